@@ -1,0 +1,92 @@
+# Everything is set up in .venv from the lock files; all that is needed is make and Python 3.11 or newer.
+#   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
+#   UV=no               install with plain pip; UV=/path/to/uv takes that uv
+#   ARGS="-k battery"   more arguments for demo, test and lock
+
+PYTHON ?=
+UV     ?= auto
+ARGS   ?=
+
+VENV      := .venv
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+GROUPS    := --all-groups
+
+SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
+VERSION  := import platform; print(platform.python_version())
+
+# An existing .venv is kept when its Python works, has pip, and is the version asked for.
+VENV_PYTHON := $(shell $(BIN)/python -c 'import pip; $(SUITABLE)' 2>/dev/null && $(BIN)/python -c '$(VERSION)')
+WANTED      := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null),$(VENV_PYTHON))
+
+# Sets $$uv to a uv that works, or to nothing: the one asked for, the one on PATH, the one in .venv, a new one in .venv.
+FIND_UV = uv=; case "$(UV)" in \
+	no) ;; \
+	auto|yes|'') \
+	  if uv --version >/dev/null 2>&1; then uv=uv; \
+	  elif $(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv >/dev/null 2>&1; then uv=$(BIN)/uv; fi ;; \
+	*) uv="$(UV)" ;; \
+	esac
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean lock FORCE
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED) ## Run the demo: a street of households trading energy
+	@$(BIN)/wattmesh demo $(ARGS)
+
+test: $(INSTALLED) ## Run the tests
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(INSTALLED) ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## Remove .venv, caches and the data of local runs
+	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: $(VENV)/pyvenv.cfg ## Write uv.lock and requirements.lock anew (ARGS=--upgrade takes newer versions)
+	@$(FIND_UV); \
+	if [ -z "$$uv" ]; then echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; fi; \
+	unset VIRTUAL_ENV UV_INDEX_URL UV_EXTRA_INDEX_URL UV_INDEX UV_DEFAULT_INDEX UV_FIND_LINKS UV_EXCLUDE_NEWER; \
+	export UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1; \
+	"$$uv" lock --default-index https://pypi.org/simple $(ARGS) && \
+	"$$uv" export --quiet --frozen $(GROUPS) --no-emit-project --no-header --format requirements-txt --output-file requirements.lock
+
+ifneq ($(VENV_PYTHON),$(WANTED))
+$(VENV)/pyvenv.cfg: FORCE
+endif
+ifeq ($(VENV_PYTHON),)
+$(VENV)/pyvenv.cfg: FORCE
+endif
+$(VENV)/pyvenv.cfg:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	  if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then \
+	    echo "Making $(VENV) with $$("$$python" --version)"; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo "wattmesh needs Python 3.11 or newer: $(if $(PYTHON),$(PYTHON) is not one,there is none on PATH)." >&2; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
+	@$(FIND_UV); set -e; unset VIRTUAL_ENV; \
+	if [ -n "$$uv" ]; then \
+	  echo "Installing from uv.lock"; \
+	  UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON_DOWNLOADS=never \
+	    "$$uv" sync --quiet --locked $(GROUPS) --python $(BIN)/python || \
+	    { echo "uv could not install. After a change of dependencies: make lock. To install with plain pip: make UV=no" >&2; exit 1; }; \
+	else \
+	  echo "Installing from requirements.lock"; \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock; \
+	  $(BIN)/python -m pip install --quiet --no-deps -e .; \
+	fi; \
+	touch $@
+
+FORCE:

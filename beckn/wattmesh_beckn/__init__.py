@@ -1,0 +1,1 @@
+"""What gateway, agents and operator all speak: Beckn messages, signatures, client and server ends."""

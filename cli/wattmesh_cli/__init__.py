@@ -1,0 +1,1 @@
+"""The wattmesh command line: the same manifests without Kubernetes."""

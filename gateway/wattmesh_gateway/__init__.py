@@ -1,0 +1,1 @@
+"""The wattmesh gateway: registry, lookup and search broadcast."""

@@ -1,0 +1,1 @@
+"""What shall run: custom resources, read, checked and turned into a plan of pods."""

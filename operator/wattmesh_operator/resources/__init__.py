@@ -1,0 +1,42 @@
+"""The custom resources `SolarAgent`, `UtilityAgent` and `BecknGateway` of wattmesh.io/v1alpha1."""
+
+from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
+from wattmesh_operator.resources.resource import API_VERSION, ObjectMeta
+from wattmesh_operator.resources.solar_agent import Battery, Load, Profile, Pv, SolarAgent, SolarAgentSpec, Trading
+from wattmesh_operator.resources.utility_agent import (
+    DemandResponse,
+    Tariff,
+    TariffPeriod,
+    UtilityAgent,
+    UtilityAgentSpec,
+)
+
+type_of_kind: dict[str, type[BecknGateway] | type[UtilityAgent] | type[SolarAgent]] = {
+    "BecknGateway": BecknGateway,
+    "UtilityAgent": UtilityAgent,
+    "SolarAgent": SolarAgent,
+}
+
+Resource = BecknGateway | UtilityAgent | SolarAgent
+
+__all__ = [
+    "API_VERSION",
+    "Battery",
+    "BecknGateway",
+    "BecknGatewaySpec",
+    "Clock",
+    "DemandResponse",
+    "Load",
+    "ObjectMeta",
+    "Profile",
+    "Pv",
+    "Resource",
+    "SolarAgent",
+    "SolarAgentSpec",
+    "Tariff",
+    "TariffPeriod",
+    "Trading",
+    "UtilityAgent",
+    "UtilityAgentSpec",
+    "type_of_kind",
+]
