@@ -1,0 +1,111 @@
+"""The client end: sends a signed message until it is acknowledged, refused, or out of time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import pydantic_core
+
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.signature import AUTHORIZATION, Signer
+from wattmesh_beckn.transport import Reply, Transport, TransportError
+
+FIRST_RETRY_S = 0.1
+LONGEST_RETRY_S = 10.0
+ATTEMPT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Acked:
+    """The other side took the message. `tags` are those of its ack."""
+
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Nacked:
+    """The other side refused it for good."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """Time ran out; whether the message arrived is not known."""
+
+    reason: str
+
+
+Outcome = Acked | Nacked | Undelivered
+
+
+def retry_delay_s(attempt: int, rng: random.Random) -> float:
+    """Seconds before try `attempt` + 1: doubling from 0.1 s to 10 s, full jitter in the upper half."""
+    longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempt, 20))
+    return rng.uniform(longest / 2, longest)
+
+
+class BecknClient:
+    """Sends messages for any number of subscribers."""
+
+    def __init__(self, transport: Transport, clock: Clock, rng: random.Random) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._rng = rng
+
+    async def send(
+        self, signer: Signer, url: str, body: bytes, expires_at: float, headers: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """POST `body` to `url` until ACK, NACK, or `expires_at` (unix seconds, from the message's ttl).
+
+        The message is signed once; every try carries the same bytes and signature. 5xx, 429 and lost connections
+        are tried again, `Retry-After` is honoured.
+        """
+        created = int(self._clock.wall())
+        signature = signer.sign(body, created=created, expires=max(created + 1, ceil(expires_at)))
+        all_headers = {"content-type": "application/json", **(headers or {}), AUTHORIZATION: signature}
+        attempt = 0
+        while True:
+            left = expires_at - self._clock.wall()
+            if left <= 0:
+                return Undelivered("the message's ttl ran out before it could be sent")
+            wait = 0.0
+            try:
+                reply = await self._transport.post(url, body, all_headers, timeout_s=min(left, ATTEMPT_TIMEOUT_S))
+            except TransportError as error:
+                reason = str(error)
+            else:
+                if reply.status < 500 and reply.status != 429:
+                    return read_answer(reply)
+                reason = f"HTTP {reply.status}"
+                wait = _retry_after_s(reply)
+            attempt += 1
+            wait = max(wait, retry_delay_s(attempt, self._rng))
+            if self._clock.wall() + wait >= expires_at:
+                return Undelivered(f"{reason} (after {attempt} {'try' if attempt == 1 else 'tries'})")
+            await self._clock.sleep(wait)
+
+
+def read_answer(reply: Reply) -> Acked | Nacked:
+    """What a synchronous answer says; one that is no Beckn answer counts as NACK."""
+    try:
+        answer: Any = pydantic_core.from_json(reply.body)
+        ack = answer["message"]["ack"]
+        if ack["status"] == "ACK" and reply.status == 200:
+            groups = ack.get("tags", [])
+            return Acked({tag["descriptor"]["code"]: str(tag["value"]) for group in groups for tag in group["list"]})
+        error = answer["error"]
+        return Nacked(reply.status, str(error["code"]), str(error["message"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Nacked(reply.status, "", f"HTTP {reply.status} with no Beckn answer")
+
+
+def _retry_after_s(reply: Reply) -> float:
+    text = reply.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0

@@ -1,0 +1,91 @@
+"""Time: the Clock port, its two implementations, and grid time.
+
+Wall time (unix seconds) dates messages and signatures; grid time dates delivery slots. Nothing else in wattmesh
+reads a clock or sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from and how to wait."""
+
+    def wall(self) -> float:
+        """Seconds since the unix epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many wall seconds; not at all when negative."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def wall(self) -> float:
+        """Seconds since the unix epoch."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait by the event loop's timer."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class LoopClock:
+    """The running event loop's time counted from `epoch`: with a loop of virtual time, a virtual clock."""
+
+    def __init__(self, epoch: float) -> None:
+        self._epoch = epoch
+
+    def wall(self) -> float:
+        """`epoch` plus the seconds that the loop says have passed."""
+        return self._epoch + asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait by the event loop's timer."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True)
+class GridClock:
+    """Grid time = `start_s` + (wall - `epoch`) x `speed`, in unix seconds of grid time.
+
+    `utc_offset_s` is the street's local time zone, which time-of-use periods and daily load follow.
+    """
+
+    clock: Clock
+    start_s: float
+    epoch: float
+    speed: float
+    utc_offset_s: int = 0
+
+    def now(self) -> float:
+        """Grid time now, unix seconds."""
+        return self.start_s + (self.clock.wall() - self.epoch) * self.speed
+
+    def wall_at(self, grid_s: float) -> float:
+        """The wall time at which grid time is `grid_s`."""
+        return self.epoch + (grid_s - self.start_s) / self.speed
+
+    async def sleep_until(self, grid_s: float) -> None:
+        """Wait until grid time is `grid_s` or later."""
+        while (seconds := self.wall_at(grid_s) - self.clock.wall()) > 0:
+            await self.clock.sleep(seconds)
+            if self.wall_at(grid_s) - self.clock.wall() < 1e-6:  # what a float of unix seconds can tell apart
+                return
+
+
+def utc(unix_s: float) -> datetime:
+    """Unix seconds as a datetime in UTC."""
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def rfc3339(unix_s: float) -> str:
+    """Unix seconds as RFC 3339 text in UTC with milliseconds."""
+    return utc(unix_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")

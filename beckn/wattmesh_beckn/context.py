@@ -1,0 +1,173 @@
+"""The `context` of every Beckn message: built, checked, answered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from wattmesh_beckn.clock import rfc3339, utc
+from wattmesh_beckn.errors import invalid
+
+VERSION = "1.1.0"
+COUNTRY = "DEU"
+CLOCK_TOLERANCE_S = 5
+"""How far a sender's clock may run ahead (BECKN-006 leaves it open; beckn networks use seconds)."""
+MAX_TTL_S = 3600
+
+REQUESTS = ("search", "select", "init", "confirm", "status", "cancel", "update")
+CALLBACKS = tuple(f"on_{request}" for request in REQUESTS)
+ACTIONS = REQUESTS + CALLBACKS
+
+Action = Literal[
+    "search", "select", "init", "confirm", "status", "cancel", "update",
+    "on_search", "on_select", "on_init", "on_confirm", "on_status", "on_cancel", "on_update",
+]  # fmt: skip
+
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_SUBSCRIBER_ID = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+Uuid = Annotated[str, Field(pattern=_UUID)]
+SubscriberId = Annotated[str, Field(pattern=_SUBSCRIBER_ID, max_length=253)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
+
+
+def _text_only(value: Any) -> Any:
+    if not isinstance(value, str | timedelta):
+        raise ValueError('must be an ISO 8601 duration, for example "PT30S"')  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
+def iso_duration(value: timedelta) -> str:
+    """An ISO 8601 duration in seconds, to the millisecond: `PT12.5S`."""
+    return f"PT{value.total_seconds():.3f}".rstrip("0").rstrip(".") + "S"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_text_only),
+    PlainSerializer(iso_duration, return_type=str, when_used="json"),
+]
+Timestamp = Annotated[
+    AwareDatetime,
+    PlainSerializer(lambda value: rfc3339(value.timestamp()), return_type=str, when_used="json"),
+]
+
+
+class BecknModel(BaseModel):
+    """Base of all message parts: unknown fields are passed over when read, refused when written."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+class Code(BecknModel):
+    """A thing named by its code."""
+
+    code: str = Field(min_length=1, max_length=200)
+
+
+class Location(BecknModel):
+    """Where: `city.code` names the feeder."""
+
+    city: Code
+    country: Code = Code(code=COUNTRY)
+
+
+class Context(BecknModel):
+    """Beckn core 1.1 context. `timestamp` and `ttl` are wall time."""
+
+    domain: str = Field(min_length=1, max_length=100)
+    location: Location
+    action: Action
+    version: str
+    bap_id: SubscriberId
+    bap_uri: Url
+    bpp_id: SubscriberId | None = None
+    bpp_uri: Url | None = None
+    transaction_id: Uuid
+    message_id: Uuid
+    timestamp: Timestamp
+    ttl: Duration
+
+    @property
+    def is_callback(self) -> bool:
+        """Whether the seller sent it."""
+        return self.action.startswith("on_")
+
+    @property
+    def sender(self) -> str:
+        """The subscriber that must have signed: the BAP for requests, the BPP for callbacks."""
+        return (self.bpp_id or "") if self.is_callback else self.bap_id
+
+    @property
+    def recipient(self) -> str | None:
+        """Whom it is for; None on `search`, which is for any seller."""
+        return self.bap_id if self.is_callback else self.bpp_id
+
+    @property
+    def expires_at(self) -> float:
+        """Unix seconds of wall time after which nobody need act on it."""
+        return self.timestamp.timestamp() + self.ttl.total_seconds()
+
+
+def request_context(
+    *,
+    domain: str,
+    feeder: str,
+    action: Action,
+    bap: tuple[str, str],
+    bpp: tuple[str, str] | None,
+    transaction_id: str,
+    message_id: str,
+    now: float,
+    ttl_s: float,
+) -> Context:
+    """Context of a new message. `bap` and `bpp` are (subscriber id, url); `now` is unix seconds of wall time."""
+    return Context(
+        domain=domain,
+        location=Location(city=Code(code=feeder)),
+        action=action,
+        version=VERSION,
+        bap_id=bap[0],
+        bap_uri=bap[1],
+        bpp_id=bpp[0] if bpp else None,
+        bpp_uri=bpp[1] if bpp else None,
+        transaction_id=transaction_id,
+        message_id=message_id,
+        timestamp=utc(now),
+        ttl=timedelta(seconds=ttl_s),
+    )
+
+
+def check_context(context: Context, *, action: str, domain: str, subscriber_id: str | None, now: float) -> None:
+    """Refuse a context that this subscriber cannot act on.
+
+    `subscriber_id` is the receiver (None at the gateway); `now` is unix seconds of wall time.
+    Raises Refusal (400, 30000) that names the field and what was expected.
+    """
+    if context.action != action:
+        raise invalid(f"context.action is {context.action!r} but the call was {action!r}", "context.action")
+    if context.version != VERSION:
+        raise invalid(f"version {context.version!r} is not spoken here; use {VERSION!r}", "context.version")
+    if context.domain != domain:
+        raise invalid(f"domain {context.domain!r} is not traded here; use {domain!r}", "context.domain")
+    if action != "search":
+        for field in ("bpp_id", "bpp_uri"):
+            if getattr(context, field) is None:
+                raise invalid(f"{action} needs context.{field}", f"context.{field}")
+        if subscriber_id is not None and context.recipient != subscriber_id:
+            field = "bap_id" if context.is_callback else "bpp_id"
+            raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
+    if not 0 < context.ttl.total_seconds() <= MAX_TTL_S:
+        raise invalid(f"ttl must be more than 0 s and at most {MAX_TTL_S} s", "context.ttl")
+    if context.timestamp.timestamp() > now + CLOCK_TOLERANCE_S:
+        raise invalid(
+            f"timestamp {rfc3339(context.timestamp.timestamp())} is ahead of this clock, {rfc3339(now)}, "
+            f"by more than {CLOCK_TOLERANCE_S} s; set the sender's clock",
+            "context.timestamp",
+        )
+    if context.expires_at < now:
+        raise invalid(
+            f"message expired at {rfc3339(context.expires_at)} (timestamp + ttl); this clock says {rfc3339(now)}",
+            "context.ttl",
+        )

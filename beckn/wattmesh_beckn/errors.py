@@ -1,0 +1,53 @@
+"""Refusals: the errors of BECKN-005 with the HTTP status that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Error codes of BECKN-005 that wattmesh answers with."""
+
+    INVALID_REQUEST = "30000"
+    ITEM_NOT_FOUND = "30004"
+    ORDER_NOT_FOUND = "30010"
+    BUSINESS_ERROR = "40000"
+    QUANTITY_UNAVAILABLE = "40002"
+    QUOTE_UNAVAILABLE = "40003"
+    POLICY_ERROR = "50000"
+    CANCELLATION_NOT_POSSIBLE = "50001"
+
+
+@dataclass
+class Refusal(Exception):
+    """Why a message is answered NACK.
+
+    `status` is the HTTP status: 200 for a business refusal of a sound message, 4xx for an unsound one, 503 for too
+    much work. `paths` is the JSON path of what is wrong, dotted.
+    """
+
+    status: int
+    code: ErrorCode
+    message: str
+    paths: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}"
+
+
+def invalid(message: str, paths: str | None = None) -> Refusal:
+    """A message that breaks the protocol's form: 400, code 30000."""
+    return Refusal(400, ErrorCode.INVALID_REQUEST, message, paths)
+
+
+def declined(code: ErrorCode, message: str, paths: str | None = None) -> Refusal:
+    """A sound message that is declined for business reasons: 200 with NACK."""
+    return Refusal(200, code, message, paths)
+
+
+def busy(message: str, retry_after_s: int) -> Refusal:
+    """Too much work: 503 with `Retry-After` in seconds."""
+    return Refusal(503, ErrorCode.BUSINESS_ERROR, message, headers={"Retry-After": str(retry_after_s)})

@@ -1,0 +1,66 @@
+"""Log lines: for a person, or one JSON object a line with `LOG_FORMAT=json`.
+
+A record's `grid`, `household` and `transaction` (set by `extra=`) stand before its message, so the lines of one trade
+can be followed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import IO
+
+from wattmesh_beckn.clock import rfc3339
+
+FIELDS = ("grid", "household", "transaction")
+
+
+class TextFormatter(logging.Formatter):
+    """`06:15 rooftop-0 [3fa2c1d0] offers received: …`; control characters are escaped, so a name cannot forge a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of text."""
+        grid, household, transaction = (getattr(record, field, None) for field in FIELDS)
+        start = [grid or rfc3339(record.created), household or record.name.removeprefix("wattmesh_")]
+        if transaction:
+            start.append(f"[{transaction[:8]}]")
+        if record.levelno >= logging.WARNING:
+            start.append(record.levelname)
+        return " ".join((*start, _one_line(_message(self, record))))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: time, level, logger, message, and grid, household and transaction where they are known."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        entry = {
+            "time": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(self, record),
+            **{field: value for field in FIELDS if (value := getattr(record, field, None))},
+        }
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def configure(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
+    """Send the log of all wattmesh packages to `stream` (standard output by default)."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonFormatter() if os.environ.get("LOG_FORMAT") == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for package in ("agents", "gateway", "operator", "cli", "beckn"):
+        logging.getLogger(f"wattmesh_{package}").setLevel(level)
+
+
+def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    return f"{message}\n{formatter.formatException(record.exc_info)}" if record.exc_info else message
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "✅" else repr(char)[1:-1] for char in text)

@@ -1,0 +1,487 @@
+"""Message bodies of Beckn core 1.1 as wattmesh trades with them: one item and one delivery slot per order.
+
+Names and nesting are those of Beckn core's OpenAPI file. Quantities and prices are decimal strings on the wire and
+integers (Wh, millionths) here. What core has no field for stands in `tags`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, ValidationError, create_model, model_validator
+
+from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
+from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.units import EnergyWh, MoneyMicro, energy_from_kwh
+
+ENERGY = "energy"
+Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class Descriptor(BecknModel):
+    """What a thing is called: `code` for machines, `name` for people."""
+
+    code: str | None = Field(default=None, max_length=200)
+    name: str | None = Field(default=None, max_length=200)
+
+
+class Tag(BecknModel):
+    """One value of a tag group."""
+
+    descriptor: Code
+    value: str = Field(max_length=200)
+
+
+class TagGroup(BecknModel):
+    """Values that core has no field for, under one code."""
+
+    descriptor: Code
+    values: tuple[Tag, ...] = Field(alias="list", max_length=50)
+
+
+class Measure(BecknModel):
+    """An energy. `energy_wh` is `value` on the wire, in kWh."""
+
+    energy_wh: EnergyWh = Field(alias="value")
+    unit: Literal["kWh"] = "kWh"
+
+
+class PositiveMeasure(Measure):
+    """An energy of at least 1 Wh."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.energy_wh == 0:
+            raise ValueError("must be more than 0 kWh")
+        return self
+
+
+class MeasureOf(BecknModel):
+    """Beckn's wrapper around a measure."""
+
+    measure: Measure
+
+
+class PositiveMeasureOf(BecknModel):
+    """Beckn's wrapper around a measure of at least 1 Wh."""
+
+    measure: PositiveMeasure
+
+
+class Selected(BecknModel):
+    """The quantity a buyer wants."""
+
+    selected: PositiveMeasureOf
+
+
+class Available(BecknModel):
+    """The quantity a seller can spare."""
+
+    available: MeasureOf
+
+
+class Price(BecknModel):
+    """Money in a currency: per kWh on an item, in all on a quote."""
+
+    currency: Currency
+    value_micro: MoneyMicro = Field(alias="value")
+
+
+class TimeRange(BecknModel):
+    """From `start` to `end` of grid time."""
+
+    start: Timestamp
+    end: Timestamp
+
+
+class StopTime(BecknModel):
+    """Beckn's wrapper around a time range."""
+
+    range: TimeRange
+
+
+class Stop(BecknModel):
+    """Where and when a delivery starts or ends."""
+
+    type: Literal["start", "end"] | None = None
+    location: Location | None = None
+    time: StopTime
+
+
+class State(BecknModel):
+    """State of a fulfillment."""
+
+    descriptor: Code
+
+
+class Fulfillment(BecknModel):
+    """A delivery in one slot."""
+
+    id: Id | None = None
+    type: str | None = Field(default=None, max_length=50)
+    state: State | None = None
+    stops: tuple[Stop, ...] = Field(min_length=1, max_length=2)
+    tags: tuple[TagGroup, ...] = ()
+
+    @property
+    def slot(self) -> tuple[datetime, datetime]:
+        """Start and end of the delivery slot."""
+        return self.stops[0].time.range.start, self.stops[0].time.range.end
+
+
+# --- search -----------------------------------------------------------------------------------------------------
+
+
+class IntentItem(BecknModel):
+    """What is sought."""
+
+    descriptor: Code
+    quantity: Selected
+
+
+class Intent(BecknModel):
+    """What a buyer is looking for."""
+
+    item: IntentItem
+    fulfillment: Fulfillment
+
+
+class SearchMessage(BecknModel):
+    """Body of `search`."""
+
+    intent: Intent
+
+
+class CatalogItem(BecknModel):
+    """Energy on offer for one slot; `price` is per kWh."""
+
+    id: Id
+    descriptor: Descriptor
+    price: Price
+    quantity: Available
+    fulfillment_ids: tuple[Id, ...] = Field(min_length=1, max_length=10)
+
+
+class Provider(BecknModel):
+    """A seller in a catalog."""
+
+    id: Id
+    descriptor: Descriptor
+    items: tuple[CatalogItem, ...] = Field(min_length=1, max_length=100)
+    fulfillments: tuple[Fulfillment, ...] = Field(min_length=1, max_length=100)
+
+
+class Catalog(BecknModel):
+    """What a BPP offers."""
+
+    descriptor: Descriptor
+    providers: tuple[Provider, ...] = Field(max_length=100)
+
+
+class OnSearchMessage(BecknModel):
+    """Body of `on_search`."""
+
+    catalog: Catalog
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+class ProviderRef(BecknModel):
+    """The seller of an order."""
+
+    id: Id
+
+
+class OrderItem(BecknModel):
+    """What is ordered."""
+
+    id: Id
+    quantity: Selected
+
+
+class BreakupItem(BecknModel):
+    """The order line that a part of the price belongs to."""
+
+    id: Id
+    quantity: Selected
+
+
+class Breakup(BecknModel):
+    """One part of a quote's price."""
+
+    title: str = Field(max_length=100)
+    price: Price
+    item: BreakupItem | None = None
+
+
+class Quote(BecknModel):
+    """The price in all, rounded once by the seller, and how long it stands."""
+
+    price: Price
+    breakup: tuple[Breakup, ...] = Field(default=(), max_length=20)
+    ttl: Duration
+
+
+class Billing(BecknModel):
+    """Whom to bill."""
+
+    name: str = Field(min_length=1, max_length=253)
+
+
+class PaymentParams(BecknModel):
+    """An amount to pay."""
+
+    amount_micro: MoneyMicro = Field(alias="amount")
+    currency: Currency
+
+
+class Payment(BecknModel):
+    """How and whether an order is paid."""
+
+    type: Literal["POST-FULFILLMENT"] = "POST-FULFILLMENT"
+    collected_by: Literal["BPP"] = "BPP"
+    status: Literal["NOT-PAID", "PAID"]
+    params: PaymentParams
+
+
+class Cancellation(BecknModel):
+    """Why an order ended early."""
+
+    reason: Descriptor
+
+
+class SelectOrder(BecknModel):
+    """What a buyer wants of one seller: one item in one slot."""
+
+    provider: ProviderRef
+    items: tuple[OrderItem] = Field()
+    fulfillments: tuple[Fulfillment] = Field()
+
+    @property
+    def energy_wh(self) -> int:
+        """The energy ordered."""
+        return self.items[0].quantity.selected.measure.energy_wh
+
+
+class QuotedOrder(SelectOrder):
+    """The seller's quote; the quantity is what it reserved, at most what was asked."""
+
+    quote: Quote
+
+
+class InitOrder(QuotedOrder):
+    """The quote that the buyer takes, and whom to bill."""
+
+    billing: Billing
+
+
+class AgreedOrder(InitOrder):
+    """Terms fixed under an order id."""
+
+    id: Id
+    payments: tuple[Payment] = Field()
+
+
+class ConfirmedOrder(AgreedOrder):
+    """An order in force."""
+
+    status: Literal["ACTIVE", "COMPLETE", "CANCELLED"]
+
+
+class StatusOrder(ConfirmedOrder):
+    """An order as it stands: contract state, and what was delivered once it was."""
+
+    cancellation: Cancellation | None = None
+
+    @property
+    def state(self) -> str:
+        """The contract state that the seller says."""
+        state = self.fulfillments[0].state
+        return state.descriptor.code if state else ""
+
+    @property
+    def delivered_wh(self) -> int | None:
+        """Energy metered as delivered; None before delivery."""
+        text = tag_value(self.fulfillments[0].tags, "delivery", "delivered_kwh")
+        return None if text is None else energy_from_kwh(text)
+
+
+class SelectMessage(BecknModel):
+    """Body of `select`."""
+
+    order: SelectOrder
+
+
+class OnSelectMessage(BecknModel):
+    """Body of `on_select`."""
+
+    order: QuotedOrder
+
+
+class InitMessage(BecknModel):
+    """Body of `init`."""
+
+    order: InitOrder
+
+
+class OnInitMessage(BecknModel):
+    """Body of `on_init`."""
+
+    order: AgreedOrder
+
+
+class ConfirmMessage(BecknModel):
+    """Body of `confirm`."""
+
+    order: AgreedOrder
+
+
+class OnConfirmMessage(BecknModel):
+    """Body of `on_confirm`."""
+
+    order: ConfirmedOrder
+
+
+class StatusMessage(BecknModel):
+    """Body of `status`."""
+
+    order_id: Id
+
+
+class OnStatusMessage(BecknModel):
+    """Body of `on_status`, asked for or not."""
+
+    order: StatusOrder
+
+
+class CancelMessage(BecknModel):
+    """Body of `cancel`."""
+
+    order_id: Id
+    cancellation_reason_id: Id
+
+
+class OnCancelMessage(BecknModel):
+    """Body of `on_cancel`, asked for or not."""
+
+    order: StatusOrder
+
+
+# --- update: payments, and meter readings to the backstop ------------------------------------------------------------
+
+
+class UpdatedOrder(BecknModel):
+    """What changes in an order: its payment, or the metered energy of a supply order."""
+
+    id: Id
+    payments: tuple[Payment] | None = None
+    fulfillments: tuple[Fulfillment] | None = None
+
+
+class OnUpdatedOrder(UpdatedOrder):
+    """The order after the change; a supply order's reading comes back priced."""
+
+    status: Literal["ACTIVE", "COMPLETE", "CANCELLED"]
+    quote: Quote | None = None
+
+
+class UpdateMessage(BecknModel):
+    """Body of `update`: `order.payments` after a delivery, `order.fulfillments` for a meter reading."""
+
+    update_target: Literal["order.payments", "order.fulfillments"]
+    order: UpdatedOrder
+
+    @model_validator(mode="after")
+    def _target_present(self) -> Self:
+        if getattr(self.order, self.update_target.removeprefix("order.")) is None:
+            raise ValueError(f"update_target is {self.update_target!r} but that is not in the message")
+        return self
+
+
+class OnUpdateMessage(BecknModel):
+    """Body of `on_update`."""
+
+    order: OnUpdatedOrder
+
+
+BODIES: dict[str, type[BecknModel]] = {
+    "search": SearchMessage,
+    "on_search": OnSearchMessage,
+    "select": SelectMessage,
+    "on_select": OnSelectMessage,
+    "init": InitMessage,
+    "on_init": OnInitMessage,
+    "confirm": ConfirmMessage,
+    "on_confirm": OnConfirmMessage,
+    "status": StatusMessage,
+    "on_status": OnStatusMessage,
+    "cancel": CancelMessage,
+    "on_cancel": OnCancelMessage,
+    "update": UpdateMessage,
+    "on_update": OnUpdateMessage,
+}
+
+
+class Call(BecknModel):
+    """A whole message; `CALLS` has the class of each action, whose `message` is that action's body."""
+
+    context: Context
+    message: SerializeAsAny[BecknModel]
+
+
+CALLS: dict[str, type[Call]] = {
+    action: create_model(
+        "".join(word.capitalize() for word in action.split("_")) + "Call",
+        __base__=Call,
+        __doc__=f"`{action}`: context and body.",
+        message=(body, ...),
+    )
+    for action, body in BODIES.items()
+}
+
+
+def read_call(action: str, raw: Any) -> Call:
+    """The message that parsed JSON holds, unknown fields passed over.
+
+    Raises Refusal (400, 30000) naming the first wrong field, what is wrong there, and how many more are wrong.
+    """
+    try:
+        return CALLS[action].model_validate(raw)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        first = problems[0]
+        path = ".".join(str(part) for part in first["loc"])
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise invalid(f"{path}: {first['msg'].removeprefix('Value error, ')}{more}", path) from None
+
+
+def write_call(context: Context, body: BecknModel) -> bytes:
+    """The bytes of a message, checked against its action's model with nothing unknown in it.
+
+    Raises pydantic's ValidationError when the message is not what the action needs: a fault of the caller.
+    """
+    call = Call(context=context, message=body)
+    raw = call.model_dump_json(exclude_none=True).encode()
+    CALLS[context.action].model_validate_json(raw, extra="forbid")
+    return raw
+
+
+def tag_value(groups: tuple[TagGroup, ...], group: str, code: str) -> str | None:
+    """The value of `code` in tag group `group`, or None."""
+    for candidate in groups:
+        if candidate.descriptor.code == group:
+            for tag in candidate.values:
+                if tag.descriptor.code == code:
+                    return tag.value
+    return None
+
+
+def tag_group(group: str, **values: str) -> TagGroup:
+    """A tag group of text values."""
+    return TagGroup(
+        descriptor=Code(code=group),
+        values=tuple(Tag(descriptor=Code(code=code), value=value) for code, value in values.items()),
+    )

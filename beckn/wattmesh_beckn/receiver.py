@@ -1,0 +1,183 @@
+"""The server end: what happens to a call before it is acted on.
+
+In this order, each cheaper or surer than the next: size → parse → signature → schema → replay → hand over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pydantic_core
+
+from wattmesh_beckn.answers import nack
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.context import ACTIONS, Context, check_context
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
+from wattmesh_beckn.messages import BecknModel, read_call
+from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
+from wattmesh_beckn.signature import (
+    AUTHORIZATION,
+    GATEWAY_AUTHORIZATION,
+    SignatureHeader,
+    SignatureProblem,
+    check_signature,
+    check_times,
+    parse_header,
+)
+from wattmesh_beckn.transport import Reply
+
+MAX_BODY_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Received:
+    """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it."""
+
+    action: str
+    context: Context
+    message: BecknModel
+    sender: Subscription
+    body: bytes
+    authorization: str
+    signature_expires: int
+
+
+class Inbox(Protocol):
+    """Remembers the answer given to each message."""
+
+    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+        """The answer given before, or None when the message is new."""
+        ...
+
+
+Handler = Callable[[Received], Reply]
+"""Acts on a call and remembers its answer in the inbox, both or neither."""
+
+
+class Receiver:
+    """One subscriber's ear: checks each call and hands the good ones over."""
+
+    def __init__(
+        self,
+        *,
+        subscriber_id: str,
+        domain: str,
+        actions: frozenset[str],
+        directory: Directory,
+        inbox: Inbox,
+        clock: Clock,
+        handler: Handler,
+        gateway_signs_search: bool = True,
+    ) -> None:
+        unknown = actions - set(ACTIONS)
+        if unknown:
+            raise ValueError(f"no Beckn actions: {sorted(unknown)}")
+        self._subscriber_id = subscriber_id
+        self._domain = domain
+        self._actions = actions
+        self._directory = directory
+        self._inbox = inbox
+        self._clock = clock
+        self._handler = handler
+        self._gateway_signs_search = gateway_signs_search
+
+    async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
+        try:
+            return await self._receive(action, body, headers)
+        except Refusal as refusal:
+            return nack(refusal)
+
+    async def _receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        if action not in self._actions:
+            known = ", ".join(sorted(self._actions))
+            raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
+        check_size(len(body))
+        raw = parse(body)
+        header, sender = await self._authenticate(action, raw, body, headers)
+        call = read_call(action, raw)
+        context = call.context
+        now = self._clock.wall()
+        to_gateway = action == "search" and not self._gateway_signs_search
+        check_context(
+            context,
+            action=action,
+            domain=self._domain,
+            subscriber_id=None if to_gateway else self._subscriber_id,
+            now=now,
+        )
+        first = self._inbox.first_answer(context.sender, context.message_id, action)
+        if first is not None:
+            return first
+        received = Received(
+            action, context, call.message, sender, body, headers.get(AUTHORIZATION, ""), header.expires
+        )
+        return self._handler(received)
+
+    async def _authenticate(
+        self, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
+    ) -> tuple[SignatureHeader, Subscription]:
+        context = raw.get("context")
+        field = "bpp_id" if action.startswith("on_") else "bap_id"
+        claimed = context.get(field) if isinstance(context, dict) else None
+        role: SubscriberType = "BPP" if action.startswith("on_") else "BAP"
+        try:
+            header = parse_header(headers.get(AUTHORIZATION))
+            if header.subscriber_id != claimed:
+                raise SignatureProblem(
+                    f"signed by {header.subscriber_id!r} but context.{field} is {str(claimed)[:100]!r}"
+                )
+            sender = await verify(header, role, body, self._directory, self._clock)
+        except SignatureProblem as problem:
+            raise unauthorized(str(problem), self._subscriber_id) from None
+        if action == "search" and self._gateway_signs_search:
+            try:
+                gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
+                await verify(gateway, "BG", body, self._directory, self._clock)
+            except SignatureProblem as problem:
+                text = f"X-Gateway-Authorization: {problem}"
+                raise unauthorized(text, self._subscriber_id, "Proxy-Authenticate") from None
+        return header, sender
+
+
+async def verify(
+    header: SignatureHeader, role: SubscriberType, body: bytes, directory: Directory, clock: Clock
+) -> Subscription:
+    """The registry's entry of whoever signed `body`.
+
+    Raises SignatureProblem, or Refusal (503) when the registry cannot be asked.
+    """
+    check_times(header, clock.wall())
+    try:
+        entry = await key_of(header, role, directory, clock.wall())
+    except RegistryUnavailable as error:
+        raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
+    check_signature(header, body, entry.signing_public_key)
+    return entry
+
+
+def check_size(size: int) -> None:
+    """Refuse (413) a body of more than 256 KiB."""
+    if size > MAX_BODY_BYTES:
+        raise Refusal(
+            413, ErrorCode.INVALID_REQUEST, f"body is {size} bytes; at most {MAX_BODY_BYTES} are read"
+        )
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; Refusal (400) says where it breaks."""
+    try:
+        raw = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise invalid(f"body is not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise invalid("body must be a JSON object with context and message")
+    return raw
+
+
+def unauthorized(problem: str, realm: str, challenge: str = "WWW-Authenticate") -> Refusal:
+    """401 with the challenge that BECKN-006 asks for."""
+    value = f'Signature realm="{realm}",headers="(created) (expires) digest"'
+    return Refusal(401, ErrorCode.INVALID_REQUEST, problem, headers={challenge: value})

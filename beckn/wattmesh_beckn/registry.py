@@ -1,0 +1,149 @@
+"""Registry entries, and how a subscriber's keys and address are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from wattmesh_beckn.clock import Clock, rfc3339
+from wattmesh_beckn.context import BecknModel, Location, SubscriberId, Timestamp, Url, Uuid
+from wattmesh_beckn.signature import SignatureHeader, SignatureProblem
+from wattmesh_beckn.transport import Transport, TransportError
+
+SubscriberType = Literal["BAP", "BPP", "BG"]
+
+
+class SubscriptionStatus(StrEnum):
+    """Where a subscription stands."""
+
+    INITIATED = "INITIATED"
+    UNDER_SUBSCRIPTION = "UNDER_SUBSCRIPTION"
+    SUBSCRIBED = "SUBSCRIBED"
+    EXPIRED = "EXPIRED"
+    UNSUBSCRIBED = "UNSUBSCRIBED"
+
+
+class Subscription(BecknModel):
+    """One registry entry: a subscriber in one role with one key. Public keys are base64 of 32 bytes."""
+
+    subscriber_id: SubscriberId
+    url: Url
+    type: SubscriberType
+    domain: str = Field(min_length=1, max_length=100)
+    location: Location
+    key_id: Uuid
+    signing_public_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    encr_public_key: str = Field(default="", max_length=200)
+    valid_from: Timestamp
+    valid_until: Timestamp
+    status: SubscriptionStatus = SubscriptionStatus.SUBSCRIBED
+    created: Timestamp | None = None
+    updated: Timestamp | None = None
+
+    def is_live(self, now: float) -> bool:
+        """Whether it holds at unix seconds `now`."""
+        return (
+            self.status is SubscriptionStatus.SUBSCRIBED
+            and self.valid_from.timestamp() <= now < self.valid_until.timestamp()
+        )
+
+
+SUBSCRIPTIONS = TypeAdapter(list[Subscription])
+
+
+class RegistryUnavailable(Exception):
+    """The registry did not answer, so nobody can be told true from false now."""
+
+
+class Directory(Protocol):
+    """Finds the entries of a subscriber."""
+
+    async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:
+        """All entries of a subscriber; `fresh` asks the registry even when an answer is at hand."""
+        ...
+
+
+async def key_of(header: SignatureHeader, role: SubscriberType, directory: Directory, now: float) -> Subscription:
+    """The live entry whose key made a signature.
+
+    SignatureProblem says whether subscriber, key or role is unknown, or the key expired or unsubscribed.
+    RegistryUnavailable passes through.
+    """
+    entries = await directory.find(header.subscriber_id)
+    if not any(entry.key_id == header.key_id and entry.type == role and entry.is_live(now) for entry in entries):
+        entries = await directory.find(header.subscriber_id, fresh=True)
+    who = f"subscriber {header.subscriber_id!r}"
+    if not entries:
+        raise SignatureProblem(f"{who} is not in the registry")
+    entries = [entry for entry in entries if entry.key_id == header.key_id]
+    if not entries:
+        raise SignatureProblem(f"key {header.key_id!r} of {who} is not in the registry")
+    entries = [entry for entry in entries if entry.type == role]
+    if not entries:
+        raise SignatureProblem(f"{who} is not registered as {role}")
+    entry = entries[0]
+    if entry.status is not SubscriptionStatus.SUBSCRIBED:
+        raise SignatureProblem(f"key {header.key_id!r} of {who} is {entry.status}")
+    if not entry.is_live(now):
+        raise SignatureProblem(
+            f"key {header.key_id!r} of {who} is valid from {rfc3339(entry.valid_from.timestamp())} until "
+            f"{rfc3339(entry.valid_until.timestamp())}; this clock says {rfc3339(now)}"
+        )
+    return entry
+
+
+class RegistryDirectory:
+    """Looks entries up at a registry and keeps the answers for a while.
+
+    An entry is kept `keep_s`; "nobody" only `miss_s`, which also bounds how often a forger's made-up names or keys
+    make us ask.
+    """
+
+    def __init__(
+        self, registry_url: str, transport: Transport, clock: Clock, *, keep_s: float = 30.0, miss_s: float = 0.5,
+        most: int = 10_000,
+    ) -> None:  # fmt: skip
+        self._url = f"{registry_url.rstrip('/')}/lookup"
+        self._transport = transport
+        self._clock = clock
+        self._keep_s = keep_s
+        self._miss_s = miss_s
+        self._most = most
+        self._known: dict[str, tuple[float, list[Subscription]]] = {}
+
+    async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:
+        """See Directory. Raises RegistryUnavailable when the registry does not answer and nothing is at hand."""
+        now = self._clock.wall()
+        asked_at, entries = self._known.get(subscriber_id, (float("-inf"), []))
+        if now - asked_at < (self._keep_s if entries and not fresh else self._miss_s):
+            return entries
+        try:
+            found = await lookup(self._url, self._transport, subscriber_id=subscriber_id)
+        except RegistryUnavailable:
+            if entries:
+                return entries
+            raise
+        if len(self._known) >= self._most:
+            self._known.pop(next(iter(self._known)))
+        self._known[subscriber_id] = (now, found)
+        return found
+
+
+async def lookup(lookup_url: str, transport: Transport, **subset: str) -> list[Subscription]:
+    """Entries that agree with `subset` of a subscription; RegistryUnavailable when there is no good answer."""
+    body = _LOOKUP.dump_json(subset)
+    try:
+        response = await transport.post(lookup_url, body, {"content-type": "application/json"}, timeout_s=5.0)
+        if response.status != 200:
+            raise RegistryUnavailable(f"{lookup_url} answered {response.status}")
+        return SUBSCRIPTIONS.validate_json(response.body)
+    except TransportError as error:
+        raise RegistryUnavailable(f"{lookup_url}: {error}") from None
+    except ValidationError as error:
+        raise RegistryUnavailable(f"{lookup_url} answered what is no list of subscriptions: {error}") from None
+
+
+_LOOKUP = TypeAdapter(dict[str, str])

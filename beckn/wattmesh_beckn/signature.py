@@ -1,0 +1,162 @@
+"""Signatures of BECKN-006: Ed25519 over the creation time, the expiry and the BLAKE2b-512 digest of the raw body."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from wattmesh_beckn.clock import rfc3339
+from wattmesh_beckn.context import CLOCK_TOLERANCE_S
+
+AUTHORIZATION = "authorization"
+GATEWAY_AUTHORIZATION = "x-gateway-authorization"
+ALGORITHM = "ed25519"
+HEADERS = "(created) (expires) digest"
+
+_MAX_HEADER = 2048
+_PARAMETER = re.compile(r'\s*([A-Za-z]+)\s*=\s*"([^"\\\x00-\x1f]*)"\s*(?:,|$)')
+_UNIX = re.compile(r"\d{1,12}", re.ASCII)
+
+
+class SignatureProblem(Exception):
+    """Why a signature is refused, in words that help to mend it."""
+
+
+class Signer:
+    """A subscriber's key: signs in its name. Never shows the private part."""
+
+    def __init__(self, subscriber_id: str, key_id: str, private_key: Ed25519PrivateKey) -> None:
+        self.subscriber_id = subscriber_id
+        self.key_id = key_id
+        self._private_key = private_key
+
+    @classmethod
+    def from_seed(cls, subscriber_id: str, key_id: str, seed: bytes) -> Signer:
+        """From the 32 bytes of an Ed25519 private key (RFC 8032)."""
+        return cls(subscriber_id, key_id, Ed25519PrivateKey.from_private_bytes(seed))
+
+    @property
+    def public_key(self) -> str:
+        """base64 of the 32 bytes of the public key, as the registry holds it."""
+        raw = self._private_key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return base64.b64encode(raw).decode()
+
+    def sign(self, body: bytes, *, created: int, expires: int) -> str:
+        """The `Authorization` value for a body; `created` and `expires` are unix seconds."""
+        signature = base64.b64encode(self._private_key.sign(_signing_string(body, created, expires))).decode()
+        return (
+            f'Signature keyId="{self.subscriber_id}|{self.key_id}|{ALGORITHM}",algorithm="{ALGORITHM}",'
+            f'created="{created}",expires="{expires}",headers="{HEADERS}",signature="{signature}"'
+        )
+
+    def __repr__(self) -> str:
+        return f"Signer({self.subscriber_id!r}, {self.key_id!r})"
+
+
+@dataclass(frozen=True)
+class SignatureHeader:
+    """A parsed `Authorization` value; times are unix seconds."""
+
+    subscriber_id: str
+    key_id: str
+    created: int
+    expires: int
+    signature: bytes
+
+
+def parse_header(value: str | None) -> SignatureHeader:
+    """Parse a signature header; SignatureProblem says what is missing or malformed."""
+    if value is None:
+        raise SignatureProblem("no signature: the header is missing")
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() != "signature" or len(value) > _MAX_HEADER:
+        raise SignatureProblem('malformed signature header: it must start with "Signature keyId=…"')
+    parameters = _parameters(rest)
+    for name in ("keyId", "algorithm", "created", "expires", "headers", "signature"):
+        if name not in parameters:
+            raise SignatureProblem(f"malformed signature header: no {name}")
+    key_id = parameters["keyId"].split("|")
+    if len(key_id) != 3 or not all(key_id):
+        raise SignatureProblem('malformed signature header: keyId must be "subscriber_id|key_id|ed25519"')
+    if key_id[2] != ALGORITHM:
+        raise SignatureProblem(f"algorithm {key_id[2]!r} in keyId is not accepted; use {ALGORITHM!r}")
+    if parameters["algorithm"] != key_id[2]:
+        raise SignatureProblem(f"algorithm {parameters['algorithm']!r} differs from {key_id[2]!r} in keyId")
+    if parameters["headers"] != HEADERS:
+        raise SignatureProblem(f"malformed signature header: headers must be {HEADERS!r}")
+    for name in ("created", "expires"):
+        if not _UNIX.fullmatch(parameters[name]):
+            raise SignatureProblem(f"malformed signature header: {name} must be unix seconds")
+    return SignatureHeader(
+        subscriber_id=key_id[0],
+        key_id=key_id[1],
+        created=int(parameters["created"]),
+        expires=int(parameters["expires"]),
+        signature=_base64(parameters["signature"], 64, "malformed signature header: signature"),
+    )
+
+
+def check_times(header: SignatureHeader, now: float) -> None:
+    """SignatureProblem, with both clocks, when the signature is from the future or has expired."""
+    if header.created > now + CLOCK_TOLERANCE_S:
+        raise SignatureProblem(
+            f"signature created at {rfc3339(header.created)}, ahead of this clock, {rfc3339(now)}, by more than "
+            f"{CLOCK_TOLERANCE_S} s; set the sender's clock"
+        )
+    if header.expires <= now:
+        raise SignatureProblem(f"signature expired at {rfc3339(header.expires)}; this clock says {rfc3339(now)}")
+    if header.expires <= header.created:
+        raise SignatureProblem("signature expires before it was created")
+
+
+def check_signature(header: SignatureHeader, body: bytes, public_key: str) -> None:
+    """SignatureProblem when body and header were not signed by the owner of `public_key` (base64, 32 bytes)."""
+    key = Ed25519PublicKey.from_public_bytes(_base64(public_key, 32, "the registry's key"))
+    try:
+        key.verify(header.signature, _signing_string(body, header.created, header.expires))
+    except InvalidSignature:
+        raise SignatureProblem(
+            "wrong signature: it was made with another key, or over another body, created or expires; "
+            f"the digest of the body received is BLAKE-512={digest(body)}"
+        ) from None
+
+
+def digest(body: bytes) -> str:
+    """base64 of the BLAKE2b-512 (RFC 7693) of the raw body."""
+    return base64.b64encode(hashlib.blake2b(body, digest_size=64).digest()).decode()
+
+
+
+def _signing_string(body: bytes, created: int, expires: int) -> bytes:
+    return f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={digest(body)}".encode()
+
+
+def _parameters(text: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _PARAMETER.match(text, position)
+        if match is None:
+            raise SignatureProblem('malformed signature header: parameters must be name="value", separated by commas')
+        if match[1] in parameters:
+            raise SignatureProblem(f"malformed signature header: {match[1]} stands twice")
+        parameters[match[1]] = match[2]
+        position = match.end()
+    return parameters
+
+
+def _base64(text: str, size: int, what: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SignatureProblem(f"{what} is not base64") from None
+    if len(raw) != size:
+        raise SignatureProblem(f"{what} must be {size} bytes in base64, not {len(raw)}")
+    return raw

@@ -1,0 +1,79 @@
+"""The Transport port: one HTTP POST. Over the network by httpx, or inside one process without any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+
+class TransportError(Exception):
+    """No answer came: refused, timed out, broken off."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer. Header names are lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport(Protocol):
+    """Sends a body to a URL."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        """POST and wait for the answer; TransportError when none comes within `timeout_s`."""
+        ...
+
+
+class HttpTransport:
+    """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
+
+    def __init__(self, *, connections: int = 200) -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._client = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), trust_env=False)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        """See Transport. An answer of more than 1 MiB is an error."""
+        try:
+            response = await self._client.post(url, content=body, headers=dict(headers), timeout=timeout_s)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransportError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+        return Reply(response.status_code, response.content, {k.lower(): v for k, v in response.headers.items()})
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+class Site(Protocol):
+    """Whatever answers POSTs below one address."""
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Answer a POST; header names are lower case."""
+        ...
+
+
+class MemoryTransport:
+    """Hands each POST straight to the site that lives at the URL's origin."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, Site] = {}
+
+    def attach(self, origin: str, site: Site) -> None:
+        """Let `site` answer at `origin`, for example `http://rooftop-0`."""
+        self._sites[origin] = site
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        """See Transport."""
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        site = self._sites.get(f"{scheme}://{host}")
+        if site is None:
+            raise TransportError(f"nobody listens at {scheme}://{host}")
+        return await site.post(f"/{path}", body, headers)
