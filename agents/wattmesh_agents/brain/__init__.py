@@ -1,0 +1,1 @@
+"""The LangGraph brain: what to do next in a transaction."""

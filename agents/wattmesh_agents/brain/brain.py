@@ -1,0 +1,89 @@
+"""Runs the graph's threads: starts them, wakes them with events, forgets them when they end."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
+
+from wattmesh_agents.brain.graph import Party, Scene, TradeState, build_graph
+from wattmesh_beckn.receiver import Received
+
+WITHOUT_THREAD = frozenset({"search"})
+"""A search leaves nothing behind that a thread would have to remember."""
+
+
+class Brain:
+    """The graph with its durable threads. Runs within the transaction of whatever woke it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._saver = SqliteSaver(connection)
+        self._saver.setup()
+        graph = build_graph()
+        self._graph = graph.compile(checkpointer=self._saver)
+        self._threadless = graph.compile()
+
+    def wake(self, party: Party, slot: int, attempt: int) -> None:
+        """Let the supervisor look at a slot. The thread, if one is started, is that of the purchase."""
+        transaction_id = party.buyer.transaction_for(slot, attempt)
+        state: TradeState = {
+            "transaction_id": transaction_id,
+            "slot": slot,
+            "attempt": attempt,
+            "event": "wake",
+            "counterparty": "",
+        }
+        self._run(party, _buy_thread(party, transaction_id), state, None)
+
+    def hear_buyer(self, party: Party, received: Received) -> None:
+        """A buyer's message: answered by the sell flow. A Refusal passes through."""
+        context = received.context
+        state: TradeState = {
+            "transaction_id": context.transaction_id,
+            "event": received.action,
+            "counterparty": context.bap_id,
+        }
+        if received.action in WITHOUT_THREAD:
+            self._threadless.invoke(state, context=Scene(party, received))
+            return
+        thread = _sell_thread(party, context.transaction_id, context.bap_id)
+        waiting = self._waits(thread)
+        self._run(party, thread, Command(resume=received.action) if waiting else state, received)
+
+    def buyer_event(self, party: Party, transaction_id: str, event: str) -> None:
+        """A seller's callback was written down, or post or clock had something to say: go on, if the thread waits."""
+        thread = _buy_thread(party, transaction_id)
+        if self._waits(thread):
+            self._run(party, thread, Command(resume=event), None)
+
+    def collecting(self, party: Party, transaction_id: str) -> bool:
+        """Whether a purchase is still waiting for offers."""
+        return self._waits(_buy_thread(party, transaction_id)) == "collect"
+
+    def forget_buyer(self, party: Party, transaction_id: str, counterparty: str) -> None:
+        """A buyer's quote ran out: its thread waits for nothing any more."""
+        self._saver.delete_thread(_sell_thread(party, transaction_id, counterparty))
+
+    def _run(self, party: Party, thread: str, value: Any, received: Received | None) -> None:
+        result = self._graph.invoke(value, _config(thread), context=Scene(party, received), durability="exit")
+        if "__interrupt__" not in result:
+            self._saver.delete_thread(thread)
+
+    def _waits(self, thread: str) -> str | None:
+        following = self._graph.get_state(_config(thread)).next
+        return following[0] if following else None
+
+
+def _config(thread: str) -> RunnableConfig:
+    return cast(RunnableConfig, {"configurable": {"thread_id": thread}})
+
+
+def _buy_thread(party: Party, transaction_id: str) -> str:
+    return f"buy/{party.trader.id}/{transaction_id}"
+
+
+def _sell_thread(party: Party, transaction_id: str, buyer: str) -> str:
+    return f"sell/{party.trader.id}/{transaction_id}/{buyer}"

@@ -1,0 +1,159 @@
+"""From a proven message to its effect: one transaction holds effect, first answer, thread and what is to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wattmesh_agents.brain.brain import Brain
+from wattmesh_agents.brain.graph import Party
+from wattmesh_agents.parties.household import Household
+from wattmesh_agents.parties.utility import Utility
+from wattmesh_agents.store.database import Database
+from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.trade.contracts import ContractState, Side
+from wattmesh_beckn.answers import ack, nack
+from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.context import CALLBACKS, REQUESTS
+from wattmesh_beckn.errors import ErrorCode, Refusal, declined
+from wattmesh_beckn.messages import OnUpdateMessage, UpdateMessage
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.transport import Reply
+
+ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
+_KEEP_AFTER_EXPIRY_MS = 10_000
+
+
+class Dispatcher:
+    """Acts on messages, answers, alarms and slots for the parties of one pod."""
+
+    def __init__(self, database: Database, brain: Brain) -> None:
+        self._database = database
+        self._brain = brain
+
+    def receive(self, party: Party, received: Received) -> Reply:
+        """Act on a message once; the same answer is remembered for when it comes again."""
+        try:
+            with self._database.transaction():
+                party.trader.meet(received.sender)
+                self._catch_up(party)
+                reply = self._act(party, received) or ack()
+                self._remember(party, received, reply)
+        except Refusal as refusal:
+            reply = nack(refusal)
+            with self._database.transaction():
+                self._remember(party, received, reply)
+        return reply
+
+    def sent(self, party: Party, message: Outgoing, outcome: Outcome, done: Callable[[Outgoing], None]) -> None:
+        """Take a message out of the outbox and act on how it was answered."""
+        with self._database.transaction():
+            done(message)
+            if not message.action.startswith("on_"):
+                event = party.buyer.sent(message, outcome)
+                if event is not None and (event != "answered" or self._collecting(party, message.transaction_id)):
+                    self._brain.buyer_event(party, message.transaction_id, event)
+            elif message.action in ("on_select", "on_init"):
+                self._declined_by_buyer(party, message, outcome)
+
+    def ring(self, party: Party, timer: Timer) -> None:
+        """An alarm that was set has come due. Runs in the caller's transaction."""
+        if timer.kind == "wake":
+            slot, attempt = timer.subject.split()
+            self._wake(party, int(slot), int(attempt))
+        elif timer.kind == "collect":
+            if self._collecting(party, timer.subject):
+                self._brain.buyer_event(party, timer.subject, "window closed")
+        elif timer.kind == "stall":
+            party.buyer.stalled(timer.subject)
+            self._brain.buyer_event(party, timer.subject, "stalled")
+        elif timer.kind == "doubt":
+            transaction_id, seller = timer.subject.split()
+            party.buyer.ask_status(transaction_id, seller)
+
+    def open_slot(self, party: Party) -> None:
+        """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
+        with self._database.transaction():
+            self._catch_up(party)
+            party.buyer.expire()
+            party.drive()
+            trader = party.trader
+            following = trader.following_slot()
+            if following is not None:
+                start_ms, length_ms = trader.gate_ms(trader.current_slot), trader.slot_ms()
+                for attempt, part in enumerate(party.attempts()):
+                    due_ms = max(trader.now_ms, start_ms + int(part * length_ms))
+                    trader.set_timer("wake", f"{following} {attempt}", due_ms)
+
+    def _wake(self, party: Party, slot: int, attempt: int) -> None:
+        if not party.trader.gate_open(slot):
+            party.trader.around.missed_gate()
+            party.trader.story("too late to trade for %s: the gate closed", party.trader.slot_text(slot))
+            return
+        self._catch_up(party)
+        if party.trader.contracts.purchase(party.buyer.transaction_for(slot, attempt)) is None and party.wants(slot):
+            self._brain.wake(party, slot, attempt)
+
+    def _catch_up(self, party: Party) -> None:
+        for contract in party.catch_up():
+            self._brain.forget_buyer(party, contract.transaction_id, contract.counterparty)
+
+    def _collecting(self, party: Party, transaction_id: str) -> bool:
+        return self._brain.collecting(party, transaction_id)
+
+    def _act(self, party: Party, received: Received) -> Reply | None:
+        if received.action in REQUESTS:
+            self._act_as_seller(party, received)
+            return None
+        return self._act_as_buyer(party, received)
+
+    def _act_as_seller(self, party: Party, received: Received) -> None:
+        message = received.message
+        if isinstance(message, UpdateMessage) and message.update_target == "order.fulfillments":
+            if not isinstance(party, Utility):
+                raise declined(ErrorCode.POLICY_ERROR, "only a utility takes meter readings", "message.update_target")
+            party.supply(received)
+            return
+        self._brain.hear_buyer(party, received)
+
+    def _act_as_buyer(self, party: Party, received: Received) -> Reply | None:
+        buyer, transaction_id = party.buyer, received.context.transaction_id
+        match received.action:
+            case "on_search":
+                reply = buyer.hear_offers(received)
+                if buyer.all_answered(transaction_id) and self._collecting(party, transaction_id):
+                    self._brain.buyer_event(party, transaction_id, "answered")
+                return reply
+            case "on_select":
+                reply = buyer.hear_quote(received)
+            case "on_init":
+                reply = buyer.hear_terms(received)
+            case "on_confirm":
+                reply = buyer.hear_confirmation(received)
+            case "on_status" | "on_cancel":
+                reply = buyer.hear_status(received)
+            case "on_update":
+                message = received.message
+                if isinstance(message, OnUpdateMessage) and message.order.fulfillments:
+                    if not isinstance(party, Household):
+                        raise declined(ErrorCode.POLICY_ERROR, "a utility reports no meter readings")
+                    return party.hear_supply(received)
+                reply = buyer.hear_receipt(received)
+            case _:
+                raise TypeError(f"no callback {received.action!r}")
+        if not self._collecting(party, transaction_id):
+            self._brain.buyer_event(party, transaction_id, received.action)
+        return reply
+
+    def _declined_by_buyer(self, party: Party, message: Outgoing, outcome: Outcome) -> None:
+        reason = getattr(outcome, "message", None)
+        if reason is None:
+            return
+        party.seller.declined_by_buyer(message.transaction_id, message.recipient, f"declined by the buyer: {reason}")
+        contract = party.trader.contracts.get(message.transaction_id, message.recipient)
+        if contract is not None and contract.side is Side.SELLER and contract.state is ContractState.CANCELLED:
+            self._brain.forget_buyer(party, message.transaction_id, message.recipient)
+
+    def _remember(self, party: Party, received: Received, reply: Reply) -> None:
+        context = received.context
+        keep_until_ms = received.signature_expires * 1000 + _KEEP_AFTER_EXPIRY_MS
+        party.trader.inbox.remember(context.sender, context.message_id, received.action, reply, keep_until_ms)

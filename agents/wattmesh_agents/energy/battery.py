@@ -1,0 +1,135 @@
+"""The battery, and the metering of one slot.
+
+Energies at the terminals and in the store differ by efficiency; both are whole Wh, rounded against the owner, so
+nothing is ever made by rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wattmesh_agents.config import BatteryConfig
+from wattmesh_agents.energy.slots import slot_energy_wh
+
+_PPM = 1_000_000
+
+
+@dataclass(frozen=True)
+class Battery:
+    """Limits of a battery. A household without one has `NO_BATTERY`."""
+
+    capacity_wh: int
+    min_level_wh: int
+    power_w: int
+    charge_efficiency_ppm: int
+    discharge_efficiency_ppm: int
+
+    @classmethod
+    def of(cls, config: BatteryConfig | None) -> Battery:
+        """From configuration."""
+        if config is None:
+            return NO_BATTERY
+        return cls(
+            config.capacity_wh,
+            config.min_level_wh,
+            config.power_w,
+            config.charge_efficiency_ppm,
+            config.discharge_efficiency_ppm,
+        )
+
+    @property
+    def slot_limit_wh(self) -> int:
+        """The most that passes the terminals in one slot, in either direction."""
+        return slot_energy_wh(self.power_w)
+
+    def stored_wh(self, charged_wh: int) -> int:
+        """What arrives in the store of `charged_wh` at the terminals."""
+        return charged_wh * self.charge_efficiency_ppm // _PPM
+
+    def drawn_wh(self, discharged_wh: int) -> int:
+        """What must leave the store for `discharged_wh` at the terminals."""
+        return -(-discharged_wh * _PPM // self.discharge_efficiency_ppm)
+
+    def chargeable_wh(self, room_wh: int) -> int:
+        """The most at the terminals that fits into `room_wh` of the store."""
+        return ((max(0, room_wh) + 1) * _PPM - 1) // self.charge_efficiency_ppm
+
+    def dischargeable_wh(self, store_wh: int) -> int:
+        """The most at the terminals that `store_wh` of the store gives."""
+        return max(0, store_wh) * self.discharge_efficiency_ppm // _PPM
+
+
+NO_BATTERY = Battery(0, 0, 0, _PPM, _PPM)
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """What meets the battery in one slot, in Wh.
+
+    `bought_wh` and `sold_wh` are contracted for this slot; `held_wh` (in the store) is promised to buyers of later
+    slots, `room_wh` (in the store) is kept for purchases of later slots.
+    """
+
+    pv_wh: int
+    load_wh: int
+    bought_wh: int = 0
+    sold_wh: int = 0
+    held_wh: int = 0
+    room_wh: int = 0
+
+
+@dataclass(frozen=True)
+class Metered:
+    """One slot as metered, in Wh. Always:
+
+    level after - level before = pv - load + bought - sold + imported - exported - losses.
+    """
+
+    level_before_wh: int
+    level_after_wh: int
+    pv_wh: int
+    load_wh: int
+    bought_wh: int
+    sold_wh: int
+    imported_wh: int
+    exported_wh: int
+    losses_wh: int
+
+
+def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan) -> Metered:
+    """Run one slot.
+
+    A sale is served first and from the store only, so what is sold was there. Surplus then charges and deficit
+    discharges within power, capacity, minimum level, what is held and what room is kept; the rest is exchanged with
+    the backstop. A level above capacity (the battery was made smaller) is lost, and counted so.
+    """
+    excess_wh = max(0, level_wh - battery.capacity_wh)
+    level = level_wh - excess_wh
+    out_limit_wh = min(battery.slot_limit_wh, battery.dischargeable_wh(level - battery.min_level_wh - plan.held_wh))
+    sold_wh = min(plan.sold_wh, out_limit_wh)
+    net_wh = plan.pv_wh - plan.load_wh + plan.bought_wh - sold_wh
+    imported_wh = exported_wh = 0
+    if net_wh >= 0:
+        room_wh = battery.capacity_wh - level - plan.room_wh
+        charged_wh = min(net_wh, battery.slot_limit_wh, battery.chargeable_wh(room_wh))
+        stored_wh = battery.stored_wh(charged_wh)
+        level += stored_wh
+        losses_wh = charged_wh - stored_wh
+        exported_wh = net_wh - charged_wh
+    else:
+        discharged_wh = min(-net_wh, out_limit_wh)
+        drawn_wh = battery.drawn_wh(discharged_wh)
+        level -= drawn_wh
+        losses_wh = drawn_wh - discharged_wh
+        imported_wh = -net_wh - discharged_wh
+    return Metered(
+        level_before_wh=level_wh,
+        level_after_wh=level,
+        pv_wh=plan.pv_wh,
+        load_wh=plan.load_wh,
+        bought_wh=plan.bought_wh,
+        sold_wh=sold_wh,
+        imported_wh=imported_wh,
+        exported_wh=exported_wh,
+        losses_wh=losses_wh + excess_wh,
+    )

@@ -1,0 +1,158 @@
+"""PV and load of a household in each slot: built-in shapes, or measured values from a CSV file.
+
+The built-in shapes are the same in every run with the same seed: each slot's value depends on seed and slot alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import asin, cos, degrees, exp, pi, radians, sin
+from pathlib import Path
+from typing import Protocol
+
+from wattmesh_agents.config import HouseholdConfig, LoadConfig, PvConfig
+from wattmesh_agents.energy.slots import SLOT_S, local, slot_energy_wh
+
+_HOUR_WEIGHT = (
+    0.47, 0.41, 0.38, 0.37, 0.39, 0.52, 0.86, 1.11, 1.08, 0.99, 0.97, 1.06,
+    1.26, 1.13, 0.97, 0.92, 0.98, 1.22, 1.60, 1.73, 1.60, 1.31, 0.98, 0.69,
+)  # fmt: skip
+"""Household consumption by hour of day against its mean: low at night, up at breakfast and noon, highest in the
+evening; the form of the German standard load profile H0 on a working day, in rough."""
+_CLEAR_DAY = 0.35
+_HAZE = 0.25
+
+
+@dataclass(frozen=True)
+class SlotProfile:
+    """What the sun gives and the house takes in one slot (Wh)."""
+
+    pv_wh: int
+    load_wh: int
+
+
+class Profile(Protocol):
+    """PV and load over time."""
+
+    def actual(self, slot: int) -> SlotProfile:
+        """What is metered in a slot."""
+        ...
+
+    def forecast(self, slot: int) -> SlotProfile:
+        """What the household expects of a slot beforehand."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShapeProfile:
+    """Clear-sky PV under passing clouds, and the standard daily load with a household's own ups and downs."""
+
+    seed: int
+    utc_offset_s: int
+    pv: PvConfig | None
+    load: LoadConfig | None
+
+    def actual(self, slot: int) -> SlotProfile:
+        """The forecast, times what clouds let through and what people did."""
+        expected = self.forecast(slot)
+        day = slot // 86_400
+        cloudiness = max(0.0, self._chance("day", day) - _CLEAR_DAY)
+        passing = 0.5 * self._chance("cloud", slot // 3600) + 0.5 * self._chance("cloud", slot)
+        clouds = 1 - cloudiness * passing
+        people = 0.55 + 0.9 * self._chance("load", slot)
+        return SlotProfile(int(expected.pv_wh * clouds), int(expected.load_wh * people))
+
+    def forecast(self, slot: int) -> SlotProfile:
+        """The shapes without noise."""
+        pv_wh = clear_sky_wh(self.pv, slot) if self.pv else 0
+        return SlotProfile(pv_wh, mean_load_wh(self.load, slot, self.utc_offset_s) if self.load else 0)
+
+    def _chance(self, what: str, index: int) -> float:
+        raw = hashlib.blake2b(f"{self.seed}/{what}/{index}".encode(), digest_size=8).digest()
+        return int.from_bytes(raw, "big") / 2**64
+
+
+def clear_sky_wh(pv: PvConfig, slot: int) -> int:
+    """Energy of a flat roof under a clear sky in one slot, at mid-slot sun.
+
+    Declination by Cooper (1969), hour angle from longitude without the equation of time, direct light thinned by air
+    mass 1/sin(elevation) (Meinel and Meinel, 1976: 0.7^(AM^0.678)) against 1000 W/m2 at rated power.
+    """
+    middle = slot + SLOT_S / 2
+    day_of_year = local(slot, 0).timetuple().tm_yday
+    declination = radians(23.45 * sin(2 * pi * (284 + day_of_year) / 365))
+    solar_hour = (middle % 86_400) / 3600 + pv.longitude / 15
+    hour_angle = radians(15 * (solar_hour - 12))
+    latitude = radians(pv.latitude)
+    sine = sin(latitude) * sin(declination) + cos(latitude) * cos(declination) * cos(hour_angle)
+    if degrees(asin(max(-1.0, min(1.0, sine)))) <= 0.5:
+        return 0
+    direct_w_per_m2 = 1353 * 0.7 ** ((1 / sine) ** 0.678)
+    diffuse_w_per_m2 = _HAZE * direct_w_per_m2 * exp(-2 * sine)
+    return int(slot_energy_wh(pv.peak_w) * min(1.0, (direct_w_per_m2 * sine + diffuse_w_per_m2) / 1000))
+
+
+def mean_load_wh(load: LoadConfig, slot: int, utc_offset_s: int) -> int:
+    """A household's mean consumption in a slot, by hour of day, straight lines between hours."""
+    moment = local(slot, utc_offset_s)
+    hour, fraction = moment.hour, moment.minute / 60
+    weight = _HOUR_WEIGHT[hour] * (1 - fraction) + _HOUR_WEIGHT[(hour + 1) % 24] * fraction
+    mean_weight = sum(_HOUR_WEIGHT) / 24
+    return int(load.annual_wh / (365 * 96) * weight / mean_weight)
+
+
+@dataclass(frozen=True)
+class MeasuredProfile:
+    """Measured values by slot; they repeat from their first day when time runs past them."""
+
+    slots: Mapping[int, SlotProfile]
+    first: int
+    days: int
+
+    def actual(self, slot: int) -> SlotProfile:
+        """The measured value, of the same time of day in the file when the slot lies outside it."""
+        return self.slots[self.first + (slot - self.first) % (self.days * 86_400)]
+
+    def forecast(self, slot: int) -> SlotProfile:
+        """What is measured is also what is expected."""
+        return self.actual(slot)
+
+
+def read_profile_csv(path: Path) -> MeasuredProfile:
+    """Read columns `slot` (RFC 3339 start, with zone), `pv_wh`, `load_wh`: whole days, every slot, in order.
+
+    ValueError names the file, the line and what is expected there.
+    """
+    slots: dict[int, SlotProfile] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if not {"slot", "pv_wh", "load_wh"} <= set(reader.fieldnames or ()):
+            raise ValueError(f"{path}: line 1: needs the columns slot, pv_wh and load_wh")
+        for row in reader:
+            where = f"{path}: line {reader.line_num}"
+            try:
+                moment = datetime.fromisoformat(row["slot"])
+                values = SlotProfile(int(row["pv_wh"]), int(row["load_wh"]))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{where}: {error}; slot is RFC 3339, pv_wh and load_wh are whole Wh") from None
+            if moment.tzinfo is None or values.pv_wh < 0 or values.load_wh < 0:
+                raise ValueError(f"{where}: slot needs a time zone, pv_wh and load_wh must be 0 or more")
+            slot = int(moment.timestamp())
+            expected = next(iter(slots)) + len(slots) * SLOT_S if slots else slot
+            if slot != expected or slot % SLOT_S:
+                raise ValueError(f"{where}: slots must start on the quarter hour and follow each other, none left out")
+            slots[slot] = values
+    if not slots or len(slots) % 96:
+        raise ValueError(f"{path}: needs whole days of 96 slots, has {len(slots)} slots")
+    return MeasuredProfile(slots, next(iter(slots)), len(slots) // 96)
+
+
+def profile_of(config: HouseholdConfig, utc_offset_s: int) -> Profile:
+    """The profile that a household is configured with."""
+    if config.profile_csv is not None:
+        return read_profile_csv(config.profile_csv)
+    return ShapeProfile(config.seed, utc_offset_s, config.pv, config.load)

@@ -1,0 +1,50 @@
+"""Delivery slots: 15 minutes of grid time, named by their start in unix seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta, timezone
+
+SLOT_S = 900
+"""Length of a delivery slot (seconds of grid time)."""
+
+
+def slot_of(grid_s: float) -> int:
+    """The slot that grid time `grid_s` (unix seconds) lies in."""
+    return int(grid_s // SLOT_S) * SLOT_S
+
+
+def slot_energy_wh(power_w: int) -> int:
+    """What a power gives in one slot, rounded down."""
+    return power_w * SLOT_S // 3600
+
+
+def slot_range(slot: int) -> tuple[datetime, datetime]:
+    """Start and end of a slot in UTC."""
+    start = datetime.fromtimestamp(slot, UTC)
+    return start, start + timedelta(seconds=SLOT_S)
+
+
+def slot_from_range(start: datetime, end: datetime) -> int:
+    """The slot that starts and ends so; ValueError when the range is no delivery slot."""
+    unix = start.timestamp()
+    if unix % SLOT_S or (end - start).total_seconds() != SLOT_S:
+        raise ValueError(
+            f"{start.isoformat()} to {end.isoformat()} is no delivery slot; "
+            f"slots last {SLOT_S // 60} minutes and start on the quarter hour"
+        )
+    return int(unix)
+
+
+def local(slot: int, utc_offset_s: int) -> datetime:
+    """A slot's start in the street's local time."""
+    return datetime.fromtimestamp(slot, timezone(timedelta(seconds=utc_offset_s)))
+
+
+def time_of_day(slot: int, utc_offset_s: int) -> time:
+    """Local time of day at a slot's start."""
+    return local(slot, utc_offset_s).time()
+
+
+def slot_text(slot: int, utc_offset_s: int) -> str:
+    """A slot for people: `06:15-06:30`."""
+    return f"{local(slot, utc_offset_s):%H:%M}-{local(slot + SLOT_S, utc_offset_s):%H:%M}"

@@ -1,0 +1,268 @@
+"""A household: its meter, its battery, its role in each slot, and its account with the backstop utility."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from wattmesh_agents.config import HouseholdConfig
+from wattmesh_agents.energy.availability import Promise, buyable_wh, held_wh, room_wh, sellable_wh
+from wattmesh_agents.energy.battery import Battery, SlotPlan, meter_slot
+from wattmesh_agents.energy.profiles import Profile
+from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_agents.parties.buyer import Buyer
+from wattmesh_agents.parties.seller import Seller
+from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
+from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short
+from wattmesh_agents.store.readings import LedgerEntry, PartyState
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.strategies import Buy, Decision, HouseholdView, Sell, strategy_named
+from wattmesh_beckn.errors import ErrorCode, declined
+from wattmesh_beckn.messages import OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.transport import Reply
+from wattmesh_beckn.units import kwh_text
+
+log = logging.getLogger(__name__)
+
+
+class Household:
+    """One household. It is a seller's Stock, and what a pod wakes each slot."""
+
+    kind = "household"
+
+    def __init__(self, around: Surroundings, config: HouseholdConfig, url: str, profile: Profile) -> None:
+        self.config = config
+        self.name = config.name
+        self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
+        self.battery = Battery.of(config.battery)
+        self.seller = Seller(self.trader, self)
+        self.buyer = Buyer(self.trader, self._on_delivered)
+        self._profile = profile
+        self._decide = strategy_named(config.strategy).household
+
+    def enrol(self) -> None:
+        """Enter the books at the current slot, if this is the first time."""
+        initial_wh = self.config.battery.initial_level_wh if self.config.battery else 0
+        self.trader.meter.enrol(self.kind, self.battery.capacity_wh, initial_wh, self.trader.current_slot)
+
+    # --- each slot ---
+
+    def attempts(self) -> tuple[float, ...]:
+        """When in a slot, as parts of it, to look whether to buy for the next."""
+        chance = int(self.trader.derive_id("jitter", self.trader.current_slot)[:4], 16) / 0xFFFF
+        return 0.08 + 0.12 * chance, 0.6
+
+    def catch_up(self) -> list[Contract]:
+        """Meter every slot that has ended and was not metered yet, and free expired quotes, which are returned."""
+        state = self.trader.meter.state()
+        current = self.trader.current_slot
+        while state.next_slot < current:
+            state = self._close(state)
+        return self.seller.expire()
+
+    def drive(self) -> None:
+        """Say again, a slot later, whatever should have been settled by now."""
+        trader = self.trader
+        before = trader.current_slot - SLOT_S
+        for contract in trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,)):
+            if contract.slot < before:
+                self.seller.tell_delivery(contract, trader.current_slot)
+        for contract in trader.contracts.in_states(Side.BUYER, OPEN):
+            if contract.slot < before:
+                self.buyer.drive(contract, trader.current_slot)
+        for reading in trader.meter.readings_in("open"):
+            self._finalise(reading.slot)
+        for reading in trader.meter.readings_in("final"):
+            self._report(reading.slot)
+
+    def _close(self, state: PartyState) -> PartyState:
+        """Meter one slot: deliver what was sold, take what was bought, book and report both."""
+        trader, slot = self.trader, state.next_slot
+        sales = [c for c in trader.contracts.of_slot(Side.SELLER, slot) if c.state is ContractState.CONFIRMED]
+        purchases = [c for c in trader.contracts.of_slot(Side.BUYER, slot) if _scheduled(c)]
+        sun = self._profile.actual(slot)
+        plan = SlotPlan(
+            pv_wh=sun.pv_wh,
+            load_wh=sun.load_wh,
+            bought_wh=sum(contract.energy_wh for contract in purchases),
+            sold_wh=sum(contract.energy_wh for contract in sales),
+            held_wh=held_wh(self.battery, self._promises(Side.SELLER, after=slot)),
+            room_wh=room_wh(self.battery, self._promises(Side.BUYER, after=slot)),
+        )
+        metered = meter_slot(self.battery, state.level_wh, plan)
+        left_wh = metered.sold_wh
+        for contract in sales:
+            delivered_wh = min(left_wh, contract.energy_wh)
+            left_wh -= delivered_wh
+            self.seller.deliver(contract, delivered_wh)
+        booked_wh = sum(contract.delivered_wh or 0 for contract in purchases)
+        missing_wh = metered.bought_wh - booked_wh
+        metered = replace(metered, bought_wh=booked_wh, imported_wh=metered.imported_wh + missing_wh)
+        trader.meter.add_reading(slot, metered, self.battery.capacity_wh)
+        level_wh = metered.level_after_wh
+        state = PartyState(level_wh, slot + SLOT_S, self._buying(state.buying, level_wh))
+        trader.meter.set_state(state)
+        for contract in purchases:
+            if contract.state in DELIVERED:
+                self._tell_success(contract, level_wh)
+        self._finalise(slot)
+        return state
+
+    def _buying(self, buying: bool, level_wh: int) -> bool:
+        trading = self.config.trading
+        return level_wh < trading.buy_below_wh or (buying and level_wh < trading.buy_target_wh)
+
+    # --- role and decision ---
+
+    def decide(self, slot: int) -> Decision:
+        """What to do for a slot: by strategy, within the role already taken for it."""
+        role = self.trader.meter.role(slot)
+        decision = self._decide(self._view(slot))
+        if role is None:
+            taken = "buyer" if isinstance(decision, Buy) else "seller" if isinstance(decision, Sell) else "neither"
+            self.trader.meter.take_role(slot, taken)
+        elif isinstance(decision, Buy) and role != "buyer":
+            return Sell()
+        return decision
+
+    def wants(self, slot: int) -> bool:
+        """Whether there is something to buy for a slot."""
+        return isinstance(self.decide(slot), Buy)
+
+    def sells(self, slot: int) -> bool:
+        """Whether the household is a seller for this slot; the first to ask makes it decide."""
+        if self.trader.meter.role(slot) is None:
+            self.decide(slot)
+        return self.trader.meter.role(slot) == "seller"
+
+    def sellable_wh(self, slot: int) -> int:
+        """Stored above the selling threshold and not promised, within power x slot."""
+        level_wh = self.trader.meter.state().level_wh
+        floor_wh = self.config.trading.sell_above_wh
+        return sellable_wh(self.battery, level_wh, floor_wh, self._promises(Side.SELLER), slot)
+
+    def price_micro_per_kwh(self, slot: int) -> int:  # noqa: ARG002 - one price for all slots
+        """The household's selling price."""
+        return self.config.trading.sell_price_micro_per_kwh
+
+    def _view(self, slot: int) -> HouseholdView:
+        trading = self.config.trading
+        state = self.trader.meter.state()
+        incoming = self._promises(Side.BUYER)
+        outgoing = self._promises(Side.SELLER)
+        expected = [self._profile.forecast(at) for at in range(state.next_slot, slot + SLOT_S, SLOT_S)]
+        surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
+        tariff_micro = price_micro_per_kwh(self.config.backstop.tariff, slot, self.trader.around.grid.utc_offset_s)
+        most_micro = trading.max_buy_price_micro_per_kwh
+        return HouseholdView(
+            capacity_wh=self.battery.capacity_wh,
+            level_wh=state.level_wh,
+            projected_wh=state.level_wh
+            + room_wh(self.battery, incoming)
+            - held_wh(self.battery, outgoing)
+            + surplus_wh,
+            deficit_wh=expected[-1].load_wh
+            - expected[-1].pv_wh
+            - sum(promise.energy_wh for promise in incoming if promise.slot == slot),
+            buyable_wh=buyable_wh(self.battery, state.level_wh, incoming, slot),
+            sellable_wh=self.sellable_wh(slot),
+            buying=self._buying(state.buying, state.level_wh),
+            buy_below_wh=trading.buy_below_wh,
+            buy_target_wh=trading.buy_target_wh,
+            charge_efficiency_ppm=self.battery.charge_efficiency_ppm,
+            max_buy_price_micro_per_kwh=tariff_micro if most_micro is None else min(most_micro, tariff_micro),
+        )
+
+    def _promises(self, side: Side, after: int | None = None) -> list[Promise]:
+        promised = self.trader.contracts.in_states(side, PROMISED)
+        return [Promise(c.slot, c.energy_wh) for c in promised if after is None or c.slot > after]
+
+    # --- bookings ---
+
+    def _on_delivered(self, contract: Contract) -> None:
+        """The seller has said what it delivered: what stood as import was bought."""
+        reading = self.trader.meter.reading(contract.slot)
+        if reading is not None:
+            self.trader.meter.move_import_to_bought(contract.slot, contract.delivered_wh or 0)
+            self._tell_success(contract, self.trader.meter.state().level_wh)
+            self._finalise(contract.slot)
+
+    def _tell_success(self, contract: Contract, level_wh: int) -> None:
+        text = "✅ Contract confirmed! Energy purchased."
+        if self.battery.capacity_wh:
+            text += f" New battery level: {level_wh / 1000:.2f} kWh"
+        else:
+            text += f" {(contract.delivered_wh or 0) / 1000:.2f} kWh used in the house"
+        self.trader.story(
+            "%s (%s kWh from %s)",
+            text,
+            kwh_text(contract.delivered_wh or 0),
+            short(contract.counterparty),
+            transaction_id=contract.transaction_id,
+        )
+
+    def _finalise(self, slot: int) -> None:
+        """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it."""
+        trader = self.trader
+        reading = trader.meter.reading(slot)
+        open_purchases = any(
+            _scheduled(c) and c.state not in DELIVERED for c in trader.contracts.of_slot(Side.BUYER, slot)
+        )
+        if reading is None or reading.state != "open" or open_purchases:
+            return
+        if reading.metered.imported_wh == reading.metered.exported_wh:
+            trader.meter.set_reading_state(slot, "booked")
+            return
+        trader.meter.set_reading_state(slot, "final")
+        self._report(slot)
+
+    def _report(self, slot: int) -> None:
+        """Tell the utility what the meter says was imported or exported in a slot."""
+        trader = self.trader
+        reading = trader.meter.reading(slot)
+        utility = self.config.backstop.utility_id
+        if reading is None or trader.url_of(utility) is None:
+            return
+        tags = tag_group(
+            "meter",
+            imported_kwh=kwh_text(reading.metered.imported_wh),
+            exported_kwh=kwh_text(reading.metered.exported_wh),
+        )
+        order = UpdatedOrder(id=supply_order_id(trader.id), fulfillments=(delivery(slot, tags=(tags,)),))
+        trader.tell(
+            "update",
+            utility,
+            UpdateMessage(update_target="order.fulfillments", order=order),
+            transaction_id=self.supply_transaction(slot),
+            message_id=trader.derive_id("reading", slot, trader.current_slot),
+        )
+
+    def supply_transaction(self, slot: int) -> str:
+        """The transaction id under which a slot's reading is reported."""
+        return self.trader.derive_id("supply", slot)
+
+    def hear_supply(self, received: Received) -> Reply | None:
+        """`on_update` of the supply order: the utility has priced a reading; book what it says."""
+        order = received.read(OnUpdateMessage).order
+        trader, utility = self.trader, self.config.backstop.utility_id
+        if received.sender.subscriber_id != utility or order.quote is None or not order.fulfillments:
+            raise declined(ErrorCode.BUSINESS_ERROR, "no priced reading of this household's supply", "message.order")
+        slot = int(order.fulfillments[0].slot[0].timestamp())
+        reading = trader.meter.reading(slot)
+        if reading is None or self.supply_transaction(slot) != received.context.transaction_id:
+            raise declined(ErrorCode.BUSINESS_ERROR, "no reading of that slot was reported", "message.order")
+        if reading.state != "final":
+            return None
+        energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
+        amount_micro = order.quote.price.value_micro
+        signed_micro = -amount_micro if energy_wh > 0 else amount_micro
+        trader.meter.book(LedgerEntry("backstop", slot, utility, SUPPLY, energy_wh, signed_micro))
+        trader.meter.set_reading_state(slot, "booked")
+        return None
+
+
+def _scheduled(contract: Contract) -> bool:
+    """Whether the household takes the energy: in doubt it does too, at the backstop's price if it must."""
+    return contract.state in (ContractState.CONFIRMED, *DELIVERED) or contract.in_doubt

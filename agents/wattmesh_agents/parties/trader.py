@@ -1,0 +1,185 @@
+"""What every party has: an identity, its tables, a voice (outbox), alarms (timers) and a story (log)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from wattmesh_agents.energy.slots import SLOT_S, local, slot_of, slot_range, slot_text
+from wattmesh_agents.store.contracts import ContractTable
+from wattmesh_agents.store.database import Database
+from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers
+from wattmesh_agents.store.readings import MeterTable
+from wattmesh_beckn.clock import GridClock
+from wattmesh_beckn.context import Action, BecknModel, request_context
+from wattmesh_beckn.ids import derive_uuid
+from wattmesh_beckn.messages import Fulfillment, Price, Stop, StopTime, TimeRange, write_call
+from wattmesh_beckn.registry import Subscription
+
+MESSAGE_TTL_S = 30.0
+"""How long a message is worth sending (wall time); what still matters then is said anew."""
+_MIN_TTL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the traders of one pod share.
+
+    No slot that starts at or after `end_s` (unix seconds of grid time) is traded. `post` and `arm` take a message or an
+    alarm once it is on disk.
+    """
+
+    database: Database
+    grid: GridClock
+    end_s: float | None
+    domain: str
+    currency: str
+    gateway_id: str
+    post: Callable[[Outgoing], None]
+    arm: Callable[[Timer], None]
+    missed_gate: Callable[[], None]
+
+
+class Trader:
+    """One party's means. All methods that write belong into a transaction of the pod's database."""
+
+    def __init__(self, around: Surroundings, subscriber_id: str, url: str, feeder: str, log: logging.Logger) -> None:
+        self.around = around
+        self.id = subscriber_id
+        self.url = url
+        self.feeder = feeder
+        self.currency = around.currency
+        connection = around.database.connection
+        self.contracts = ContractTable(connection, subscriber_id)
+        self.meter = MeterTable(connection, subscriber_id)
+        self.inbox = Inbox(connection, subscriber_id)
+        self._outbox = Outbox(connection)
+        self._timers = Timers(connection)
+        self._salt = around.database.salt
+        self._log = log
+
+    # --- time ---
+
+    @property
+    def now_ms(self) -> int:
+        """Wall time in milliseconds."""
+        return int(self.around.grid.clock.wall() * 1000)
+
+    @property
+    def current_slot(self) -> int:
+        """The slot that is being delivered now."""
+        return slot_of(self.around.grid.now())
+
+    def gate_open(self, slot: int) -> bool:
+        """Whether contracts for a slot may still be made: until it starts."""
+        return self.around.grid.now() < slot
+
+    def following_slot(self) -> int | None:
+        """The slot that is traded now: the next; None when trading ends before it."""
+        slot = self.current_slot + SLOT_S
+        return None if self.around.end_s is not None and slot >= self.around.end_s else slot
+
+    def slot_ms(self) -> int:
+        """Length of a slot in milliseconds of wall time."""
+        return int(1000 * SLOT_S / self.around.grid.speed)
+
+    def gate_ms(self, slot: int) -> int:
+        """When the gate of a slot closes, in milliseconds of wall time, rounded down."""
+        return int(self.around.grid.wall_at(slot) * 1000)
+
+    def wait_ms(self, longest_s: float, part_of_slot: float) -> int:
+        """A waiting time in milliseconds of wall time: a part of a slot, but never longer than `longest_s`."""
+        return int(1000 * min(longest_s, part_of_slot * SLOT_S / self.around.grid.speed))
+
+    def set_timer(self, kind: str, subject: str, due_ms: int) -> None:
+        """Ask to be woken."""
+        timer = Timer(self.id, kind, subject, due_ms)
+        self._timers.put(timer)
+        self.around.database.after_commit(lambda: self.around.arm(timer))
+
+    # --- messages ---
+
+    def derive_id(self, *parts: object) -> str:
+        """An id that comes out the same when a step is run twice."""
+        return derive_uuid(self._salt, self.id, *parts)
+
+    def meet(self, entry: Subscription) -> None:
+        """Remember where another subscriber lives."""
+        if self.url_of(entry.subscriber_id) != entry.url:
+            self.around.database.connection.execute(
+                "INSERT OR REPLACE INTO peers VALUES (?, ?)", (entry.subscriber_id, entry.url)
+            )
+
+    def url_of(self, subscriber_id: str) -> str | None:
+        """Where another subscriber lives, if it was met."""
+        row = self.around.database.connection.execute(
+            "SELECT url FROM peers WHERE subscriber_id = ?", (subscriber_id,)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def tell(
+        self, action: Action, to: str, body: BecknModel, *, transaction_id: str, message_id: str,
+        until_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        """Put a message into the outbox; it is sent when the transaction is on disk. `until_ms` ends its ttl."""
+        me, other = (self.id, self.url), (to, self.url_of(to) or "")
+        now_ms = self.now_ms
+        ttl_s = MESSAGE_TTL_S if until_ms is None else min(MESSAGE_TTL_S, (until_ms - now_ms) / 1000)
+        ttl_s = max(_MIN_TTL_S, ttl_s)
+        callback = action.startswith("on_")
+        context = request_context(
+            domain=self.around.domain,
+            feeder=self.feeder,
+            action=action,
+            bap=other if callback else me,
+            bpp=None if action == "search" else me if callback else other,
+            transaction_id=transaction_id,
+            message_id=message_id,
+            now=now_ms / 1000,
+            ttl_s=ttl_s,
+        )
+        message = Outgoing(
+            self.id, message_id, action, to, transaction_id, write_call(context, body), now_ms + int(ttl_s * 1000)
+        )
+        if self._outbox.put(message):
+            self.around.database.after_commit(lambda: self.around.post(message))
+
+    # --- words ---
+
+    def price(self, value_micro: int) -> Price:
+        """Money in the street's currency."""
+        return Price(currency=self.currency, value_micro=value_micro)
+
+    def slot_text(self, slot: int) -> str:
+        """A slot for people, in local time."""
+        return slot_text(slot, self.around.grid.utc_offset_s)
+
+    def story(self, text: str, *values: Any, transaction_id: str | None = None, level: int = logging.INFO) -> None:
+        """Tell people what happened, once it is on disk."""
+        offset = self.around.grid.utc_offset_s
+        extra = {
+            "grid": f"{local(int(self.around.grid.now()), offset):%m-%d %H:%M}",
+            "household": short(self.id),
+            "transaction": transaction_id,
+        }
+        self.around.database.after_commit(lambda: self._log.log(level, text, *values, extra=extra))
+
+
+def short(subscriber_id: str) -> str:
+    """A subscriber's name for people: its id without the namespace."""
+    return subscriber_id.partition(".")[0]
+
+
+def delivery(slot: int, **more: Any) -> Fulfillment:
+    """The fulfillment that stands for delivery in a slot."""
+    start, end = slot_range(slot)
+    stop = Stop(type="start", time=StopTime(range=TimeRange(start=start, end=end)))
+    return Fulfillment(id=f"slot-{slot}", type="energy", stops=(stop,), **more)
+
+
+def ttl_until(expires_ms: int, now_ms: int) -> timedelta:
+    """What is left of a quote's time, at least a millisecond."""
+    return timedelta(milliseconds=max(1, expires_ms - now_ms))

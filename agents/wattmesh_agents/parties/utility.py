@@ -1,0 +1,186 @@
+"""A utility: sells to any search within its capacity, is everybody's backstop, and buys when demand is high."""
+
+from __future__ import annotations
+
+import logging
+
+from wattmesh_agents.config import UtilityConfig
+from wattmesh_agents.energy.slots import SLOT_S, slot_energy_wh
+from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_agents.parties.buyer import Buyer
+from wattmesh_agents.parties.seller import QUOTE_TTL_MS, Seller
+from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
+from wattmesh_agents.parties.terms import slot_of_fulfillment
+from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
+from wattmesh_agents.store.readings import LedgerEntry, PartyState
+from wattmesh_agents.trade.contracts import OPEN, Contract, ContractState, Side
+from wattmesh_agents.trade.strategies import Buy, Decision, UtilityView, strategy_named
+from wattmesh_beckn.errors import ErrorCode, declined, invalid
+from wattmesh_beckn.messages import OnUpdatedOrder, OnUpdateMessage, Quote, UpdateMessage, tag_value
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.units import amount_micro, energy_from_kwh
+
+log = logging.getLogger(__name__)
+
+
+class Utility:
+    """One utility. It is a seller's Stock, and what a pod wakes each slot."""
+
+    kind = "utility"
+
+    def __init__(self, around: Surroundings, config: UtilityConfig, url: str) -> None:
+        self.config = config
+        self.name = config.name
+        self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
+        self.seller = Seller(self.trader, self)
+        self.buyer = Buyer(self.trader, self._tell_success)
+        self._decide = strategy_named(config.strategy).utility
+        self._capacity_wh = slot_energy_wh(config.capacity_w)
+
+    def enrol(self) -> None:
+        """Enter the books at the current slot, if this is the first time."""
+        self.trader.meter.enrol(self.kind, 0, 0, self.trader.current_slot)
+
+    # --- each slot ---
+
+    def attempts(self) -> tuple[float, ...]:
+        """When in a slot, as parts of it, to look at demand; households have bought by then."""
+        return (0.45, 0.7) if self.config.demand_response else ()
+
+    def catch_up(self) -> list[Contract]:
+        """Deliver what was sold for every slot that has ended, and free expired quotes, which are returned."""
+        state = self.trader.meter.state()
+        current = self.trader.current_slot
+        while state.next_slot < current:
+            for contract in self.trader.contracts.of_slot(Side.SELLER, state.next_slot):
+                if contract.state is ContractState.CONFIRMED:
+                    self.seller.deliver(contract, contract.energy_wh)
+            state = PartyState(0, state.next_slot + SLOT_S, buying=False)
+            self.trader.meter.set_state(state)
+        return self.seller.expire()
+
+    def drive(self) -> None:
+        """Say again, a slot later, whatever should have been settled by now."""
+        before = self.trader.current_slot - SLOT_S
+        for contract in self.trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,)):
+            if contract.slot < before:
+                self.seller.tell_delivery(contract, self.trader.current_slot)
+        for contract in self.trader.contracts.in_states(Side.BUYER, OPEN):
+            if contract.slot < before:
+                self.buyer.drive(contract, self.trader.current_slot)
+
+    # --- role and decision ---
+
+    def decide(self, slot: int) -> Decision:
+        """Sell, or in high demand buy what lies above the start of demand response."""
+        response = self.config.demand_response
+        start_wh = None if response is None else self._capacity_wh * response.start_at_ppm // 1_000_000
+        view = UtilityView(
+            sold_wh=self._energy_wh(Side.SELLER, slot),
+            bought_wh=self._energy_wh(Side.BUYER, slot),
+            backstop_wh=self.backstop_forecast_wh(slot),
+            start_wh=start_wh,
+            max_price_micro_per_kwh=response.max_price_micro_per_kwh if response else 0,
+        )
+        return self._decide(view)
+
+    def wants(self, slot: int) -> bool:
+        """Whether there is something to buy for a slot."""
+        return isinstance(self.decide(slot), Buy)
+
+    def sells(self, slot: int) -> bool:  # noqa: ARG002 - in every slot
+        """A utility always sells."""
+        return True
+
+    def sellable_wh(self, slot: int) -> int:
+        """Capacity not sold and not expected to be drawn as backstop, and what was bought to relieve it."""
+        used_wh = self._energy_wh(Side.SELLER, slot) + max(0, self.backstop_forecast_wh(slot))
+        return max(0, self._capacity_wh - used_wh + self._energy_wh(Side.BUYER, slot))
+
+    def price_micro_per_kwh(self, slot: int) -> int:
+        """The tariff."""
+        return price_micro_per_kwh(self.config.tariff, slot, self.trader.around.grid.utc_offset_s)
+
+    def backstop_forecast_wh(self, slot: int) -> int:
+        """Persistence: the higher net import of the two newest slots before `slot` that households have reported.
+
+        The newest may be reported in part only, hence two.
+        """
+        meter = self.trader.meter
+        newest = meter.last_backstop_slot(before=slot)
+        if newest is None:
+            return 0
+        return max(meter.backstop_import_wh(newest), meter.backstop_import_wh(newest - SLOT_S))
+
+    def _energy_wh(self, side: Side, slot: int) -> int:
+        ended = (ContractState.EXPIRED, ContractState.CANCELLED)
+        contracts = self.trader.contracts.of_slot(side, slot)
+        return sum(contract.energy_wh for contract in contracts if contract.state not in ended)
+
+    # --- bookings ---
+
+    def _tell_success(self, contract: Contract) -> None:
+        self.trader.story(
+            "✅ Contract confirmed! Energy purchased. %.3f kWh from %s relieve the feeder",
+            (contract.delivered_wh or 0) / 1000,
+            short(contract.counterparty),
+            transaction_id=contract.transaction_id,
+        )
+
+    def supply(self, received: Received) -> None:
+        """`update` of the supply order → `on_update`: price a household's reading, book it, once per slot."""
+        trader, context = self.trader, received.context
+        order = received.read(UpdateMessage).order
+        household = received.sender.subscriber_id
+        if order.id != supply_order_id(household):
+            raise declined(ErrorCode.ORDER_NOT_FOUND, f"no supply order {order.id!r} of yours here", "message.order.id")
+        if received.sender.location.city.code != trader.feeder:
+            raise declined(ErrorCode.POLICY_ERROR, f"{household!r} is not on feeder {trader.feeder!r}")
+        if not order.fulfillments:
+            raise invalid("a reading needs its slot", "message.order.fulfillments")
+        path = "message.order.fulfillments.0"
+        slot = slot_of_fulfillment(order.fulfillments[0], path)
+        if slot >= trader.current_slot + SLOT_S:
+            raise declined(ErrorCode.BUSINESS_ERROR, "a reading of a slot that has not begun", path)
+        imported_wh, exported_wh = (_reading(order.fulfillments[0].tags, name, path) for name in _READINGS)
+        if min(imported_wh, exported_wh) > 0:
+            raise declined(ErrorCode.BUSINESS_ERROR, "a slot's reading is import or export, net", f"{path}.tags")
+        amount = self._supply_amount_micro(slot, imported_wh, exported_wh)
+        cost_micro = amount if imported_wh else -amount
+        entry = LedgerEntry("backstop", slot, household, SUPPLY, exported_wh - imported_wh, cost_micro)
+        known = trader.meter.entry("backstop", slot, household, SUPPLY)
+        if known is None:
+            trader.meter.book(entry)
+        elif known.energy_wh != entry.energy_wh:
+            raise declined(ErrorCode.BUSINESS_ERROR, "another reading of that slot is booked already", f"{path}.tags")
+        else:
+            amount = abs(known.amount_micro)
+        priced = OnUpdatedOrder(
+            id=order.id,
+            fulfillments=(delivery(slot, tags=order.fulfillments[0].tags),),
+            status="ACTIVE",
+            quote=Quote(price=trader.price(amount), ttl=ttl_until(QUOTE_TTL_MS, 0)),
+        )
+        trader.tell(
+            "on_update",
+            household,
+            OnUpdateMessage(order=priced),
+            transaction_id=context.transaction_id,
+            message_id=context.message_id,
+        )
+
+    def _supply_amount_micro(self, slot: int, imported_wh: int, exported_wh: int) -> int:
+        if imported_wh:
+            return amount_micro(self.price_micro_per_kwh(slot), imported_wh)
+        return amount_micro(self.config.tariff.feed_in_micro_per_kwh, exported_wh)
+
+
+_READINGS = ("imported_kwh", "exported_kwh")
+
+
+def _reading(tags: object, name: str, path: str) -> int:
+    text = tag_value(tags, "meter", name)  # type: ignore[arg-type]
+    try:
+        return energy_from_kwh(text or "")
+    except ValueError as error:
+        raise invalid(f"tag meter.{name} {error}", f"{path}.tags") from None

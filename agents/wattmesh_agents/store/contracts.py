@@ -1,0 +1,170 @@
+"""Contracts, purchases and offers of one party, in its database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.offers import Offer
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A buyer's transaction: what it wants for a slot. `asked` is how many sellers heard the search, once known."""
+
+    transaction_id: str
+    slot: int
+    attempt: int
+    need_wh: int
+    max_price_micro: int | None
+    asked: int | None
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """An offer and what the buyer made of it."""
+
+    offer: Offer
+    selected_wh: int | None
+    outcome: str
+
+
+_COLUMNS = tuple(field.name for field in fields(Contract))
+
+
+def _contract(row: dict[str, Any]) -> Contract:
+    kinds = {"side": Side(row["side"]), "state": ContractState(row["state"]), "in_doubt": bool(row["in_doubt"])}
+    return Contract(**{**row, **kinds})
+
+
+class ContractTable:
+    """Reads and writes one party's contracts, purchases and offers within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, party: str) -> None:
+        self._db = connection
+        self._party = party
+
+    def put(self, contract: Contract) -> None:
+        """Insert or replace."""
+        row = asdict(contract)
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        self._db.execute(f"INSERT OR REPLACE INTO contracts ({names}) VALUES ({marks})", row)  # noqa: S608
+
+    def get(self, transaction_id: str, counterparty: str) -> Contract | None:
+        """The contract of a transaction with a counterparty."""
+        return next(iter(self._select("transaction_id = ? AND counterparty = ?", transaction_id, counterparty)), None)
+
+    def by_order(self, order_id: str, counterparty: str) -> Contract | None:
+        """The contract under an order id with a counterparty."""
+        return next(iter(self._select("order_id = ? AND counterparty = ?", order_id, counterparty)), None)
+
+    def of_transaction(self, transaction_id: str) -> list[Contract]:
+        """All contracts of a transaction."""
+        return self._select("transaction_id = ?", transaction_id)
+
+    def in_states(self, side: Side, states: Iterable[ContractState]) -> list[Contract]:
+        """All contracts on a side in one of the states, oldest slot first."""
+        states = tuple(states)
+        marks = ", ".join("?" * len(states))
+        return self._select(f"side = ? AND state IN ({marks})", side, *states)
+
+    def promised(self, side: Side) -> list[Contract]:
+        """Contracts that reserve or commit energy not delivered yet."""
+        return self.in_states(side, PROMISED)
+
+    def of_slot(self, side: Side, slot: int) -> list[Contract]:
+        """All contracts on a side for a slot."""
+        return self._select("slot = ? AND side = ?", slot, side)
+
+    def _select(self, where: str, *values: object) -> list[Contract]:
+        cursor = self._db.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM contracts "  # noqa: S608
+            f"WHERE party = ? AND {where} ORDER BY slot, created_ms, transaction_id, counterparty",
+            (self._party, *values),
+        )
+        return [_contract(dict(zip(_COLUMNS, row, strict=True))) for row in cursor]
+
+    def start_purchase(self, purchase: Purchase) -> None:
+        """Record a purchase; nothing when it stands there already."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO purchases (party, transaction_id, slot, attempt, need_wh, max_price_micro) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self._party,
+                purchase.transaction_id,
+                purchase.slot,
+                purchase.attempt,
+                purchase.need_wh,
+                purchase.max_price_micro,
+            ),
+        )
+
+    def purchase(self, transaction_id: str) -> Purchase | None:
+        """The purchase of a transaction."""
+        return next(iter(self._purchases("transaction_id = ?", transaction_id)), None)
+
+    def purchases_of_slot(self, slot: int) -> list[Purchase]:
+        """All purchases for a slot, in order of attempt."""
+        return self._purchases("slot = ?", slot)
+
+    def _purchases(self, where: str, *values: object) -> list[Purchase]:
+        cursor = self._db.execute(
+            "SELECT transaction_id, slot, attempt, need_wh, max_price_micro, asked, closed FROM purchases "  # noqa: S608
+            f"WHERE party = ? AND {where} ORDER BY attempt",
+            (self._party, *values),
+        )
+        return [Purchase(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6])) for row in cursor]
+
+    def note_asked(self, transaction_id: str, sellers: int) -> None:
+        """How many sellers heard the search."""
+        self._db.execute(
+            "UPDATE purchases SET asked = ? WHERE party = ? AND transaction_id = ?",
+            (sellers, self._party, transaction_id),
+        )
+
+    def close_purchase(self, transaction_id: str) -> None:
+        """Nothing more is bought in this transaction."""
+        self._db.execute(
+            "UPDATE purchases SET closed = 1 WHERE party = ? AND transaction_id = ?", (self._party, transaction_id)
+        )
+
+    def add_offer(self, transaction_id: str, offer: Offer) -> None:
+        """Record a seller's first offer in a transaction; later ones change nothing."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO offers (party, transaction_id, seller, item_id, price_micro, available_wh) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self._party,
+                transaction_id,
+                offer.seller,
+                offer.item_id,
+                offer.price_micro_per_kwh,
+                offer.available_wh,
+            ),
+        )
+
+    def offers(self, transaction_id: str) -> list[Selection]:
+        """All offers of a transaction by seller."""
+        cursor = self._db.execute(
+            "SELECT seller, item_id, price_micro, available_wh, selected_wh, outcome FROM offers "
+            "WHERE party = ? AND transaction_id = ? ORDER BY seller",
+            (self._party, transaction_id),
+        )
+        return [Selection(Offer(*row[:4]), row[4], row[5]) for row in cursor]
+
+    def offer(self, transaction_id: str, seller: str) -> Selection | None:
+        """A seller's offer in a transaction."""
+        return next((s for s in self.offers(transaction_id) if s.offer.seller == seller), None)
+
+    def mark_offer(self, transaction_id: str, seller: str, outcome: str, selected_wh: int | None = None) -> None:
+        """What became of an offer; `selected_wh` when it was selected."""
+        self._db.execute(
+            "UPDATE offers SET outcome = ?, selected_wh = coalesce(?, selected_wh) "
+            "WHERE party = ? AND transaction_id = ? AND seller = ?",
+            (outcome, selected_wh, self._party, transaction_id, seller),
+        )

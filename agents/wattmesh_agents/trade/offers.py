@@ -1,0 +1,53 @@
+"""Offers, and the choice of the cheapest mix of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MIN_TRADE_WH = 10
+"""Less than this is not worth a contract; the backstop takes it."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one seller can spare in one slot; a buyer may take any part of it."""
+
+    seller: str
+    item_id: str
+    price_micro_per_kwh: int
+    available_wh: int
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The part of an offer that a buyer takes."""
+
+    offer: Offer
+    energy_wh: int
+
+
+def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int | None = None) -> tuple[Pick, ...]:
+    """The cheapest way to cover as much of `need_wh` as the offers can.
+
+    Offers are divisible and cost nothing but their price, so taking them in order of price is optimal (the fractional
+    knapsack, Dantzig 1957). Among equal prices the larger offer comes first, for fewer contracts, then the seller's
+    id. Offers above the price limit or below 10 Wh are passed over, and a rest below 10 Wh is left to the backstop.
+    """
+    usable = sorted(
+        (
+            offer
+            for offer in offers
+            if offer.available_wh >= MIN_TRADE_WH
+            and (max_price_micro_per_kwh is None or offer.price_micro_per_kwh <= max_price_micro_per_kwh)
+        ),
+        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller),
+    )
+    picks: list[Pick] = []
+    for offer in usable:
+        if need_wh < MIN_TRADE_WH:
+            break
+        energy_wh = min(need_wh, offer.available_wh)
+        picks.append(Pick(offer, energy_wh))
+        need_wh -= energy_wh
+    return tuple(picks)

@@ -1,0 +1,124 @@
+"""What to do next: buy, sell or hold. Strategies are picked by name; `rules` is the default.
+
+A strategy is a pure function of a view. To add one, write its two functions and name it in `STRATEGIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wattmesh_agents.trade.offers import MIN_TRADE_WH
+
+
+@dataclass(frozen=True)
+class Buy:
+    """Buy `energy_wh` at no more than the price limit, if there is one. `reason` is for people."""
+
+    energy_wh: int
+    max_price_micro_per_kwh: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sell:
+    """Answer searches."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Neither buy nor sell."""
+
+
+Decision = Buy | Sell | Hold
+
+
+@dataclass(frozen=True)
+class HouseholdView:
+    """A household before a delivery slot, in Wh.
+
+    `projected_wh` is the stored energy expected at that slot's end without another trade; `deficit_wh` is load less PV
+    expected in the slot; `buyable_wh` and `sellable_wh` are what capacity, power and promises leave free. `buying` says
+    that the battery fell below the threshold and has not reached the target since.
+    """
+
+    capacity_wh: int
+    level_wh: int
+    projected_wh: int
+    deficit_wh: int
+    buyable_wh: int
+    sellable_wh: int
+    buying: bool
+    buy_below_wh: int
+    buy_target_wh: int
+    charge_efficiency_ppm: int
+    max_buy_price_micro_per_kwh: int | None
+
+
+@dataclass(frozen=True)
+class UtilityView:
+    """A utility before a delivery slot, in Wh. `start_wh` is where demand response starts; None without it."""
+
+    sold_wh: int
+    bought_wh: int
+    backstop_wh: int
+    start_wh: int | None
+    max_price_micro_per_kwh: int
+
+
+def household_rules(view: HouseholdView) -> Decision:
+    """Below the threshold buy up to the target; with energy above the selling threshold sell; else hold.
+
+    Without a battery, buy what the house is expected to use.
+    """
+    if not view.capacity_wh:
+        if view.deficit_wh >= MIN_TRADE_WH:
+            reason = f"expects to use {view.deficit_wh / 1000:.3f} kWh"
+            return Buy(view.deficit_wh, view.max_buy_price_micro_per_kwh, reason)
+        return Hold()
+    if view.buying:
+        missing_wh = -(-(view.buy_target_wh - view.projected_wh) * 1_000_000 // view.charge_efficiency_ppm)
+        energy_wh = min(missing_wh, view.buyable_wh)
+        if energy_wh >= MIN_TRADE_WH:
+            percent = 100 / view.capacity_wh
+            reason = (
+                f"battery low: {view.level_wh / 1000:.2f} of {view.capacity_wh / 1000:.2f} kWh "
+                f"({view.level_wh * percent:.0f} %); buys below {view.buy_below_wh * percent:.0f} % "
+                f"up to {view.buy_target_wh * percent:.0f} %"
+            )
+            return Buy(energy_wh, view.max_buy_price_micro_per_kwh, reason)
+        return Hold()
+    return Sell() if view.sellable_wh >= MIN_TRADE_WH else Hold()
+
+
+def utility_rules(view: UtilityView) -> Decision:
+    """Sell; and when demand passes the start of demand response, buy what lies above it."""
+    if view.start_wh is None:
+        return Sell()
+    demand_wh = view.sold_wh + view.backstop_wh
+    energy_wh = demand_wh - view.start_wh - view.bought_wh
+    if energy_wh < MIN_TRADE_WH:
+        return Sell()
+    reason = (
+        f"high demand: {demand_wh / 1000:.3f} kWh (sold {view.sold_wh / 1000:.3f}, backstop "
+        f"{view.backstop_wh / 1000:.3f}) is above {view.start_wh / 1000:.3f} kWh"
+    )
+    return Buy(energy_wh, view.max_price_micro_per_kwh, reason)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How households and utilities of one persuasion decide."""
+
+    household: Callable[[HouseholdView], Decision]
+    utility: Callable[[UtilityView], Decision]
+
+
+STRATEGIES = {"rules": Strategy(household_rules, utility_rules)}
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of that name; ValueError lists the names there are."""
+    if name not in STRATEGIES:
+        raise ValueError(f"no strategy {name!r}; there are: {', '.join(sorted(STRATEGIES))}")
+    return STRATEGIES[name]

@@ -1,0 +1,30 @@
+"""Names of what a SolarAgent becomes: its households and its pods."""
+
+from __future__ import annotations
+
+from wattmesh_operator.resources import SolarAgent
+
+
+def subscriber_id(name: str, namespace: str) -> str:
+    """The Beckn subscriber id of a household, utility or gateway."""
+    return f"{name}.{namespace}"
+
+
+def household_names(agent: SolarAgent) -> list[str]:
+    """`rooftop-0`, `rooftop-1`, …, one for each replica."""
+    return [f"{agent.metadata.name}-{number}" for number in range(agent.spec.replicas)]
+
+
+def households_by_pod(agent: SolarAgent) -> dict[str, list[str]]:
+    """Each pod's name and its households.
+
+    Pod k holds the households from k × householdsPerPod on, whatever `replicas` is, so that scaling never moves one.
+    """
+    households = household_names(agent)
+    size = agent.spec.households_per_pod
+    if size == 1:
+        return {household: [household] for household in households}
+    return {
+        f"{agent.metadata.name}-pod-{number}": households[start : start + size]
+        for number, start in enumerate(range(0, len(households), size))
+    }

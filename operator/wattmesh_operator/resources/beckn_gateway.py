@@ -1,0 +1,38 @@
+"""The BecknGateway resource: a market, with its registry, its currency and its clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wattmesh_operator.resources.quantities import Speed
+from wattmesh_operator.resources.resource import CustomResource, Part
+from wattmesh_operator.resources.values import Currency, Domain, ZonedTime
+
+
+class Clock(Part):
+    """Grid time, the same for all who trade through this gateway."""
+
+    start: Annotated[datetime, ZonedTime()] = Field(
+        default=datetime(2026, 6, 21, 6, tzinfo=UTC),
+        description="Grid time at which the market starts; its zone is the one of tariff periods and load shapes.",
+    )
+    speed: Speed = Field(default=Decimal(1), description="Seconds of grid time per second of wall clock.")
+
+
+class BecknGatewaySpec(Part):
+    """What a gateway is told."""
+
+    domain: Domain = Field(default="uei:p2p_trading", description="Beckn domain of all messages.")
+    currency: Currency = Field(default="EUR", description="ISO 4217 code of the currency of all prices.")
+    clock: Clock = Field(default_factory=Clock, description="Grid time: when it starts and how fast it runs.")
+
+
+class BecknGateway(CustomResource):
+    """Registers sellers and broadcasts searches."""
+
+    kind: Literal["BecknGateway"] = Field(description="Always BecknGateway.")
+    spec: BecknGatewaySpec = Field(default_factory=BecknGatewaySpec, description="The desired gateway.")

@@ -1,0 +1,230 @@
+"""The SolarAgent resource: one or more households of one kind.
+
+A rule over several fields is a validator of the last of them and runs when those it needs are valid, whatever else
+is wrong, so that all mistakes are found at once.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from wattmesh_operator.resources.quantities import (
+    CapacityKwh,
+    EfficiencyPercent,
+    Kw,
+    Kwh,
+    Latitude,
+    Longitude,
+    Percent,
+    Price,
+    plain,
+    ppm,
+    wh,
+)
+from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part, UtilityRef
+from wattmesh_operator.resources.values import DnsLabel, FilePath, Whole, rule_broken
+
+
+class Battery(Part):
+    """A household's battery."""
+
+    capacity_kwh: CapacityKwh = Field(description="Energy it holds when full, in kWh.")
+    initial_kwh: Kwh = Field(description="Energy it holds at the start, in kWh: minKwh ≤ initialKwh ≤ capacityKwh.")
+    min_kwh: Kwh = Field(
+        default=Decimal(0), validate_default=True, description="Level below which it is never discharged, in kWh."
+    )
+    power_kw: Kw = Field(default=Decimal(5), description="Greatest power of charging and of discharging, in kW.")
+    charge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy charged that is stored."
+    )
+    discharge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy taken from store that comes out."
+    )
+
+    @field_validator("initial_kwh")
+    @classmethod
+    def _within_capacity(cls, initial_kwh: Decimal, info: ValidationInfo) -> Decimal:
+        capacity_kwh = info.data.get("capacity_kwh")
+        if capacity_kwh is not None and initial_kwh > capacity_kwh:
+            raise rule_broken(f"must be at most capacityKwh ({plain(capacity_kwh)}), not {plain(initial_kwh)}")
+        return initial_kwh
+
+    @field_validator("min_kwh")
+    @classmethod
+    def _below_initial(cls, min_kwh: Decimal, info: ValidationInfo) -> Decimal:
+        initial_kwh = info.data.get("initial_kwh")
+        if initial_kwh is not None and min_kwh > initial_kwh:
+            raise rule_broken(f"must be at most initialKwh ({plain(initial_kwh)}), not {plain(min_kwh)}")
+        return min_kwh
+
+
+class Pv(Part):
+    """A household's solar panels."""
+
+    peak_kw: Kw = Field(description="Peak power, in kW.")
+    latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north; between the polar circles.")
+    longitude: Longitude = Field(default=Decimal("11.6"), description="Degrees east.")
+
+
+class Load(Part):
+    """A household's consumption."""
+
+    annual_kwh: Kwh = Field(description="Energy used in a year, in kWh, spread over the day by the built-in shape.")
+
+
+class Profile(Part):
+    """Measured generation and consumption."""
+
+    csv: FilePath = Field(
+        description="CSV file with columns slot (RFC 3339 start of 15 minutes), pv_wh and load_wh. "
+        "A relative path starts at the manifest's folder with `wattmesh up`, and is a path in the pod in a cluster."
+    )
+
+
+class Thresholds(NamedTuple):
+    """Levels at which a household trades, in percent of its battery's capacity."""
+
+    buy_below: Decimal
+    buy_target: Decimal
+    sell_above: Decimal
+
+
+DEFAULT_THRESHOLDS = Thresholds(buy_below=Decimal(20), buy_target=Decimal(50), sell_above=Decimal(80))
+
+
+class Trading(Part):
+    """When and at what price a household trades."""
+
+    # The thresholds' defaults are not in the schema: an API server would fill them in, and a threshold that was
+    # written without a battery, a mistake, could no longer be told from one that was not.
+
+    buy_below_percent: Percent | None = Field(
+        default=None, description="Buys when the battery is below this share of its capacity. Default: 20."
+    )
+    buy_target_percent: Percent | None = Field(
+        default=None, description="Buys up to this share of the battery's capacity. Default: 50."
+    )
+    sell_above_percent: Percent | None = Field(
+        default=None,
+        validate_default=True,
+        description="Sells what the battery holds above this share of its capacity. Default: 80.",
+    )
+    sell_price: Price = Field(default=Decimal("0.15"), description="Price it asks, in currency per kWh.")
+    max_buy_price: Price | None = Field(
+        default=None, description="Greatest price it pays, in currency per kWh. Default: no limit."
+    )
+
+    @field_validator("sell_above_percent")
+    @classmethod
+    def _ascending(cls, sell_above: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        try:
+            written = (info.data["buy_below_percent"], info.data["buy_target_percent"], sell_above)
+        except KeyError:  # not valid itself, and reported as such
+            return sell_above
+        effective = _effective(*written)
+        if list(effective) != sorted(effective):
+            values = " ≤ ".join(map(_shown_threshold, written, effective))
+            raise rule_broken(
+                f"must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent, not {values}", of_parent=True
+            )
+        return sell_above
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Percent of capacity, with defaults for what is not written."""
+        return _effective(self.buy_below_percent, self.buy_target_percent, self.sell_above_percent)
+
+    @property
+    def written_thresholds(self) -> list[str]:
+        """The names of those that are written, as in YAML."""
+        written = {
+            "buyBelowPercent": self.buy_below_percent,
+            "buyTargetPercent": self.buy_target_percent,
+            "sellAbovePercent": self.sell_above_percent,
+        }
+        return [name for name, value in written.items() if value is not None]
+
+
+def _effective(*written: Decimal | None) -> Thresholds:
+    return Thresholds(
+        *(default if value is None else value for value, default in zip(written, DEFAULT_THRESHOLDS, strict=True))
+    )
+
+
+def _shown_threshold(written: Decimal | None, effective: Decimal) -> str:
+    return plain(effective) + (" (the default)" if written is None else "")
+
+
+class SolarAgentSpec(Part):
+    """What the households of a SolarAgent are told."""
+
+    replicas: Annotated[int, Whole(0, 1000)] = Field(default=1, description="How many households.")
+    households_per_pod: Annotated[int, Whole(1, 1000)] = Field(
+        default=1, description="How many households share a pod. Changing it moves households between pods."
+    )
+    gateway_ref: GatewayRef | None = Field(
+        default=None, description="Gateway to trade through. Default: the only one of the namespace."
+    )
+    utility_ref: UtilityRef | None = Field(
+        default=None,
+        description="Utility that supplies what the market does not. Default: the only one of the gateway and feeder.",
+    )
+    feeder: DnsLabel = Field(default="main", description="Feeder (street transformer) on which it is heard.")
+    battery: Battery | None = Field(default=None, description="Each household's battery. Default: none.")
+    pv: Pv | None = Field(default=None, description="Each household's solar panels. Default: none.")
+    load: Load | None = Field(default=None, description="Each household's consumption. Default: none.")
+    profile: Profile | None = Field(
+        default=None, validate_default=True, description="Measured generation and consumption instead of pv and load."
+    )
+    trading: Trading = Field(
+        default_factory=Trading, validate_default=True, description="When and at what price it trades."
+    )
+    strategy: DnsLabel = Field(default="rules", description="Name of the strategy that decides.")
+    seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
+        default=0, description="Varies the households' random behaviour; the same seed repeats a run."
+    )
+
+    @field_validator("profile")
+    @classmethod
+    def _some_energy(cls, profile: Profile | None, info: ValidationInfo) -> Profile | None:
+        if profile is not None:
+            excluded = [name for name in ("pv", "load") if info.data.get(name) is not None]
+            if excluded:
+                raise rule_broken(f"replaces pv and load: leave out {' and '.join(excluded)}, or leave out profile")
+        # A field that is missing here is one that was written but is not valid.
+        elif all(info.data.get(name, "not valid") is None for name in ("battery", "pv", "load")):
+            raise rule_broken("needs at least one of battery, pv, load and profile", of_parent=True)
+        return profile
+
+    @field_validator("trading")
+    @classmethod
+    def _fits_battery(cls, trading: Trading, info: ValidationInfo) -> Trading:
+        if "battery" not in info.data:
+            return trading
+        battery: Battery | None = info.data["battery"]
+        if battery is None:
+            if trading.written_thresholds:
+                raise rule_broken(
+                    f"{', '.join(trading.written_thresholds)}: a share of a battery's capacity, and there is none;"
+                    " add spec.battery or leave it out"
+                )
+            return trading
+        buy_below = trading.thresholds.buy_below
+        if wh(battery.min_kwh) * 1_000_000 > ppm(buy_below) * wh(battery.capacity_kwh):
+            min_percent = (battery.min_kwh * 100 / battery.capacity_kwh).quantize(Decimal("0.0001"), ROUND_CEILING)
+            raise rule_broken(
+                f"buyBelowPercent must be at least {plain(min_percent)}, not"
+                f" {_shown_threshold(trading.buy_below_percent, buy_below)}: that share of the battery is its minKwh"
+                f" ({plain(battery.min_kwh)} of {plain(battery.capacity_kwh)})"
+            )
+        return trading
+
+
+class SolarAgent(CustomResource):
+    """Households that trade with each other: each with its own identity, battery and ledger."""
+
+    kind: Literal["SolarAgent"] = Field(description="Always SolarAgent.")
+    spec: SolarAgentSpec = Field(description="The desired households.")

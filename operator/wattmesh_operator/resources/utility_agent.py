@@ -1,0 +1,97 @@
+"""The UtilityAgent resource: who sells at a tariff and supplies what the market does not."""
+
+from __future__ import annotations
+
+from datetime import time
+from itertools import combinations
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from wattmesh_operator.resources.quantities import Kw, Percent, Price
+from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
+from wattmesh_operator.resources.values import DnsLabel, TimeOfDay, rule_broken
+
+
+class TariffPeriod(Part):
+    """A price for some hours of every day."""
+
+    start: Annotated[time, TimeOfDay()] = Field(
+        validation_alias="from", serialization_alias="from", description="First minute, HH:MM in the gateway's zone."
+    )
+    end: Annotated[time, TimeOfDay()] = Field(
+        validation_alias="to",
+        serialization_alias="to",
+        description="Minute after the last, HH:MM in the gateway's zone; before `from` if it runs past midnight.",
+    )
+    price: Price = Field(description="Price in currency per kWh in these hours.")
+
+    @field_validator("end")
+    @classmethod
+    def _not_empty(cls, end: time, info: ValidationInfo) -> time:
+        if end == info.data.get("start"):
+            raise rule_broken(f'must differ from "from": both are "{end:%H:%M}"; for the whole day set tariff.price')
+        return end
+
+    def __str__(self) -> str:
+        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+
+    def overlaps(self, other: Self) -> bool:
+        """Whether both hold at some minute; of two such periods one starts within the other."""
+        return self._holds_at(other.start) or other._holds_at(self.start)
+
+    def _holds_at(self, at: time) -> bool:
+        if self.start < self.end:
+            return self.start <= at < self.end
+        return at >= self.start or at < self.end
+
+
+class Tariff(Part):
+    """Prices by time of use."""
+
+    price: Price = Field(description="Price in currency per kWh outside the periods.")
+    feed_in: Price = Field(description="Paid per kWh for surplus that found no buyer.")
+    periods: tuple[TariffPeriod, ...] = Field(
+        default=(), max_length=48, description="Hours with another price; they must not overlap."
+    )
+
+    @field_validator("periods")
+    @classmethod
+    def _apart(cls, periods: tuple[TariffPeriod, ...]) -> tuple[TariffPeriod, ...]:
+        overlaps = [
+            f"[{i}] {first} overlaps [{j}] {second}"
+            for (i, first), (j, second) in combinations(enumerate(periods), 2)
+            if first.overlaps(second)
+        ]
+        if overlaps:
+            raise rule_broken(f"must not overlap: {', '.join(overlaps)}")
+        return periods
+
+
+class DemandResponse(Part):
+    """When the utility turns buyer."""
+
+    start_at_percent: Percent = Field(description="Buys from households above this share of its slot capacity.")
+    max_price: Price = Field(description="Buys up to this price in currency per kWh.")
+
+
+class UtilityAgentSpec(Part):
+    """What a utility is told."""
+
+    gateway_ref: GatewayRef | None = Field(
+        default=None, description="Gateway to trade through. Default: the only one of the namespace."
+    )
+    feeder: DnsLabel = Field(default="main", description="Feeder (street transformer) it supplies and is heard on.")
+    tariff: Tariff = Field(description="Prices by time of use.")
+    capacity_kw: Kw = Field(description="Power it can supply, in kW.")
+    demand_response: DemandResponse | None = Field(
+        default=None, description="When to buy from households. Default: never."
+    )
+    strategy: DnsLabel = Field(default="rules", description="Name of the strategy that decides.")
+
+
+class UtilityAgent(CustomResource):
+    """Sells to any search at its tariff."""
+
+    kind: Literal["UtilityAgent"] = Field(description="Always UtilityAgent.")
+    spec: UtilityAgentSpec = Field(description="The desired utility.")

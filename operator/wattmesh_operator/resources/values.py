@@ -1,0 +1,172 @@
+"""Text, whole numbers and times as fields of a resource, each able to say what it allows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+def shown(value: object) -> str:
+    """`value` as a manifest would write it, at most 60 characters, on one line."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case int() | float() | Decimal():
+            text = str(value)
+        case str():
+            text = json.dumps(value, ensure_ascii=False)
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def not_allowed(allowed: str, value: object) -> PydanticCustomError:
+    """The error of a field whose `value` is not what is `allowed`."""
+    return rule_broken(f"must be {allowed}, not {shown(value)}")
+
+
+def rule_broken(what: str, *, of_parent: bool = False) -> PydanticCustomError:
+    """The error of a field, or (`of_parent`) of the mapping that holds it, with the words for a person."""
+    # The words go in as context: a template would read braces in them as placeholders.
+    return PydanticCustomError("rule_of_parent" if of_parent else "rule", "{what}", {"what": what})
+
+
+class Constraint:
+    """Annotation of a field: what may be written there, what it becomes in Python, and its schema for Kubernetes."""
+
+    allowed: str
+    """What may be written, in words that follow "must be"."""
+
+    def _read(self, value: object) -> Any:
+        """The Python value of what was written. Raises PydanticCustomError, see `not_allowed`."""
+        raise NotImplementedError
+
+    def _write(self, value: Any) -> Any:
+        """The JSON value of the Python value."""
+        return value
+
+    def _schema(self) -> dict[str, Any]:
+        """The JSON schema, as far as Kubernetes knows it."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(self._write, when_used="json")
+        return core_schema.no_info_plain_validator_function(self._read, serialization=written)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return self._schema()
+
+
+@dataclass(frozen=True)
+class Text(Constraint):
+    """Text that matches a regular expression, one that Python and RE2 (Kubernetes) read alike."""
+
+    pattern: str
+    allowed: str
+    max_length: int
+
+    def _read(self, value: object) -> str:
+        if isinstance(value, str) and len(value) <= self.max_length and re.fullmatch(self.pattern, value):
+            return value
+        quotes = " (put it in quotes)" if isinstance(value, bool | int | float | Decimal) else ""
+        raise not_allowed(self.allowed + quotes, value)
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
+
+
+@dataclass(frozen=True)
+class Whole(Constraint):
+    """An integer with inclusive bounds."""
+
+    minimum: int
+    maximum: int
+    allowed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", f"a whole number from {self.minimum} to {self.maximum}")
+
+    def _read(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:
+            raise not_allowed(self.allowed, value)
+        return value
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+
+class TimeOfDay(Constraint):
+    """A `datetime.time`, written as HH:MM."""
+
+    allowed = 'a time of day as "HH:MM", from "00:00" (midnight) to "23:59"'
+    pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+    def _read(self, value: object) -> time:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise not_allowed(self.allowed, value)
+        return time.fromisoformat(value)
+
+    def _write(self, value: time) -> str:
+        return f"{value:%H:%M}"
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern}
+
+
+class ZonedTime(Constraint):
+    """A `datetime` with zone, written as RFC 3339."""
+
+    allowed = "a time as RFC 3339 with zone, for example 2026-06-21T06:00:00+02:00"
+    pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+
+    def _read(self, value: object) -> datetime:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise not_allowed(self.allowed, value)
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:  # the 30th of February
+            raise not_allowed(self.allowed, value) from None
+
+    def _write(self, value: datetime) -> str:
+        return value.isoformat()
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+# Gateways, utilities and pods have Services, whose names must start with a letter (RFC 1035).
+ResourceName = Annotated[
+    str,
+    Text(
+        "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        "a name of at most 63 lower-case letters, digits and '-' that starts with a letter and does not end with '-'",
+        63,
+    ),
+]
+DnsLabel = Annotated[
+    str,
+    Text(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "a name of at most 63 lower-case letters, digits and '-' that starts and ends with a letter or digit",
+        63,
+    ),
+]
+Currency = Annotated[str, Text("^[A-Z]{3}$", "an ISO 4217 currency code of three capital letters such as EUR", 3)]
+Domain = Annotated[
+    str,
+    Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
+]
+FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]
