@@ -50,7 +50,7 @@ class Dispatcher:
             done(message)
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
-                if event is not None and (event != "answered" or self._collecting(party, message.transaction_id)):
+                if event is not None and (event != "answered" or party.buyer.collecting(message.transaction_id)):
                     self._brain.buyer_event(party, message.transaction_id, event)
             elif message.action in ("on_select", "on_init"):
                 self._declined_by_buyer(party, message, outcome)
@@ -61,7 +61,7 @@ class Dispatcher:
             slot, attempt = timer.subject.split()
             self._wake(party, int(slot), int(attempt))
         elif timer.kind == "collect":
-            if self._collecting(party, timer.subject):
+            if party.buyer.collecting(timer.subject):
                 self._brain.buyer_event(party, timer.subject, "window closed")
         elif timer.kind == "stall":
             party.buyer.stalled(timer.subject)
@@ -97,9 +97,6 @@ class Dispatcher:
         for contract in party.catch_up():
             self._brain.forget_buyer(party, contract.transaction_id, contract.counterparty)
 
-    def _collecting(self, party: Party, transaction_id: str) -> bool:
-        return self._brain.collecting(party, transaction_id)
-
     def _act(self, party: Party, received: Received) -> Reply | None:
         if received.action in REQUESTS:
             self._act_as_seller(party, received)
@@ -113,14 +110,17 @@ class Dispatcher:
                 raise declined(ErrorCode.POLICY_ERROR, "only a utility takes meter readings", "message.update_target")
             party.supply(received)
             return
-        self._brain.hear_buyer(party, received)
+        if received.action == "search":
+            party.seller.offer(received)  # holds nothing, so there is no thread to remember it
+        else:
+            self._brain.hear_buyer(party, received)
 
     def _act_as_buyer(self, party: Party, received: Received) -> Reply | None:
         buyer, transaction_id = party.buyer, received.context.transaction_id
         match received.action:
             case "on_search":
                 reply = buyer.hear_offers(received)
-                if buyer.all_answered(transaction_id) and self._collecting(party, transaction_id):
+                if buyer.all_answered(transaction_id) and buyer.collecting(transaction_id):
                     self._brain.buyer_event(party, transaction_id, "answered")
                 return reply
             case "on_select":
@@ -140,7 +140,7 @@ class Dispatcher:
                 reply = buyer.hear_receipt(received)
             case _:
                 raise TypeError(f"no callback {received.action!r}")
-        if not self._collecting(party, transaction_id):
+        if not buyer.collecting(transaction_id):
             self._brain.buyer_event(party, transaction_id, received.action)
         return reply
 

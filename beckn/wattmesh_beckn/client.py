@@ -11,6 +11,7 @@ from typing import Any
 import pydantic_core
 
 from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.context import CLOCK_TOLERANCE_S
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 
@@ -82,7 +83,12 @@ class BecknClient:
                 reason = str(error)
             else:
                 if reply.status < 500 and reply.status != 429:
-                    return read_answer(reply)
+                    answer = read_answer(reply)
+                    late = self._clock.wall() >= expires_at - CLOCK_TOLERANCE_S
+                    if attempt and late and isinstance(answer, Nacked) and answer.status != 200:
+                        # An earlier try may have been taken, and this refusal only say that it is too late by now.
+                        return Undelivered(f"{answer.message} (after {attempt + 1} tries)")
+                    return answer
                 reason = f"HTTP {reply.status}"
                 wait = _retry_after_s(reply)
             attempt += 1
@@ -98,12 +104,18 @@ def read_answer(reply: Reply) -> Acked | Nacked:
         answer: Any = pydantic_core.from_json(reply.body)
         ack = answer["message"]["ack"]
         if ack["status"] == "ACK" and reply.status == 200:
-            groups = ack.get("tags", [])
-            return Acked({tag["descriptor"]["code"]: str(tag["value"]) for group in groups for tag in group["list"]})
+            return Acked(_tags(ack))
         error = answer["error"]
-        return Nacked(reply.status, str(error["code"]), str(error["message"]))
+        return Nacked(reply.status, str(error["code"])[:100], str(error["message"])[:1000])
     except (ValueError, KeyError, TypeError, AttributeError):
         return Nacked(reply.status, "", f"HTTP {reply.status} with no Beckn answer")
+
+
+def _tags(ack: Any) -> dict[str, str]:
+    try:
+        return {tag["descriptor"]["code"]: str(tag["value"]) for group in ack.get("tags", []) for tag in group["list"]}
+    except (KeyError, TypeError, AttributeError):
+        return {}  # taken all the same
 
 
 def _retry_after_s(reply: Reply) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from wattmesh_beckn.clock import rfc3339, utc
 from wattmesh_beckn.errors import invalid
@@ -15,6 +16,8 @@ COUNTRY = "DEU"
 CLOCK_TOLERANCE_S = 5
 """How far a sender's clock may run ahead (BECKN-006 leaves it open; beckn networks use seconds)."""
 MAX_TTL_S = 3600
+LONGEST_DURATION = timedelta(days=365)
+"""Of any duration in a message, so that a time plus a duration is a time."""
 
 REQUESTS = ("search", "select", "init", "confirm", "status", "cancel", "update")
 CALLBACKS = tuple(f"on_{request}" for request in REQUESTS)
@@ -27,14 +30,36 @@ Action = Literal[
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _SUBSCRIBER_ID = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_ISO_8601 = re.compile(r"P[0-9.YMWDTHS]+")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 Uuid = Annotated[str, Field(pattern=_UUID)]
 SubscriberId = Annotated[str, Field(pattern=_SUBSCRIBER_ID, max_length=253)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
-def _text_only(value: Any) -> Any:
-    if not isinstance(value, str | timedelta):
-        raise ValueError('must be an ISO 8601 duration, for example "PT30S"')  # noqa: TRY004 - pydantic reads ValueError
+def _iso_8601(value: Any) -> Any:
+    if isinstance(value, timedelta) or (isinstance(value, str) and _ISO_8601.fullmatch(value)):
+        return value
+    raise ValueError('must be an ISO 8601 duration, for example "PT30S"')
+
+
+def _at_most_a_year(value: timedelta) -> timedelta:
+    if value > LONGEST_DURATION:
+        raise ValueError(f"must be at most {LONGEST_DURATION.days} days")
+    return value
+
+
+def _rfc_3339(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise ValueError('must be an RFC 3339 time with zone, for example "2026-06-01T12:00:00Z"')
+
+
+def _has_utc(value: datetime) -> datetime:
+    try:
+        rfc3339(value.timestamp())
+    except (ValueError, OverflowError):
+        raise ValueError("must be within the years 1 to 9999 of UTC") from None
     return value
 
 
@@ -45,11 +70,14 @@ def iso_duration(value: timedelta) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_text_only),
+    BeforeValidator(_iso_8601),
+    AfterValidator(_at_most_a_year),
     PlainSerializer(iso_duration, return_type=str, when_used="json"),
 ]
 Timestamp = Annotated[
     AwareDatetime,
+    BeforeValidator(_rfc_3339),
+    AfterValidator(_has_utc),
     PlainSerializer(lambda value: rfc3339(value.timestamp()), return_type=str, when_used="json"),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -23,7 +23,12 @@ def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str]) -> 
 
 def add_post(app: FastAPI, site: Site, path: str, summary: str, schema: dict[str, Any]) -> None:
     """Route a POST with a JSON body to the site, undisturbed by FastAPI's own parsing."""
-    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    body = {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _inlined(schema, schema.get("$defs", {}))}},
+        }
+    }
     app.add_api_route(
         path, _endpoint(site), methods=["POST"], summary=summary, openapi_extra=body, response_class=Response
     )
@@ -37,6 +42,17 @@ def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
         return _response(nack(Refusal(404, ErrorCode.INVALID_REQUEST, message)))
 
     app.add_api_route("/{rest:path}", not_found, methods=["POST"], include_in_schema=False)
+
+
+def _inlined(node: Any, defs: Mapping[str, Any]) -> Any:
+    """`node` with what its references name in their place: within an OpenAPI document they would lead nowhere."""
+    if isinstance(node, list):
+        return [_inlined(part, defs) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        node = {**defs[node["$ref"].removeprefix("#/$defs/")], **node}
+    return {key: _inlined(value, defs) for key, value in node.items() if key not in ("$ref", "$defs")}
 
 
 def _endpoint(site: Site) -> Callable[[Request], Any]:

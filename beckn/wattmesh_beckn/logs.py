@@ -18,7 +18,7 @@ FIELDS = ("grid", "household", "transaction")
 
 
 class TextFormatter(logging.Formatter):
-    """`06:15 rooftop-0 [3fa2c1d0] offers received: …`; control characters are escaped, so a name cannot forge a line."""
+    """`06:15 rooftop-0 [3fa2c1d0] offers received: …`, with control characters escaped, so no name can forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of text."""
@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
             start.append(f"[{transaction[:8]}]")
         if record.levelno >= logging.WARNING:
             start.append(record.levelname)
-        return " ".join((*start, _one_line(_message(self, record))))
+        return _one_line(" ".join((*start, _message(self, record))))
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,7 +43,8 @@ class JsonFormatter(logging.Formatter):
             "message": _message(self, record),
             **{field: value for field in FIELDS if (value := getattr(record, field, None))},
         }
-        return json.dumps(entry, ensure_ascii=False)
+        text = json.dumps(entry, ensure_ascii=False)
+        return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def configure(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
@@ -63,4 +64,4 @@ def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "✅" else repr(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

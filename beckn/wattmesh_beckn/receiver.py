@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pydantic_core
 
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.clock import Clock
-from wattmesh_beckn.context import ACTIONS, Context, check_context
+from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
-from wattmesh_beckn.messages import BecknModel, read_call
+from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
     AUTHORIZATION,
@@ -29,6 +29,7 @@ from wattmesh_beckn.signature import (
 from wattmesh_beckn.transport import Reply
 
 MAX_BODY_BYTES = 256 * 1024
+BodyT = TypeVar("BodyT", bound=BecknModel)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Received:
     body: bytes
     authorization: str
     signature_expires: int
+
+    def read(self, kind: type[BodyT]) -> BodyT:
+        """The message as the class that its action has; TypeError when asked for another."""
+        if not isinstance(self.message, kind):
+            raise TypeError(f"{self.action} carries no {kind.__name__}")
+        return self.message
 
 
 class Inbox(Protocol):
@@ -111,9 +118,7 @@ class Receiver:
         first = self._inbox.first_answer(context.sender, context.message_id, action)
         if first is not None:
             return first
-        received = Received(
-            action, context, call.message, sender, body, headers.get(AUTHORIZATION, ""), header.expires
-        )
+        received = Received(action, context, call.message, sender, body, headers.get(AUTHORIZATION, ""), header.expires)
         return self._handler(received)
 
     async def _authenticate(
@@ -126,9 +131,7 @@ class Receiver:
         try:
             header = parse_header(headers.get(AUTHORIZATION))
             if header.subscriber_id != claimed:
-                raise SignatureProblem(
-                    f"signed by {header.subscriber_id!r} but context.{field} is {str(claimed)[:100]!r}"
-                )
+                raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
             sender = await verify(header, role, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
@@ -161,9 +164,7 @@ async def verify(
 def check_size(size: int) -> None:
     """Refuse (413) a body of more than 256 KiB."""
     if size > MAX_BODY_BYTES:
-        raise Refusal(
-            413, ErrorCode.INVALID_REQUEST, f"body is {size} bytes; at most {MAX_BODY_BYTES} are read"
-        )
+        raise Refusal(413, ErrorCode.INVALID_REQUEST, f"body is {size} bytes; at most {MAX_BODY_BYTES} are read")
 
 
 def parse(body: bytes) -> dict[str, Any]:

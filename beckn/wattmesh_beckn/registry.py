@@ -15,6 +15,11 @@ from wattmesh_beckn.transport import Transport, TransportError
 
 SubscriberType = Literal["BAP", "BPP", "BG"]
 
+LOOKUP_TIMEOUT_S = 2.0
+"""Less than a sender waits for its answer, which may need two lookups."""
+STALE_S = 5.0
+"""How long entries that could not be renewed serve before the registry is asked again."""
+
 
 class SubscriptionStatus(StrEnum):
     """Where a subscription stands."""
@@ -84,8 +89,8 @@ async def key_of(header: SignatureHeader, role: SubscriberType, directory: Direc
     entries = [entry for entry in entries if entry.type == role]
     if not entries:
         raise SignatureProblem(f"{who} is not registered as {role}")
-    entry = entries[0]
-    if entry.status is not SubscriptionStatus.SUBSCRIBED:
+    entry = next((entry for entry in entries if entry.is_live(now)), entries[0])
+    if entry.status not in (SubscriptionStatus.SUBSCRIBED, SubscriptionStatus.EXPIRED):
         raise SignatureProblem(f"key {header.key_id!r} of {who} is {entry.status}")
     if not entry.is_live(now):
         raise SignatureProblem(
@@ -123,20 +128,25 @@ class RegistryDirectory:
         try:
             found = await lookup(self._url, self._transport, subscriber_id=subscriber_id)
         except RegistryUnavailable:
-            if entries:
-                return entries
-            raise
+            if not entries:
+                raise
+            # Old entries serve for a while without waiting again for a registry that does not answer.
+            found, now = entries, self._clock.wall() + STALE_S - self._keep_s
+        self._known.pop(subscriber_id, None)
         if len(self._known) >= self._most:
             self._known.pop(next(iter(self._known)))
-        self._known[subscriber_id] = (now, found)
-        return found
+        entries = [entry for entry in found if entry.subscriber_id == subscriber_id]
+        self._known[subscriber_id] = (now, entries)
+        return entries
 
 
 async def lookup(lookup_url: str, transport: Transport, **subset: str) -> list[Subscription]:
     """Entries that agree with `subset` of a subscription; RegistryUnavailable when there is no good answer."""
     body = _LOOKUP.dump_json(subset)
     try:
-        response = await transport.post(lookup_url, body, {"content-type": "application/json"}, timeout_s=5.0)
+        response = await transport.post(
+            lookup_url, body, {"content-type": "application/json"}, timeout_s=LOOKUP_TIMEOUT_S
+        )
         if response.status != 200:
             raise RegistryUnavailable(f"{lookup_url} answered {response.status}")
         return SUBSCRIPTIONS.validate_json(response.body)

@@ -22,7 +22,7 @@ HEADERS = "(created) (expires) digest"
 
 _MAX_HEADER = 2048
 _PARAMETER = re.compile(r'\s*([A-Za-z]+)\s*=\s*"([^"\\\x00-\x1f]*)"\s*(?:,|$)')
-_UNIX = re.compile(r"\d{1,12}", re.ASCII)
+_UNIX = re.compile(r"0|[1-9]\d{0,10}", re.ASCII)
 
 
 class SignatureProblem(Exception):
@@ -76,7 +76,9 @@ def parse_header(value: str | None) -> SignatureHeader:
     if value is None:
         raise SignatureProblem("no signature: the header is missing")
     scheme, _, rest = value.strip().partition(" ")
-    if scheme.lower() != "signature" or len(value) > _MAX_HEADER:
+    if len(value) > _MAX_HEADER:
+        raise SignatureProblem(f"malformed signature header: it is longer than {_MAX_HEADER} characters")
+    if scheme.lower() != "signature":
         raise SignatureProblem('malformed signature header: it must start with "Signature keyId=…"')
     parameters = _parameters(rest)
     for name in ("keyId", "algorithm", "created", "expires", "headers", "signature"):
@@ -131,7 +133,6 @@ def check_signature(header: SignatureHeader, body: bytes, public_key: str) -> No
 def digest(body: bytes) -> str:
     """base64 of the BLAKE2b-512 (RFC 7693) of the raw body."""
     return base64.b64encode(hashlib.blake2b(body, digest_size=64).digest()).decode()
-
 
 
 def _signing_string(body: bytes, created: int, expires: int) -> bytes:

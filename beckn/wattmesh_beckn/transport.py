@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+MAX_ANSWER_BYTES = 1024 * 1024
 
 
 class TransportError(Exception):
     """No answer came: refused, timed out, broken off."""
+
+
+class TransportTimeoutError(TransportError):
+    """No answer came in time; the message may have arrived."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"no answer within {timeout_s:.3g} s")
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,20 @@ class HttpTransport:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         """See Transport. An answer of more than 1 MiB is an error."""
         try:
-            response = await self._client.post(url, content=body, headers=dict(headers), timeout=timeout_s)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TransportError(f"{type(error).__name__}: {error}".rstrip(": ")) from None
-        return Reply(response.status_code, response.content, {k.lower(): v for k, v in response.headers.items()})
+            async with (
+                asyncio.timeout(timeout_s),
+                self._client.stream("POST", url, content=body, headers=dict(headers), timeout=None) as response,
+            ):
+                answer = bytearray()
+                async for chunk in response.aiter_bytes():
+                    answer += chunk
+                    if len(answer) > MAX_ANSWER_BYTES:
+                        raise TransportError(f"the answer is more than {MAX_ANSWER_BYTES} bytes")
+        except TimeoutError:
+            raise TransportTimeoutError(timeout_s) from None
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, ValueError) as error:
+            raise TransportError(str(error) or type(error).__name__) from None
+        return Reply(response.status_code, bytes(answer), {k.lower(): v for k, v in response.headers.items()})
 
     async def close(self) -> None:
         """Close all connections."""
@@ -76,4 +97,8 @@ class MemoryTransport:
         site = self._sites.get(f"{scheme}://{host}")
         if site is None:
             raise TransportError(f"nobody listens at {scheme}://{host}")
-        return await site.post(f"/{path}", body, headers)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await site.post(f"/{path}", body, headers)
+        except TimeoutError:
+            raise TransportTimeoutError(timeout_s) from None

@@ -8,14 +8,17 @@ convert at that border; they refuse what the integers could not hold.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 MAX_ENERGY_WH = 10**9
 """1 GWh: more than any street trades in a slot; a larger quantity on the wire is a mistake or an attack."""
 MAX_MONEY_MICRO = 10**15
 """One thousand million of the currency."""
+
+WIRE = object()
+"""Validation context of parsed JSON, where numbers must be decimal text."""
 
 _KWH = re.compile(r"(\d{1,12})(?:\.(\d{1,3}))?", re.ASCII)
 _MONEY = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)
@@ -33,7 +36,7 @@ def money_text(amount_micro: int) -> str:
 
 def energy_from_kwh(text: str) -> int:
     """The Wh that a kWh text says; ValueError when it is not a decimal ≥ 0 in whole Wh or beyond 1 GWh."""
-    energy_wh = _parse(_KWH, text, 3, "a decimal string of kWh ≥ 0 with at most 3 decimals, for example \"1.250\"")
+    energy_wh = _parse(_KWH, text, 3, 'a decimal string of kWh ≥ 0 with at most 3 decimals, for example "1.250"')
     if energy_wh > MAX_ENERGY_WH:
         raise ValueError(f"{text} kWh is more than {kwh_text(MAX_ENERGY_WH)} kWh, the most one order can hold")
     return energy_wh
@@ -41,7 +44,7 @@ def energy_from_kwh(text: str) -> int:
 
 def money_from_text(text: str) -> int:
     """The millionths that a money text says; ValueError when it is not a decimal ≥ 0 with at most 6 decimals."""
-    amount_micro = _parse(_MONEY, text, 6, "a decimal string ≥ 0 with at most 6 decimals, for example \"0.25\"")
+    amount_micro = _parse(_MONEY, text, 6, 'a decimal string ≥ 0 with at most 6 decimals, for example "0.25"')
     if amount_micro > MAX_MONEY_MICRO:
         raise ValueError(f"{text} is more than {money_text(MAX_MONEY_MICRO)}, the most one order can cost")
     return amount_micro
@@ -66,15 +69,20 @@ def _parse(pattern: re.Pattern[str], text: object, decimals: int, form: str) -> 
     match = pattern.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"must be {form}, not {text!r:.40}")
-    return int(match[1]) * 10**decimals + int((match[2] or "").ljust(decimals, "0"))
+    return int(match[1] + (match[2] or "").ljust(decimals, "0"))
 
 
-def _energy_in(value: object) -> int:
-    return value if type(value) is int else energy_from_kwh(value)  # type: ignore[arg-type]
+def _energy_in(value: Any, info: ValidationInfo) -> int:
+    return value if type(value) is int and not _on_wire(info) else energy_from_kwh(value)
 
 
-def _money_in(value: object) -> int:
-    return value if type(value) is int else money_from_text(value)  # type: ignore[arg-type]
+def _money_in(value: Any, info: ValidationInfo) -> int:
+    return value if type(value) is int and not _on_wire(info) else money_from_text(value)
+
+
+def _on_wire(info: ValidationInfo) -> bool:
+    # An integer in JSON is no Wh and no micro: there it is refused like every other number.
+    return info.mode == "json" or info.context is WIRE
 
 
 EnergyWh = Annotated[

@@ -12,19 +12,14 @@ from langgraph.types import Command
 from wattmesh_agents.brain.graph import Party, Scene, TradeState, build_graph
 from wattmesh_beckn.receiver import Received
 
-WITHOUT_THREAD = frozenset({"search"})
-"""A search leaves nothing behind that a thread would have to remember."""
-
-
 class Brain:
     """The graph with its durable threads. Runs within the transaction of whatever woke it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._saver = SqliteSaver(connection)
         self._saver.setup()
-        graph = build_graph()
-        self._graph = graph.compile(checkpointer=self._saver)
-        self._threadless = graph.compile()
+        self._connection = connection
+        self._graph = build_graph().compile(checkpointer=self._saver)
 
     def wake(self, party: Party, slot: int, attempt: int) -> None:
         """Let the supervisor look at a slot. The thread, if one is started, is that of the purchase."""
@@ -46,9 +41,6 @@ class Brain:
             "event": received.action,
             "counterparty": context.bap_id,
         }
-        if received.action in WITHOUT_THREAD:
-            self._threadless.invoke(state, context=Scene(party, received))
-            return
         thread = _sell_thread(party, context.transaction_id, context.bap_id)
         waiting = self._waits(thread)
         self._run(party, thread, Command(resume=received.action) if waiting else state, received)
@@ -59,10 +51,6 @@ class Brain:
         if self._waits(thread):
             self._run(party, thread, Command(resume=event), None)
 
-    def collecting(self, party: Party, transaction_id: str) -> bool:
-        """Whether a purchase is still waiting for offers."""
-        return self._waits(_buy_thread(party, transaction_id)) == "collect"
-
     def forget_buyer(self, party: Party, transaction_id: str, counterparty: str) -> None:
         """A buyer's quote ran out: its thread waits for nothing any more."""
         self._saver.delete_thread(_sell_thread(party, transaction_id, counterparty))
@@ -72,9 +60,10 @@ class Brain:
         if "__interrupt__" not in result:
             self._saver.delete_thread(thread)
 
-    def _waits(self, thread: str) -> str | None:
-        following = self._graph.get_state(_config(thread)).next
-        return following[0] if following else None
+    def _waits(self, thread: str) -> bool:
+        """Whether a thread stands at an interrupt: one that has ended is deleted, so it does when it is there."""
+        query = "SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1"
+        return self._connection.execute(query, (thread,)).fetchone() is not None
 
 
 def _config(thread: str) -> RunnableConfig:

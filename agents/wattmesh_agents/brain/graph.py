@@ -48,7 +48,6 @@ class Scene:
 
 
 _SELL = {
-    "search": "offer",
     "select": "quote",
     "init": "agree",
     "confirm": "commit",
@@ -137,11 +136,6 @@ def _after_seller(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSe
 # --- sell ---
 
 
-def offer(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
-    """Offer what can be spared; an offer holds nothing, so the thread ends here."""
-    runtime.context.party.seller.offer(runtime.context.message)
-
-
 def quote(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
     """Reserve and price."""
     runtime.context.party.seller.quote(runtime.context.message)
@@ -193,7 +187,7 @@ def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
     """The graph, to be compiled with or without a checkpointer."""
     graph: StateGraph[TradeState, Scene, TradeState, TradeState] = StateGraph(TradeState, context_schema=Scene)
     sells = (quote, agree, commit, report, withdraw, receive_payment)
-    for node in (search, collect, choose, select, init, confirm, settle, review, offer, *sells):
+    for node in (search, collect, choose, select, init, confirm, settle, review, *sells):
         graph.add_node(node.__name__, node)
     graph.add_node("supervisor", supervisor, destinations=("search", *_SELL.values(), END))
     graph.add_node("wait_for_seller", wait_for_seller, destinations=("init", "confirm", "settle", "review"))
@@ -202,5 +196,4 @@ def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
     graph.add_edge("search", "collect")
     graph.add_edge("collect", "choose")
     graph.add_edge("select", "wait_for_seller")
-    graph.add_edge("offer", END)
     return graph

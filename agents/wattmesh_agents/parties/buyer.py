@@ -138,6 +138,13 @@ class Buyer:
         purchase = self._purchase(transaction_id)
         return purchase.asked is not None and len(self._trader.contracts.offers(transaction_id)) >= purchase.asked
 
+    def collecting(self, transaction_id: str) -> bool:
+        """Whether nothing was chosen yet."""
+        purchase = self._trader.contracts.purchase(transaction_id)
+        if purchase is None or purchase.closed:
+            return False
+        return all(selection.outcome == "open" for selection in self._trader.contracts.offers(transaction_id))
+
     def choose(self, transaction_id: str) -> tuple[Pick, ...]:
         """The cheapest mix for what is still needed, among offers not tried yet."""
         purchase = self._purchase(transaction_id)

@@ -81,8 +81,9 @@ def household_rules(view: HouseholdView) -> Decision:
         energy_wh = min(missing_wh, view.buyable_wh)
         if energy_wh >= MIN_TRADE_WH:
             percent = 100 / view.capacity_wh
+            what = "battery low" if view.level_wh < view.buy_below_wh else "battery below its target"
             reason = (
-                f"battery low: {view.level_wh / 1000:.2f} of {view.capacity_wh / 1000:.2f} kWh "
+                f"{what}: {view.level_wh / 1000:.2f} of {view.capacity_wh / 1000:.2f} kWh "
                 f"({view.level_wh * percent:.0f} %); buys below {view.buy_below_wh * percent:.0f} % "
                 f"up to {view.buy_target_wh * percent:.0f} %"
             )

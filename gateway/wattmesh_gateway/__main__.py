@@ -1,0 +1,70 @@
+"""The gateway's container: `python -m wattmesh_gateway --config FILE --keys FILE --host HOST --port PORT`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from wattmesh_beckn.clock import SystemClock
+from wattmesh_beckn.keys import KeyFileError, read_keys
+from wattmesh_beckn.logs import configure
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import HttpTransport
+from wattmesh_gateway.app import create_app
+from wattmesh_gateway.config import ConfigError, GatewayConfig, read_config
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.registry import Registry
+from wattmesh_gateway.schema import RegistryFileError
+
+GRACE_S = 10
+"""How long a stop waits for calls under way."""
+
+
+async def serve(config: GatewayConfig, signer: Signer, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError or RegistryFileError when it cannot start."""
+    registry = Registry(config.database)
+    transport = HttpTransport()
+    try:
+        gateway = Gateway(config, signer, registry, transport, SystemClock())
+        settings = uvicorn.Config(
+            create_app(gateway),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        server = uvicorn.Server(settings)
+        await server.serve()
+        if not server.started:
+            raise SystemExit(3)  # uvicorn has logged why
+    finally:
+        await transport.close()
+        registry.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the files, then serve. Exits with 2 and one line of text when something is wrong with them."""
+    parser = argparse.ArgumentParser(prog="wattmesh_gateway", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="configuration, JSON")
+    parser.add_argument("--keys", type=Path, required=True, help="key file, JSON")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's is its own
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    options = parser.parse_args(arguments)
+    configure()
+    try:
+        config = read_config(options.config)
+        keys = read_keys(options.keys)
+        if config.subscriber_id not in keys:
+            raise KeyFileError(f"{options.keys} has no key of {config.subscriber_id!r}")
+        asyncio.run(serve(config, keys[config.subscriber_id], options.host, options.port))
+    except (ConfigError, KeyFileError, RegistryFileError) as error:
+        parser.exit(2, f"wattmesh_gateway: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

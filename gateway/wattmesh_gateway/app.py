@@ -1,0 +1,56 @@
+"""The gateway over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.lookup import LookupFilter
+from wattmesh_gateway.site import PATHS
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The gateway's HTTP side. Its lifespan starts and stops the gateway."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    app = FastAPI(title="wattmesh gateway", lifespan=lifespan)
+    add_calls(app, gateway.site, "", ["search"])
+    add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
+    add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
+    _add_probes(app, gateway)
+    add_not_found(app, lambda: ", ".join(PATHS))
+    return app
+
+
+def _add_probes(app: FastAPI, gateway: Gateway) -> None:
+    # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
+    @app.get("/health/live", summary="Whether the process answers")
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health/ready", summary="Whether the registry can be read")
+    async def ready(response: Response) -> dict[str, str]:
+        if gateway.ready:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": "the registry cannot be read"}
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        try:
+            return Response(gateway.metrics_text(), media_type=CONTENT_TYPE_LATEST)
+        except RegistryUnavailable as error:
+            return Response(str(error), status_code=503, media_type="text/plain")

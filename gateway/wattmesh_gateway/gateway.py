@@ -1,0 +1,145 @@
+"""The whole gateway, built from its ports."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil
+
+from wattmesh_beckn.answers import ack
+from wattmesh_beckn.clock import Clock, utc
+from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.errors import busy
+from wattmesh_beckn.receiver import Received, Receiver
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
+from wattmesh_beckn.transport import Reply, Transport
+from wattmesh_gateway.broadcast import Broadcast, Cast
+from wattmesh_gateway.config import ConfigError, GatewayConfig
+from wattmesh_gateway.inbox import MemoryInbox
+from wattmesh_gateway.metrics import Metrics
+from wattmesh_gateway.registry import OwnDirectory, Registry
+from wattmesh_gateway.rules import REGISTRAR
+from wattmesh_gateway.site import GatewaySite
+from wattmesh_gateway.subscribe import Subscribing
+
+EVERYWHERE = "*"
+"""City code of the gateway's own entry: it serves every feeder."""
+VALIDITY = timedelta(days=3650)
+CLOCK_MARGIN = timedelta(hours=1)
+"""The own entry is valid from that long before it is made, so that slow clocks take it too."""
+
+
+class Gateway:
+    """Registry, lookup and search broadcast for one domain.
+
+    `site` answers its calls. Between `start` and `stop`, or as the lifespan of `app.create_app`, it broadcasts; all of
+    it runs in the event loop that called `start`. Registry and transport stay the caller's to close.
+    """
+
+    def __init__(
+        self, config: GatewayConfig, signer: Signer, registry: Registry, transport: Transport, clock: Clock
+    ) -> None:
+        """Raises ConfigError when the key is another subscriber's or the registrars' name is taken for the gateway."""
+        if signer.subscriber_id != config.subscriber_id:
+            raise ConfigError(f"the key is {signer.subscriber_id!r}'s but the gateway is {config.subscriber_id!r}")
+        if config.subscriber_id == REGISTRAR:
+            raise ConfigError(f"subscriber_id cannot be {REGISTRAR!r}: registrars sign with it")
+        self.metrics = Metrics()
+        self._config = config
+        self._signer = signer
+        self._registry = registry
+        self._clock = clock
+        self._inbox = MemoryInbox(clock)
+        self._broadcast = Broadcast(transport, clock, self.metrics)
+        self.site = GatewaySite(
+            receiver=Receiver(
+                subscriber_id=config.subscriber_id,
+                domain=config.domain,
+                actions=frozenset({"search"}),
+                directory=OwnDirectory(registry, clock),
+                inbox=self._inbox,
+                clock=clock,
+                handler=self._search,
+                gateway_signs_search=False,
+            ),
+            subscribing=Subscribing(
+                gateway_id=config.subscriber_id,
+                registrar_keys=config.registrar_keys,
+                registry=registry,
+                clock=clock,
+            ),
+            registry=registry,
+            clock=clock,
+            metrics=self.metrics,
+        )
+
+    async def start(self) -> None:
+        """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
+        now = self._clock.wall()
+        held = self._registry.find(self._config.subscriber_id, now)
+        own = own_entry(self._config, self._signer, now)
+        for entry in held:
+            if entry.key_id == own.key_id and entry.signing_public_key != own.signing_public_key:
+                raise ConfigError(
+                    f"key_id {own.key_id!r} is in the registry with another key; a new key needs a new one"
+                )
+        self._registry.put(own, now)
+        for entry in held:
+            if entry.key_id != own.key_id and entry.status is SubscriptionStatus.SUBSCRIBED:
+                ended = entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED})
+                self._registry.put(ended, now)
+
+    async def stop(self) -> None:
+        """Refuse further searches, finish what is under way within 5 s and give up the rest."""
+        await self._broadcast.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the registry can be read."""
+        try:
+            self._registry.live_by_type(self._clock.wall())
+        except RegistryUnavailable:
+            return False
+        return True
+
+    def metrics_text(self) -> bytes:
+        """The metrics in Prometheus' text format. Raises RegistryUnavailable."""
+        return self.metrics.text(self._registry.live_by_type(self._clock.wall()), self._broadcast.waiting)
+
+    def _search(self, received: Received) -> Reply:
+        context, now = received.context, self._clock.wall()
+        self._inbox.require_room(context.sender)
+        try:
+            sellers = self._registry.sellers(context.domain, context.location.city.code, now)
+        except RegistryUnavailable as error:
+            raise busy(str(error), 1) from error
+        # After its signature's expiry no seller would take it.
+        expires_at = min(context.expires_at, received.signature_expires)
+        created = int(now)
+        headers = {
+            "content-type": "application/json",
+            AUTHORIZATION: received.authorization,
+            GATEWAY_AUTHORIZATION: self._signer.sign(
+                received.body, created=created, expires=max(created + 1, ceil(expires_at))
+            ),
+        }
+        others = [seller for seller in sellers if seller.subscriber_id != context.sender]
+        asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)
+        answer = ack(recipients=str(asked))
+        self._inbox.remember(context.sender, context.message_id, received.action, answer, expires_at)
+        return answer
+
+
+def own_entry(config: GatewayConfig, signer: Signer, now: float) -> Subscription:
+    """The registry entry of the gateway itself, for ten years."""
+    return Subscription(
+        subscriber_id=config.subscriber_id,
+        url=config.url,
+        type="BG",
+        domain=config.domain,
+        location=Location(city=Code(code=EVERYWHERE)),
+        key_id=signer.key_id,
+        signing_public_key=signer.public_key,
+        valid_from=utc(now) - CLOCK_MARGIN,
+        valid_until=utc(now) + VALIDITY,
+    )

@@ -1,0 +1,65 @@
+"""What the gateway counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from wattmesh_beckn.transport import Reply
+from wattmesh_gateway.outcome import Outcome
+
+_RESULTS = {200: "acked", 401: "bad_signature", 503: "busy"}
+
+
+class Metrics:
+    """Prometheus metrics of one gateway, in a collector registry of their own."""
+
+    def __init__(self) -> None:
+        self.collectors = CollectorRegistry()
+        self._subscriptions = Gauge(
+            "wattmesh_gateway_subscriptions", "Live registry entries.", ["type"], registry=self.collectors
+        )
+        self._searches = Counter(
+            "wattmesh_gateway_searches", "Searches by result.", ["result"], registry=self.collectors
+        )
+        self._broadcasts = Counter(
+            "wattmesh_gateway_broadcasts", "(search, seller) pairs by outcome.", ["outcome"], registry=self.collectors
+        )
+        self._waiting = Gauge(
+            "wattmesh_gateway_queue_depth", "(search, seller) pairs that wait to be sent.", registry=self.collectors
+        )
+        self._answer_s = Histogram(
+            "wattmesh_gateway_answer_seconds",
+            "How long sellers take to answer a search.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
+            registry=self.collectors,
+        )
+        for result in (*_RESULTS.values(), "invalid"):
+            self._searches.labels(result)
+        for outcome in Outcome:
+            self._broadcasts.labels(outcome)
+
+    def search(self, answer: Reply) -> None:
+        """Count a search by the answer it was given."""
+        self._searches.labels(_RESULTS.get(answer.status, "invalid")).inc()
+
+    def broadcast(self, outcome: Outcome, pairs: int = 1) -> None:
+        """Count what became of (search, seller) pairs."""
+        self._broadcasts.labels(outcome).inc(pairs)
+
+    def answered(self, seconds: float) -> None:
+        """Count how long a seller took to answer."""
+        self._answer_s.observe(seconds)
+
+    def broadcasts(self, outcome: Outcome) -> int:
+        """How many pairs came to `outcome`."""
+        value = self.collectors.get_sample_value("wattmesh_gateway_broadcasts_total", {"outcome": outcome})
+        return int(value or 0)
+
+    def text(self, live_by_type: Mapping[str, int], waiting: int) -> bytes:
+        """The Prometheus text format, with what is true only at this moment."""
+        for kind, count in live_by_type.items():
+            self._subscriptions.labels(kind).set(count)
+        self._waiting.set(waiting)
+        return generate_latest(self.collectors)

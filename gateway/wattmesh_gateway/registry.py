@@ -1,0 +1,226 @@
+"""The registry: who may trade, with which keys, reachable where. Kept in SQLite, one row per subscription entry.
+
+Times are unix seconds outside and whole milliseconds in the database. An entry past its `valid_until` is never
+marked so in the database: what is EXPIRED is decided at the moment of asking.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+from typing import Any
+
+from wattmesh_beckn.clock import Clock, utc
+from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_gateway.schema import open_database
+
+MOST_ENTRIES_OF_ONE = 64
+"""Entries (keys times roles) kept for one subscriber; the longest ended are dropped to make room."""
+
+_COLUMNS = (
+    "subscriber_id, type, key_id, url, domain, city, country, signing_public_key, encr_public_key, "
+    "valid_from_ms, valid_until_ms, status, created_ms, updated_ms"
+)
+_STATUS_NOW = "iif(status = 'SUBSCRIBED' AND valid_until_ms <= :now_ms, 'EXPIRED', status)"
+_LIVE = "status = 'SUBSCRIBED' AND valid_from_ms <= :now_ms AND :now_ms < valid_until_ms"
+
+_FILTERS = {
+    column: f"{column} = :{column}"
+    for column in (
+        "subscriber_id", "type", "key_id", "url", "domain", "city", "country", "signing_public_key", "encr_public_key",
+        "valid_from_ms", "valid_until_ms", "created_ms", "updated_ms",
+    )
+} | {"status": f"{_STATUS_NOW} = :status"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Where a live BPP is asked."""
+
+    subscriber_id: str
+    url: str
+
+
+@dataclass(frozen=True)
+class AcceptedCalls:
+    """The newest subscribe calls for one subscriber that had an effect.
+
+    `created_s` is the second in which all of them were signed (None when there was none yet); `answers` has the
+    status that each was answered with.
+    """
+
+    created_s: int | None
+    answers: Mapping[bytes, SubscriptionStatus]
+
+
+@dataclass(frozen=True)
+class AcceptedCall:
+    """One subscribe call: what identifies it, and the unix second it was signed in."""
+
+    call: bytes
+    created_s: int
+
+
+class Registry:
+    """All subscriptions. Every method but `close` raises RegistryUnavailable when the database fails."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the database at `path`, or one in memory. Raises RegistryFileError."""
+        self._db = open_database(path)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def find(self, subscriber_id: str, now: float) -> list[Subscription]:
+        """All entries of a subscriber, their status as of `now`."""
+        return self.lookup({"subscriber_id": subscriber_id}, now, most=MOST_ENTRIES_OF_ONE)
+
+    def lookup(self, wanted: Mapping[str, str | int], now: float, *, most: int) -> list[Subscription]:
+        """At most `most` entries that agree with `wanted` (column → value), status as of `now`, in order of their key.
+
+        Columns are those of a subscription, but `city` and `country` for its location and whole milliseconds
+        (`valid_from_ms`, …) for its times. Raises KeyError for any other.
+        """
+        where = " AND ".join(_FILTERS[column] for column in wanted) or "TRUE"
+        query = (
+            f"SELECT {_COLUMNS.replace('status', _STATUS_NOW)} FROM subscription WHERE {where} "  # noqa: S608 - no values
+            "ORDER BY subscriber_id, type, key_id LIMIT :most"
+        )
+        with self._available():
+            rows = self._db.execute(query, {**wanted, "now_ms": _ms(now), "most": most}).fetchall()
+        return [_entry(row) for row in rows]
+
+    def sellers(self, domain: str, feeder: str, now: float) -> list[Seller]:
+        """The live BPPs of a feeder in order of subscriber id, each once, at the url it registered last."""
+        query = (
+            "SELECT subscriber_id, url FROM subscription "  # noqa: S608 - no values
+            f"WHERE domain = :domain AND city = :feeder AND type = 'BPP' AND {_LIVE} "
+            "ORDER BY subscriber_id, updated_ms, key_id"
+        )
+        with self._available():
+            rows = self._db.execute(query, {"domain": domain, "feeder": feeder, "now_ms": _ms(now)}).fetchall()
+        return [Seller(subscriber_id, url) for subscriber_id, url in dict(rows).items()]
+
+    def live_by_type(self, now: float) -> dict[str, int]:
+        """How many live entries there are of each type."""
+        query = f"SELECT type, count(*) FROM subscription WHERE {_LIVE} GROUP BY type"  # noqa: S608 - no values
+        with self._available():
+            counts = dict(self._db.execute(query, {"now_ms": _ms(now)}).fetchall())
+        return {kind: counts.get(kind, 0) for kind in ("BAP", "BPP", "BG")}
+
+    def accepted_calls(self, subscriber_id: str) -> AcceptedCalls:
+        """The newest subscribe calls for a subscriber."""
+        query = "SELECT call, created_s, status FROM accepted WHERE subscriber_id = ?"
+        with self._available():
+            rows = self._db.execute(query, (subscriber_id,)).fetchall()
+        return AcceptedCalls(
+            created_s=rows[0][1] if rows else None,
+            answers={call: SubscriptionStatus(status) for call, _, status in rows},
+        )
+
+    def put(self, entry: Subscription, now: float, accepted: AcceptedCall | None = None) -> None:
+        """Add an entry or replace that of the same subscriber, type and key, and remember the call that asked for it.
+
+        `created` and `updated` are set here. Where a subscriber has too many entries, those that ended first go;
+        live ones never do.
+        """
+        now_ms = _ms(now)
+        row = {
+            "subscriber_id": entry.subscriber_id,
+            "type": entry.type,
+            "key_id": entry.key_id,
+            "url": entry.url,
+            "domain": entry.domain,
+            "city": entry.location.city.code,
+            "country": entry.location.country.code,
+            "signing_public_key": entry.signing_public_key,
+            "encr_public_key": entry.encr_public_key,
+            "valid_from_ms": _ms(entry.valid_from.timestamp()),
+            "valid_until_ms": _ms(entry.valid_until.timestamp()),
+            "status": entry.status,
+            "now_ms": now_ms,
+        }
+        with self._available(), self._transaction():
+            self._db.execute(_PUT, row)
+            self._db.execute(_DROP_ENDED, {**row, "most": MOST_ENTRIES_OF_ONE})
+            if accepted:
+                self._db.execute(
+                    "DELETE FROM accepted WHERE subscriber_id = ? AND created_s < ?",
+                    (entry.subscriber_id, accepted.created_s),
+                )
+                self._db.execute(
+                    "INSERT INTO accepted (subscriber_id, call, created_s, status) VALUES (?, ?, ?, ?)",
+                    (entry.subscriber_id, accepted.call, accepted.created_s, entry.status),
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _available(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RegistryUnavailable(f"the registry's database fails: {error}") from error
+
+
+class OwnDirectory:
+    """Beckn's Directory of the registry in this process."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+
+    async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:  # noqa: ARG002 - always is
+        """See Directory."""
+        return self._registry.find(subscriber_id, self._clock.wall())
+
+
+_PUT = f"""
+INSERT INTO subscription ({_COLUMNS}) VALUES (
+    :subscriber_id, :type, :key_id, :url, :domain, :city, :country, :signing_public_key, :encr_public_key,
+    :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms
+) ON CONFLICT DO UPDATE SET
+    url = :url, domain = :domain, city = :city, country = :country, signing_public_key = :signing_public_key,
+    encr_public_key = :encr_public_key, valid_from_ms = :valid_from_ms, valid_until_ms = :valid_until_ms,
+    status = :status, updated_ms = :now_ms
+"""  # noqa: S608 - no values
+_DROP_ENDED = f"""
+DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
+    SELECT subscriber_id, type, key_id FROM subscription WHERE subscriber_id = :subscriber_id
+    AND NOT (type = :type AND key_id = :key_id)
+    AND ({_STATUS_NOW} <> 'SUBSCRIBED')
+    ORDER BY iif(status = 'SUBSCRIBED', valid_until_ms, updated_ms), type, key_id
+    LIMIT max(0, (SELECT count(*) FROM subscription WHERE subscriber_id = :subscriber_id) - :most)
+)
+"""  # noqa: S608 - no values
+
+
+def _entry(row: tuple[Any, ...]) -> Subscription:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
+    values["location"] = Location(city=Code(code=values.pop("city")), country=Code(code=values.pop("country")))
+    values["status"] = SubscriptionStatus(values["status"])
+    # It was validated before it was written; once more would double the time of a lookup.
+    return Subscription.model_construct(**values)
+
+
+_TIMES = ("valid_from", "valid_until", "created", "updated")
+
+
+def _ms(unix_s: float) -> int:
+    return floor(unix_s * 1000)

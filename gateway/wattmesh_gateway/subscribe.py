@@ -1,0 +1,106 @@
+"""`subscribe`: a registrar, or a subscriber for itself, writes one entry of the registry.
+
+In this order: size → parse → signature → schema → replay → whether it may. Nothing is awaited between reading what is
+known and writing what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from wattmesh_beckn.answers import json_reply
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.receiver import check_size, parse, unauthorized
+from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_beckn.signature import (
+    AUTHORIZATION,
+    SignatureHeader,
+    SignatureProblem,
+    check_signature,
+    check_times,
+    parse_header,
+)
+from wattmesh_beckn.transport import Reply
+from wattmesh_gateway.problems import first_problem
+from wattmesh_gateway.registry import AcceptedCall, Registry
+from wattmesh_gateway.rules import (
+    REGISTRAR,
+    check_entry,
+    check_key,
+    check_not_reserved,
+    check_order,
+    check_renewal,
+    identify,
+    renewal_key,
+)
+
+
+class Subscribing:
+    """The registry's writing end."""
+
+    def __init__(self, *, gateway_id: str, registrar_keys: Mapping[str, str], registry: Registry, clock: Clock) -> None:
+        self._gateway_id = gateway_id
+        self._registrar_keys = registrar_keys
+        self._registry = registry
+        self._clock = clock
+        self._reserved: Collection[str] = (REGISTRAR, gateway_id)
+
+    def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Write the entry in `body` and answer its status. Raises Refusal, or RegistryUnavailable."""
+        check_size(len(body))
+        raw = parse(body)
+        now = self._clock.wall()
+        try:
+            header = parse_header(headers.get(AUTHORIZATION))
+            call = identify(header, body)
+            self._authenticate(header, raw, body, call, now)
+        except SignatureProblem as problem:
+            raise unauthorized(str(problem), self._gateway_id) from None
+        entry = _read(raw)
+        check_entry(entry, now)
+        accepted = self._registry.accepted_calls(entry.subscriber_id)
+        if (first := accepted.answers.get(call.call)) is not None:
+            return _status(first)
+        check_order(entry.subscriber_id, call, accepted)
+        check_not_reserved(entry, self._reserved)
+        held = self._registry.find(entry.subscriber_id, now)
+        if header.subscriber_id != REGISTRAR:
+            check_renewal(entry, held, now)
+        check_key(entry, held)
+        self._registry.put(entry, now, call)
+        return _status(entry.status)
+
+    def _authenticate(
+        self, header: SignatureHeader, raw: dict[str, Any], body: bytes, call: AcceptedCall, now: float
+    ) -> None:
+        claimed = raw.get("subscriber_id")
+        check_times(header, now)
+        if header.subscriber_id == REGISTRAR:
+            key = self._registrar_keys.get(header.key_id)
+            if key is None:
+                raise SignatureProblem(f"key {header.key_id!r} is no registrar's here")
+        elif header.subscriber_id != claimed:
+            raise SignatureProblem(
+                f"signed by {header.subscriber_id!r} but subscriber_id is {claimed!r:.100}; only a registrar and the "
+                "subscriber itself may write its entry"
+            )
+        else:
+            known = call.call in self._registry.accepted_calls(header.subscriber_id).answers
+            key = renewal_key(header, self._registry.find(header.subscriber_id, now), now, known=known)
+        check_signature(header, body, key)
+
+
+def _read(raw: dict[str, Any]) -> Subscription:
+    try:
+        return Subscription.model_validate(raw)
+    except ValidationError as error:
+        path, text = first_problem(error)
+        raise invalid(text, path) from None
+
+
+def _status(status: SubscriptionStatus) -> Reply:
+    return json_reply(200, {"status": status})

@@ -1,0 +1,213 @@
+"""A gateway with its registry, its registrar and whatever subscribers a test wants, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import uuid
+import weakref
+from collections.abc import Coroutine, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import async_solipsism
+
+from wattmesh_beckn.answers import ack
+from wattmesh_beckn.clock import LoopClock, utc
+from wattmesh_beckn.context import Code, Location, request_context
+from wattmesh_beckn.messages import (
+    Fulfillment,
+    Intent,
+    IntentItem,
+    PositiveMeasure,
+    PositiveMeasureOf,
+    SearchMessage,
+    Selected,
+    Stop,
+    StopTime,
+    TimeRange,
+    write_call,
+)
+from wattmesh_beckn.registry import SubscriberType, Subscription
+from wattmesh_beckn.signature import AUTHORIZATION, Signer
+from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
+from wattmesh_gateway.config import GatewayConfig
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.metrics import Metrics
+from wattmesh_gateway.outcome import Outcome
+from wattmesh_gateway.registry import Registry
+
+NOW = 1_790_000_000
+DOMAIN = "uei:p2p_trading"
+FEEDER = "feeder-1"
+TTL_S = 30.0
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
+        return runner.run(main)
+
+
+def signer(subscriber_id: str, key: int = 1) -> Signer:
+    """The subscriber's `key`-th key, the same in every test."""
+    seed = hashlib.blake2b(f"{subscriber_id} {key}".encode(), digest_size=32).digest()
+    return Signer.from_seed(subscriber_id, f"00000000-0000-4000-8000-{key:012d}", seed)
+
+
+REGISTRAR = signer("registrar")
+GATEWAY = signer("gateway.street")
+
+
+def entry(owner: Signer, role: SubscriberType = "BPP", **changes: Any) -> Subscription:
+    """A subscription of an hour; `feeder` and fields of Subscription can be changed."""
+    feeder = changes.pop("feeder", FEEDER)
+    values: dict[str, Any] = {
+        "subscriber_id": owner.subscriber_id,
+        "url": f"http://{owner.subscriber_id}",
+        "type": role,
+        "domain": DOMAIN,
+        "location": Location(city=Code(code=feeder)),
+        "key_id": owner.key_id,
+        "signing_public_key": owner.public_key,
+        "valid_from": utc(NOW - 60),
+        "valid_until": utc(NOW + 3600),
+    }
+    return Subscription(**(values | changes))
+
+
+def answer_of(reply: Reply) -> Any:
+    """The JSON of an answer."""
+    return json.loads(reply.body)
+
+
+def problem(reply: Reply) -> tuple[int, str, str]:
+    """Status, code and text of a NACK."""
+    answer = answer_of(reply)
+    assert answer["message"]["ack"]["status"] == "NACK"
+    return reply.status, answer["error"]["code"], answer["error"]["message"]
+
+
+def asked(reply: Reply) -> int:
+    """How many sellers an ACK says are asked."""
+    answer = answer_of(reply)
+    assert (reply.status, answer["message"]["ack"]["status"]) == (200, "ACK"), answer
+    return int(answer["message"]["ack"]["tags"][0]["list"][0]["value"])
+
+
+class SellerSite:
+    """Keeps what it is sent, with the time, and gives always the same answer, after `delay_s`."""
+
+    def __init__(self, world: World, reply: Reply | None = None, *, delay_s: float = 0.0) -> None:
+        self.world = world
+        self.reply = reply or ack()
+        self.delay_s = delay_s
+        self.got: list[tuple[float, str, bytes, Mapping[str, str]]] = []
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        self.got.append((self.world.clock.wall() - NOW, path, body, headers))
+        self.world.asked_in_order.append(self)
+        await self.world.clock.sleep(self.delay_s)
+        return self.reply
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, *_ in self.got]
+
+
+class World:
+    """A gateway and what surrounds it."""
+
+    def __init__(self, database: Path | None = None, transport: Transport | None = None) -> None:
+        self.clock = LoopClock(NOW)
+        self.memory = MemoryTransport()
+        self.registry = Registry(database)
+        weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
+        config = GatewayConfig(
+            subscriber_id=GATEWAY.subscriber_id,
+            url="http://gateway.street",
+            domain=DOMAIN,
+            database=database or Path("unused"),
+            registrar_keys={REGISTRAR.key_id: REGISTRAR.public_key},
+        )
+        self.config = config
+        self.gateway = Gateway(config, GATEWAY, self.registry, transport or self.memory, self.clock)
+        self.memory.attach("http://gateway.street", self.gateway.site)
+        self.asked_in_order: list[SellerSite] = []
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        return await self.gateway.site.post(path, body, headers or {})
+
+    async def subscribe(
+        self, wanted: Subscription | dict[str, Any], by: Signer = REGISTRAR, *, created: int | None = None
+    ) -> Reply:
+        if isinstance(wanted, Subscription):
+            wanted = json.loads(wanted.model_dump_json(exclude_none=True))
+        body = json.dumps(wanted).encode()
+        created = int(self.clock.wall()) if created is None else created
+        return await self.post(
+            "/subscribe", body, {AUTHORIZATION: by.sign(body, created=created, expires=created + 30)}
+        )
+
+    async def lookup(self, **subset: Any) -> Any:
+        return answer_of(await self.post("/lookup", json.dumps(subset).encode()))
+
+    async def search(self, by: Signer, **changes: Any) -> Reply:
+        body = self.search_body(by.subscriber_id, **changes)
+        return await self.post("/search", body, self.signed(by, body))
+
+    def signed(self, by: Signer, body: bytes) -> dict[str, str]:
+        now = int(self.clock.wall())
+        return {AUTHORIZATION: by.sign(body, created=now, expires=now + int(TTL_S))}
+
+    def search_body(self, bap: str, **changes: Any) -> bytes:
+        now = self.clock.wall()
+        slot = TimeRange(start=utc(NOW), end=utc(NOW) + timedelta(minutes=15))
+        message = SearchMessage(
+            intent=Intent(
+                item=IntentItem(
+                    descriptor=Code(code="energy"),
+                    quantity=Selected(selected=PositiveMeasureOf(measure=PositiveMeasure(energy_wh=5200))),
+                ),
+                fulfillment=Fulfillment(stops=(Stop(time=StopTime(range=slot)),)),
+            )
+        )
+        values: dict[str, Any] = {
+            "domain": DOMAIN,
+            "feeder": FEEDER,
+            "action": "search",
+            "bap": (bap, f"http://{bap}"),
+            "bpp": None,
+            "transaction_id": str(uuid.uuid4()),
+            "message_id": str(uuid.uuid4()),
+            "now": now,
+            "ttl_s": TTL_S,
+        }
+        return write_call(request_context(**(values | changes)), message)
+
+    async def buyer(self, name: str = "buyer") -> Signer:
+        """A registered BAP."""
+        assert (await self.subscribe(entry(signer(name), "BAP"))).status == 200
+        return signer(name)
+
+    async def seller(
+        self, name: str, reply: Reply | None = None, *, delay_s: float = 0.0, **changes: Any
+    ) -> SellerSite:
+        """A registered BPP that listens."""
+        assert (await self.subscribe(entry(signer(name), "BPP", **changes))).status == 200
+        site = SellerSite(self, reply, delay_s=delay_s)
+        self.memory.attach(f"http://{name}", site)
+        return site
+
+    def outcomes(self) -> dict[str, int]:
+        """What became of all pairs so far."""
+        return outcomes(self.gateway.metrics)
+
+
+def outcomes(metrics: Metrics) -> dict[str, int]:
+    """How many pairs came to each outcome, without those that none came to."""
+    counts = {outcome.value: metrics.broadcasts(outcome) for outcome in Outcome}
+    return {outcome: count for outcome, count in counts.items() if count}

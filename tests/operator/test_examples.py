@@ -1,0 +1,89 @@
+"""The examples are valid, and what the operator plans for them is what the runtime understands."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.energy.profiles import read_profile_csv
+from wattmesh_operator.manifests import load
+from wattmesh_operator.plan import plan, runtime_config
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def _configs(example: str) -> list[dict[str, Any]]:
+    return [
+        runtime_config(pod, gateway_url="http://127.0.0.1:8000", epoch=1_750_000_000.5)
+        for gateway in plan(load([EXAMPLES / example]))
+        for pod in gateway.pods
+    ]
+
+
+@pytest.mark.parametrize("example", sorted(file.name for file in EXAMPLES.glob("*.yaml")))
+def test_the_runtime_understands_what_is_planned(example: str) -> None:
+    configs = _configs(example)
+    assert configs
+    for config in configs:
+        parsed = RuntimeConfig.model_validate_json(json.dumps(config), strict=True)
+        assert parsed.pod == config["pod"]
+
+
+def _levels(example: str) -> dict[str, tuple[int, int, int]]:
+    """Initial level, level below which it buys and level above which it sells, of households with a battery."""
+    return {
+        household["name"]: (
+            household["battery"]["initial_level_wh"],
+            household["trading"]["buy_below_wh"],
+            household["trading"]["sell_above_wh"],
+        )
+        for config in _configs(example)
+        for household in config["households"]
+        if household["battery"]
+    }
+
+
+def test_the_household_of_seed_has_to_buy() -> None:
+    assert _levels("seed.yaml") == {"household-0": (2_000, 3_000, 12_000)}
+
+
+def test_street_has_ten_households_of_three_kinds() -> None:
+    households = [household["name"] for config in _configs("street.yaml") for household in config["households"]]
+    assert households == [
+        *("rooftop-0", "rooftop-1", "rooftop-2", "rooftop-3"),
+        *("battery-0", "battery-1", "battery-2"),
+        *("flat-0", "flat-1", "flat-2"),
+    ]
+    assert _levels("street.yaml")["rooftop-0"] == (6_000, 2_000, 5_000)
+
+
+def test_heatwave_has_more_load_than_the_utility_likes_and_full_batteries_below_its_price() -> None:
+    configs = _configs("heatwave.yaml")
+    [utility] = [utility for config in configs for utility in config["utilities"]]
+    households = [household for config in configs for household in config["households"]]
+    mean_load_w = sum(household["load"]["annual_wh"] for household in households) / (365 * 24)
+    assert mean_load_w > utility["capacity_w"] * utility["demand_response"]["start_at_ppm"] / 1_000_000
+    roofs = [household for household in households if household["name"].startswith("rooftop-")]
+    assert all(roof["battery"]["initial_level_wh"] == roof["battery"]["capacity_wh"] for roof in roofs)
+    limit = utility["demand_response"]["max_price_micro_per_kwh"]
+    assert all(roof["trading"]["sell_price_micro_per_kwh"] < limit for roof in roofs)
+
+
+def test_the_measured_profile_covers_its_day_slot_by_slot_and_the_runtime_reads_it() -> None:
+    [profile] = [
+        Path(household["profile_csv"])
+        for config in _configs("measured.yaml")
+        for household in config["households"]
+        if household["profile_csv"]
+    ]
+    with profile.open(newline="") as lines:
+        slots = [datetime.fromisoformat(line["slot"]) for line in csv.DictReader(lines)]
+    start = datetime.fromisoformat("2026-06-21T00:00:00+02:00")
+    assert slots == [start + number * timedelta(minutes=15) for number in range(96)]
+    read_profile_csv(profile)

@@ -1,0 +1,293 @@
+"""Each mistake within one resource, in the words a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+MARKET = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility}
+spec: {tariff: {price: 0.25, feedIn: 0.08}, capacityKw: 50}
+---
+"""
+SOLAR_AGENT = """apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: rooftop}
+spec: SPEC
+"""
+UTILITY_AGENT = """apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility}
+spec: SPEC
+"""
+GATEWAY = """apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+spec: SPEC
+"""
+BATTERY = "battery: {capacityKwh: 10, initialKwh: 5}"
+
+MistakesOf = Callable[[str], list[str]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "mistake"),
+    [
+        ("{}", "spec: needs at least one of battery, pv, load and profile"),
+        ("null", "spec: is missing; must be a mapping"),
+        ("5", "spec: must be a mapping, not 5"),
+        (f"{{{BATTERY}, replicas: 1001}}", "spec.replicas: must be a whole number from 0 to 1000, not 1001"),
+        (f"{{{BATTERY}, replicas: 1.5}}", "spec.replicas: must be a whole number from 0 to 1000, not 1.5"),
+        (f'{{{BATTERY}, replicas: "3"}}', 'spec.replicas: must be a whole number from 0 to 1000, not "3"'),
+        (f"{{{BATTERY}, replicas: yes}}", "spec.replicas: must be a whole number from 0 to 1000, not true"),
+        (f"{{{BATTERY}, householdsPerPod: 0}}", "spec.householdsPerPod: must be a whole number from 1 to 1000, not 0"),
+        (f"{{{BATTERY}, seed: -1}}", "spec.seed: must be a whole number from 0 to 9007199254740991, not -1"),
+        (f"{{{BATTERY}, replica: 2}}", "spec.replica: is not known; did you mean replicas?"),
+        (
+            f"{{{BATTERY}, households_per_pod: 2}}",
+            "spec.households_per_pod: is not known; did you mean householdsPerPod?",
+        ),
+        (
+            f"{{{BATTERY}, feeder: Main Street}}",
+            "spec.feeder: must be a name of at most 63 lower-case letters, digits and '-' that starts and ends with a"
+            ' letter or digit, not "Main Street"',
+        ),
+        (
+            "{battery: {initialKwh: 5}}",
+            "spec.battery.capacityKwh: is missing; must be a number of kWh from 0.001 to 1000000000",
+        ),
+        (
+            "{battery: {capacityKwh: 0, initialKwh: 0}}",
+            "spec.battery.capacityKwh: must be a number of kWh from 0.001 to 1000000000, not 0",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 20}}",
+            "spec.battery.initialKwh: must be at most capacityKwh (10), not 20",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 1.5, minKwh: 2}}",
+            "spec.battery.minKwh: must be at most initialKwh (1.5), not 2",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 5.00001}}",
+            "spec.battery.initialKwh: must be a multiple of 0.001 kWh (1 Wh), not 5.00001",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: .nan}}",
+            'spec.battery.initialKwh: must be a number of kWh from 0 to 1000000000, not ".nan"',
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 5, powerKw: 0.0001}}",
+            "spec.battery.powerKw: must be a multiple of 0.001 kW (1 W), not 0.0001",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 5, chargeEfficiencyPercent: 101}}",
+            "spec.battery.chargeEfficiencyPercent: must be a number of percent from 1 to 100, not 101",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 5, capacity: 10}}",
+            "spec.battery.capacity: is not known; did you mean capacityKwh?",
+        ),
+        ("{pv: {}}", "spec.pv.peakKw: is missing; must be a number of kW from 0 to 1000000000"),
+        ("{pv: {peakKw: 8, latitude: 78.2}}", "spec.pv.latitude: must be a number of degrees from -66 to 66, not 78.2"),
+        ("{load: 3500}", "spec.load: must be a mapping, not 3500"),
+        ("{load: {kwh: 3500}}", "spec.load.annualKwh: is missing; must be a number of kWh from 0 to 1000000000"),
+        (
+            "{load: {annualKwh: 1}, trading: {sellAbovePercent: 50, buyBelowPercent: 9}}",
+            "spec.trading: buyBelowPercent, sellAbovePercent: a share of a battery's capacity, and there is none;"
+            " add spec.battery or leave it out",
+        ),
+        (
+            f"{{{BATTERY}, trading: {{sellAbovePercent: 45}}}}",
+            "spec.trading: must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent,"
+            " not 20 (the default) ≤ 50 (the default) ≤ 45",
+        ),
+        (
+            f"{{{BATTERY}, trading: {{sellPrice: 0.1234567}}}}",
+            "spec.trading.sellPrice: must be a multiple of 0.000001 (a millionth of the currency), not 0.1234567",
+        ),
+        (
+            f"{{{BATTERY}, trading: {{maxBuyPrice: -1}}}}",
+            "spec.trading.maxBuyPrice: must be a number of currency per kWh from 0 to 1000000, not -1",
+        ),
+        (
+            "{battery: {capacityKwh: 10, initialKwh: 5, minKwh: 3}}",
+            "spec.trading: buyBelowPercent must be at least 30, not 20 (the default): that share of the battery is its"
+            " minKwh (3 of 10)",
+        ),
+        (
+            "{battery: {capacityKwh: 3, initialKwh: 2, minKwh: 1}, trading: {buyBelowPercent: 33.3333}}",
+            "spec.trading: buyBelowPercent must be at least 33.3334, not 33.3333: that share of the battery is its"
+            " minKwh (1 of 3)",
+        ),
+        (
+            "{profile: {csv: a.csv}, pv: {peakKw: 8}}",
+            "spec.profile: replaces pv and load: leave out pv, or leave out profile",
+        ),
+        ('{profile: {csv: ""}}', 'spec.profile.csv: must be the path of a file, not ""'),
+        (
+            f"{{{BATTERY}, gatewayRef: market}}",
+            'spec.gatewayRef: must be a mapping, not "market"',
+        ),
+        (
+            f"{{{BATTERY}, utilityRef: {{}}}}",
+            "spec.utilityRef.name: is missing; must be a name of at most 63 lower-case letters, digits and '-' that"
+            " starts with a letter and does not end with '-'",
+        ),
+    ],
+)
+def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:
+    found = mistakes_of(MARKET + SOLAR_AGENT.replace("SPEC", spec))
+    assert f"mesh.yaml, document 3 (line 11), SolarAgent rooftop: {mistake}" in found
+
+
+@pytest.mark.parametrize(
+    ("spec", "mistake"),
+    [
+        ("{capacityKw: 5}", "spec.tariff: is missing; must be a mapping with price and feedIn"),
+        (
+            "{capacityKw: 5, tariff: {price: free, feedIn: 0}}",
+            'spec.tariff.price: must be a number of currency per kWh from 0 to 1000000, not "free"',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: {}}}",
+            "spec.tariff.periods: must be a list, not a mapping",
+        ),
+        (
+            '{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: "17:00", to: "24:00", price: 1}]}}',
+            'spec.tariff.periods[0].to: must be a time of day as "HH:MM", from "00:00" (midnight) to "23:59",'
+            ' not "24:00"',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: 17:00, to: 17:00, price: 1}]}}",
+            'spec.tariff.periods[0].to: must differ from "from": both are "17:00"; for the whole day set tariff.price',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: ["
+            "{from: 22:00, to: 02:00, price: 1}, {from: 02:00, to: 04:00, price: 1},"
+            " {from: 01:00, to: 03:00, price: 1}]}}",
+            "spec.tariff.periods: must not overlap: [0] 22:00-02:00 overlaps [2] 01:00-03:00,"
+            " [1] 02:00-04:00 overlaps [2] 01:00-03:00",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, demandResponse: {startAtPercent: 80}}",
+            "spec.demandResponse.maxPrice: is missing; must be a number of currency per kWh from 0 to 1000000",
+        ),
+    ],
+)
+def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:
+    found = mistakes_of(UTILITY_AGENT.replace("SPEC", spec))
+    assert f"mesh.yaml, document 1 (line 1), UtilityAgent utility: {mistake}" in found
+
+
+@pytest.mark.parametrize(
+    ("spec", "mistake"),
+    [
+        (
+            "{currency: euro}",
+            'spec.currency: must be an ISO 4217 currency code of three capital letters such as EUR, not "euro"',
+        ),
+        (
+            "{clock: {start: 2026-06-21T06:00:00}}",
+            "spec.clock.start: must be a time as RFC 3339 with zone, for example 2026-06-21T06:00:00+02:00,"
+            ' not "2026-06-21T06:00:00"',
+        ),
+        (
+            "{clock: {start: 2026-02-30T06:00:00Z}}",
+            "spec.clock.start: must be a time as RFC 3339 with zone, for example 2026-06-21T06:00:00+02:00,"
+            ' not "2026-02-30T06:00:00Z"',
+        ),
+        ("{clock: {speed: 0}}", "spec.clock.speed: must be a number from 0.001 to 100000, not 0"),
+        ("{clock: {speed: 1e6}}", "spec.clock.speed: must be a number from 0.001 to 100000, not 1E+6"),
+        (
+            "{domain: 7}",
+            "spec.domain: must be a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading"
+            " (put it in quotes), not 7",
+        ),
+        ("{utility: x}", "spec.utility: is not known; known are domain, currency, clock"),
+    ],
+)
+def test_a_mistake_in_a_gateway(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:
+    assert mistakes_of(GATEWAY.replace("SPEC", spec)) == [
+        f"mesh.yaml, document 1 (line 1), BecknGateway market: {mistake}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "mistakes"),
+    [
+        ("- a", ["must be a mapping with apiVersion, kind, metadata and spec, not a list"]),
+        ("just text", ['must be a mapping with apiVersion, kind, metadata and spec, not "just text"']),
+        (
+            "apiVersion: wattmesh.io/v1alpha1",
+            ["kind: is missing; must be BecknGateway, UtilityAgent or SolarAgent"],
+        ),
+        (
+            "{kind: SolarAgnt, metadata: {name: a}, apiVersion: wattmesh.io/v1alpha1}",
+            [
+                'SolarAgnt a: kind: must be BecknGateway, UtilityAgent or SolarAgent, not "SolarAgnt";'
+                " did you mean SolarAgent?"
+            ],
+        ),
+        (
+            "{kind: ConfigMap, metadata: {name: a}, apiVersion: v1}",
+            [
+                'ConfigMap a: apiVersion: must be wattmesh.io/v1alpha1, not "v1"',
+                'ConfigMap a: kind: must be BecknGateway, UtilityAgent or SolarAgent, not "ConfigMap"',
+            ],
+        ),
+        (
+            "{kind: BecknGateway, metadata: {name: a}, apiVersion: wattmesh.io/v1}",
+            ['BecknGateway a: apiVersion: must be wattmesh.io/v1alpha1, not "wattmesh.io/v1"'],
+        ),
+        (
+            "{kind: BecknGateway, metadata: {name: 7up, namesapce: b, labels: {a: 1}}}",
+            [
+                "BecknGateway 7up: apiVersion: is missing; must be wattmesh.io/v1alpha1",
+                "BecknGateway 7up: metadata.name: must be a name of at most 63 lower-case letters, digits and '-' that"
+                " starts with a letter and does not end with '-', not \"7up\"",
+                "BecknGateway 7up: metadata.labels.a: must be text (put it in quotes), not 1",
+                "BecknGateway 7up: metadata.namesapce: is not known; did you mean namespace?",
+            ],
+        ),
+        (
+            "{kind: BecknGateway, apiVersion: wattmesh.io/v1alpha1}",
+            ["BecknGateway: metadata: is missing; must be a mapping with name"],
+        ),
+    ],
+)
+def test_a_mistake_in_what_all_resources_share(mistakes_of: MistakesOf, document: str, mistakes: list[str]) -> None:
+    found = mistakes_of(document)
+    assert [line.removeprefix("mesh.yaml, document 1 (line 1)").lstrip(",: ") for line in found] == mistakes
+
+
+def test_all_mistakes_of_a_resource_are_told_at_once(mistakes_of: MistakesOf) -> None:
+    found = mistakes_of(
+        MARKET
+        + """
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: rooftop}
+spec:
+  replicas: many
+  batery: {}
+  battery: {capacityKwh: 10, initialKwh: 12, minKwh: 0.0005}
+  trading: {buyTargetPercent: 90, sellPrice: 15 cents}
+"""
+    )
+    assert [line.removeprefix("mesh.yaml, document 3 (line 12), SolarAgent rooftop: spec.") for line in found] == [
+        'replicas: must be a whole number from 0 to 1000, not "many"',
+        "battery.initialKwh: must be at most capacityKwh (10), not 12",
+        "battery.minKwh: must be a multiple of 0.001 kWh (1 Wh), not 0.0005",
+        "trading: must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent,"
+        " not 20 (the default) ≤ 90 ≤ 80 (the default)",
+        'trading.sellPrice: must be a number of currency per kWh from 0 to 1000000, not "15 cents"',
+        "batery: is not known; did you mean battery?",
+    ]

@@ -1,0 +1,165 @@
+"""Reading files, folders and standard input."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from wattmesh_operator.manifests import load
+from wattmesh_operator.mistakes import ManifestErrors
+from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+
+GATEWAY = "apiVersion: wattmesh.io/v1alpha1\nkind: BecknGateway\nmetadata: {name: market}\n"
+UTILITY = """apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility}
+spec: {tariff: {price: 0.25, feedIn: 0.08}, capacityKw: 50}
+"""
+MEASURED = """apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: measured}
+spec: {profile: {csv: day.csv}}
+"""
+
+
+def errors(*paths: str | Path) -> list[str]:
+    with pytest.raises(ManifestErrors) as raised:
+        load(paths)
+    return str(raised.value).splitlines()
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_resources_come_in_the_order_of_files_and_documents() -> None:
+    Path("b.yaml").write_text(f"# the market\n---\n{GATEWAY}---\n---\n# nothing more\n")
+    Path("a.yaml").write_text(UTILITY)
+    assert [resource.kind for resource in load(["b.yaml", "a.yaml"])] == ["BecknGateway", "UtilityAgent"]
+
+
+def test_a_folder_stands_for_its_yaml_files() -> None:
+    Path("mesh").mkdir()
+    Path("mesh/1.yml").write_text(GATEWAY)
+    Path("mesh/2.yaml").write_text(UTILITY)
+    Path("mesh/README.md").write_text("Not a manifest.")
+    assert [resource.kind for resource in load(["mesh"])] == ["BecknGateway", "UtilityAgent"]
+
+
+def test_a_dash_stands_for_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GATEWAY.encode())))
+    assert [resource.metadata.name for resource in load(["-"])] == ["market"]
+
+
+def test_the_namespace_is_that_of_resources_which_name_none() -> None:
+    Path("a.yaml").write_text(GATEWAY)
+    Path("b.yaml").write_text(GATEWAY.replace("{name: market}", "{name: market, namespace: north}"))
+    assert [r.metadata.namespace for r in load(["a.yaml", "b.yaml"], namespace="south")] == ["south", "north"]
+
+
+def test_a_profile_is_found_from_the_folder_of_its_manifest(tmp_path: Path) -> None:
+    Path("mesh").mkdir()
+    Path("mesh/mesh.yaml").write_text("---\n".join([GATEWAY, UTILITY, MEASURED]))
+    csv = tmp_path / "mesh" / "day.csv"
+    assert errors("mesh/mesh.yaml") == [
+        f"mesh/mesh.yaml, document 3 (line 10), SolarAgent measured: spec.profile.csv: must be a file; there is none at"
+        f" {csv}"
+    ]
+    csv.write_text("slot,pv_wh,load_wh\n")
+    measured = load(["mesh/mesh.yaml"])[-1]
+    assert isinstance(measured, SolarAgent)
+    assert measured.spec.profile is not None
+    assert measured.spec.profile.csv == str(csv)
+
+
+@pytest.mark.parametrize(
+    ("content", "mistake"),
+    [
+        (b"", "has no resource; declare at least one"),
+        (b"# only a comment\n---\n", "has no resource; declare at least one"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (
+            b"a: \x01b",
+            "document 1 (line 1): is not valid YAML: unacceptable character #x0001: special characters are not",
+        ),
+        (
+            b"a: b\n c: d",
+            "document 1 (line 1): is not valid YAML in line 2, column 3: mapping values are not allowed here",
+        ),
+        (b"a: [" + 4000 * b"[", "document 1 (line 1): is not valid here: nested too deeply"),
+        (
+            b"a: !!python/name:os.system",
+            "document 1 (line 1): is not valid YAML in line 1, column 4: could not determine a constructor for the tag",
+        ),
+        (
+            b"a: !!int x",
+            "document 1 (line 1): is not valid YAML in line 1, column 4: not a number, or too long for one",
+        ),
+        (b"a: " + 5000 * b"1", "document 1 (line 1): is not valid YAML in line 1, column 4: not a number, or too long"),
+        (b"a: !!bool x", "document 1 (line 1): is not valid YAML in line 1, column 4: neither true nor false"),
+        (b"a: 1e99999999999999999999", "document 1 (line 1): is not valid YAML in line 1, column 4: not a number"),
+        (b"? [a]\n: b", "document 1 (line 1): is not valid YAML in line 1, column 3: found unhashable key"),
+        (b'kind: "\\ud800"', "document 1 (line 1), \\ud800: apiVersion: must be wattmesh.io/v1alpha1, not null"),
+    ],
+)
+def test_a_file_that_cannot_be_read(content: bytes, mistake: str) -> None:
+    Path("bad.yaml").write_bytes(content)
+    first = errors("bad.yaml")[0]
+    assert first.removeprefix("bad.yaml").lstrip(",: ").startswith(mistake)
+
+
+def test_paths_that_lead_nowhere() -> None:
+    Path("empty").mkdir()
+    assert errors("missing.yaml", "empty", "null\0character") == [
+        "missing.yaml: cannot be read: No such file or directory",
+        "empty: has no *.yaml or *.yml file",
+        "null\0character: cannot be read: embedded null byte",
+    ]
+
+
+def test_a_repeated_key_is_told_with_its_line_and_with_the_other_mistakes() -> None:
+    Path("a.yaml").write_text(f"{GATEWAY}spec:\n  currency: EUR\n  clock: {{speed: 1, speed: 2}}\n  currency: euro\n")
+    assert errors("a.yaml") == [
+        "a.yaml, document 1 (line 1): spec.currency: is there twice, again in line 7; keep one",
+        "a.yaml, document 1 (line 1): spec.clock.speed: is there twice, again in line 6; keep one",
+        "a.yaml, document 1 (line 1), BecknGateway market: spec.currency: must be an ISO 4217 currency code of three"
+        ' capital letters such as EUR, not "euro"',
+    ]
+
+
+def test_mistakes_of_all_files_come_in_the_order_of_files_and_documents() -> None:
+    Path("a.yaml").write_text(f"{UTILITY}---\nkind: [\n---\n{GATEWAY}spec: {{currency: 5}}\n")
+    Path("b.yaml").write_text("")
+    Path("c.yaml").write_text(UTILITY)
+    assert [line.split(": ")[0] for line in errors("c.yaml", "b.yaml", "a.yaml")] == [
+        "b.yaml",
+        "a.yaml, document 1 (line 1), UtilityAgent utility",
+        "a.yaml, document 2 (line 5)",
+        "a.yaml, document 3 (line 8), BecknGateway market",
+    ]
+
+
+def test_an_object_from_kubernetes_is_read_like_a_manifest() -> None:
+    stored = {
+        "apiVersion": "wattmesh.io/v1alpha1",
+        "kind": "SolarAgent",
+        "metadata": {"name": "rooftop", "namespace": "street", "uid": "c0ffee", "generation": 2, "managedFields": []},
+        "spec": {"battery": {"capacityKwh": 13.5, "initialKwh": 0.1, "minKwh": 0}, "pv": None},
+        "status": {"replicas": 1},
+    }
+    agent = parse_resource(stored)
+    assert isinstance(agent, SolarAgent)
+    assert agent.spec.battery is not None
+    assert str(agent.spec.battery.initial_kwh) == "0.1"
+
+
+def test_times_and_numbers_are_read_as_kubectl_reads_them(resources_of: Callable[[str], Sequence[Resource]]) -> None:
+    [gateway] = resources_of(f"{GATEWAY}spec: {{clock: {{start: 2026-06-21T06:00:00+02:00, speed: 1e2}}}}")
+    assert isinstance(gateway, BecknGateway)
+    assert gateway.spec.clock.start.isoformat() == "2026-06-21T06:00:00+02:00"
+    assert gateway.spec.clock.speed == 100

@@ -1,0 +1,249 @@
+"""What shall run for some resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattmesh_operator.mistakes import ManifestErrors
+from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
+from wattmesh_operator.resources import Resource
+
+STREET = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market, namespace: street}
+spec: {currency: CHF, clock: {start: 2026-06-21T06:00:00+02:00, speed: 60}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility, namespace: street}
+spec:
+  tariff: {price: 0.25, feedIn: 0.08, periods: [{from: "17:00", to: "21:00", price: 0.38}]}
+  capacityKw: 60
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: grid, namespace: street}
+spec:
+  feeder: east
+  tariff: {price: 0.3, feedIn: 0}
+  capacityKw: 0.5
+  demandResponse: {startAtPercent: 80, maxPrice: 0.3}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: rooftop, namespace: street}
+spec:
+  replicas: 2
+  pv: {peakKw: 8}
+  battery: {capacityKwh: 13.5, initialKwh: 12, minKwh: 0.5, dischargeEfficiencyPercent: 94.5}
+  trading: {buyBelowPercent: 33.3333, sellPrice: 0.18, maxBuyPrice: 0.2}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: flat, namespace: street}
+spec: {load: {annualKwh: 3000}, feeder: east, strategy: careful}
+"""
+
+
+@pytest.fixture
+def street(resources_of: Callable[[str], Sequence[Resource]]) -> GatewayPlan:
+    [gateway] = plan(resources_of(STREET))
+    return gateway
+
+
+def test_every_household_and_utility_gets_a_pod_and_an_identity(street: GatewayPlan) -> None:
+    assert street.subscriber_id == "market.street"
+    assert [(pod.namespace, pod.name, pod.owner.metadata.name) for pod in street.pods] == [
+        ("street", "utility", "utility"),
+        ("street", "grid", "grid"),
+        ("street", "rooftop-0", "rooftop"),
+        ("street", "rooftop-1", "rooftop"),
+        ("street", "flat-0", "flat"),
+    ]
+    assert [p.subscriber_id for pod in street.pods for p in pod.participants] == [
+        "utility.street",
+        "grid.street",
+        "rooftop-0.street",
+        "rooftop-1.street",
+        "flat-0.street",
+    ]
+
+
+def test_who_has_a_battery_sells_and_who_needs_energy_buys(street: GatewayPlan) -> None:
+    assert {p.name: (p.feeder, p.roles) for pod in street.pods for p in pod.participants} == {
+        "utility": ("main", ("BPP",)),
+        "grid": ("east", ("BAP", "BPP")),
+        "rooftop-0": ("main", ("BAP", "BPP")),
+        "rooftop-1": ("main", ("BAP", "BPP")),
+        "flat-0": ("east", ("BAP",)),
+    }
+
+
+def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
+    config = runtime_config(street.pods[2], gateway_url="http://market.street:80", epoch=1.5e9)
+    [household] = config["households"]
+    assert household.pop("seed") != street.pods[3].config["households"][0]["seed"]
+    assert config == {
+        "pod": "rooftop-0",
+        "domain": "uei:p2p_trading",
+        "currency": "CHF",
+        "gateway": {"subscriber_id": "market.street", "url": "http://market.street:80"},
+        "clock": {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0, "epoch": 1.5e9},
+        "households": [
+            {
+                "name": "rooftop-0",
+                "subscriber_id": "rooftop-0.street",
+                "feeder": "main",
+                "battery": {
+                    "capacity_wh": 13_500,
+                    "initial_level_wh": 12_000,
+                    "min_level_wh": 500,
+                    "power_w": 5_000,
+                    "charge_efficiency_ppm": 950_000,
+                    "discharge_efficiency_ppm": 945_000,
+                },
+                "pv": {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6},
+                "load": None,
+                "profile_csv": None,
+                "trading": {
+                    "buy_below_wh": 4_499,  # 33.3333 % of 13 500, the rest of a Wh dropped
+                    "buy_target_wh": 6_750,
+                    "sell_above_wh": 10_800,
+                    "sell_price_micro_per_kwh": 180_000,
+                    "max_buy_price_micro_per_kwh": 200_000,
+                },
+                "backstop": {
+                    "utility_id": "utility.street",
+                    "tariff": {
+                        "price_micro_per_kwh": 250_000,
+                        "feed_in_micro_per_kwh": 80_000,
+                        "periods": [{"start": "17:00:00", "end": "21:00:00", "price_micro_per_kwh": 380_000}],
+                    },
+                },
+                "strategy": "rules",
+            }
+        ],
+        "utilities": [],
+    }
+
+
+def test_a_utility_is_configured_in_integers(street: GatewayPlan) -> None:
+    assert street.pods[1].config["utilities"] == [
+        {
+            "name": "grid",
+            "subscriber_id": "grid.street",
+            "feeder": "east",
+            "tariff": {"price_micro_per_kwh": 300_000, "feed_in_micro_per_kwh": 0, "periods": []},
+            "capacity_w": 500,
+            "demand_response": {"start_at_ppm": 800_000, "max_price_micro_per_kwh": 300_000},
+            "strategy": "rules",
+        }
+    ]
+
+
+def test_without_a_battery_the_thresholds_are_0(street: GatewayPlan) -> None:
+    [flat] = street.pods[4].config["households"]
+    assert flat["battery"] is None
+    assert (flat["trading"]["buy_below_wh"], flat["trading"]["sell_above_wh"]) == (0, 0)
+    assert (flat["strategy"], flat["backstop"]["utility_id"]) == ("careful", "grid.street")
+
+
+def test_a_run_may_set_its_own_time(street: GatewayPlan) -> None:
+    pod = street.pods[0]
+    config = runtime_config(
+        pod,
+        gateway_url="http://127.0.0.1:8000",
+        epoch=0.0,
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        end=datetime(2026, 1, 2, tzinfo=UTC),
+        speed=3600,
+    )
+    assert config["clock"] == {
+        "start": "2026-01-01T00:00:00+00:00",
+        "end": "2026-01-02T00:00:00+00:00",
+        "speed": 3600,
+        "epoch": 0.0,
+    }
+    assert pod.config["clock"] == {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0}
+    assert "url" not in pod.config["gateway"]
+
+
+def _resource(kind: str, name: str, **spec: object) -> Resource:
+    document = {"apiVersion": "wattmesh.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return parse_resource(document)
+
+
+def _pods(replicas: int, per_pod: int, seed: int = 0) -> dict[str, list[Any]]:
+    resources = [
+        _resource("BecknGateway", "market"),
+        _resource("UtilityAgent", "utility", tariff={"price": 0.25, "feedIn": 0.08}, capacityKw=50),
+        _resource("SolarAgent", "flat", replicas=replicas, householdsPerPod=per_pod, load={"annualKwh": 1}, seed=seed),
+    ]
+    [gateway] = plan(resources)
+    return {pod.name: pod.config["households"] for pod in gateway.pods if pod.name != "utility"}
+
+
+def _names(pods: dict[str, list[Any]]) -> dict[str, list[str]]:
+    return {pod: [household["name"] for household in households] for pod, households in pods.items()}
+
+
+def test_a_pod_that_holds_one_household_has_its_name() -> None:
+    assert _names(_pods(replicas=2, per_pod=1)) == {"flat-0": ["flat-0"], "flat-1": ["flat-1"]}
+
+
+def test_a_pod_that_may_hold_several_is_numbered_even_with_one_household() -> None:
+    assert _names(_pods(replicas=5, per_pod=2)) == {
+        "flat-pod-0": ["flat-0", "flat-1"],
+        "flat-pod-1": ["flat-2", "flat-3"],
+        "flat-pod-2": ["flat-4"],
+    }
+
+
+def test_no_replicas_no_pods() -> None:
+    assert _pods(replicas=0, per_pod=3) == {}
+
+
+@given(replicas=st.integers(0, 40), more=st.integers(0, 40), per_pod=st.integers(1, 12))
+def test_scaling_moves_no_household_to_another_pod_and_changes_none(replicas: int, more: int, per_pod: int) -> None:
+    small, large = _pods(replicas, per_pod), _pods(replicas + more, per_pod)
+    for pod, households in small.items():
+        assert large[pod][: len(households)] == households
+    assert sum(map(len, large.values())) == replicas + more
+
+
+def test_seeds_differ_between_households_and_repeat_between_runs() -> None:
+    def seeds(seed: int) -> list[int]:
+        return [household["seed"] for households in _pods(50, 7, seed).values() for household in households]
+
+    assert seeds(1) == seeds(1)
+    assert len({*seeds(1), *seeds(2)}) == 100
+    assert seeds(0)[0] == 6567638298756495
+    assert all(json.loads(json.dumps(float(seed))) == seed for seed in seeds(1))
+
+
+def test_resources_that_do_not_fit_together_have_no_plan() -> None:
+    with pytest.raises(ManifestErrors, match=r"^UtilityAgent u: spec\.gatewayRef: is missing, and namespace default"):
+        plan([_resource("UtilityAgent", "u", tariff={"price": 1, "feedIn": 0}, capacityKw=5)])
+
+
+def test_two_gateways_are_two_markets() -> None:
+    tariff = {"price": 0.25, "feedIn": 0}
+    north, south = plan(
+        [
+            _resource("BecknGateway", "north"),
+            _resource("UtilityAgent", "u", gatewayRef={"name": "south"}, tariff=tariff, capacityKw=5),
+            _resource("BecknGateway", "south"),
+            _resource("SolarAgent", "a", gatewayRef={"name": "south"}, load={"annualKwh": 1}),
+        ]
+    )
+    assert north.pods == ()
+    assert [pod.name for pod in south.pods] == ["u", "a-0"]
