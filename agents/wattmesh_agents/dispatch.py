@@ -74,7 +74,8 @@ class Dispatcher:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
         with self._database.transaction():
             self._catch_up(party)
-            party.buyer.expire()
+            for transaction_id in party.buyer.expire():
+                self._brain.buyer_event(party, transaction_id, "expired")
             party.drive()
             trader = party.trader
             following = trader.following_slot()
@@ -90,7 +91,7 @@ class Dispatcher:
             party.trader.story("too late to trade for %s: the gate closed", party.trader.slot_text(slot))
             return
         self._catch_up(party)
-        if party.trader.contracts.purchase(party.buyer.transaction_for(slot, attempt)) is None and party.wants(slot):
+        if not party.buyer.buying(slot) and party.wants(slot):
             self._brain.wake(party, slot, attempt)
 
     def _catch_up(self, party: Party) -> None:

@@ -1,25 +1,54 @@
-"""What a pod counts, for Prometheus."""
+"""What a pod counts and shows, for Prometheus."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class PodMetrics:
-    """Counters of one pod, in a registry of their own."""
+    """Counters and gauges of one pod, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.received = Counter(
-            "wattmesh_messages_received_total", "Messages acted on.", ("action", "answer"), registry=self.registry
-        )
-        self.sent = Counter(
-            "wattmesh_messages_sent_total", "Messages sent, by outcome.", ("action", "outcome"), registry=self.registry
-        )
-        self.missed_gates = Counter(
-            "wattmesh_missed_gates_total", "Trades missed because the gate had closed.", registry=self.registry
-        )
-        self.late_slots = Counter(
-            "wattmesh_late_slots_total", "Slots that ended before this machine opened them.", registry=self.registry
-        )
-        self.faults = Counter("wattmesh_faults_total", "Steps undone because of a fault.", registry=self.registry)
+        self.received = self._counter("messages_received", "Messages acted on.", "action", "answer")
+        self.sent = self._counter("messages_sent", "Messages sent, by outcome.", "action", "outcome")
+        self.missed_gates = self._counter("missed_gates", "Trades missed because the gate had closed.")
+        self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")
+        self.faults = self._counter("faults", "Steps undone because of a fault.")
+        self._level = self._gauge("level_watt_hours", "Stored energy.")
+        self._sold = self._gauge("sold_watt_hours", "Energy sold in trades.")
+        self._bought = self._gauge("bought_watt_hours", "Energy bought in trades.")
+        self._balance = self._gauge("balance", "Sum of all bookings, in the currency.")
+        self._open = self._gauge("open_contracts", "Contracts not settled yet.")
+
+    @property
+    def missed_gate_count(self) -> int:
+        """Trades missed because the gate had closed."""
+        return self._count(self.missed_gates)
+
+    @property
+    def fault_count(self) -> int:
+        """Steps undone because of a fault."""
+        return self._count(self.faults)
+
+    @staticmethod
+    def _count(counter: Counter) -> int:
+        return int(sum(sample.value for metric in counter.collect() for sample in metric.samples[:1]))
+
+    def show(self, status: Mapping[str, Any]) -> None:
+        """Take over a party's status (see `status.party_status`)."""
+        name = status["name"]
+        self._level.labels(name).set(status["level_wh"])
+        self._sold.labels(name).set(status["sold_wh"])
+        self._bought.labels(name).set(status["bought_wh"])
+        self._balance.labels(name).set(status["balance_micro"] / 1_000_000)
+        self._open.labels(name).set(status["open_contracts"])
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"wattmesh_{name}_total", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"wattmesh_household_{name}", text, ("household",), registry=self.registry)

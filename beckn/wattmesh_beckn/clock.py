@@ -48,8 +48,14 @@ class LoopClock:
         return self._epoch + asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait by the event loop's timer."""
+        """Wait by the event loop's timer, in pieces: a loop of virtual time takes a day's sleep for a deadlock."""
+        while seconds > _PIECE_S:
+            await asyncio.sleep(_PIECE_S)
+            seconds -= _PIECE_S
         await asyncio.sleep(max(0.0, seconds))
+
+
+_PIECE_S = 3600.0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -17,8 +18,7 @@ from wattmesh_beckn.transport import Reply, Site
 def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str]) -> None:
     """Route `POST {prefix}/{action}` to the site for each action, described in the OpenAPI document."""
     for action in actions:
-        schema = CALLS[action].model_json_schema()
-        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", schema)
+        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", _call_schema(action))
 
 
 def add_post(app: FastAPI, site: Site, path: str, summary: str, schema: dict[str, Any]) -> None:
@@ -53,6 +53,11 @@ def _inlined(node: Any, defs: Mapping[str, Any]) -> Any:
     if "$ref" in node:
         node = {**defs[node["$ref"].removeprefix("#/$defs/")], **node}
     return {key: _inlined(value, defs) for key, value in node.items() if key not in ("$ref", "$defs")}
+
+
+@cache  # a process with many pods describes each action once
+def _call_schema(action: str) -> dict[str, Any]:
+    return CALLS[action].model_json_schema()
 
 
 def _endpoint(site: Site) -> Callable[[Request], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, Protocol
@@ -118,6 +119,7 @@ class RegistryDirectory:
         self._miss_s = miss_s
         self._most = most
         self._known: dict[str, tuple[float, list[Subscription]]] = {}
+        self._asking: dict[str, asyncio.Task[list[Subscription]]] = {}
 
     async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:
         """See Directory. Raises RegistryUnavailable when the registry does not answer and nothing is at hand."""
@@ -125,6 +127,14 @@ class RegistryDirectory:
         asked_at, entries = self._known.get(subscriber_id, (float("-inf"), []))
         if now - asked_at < (self._keep_s if entries and not fresh else self._miss_s):
             return entries
+        # Messages of one sender come in bursts: all that wait for its entries share one question.
+        if subscriber_id not in self._asking:
+            self._asking[subscriber_id] = asyncio.ensure_future(self._ask(subscriber_id, entries))
+            self._asking[subscriber_id].add_done_callback(lambda _: self._asking.pop(subscriber_id))
+        return await asyncio.shield(self._asking[subscriber_id])
+
+    async def _ask(self, subscriber_id: str, entries: list[Subscription]) -> list[Subscription]:
+        now = self._clock.wall()
         try:
             found = await lookup(self._url, self._transport, subscriber_id=subscriber_id)
         except RegistryUnavailable:

@@ -48,7 +48,7 @@ class Mistake:
         return text.encode("utf-8", "backslashreplace").decode()
 
 
-class ManifestErrors(Exception):  # noqa: N818 - it is several
+class ManifestErrors(Exception):
     """Every mistake in the manifests, in the order of the documents."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:

@@ -56,15 +56,14 @@ def changes(wanted: Sequence[Subscription], present: Sequence[Subscription], now
     """The entries to subscribe so that the registry says what is wanted.
 
     Missing, different and soon expiring entries are written; entries of sellers and buyers that nobody wants any more
-    are unsubscribed. The gateway's own entries are left alone. Nothing to do gives an empty list.
+    are unsubscribed. Nothing to do gives an empty list.
     """
     there = {_key(entry): entry for entry in present}
     writes = [entry for entry in wanted if not _holds(there.get(_key(entry)), entry, now)]
     keys = {_key(entry) for entry in wanted}
-    for entry in present:
-        if entry.type != "BG" and _key(entry) not in keys and entry.status is SubscriptionStatus.SUBSCRIBED:
-            writes.append(entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED}))
-    return writes
+    ended = {"status": SubscriptionStatus.UNSUBSCRIBED}
+    unwanted = [e for e in present if _key(e) not in keys and e.status is SubscriptionStatus.SUBSCRIBED]
+    return [*writes, *(entry.model_copy(update=ended) for entry in unwanted)]
 
 
 async def keep_registered(
@@ -76,7 +75,8 @@ async def keep_registered(
     Raises RegistryUnavailable or SubscriptionRefused (both of wattmesh_beckn); a later pass makes good what is left.
     """
     now = utc(clock.wall())
-    present = await lookup(f"{registry_url.rstrip('/')}/lookup", transport, domain=domain)
+    url = f"{registry_url.rstrip('/')}/lookup"
+    present = [entry for role in ("BAP", "BPP") for entry in await lookup(url, transport, domain=domain, type=role)]
     writes = changes(wanted_entries(registrants, domain, now), present, now)
     for entry in writes:
         await subscribe(registry_url, transport, clock, registrar, entry)

@@ -12,6 +12,7 @@ from langgraph.types import Command
 from wattmesh_agents.brain.graph import Party, Scene, TradeState, build_graph
 from wattmesh_beckn.receiver import Received
 
+
 class Brain:
     """The graph with its durable threads. Runs within the transaction of whatever woke it."""
 

@@ -138,6 +138,10 @@ class Buyer:
         purchase = self._purchase(transaction_id)
         return purchase.asked is not None and len(self._trader.contracts.offers(transaction_id)) >= purchase.asked
 
+    def buying(self, slot: int) -> bool:
+        """Whether a purchase for this slot is still under way."""
+        return any(not purchase.closed for purchase in self._trader.contracts.purchases_of_slot(slot))
+
     def collecting(self, transaction_id: str) -> bool:
         """Whether nothing was chosen yet."""
         purchase = self._trader.contracts.purchase(transaction_id)
@@ -447,9 +451,9 @@ class Buyer:
             return "failed"
         return None
 
-    def expire(self) -> None:
-        """End quotes that ran out unconfirmed."""
-        trader = self._trader
+    def expire(self) -> list[str]:
+        """End quotes that ran out unconfirmed; returns their transactions."""
+        trader, ended = self._trader, []
         for contract in trader.contracts.in_states(Side.BUYER, TENTATIVE):
             if contract.expired(trader.now_ms):
                 late = not trader.gate_open(contract.slot)
@@ -458,6 +462,8 @@ class Buyer:
                 if late:
                     trader.around.missed_gate()
                 trader.story("%s: %s", short(contract.counterparty), reason, transaction_id=contract.transaction_id)
+                ended.append(contract.transaction_id)
+        return ended
 
     def stalled(self, transaction_id: str) -> None:
         """Sellers that did not answer in time are given up."""

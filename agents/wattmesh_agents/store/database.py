@@ -85,13 +85,13 @@ class Database:
         self.connection.within_transaction = True
         try:
             yield self.connection
+            self.connection.within_transaction = False
+            self.connection.commit()
         except BaseException:
             self._after.clear()
             self.connection.within_transaction = False
             self.connection.rollback()
             raise
-        self.connection.within_transaction = False
-        self.connection.commit()
         after, self._after = self._after, []
         for step in after:
             step()

@@ -1,0 +1,77 @@
+"""The agents' container: `python -m wattmesh_agents --config FILE --keys FILE --database FILE --url URL`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from pydantic import ValidationError
+
+from wattmesh_agents.app import create_app
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.pod import Pod
+from wattmesh_agents.store.database import Database, DatabaseRefused
+from wattmesh_beckn.clock import SystemClock
+from wattmesh_beckn.keys import KeyFileError, read_keys
+from wattmesh_beckn.logs import configure
+from wattmesh_beckn.transport import HttpTransport
+
+GRACE_S = 10
+"""How long a stop waits for calls under way."""
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Run until SIGTERM or SIGINT. Raises what is wrong with the files before anything is started."""
+    config = RuntimeConfig.model_validate_json(options.config.read_bytes())
+    signers = read_keys(options.keys)
+    wanted = {h.subscriber_id for h in config.households} | {u.subscriber_id for u in config.utilities}
+    missing = sorted(wanted - set(signers))
+    if missing:
+        raise KeyFileError(f"{options.keys} has no key of {', '.join(missing)}")
+    database = Database.open(options.database)
+    transport = HttpTransport()
+    pod = Pod(config, options.url.rstrip("/"), signers, database, transport, SystemClock(), random.Random())  # noqa: S311
+    settings = uvicorn.Config(
+        create_app(pod),
+        host=options.host,
+        port=options.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    try:
+        pod.start()
+        server = uvicorn.Server(settings)
+        await server.serve()
+        if not server.started:
+            raise SystemExit(3)  # uvicorn has logged why
+    finally:
+        await pod.stop()
+        await transport.close()
+        database.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the files, then serve. Exits with 2 and one line of text when something is wrong with them."""
+    parser = argparse.ArgumentParser(prog="wattmesh_agents", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="configuration, JSON")
+    parser.add_argument("--keys", type=Path, required=True, help="key file, JSON")
+    parser.add_argument("--database", type=Path, required=True, help="SQLite database; made if there is none")
+    parser.add_argument("--url", required=True, help="where others reach this pod")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's is its own
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on")
+    options = parser.parse_args(arguments)
+    configure()
+    try:
+        asyncio.run(serve(options))
+    except (OSError, KeyFileError, DatabaseRefused, ValidationError, ValueError) as error:
+        text = " ".join(str(error).split())
+        parser.exit(2, f"wattmesh_agents: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A pod over HTTP: its households' Beckn endpoints, and read-only pages for people and the operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from wattmesh_agents.brain.graph import Party
+from wattmesh_agents.dispatch import ACTIONS
+from wattmesh_agents.pod import Pod
+from wattmesh_agents.rows import LEDGER_TABLES, table_rows
+from wattmesh_agents.status import party_status
+from wattmesh_beckn.http import add_calls, add_not_found
+
+
+def create_app(pod: Pod) -> FastAPI:
+    """The pod's HTTP side. The pod is started and stopped by the caller."""
+    app = FastAPI(title=f"wattmesh agents {pod.config.pod}")
+    add_calls(app, pod, "/{household}", sorted(ACTIONS))
+    _add_pages(app, pod)
+    add_not_found(app, lambda: "/<household>/<action>")
+    return app
+
+
+def _add_pages(app: FastAPI, pod: Pod) -> None:
+    # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
+    @app.get("/status", summary="Levels, totals and open contracts of every household and utility")
+    async def status() -> list[dict[str, Any]]:
+        return [party_status(party) for party in pod.parties.values()]
+
+    @app.get("/{household}/status", summary="Level, totals and open contracts of one")
+    async def household_status(household: str) -> dict[str, Any]:
+        return party_status(_party(pod, household))
+
+    @app.get("/contracts", summary="All contracts, each side's own record")
+    async def contracts() -> list[dict[str, Any]]:
+        return table_rows(pod.database.connection, "contracts")
+
+    @app.get("/ledger", summary="Every row that an audit needs")
+    async def ledger() -> dict[str, list[dict[str, Any]]]:
+        return {table: table_rows(pod.database.connection, table) for table in LEDGER_TABLES}
+
+    @app.get("/health/live", summary="Whether the process does its work")
+    async def live(response: Response) -> dict[str, str]:
+        if pod.alive:
+            return {"status": "live"}
+        response.status_code = 503
+        return {"status": "the slot loop has ended"}
+
+    @app.get("/health/ready", summary="Whether every party has entered the current slot")
+    async def ready(response: Response) -> dict[str, str]:
+        late = [p.name for p in pod.parties.values() if p.trader.meter.state().next_slot < p.trader.current_slot]
+        if pod.alive and not late:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": f"catching up: {', '.join(late)}" if late else "not started"}
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        for party in pod.parties.values():
+            pod.metrics.show(party_status(party))
+        return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _party(pod: Pod, name: str) -> Party:
+    if name not in pod.parties:
+        raise HTTPException(404, f"no household {name[:63]!r} here; there are {', '.join(sorted(pod.parties))}")
+    return pod.parties[name]

@@ -1,0 +1,40 @@
+"""The audit: everything that the books say, recomputed from their rows.
+
+It shares no code with the trading it checks, so that a mistake there cannot hide itself here. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wattmesh_cli.audit.contracts import check_contracts
+from wattmesh_cli.audit.findings import AuditResult, Finding
+from wattmesh_cli.audit.ledger import check_ledger
+from wattmesh_cli.audit.readings import check_readings
+from wattmesh_cli.audit.rows import collect
+from wattmesh_cli.books import Book
+
+__all__ = ["AuditResult", "Finding", "audit"]
+
+
+def audit(books: Sequence[Book]) -> AuditResult:
+    """Check that both sides of every contract agree, every ledger entry has its cause and its mirror, energy and money
+    sum to zero, and every household's readings balance.
+
+    The books must be of one moment. Where they are not quite, a finding may come from the difference: see
+    `AuditResult.confirmed_by`.
+    """
+    rows, findings = collect(books)
+    contracts = check_contracts(rows)
+    ledger = check_ledger(rows, contracts.undelivered_to_buyer)
+    return AuditResult(
+        findings=(*findings, *contracts.findings, *ledger.findings, *check_readings(rows)),
+        contracts_checked=contracts.checked,
+        contracts_in_flight=contracts.in_flight,
+        readings_checked=sum(len(readings) for readings in rows.readings.values()),
+        ledger_entries_checked=len(rows.ledger),
+        energy_sum_wh=ledger.energy_sum_wh,
+        amount_sum_micro=ledger.amount_sum_micro,
+        energy_in_flight_wh=ledger.energy_in_flight_wh,
+        amount_in_flight_micro=ledger.amount_in_flight_micro,
+    )

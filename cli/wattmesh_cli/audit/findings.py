@@ -1,0 +1,44 @@
+"""What an audit says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `kind` is stable, `text` is for people; `party` is None for the market as a whole."""
+
+    kind: str
+    party: str | None
+    slot: int | None
+    transaction_id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """Findings and what was checked.
+
+    `contracts_checked` counts contracts that bind a side, `contracts_in_flight` those of them whose sides differ as far
+    as a message under way explains. The sums are over all ledgers (Wh and millionths of the currency) without entries
+    whose other side is still to come; those are summed apart as in flight.
+    """
+
+    findings: tuple[Finding, ...]
+    contracts_checked: int
+    contracts_in_flight: int
+    readings_checked: int
+    ledger_entries_checked: int
+    energy_sum_wh: int
+    amount_sum_micro: int
+    energy_in_flight_wh: int
+    amount_in_flight_micro: int
+
+    def confirmed_by(self, later: AuditResult) -> AuditResult:
+        """The later result with only those findings that this one has, too.
+
+        Books of running pods are read one after the other, so a contract can change between its two sides' books. A
+        second audit reads both sides after that change and cannot repeat such a finding; a real one stays.
+        """
+        return replace(later, findings=tuple(finding for finding in later.findings if finding in self.findings))

@@ -1,0 +1,176 @@
+"""Checks of ledgers: every entry has a cause and, in the other party's ledger, a mirror; all sum to zero."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.rows import Rows
+from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
+
+_SUPPLY = "supply"
+"""Reference of a backstop entry."""
+_Supplies = dict[tuple[str, str, int], list[LedgerEntry]]
+"""Backstop entries by who keeps them, counterparty and slot."""
+
+
+@dataclass(frozen=True)
+class LedgerChecks:
+    """Findings, and the sums (Wh, millionths): of what should sum to zero, and of what waits for its other side."""
+
+    findings: list[Finding]
+    energy_sum_wh: int
+    amount_sum_micro: int
+    energy_in_flight_wh: int
+    amount_in_flight_micro: int
+
+
+def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str]]) -> LedgerChecks:
+    """Check all entries.
+
+    `undelivered_to_buyer` are the sales (seller, transaction, buyer) that the buyer has yet to book.
+    """
+    supplies: _Supplies = defaultdict(list)
+    for entry in rows.ledger:
+        if entry.kind == "backstop":
+            supplies[entry.party, entry.counterparty, entry.slot].append(entry)
+    findings = [*_trades(rows), *_household_supplies(rows, supplies)]
+    one_sided = [
+        entry
+        for entry in rows.ledger
+        if entry.kind == "trade"
+        and entry.energy_wh <= 0
+        and (entry.party, entry.reference, entry.counterparty) in undelivered_to_buyer
+    ]
+    for entry in rows.ledger:
+        if entry.kind == "backstop" and rows.is_kind(entry.party, "utility"):
+            text = _unanswered(entry, rows, supplies)
+            if text == "":
+                one_sided.append(entry)
+            elif text is not None:
+                findings.append(_of("ledger-backstop", entry, text))
+    energy_wh, amount_micro = _sum(rows.ledger)
+    energy_in_flight_wh, amount_in_flight_micro = _sum(one_sided)
+    energy_wh -= energy_in_flight_wh
+    amount_micro -= amount_in_flight_micro
+    if energy_wh:
+        findings.append(Finding("ledger-sum", None, None, None, f"energy over all ledgers sums to {energy_wh:+d} Wh"))
+    if amount_micro:
+        text = f"money over all ledgers sums to {amount_micro:+d} millionths"
+        findings.append(Finding("ledger-sum", None, None, None, text))
+    return LedgerChecks(findings, energy_wh, amount_micro, energy_in_flight_wh, amount_in_flight_micro)
+
+
+def _sum(entries: Iterable[LedgerEntry]) -> tuple[int, int]:
+    energy_wh = amount_micro = 0
+    for entry in entries:
+        energy_wh += entry.energy_wh
+        amount_micro += entry.amount_micro
+    return energy_wh, amount_micro
+
+
+def _trades(rows: Rows) -> Iterator[Finding]:
+    """Every delivered contract has its entry, and every trade entry its contract."""
+    booked = {
+        (entry.party, entry.slot, entry.counterparty, entry.reference): entry
+        for entry in rows.ledger
+        if entry.kind == "trade"
+    }
+    for row in rows.contracts:
+        if row.state not in DELIVERED:
+            continue
+        entry = booked.pop((row.party, row.slot, row.counterparty, row.transaction_id), None)
+        if entry is None:
+            text = f"{row.side} is {row.state}, but has no ledger entry of it"
+            yield Finding("ledger-trade", row.party, row.slot, row.transaction_id, text)
+        elif row.delivered_wh is not None and row.settled_micro is not None:
+            sign = 1 if row.side == "buyer" else -1
+            due = (sign * row.delivered_wh, -sign * row.settled_micro)
+            if (entry.energy_wh, entry.amount_micro) != due:
+                yield _of("ledger-trade", entry, f"entry is {_values(entry)}; by the contract {_text(*due)}")
+    for entry in booked.values():
+        yield _of("ledger-trade", entry, f"entry of {_values(entry)} has no delivered contract")
+
+
+def _household_supplies(rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
+    """Every booked exchange with the backstop has its entry, and every entry its booked reading and its mirror."""
+    entries: defaultdict[tuple[str, int], list[LedgerEntry]] = defaultdict(list)
+    for (party, _, slot), found in supplies.items():
+        if rows.is_kind(party, "household"):
+            entries[party, slot] += found
+    for party, readings in rows.readings.items():
+        for slot, reading in readings.items():
+            due = reading.state == "booked" and (reading.imported_wh or reading.exported_wh)
+            if due and (party, slot) not in entries:
+                text = f"reading is booked with a supply of {_supplied_wh(reading):+d} Wh, but there is no entry of it"
+                yield Finding("ledger-backstop", party, slot, None, text)
+    for (party, slot), found in entries.items():
+        if len(found) > 1:
+            yield Finding("ledger-backstop", party, slot, None, f"has {len(found)} supply entries for one slot")
+        for entry in found:
+            yield from _cause(entry, rows.readings[party].get(slot))
+            yield from _mirror(entry, rows, supplies)
+
+
+def _cause(entry: LedgerEntry, reading: Reading | None) -> Iterator[Finding]:
+    if reading is None or reading.state != "booked":
+        state = "missing" if reading is None else reading.state
+        yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but the reading is {state}")
+    elif not (reading.imported_wh or reading.exported_wh):
+        yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but nothing was imported or exported")
+    elif entry.energy_wh != _supplied_wh(reading):
+        text = f"supply entry is {entry.energy_wh:+d} Wh; by the reading {_supplied_wh(reading):+d} Wh"
+        yield _of("ledger-backstop", entry, text)
+    if entry.energy_wh * entry.amount_micro > 0:
+        yield _of("ledger-backstop", entry, f"supply entry is {_values(entry)}: energy and money have the same sign")
+    if entry.reference != _SUPPLY:
+        yield _of("ledger-backstop", entry, f"supply entry has the reference {entry.reference}, not {_SUPPLY}")
+
+
+def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
+    utility = entry.counterparty
+    if utility not in rows.parties:
+        return
+    if not rows.is_kind(utility, "utility"):
+        yield _of("ledger-backstop", entry, f"supply entry is with {utility}, which is no utility")
+        return
+    mirrors = supplies.get((utility, entry.party, entry.slot), [])
+    if not mirrors:
+        yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but {utility} has none for this slot")
+    for mirror in mirrors:
+        if (mirror.energy_wh, mirror.amount_micro) != (-entry.energy_wh, -entry.amount_micro):
+            text = f"supply entry is {_values(entry)}; that of {utility} is {_values(mirror)}"
+            yield _of("ledger-backstop", entry, text)
+
+
+def _unanswered(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> str | None:
+    """What is wrong with a utility's entry: None nothing, empty that the household is about to book it."""
+    household = entry.counterparty
+    if entry.reference != _SUPPLY:
+        return f"supply entry has the reference {entry.reference}, not {_SUPPLY}"
+    if household not in rows.parties or supplies.get((household, entry.party, entry.slot)):
+        return None
+    reading = rows.readings[household].get(entry.slot)
+    if reading is not None and reading.state == "final" and -entry.energy_wh == _supplied_wh(reading):
+        return ""
+    known = "no reading" if reading is None else f"a reading {reading.state} with {_supplied_wh(reading):+d} Wh"
+    return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
+
+
+def _supplied_wh(reading: Reading) -> int:
+    return reading.imported_wh - reading.exported_wh
+
+
+def _values(entry: LedgerEntry) -> str:
+    return _text(entry.energy_wh, entry.amount_micro)
+
+
+def _text(energy_wh: int, amount_micro: int) -> str:
+    return f"{energy_wh:+d} Wh, {amount_micro:+d} millionths"
+
+
+def _of(kind: str, entry: LedgerEntry, text: str) -> Finding:
+    return Finding(kind, entry.party, entry.slot, entry.reference if entry.kind == "trade" else None, text)

@@ -1,0 +1,121 @@
+"""Checks of households' meters: each slot balances, follows the one before, and counts what the contracts say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.rows import Rows
+from wattmesh_cli.books import DELIVERED, SLOT_S, Party, Reading
+
+_QUANTITIES = ("pv", "load", "bought", "sold", "imported", "exported", "losses")
+
+
+@dataclass
+class _Traded:
+    """What a household's contracts say of one slot. The lists hold transaction ids."""
+
+    bought_wh: int = 0
+    sold_wh: int = 0
+    undecided_purchases: list[str] = field(default_factory=list)
+    undelivered_sales: list[str] = field(default_factory=list)
+    delivered_sales: list[str] = field(default_factory=list)
+
+
+def check_readings(rows: Rows) -> Iterator[Finding]:
+    """Check the meters of all households."""
+    traded: defaultdict[tuple[str, int], _Traded] = defaultdict(_Traded)
+    for row in rows.contracts:
+        of_slot = traded[row.party, row.slot]
+        if row.state in DELIVERED:
+            if row.side == "buyer":
+                of_slot.bought_wh += row.delivered_wh or 0
+            else:
+                of_slot.sold_wh += row.delivered_wh or 0
+                of_slot.delivered_sales.append(row.transaction_id)
+        elif row.side == "buyer" and (row.state == "CONFIRMED" or row.in_doubt):
+            of_slot.undecided_purchases.append(row.transaction_id)
+        elif row.side == "seller" and row.state == "CONFIRMED":
+            of_slot.undelivered_sales.append(row.transaction_id)
+    for party in rows.parties.values():
+        if party.kind != "household":
+            continue
+        readings = rows.readings[party.party]
+        yield from _sequence(party, sorted(readings.values(), key=lambda reading: reading.slot))
+        for reading in readings.values():
+            yield from _balance(reading)
+            yield from _trades(reading, traded[party.party, reading.slot])
+    for (name, slot), of_slot in traded.items():
+        if rows.is_kind(name, "household") and slot not in rows.readings[name]:
+            for transaction_id in of_slot.delivered_sales:
+                text = "sale is delivered, but its slot is not metered"
+                yield Finding("reading-trades", name, slot, transaction_id, text)
+
+
+def _sequence(party: Party, readings: list[Reading]) -> Iterator[Finding]:
+    slot, level_wh = party.first_slot, party.initial_level_wh
+    for reading in readings:
+        if reading.slot != slot:
+            text = f"reading starts {reading.slot - slot:+d} s from where the one before ends"
+            yield _of("reading-sequence", reading, text)
+        if reading.level_before_wh != level_wh:
+            text = f"level is {reading.level_before_wh} Wh before the slot, but was {level_wh} Wh after the one before"
+            yield _of("reading-level", reading, text)
+        slot, level_wh = reading.slot + SLOT_S, reading.level_after_wh
+    if party.next_slot != slot:
+        text = f"next slot is {party.next_slot - slot:+d} s from where the last reading ends"
+        yield Finding("reading-sequence", party.party, party.next_slot, None, text)
+    if party.level_wh != level_wh:
+        text = f"level is {party.level_wh} Wh, but was {level_wh} Wh after the last reading"
+        yield Finding("reading-level", party.party, party.next_slot, None, text)
+
+
+def _balance(reading: Reading) -> Iterator[Finding]:
+    change_wh = reading.level_after_wh - reading.level_before_wh
+    explained_wh = (
+        reading.pv_wh
+        - reading.load_wh
+        + reading.bought_wh
+        - reading.sold_wh
+        + reading.imported_wh
+        - reading.exported_wh
+        - reading.losses_wh
+    )
+    if change_wh != explained_wh:
+        text = f"level changes by {change_wh:+d} Wh, but what was metered explains {explained_wh:+d} Wh"
+        yield _of("reading-balance", reading, text)
+    for name in _QUANTITIES:
+        quantity_wh = getattr(reading, f"{name}_wh")
+        if quantity_wh < 0:
+            yield _of("reading-quantity", reading, f"{name} is {quantity_wh} Wh")
+    if not 0 <= reading.level_after_wh <= reading.capacity_wh:
+        text = f"level is {reading.level_after_wh} Wh after the slot; capacity is {reading.capacity_wh} Wh"
+        yield _of("reading-level", reading, text)
+
+
+def _trades(reading: Reading, traded: _Traded) -> Iterator[Finding]:
+    for name, metered_wh, contracted_wh in (
+        ("bought", reading.bought_wh, traded.bought_wh),
+        ("sold", reading.sold_wh, traded.sold_wh),
+    ):
+        if metered_wh != contracted_wh:
+            text = f"reading has {metered_wh} Wh {name}; delivered contracts have {contracted_wh} Wh"
+            yield _of("reading-trades", reading, text)
+    for transaction_id in traded.undelivered_sales:
+        yield _of("reading-trades", reading, "slot is metered, but this sale is still CONFIRMED", transaction_id)
+    if reading.state == "open":
+        return
+    if reading.imported_wh and reading.exported_wh:
+        text = (
+            f"reading is {reading.state} with {reading.imported_wh} Wh imported and {reading.exported_wh} Wh exported"
+        )
+        yield _of("reading-open", reading, text)
+    for transaction_id in traded.undecided_purchases:
+        text = f"reading is {reading.state}, but this purchase is still open"
+        yield _of("reading-open", reading, text, transaction_id)
+
+
+def _of(kind: str, reading: Reading, text: str, transaction_id: str | None = None) -> Finding:
+    return Finding(kind, reading.party, reading.slot, transaction_id, text)

@@ -1,0 +1,76 @@
+"""All books' rows together, and what is wrong with who keeps them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+
+
+@dataclass
+class Rows:
+    """Rows by what they are looked up with; readings by party, then slot."""
+
+    parties: dict[str, Party] = field(default_factory=dict)
+    contracts: list[ContractRow] = field(default_factory=list)
+    offers: dict[tuple[str, str, str], Offer] = field(default_factory=dict)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    readings: dict[str, dict[int, Reading]] = field(default_factory=dict)
+
+    def is_kind(self, party: str, kind: str) -> bool:
+        """Whether a party is known and of a kind."""
+        return party in self.parties and self.parties[party].kind == kind
+
+
+def collect(books: Sequence[Book]) -> tuple[Rows, list[Finding]]:
+    """The rows of all books; of a party that two books have, those of the first."""
+    rows = Rows()
+    findings: list[Finding] = []
+    home: dict[str, str] = {}
+    for book in books:
+        for party in book.parties:
+            if party.party in home:
+                findings.append(
+                    _of_party("two-books", party.party, f"is in two books: {home[party.party]}, {book.name}")
+                )
+                continue
+            home[party.party] = book.name
+            rows.parties[party.party] = party
+            rows.readings[party.party] = {}
+        listed = {party.party for party in book.parties}
+        mine = {name for name in listed if home[name] == book.name}
+        rows.contracts += [row for row in book.contracts if row.party in mine]
+        rows.ledger += [row for row in book.ledger if row.party in mine]
+        rows.offers.update(
+            {(row.party, row.transaction_id, row.seller): row for row in book.offers if row.party in mine}
+        )
+        for reading in book.readings:
+            if reading.party in mine:
+                rows.readings[reading.party][reading.slot] = reading
+        keepers = {row.party for row in book.contracts} | {row.party for row in book.ledger}
+        keepers |= {row.party for row in book.readings}
+        findings += [
+            _of_party("unlisted", name, f"has rows in book {book.name}, which does not list it")
+            for name in sorted(keepers - listed)
+        ]
+    return rows, findings + _absent(rows)
+
+
+def _absent(rows: Rows) -> list[Finding]:
+    contracts = Counter(row.counterparty for row in rows.contracts)
+    entries = Counter(row.counterparty for row in rows.ledger)
+    return [
+        _of_party(
+            "no-book",
+            name,
+            f"has no book, but others have {contracts[name]} contracts and {entries[name]} entries with it",
+        )
+        for name in sorted({*contracts, *entries} - set(rows.parties))
+    ]
+
+
+def _of_party(kind: str, party: str, text: str) -> Finding:
+    return Finding(kind, party, None, None, text)

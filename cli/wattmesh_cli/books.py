@@ -1,0 +1,139 @@
+"""Rows of the runtimes' books, as plain values, wherever they were read from.
+
+Energy is in Wh, money in millionths of the currency (`micro`), a slot is its start in unix seconds of grid time.
+`party` is the subscriber id of the household or utility that keeps the row. Source: `wattmesh_agents.store.schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SLOT_S = 900
+"""Length of a delivery slot (seconds of grid time)."""
+OPEN = frozenset({"QUOTED", "AGREED", "CONFIRMED", "DELIVERED"})
+"""States in which a contract is not over yet."""
+DELIVERED = frozenset({"DELIVERED", "SETTLED"})
+"""States in which a contract's energy and money are booked."""
+
+
+@dataclass(frozen=True)
+class Party:
+    """A household or utility. `level_wh` is stored at the start of `next_slot`, the first slot not metered yet."""
+
+    party: str
+    kind: str
+    capacity_wh: int
+    initial_level_wh: int
+    level_wh: int
+    first_slot: int
+    next_slot: int
+
+
+@dataclass(frozen=True)
+class ContractRow:
+    """One side's record of a contract; `side` is `buyer` or `seller`."""
+
+    party: str
+    side: str
+    transaction_id: str
+    counterparty: str
+    item_id: str
+    slot: int
+    energy_wh: int
+    amount_micro: int
+    state: str
+    order_id: str | None
+    delivered_wh: int | None
+    settled_micro: int | None
+    in_doubt: bool
+    reason: str | None
+
+    @property
+    def buyer(self) -> str:
+        """Who buys."""
+        return self.party if self.side == "buyer" else self.counterparty
+
+    @property
+    def seller(self) -> str:
+        """Who sells."""
+        return self.counterparty if self.side == "buyer" else self.party
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a seller asked in a buyer's transaction."""
+
+    party: str
+    transaction_id: str
+    seller: str
+    price_micro_per_kwh: int
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """A booking of kind `trade` or `backstop`: energy received and money earned are positive."""
+
+    party: str
+    kind: str
+    slot: int
+    counterparty: str
+    reference: str
+    energy_wh: int
+    amount_micro: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A household's metered slot; `state` is `open`, `final` (reported to the backstop) or `booked`."""
+
+    party: str
+    slot: int
+    level_before_wh: int
+    level_after_wh: int
+    capacity_wh: int
+    pv_wh: int
+    load_wh: int
+    bought_wh: int
+    sold_wh: int
+    imported_wh: int
+    exported_wh: int
+    losses_wh: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Book:
+    """All rows of one runtime at one moment; `name` is the runtime's pod."""
+
+    name: str
+    parties: tuple[Party, ...] = ()
+    contracts: tuple[ContractRow, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A contract as its two sides hold it; None where a side has no record. One of them is there."""
+
+    buyer: ContractRow | None
+    seller: ContractRow | None
+
+    @property
+    def known(self) -> ContractRow:
+        """The seller's record, as the seller decides and meters; the buyer's where there is no other."""
+        row = self.seller or self.buyer
+        if row is None:
+            raise ValueError("a pair needs a side")
+        return row
+
+
+def paired(contracts: Iterable[ContractRow]) -> list[Pair]:
+    """Contracts by transaction, buyer and seller; ordered by slot, then by those."""
+    sides: dict[tuple[str, str, str], dict[str, ContractRow]] = {}
+    for row in contracts:
+        sides.setdefault((row.transaction_id, row.buyer, row.seller), {})[row.side] = row
+    pairs = [Pair(of.get("buyer"), of.get("seller")) for _, of in sorted(sides.items())]
+    return sorted(pairs, key=lambda pair: pair.known.slot)

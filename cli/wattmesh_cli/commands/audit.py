@@ -1,0 +1,110 @@
+"""`wattmesh audit`: do all books agree?"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from pathlib import Path
+
+import typer
+
+from wattmesh_beckn.units import kwh_text, money_text
+from wattmesh_cli.audit import AuditResult
+from wattmesh_cli.audit import audit as audit_books
+from wattmesh_cli.names import Names
+from wattmesh_cli.output import (
+    DEFAULT_OUTPUT,
+    FOUND,
+    Output,
+    OutputOption,
+    StateOption,
+    print_json,
+    print_table,
+    refuse,
+    slot_json,
+    slot_text,
+)
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import DEFAULT_STATE, StateError, street_zone
+
+
+def audit(state: StateOption = DEFAULT_STATE, output: OutputOption = DEFAULT_OUTPUT) -> None:
+    """Recompute every contract, ledger and meter reading from the databases. Exit code 1 when something is wrong.
+
+    Works while 'wattmesh up' runs, too: what a message under way explains is counted as in flight, not as wrong.
+    """
+    try:
+        result, names = _audit_twice(state)
+        zone = street_zone(state)
+    except StateError as error:
+        refuse(error)
+    if output is Output.JSON:
+        print_json(_as_json(result, zone))
+    else:
+        _print(result, names, zone)
+    if result.findings:
+        raise typer.Exit(FOUND)
+
+
+def _audit_twice(state: Path) -> tuple[AuditResult, Names]:
+    """The result of one audit, or where it found something, of a second that confirms it."""
+    books = read_books(state)
+    result = audit_books(books)
+    if result.findings:
+        books = read_books(state)
+        result = result.confirmed_by(audit_books(books))
+    return result, Names(party.party for book in books for party in book.parties)
+
+
+def _print(result: AuditResult, names: Names, zone: tzinfo) -> None:
+    if result.findings:
+        print_table(
+            ["KIND", "PARTY", "SLOT", "TRANSACTION", "FINDING"],
+            [
+                (
+                    finding.kind,
+                    names.short(finding.party or ""),
+                    slot_text(finding.slot, zone),
+                    (finding.transaction_id or "")[:8],
+                    names.shorten(finding.text),
+                )
+                for finding in result.findings
+            ],
+        )
+    typer.echo(summary_line(result))
+
+
+def summary_line(result: AuditResult) -> str:
+    """What was checked, and how much was wrong."""
+    return (
+        f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight), "
+        f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
+        f"sums {kwh_text(result.energy_sum_wh)} kWh and {money_text(result.amount_sum_micro)}: "
+        f"{_count(len(result.findings))}"
+    )
+
+
+def _count(findings: int) -> str:
+    return "nothing wrong" if not findings else "1 finding" if findings == 1 else f"{findings} findings"
+
+
+def _as_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
+    return {
+        "findings": [
+            {
+                "kind": finding.kind,
+                "party": finding.party,
+                "slot_start": slot_json(finding.slot, zone),
+                "transaction_id": finding.transaction_id,
+                "text": finding.text,
+            }
+            for finding in result.findings
+        ],
+        "contracts_checked": result.contracts_checked,
+        "contracts_in_flight": result.contracts_in_flight,
+        "readings_checked": result.readings_checked,
+        "ledger_entries_checked": result.ledger_entries_checked,
+        "energy_sum_kwh": kwh_text(result.energy_sum_wh),
+        "amount_sum": money_text(result.amount_sum_micro),
+        "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
+        "amount_in_flight": money_text(result.amount_in_flight_micro),
+    }

@@ -1,0 +1,77 @@
+"""`wattmesh up`: run manifests on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattmesh_cli.durations import duration_s
+from wattmesh_cli.output import BAD_INPUT, StateOption, refuse
+from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_operator.manifests import load
+from wattmesh_operator.mistakes import ManifestErrors
+from wattmesh_operator.plan import GatewayPlan, plan
+
+if TYPE_CHECKING:
+    from wattmesh_cli.street.session import SessionResult
+
+SpeedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--speed", min=0.001, max=100_000, help="Grid seconds per second. Default: the gateway's clock.speed."
+    ),
+]
+
+
+def up(
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
+        ),
+    ],
+    more_files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="Stop after this much grid time: 90m, 16h, 1d.")
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+    speed: SpeedOption = None,
+) -> None:
+    """Run a gateway with its households and utilities on this machine, until Ctrl-C.
+
+    Everything is kept in the state directory; started again on it, the street goes on where it stopped.
+    """
+    from wattmesh_cli.street.session import run_session  # the agents take a second to import
+
+    try:
+        last_for_s = None if last is None else duration_s(last)
+        result = run_session(_plan([*files, *(more_files or [])]), state, speed, last_for_s)
+    except (StateError, ValueError) as error:
+        refuse(error)
+    typer.echo("stopped; all is kept, and goes on with the same command" if not result.completed else "time is over")
+    say_missed(result)
+
+
+def say_missed(result: SessionResult) -> None:
+    """Tell of trades that were missed because the machine is too slow for the speed."""
+    if result.missed_gates:
+        typer.echo(
+            f"{result.missed_gates} trades missed: the gate closed before they were done. This machine is too slow for "
+            "this speed; a lower --speed trades more. The books are right all the same."
+        )
+
+
+def _plan(files: list[str]) -> GatewayPlan:
+    try:
+        plans = plan(load(files))
+    except ManifestErrors as errors:
+        for mistake in errors.mistakes:
+            typer.echo(str(mistake), err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    if len(plans) != 1:
+        names = ", ".join(one.resource.metadata.name for one in plans)
+        raise ValueError(f"these manifests have {len(plans)} gateways ({names}); run each with its own --state")
+    return plans[0]

@@ -1,0 +1,55 @@
+"""`wattmesh validate`: every mistake in manifests, before anything is started."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json
+from wattmesh_operator.manifests import load
+from wattmesh_operator.mistakes import ManifestErrors, Mistake
+
+
+def validate(
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
+        ),
+    ],
+    more_files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
+    ] = None,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
+    """Check manifests, all files together, and print every mistake. Exit code 1 when there is one."""
+    mistakes: tuple[Mistake, ...] = ()
+    resources = 0
+    try:
+        resources = len(load([*files, *(more_files or [])]))
+    except ManifestErrors as errors:
+        mistakes = errors.mistakes
+    if output is Output.JSON:
+        print_json({"mistakes": [_as_json(mistake) for mistake in mistakes]})
+    elif mistakes:
+        for mistake in mistakes:
+            typer.echo(str(mistake))
+    else:
+        typer.echo(f"{resources} {'resource' if resources == 1 else 'resources'}, no mistakes")
+    if mistakes:
+        raise typer.Exit(FOUND)
+
+
+def _as_json(mistake: Mistake) -> dict[str, object]:
+    origin, identity = mistake.origin, mistake.identity
+    return {
+        "source": origin.source if origin else None,
+        "document": origin.document if origin else None,
+        "line": origin.line if origin else None,
+        "kind": identity.kind if identity else None,
+        "namespace": identity.namespace if identity else None,
+        "name": identity.name if identity else None,
+        "path": mistake.path,
+        "text": mistake.what,
+    }

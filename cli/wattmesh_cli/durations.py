@@ -1,0 +1,17 @@
+"""Durations as people type them: `90m`, `16h`, `1d`, `1h30m`."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS_S = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+_FORM = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+
+
+def duration_s(text: str) -> int:
+    """Seconds in a duration; ValueError says what forms there are."""
+    match = _FORM.fullmatch(text.strip())
+    seconds = sum(int(n or 0) * unit for n, unit in zip(match.groups(), _UNITS_S.values(), strict=True)) if match else 0
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is no duration; write for example 90m, 16h, 1d or 1h30m")
+    return seconds

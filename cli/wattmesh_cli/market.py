@@ -1,0 +1,134 @@
+"""What the street traded, and what each household gained by it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from wattmesh_cli.books import Book, LedgerEntry, paired
+
+PriceMicro = Callable[[str | None, int], int]
+"""The price per kWh (millionths) of a utility, None where a household had no supply yet, in a slot."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """All that one party bought from another. The price is volume-weighted, rounded half up."""
+
+    buyer: str
+    seller: str
+    contracts: int
+    energy_wh: int
+    price_micro_per_kwh: int
+    amount_micro: int
+
+
+@dataclass(frozen=True)
+class HouseholdSummary:
+    """A household's energy, the balance of its ledger, its battery level now, and what trading was worth to it.
+
+    `saved_micro`: what the energy bought in trades would have cost at its utility's tariff in the same slots, less what
+    was paid for it. `gained_micro`: what was earned with the energy sold in trades, less what its utility's feed-in
+    price would have given for it in the same slots. Its utility is the one that it has ledger entries of supply with.
+    Battery losses, and what else it might have done with the energy, are not weighed.
+    """
+
+    household: str
+    bought_wh: int
+    sold_wh: int
+    imported_wh: int
+    exported_wh: int
+    balance_micro: int
+    level_wh: int
+    saved_micro: int
+    gained_micro: int
+
+
+@dataclass(frozen=True)
+class MarketSummary:
+    """Flows by seller within buyer, households by id.
+
+    `settled_between_households` counts contracts that one side at least has as settled; `missed` those that expired
+    because the gate closed.
+    """
+
+    flows: tuple[Flow, ...]
+    households: tuple[HouseholdSummary, ...]
+    settled_between_households: int
+    missed: int
+
+
+def summarize(books: Sequence[Book], tariff_micro: PriceMicro, feed_in_micro: PriceMicro) -> MarketSummary:
+    """Summarise all that is booked; `tariff_micro` and `feed_in_micro` say what a utility asks and pays per kWh."""
+    households = {party.party: party for book in books for party in book.parties if party.kind == "household"}
+    pairs = paired(row for book in books for row in book.contracts)
+    ledgers: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+    for book in books:
+        for entry in book.ledger:
+            ledgers[entry.party].append(entry)
+    return MarketSummary(
+        flows=_flows(entry for entries in ledgers.values() for entry in entries),
+        households=tuple(
+            _household(party.party, party.level_wh, ledgers[party.party], tariff_micro, feed_in_micro)
+            for _, party in sorted(households.items())
+        ),
+        settled_between_households=sum(
+            {pair.known.buyer, pair.known.seller} <= households.keys()
+            and any(row is not None and row.state == "SETTLED" for row in (pair.buyer, pair.seller))
+            for pair in pairs
+        ),
+        missed=sum(
+            any(
+                row is not None and row.state == "EXPIRED" and "gate" in (row.reason or "")
+                for row in (pair.buyer, pair.seller)
+            )
+            for pair in pairs
+        ),
+    )
+
+
+def price_micro_per_kwh(amount_micro: int, energy_wh: int) -> int:
+    """What a kWh costs when `energy_wh` > 0 cost `amount_micro`, rounded half up."""
+    return (2000 * amount_micro + energy_wh) // (2 * energy_wh)
+
+
+def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
+    purchases: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        # Of an entry of zeros (nothing was delivered) nobody could say which side it is; it is no flow.
+        if entry.kind == "trade" and entry.energy_wh > 0:
+            purchases[entry.party, entry.counterparty].append(entry)
+    flows = []
+    for (buyer, seller), bought in sorted(purchases.items()):
+        energy_wh = sum(entry.energy_wh for entry in bought)
+        paid_micro = -sum(entry.amount_micro for entry in bought)
+        price_micro = price_micro_per_kwh(paid_micro, energy_wh)
+        flows.append(Flow(buyer, seller, len(bought), energy_wh, price_micro, paid_micro))
+    return tuple(flows)
+
+
+def _household(
+    household: str, level_wh: int, ledger: list[LedgerEntry], tariff_micro: PriceMicro, feed_in_micro: PriceMicro
+) -> HouseholdSummary:
+    trades = [entry for entry in ledger if entry.kind == "trade"]
+    supplies = [entry for entry in ledger if entry.kind == "backstop"]
+    bought = [entry for entry in trades if entry.energy_wh > 0]
+    sold = [entry for entry in trades if entry.energy_wh < 0]
+    utility = supplies[0].counterparty if supplies else None
+    return HouseholdSummary(
+        household=household,
+        bought_wh=sum(entry.energy_wh for entry in bought),
+        sold_wh=-sum(entry.energy_wh for entry in sold),
+        imported_wh=sum(max(0, entry.energy_wh) for entry in supplies),
+        exported_wh=sum(max(0, -entry.energy_wh) for entry in supplies),
+        balance_micro=sum(entry.amount_micro for entry in ledger),
+        level_wh=level_wh,
+        saved_micro=sum(_worth(tariff_micro(utility, entry.slot), entry) + entry.amount_micro for entry in bought),
+        gained_micro=sum(entry.amount_micro - _worth(feed_in_micro(utility, entry.slot), entry) for entry in sold),
+    )
+
+
+def _worth(price_micro: int, entry: LedgerEntry) -> int:
+    """What an entry's energy is worth at a price per kWh, rounded half up."""
+    return (price_micro * abs(entry.energy_wh) + 500) // 1000

@@ -1,0 +1,90 @@
+"""Runtimes' SQLite databases → books. Reads only, while the runtimes write or after they stopped."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from wattmesh_agents.store.schema import APPLICATION_ID, VERSION
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.state import StateError, agent_databases
+
+_PARTIES = (
+    "SELECT party, kind, capacity_wh, initial_level_wh, level_wh, first_slot, next_slot FROM parties ORDER BY party"
+)
+_CONTRACTS = (
+    "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
+    "delivered_wh, settled_micro, in_doubt, reason FROM contracts ORDER BY party, transaction_id, counterparty"
+)
+_OFFERS = "SELECT party, transaction_id, seller, price_micro FROM offers ORDER BY party, transaction_id, seller"
+_LEDGER = (
+    "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
+    "ORDER BY party, kind, slot, counterparty, reference"
+)
+_READINGS = (
+    "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
+    "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
+)
+
+
+def read_books(state: Path) -> tuple[Book, ...]:
+    """The books of a state directory, by pod name.
+
+    Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
+    directory or a database is missing, damaged, another program's or of a newer schema.
+    """
+    with ExitStack() as opened:
+        # All are opened first, so that the moments lie close together.
+        connections = [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
+        return tuple(_read(path, connection) for path, connection in connections)
+
+
+@contextmanager
+def _snapshot(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A connection within a read transaction; None for a database that its runtime has not set up yet."""
+    with _refusing(path):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        with _refusing(path):
+            connection.execute("BEGIN")
+            # The first read takes the snapshot.
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            raise StateError(f"{path}: this is another program's database")
+        if version > VERSION:
+            raise StateError(f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION})")
+        yield connection if tables else None
+    finally:
+        connection.close()
+
+
+def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
+    if connection is None:
+        return Book(path.stem)
+    with _refusing(path):
+        return Book(
+            name=path.stem,
+            parties=tuple(Party(*row) for row in connection.execute(_PARTIES)),
+            contracts=tuple(_contract(row) for row in connection.execute(_CONTRACTS)),
+            offers=tuple(Offer(*row) for row in connection.execute(_OFFERS)),
+            ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
+            readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
+        )
+
+
+def _contract(row: tuple[Any, ...]) -> ContractRow:
+    *values, in_doubt, reason = row
+    return ContractRow(*[*values, bool(in_doubt), reason])
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StateError(f"{path}: not a usable database ({error})") from None

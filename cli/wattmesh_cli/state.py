@@ -1,0 +1,38 @@
+"""The state directory of a local run: `agents/<pod>.db` for each runtime, `gateway.db`, `clock.json`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+DEFAULT_STATE = Path(".wattmesh")
+
+
+class StateError(Exception):
+    """The state directory, or a file in it, cannot be used. The message is one line for the user."""
+
+
+def agent_databases(state: Path) -> list[Path]:
+    """The runtimes' databases by pod name; StateError when there are none."""
+    if not state.is_dir():
+        what = "is not a directory" if state.exists() else "there is no such directory"
+        raise StateError(f"{state}: {what}; 'wattmesh up' makes it, --state names another")
+    databases = sorted((state / "agents").glob("*.db"))
+    if not databases:
+        raise StateError(f"{state}: no agents/*.db in it; 'wattmesh up' makes them, --state names another directory")
+    return databases
+
+
+def street_zone(state: Path) -> tzinfo:
+    """The street's time zone, as the run's start gives it; StateError when `clock.json` does not say it."""
+    path = state / "clock.json"
+    try:
+        start = datetime.fromisoformat(json.loads(path.read_bytes())["start"])
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise StateError(f"{path}: must hold a JSON object with the grid time 'start'") from None
+    if start.tzinfo is None:
+        raise StateError(f"{path}: 'start' needs a time zone")
+    return start.tzinfo

@@ -1,0 +1,56 @@
+"""The keys of a street on one machine: kept in its state directory, or derived from a seed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from wattmesh_beckn.keys import SEED_BYTES, KeyFileError, read_keys
+from wattmesh_beckn.signature import Signer
+from wattmesh_cli.state import StateError
+
+REGISTRAR = "registrar"
+
+
+def derived_signers(subscriber_ids: Iterable[str], seed: int) -> dict[str, Signer]:
+    """Keys that come out the same for the same seed: for simulations only, anybody can derive them."""
+    signers = {}
+    for subscriber_id in subscriber_ids:
+        key_seed = hashlib.blake2b(f"{seed}/{subscriber_id}".encode(), digest_size=SEED_BYTES).digest()
+        key_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}/{subscriber_id}"))
+        signers[subscriber_id] = Signer.from_seed(subscriber_id, key_id, key_seed)
+    return signers
+
+
+def kept_signers(path: Path, subscriber_ids: Iterable[str]) -> dict[str, Signer]:
+    """The keys in a key file; keys that are missing there are made and added. Only the owner may read the file."""
+    wanted = set(subscriber_ids)
+    try:
+        known = read_keys(path) if path.exists() else {}
+        missing = sorted(wanted - set(known))
+        if missing:
+            _add(path, missing)
+            known = read_keys(path)
+    except (KeyFileError, OSError) as error:
+        raise StateError(str(error)) from None
+    return {subscriber_id: known[subscriber_id] for subscriber_id in wanted}
+
+
+def _add(path: Path, subscriber_ids: Iterable[str]) -> None:
+    keys = json.loads(path.read_bytes()) if path.exists() else {}
+    for subscriber_id in subscriber_ids:
+        private_key = base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode()
+        keys[subscriber_id] = {"key_id": str(uuid.uuid4()), "private_key": private_key}
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(keys, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

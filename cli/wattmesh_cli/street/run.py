@@ -1,0 +1,157 @@
+"""One gateway with its pods, built from a plan and ports; the same code over HTTP and in memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.pod import Pod
+from wattmesh_agents.store.database import Database
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import Transport
+from wattmesh_cli.street.keys import REGISTRAR
+from wattmesh_gateway.config import GatewayConfig
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.registry import Registry
+from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
+from wattmesh_operator.registration import Registrant, keep_registered
+
+
+@dataclass(frozen=True)
+class GridTime:
+    """Grid time: `start` at wall time `epoch` (unix seconds), `speed` times as fast; no trading from `end` on."""
+
+    start: datetime
+    epoch: float
+    speed: float
+    end: datetime | None = None
+
+    def at(self, wall: float) -> datetime:
+        """Grid time at a wall time."""
+        return datetime.fromtimestamp(self.start.timestamp() + (wall - self.epoch) * self.speed, self.start.tzinfo)
+
+    def wall_at(self, grid: datetime) -> float:
+        """The wall time at which grid time is `grid`."""
+        return self.epoch + (grid - self.start).total_seconds() / self.speed
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's."""
+
+    transport: Transport
+    clock: Clock
+    rng: random.Random
+    signers: Mapping[str, Signer]
+    registry: Callable[[], Registry]
+    database: Callable[[str], Database]
+
+
+_LAST_SLOT_S = 0.25
+"""What metering the last slot may take before there is something to send."""
+
+
+class StreetRun:
+    """A gateway and its pods. Build it, let its sites be reached at the given URLs, then `start` it."""
+
+    def __init__(
+        self, plan: GatewayPlan, time: GridTime, ports: Ports, gateway_url: str, pod_urls: Mapping[str, str]
+    ) -> None:
+        self.plan = plan
+        self.time = time
+        self.gateway_url = gateway_url
+        self._ports = ports
+        self._registrar = ports.signers[REGISTRAR]
+        self._registry = ports.registry()
+        config = GatewayConfig(
+            subscriber_id=plan.subscriber_id,
+            url=gateway_url,
+            domain=plan.resource.spec.domain,
+            database=Path("gateway.db"),
+            registrar_keys={self._registrar.key_id: self._registrar.public_key},
+        )
+        self.gateway = Gateway(config, ports.signers[plan.subscriber_id], self._registry, ports.transport, ports.clock)
+        self.pods = {pod.name: self._pod(pod, pod_urls[pod.name]) for pod in plan.pods}
+        self._registrants = [
+            self._registrant(pod, index, pod_urls[pod.name])
+            for pod in plan.pods
+            for index in range(len(pod.participants))
+        ]
+
+    def _pod(self, pod: PodPlan, url: str) -> Pod:
+        raw = runtime_config(
+            pod,
+            gateway_url=self.gateway_url,
+            epoch=self.time.epoch,
+            start=self.time.start,
+            end=self.time.end,
+            speed=self.time.speed,
+        )
+        ports = self._ports
+        return Pod(
+            RuntimeConfig.model_validate(raw),
+            url,
+            {participant.subscriber_id: ports.signers[participant.subscriber_id] for participant in pod.participants},
+            ports.database(pod.name),
+            ports.transport,
+            ports.clock,
+            ports.rng,
+        )
+
+    def _registrant(self, pod: PodPlan, index: int, url: str) -> Registrant:
+        participant = pod.participants[index]
+        signer = self._ports.signers[participant.subscriber_id]
+        return Registrant(participant, f"{url}/{participant.name}", signer.key_id, signer.public_key)
+
+    async def start(self, at_wall: float = 0.0) -> None:
+        """Register everybody, then let the pods trade, at a wall time if it is still to come.
+
+        The gateway must have been started and be reachable.
+        """
+        ports = self._ports
+        domain = self.plan.resource.spec.domain
+        await keep_registered(
+            self._registrants, domain, self.gateway_url, self._registrar, ports.transport, ports.clock
+        )
+        await ports.clock.sleep(at_wall - ports.clock.wall())
+        for pod in self.pods.values():
+            pod.start()
+
+    def remaining_s(self) -> float:
+        """Wall seconds until trading ends."""
+        if self.time.end is None:
+            raise ValueError("this street has no end")
+        return self.time.wall_at(self.time.end) - self._ports.clock.wall()
+
+    async def finish(self, at_most_s: float) -> None:
+        """Let messages that are under way arrive, for a bounded time (wall seconds)."""
+        until = self._ports.clock.wall() + at_most_s
+        await self._ports.clock.sleep(_LAST_SLOT_S)
+        while any(pod.sending for pod in self.pods.values()) and self._ports.clock.wall() < until:
+            await self._ports.clock.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Stop trading; what is open stands in the databases."""
+        for pod in self.pods.values():
+            await pod.stop()
+        await self.gateway.stop()
+
+    def close(self) -> None:
+        """Close the databases."""
+        for pod in self.pods.values():
+            pod.database.close()
+        self._registry.close()
+
+
+def subscriber_ids(plan: GatewayPlan) -> Sequence[str]:
+    """Everybody who needs a key in a street, the registrar included."""
+    return [
+        REGISTRAR,
+        plan.subscriber_id,
+        *(participant.subscriber_id for pod in plan.pods for participant in pod.participants),
+    ]

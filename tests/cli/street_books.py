@@ -1,0 +1,116 @@
+"""A street whose books are right: flat-0 bought from roof-0, grid supplied the rest."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+
+NOON = "2026-06-21T12:00:00+02:00"
+SLOT = int(datetime.fromisoformat(NOON).timestamp())
+NEXT, THIRD = SLOT + 900, SLOT + 1800
+ROOF, FLAT, GRID = "roof-0.default", "flat-0.default", "grid.default"
+BOUGHT, PROMISED = "aaaaaaaa-bought", "bbbbbbbb-promised"
+
+
+def contract(transaction_id: str, slot: int, state: str, **more: object) -> ContractRow:
+    """The buyer's record: flat-0 buys 500 Wh from roof-0 for 0.10."""
+    row = ContractRow(
+        FLAT, "buyer", transaction_id, ROOF, f"energy-{slot}", slot, 500, 100_000, state, f"order-{transaction_id}",
+        None, None, False, None,
+    )  # fmt: skip
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+def other_side(row: ContractRow, **changes: object) -> ContractRow:
+    """The same contract as the counterparty holds it."""
+    side = "seller" if row.side == "buyer" else "buyer"
+    mirrored = replace(row, party=row.counterparty, counterparty=row.party, side=side)
+    return replace(mirrored, **changes)  # type: ignore[arg-type]
+
+
+def street() -> list[Book]:
+    """Two slots metered, one purchase settled (400 of 500 Wh came), one confirmed for the third slot."""
+    bought = contract(BOUGHT, SLOT, "SETTLED", delivered_wh=400, settled_micro=80_000)
+    promised = contract(PROMISED, THIRD, "CONFIRMED")
+    roof = Book(
+        "roof-0",
+        parties=(Party(ROOF, "household", 10_000, 5000, 5280, SLOT, THIRD),),
+        contracts=(other_side(bought), other_side(promised)),
+        ledger=(
+            LedgerEntry(ROOF, "backstop", NEXT, GRID, "supply", -100, 8_000),
+            LedgerEntry(ROOF, "trade", SLOT, FLAT, BOUGHT, -400, 80_000),
+        ),
+        readings=(
+            Reading(ROOF, SLOT, 5000, 5280, 10_000, 1000, 300, 0, 400, 0, 0, 20, "booked"),
+            Reading(ROOF, NEXT, 5280, 5280, 10_000, 250, 150, 0, 0, 0, 100, 0, "booked"),
+        ),
+    )
+    flat = Book(
+        "flat-0",
+        parties=(Party(FLAT, "household", 0, 0, 0, SLOT, THIRD),),
+        contracts=(bought, promised),
+        offers=(Offer(FLAT, BOUGHT, ROOF, 200_000), Offer(FLAT, PROMISED, ROOF, 200_000)),
+        ledger=(
+            LedgerEntry(FLAT, "backstop", SLOT, GRID, "supply", 200, -60_000),
+            LedgerEntry(FLAT, "trade", SLOT, ROOF, BOUGHT, 400, -80_000),
+        ),
+        readings=(
+            Reading(FLAT, SLOT, 0, 0, 0, 0, 600, 400, 0, 200, 0, 0, "booked"),
+            Reading(FLAT, NEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "booked"),
+        ),
+    )
+    grid = Book(
+        "grid",
+        parties=(Party(GRID, "utility", 0, 0, 0, SLOT, THIRD),),
+        ledger=(
+            LedgerEntry(GRID, "backstop", SLOT, FLAT, "supply", -200, 60_000),
+            LedgerEntry(GRID, "backstop", NEXT, ROOF, "supply", 100, -8_000),
+        ),
+    )
+    return [flat, grid, roof]
+
+
+def write_state(state: Path, books: list[Book]) -> Path:
+    """A state directory as `wattmesh up` leaves it."""
+    (state / "agents").mkdir(parents=True)
+    (state / "clock.json").write_text(json.dumps({"start": NOON, "epoch": 1_800_000_000.0, "speed": 60.0}))
+    for book in books:
+        write_database(state / "agents" / f"{book.name}.db", book)
+    return state
+
+
+def write_database(path: Path, book: Book) -> None:
+    """A runtime's database with the book's rows."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(TABLES)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    rows = [
+        *(("parties", asdict(row)) for row in book.parties),
+        *(("contracts", asdict(row) | {"expires_ms": 0, "created_ms": 0, "updated_ms": 0}) for row in book.contracts),
+        *(("offers", _offer(row)) for row in book.offers),
+        *(("ledger", asdict(row)) for row in book.ledger),
+        *(("readings", asdict(row)) for row in book.readings),
+    ]
+    for table, row in rows:
+        marks = ", ".join(f":{name}" for name in row)
+        connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)  # noqa: S608
+    connection.close()
+
+
+def _offer(row: Offer) -> dict[str, object]:
+    return {
+        "party": row.party,
+        "transaction_id": row.transaction_id,
+        "seller": row.seller,
+        "item_id": "energy",
+        "price_micro": row.price_micro_per_kwh,
+        "available_wh": 1000,
+    }

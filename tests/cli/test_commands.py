@@ -1,0 +1,250 @@
+"""The commands as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.cli.street_books import BOUGHT, FLAT, PROMISED, ROOF, street, write_state
+from wattmesh_cli.main import app
+from wattmesh_operator.manifests import load
+from wattmesh_operator.mistakes import ManifestErrors
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return write_state(tmp_path / "state", street())
+
+
+@pytest.fixture
+def run(state: Path) -> Run:
+    """Run a command on the example street."""
+
+    def run_command(*arguments: str) -> Result:
+        return CliRunner().invoke(app, [*arguments, "--state", str(state)])
+
+    return run_command
+
+
+def lines(result: Result) -> list[str]:
+    return [line.rstrip() for line in result.stdout.splitlines()]
+
+
+def parsed(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_status_shows_how_each_party_stands(run: Run) -> None:
+    result = run("status")
+    assert result.exit_code == 0
+    assert lines(result) == [
+        "NAME      SOC  SOC kWh  SOLD kWh  BOUGHT kWh    BALANCE  OPEN  SLOT",
+        "flat-0                     0.000       0.400  -0.140000     1  2026-06-21 12:30",
+        "roof-0  52.8%    5.280     0.400       0.000   0.088000     1  2026-06-21 12:30",
+        "grid                       0.000       0.000   0.052000     0  2026-06-21 12:30",
+    ]
+
+
+def test_status_for_programs(run: Run) -> None:
+    assert parsed(run("status", "--output", "json"))[1] == {
+        "party": ROOF,
+        "kind": "household",
+        "level_kwh": "5.280",
+        "capacity_kwh": "10.000",
+        "soc_percent": "52.8",
+        "sold_kwh": "0.400",
+        "bought_kwh": "0.000",
+        "balance": "0.088000",
+        "open_contracts": 1,
+        "slot_start": "2026-06-21T12:30:00+02:00",
+    }
+
+
+def test_contracts_are_listed_once_each(run: Run) -> None:
+    result = run("contracts")
+    assert result.exit_code == 0
+    assert lines(result) == [
+        "TRANSACTION  SLOT              BUYER   SELLER    kWh  PRICE/kWh    AMOUNT  STATE",
+        "aaaaaaaa     2026-06-21 12:00  flat-0  roof-0  0.400   0.200000  0.080000  SETTLED",
+        "bbbbbbbb     2026-06-21 12:30  flat-0  roof-0  0.500   0.200000  0.100000  CONFIRMED",
+    ]
+
+
+def test_contracts_for_programs(run: Run) -> None:
+    assert parsed(run("contracts", "--output", "json"))[0] == {
+        "transaction_id": BOUGHT,
+        "order_id": f"order-{BOUGHT}",
+        "slot_start": "2026-06-21T12:00:00+02:00",
+        "buyer": FLAT,
+        "seller": ROOF,
+        "energy_kwh": "0.500",
+        "price_per_kwh": "0.200000",
+        "amount": "0.100000",
+        "delivered_kwh": "0.400",
+        "settled_amount": "0.080000",
+        "state": "SETTLED",
+        "buyer_state": "SETTLED",
+        "seller_state": "SETTLED",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "transactions"),
+    [
+        (["--open"], [PROMISED]),
+        (["--household", "flat-0"], [BOUGHT, PROMISED]),
+        (["--household", ROOF, "--open"], [PROMISED]),
+        (["--household", "grid"], []),
+    ],
+)
+def test_contracts_can_be_narrowed_down(run: Run, arguments: list[str], transactions: list[str]) -> None:
+    listed = parsed(run("contracts", "--output", "json", *arguments))
+    assert [contract["transaction_id"] for contract in listed] == transactions
+
+
+def test_an_unknown_household_is_bad_input(run: Run) -> None:
+    result = run("contracts", "--household", "loft-0")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "wattmesh: loft-0: no such party; there is flat-0, grid, roof-0\n"
+
+
+def test_an_audit_that_finds_nothing(run: Run) -> None:
+    result = run("audit")
+    assert result.exit_code == 0
+    assert lines(result) == [
+        "2 contracts (0 in flight), 4 readings and 6 ledger entries checked; "
+        "sums 0.000 kWh and 0.000000: nothing wrong"
+    ]  # fmt: skip
+
+
+def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
+    book = sqlite3.connect(state / "agents" / "roof-0.db", isolation_level=None)
+    book.execute("UPDATE contracts SET amount_micro = 99999 WHERE state = 'CONFIRMED'")
+    book.close()
+    result = run("audit")
+    assert result.exit_code == 1
+    assert lines(result) == [
+        "KIND            PARTY   SLOT              TRANSACTION  FINDING",
+        "contract-terms  flat-0  2026-06-21 12:30  bbbbbbbb     "
+        "amount is 100000 millionths to the buyer, 99999 millionths to roof-0",
+        "2 contracts (0 in flight), 4 readings and 6 ledger entries checked; sums 0.000 kWh and 0.000000: 1 finding",
+    ]
+    result = run("audit", "--output", "json")
+    assert result.exit_code == 1
+    assert parsed(result) == {
+        "findings": [
+            {
+                "kind": "contract-terms",
+                "party": FLAT,
+                "slot_start": "2026-06-21T12:30:00+02:00",
+                "transaction_id": PROMISED,
+                "text": f"amount is 100000 millionths to the buyer, 99999 millionths to {ROOF}",
+            }
+        ],
+        "contracts_checked": 2,
+        "contracts_in_flight": 0,
+        "readings_checked": 4,
+        "ledger_entries_checked": 6,
+        "energy_sum_kwh": "0.000",
+        "amount_sum": "0.000000",
+        "energy_in_flight_kwh": "0.000",
+        "amount_in_flight": "0.000000",
+    }
+
+
+def test_a_contract_that_changed_while_the_books_were_read_is_no_finding(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat, grid, roof = street()
+    before = replace(flat, contracts=(flat.contracts[0], replace(flat.contracts[1], state="AGREED")))
+    looks = iter([(before, grid, roof), (flat, grid, roof)])
+    monkeypatch.setattr("wattmesh_cli.commands.audit.read_books", lambda _: next(looks))
+    result = run("audit")
+    assert (result.exit_code, next(looks, None)) == (0, None)
+
+
+@pytest.mark.parametrize("command", ["status", "contracts", "audit"])
+def test_a_missing_state_directory_is_one_line_on_stderr(command: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [command, "--state", str(tmp_path / "none")])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"wattmesh: {tmp_path / 'none'}: there is no such directory; 'wattmesh up' makes it, --state names another\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "must hold a JSON object with the grid time 'start'"),
+        ("[]", "must hold a JSON object with the grid time 'start'"),
+        ('{"start": 5}', "must hold a JSON object with the grid time 'start'"),
+        ('{"start": "2026-06-21T12:00:00"}', "'start' needs a time zone"),
+    ],
+)
+def test_a_clock_that_does_not_say_the_local_time(run: Run, state: Path, content: str | None, what: str) -> None:
+    clock = state / "clock.json"
+    clock.unlink()
+    if content is not None:
+        clock.write_text(content)
+    result = run("status")
+    assert (result.exit_code, result.stderr) == (2, f"wattmesh: {clock}: {what}\n")
+
+
+GATEWAY = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+spec: {}
+"""
+
+
+def test_validate_says_that_all_is_well(tmp_path: Path) -> None:
+    good = tmp_path / "good.yaml"
+    good.write_text(GATEWAY)
+    result = CliRunner().invoke(app, ["validate", "-f", str(good)])
+    assert (result.exit_code, result.stdout) == (0, "1 resource, no mistakes\n")
+    result = CliRunner().invoke(app, ["validate", "-f", str(good), "--output", "json"])
+    assert (result.exit_code, parsed(result)) == (0, {"mistakes": []})
+
+
+def test_validate_prints_every_mistake_in_all_files(tmp_path: Path) -> None:
+    twice, missing = tmp_path / "twice.yaml", tmp_path / "missing.yaml"
+    twice.write_text(GATEWAY + "---" + GATEWAY)
+    result = CliRunner().invoke(app, ["validate", "-f", str(twice), str(missing)])
+    assert result.exit_code == 1
+    with pytest.raises(ManifestErrors) as errors:
+        load([twice, missing])
+    assert lines(result) == [str(mistake) for mistake in errors.value.mistakes]
+    assert len(lines(result)) == 2
+    result = CliRunner().invoke(app, ["validate", "-f", str(missing), "--output", "json"])
+    assert result.exit_code == 1
+    assert parsed(result)["mistakes"] == [
+        {
+            "source": str(missing),
+            "document": None,
+            "line": None,
+            "kind": None,
+            "namespace": None,
+            "name": None,
+            "path": "",
+            "text": "cannot be read: No such file or directory",
+        }
+    ]
+
+
+def test_help_and_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"wattmesh {version('wattmesh')}\n"
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
+    assert "Exit codes: 0 fine; 1 audit or validate found something; 2 wrong usage or unusable input." in shown

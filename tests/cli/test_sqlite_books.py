@@ -1,0 +1,115 @@
+"""Reading runtimes' databases while they are written, after a stop, after a crash, and when they are not usable."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.street_books import street, write_database, write_state
+from wattmesh_agents.store.schema import VERSION
+from wattmesh_cli.books import Book
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import StateError
+
+
+def test_what_the_runtimes_wrote_is_read(tmp_path: Path) -> None:
+    assert read_books(write_state(tmp_path / "state", street())) == tuple(street())
+
+
+def test_a_running_runtime_is_read_without_what_it_has_not_committed(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", street())
+    runtime = sqlite3.connect(state / "agents" / "flat-0.db", isolation_level=None)
+    runtime.execute("UPDATE parties SET level_wh = 7")
+    runtime.execute("BEGIN IMMEDIATE")
+    runtime.execute("UPDATE parties SET level_wh = 8")
+    assert read_books(state)[0].parties[0].level_wh == 7
+    runtime.execute("COMMIT")
+    assert read_books(state)[0].parties[0].level_wh == 8
+    runtime.close()
+
+
+def test_a_crashed_runtime_is_read_with_all_that_it_committed(tmp_path: Path) -> None:
+    running, crashed = write_state(tmp_path / "running", street()), tmp_path / "crashed"
+    runtime = sqlite3.connect(running / "agents" / "flat-0.db", isolation_level=None)
+    runtime.execute("UPDATE parties SET level_wh = 7")
+    shutil.copytree(running, crashed, ignore=shutil.ignore_patterns("*-shm"))
+    runtime.close()
+    assert (crashed / "agents" / "flat-0.db-wal").stat().st_size
+    assert read_books(crashed)[0].parties[0].level_wh == 7
+
+
+def test_reading_changes_nothing(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", street())
+    before = {path.name: path.read_bytes() for path in (state / "agents").glob("*.db")}
+    read_books(state)
+    assert {path.name: path.read_bytes() for path in (state / "agents").glob("*.db")} == before
+
+
+def test_a_runtime_that_is_being_set_up_has_an_empty_book(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", [])
+    (state / "agents" / "flat-0.db").touch()
+    assert read_books(state) == (Book("flat-0"),)
+
+
+def test_a_name_that_means_something_in_a_uri_is_only_a_name(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state?mode=rw#1 %41", street())
+    assert [book.name for book in read_books(state)] == ["flat-0", "grid", "roof-0"]
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ("foreign", "this is another program's database"),
+        ("newer", f"made by a newer wattmesh (schema {VERSION + 1}; this one knows {VERSION})"),
+        ("text", "not a usable database (file is not a database)"),
+        ("no table", "not a usable database (no such table: contracts)"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, how: str, what: str) -> None:
+    state = write_state(tmp_path / "state", [street()[0]])
+    path = state / "agents" / "other.db"
+    match how:
+        case "text":
+            path.write_text("once upon a time " * 100)
+        case "foreign":
+            with sqlite3.connect(path) as connection:
+                connection.execute("CREATE TABLE places (url TEXT)")
+            connection.close()
+        case _:
+            write_database(path, street()[1])
+            connection = sqlite3.connect(path)
+            if how == "newer":
+                connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+            else:
+                connection.execute("DROP TABLE contracts")
+            connection.commit()
+            connection.close()
+    with pytest.raises(StateError) as error:
+        read_books(state)
+    assert str(error.value) == f"{path}: {what}"
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", street())
+    path = state / "agents" / "flat-0.db"
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(StateError, match=r"flat-0\.db: not a usable database \(database disk image is malformed\)"):
+        read_books(state)
+
+
+def test_a_missing_state_directory_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(StateError) as error:
+        read_books(tmp_path / "none")
+    assert str(error.value) == (
+        f"{tmp_path / 'none'}: there is no such directory; 'wattmesh up' makes it, --state names another"
+    )
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match=r"file: is not a directory; "):
+        read_books(tmp_path / "file")
+    with pytest.raises(StateError, match=r"no agents/\*\.db in it; "):
+        read_books(tmp_path)
