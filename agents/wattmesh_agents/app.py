@@ -12,13 +12,15 @@ from wattmesh_agents.dispatch import ACTIONS
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.status import party_status
-from wattmesh_beckn.http import add_calls, add_not_found
+from wattmesh_beckn.http import add_calls, add_not_found, add_post
 
 
 def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
     app = FastAPI(title=f"wattmesh agents {pod.config.pod}")
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
+    schema = {"type": "object", "required": ["draining"], "properties": {"draining": {"type": "boolean"}}}
+    add_post(app, pod, "/{household}/drain", "Make no new contracts (signed by the registrar)", schema)
     _add_pages(app, pod)
     add_not_found(app, lambda: "/<household>/<action>")
     return app

@@ -147,5 +147,8 @@ class RuntimeConfig(_Config):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     gateway: GatewayConfig
     clock: ClockConfig
+    registrar_keys: dict[str, str] = Field(
+        default={}, description="key id to public key (base64) of whoever may ask a household to drain"
+    )
     households: tuple[HouseholdConfig, ...] = ()
     utilities: tuple[UtilityConfig, ...] = ()

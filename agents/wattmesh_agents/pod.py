@@ -13,12 +13,14 @@ from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.dispatch import ACTIONS, Dispatcher
+from wattmesh_agents.drain import DRAIN, asked_to_drain, drain_reply
 from wattmesh_agents.energy.profiles import profile_of
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.trader import Surroundings
 from wattmesh_agents.parties.utility import Utility
+from wattmesh_agents.status import open_contracts
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers, prune_inbox
 from wattmesh_beckn.answers import nack
@@ -144,7 +146,17 @@ class Pod:
         if receiver is None:
             message = f"no household {name[:63]!r} here; there are {', '.join(sorted(self.parties))}"
             return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
+        if action == DRAIN:
+            return self._drain(self.parties[name], body, headers)
         return await receiver.receive(action, body, headers)
+
+    def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
+        try:
+            keys = self.config.registrar_keys
+            party.trader.draining = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
+        except Refusal as refusal:
+            return nack(refusal)
+        return drain_reply(party.trader.draining, open_contracts(party))
 
     # --- slots, alarms, messages ---
 

@@ -7,7 +7,12 @@ from typing import Any
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.energy.slots import slot_range
 from wattmesh_agents.parties.household import Household
-from wattmesh_agents.trade.contracts import OPEN, Side
+from wattmesh_agents.trade.contracts import OPEN, Contract, Side
+
+
+def open_contracts(party: Party) -> int:
+    """How many contracts are not settled, expired or cancelled."""
+    return len(_open(party))
 
 
 def party_status(party: Party) -> dict[str, Any]:
@@ -15,7 +20,7 @@ def party_status(party: Party) -> dict[str, Any]:
     trader = party.trader
     state = trader.meter.state()
     sold_wh, bought_wh, balance_micro = trader.meter.totals()
-    contracts = [c for side in Side for c in trader.contracts.in_states(side, OPEN)]
+    contracts = _open(party)
     capacity_wh = party.battery.capacity_wh if isinstance(party, Household) else 0
     return {
         "name": party.name,
@@ -30,5 +35,10 @@ def party_status(party: Party) -> dict[str, Any]:
         "currency": trader.currency,
         "open_contracts": len(contracts),
         "in_doubt": sum(contract.in_doubt for contract in contracts),
+        "draining": trader.draining,
         "metered_until": slot_range(state.next_slot)[0].isoformat(),
     }
+
+
+def _open(party: Party) -> list[Contract]:
+    return [c for side in Side for c in party.trader.contracts.in_states(side, OPEN)]

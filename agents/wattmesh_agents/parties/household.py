@@ -17,7 +17,7 @@ from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
-from wattmesh_agents.trade.strategies import Buy, Decision, HouseholdView, Sell, strategy_named
+from wattmesh_agents.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.messages import OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group
 from wattmesh_beckn.receiver import Received
@@ -118,6 +118,8 @@ class Household:
 
     def decide(self, slot: int) -> Decision:
         """What to do for a slot: by strategy, within the role already taken for it."""
+        if self.trader.draining:
+            return Hold()
         role = self.trader.meter.role(slot)
         decision = self._decide(self._view(slot))
         if role is None:
@@ -133,6 +135,8 @@ class Household:
 
     def sells(self, slot: int) -> bool:
         """Whether the household is a seller for this slot; the first to ask makes it decide."""
+        if self.trader.draining:
+            return False
         if self.trader.meter.role(slot) is None:
             self.decide(slot)
         return self.trader.meter.role(slot) == "seller"

@@ -52,6 +52,8 @@ class Trader:
         self.url = url
         self.feeder = feeder
         self.currency = around.currency
+        self.draining = False
+        """Makes no new contracts: the household is about to be taken down."""
         connection = around.database.connection
         self.contracts = ContractTable(connection, subscriber_id)
         self.meter = MeterTable(connection, subscriber_id)

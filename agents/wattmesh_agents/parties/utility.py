@@ -14,7 +14,7 @@ from wattmesh_agents.parties.terms import slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import OPEN, Contract, ContractState, Side
-from wattmesh_agents.trade.strategies import Buy, Decision, UtilityView, strategy_named
+from wattmesh_agents.trade.strategies import Buy, Decision, Hold, UtilityView, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import OnUpdatedOrder, OnUpdateMessage, Quote, UpdateMessage, tag_value
 from wattmesh_beckn.receiver import Received
@@ -73,6 +73,8 @@ class Utility:
 
     def decide(self, slot: int) -> Decision:
         """Sell, or in high demand buy what lies above the start of demand response."""
+        if self.trader.draining:
+            return Hold()
         response = self.config.demand_response
         start_wh = None if response is None else self._capacity_wh * response.start_at_ppm // 1_000_000
         view = UtilityView(
@@ -89,8 +91,8 @@ class Utility:
         return isinstance(self.decide(slot), Buy)
 
     def sells(self, slot: int) -> bool:  # noqa: ARG002 - in every slot
-        """A utility always sells."""
-        return True
+        """A utility always sells, unless it drains."""
+        return not self.trader.draining
 
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was bought to relieve it."""
