@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
-from wattmesh_agents.brain.graph import Party, Scene, TradeState, build_graph
+from wattmesh_agents.brain.graph import BUYING, Party, Scene, TradeState, build_graph
 from wattmesh_beckn.receiver import Received
 
 
@@ -47,8 +47,13 @@ class Brain:
         self._run(party, thread, Command(resume=received.action) if waiting else state, received)
 
     def buyer_event(self, party: Party, transaction_id: str, event: str) -> None:
-        """A seller's callback was written down, or post or clock had something to say: go on, if the thread waits."""
-        thread = _buy_thread(party, transaction_id)
+        """A seller's callback was written down, or post or clock had something to say: go on, if the thread waits.
+
+        An event that leads nowhere (a confirmation, an alarm when all is well) does not run the graph at all.
+        """
+        buyer, thread = party.buyer, _buy_thread(party, transaction_id)
+        if event not in BUYING and not buyer.collecting(transaction_id) and buyer.next_step(transaction_id) == "wait":
+            return
         if self._waits(thread):
             self._run(party, thread, Command(resume=event), None)
 

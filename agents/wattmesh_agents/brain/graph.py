@@ -55,7 +55,8 @@ _SELL = {
     "cancel": "withdraw",
     "update": "receive_payment",
 }
-_BUY = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
+BUYING = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
+"""The node that a callback leads to; everything else leads to `review`."""
 
 AfterSeller = Literal["choose", "wait_for_seller", "__end__"]
 AfterBuyer = Literal["wait_for_buyer", "__end__"]
@@ -102,7 +103,7 @@ def select(state: TradeState, runtime: Runtime[Scene]) -> None:
 def wait_for_seller(state: TradeState) -> Command[Any]:  # noqa: ARG001
     """Wait for a callback, a refusal or the clock."""
     event = interrupt("seller")
-    return Command(update={"event": event}, goto=_BUY.get(event, "review"))
+    return Command(update={"event": event}, goto=BUYING.get(event, "review"))
 
 
 def init(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
