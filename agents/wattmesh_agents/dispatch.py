@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.store.messages import Outbox, Outgoing, Timer
 from wattmesh_agents.trade.contracts import ContractState, Side
 from wattmesh_beckn.answers import ack, nack
-from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.client import Acked, Outcome
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined
 from wattmesh_beckn.messages import OnUpdateMessage, UpdateMessage
@@ -29,25 +30,47 @@ class Dispatcher:
     def __init__(self, database: Database, brain: Brain) -> None:
         self._database = database
         self._brain = brain
+        self._outbox = Outbox(database.connection)
+        self._acknowledged: list[Outgoing] = []
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction that also takes acknowledged messages out of the outbox.
+
+        They wait for the next transaction that is due anyway: after a crash they are sent again, and dropped there.
+        """
+        with self._database.transaction():
+            taken = tuple(self._acknowledged)
+            for message in taken:
+                self._outbox.done(message)
+            yield
+        del self._acknowledged[: len(taken)]
+
+    @property
+    def sending(self) -> bool:
+        """Whether a message waits for its acknowledgement."""
+        return len(self._outbox.waiting()) > len(self._acknowledged)
 
     def receive(self, party: Party, received: Received) -> Reply:
         """Act on a message once; the same answer is remembered for when it comes again."""
         try:
-            with self._database.transaction():
+            with self.transaction():
                 party.trader.meet(received.sender)
                 self._catch_up(party)
                 reply = self._act(party, received) or ack()
                 self._remember(party, received, reply)
         except Refusal as refusal:
             reply = nack(refusal)
-            with self._database.transaction():
+            with self.transaction():
                 self._remember(party, received, reply)
         return reply
 
-    def sent(self, party: Party, message: Outgoing, outcome: Outcome, done: Callable[[Outgoing], None]) -> None:
+    def sent(self, party: Party, message: Outgoing, outcome: Outcome) -> None:
         """Take a message out of the outbox and act on how it was answered."""
-        with self._database.transaction():
-            done(message)
+        self._acknowledged.append(message)
+        if isinstance(outcome, Acked) and message.action != "search":
+            return
+        with self.transaction():
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
                 if event is not None and (event != "answered" or party.buyer.collecting(message.transaction_id)):
@@ -61,18 +84,20 @@ class Dispatcher:
             slot, attempt = timer.subject.split()
             self._wake(party, int(slot), int(attempt))
         elif timer.kind == "collect":
-            if party.buyer.collecting(timer.subject):
+            if party.buyer.window_closed(timer.subject):
                 self._brain.buyer_event(party, timer.subject, "window closed")
         elif timer.kind == "stall":
             party.buyer.stalled(timer.subject)
             self._brain.buyer_event(party, timer.subject, "stalled")
+        elif timer.kind == "report" and isinstance(party, Household):
+            party.report(int(timer.subject))
         elif timer.kind == "doubt":
             transaction_id, seller = timer.subject.split()
             party.buyer.ask_status(transaction_id, seller)
 
     def open_slot(self, party: Party) -> None:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
-        with self._database.transaction():
+        with self.transaction():
             self._catch_up(party)
             for transaction_id in party.buyer.expire():
                 self._brain.buyer_event(party, transaction_id, "expired")

@@ -130,9 +130,9 @@ class Pod:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
-    def sending(self) -> bool:
-        """Whether there is something left to send."""
-        return bool(self._outbox.waiting())
+    def settled(self) -> bool:
+        """Whether nothing is left to send and everything up to now is delivered, paid and reported."""
+        return not self._dispatcher.sending and all(party.settled() for party in self.parties.values())
 
     @property
     def alive(self) -> bool:
@@ -166,8 +166,8 @@ class Pod:
             await self._meet_backstops()
             for party in self.parties.values():
                 self._guard(party, partial(self._dispatcher.open_slot, party))
-            with self.database.transaction() as connection:
-                prune_inbox(connection, int(self._clock.wall() * 1000))
+            with self._dispatcher.transaction():
+                prune_inbox(self.database.connection, int(self._clock.wall() * 1000))
             late_s = self._clock.wall() - self.grid.wall_at(slot + SLOT_S)
             if late_s > 0:
                 self.metrics.late_slots.inc()
@@ -199,7 +199,7 @@ class Pod:
         party = self._by_id.get(timer.party)
 
         def ring() -> None:
-            with self.database.transaction():
+            with self._dispatcher.transaction():
                 if self._timers.take(timer) and party is not None:
                     self._dispatcher.ring(party, timer)
 
@@ -216,7 +216,7 @@ class Pod:
         async with self._sending:
             outcome = await self._deliver(message)
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
-        self._guard(party, lambda: self._dispatcher.sent(party, message, outcome, self._outbox.done))
+        self._guard(party, lambda: self._dispatcher.sent(party, message, outcome))
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         expires_at = message.expires_ms / 1000

@@ -29,9 +29,10 @@ def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
 def sellable_wh(battery: Battery, level_wh: int, floor_wh: int, promises: Iterable[Promise], slot: int) -> int:
     """What can still be promised for `slot`: stored above `floor_wh` and not promised, within power x slot.
 
-    `promises` are all open ones, of any slot.
+    `promises` are all open ones, of any slot. Below the battery's minimum level nothing is sold, whatever the floor.
     """
     promises = tuple(promises)
+    floor_wh = max(floor_wh, battery.min_level_wh)
     spare_wh = battery.dischargeable_wh(level_wh - floor_wh - held_wh(battery, promises))
     power_wh = battery.slot_limit_wh - sum(promise.energy_wh for promise in promises if promise.slot == slot)
     return max(0, min(spare_wh, power_wh))
@@ -40,6 +41,6 @@ def sellable_wh(battery: Battery, level_wh: int, floor_wh: int, promises: Iterab
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
     """What can still be bought for `slot` and will fit, within power x slot."""
     purchases = tuple(purchases)
-    space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh - room_wh(battery, purchases))
+    space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh) - sum(p.energy_wh for p in purchases)
     power_wh = battery.slot_limit_wh - sum(purchase.energy_wh for purchase in purchases if purchase.slot == slot)
     return max(0, min(space_wh, power_wh)) if battery.capacity_wh else 0

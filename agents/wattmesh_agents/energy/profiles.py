@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import asin, cos, degrees, exp, pi, radians, sin
@@ -128,27 +128,36 @@ def read_profile_csv(path: Path) -> MeasuredProfile:
     ValueError names the file, the line and what is expected there.
     """
     slots: dict[int, SlotProfile] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if not {"slot", "pv_wh", "load_wh"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: line 1: needs the columns slot, pv_wh and load_wh")
-        for row in reader:
-            where = f"{path}: line {reader.line_num}"
-            try:
-                moment = datetime.fromisoformat(row["slot"])
-                values = SlotProfile(int(row["pv_wh"]), int(row["load_wh"]))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{where}: {error}; slot is RFC 3339, pv_wh and load_wh are whole Wh") from None
-            if moment.tzinfo is None or values.pv_wh < 0 or values.load_wh < 0:
-                raise ValueError(f"{where}: slot needs a time zone, pv_wh and load_wh must be 0 or more")
-            slot = int(moment.timestamp())
-            expected = next(iter(slots)) + len(slots) * SLOT_S if slots else slot
-            if slot != expected or slot % SLOT_S:
-                raise ValueError(f"{where}: slots must start on the quarter hour and follow each other, none left out")
-            slots[slot] = values
+    for line, row in _csv_rows(path):
+        where = f"{path}: line {line}"
+        try:
+            moment = datetime.fromisoformat(row["slot"])
+            values = SlotProfile(int(row["pv_wh"]), int(row["load_wh"]))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {error}; slot is RFC 3339, pv_wh and load_wh are whole Wh") from None
+        if moment.tzinfo is None or values.pv_wh < 0 or values.load_wh < 0:
+            raise ValueError(f"{where}: slot needs a time zone, pv_wh and load_wh must be 0 or more")
+        start = moment.timestamp()
+        expected = next(iter(slots)) + len(slots) * SLOT_S if slots else start
+        if start != expected or start % SLOT_S:
+            raise ValueError(f"{where}: slots must start on the quarter hour and follow each other, none left out")
+        slots[int(start)] = values
     if not slots or len(slots) % 96:
         raise ValueError(f"{path}: needs whole days of 96 slots, has {len(slots)} slots")
     return MeasuredProfile(slots, next(iter(slots)), len(slots) // 96)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows with their line numbers; with or without the mark that spreadsheets put before UTF-8."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            if not {"slot", "pv_wh", "load_wh"} <= set(reader.fieldnames or ()):
+                raise ValueError(f"{path}: line 1: needs the columns slot, pv_wh and load_wh")
+            for row in reader:
+                yield reader.line_num, row
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path}: no CSV text in UTF-8: {error}") from None
 
 
 def profile_of(config: HouseholdConfig, utc_offset_s: int) -> Profile:

@@ -104,9 +104,7 @@ class Buyer:
             message_id=trader.derive_id("search", transaction_id),
             until_ms=trader.gate_ms(slot),
         )
-        until_gate_ms = (trader.gate_ms(slot) - trader.now_ms) // 2
-        due_ms = trader.now_ms + max(0, min(until_gate_ms, trader.wait_ms(2.0, 0.25)))
-        trader.set_timer("collect", transaction_id, due_ms)
+        self._collect(purchase)
 
     def hear_offers(self, received: Received) -> Reply | None:
         """`on_search`: write the seller's offer down. One that was not asked for is refused."""
@@ -148,6 +146,17 @@ class Buyer:
         if purchase is None or purchase.closed:
             return False
         return all(selection.outcome == "open" for selection in self._trader.contracts.offers(transaction_id))
+
+    def window_closed(self, transaction_id: str) -> bool:
+        """Whether the time to collect offers is over. Without any offer it goes on, while there is time to use one."""
+        if not self.collecting(transaction_id):
+            return False
+        purchase = self._purchase(transaction_id)
+        late_ms = self._trader.gate_ms(purchase.slot) - 2 * self._window_ms()
+        if self._trader.contracts.offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
+            return True
+        self._collect(purchase)
+        return False
 
     def choose(self, transaction_id: str) -> tuple[Pick, ...]:
         """The cheapest mix for what is still needed, among offers not tried yet."""
@@ -531,6 +540,15 @@ class Buyer:
         more = f", and {len(offers) - 5} more" if len(offers) > 5 else ""
         text = f"{len(offers)}: {listed}{more}" if offers else "none"
         self._trader.story("offers received: %s", text, transaction_id=transaction_id)
+
+    def _collect(self, purchase: Purchase) -> None:
+        trader = self._trader
+        left_ms = max(0, trader.gate_ms(purchase.slot) - trader.now_ms)
+        due_ms = trader.now_ms + min(left_ms // 2, self._window_ms())
+        trader.set_timer("collect", purchase.transaction_id, due_ms)
+
+    def _window_ms(self) -> int:
+        return self._trader.wait_ms(2.0, 0.2)
 
     def _watch(self, transaction_id: str) -> None:
         self._trader.set_timer("stall", transaction_id, self._trader.now_ms + self._trader.wait_ms(5.0, 0.2))

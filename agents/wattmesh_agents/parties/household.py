@@ -51,8 +51,7 @@ class Household:
 
     def attempts(self) -> tuple[float, ...]:
         """When in a slot, as parts of it, to look whether to buy for the next."""
-        chance = int(self.trader.derive_id("jitter", self.trader.current_slot)[:4], 16) / 0xFFFF
-        return 0.08 + 0.12 * chance, 0.6
+        return 0.12 + 0.18 * self.trader.chance("attempt", self.trader.current_slot), 0.6
 
     def catch_up(self) -> list[Contract]:
         """Meter every slot that has ended and was not metered yet, and free expired quotes, which are returned."""
@@ -75,7 +74,8 @@ class Household:
         for reading in trader.meter.readings_in("open"):
             self._finalise(reading.slot)
         for reading in trader.meter.readings_in("final"):
-            self._report(reading.slot)
+            if reading.slot < before:
+                self.report(reading.slot)
 
     def _close(self, state: PartyState) -> PartyState:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
@@ -113,6 +113,16 @@ class Household:
     def _buying(self, buying: bool, level_wh: int) -> bool:
         trading = self.config.trading
         return level_wh < trading.buy_below_wh or (buying and level_wh < trading.buy_target_wh)
+
+    def settled(self) -> bool:
+        """Whether every slot that has ended is metered, delivered, paid and booked."""
+        trader = self.trader
+        if trader.meter.state().next_slot < trader.current_slot:
+            return False
+        open_contracts = [c for side in Side for c in trader.contracts.in_states(side, OPEN)]
+        return not any(contract.slot < trader.current_slot for contract in open_contracts) and not any(
+            trader.meter.readings_in(state) for state in ("open", "final")
+        )
 
     # --- role and decision ---
 
@@ -220,9 +230,11 @@ class Household:
             trader.meter.set_reading_state(slot, "booked")
             return
         trader.meter.set_reading_state(slot, "final")
-        self._report(slot)
+        # Not at once: at the start of a slot everybody delivers and pays.
+        part = 0.2 + 0.3 * trader.chance("report", slot)
+        trader.set_timer("report", str(slot), trader.now_ms + trader.wait_ms(5.0, part))
 
-    def _report(self, slot: int) -> None:
+    def report(self, slot: int) -> None:
         """Tell the utility what the meter says was imported or exported in a slot."""
         trader = self.trader
         reading = trader.meter.reading(slot)

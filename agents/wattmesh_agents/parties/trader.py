@@ -108,6 +108,10 @@ class Trader:
         """An id that comes out the same when a step is run twice."""
         return derive_uuid(self._salt, self.id, *parts)
 
+    def chance(self, *parts: object) -> float:
+        """A number from 0 to 1, scattered but always the same: it spreads what all would do at once."""
+        return int(self.derive_id("chance", *parts)[:8], 16) / 0xFFFFFFFF
+
     def meet(self, entry: Subscription) -> None:
         """Remember where another subscriber lives."""
         if self.url_of(entry.subscriber_id) != entry.url:

@@ -13,7 +13,7 @@ from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
 from wattmesh_agents.parties.terms import slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
-from wattmesh_agents.trade.contracts import OPEN, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
 from wattmesh_agents.trade.strategies import Buy, Decision, Hold, UtilityView, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import OnUpdatedOrder, OnUpdateMessage, Quote, UpdateMessage, tag_value
@@ -69,6 +69,14 @@ class Utility:
             if contract.slot < before:
                 self.buyer.drive(contract, self.trader.current_slot)
 
+    def settled(self) -> bool:
+        """Whether every slot that has ended is metered, delivered, paid and booked."""
+        trader = self.trader
+        if trader.meter.state().next_slot < trader.current_slot:
+            return False
+        open_contracts = [c for side in Side for c in trader.contracts.in_states(side, OPEN)]
+        return not any(contract.slot < trader.current_slot for contract in open_contracts)
+
     # --- role and decision ---
 
     def decide(self, slot: int) -> Decision:
@@ -95,9 +103,12 @@ class Utility:
         return not self.trader.draining
 
     def sellable_wh(self, slot: int) -> int:
-        """Capacity not sold and not expected to be drawn as backstop, and what was bought to relieve it."""
+        """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
         used_wh = self._energy_wh(Side.SELLER, slot) + max(0, self.backstop_forecast_wh(slot))
-        return max(0, self._capacity_wh - used_wh + self._energy_wh(Side.BUYER, slot))
+        sure = (ContractState.CONFIRMED, *DELIVERED)
+        bought = self.trader.contracts.of_slot(Side.BUYER, slot)
+        relief_wh = sum(contract.energy_wh for contract in bought if contract.state in sure)
+        return max(0, self._capacity_wh - used_wh + relief_wh)
 
     def price_micro_per_kwh(self, slot: int) -> int:
         """The tariff."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
@@ -44,24 +44,21 @@ class Database:
         """Open or make the database at `path` (or `IN_MEMORY`).
 
         `salt` makes ids repeatable when the database is new; by default it is random. DatabaseRefused when the file is
-        damaged, not wattmesh's, or of a newer version.
+        damaged, not wattmesh's, of a newer version, or cannot be opened now.
         """
-        connection = sqlite3.connect(
-            path, factory=_Connection, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
-        try:
-            _check(connection, path)
+        with ExitStack() as stack, _refusing(path):
+            if path != IN_MEMORY and Path(path).exists():
+                _check(path)
+            connection = sqlite3.connect(
+                path, factory=_Connection, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+            stack.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             database = cls(connection)
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 database._create(salt or secrets.token_hex(16))
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise DatabaseRefused(f"{path}: not a usable database ({error}); restore it or move it away") from None
-        except DatabaseRefused:
-            connection.close()
-            raise
+            stack.pop_all()
         return database
 
     def _create(self, salt: str) -> None:
@@ -78,7 +75,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. What was put off with `after_commit` runs when it is on disk; transactions do not nest."""
+        """All or nothing. What was put off with `after_commit` runs when it is on disk; transactions do not nest.
+
+        Every step that was put off is done, even when one of them fails; that failure is raised after the last.
+        """
         if self.connection.within_transaction:
             raise RuntimeError("a transaction is open already")
         self.connection.execute("BEGIN IMMEDIATE")
@@ -93,8 +93,9 @@ class Database:
             self.connection.rollback()
             raise
         after, self._after = self._after, []
-        for step in after:
-            step()
+        with ExitStack() as steps:
+            for step in reversed(after):
+                steps.callback(step)
 
     def after_commit(self, step: Callable[[], None]) -> None:
         """Do `step` once the open transaction is on disk, not at all when it fails."""
@@ -105,17 +106,29 @@ class Database:
         self.connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path | str) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application != APPLICATION_ID and (tables or version):
-        raise DatabaseRefused(f"{path}: this is another program's database; name another file")
-    if version > VERSION:
-        raise DatabaseRefused(
-            f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION}); use that one"
-        )
-    if tables:
-        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if result != "ok":
-            raise DatabaseRefused(f"{path}: damaged ({result}); restore it from a backup")
+@contextmanager
+def _refusing(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise DatabaseRefused(f"{path}: cannot be used now ({error})") from None
+    except sqlite3.DatabaseError as error:
+        raise DatabaseRefused(f"{path}: not a usable database ({error}); restore it or move it away") from None
+
+
+def _check(path: Path | str) -> None:
+    """Look at a file without writing: even closing it would move a crashed program's WAL into it."""
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and (application or tables or version):
+            raise DatabaseRefused(f"{path}: this is another program's database; name another file")
+        if version > VERSION:
+            raise DatabaseRefused(
+                f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION}); use that one"
+            )
+        if tables:
+            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if result != "ok":
+                raise DatabaseRefused(f"{path}: damaged ({result}); restore it from a backup")

@@ -32,7 +32,8 @@ def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int |
 
     Offers are divisible and cost nothing but their price, so taking them in order of price is optimal (the fractional
     knapsack, Dantzig 1957). Among equal prices the larger offer comes first, for fewer contracts, then the seller's
-    id. Offers above the price limit or below 10 Wh are passed over, and a rest below 10 Wh is left to the backstop.
+    id, then the item's. Offers above the price limit or below 10 Wh are passed over, and a rest below 10 Wh is left to
+    the backstop.
     """
     usable = sorted(
         (
@@ -41,7 +42,7 @@ def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int |
             if offer.available_wh >= MIN_TRADE_WH
             and (max_price_micro_per_kwh is None or offer.price_micro_per_kwh <= max_price_micro_per_kwh)
         ),
-        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller),
+        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller, offer.item_id),
     )
     picks: list[Pick] = []
     for offer in usable:

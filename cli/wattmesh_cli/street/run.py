@@ -52,10 +52,6 @@ class Ports:
     database: Callable[[str], Database]
 
 
-_LAST_SLOT_S = 0.25
-"""What metering the last slot may take before there is something to send."""
-
-
 class StreetRun:
     """A gateway and its pods. Build it, let its sites be reached at the given URLs, then `start` it."""
 
@@ -129,10 +125,9 @@ class StreetRun:
         return self.time.wall_at(self.time.end) - self._ports.clock.wall()
 
     async def finish(self, at_most_s: float) -> None:
-        """Let messages that are under way arrive, for a bounded time (wall seconds)."""
+        """Let everything that was delivered be paid and booked, for a bounded time (wall seconds)."""
         until = self._ports.clock.wall() + at_most_s
-        await self._ports.clock.sleep(_LAST_SLOT_S)
-        while any(pod.sending for pod in self.pods.values()) and self._ports.clock.wall() < until:
+        while not all(pod.settled for pod in self.pods.values()) and self._ports.clock.wall() < until:
             await self._ports.clock.sleep(0.02)
 
     async def stop(self) -> None:
