@@ -7,10 +7,20 @@ PYTHON ?=
 UV     ?= auto
 ARGS   ?=
 
+# Images: $(IMAGE_PREFIX)/operator:$(TAG) and $(IMAGE_PREFIX)/runtime:$(TAG). BUILD_ARGS are more arguments of docker build.
+PROJECT_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_PREFIX    ?= wattmesh
+TAG             ?= $(PROJECT_VERSION)
+BUILD_ARGS      ?=
+
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-GROUPS    := --all-groups
+GROUPS    := --all-groups --all-extras
+
+# What the images do without: their locks are requirements.lock less these and what only these need.
+NOT_IN_RUNTIME  := async-solipsism rich typer
+NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph langgraph-checkpoint-sqlite
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())
@@ -29,10 +39,10 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean lock FORCE
+.PHONY: help demo test lint crds chart chart-test image clean lock FORCE
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
@@ -46,17 +56,39 @@ lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+crds: $(INSTALLED) ## Write crds/ anew from the operator's models
+	$(BIN)/python -m wattmesh_operator.crd crds
+
+chart: $(INSTALLED) ## Write what the chart has from elsewhere: its crds/ from crds/, its README from values.yaml
+	$(BIN)/python charts/generate.py
+
+chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart (needs helm)
+	@helm version --short >/dev/null 2>&1 || { echo "make chart-test needs helm: https://helm.sh/docs/intro/install/" >&2; exit 1; }
+	@$(BIN)/pytest -m helm $(ARGS) tests/chart
+
+image: ## Build the images wattmesh/operator and wattmesh/runtime (needs docker; TAG=, IMAGE_PREFIX=)
+	@docker version >/dev/null 2>&1 || { echo "make image needs docker, running: https://docs.docker.com/get-started/get-docker/" >&2; exit 1; }
+	@for target in operator runtime; do \
+	  DOCKER_BUILDKIT=1 docker build --quiet --target $$target --tag $(IMAGE_PREFIX)/$$target:$(TAG) \
+	    --build-arg VERSION=$(PROJECT_VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	    $(BUILD_ARGS) . >/dev/null || exit 1; \
+	  docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' $(IMAGE_PREFIX)/$$target:$(TAG); \
+	done
+
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: $(VENV)/pyvenv.cfg ## Write uv.lock and requirements.lock anew (ARGS=--upgrade takes newer versions)
+lock: $(VENV)/pyvenv.cfg ## Write uv.lock and the requirements locks anew (ARGS=--upgrade takes newer versions)
 	@$(FIND_UV); \
 	if [ -z "$$uv" ]; then echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; fi; \
 	unset VIRTUAL_ENV UV_INDEX_URL UV_EXTRA_INDEX_URL UV_INDEX UV_DEFAULT_INDEX UV_FIND_LINKS UV_EXCLUDE_NEWER; \
 	export UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1; \
 	"$$uv" lock --default-index https://pypi.org/simple $(ARGS) && \
-	"$$uv" export --quiet --frozen $(GROUPS) --no-emit-project --no-header --format requirements-txt --output-file requirements.lock
+	requirements() { "$$uv" export --quiet --frozen --no-emit-project --no-header --format requirements-txt "$$@"; } && \
+	requirements $(GROUPS) --output-file requirements.lock && \
+	requirements --no-dev --extra operator $(NOT_IN_OPERATOR:%=--prune %) --output-file requirements-operator.lock && \
+	requirements --no-dev $(NOT_IN_RUNTIME:%=--prune %) --output-file requirements-runtime.lock
 
 ifneq ($(VENV_PYTHON),$(WANTED))
 $(VENV)/pyvenv.cfg: FORCE
@@ -80,7 +112,7 @@ $(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
 	if [ -n "$$uv" ]; then \
 	  echo "Installing from uv.lock"; \
 	  UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON_DOWNLOADS=never \
-	    "$$uv" sync --quiet --locked $(GROUPS) --python $(BIN)/python || \
+	    "$$uv" sync --quiet --locked --compile-bytecode $(GROUPS) --python $(BIN)/python || \
 	    { echo "uv could not install. After a change of dependencies: make lock. To install with plain pip: make UV=no" >&2; exit 1; }; \
 	else \
 	  echo "Installing from requirements.lock"; \

@@ -18,7 +18,7 @@ class Clock(Part):
 
     start: Annotated[datetime, ZonedTime()] = Field(
         default=datetime(2026, 6, 21, 6, tzinfo=UTC),
-        description="Grid time at which the market starts; its zone is the one of tariff periods and load shapes.",
+        description="Grid time at which the market starts, as RFC 3339; its zone is that of tariffs and load shapes.",
     )
     speed: Speed = Field(default=Decimal(1), description="Seconds of grid time per second of wall clock.")
 

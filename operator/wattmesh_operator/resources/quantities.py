@@ -69,8 +69,17 @@ class Quantity(Constraint):
         return float(value)
 
     def _schema(self) -> dict[str, Any]:
-        # No multipleOf: API servers compute it in binary floating point and would refuse 0.15.
-        return {"type": "number", "minimum": float(self.minimum), "maximum": float(self.maximum)}
+        # No multipleOf: API servers compute it in binary floating point and would refuse 0.15. The rule holds exactly
+        # for multiples of the step: a whole number divided by a power of ten is the float nearest to that decimal.
+        scale = f"1{self.decimals * '0'}.0"
+        half = "0.5" if self.minimum >= 0 else "(self < 0.0 ? -0.5 : 0.5)"
+        rule = f"double(int(self * {scale} + {half})) / {scale} == self"
+        return {
+            "type": "number",
+            "minimum": float(self.minimum),
+            "maximum": float(self.maximum),
+            "x-kubernetes-validations": [{"rule": rule, "message": f"must be a multiple of {self.step}"}],
+        }
 
 
 def _quantity(unit: str, decimals: int, step: str, minimum: str, maximum: str) -> Quantity:

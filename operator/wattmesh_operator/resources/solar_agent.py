@@ -163,7 +163,7 @@ class SolarAgentSpec(Part):
 
     replicas: Annotated[int, Whole(0, 1000)] = Field(default=1, description="How many households.")
     households_per_pod: Annotated[int, Whole(1, 1000)] = Field(
-        default=1, description="How many households share a pod. Changing it moves households between pods."
+        default=1, description="How many households share a pod."
     )
     gateway_ref: GatewayRef | None = Field(
         default=None, description="Gateway to trade through. Default: the only one of the namespace."

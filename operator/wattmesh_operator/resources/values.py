@@ -123,7 +123,7 @@ class TimeOfDay(Constraint):
         return f"{value:%H:%M}"
 
     def _schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": self.pattern}
+        return {"type": "string", "pattern": self.pattern, "maxLength": 5}
 
 
 class ZonedTime(Constraint):
@@ -141,10 +141,17 @@ class ZonedTime(Constraint):
             raise not_allowed(self.allowed, value) from None
 
     def _write(self, value: datetime) -> str:
-        return value.isoformat()
+        return value.isoformat().replace("+00:00", "Z")
 
     def _schema(self) -> dict[str, Any]:
-        return {"type": "string", "format": "date-time"}
+        # No format date-time: an API server compares such times as moments, and their zone matters too.
+        days = "timestamp(self) >= timestamp('0001-01-01T00:00:00Z')"  # an error if there is no such day
+        return {
+            "type": "string",
+            "pattern": f"^{self.pattern}$",
+            "maxLength": 32,
+            "x-kubernetes-validations": [{"rule": days, "message": f"must be {self.allowed}"}],
+        }
 
 
 # Gateways, utilities and pods have Services, whose names must start with a letter (RFC 1035).

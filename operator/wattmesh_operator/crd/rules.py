@@ -1,0 +1,155 @@
+"""The rules over several fields, and over a field's old and new value, in CEL: an API server refuses what breaks them.
+
+They mirror the validators of the models, which say it in the same words; only what may not change is told here alone,
+as a manifest by itself has no past. Optional fields without a default in the schema are read with `.?field` or `has`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from wattmesh_operator.references import MAX_NAME_LENGTH
+from wattmesh_operator.resources import (
+    Battery,
+    BecknGatewaySpec,
+    Clock,
+    SolarAgent,
+    SolarAgentSpec,
+    Tariff,
+    TariffPeriod,
+    Trading,
+)
+from wattmesh_operator.resources.solar_agent import DEFAULT_THRESHOLDS
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An entry of x-kubernetes-validations; `field` is the one the error names, None for the mapping itself."""
+
+    expression: str
+    message: str
+    field: str | None = None
+
+    def entry(self) -> dict[str, str]:
+        """As a CustomResourceDefinition writes it."""
+        entry = {"rule": self.expression, "message": self.message}
+        return entry if self.field is None else {**entry, "fieldPath": f".{self.field}"}
+
+
+@dataclass(frozen=True)
+class Immutable:
+    """A field that stays as it was made: `why`, and what to do `instead`. It has a default or is required."""
+
+    why: str
+    instead: str
+
+    def rule(self) -> Rule:
+        """That the value does not change; a rule of the field itself, so that it need not be in a mapping's default."""
+        return Rule("self == oldSelf", f"is immutable: {self.why}; {self.instead}")
+
+    @property
+    def description(self) -> str:
+        """What the field's description adds."""
+        return f"Immutable: {self.why}."
+
+
+def _wh(kwh: str) -> str:
+    """CEL for a quantity in kWh as whole Wh: comparing shares in binary floating point would be off by a hair."""
+    return f"int({kwh} * 1000.0 + 0.5)"
+
+
+_BUY_BELOW, _BUY_TARGET, _SELL_ABOVE = (
+    f"self.?{field}.orValue({float(default)})"
+    for field, default in zip(
+        ("buyBelowPercent", "buyTargetPercent", "sellAbovePercent"), DEFAULT_THRESHOLDS, strict=True
+    )
+)
+# The size of each part, not of the whole: what puts texts together costs more than an API server allows.
+_LAST_HOUSEHOLD = "size(self.metadata.name) + size('-') + size(string(self.spec.replicas - 1))"
+_LAST_POD = (
+    "size(self.metadata.name) + size('-pod-') + size(string((self.spec.replicas - 1) / self.spec.householdsPerPod))"
+)
+_NEW_GATEWAY = "make a new BecknGateway"
+
+IMMUTABLE: Mapping[type[BaseModel], Mapping[str, Immutable]] = {
+    SolarAgentSpec: {
+        "householdsPerPod": Immutable(
+            "a change would move households to pods without their ledgers", "make a new SolarAgent"
+        ),
+    },
+    BecknGatewaySpec: {
+        "domain": Immutable("open contracts and the registry's entries are of this domain", _NEW_GATEWAY),
+        "currency": Immutable("all ledgers of the market count in it", _NEW_GATEWAY),
+    },
+    Clock: {
+        "start": Immutable("the slots in all ledgers of the market are counted from it", _NEW_GATEWAY),
+        "speed": Immutable("a change would make grid time jump, away from the slots in all ledgers", _NEW_GATEWAY),
+    },
+}
+
+RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
+    SolarAgent: (
+        Rule(
+            f"self.spec.replicas == 0 || {_LAST_HOUSEHOLD} <= {MAX_NAME_LENGTH}",
+            f"is too long: the name of the last household, metadata.name-(replicas - 1), must have at most"
+            f" {MAX_NAME_LENGTH} characters",
+            "metadata.name",
+        ),
+        Rule(
+            f"self.spec.replicas == 0 || self.spec.householdsPerPod == 1 || {_LAST_POD} <= {MAX_NAME_LENGTH}",
+            f"is too long: the name of the last pod, metadata.name-pod-(number of pods - 1), must have at most"
+            f" {MAX_NAME_LENGTH} characters",
+            "metadata.name",
+        ),
+    ),
+    SolarAgentSpec: (
+        Rule(
+            "has(self.battery) || has(self.pv) || has(self.load) || has(self.profile)",
+            "needs at least one of battery, pv, load and profile",
+        ),
+        Rule(
+            "!has(self.profile) || !has(self.pv) && !has(self.load)",
+            "replaces pv and load: leave out pv and load, or leave out profile",
+            "profile",
+        ),
+        Rule(
+            "has(self.battery) || !has(self.trading.buyBelowPercent) && !has(self.trading.buyTargetPercent)"
+            " && !has(self.trading.sellAbovePercent)",
+            "buyBelowPercent, buyTargetPercent and sellAbovePercent are shares of a battery's capacity, and there is"
+            " none; add spec.battery or leave them out",
+            "trading",
+        ),
+        Rule(
+            f"!has(self.battery) || {_wh('self.battery.minKwh')} * 1000000"
+            f" <= int({_BUY_BELOW.replace('self.', 'self.trading.', 1)} * 10000.0 + 0.5)"
+            f" * {_wh('self.battery.capacityKwh')}",
+            f"buyBelowPercent ({DEFAULT_THRESHOLDS.buy_below} if left out) must be at least the share of the battery"
+            " that is its minKwh: minKwh / capacityKwh * 100",
+            "trading",
+        ),
+    ),
+    Battery: (
+        Rule("self.initialKwh <= self.capacityKwh", "must be at most capacityKwh", "initialKwh"),
+        Rule("self.minKwh <= self.initialKwh", "must be at most initialKwh", "minKwh"),
+    ),
+    Trading: (
+        Rule(
+            f"{_BUY_BELOW} <= {_BUY_TARGET} && {_BUY_TARGET} <= {_SELL_ABOVE}",
+            "must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent"
+            f" ({', '.join(map(str, DEFAULT_THRESHOLDS))} where left out)",
+        ),
+    ),
+    TariffPeriod: (Rule("self.from != self.to", 'must differ from "from"; for the whole day set tariff.price', "to"),),
+    Tariff: (
+        # Each period holds at its own first minute; that of two that overlap, one starts in the other.
+        Rule(
+            "self.periods.all(one, self.periods.exists_one(other, other.from < other.to"
+            " ? other.from <= one.from && one.from < other.to : other.from <= one.from || one.from < other.to))",
+            "must not overlap",
+            "periods",
+        ),
+    ),
+}

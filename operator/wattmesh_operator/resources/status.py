@@ -1,0 +1,126 @@
+"""The status of the custom resources: what the operator observed, in numbers for programs and in words for people.
+
+What `kubectl get` shows as a column is text with fixed decimals: a JSON number would be shown as it is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from wattmesh_operator.resources.values import DnsLabel, Whole
+
+Count = Annotated[int, Whole(0, 2**53 - 1)]
+Households = Annotated[int, Whole(0, 2**31 - 1)]
+Signed = Annotated[int, Whole(1 - 2**53, 2**53 - 1)]
+
+ConditionType = Literal["Ready", "Registered", "Progressing"]
+Phase = Literal["Pending", "Ready", "Unreachable", "Draining"]
+
+
+class StatusPart(BaseModel):
+    """A mapping of a status: camelCase in YAML, and what another version of the operator wrote is read over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True)
+
+
+class Condition(StatusPart):
+    """One thing that is so, is not so, or is not known, as in Kubernetes' own resources."""
+
+    type: ConditionType = Field(
+        description="What is told: Ready (it trades), Registered (the gateway's registry knows it),"
+        " Progressing (it is on the way to what spec says)."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
+    reason: str = Field(
+        pattern="^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$", max_length=128, description="Why, as one word for programs."
+    )
+    message: str = Field(max_length=32768, description="Why, as a sentence for people.")
+    observed_generation: Count = Field(description="The metadata.generation that this was observed for.")
+    last_transition_time: AwareDatetime = Field(description="When status last changed.")
+
+
+class Status(StatusPart):
+    """What all kinds tell."""
+
+    observed_generation: Count | None = Field(
+        default=None, description="The metadata.generation that the rest of the status was observed for."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        description="What is so: Ready, Registered and Progressing.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    ready: str | None = Field(
+        default=None, max_length=32, description="How many are ready, of how many there shall be; such as 3/3."
+    )
+
+
+class TraderStatus(Status):
+    """What those who trade tell."""
+
+    sold_kwh: str | None = Field(default=None, max_length=32, description="Energy sold so far, in kWh; such as 12.40.")
+    bought_kwh: str | None = Field(
+        default=None, max_length=32, description="Energy bought so far, in kWh; such as 3.05."
+    )
+    balance: str | None = Field(
+        default=None, max_length=32, description="Money earned less money spent so far; such as -1.20 EUR."
+    )
+
+
+class HouseholdStatus(StatusPart):
+    """One household, as it was last heard of."""
+
+    name: DnsLabel = Field(description="Name of the household, such as rooftop-0.")
+    phase: Phase = Field(
+        default="Pending",
+        description="Pending (its pod is not up yet), Ready (it trades), Unreachable (its pod was up and does not"
+        " answer) or Draining (it goes, and settles its open contracts first).",
+    )
+    url: str | None = Field(default=None, max_length=2048, description="Where it receives messages.")
+    level_wh: Count | None = Field(default=None, description="Energy in its battery, in Wh.")
+    sold_wh: Count | None = Field(default=None, description="Energy sold so far, in Wh.")
+    bought_wh: Count | None = Field(default=None, description="Energy bought so far, in Wh.")
+    balance_micro: Signed | None = Field(
+        default=None, description="Money earned less money spent so far, in millionths of the currency."
+    )
+    open_contracts: Count | None = Field(
+        default=None, description="Contracts that are neither settled, expired nor cancelled."
+    )
+
+
+class SolarAgentStatus(TraderStatus):
+    """What was observed of a SolarAgent's households."""
+
+    replicas: Households | None = Field(default=None, description="How many households there are, ready or not.")
+    ready_replicas: Households | None = Field(default=None, description="How many households are ready.")
+    selector: str | None = Field(
+        default=None,
+        max_length=512,
+        description="Label selector of the households' pods, for kubectl scale and autoscalers.",
+    )
+    level_wh: Count | None = Field(default=None, description="Energy in all batteries, in Wh.")
+    capacity_wh: Count | None = Field(default=None, description="Energy all batteries hold when full, in Wh.")
+    soc: str | None = Field(
+        default=None, max_length=32, description="State of charge: levelWh as a share of capacityWh; such as 62%."
+    )
+    households: tuple[HouseholdStatus, ...] = Field(
+        default=(),
+        max_length=2000,  # those that drain come on top of the 1000 of spec.replicas
+        description="Each household.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
+class UtilityAgentStatus(TraderStatus):
+    """What was observed of a UtilityAgent."""
+
+
+class BecknGatewayStatus(Status):
+    """What was observed of a BecknGateway."""
+
+    url: str | None = Field(default=None, max_length=2048, description="Where agents register and send searches.")
+    subscribers: Count | None = Field(default=None, description="How many agents its registry holds.")

@@ -1,0 +1,230 @@
+"""What helm makes of the chart: `make chart-test`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.generate import CHART
+from tests.chart.support import (
+    COMBINATIONS,
+    FULL,
+    NAMESPACE,
+    NAMESPACED,
+    RELEASE,
+    Object,
+    Refused,
+    against_restricted,
+    helm,
+    of_kind,
+    pods,
+    render,
+    selects,
+    values,
+)
+from wattmesh_operator.settings import read_settings
+
+pytestmark = pytest.mark.helm
+
+AGENT = {"app.kubernetes.io/part-of": "wattmesh", "app.kubernetes.io/component": "household"}
+
+every_combination = pytest.mark.parametrize("settings", COMBINATIONS.values(), ids=COMBINATIONS.keys())
+
+
+@every_combination
+def test_helm_lint_has_nothing_to_say(settings: list[str]) -> None:
+    helm("lint", "--strict", str(CHART), "--kube-version", "1.34.0", *values(settings))
+
+
+@every_combination
+def test_every_pod_meets_the_restricted_pod_security_standard(settings: list[str]) -> None:
+    found = {name: against_restricted(spec) for name, _, spec in pods(render(settings))}
+    assert len(found) == 2
+    assert found == {name: [] for name in found}
+
+
+@every_combination
+def test_every_container_has_a_read_only_root_requests_and_limits(settings: list[str]) -> None:
+    for _, _, spec in pods(render(settings)):
+        for container in spec["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert all(container["resources"][part].keys() == {"cpu", "memory"} for part in ("requests", "limits"))
+
+
+@every_combination
+def test_rights_name_groups_resources_and_verbs(settings: list[str]) -> None:
+    verbs = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+    for role in of_kind(render(settings), "Role", "ClusterRole"):
+        for rule in role["rules"]:
+            assert rule.keys() == {"apiGroups", "resources", "verbs"}
+            assert set(rule["verbs"]) <= verbs
+            assert set(rule["apiGroups"]) <= {"", "apps", "wattmesh.io"}
+            assert not any("*" in name for name in rule["resources"])
+
+
+@every_combination
+def test_the_operator_cannot_write_what_people_declare_nor_delete_keys_and_ledgers(settings: list[str]) -> None:
+    rights = _operator_rights(render(settings))
+    for resource in ("solaragents", "utilityagents", "beckngateways"):
+        assert rights.get(resource, set()) <= {"get", "list", "watch"}
+    for resource in ("secrets", "persistentvolumeclaims"):
+        assert rights.get(resource, set()) <= {"get", "list", "create", "patch"}
+
+
+def test_everything_that_is_namespaced_says_its_namespace() -> None:
+    for item in render(FULL):
+        cluster_scoped = item["kind"].startswith("Cluster")
+        assert item["metadata"].get("namespace") == (None if cluster_scoped else NAMESPACE)
+
+
+def test_namespaces_that_are_listed_get_a_role_each_and_nothing_is_cluster_scoped() -> None:
+    objects = render(FULL + NAMESPACED)
+    assert all("namespace" in item["metadata"] for item in objects)
+    for kind in ("Role", "RoleBinding"):
+        assert {item["metadata"]["namespace"] for item in of_kind(objects, kind)} == {"street", "village"}
+
+
+def test_rights_are_the_same_in_all_namespaces_and_in_some() -> None:
+    assert _operator_rights(render()) == _operator_rights(render(NAMESPACED))
+
+
+def test_bindings_give_each_role_to_the_account_that_the_pod_uses() -> None:
+    for settings in ([], NAMESPACED):
+        objects = render(settings)
+        account = of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]["serviceAccountName"]
+        assert [item["metadata"]["name"] for item in of_kind(objects, "ServiceAccount")] == [account]
+        for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding"):
+            assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
+            role = {"kind": binding["roleRef"]["kind"], "name": binding["roleRef"]["name"]}
+            place = binding["metadata"].get("namespace")
+            assert role | {"namespace": place} in [
+                {"kind": r["kind"], "name": r["metadata"]["name"], "namespace": r["metadata"].get("namespace")}
+                for r in of_kind(objects, "Role", "ClusterRole")
+            ]
+
+
+def test_the_operator_understands_the_arguments_that_it_is_given() -> None:
+    settings = read_settings(_operator_arguments([]), {})
+    assert settings.namespaces == ()
+    assert settings.port == 8080
+    assert settings.pods.image == f"wattmesh/runtime:{_app_version()}"
+    assert settings.pods.agent_resources["requests"].keys() == {"cpu", "memory"}
+    given = ["agents.storage=2Gi", "agents.storageClass=fast", "runtimeImage.pullPolicy=Never", "agents.logFormat=json"]
+    settings = read_settings(_operator_arguments(NAMESPACED + given), {})
+    assert settings.namespaces == ("street", "village")
+    assert settings.pods.agent_storage == "2Gi"
+    assert settings.pods.storage_class == "fast"
+    assert settings.pods.pull_policy == "Never"
+    assert settings.pods.log_format == "json"
+
+
+def test_a_digest_pins_the_image() -> None:
+    digest = f"sha256:{'0' * 64}"
+    objects = render([f"image.digest={digest}", "image.repository=registry.example/wattmesh/operator", "image.tag=v2"])
+    images = {container["image"] for _, _, spec in pods(objects) for container in spec["containers"]}
+    assert images == {f"registry.example/wattmesh/operator:v2@{digest}"}
+
+
+def test_service_monitor_budget_and_policy_find_the_operator_and_only_it() -> None:
+    objects = render(FULL)
+    found = {name: labels for name, labels, _ in pods(objects)}
+    operator = found[f"Deployment/{RELEASE}-wattmesh-operator"]
+    test = found[f"Pod/{RELEASE}-wattmesh-operator-test"]
+    service = of_kind(objects, "Service")[0]
+    selectors = [
+        {"matchLabels": service["spec"]["selector"]},
+        of_kind(objects, "PodDisruptionBudget")[0]["spec"]["selector"],
+        of_kind(objects, "NetworkPolicy")[0]["spec"]["podSelector"],
+    ]
+    for selector in selectors:
+        assert [selects(selector, labels) for labels in (operator, test, AGENT)] == [True, False, False]
+    assert selects(of_kind(objects, "ServiceMonitor")[0]["spec"]["selector"], service["metadata"]["labels"])
+
+
+def test_gateways_and_agents_are_reached_by_each_other_and_the_operator_only() -> None:
+    objects = render([*NAMESPACED, "networkPolicy.agentNamespaces={street}"])
+    operator = next(labels for name, labels, _ in pods(objects) if name.startswith("Deployment/"))
+    (policy,) = [p for p in of_kind(objects, "NetworkPolicy") if p["metadata"]["namespace"] == "street"]
+    assert selects(policy["spec"]["podSelector"], AGENT)
+    assert not selects(policy["spec"]["podSelector"], operator)
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 8080, "protocol": "TCP"}]
+    neighbours, from_operator = rule["from"]
+    assert neighbours.keys() == {"podSelector"}
+    assert selects(neighbours["podSelector"], AGENT)
+    assert selects(from_operator["podSelector"], operator)
+    assert from_operator["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
+
+
+def test_monitors_and_policies_see_what_is_watched() -> None:
+    objects = render(FULL + NAMESPACED)
+    assert of_kind(objects, "PodMonitor")[0]["spec"]["namespaceSelector"] == {"matchNames": ["street", "village"]}
+    policies = of_kind(objects, "NetworkPolicy")
+    assert [policy["metadata"]["namespace"] for policy in policies] == [NAMESPACE, "street", "village"]
+
+
+def test_the_dashboard_reaches_grafana_as_json() -> None:
+    (config,) = of_kind(render(FULL), "ConfigMap")
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(config["data"]["wattmesh.json"])["title"] == "wattmesh"
+
+
+def test_helm_shows_the_definitions_so_that_kubectl_can_apply_them_all() -> None:
+    shown = [item for item in yaml.safe_load_all(helm("show", "crds", str(CHART))) if item]
+    assert {item["spec"]["names"]["kind"] for item in shown} == {"BecknGateway", "SolarAgent", "UtilityAgent"}
+
+
+def test_rendering_twice_gives_the_same() -> None:
+    assert render(FULL) == render(FULL)
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("watch.namespace=street", "namespace"),
+        ("watch.namespaces={Street}", "watch"),
+        ("watch.namespaces={street,street}", "equal"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("image.digest=abc", "digest"),
+        ("image.repository=", "repository"),
+        ("operator.logFormat=xml", "logFormat"),
+        ("operator.replicas=2", "replicas"),
+        ("agents.storage=much", "storage"),
+        ("podDisruptionBudget.maxUnavailable=2", "maxUnavailable"),
+        ("networkPolicy.apiServerPorts={0}", "apiServerPorts"),
+        ("networkPolicy.apiServerCidrs={everywhere}", "apiServerCidrs"),
+        ("monitoring.interval=often", "interval"),
+        ("monitoring.serviceMonitor=perhaps", "serviceMonitor"),
+        ("serviceAccount.create=false", "serviceAccount.name"),
+        ("nonsense=1", "nonsense"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(setting: str, complaint: str) -> None:
+    with pytest.raises(Refused, match=complaint):
+        render([setting])
+
+
+def _operator_arguments(settings: list[str]) -> list[str]:
+    (deployment,) = of_kind(render(settings), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return [str(argument) for argument in container["args"]]
+
+
+def _operator_rights(objects: list[Object]) -> dict[str, set[str]]:
+    """Verbs by resource, of the roles that are bound."""
+    bound = {binding["roleRef"]["name"] for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding")}
+    rights: dict[str, set[str]] = {}
+    for role in of_kind(objects, "Role", "ClusterRole"):
+        if role["metadata"]["name"] in bound:
+            for rule in role["rules"]:
+                for resource in rule["resources"]:
+                    rights.setdefault(resource, set()).update(rule["verbs"])
+    return rights
+
+
+def _app_version() -> Any:
+    chart = helm("show", "chart", str(CHART))
+    return next(line.split(":")[1].strip(' "') for line in chart.splitlines() if line.startswith("appVersion:"))
