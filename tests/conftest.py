@@ -1,4 +1,4 @@
-"""Hypothesis for these tests: the same examples on every run, and no limit of time on any of them."""
+"""Hypothesis for all tests: the same examples on every run, and no limit of time on any of them."""
 
 from hypothesis import settings
 

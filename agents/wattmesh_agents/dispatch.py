@@ -116,7 +116,8 @@ class Dispatcher:
             party.trader.story("too late to trade for %s: the gate closed", party.trader.slot_text(slot))
             return
         self._catch_up(party)
-        if not party.buyer.buying(slot) and party.wants(slot):
+        # After a restart the slot is opened again, and the alarm of an attempt that was made rings once more.
+        if not party.buyer.searched(slot, attempt) and not party.buyer.buying(slot) and party.wants(slot):
             self._brain.wake(party, slot, attempt)
 
     def _catch_up(self, party: Party) -> None:

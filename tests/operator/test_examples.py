@@ -60,7 +60,7 @@ def test_street_has_ten_households_of_three_kinds() -> None:
         *("battery-0", "battery-1", "battery-2"),
         *("flat-0", "flat-1", "flat-2"),
     ]
-    assert _levels("street.yaml")["rooftop-0"] == (6_000, 2_000, 5_000)
+    assert _levels("street.yaml")["rooftop-0"] == (8_500, 2_000, 8_000)
 
 
 def test_heatwave_has_more_load_than_the_utility_likes_and_full_batteries_below_its_price() -> None:

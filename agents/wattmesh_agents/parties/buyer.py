@@ -18,17 +18,17 @@ from wattmesh_agents.parties.terms import (
     selected,
     slot_of_fulfillment,
 )
-from wattmesh_agents.parties.trader import Trader, delivery, short
+from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
 from wattmesh_agents.store.contracts import Purchase
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.store.readings import LedgerEntry
-from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
 from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 from wattmesh_agents.trade.strategies import Buy
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Acked, Nacked, Outcome
 from wattmesh_beckn.context import Code
-from wattmesh_beckn.errors import ErrorCode, declined
+from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import (
     ENERGY,
     AgreedOrder,
@@ -140,6 +140,10 @@ class Buyer:
         """Whether a purchase for this slot is still under way."""
         return any(not purchase.closed for purchase in self._trader.contracts.purchases_of_slot(slot))
 
+    def searched(self, slot: int, attempt: int) -> bool:
+        """Whether this attempt was made already."""
+        return self._trader.contracts.purchase(self.transaction_for(slot, attempt)) is not None
+
     def collecting(self, transaction_id: str) -> bool:
         """Whether nothing was chosen yet."""
         purchase = self._trader.contracts.purchase(transaction_id)
@@ -227,6 +231,8 @@ class Buyer:
             raise declined(ErrorCode.BUSINESS_ERROR, f"nothing was selected from {seller!r} in this transaction")
         if selection.outcome != "selected":
             return None
+        if trader.contracts.get(context.transaction_id, seller) is not None:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"{seller!r} buys in this transaction; it cannot sell in it, too")
         price = order.quote.price
         most_micro = amount_micro(selection.offer.price_micro_per_kwh, order.energy_wh)
         slot = slot_of_fulfillment(order.fulfillments[0], "message.order.fulfillments.0")
@@ -305,6 +311,8 @@ class Buyer:
             )  # fmt: skip
             self._cancel(contract, order.id)
             return nack(declined(ErrorCode.QUOTE_UNAVAILABLE, wrong[1], wrong[0]))
+        if trader.contracts.by_order(order.id, contract.counterparty) is not None:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"{order.id!r} is the id of another order", "message.order.id")
         if contract.expired(trader.now_ms):
             return None
         trader.contracts.put(contract.agreed(order.id, trader.now_ms))
@@ -498,12 +506,14 @@ class Buyer:
         trader.contracts.close_purchase(transaction_id)
         return "end"
 
-    def drive(self, contract: Contract, occasion: object) -> None:
-        """Say again what an unfinished contract waits for."""
-        if contract.state is ContractState.DELIVERED:
-            self.settle(contract.transaction_id, occasion)
-        else:
-            self.ask_status(contract.transaction_id, contract.counterparty)
+    def drive(self, before: int, occasion: int) -> None:
+        """Say again what purchases for slots before `before` wait for."""
+        late = [c for c in self._trader.contracts.in_states(Side.BUYER, OPEN) if c.slot < before]
+        for contract in late[:MOST_DRIVEN]:
+            if contract.state is ContractState.DELIVERED:
+                self.settle(contract.transaction_id, occasion)
+            else:
+                self.ask_status(contract.transaction_id, contract.counterparty)
 
     # --- parts ---
 
@@ -595,7 +605,10 @@ class Buyer:
         trader = self._trader
         if contract.state in DELIVERED:
             return
-        delivered_wh = order.delivered_wh
+        try:
+            delivered_wh = order.delivered_wh
+        except ValueError as error:
+            raise invalid(f"tag delivery.delivered_kwh {error}", "message.order.fulfillments.0.tags") from None
         due_micro = order.payments[0].params.amount_micro
         if delivered_wh is None or delivered_wh > contract.energy_wh:
             raise declined(

@@ -14,7 +14,7 @@ from wattmesh_agents.energy.tariff import price_micro_per_kwh
 from wattmesh_agents.parties.buyer import Buyer
 from wattmesh_agents.parties.seller import Seller
 from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
-from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short
+from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
 from wattmesh_agents.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
@@ -62,20 +62,18 @@ class Household:
         return self.seller.expire()
 
     def drive(self) -> None:
-        """Say again, a slot later, whatever should have been settled by now."""
-        trader = self.trader
-        before = trader.current_slot - SLOT_S
-        for contract in trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,)):
-            if contract.slot < before:
-                self.seller.tell_delivery(contract, trader.current_slot)
-        for contract in trader.contracts.in_states(Side.BUYER, OPEN):
-            if contract.slot < before:
-                self.buyer.drive(contract, trader.current_slot)
-        for reading in trader.meter.readings_in("open"):
+        """Say again whatever should have been settled or booked by now."""
+        occasion = self.trader.new_occasion()
+        if occasion is None:
+            return
+        before = self.trader.current_slot - SLOT_S
+        self.seller.drive(before, occasion)
+        self.buyer.drive(before, occasion)
+        for reading in self.trader.meter.readings_in("open"):
             self._finalise(reading.slot)
-        for reading in trader.meter.readings_in("final"):
-            if reading.slot < before:
-                self.report(reading.slot)
+        late = [reading for reading in self.trader.meter.readings_in("final") if reading.slot < before]
+        for reading in late[:MOST_DRIVEN]:
+            self.report(reading.slot)
 
     def _close(self, state: PartyState) -> PartyState:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
@@ -164,7 +162,7 @@ class Household:
     def _view(self, slot: int) -> HouseholdView:
         trading = self.config.trading
         state = self.trader.meter.state()
-        incoming = self._promises(Side.BUYER)
+        incoming = self._promises(Side.BUYER, after=state.next_slot - SLOT_S)  # earlier ones are metered
         outgoing = self._promises(Side.SELLER)
         expected = [self._profile.forecast(at) for at in range(state.next_slot, slot + SLOT_S, SLOT_S)]
         surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
@@ -252,7 +250,7 @@ class Household:
             utility,
             UpdateMessage(update_target="order.fulfillments", order=order),
             transaction_id=self.supply_transaction(slot),
-            message_id=trader.derive_id("reading", slot, trader.current_slot),
+            message_id=trader.derive_id("reading", slot, trader.now_ms),
         )
 
     def supply_transaction(self, slot: int) -> str:

@@ -16,7 +16,7 @@ from wattmesh_agents.parties.terms import (
     slot_of_fulfillment,
     status_order,
 )
-from wattmesh_agents.parties.trader import Trader, delivery, short
+from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_agents.trade.offers import MIN_TRADE_WH
@@ -49,7 +49,7 @@ from wattmesh_beckn.messages import (
     UpdateMessage,
 )
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.units import amount_micro, kwh_text, money_text, share_micro
+from wattmesh_beckn.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
 QUOTE_TTL_MS = 30_000
 """How long a quote holds its energy, if the gate does not close before (wall time)."""
@@ -115,7 +115,7 @@ class Seller:
             raise declined(
                 ErrorCode.ITEM_NOT_FOUND, f"no item {order.items[0].id!r} in that slot", "message.order.items.0"
             )
-        if self._contract(context.transaction_id, context.bap_id) is not None:
+        if trader.contracts.get(context.transaction_id, context.bap_id) is not None:
             raise declined(ErrorCode.BUSINESS_ERROR, "this transaction has an order here already; search anew")
         energy_wh = min(order.energy_wh, self._available_wh(slot))
         now_ms = trader.now_ms
@@ -284,6 +284,12 @@ class Seller:
             message_id=trader.derive_id("delivered", contract.transaction_id, contract.counterparty, occasion),
         )
 
+    def drive(self, before: int, occasion: int) -> None:
+        """Tell again what was delivered in slots before `before` and is not paid."""
+        delivered = self._trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,))
+        for contract in [c for c in delivered if c.slot < before][:MOST_DRIVEN]:
+            self.tell_delivery(contract, occasion)
+
     def declined_by_buyer(self, transaction_id: str, buyer: str, reason: str) -> None:
         """The buyer refused the quote or the terms: free what they held."""
         contract = self._contract(transaction_id, buyer)
@@ -321,7 +327,7 @@ class Seller:
             )
         if slot > trader.current_slot + HORIZON_S:
             raise declined(ErrorCode.BUSINESS_ERROR, f"slots are sold up to {HORIZON_S // 3600} h ahead")
-        available_wh = self._stock.sellable_wh(slot) if self._stock.sells(slot) else 0
+        available_wh = min(self._stock.sellable_wh(slot), MAX_ENERGY_WH) if self._stock.sells(slot) else 0
         if available_wh < MIN_TRADE_WH:
             raise declined(ErrorCode.QUANTITY_UNAVAILABLE, f"nothing to sell for {trader.slot_text(slot)}")
         return available_wh

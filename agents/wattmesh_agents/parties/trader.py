@@ -19,6 +19,10 @@ from wattmesh_beckn.ids import derive_uuid
 from wattmesh_beckn.messages import Fulfillment, Price, Stop, StopTime, TimeRange, write_call
 from wattmesh_beckn.registry import Subscription
 
+DRIVE_EVERY_MS = 5_000
+"""How often at most unfinished business is said again (wall time), however short a slot is."""
+MOST_DRIVEN = 50
+"""How much of each kind is said again at once; the oldest first, so all get their turn."""
 MESSAGE_TTL_S = 30.0
 """How long a message is worth sending (wall time); what still matters then is said anew."""
 _MIN_TTL_S = 1.0
@@ -52,6 +56,7 @@ class Trader:
         self.url = url
         self.feeder = feeder
         self.currency = around.currency
+        self._driven = -1
         self.draining = False
         """Makes no new contracts: the household is about to be taken down."""
         connection = around.database.connection
@@ -95,6 +100,17 @@ class Trader:
     def wait_ms(self, longest_s: float, part_of_slot: float) -> int:
         """A waiting time in milliseconds of wall time: a part of a slot, but never longer than `longest_s`."""
         return int(1000 * min(longest_s, part_of_slot * SLOT_S / self.around.grid.speed))
+
+    def new_occasion(self) -> int | None:
+        """Once per slot, but not more often than every 5 s: a number for this occasion to say things again; else None.
+
+        A machine that has fallen behind the grid must not be kept busy by what it says of it.
+        """
+        occasion = self.now_ms // max(DRIVE_EVERY_MS, self.slot_ms())
+        if occasion == self._driven:
+            return None
+        self._driven = occasion
+        return occasion
 
     def set_timer(self, kind: str, subject: str, due_ms: int) -> None:
         """Ask to be woken."""

@@ -60,14 +60,12 @@ class Utility:
         return self.seller.expire()
 
     def drive(self) -> None:
-        """Say again, a slot later, whatever should have been settled by now."""
-        before = self.trader.current_slot - SLOT_S
-        for contract in self.trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,)):
-            if contract.slot < before:
-                self.seller.tell_delivery(contract, self.trader.current_slot)
-        for contract in self.trader.contracts.in_states(Side.BUYER, OPEN):
-            if contract.slot < before:
-                self.buyer.drive(contract, self.trader.current_slot)
+        """Say again whatever should have been settled by now."""
+        occasion = self.trader.new_occasion()
+        if occasion is not None:
+            before = self.trader.current_slot - SLOT_S
+            self.seller.drive(before, occasion)
+            self.buyer.drive(before, occasion)
 
     def settled(self) -> bool:
         """Whether every slot that has ended is metered, delivered, paid and booked."""

@@ -34,6 +34,11 @@ class Selection:
 
 
 _COLUMNS = tuple(field.name for field in fields(Contract))
+_PUT = (
+    f"INSERT INTO contracts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
+    f"ON CONFLICT (party, transaction_id, counterparty) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)} WHERE side = excluded.side"
+)
 
 
 def _contract(row: dict[str, Any]) -> Contract:
@@ -49,11 +54,12 @@ class ContractTable:
         self._party = party
 
     def put(self, contract: Contract) -> None:
-        """Insert or replace."""
-        row = asdict(contract)
-        names = ", ".join(row)
-        marks = ", ".join(f":{name}" for name in row)
-        self._db.execute(f"INSERT OR REPLACE INTO contracts ({names}) VALUES ({marks})", row)  # noqa: S608
+        """Insert, or replace the same contract on the same side.
+
+        sqlite3.IntegrityError rather than that one contract pushes out another.
+        """
+        if self._db.execute(_PUT, asdict(contract)).rowcount != 1:
+            raise sqlite3.IntegrityError("a contract cannot change sides")
 
     def get(self, transaction_id: str, counterparty: str) -> Contract | None:
         """The contract of a transaction with a counterparty."""

@@ -84,7 +84,8 @@ CREATE TABLE contracts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contracts_open ON contracts (party, side, state);
 CREATE INDEX contracts_slot ON contracts (party, slot);
-CREATE UNIQUE INDEX contracts_order ON contracts (party, order_id) WHERE order_id IS NOT NULL;
+-- Order ids are the seller's: two sellers may use the same, one seller may not.
+CREATE UNIQUE INDEX contracts_order ON contracts (party, counterparty, order_id) WHERE order_id IS NOT NULL;
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
 CREATE TABLE ledger (

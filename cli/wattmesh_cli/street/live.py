@@ -80,11 +80,9 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
 
 def _row(party: Party) -> list[Text | str]:
     status = party_status(party)
-    following = party.trader.following_slot()
-    role = party.trader.meter.role(following) if following is not None and party.kind == "household" else "seller"
-    role = role or "-"
-    selling = role == "seller" and following is not None
-    price = money_text(party.price_micro_per_kwh(following))[:-3] if selling and following is not None else "-"
+    slot = party.trader.following_slot() or party.trader.current_slot
+    role = "seller" if party.kind == "utility" else party.trader.meter.role(slot) or "-"
+    price = money_text(party.price_micro_per_kwh(slot))[:-3] if role == "seller" else "-"
     soc, bar = "-", Text("")
     if status["capacity_wh"]:
         share = status["level_wh"] / status["capacity_wh"]

@@ -1,0 +1,165 @@
+"""`wattmesh up` and `wattmesh demo` as a user runs them: real processes, real HTTP, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEED = str(ROOT / "examples" / "seed.yaml")
+ENVIRONMENT = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+
+
+def wattmesh(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from wattmesh_cli.main import app; app()", *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from wattmesh_cli.main import app; app()", *arguments]
+    return subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def read_until(stream: IO[str] | None, wanted: str) -> list[str]:
+    """The lines up to the first that holds `wanted`; fails when the stream ends without it."""
+    assert stream is not None
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if wanted in line:
+            return lines
+    pytest.fail(f"{wanted!r} never came; the output was:\n{''.join(lines)}")
+
+
+def metered_slots(state: Path, pod: str) -> list[int]:
+    with sqlite3.connect(state / "agents" / f"{pod}.db") as database:
+        slots = [row[0] for row in database.execute("SELECT slot FROM readings ORDER BY slot")]
+    database.close()
+    return slots
+
+
+def assert_audit_finds_nothing(cwd: Path) -> None:
+    audited = wattmesh("audit", "--output", "json", cwd=cwd)
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert json.loads(audited.stdout)["findings"] == []
+
+
+def test_a_household_buys_for_an_hour_and_the_books_are_right(tmp_path: Path) -> None:
+    ran = wattmesh("up", "-f", SEED, "--for", "1h", "--speed", "600", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "✅ Contract confirmed! Energy purchased. New battery level: " in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "time is over"
+
+    contracts = json.loads(wattmesh("contracts", "--output", "json", cwd=tmp_path).stdout)
+    assert contracts
+    assert {contract["state"] for contract in contracts} == {"SETTLED"}
+    status = json.loads(wattmesh("status", "--output", "json", cwd=tmp_path).stdout)
+    assert any(row["bought_kwh"] != "0.000" for row in status)
+    assert_audit_finds_nothing(tmp_path)
+
+
+def test_it_stops_cleanly_on_a_signal_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running = start("up", "-f", SEED, "--speed", "600", cwd=tmp_path)
+        read_until(running.stdout, "✅")
+        running.send_signal(number)
+        rest = running.communicate(timeout=30)[0]
+        assert running.returncode == 0, rest
+        assert rest.splitlines()[-1] == "stopped; all is kept, and goes on with the same command"
+        assert "Traceback" not in rest
+    slots = metered_slots(tmp_path / ".wattmesh", "household-0")
+    assert slots == list(range(slots[0], slots[-1] + 900, 900))
+    wattmesh("up", "-f", SEED, "--speed", "600", "--for", "30m", cwd=tmp_path)
+    assert_audit_finds_nothing(tmp_path)
+
+
+def test_it_is_killed_in_the_middle_of_trading_and_goes_on(tmp_path: Path) -> None:
+    for moment in ("select:", "confirm:", "✅"):
+        running = start("up", "-f", SEED, "--speed", "600", cwd=tmp_path)
+        read_until(running.stdout, moment)
+        running.kill()
+        running.communicate(timeout=30)
+    after = wattmesh("up", "-f", SEED, "--speed", "600", "--for", "1h", cwd=tmp_path)
+    assert after.returncode == 0, after.stdout + after.stderr
+    contracts = json.loads(wattmesh("contracts", "--output", "json", cwd=tmp_path).stdout)
+    metered = metered_slots(tmp_path / ".wattmesh", "household-0")
+    ended = [c for c in contracts if datetime.fromisoformat(c["slot_start"]).timestamp() in metered]
+    assert ended
+    assert {contract["state"] for contract in ended} <= {"SETTLED", "EXPIRED", "CANCELLED"}
+    assert_audit_finds_nothing(tmp_path)
+
+
+def test_two_streets_cannot_run_on_one_state_directory(tmp_path: Path) -> None:
+    first = start("up", "-f", SEED, "--speed", "60", cwd=tmp_path)
+    read_until(first.stdout, "gateway at")
+    second = wattmesh("up", "-f", SEED, cwd=tmp_path)
+    first.terminate()
+    first.communicate(timeout=30)
+    assert second.returncode == 2
+    assert second.stderr == "wattmesh: .wattmesh: a street is running on it already; stop it, or name another --state\n"
+
+
+def test_bad_manifests_are_told_and_nothing_is_started(tmp_path: Path) -> None:
+    manifest = tmp_path / "bad.yaml"
+    manifest.write_text(Path(SEED).read_text().replace("initialKwh: 2", "initialKwh: 20"))
+    ran = wattmesh("up", "-f", str(manifest), cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "spec.battery.initialKwh: must be at most capacityKwh (15), not 20" in ran.stderr
+    assert not (tmp_path / ".wattmesh").exists()
+
+
+@pytest.mark.parametrize("last", ["soon", "0m", "-3h"])
+def test_a_duration_that_is_none_is_refused(tmp_path: Path, last: str) -> None:
+    ran = wattmesh("up", "-f", SEED, f"--for={last}", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert ran.stderr == f"wattmesh: {last!r} is no duration; write for example 90m, 16h, 1d or 1h30m\n"
+
+
+def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".wattmesh" / "agents" / "household-0.db"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"my shopping list\n" * 100)
+    ran = wattmesh("up", "-f", SEED, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "household-0.db: not a usable database" in ran.stderr
+    assert path.read_bytes() == b"my shopping list\n" * 100
+
+
+def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -> None:
+    ran = wattmesh("demo", "--speed", "9600", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "Who bought what from whom" in ran.stdout
+    last = ran.stdout.splitlines()[-1]
+    assert last.startswith("audit: ")
+    assert last.endswith(": nothing wrong")
+    assert isinstance(json.loads(wattmesh("contracts", "-o", "json", cwd=tmp_path).stdout), list)
+
+
+def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:
+    mine = tmp_path / ".wattmesh" / "keys.json"
+    mine.parent.mkdir()
+    mine.write_text("{}")
+    ran = wattmesh("demo", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert ran.stderr == "wattmesh: .wattmesh: holds a street that is not the demo's; name another --state\n"
+    assert mine.read_text() == "{}"
+
+
+def test_keys_are_for_their_owner_only_and_never_in_the_log(tmp_path: Path) -> None:
+    ran = wattmesh("up", "-f", SEED, "--for", "15m", "--speed", "900", cwd=tmp_path)
+    path = tmp_path / ".wattmesh" / "keys.json"
+    assert path.stat().st_mode & 0o077 == 0
+    keys = json.loads(path.read_text())
+    assert set(keys) == {"registrar", "market.default", "utility.default", "household-0.default"}
+    assert not [key for key in keys.values() if key["private_key"] in ran.stdout + ran.stderr]
