@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -130,8 +131,13 @@ class RegistryDirectory:
         # Messages of one sender come in bursts: all that wait for its entries share one question.
         if subscriber_id not in self._asking:
             self._asking[subscriber_id] = asyncio.ensure_future(self._ask(subscriber_id, entries))
-            self._asking[subscriber_id].add_done_callback(lambda _: self._asking.pop(subscriber_id))
+            self._asking[subscriber_id].add_done_callback(partial(self._asked, subscriber_id))
         return await asyncio.shield(self._asking[subscriber_id])
+
+    def _asked(self, subscriber_id: str, task: asyncio.Task[list[Subscription]]) -> None:
+        del self._asking[subscriber_id]
+        if not task.cancelled():
+            task.exception()  # whoever still waits has it; nobody may be left to
 
     async def _ask(self, subscriber_id: str, entries: list[Subscription]) -> list[Subscription]:
         now = self._clock.wall()

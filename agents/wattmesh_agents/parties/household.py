@@ -22,7 +22,7 @@ from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.messages import OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
-from wattmesh_beckn.units import kwh_text
+from wattmesh_beckn.units import amount_micro, kwh_text, money_text
 
 log = logging.getLogger(__name__)
 
@@ -270,11 +270,25 @@ class Household:
         if reading.state != "final":
             return None
         energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
-        amount_micro = order.quote.price.value_micro
-        signed_micro = -amount_micro if energy_wh > 0 else amount_micro
+        signed_micro = order.quote.price.value_micro * (-1 if energy_wh > 0 else 1)
+        due_micro = self._supply_micro(slot, energy_wh)
+        if signed_micro < due_micro:
+            raise declined(
+                ErrorCode.BUSINESS_ERROR,
+                f"priced {money_text(signed_micro)} but the tariff makes it {money_text(due_micro)}",
+                "message.order.quote.price.value",
+            )
         trader.meter.book(LedgerEntry("backstop", slot, utility, SUPPLY, energy_wh, signed_micro))
         trader.meter.set_reading_state(slot, "booked")
         return None
+
+    def _supply_micro(self, slot: int, energy_wh: int) -> int:
+        """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
+        tariff = self.config.backstop.tariff
+        if energy_wh > 0:
+            price_micro = price_micro_per_kwh(tariff, slot, self.trader.around.grid.utc_offset_s)
+            return -amount_micro(price_micro, energy_wh)
+        return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
 
 
 def _scheduled(contract: Contract) -> bool:

@@ -7,7 +7,7 @@ import logging
 from wattmesh_agents.config import UtilityConfig
 from wattmesh_agents.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_agents.energy.tariff import price_micro_per_kwh
-from wattmesh_agents.parties.buyer import Buyer
+from wattmesh_agents.parties.buyer import CLOCK_TOLERANCE_S, Buyer
 from wattmesh_agents.parties.seller import QUOTE_TTL_MS, Seller
 from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
 from wattmesh_agents.parties.terms import slot_of_fulfillment
@@ -151,8 +151,8 @@ class Utility:
             raise invalid("a reading needs its slot", "message.order.fulfillments")
         path = "message.order.fulfillments.0"
         slot = slot_of_fulfillment(order.fulfillments[0], path)
-        if slot >= trader.current_slot + SLOT_S:
-            raise declined(ErrorCode.BUSINESS_ERROR, "a reading of a slot that has not begun", path)
+        if slot + SLOT_S > trader.around.grid.now() + CLOCK_TOLERANCE_S * trader.around.grid.speed:
+            raise declined(ErrorCode.BUSINESS_ERROR, "a reading of a slot that has not ended", path)
         imported_wh, exported_wh = (_reading(order.fulfillments[0].tags, name, path) for name in _READINGS)
         if min(imported_wh, exported_wh) > 0:
             raise declined(ErrorCode.BUSINESS_ERROR, "a slot's reading is import or export, net", f"{path}.tags")

@@ -1,0 +1,329 @@
+"""The battery and the meter: nothing is made, nothing is lost uncounted, and what was promised is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from wattmesh_agents.config import BatteryConfig
+from wattmesh_agents.energy.availability import Promise, buyable_wh, held_wh, room_wh, sellable_wh
+from wattmesh_agents.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
+from wattmesh_agents.energy.slots import SLOT_S
+
+BATTERY = Battery(
+    capacity_wh=10_000, min_level_wh=1000, power_w=4000, charge_efficiency_ppm=950_000, discharge_efficiency_ppm=900_000
+)
+"""1000 Wh per slot in each direction; 1000 Wh charged store 950, 900 Wh discharged take 1000."""
+
+energies = st.integers(0, 3000)
+efficiencies = st.integers(1, 1_000_000) | st.integers(800_000, 1_000_000)
+
+
+@st.composite
+def batteries(draw: st.DrawFn) -> Battery:
+    capacity_wh = draw(st.integers(0, 8000))
+    return Battery(
+        capacity_wh,
+        draw(st.integers(0, capacity_wh)),
+        draw(st.integers(0, 10_000)),
+        draw(efficiencies),
+        draw(efficiencies),
+    )
+
+
+plans = st.builds(SlotPlan, energies, energies, energies, energies, energies, energies)
+
+
+def balance_wh(metered: Metered) -> int:
+    """What is not explained of the change in stored energy."""
+    sources_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
+    sinks_wh = metered.load_wh + metered.sold_wh + metered.exported_wh + metered.losses_wh
+    return metered.level_after_wh - metered.level_before_wh - sources_wh + sinks_wh
+
+
+# --- examples, computed by hand ---
+
+
+def test_surplus_charges_with_losses() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=900, load_wh=200))
+    # 700 Wh at the terminals store 665 and lose 35.
+    assert metered == Metered(5000, 5665, 900, 200, 0, 0, imported_wh=0, exported_wh=0, losses_wh=35)
+
+
+def test_surplus_beyond_the_power_limit_is_exported() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=1500, load_wh=100))
+    assert metered == Metered(5000, 5950, 1500, 100, 0, 0, imported_wh=0, exported_wh=400, losses_wh=50)
+
+
+def test_surplus_beyond_the_capacity_is_exported() -> None:
+    metered = meter_slot(BATTERY, 9905, SlotPlan(pv_wh=800, load_wh=0))
+    # 95 Wh of room take 100 Wh at the terminals.
+    assert metered == Metered(9905, 10_000, 800, 0, 0, 0, imported_wh=0, exported_wh=700, losses_wh=5)
+
+
+def test_a_full_battery_takes_nothing() -> None:
+    metered = meter_slot(BATTERY, 10_000, SlotPlan(pv_wh=800, load_wh=0))
+    assert metered == Metered(10_000, 10_000, 800, 0, 0, 0, imported_wh=0, exported_wh=800, losses_wh=0)
+
+
+def test_deficit_discharges_with_losses() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=50, load_wh=500))
+    # 450 Wh at the terminals take 500 of the store.
+    assert metered == Metered(5000, 4500, 50, 500, 0, 0, imported_wh=0, exported_wh=0, losses_wh=50)
+
+
+def test_deficit_below_the_minimum_level_is_imported() -> None:
+    metered = meter_slot(BATTERY, 1100, SlotPlan(pv_wh=0, load_wh=500))
+    assert metered == Metered(1100, 1000, 0, 500, 0, 0, imported_wh=410, exported_wh=0, losses_wh=10)
+
+
+def test_deficit_beyond_the_power_limit_is_imported() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=0, load_wh=1800))
+    # 1000 Wh at the terminals take 1112 of the store: 1111.1, rounded against the owner.
+    assert metered == Metered(5000, 3888, 0, 1800, 0, 0, imported_wh=800, exported_wh=0, losses_wh=112)
+
+
+def test_a_sale_comes_before_own_load() -> None:
+    metered = meter_slot(BATTERY, 2000, SlotPlan(pv_wh=0, load_wh=600, sold_wh=900))
+    # The store gives 900 Wh down to the minimum; all of them are the buyer's.
+    assert metered == Metered(2000, 1000, 0, 600, 0, 900, imported_wh=600, exported_wh=0, losses_wh=100)
+
+
+def test_a_sale_is_met_by_sun_first_but_never_exceeds_the_store() -> None:
+    metered = meter_slot(BATTERY, 1100, SlotPlan(pv_wh=5000, load_wh=0, sold_wh=900))
+    # 100 Wh above the minimum would give 90; more was never there to be promised.
+    assert metered.sold_wh == 90
+    assert metered.level_after_wh == 1100 + 950
+    assert metered.exported_wh == 5000 - 90 - 1000
+    assert balance_wh(metered) == 0
+
+
+def test_own_load_leaves_what_is_held_for_later_buyers() -> None:
+    metered = meter_slot(BATTERY, 3000, SlotPlan(pv_wh=0, load_wh=900, held_wh=1500))
+    # 500 Wh are free; they give 450.
+    assert metered == Metered(3000, 2500, 0, 900, 0, 0, imported_wh=450, exported_wh=0, losses_wh=50)
+
+
+def test_own_sun_leaves_the_room_kept_for_purchases() -> None:
+    metered = meter_slot(BATTERY, 8000, SlotPlan(pv_wh=1000, load_wh=0, room_wh=1810))
+    # 190 Wh are free; they take 200.
+    assert metered == Metered(8000, 8190, 1000, 0, 0, 0, imported_wh=0, exported_wh=800, losses_wh=10)
+
+
+def test_a_purchase_charges() -> None:
+    metered = meter_slot(BATTERY, 8000, SlotPlan(pv_wh=0, load_wh=400, bought_wh=1000))
+    assert metered == Metered(8000, 8570, 0, 400, 1000, 0, imported_wh=0, exported_wh=0, losses_wh=30)
+
+
+def test_what_no_longer_fits_a_smaller_battery_is_lost_and_counted() -> None:
+    smaller = replace(BATTERY, capacity_wh=6000)
+    metered = meter_slot(smaller, 9000, SlotPlan(pv_wh=0, load_wh=90))
+    assert metered == Metered(9000, 5900, 0, 90, 0, 0, imported_wh=0, exported_wh=0, losses_wh=3010)
+
+
+def test_without_a_battery_everything_is_exchanged_with_the_backstop() -> None:
+    night = meter_slot(NO_BATTERY, 0, SlotPlan(pv_wh=0, load_wh=300, bought_wh=200))
+    assert night == Metered(0, 0, 0, 300, 200, 0, imported_wh=100, exported_wh=0, losses_wh=0)
+    noon = meter_slot(NO_BATTERY, 0, SlotPlan(pv_wh=800, load_wh=300, sold_wh=500))
+    assert noon == Metered(0, 0, 800, 300, 0, 0, imported_wh=0, exported_wh=500, losses_wh=0)
+
+
+def test_a_level_below_the_minimum_only_rises() -> None:
+    raised = replace(BATTERY, min_level_wh=5000)
+    metered = meter_slot(raised, 3000, SlotPlan(pv_wh=0, load_wh=300, sold_wh=200))
+    assert metered == Metered(3000, 3000, 0, 300, 0, 0, imported_wh=300, exported_wh=0, losses_wh=0)
+
+
+def test_of_configuration() -> None:
+    config = BatteryConfig(
+        capacity_wh=10_000,
+        initial_level_wh=5000,
+        min_level_wh=1000,
+        power_w=4000,
+        charge_efficiency_ppm=950_000,
+        discharge_efficiency_ppm=900_000,
+    )
+    assert Battery.of(config) == BATTERY
+    assert Battery.of(None) is NO_BATTERY
+
+
+@pytest.mark.parametrize(("power_w", "slot_limit_wh"), [(0, 0), (3, 0), (4, 1), (4000, 1000), (11_001, 2750)])
+def test_slot_limit_is_a_quarter_of_an_hour_rounded_down(power_w: int, slot_limit_wh: int) -> None:
+    assert replace(BATTERY, power_w=power_w).slot_limit_wh == slot_limit_wh
+
+
+# --- properties of one slot ---
+
+
+@given(batteries(), st.integers(0, 12_000), plans)
+@settings(max_examples=1000)
+def test_a_slot_balances_to_the_watt_hour(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+    metered = meter_slot(battery, level_wh, plan)
+    assert balance_wh(metered) == 0
+    assert 0 <= metered.level_after_wh <= battery.capacity_wh
+    assert min(metered.sold_wh, metered.imported_wh, metered.exported_wh, metered.losses_wh) >= 0
+    assert min(metered.imported_wh, metered.exported_wh) == 0
+    assert metered.sold_wh <= plan.sold_wh
+    assert (metered.pv_wh, metered.load_wh, metered.bought_wh) == (plan.pv_wh, plan.load_wh, plan.bought_wh)
+
+
+@given(batteries(), st.integers(0, 12_000), plans)
+@settings(max_examples=500)
+def test_neither_load_nor_sale_takes_the_reserve(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+    metered = meter_slot(battery, level_wh, plan)
+    start_wh = min(level_wh, battery.capacity_wh)
+    assert metered.level_after_wh >= min(start_wh, battery.min_level_wh + plan.held_wh)
+
+
+@given(batteries(), st.integers(0, 12_000), plans)
+@settings(max_examples=500)
+def test_charging_leaves_the_room_that_is_kept(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+    metered = meter_slot(battery, level_wh, plan)
+    start_wh = min(level_wh, battery.capacity_wh)
+    assert metered.level_after_wh <= max(start_wh, battery.capacity_wh - plan.room_wh)
+
+
+@given(batteries(), st.integers(0, 8000), plans)
+@settings(max_examples=500)
+def test_the_power_limit_holds_in_both_directions(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+    level_wh = min(level_wh, battery.capacity_wh)
+    metered = meter_slot(battery, level_wh, plan)
+    # What passed the terminals: the other side of everything that was not stored energy.
+    into_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
+    out_wh = metered.load_wh + metered.sold_wh + metered.exported_wh
+    assert abs(into_wh - out_wh) <= battery.slot_limit_wh
+    assert metered.sold_wh <= battery.slot_limit_wh
+
+
+@given(batteries(), st.integers(0, 8000), plans)
+@settings(max_examples=500)
+def test_losses_are_those_of_the_battery(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+    level_wh = min(level_wh, battery.capacity_wh)
+    metered = meter_slot(battery, level_wh, plan)
+    change_wh = metered.level_after_wh - level_wh
+    if change_wh > 0:
+        charged_wh = change_wh + metered.losses_wh
+        assert change_wh * 1_000_000 <= charged_wh * battery.charge_efficiency_ppm
+    elif change_wh < 0:
+        given_wh = -change_wh - metered.losses_wh
+        assert given_wh * 1_000_000 <= -change_wh * battery.discharge_efficiency_ppm
+    elif metered.level_after_wh == battery.capacity_wh:
+        assert metered.losses_wh == 0, "a full battery burns nothing"
+
+
+# --- properties of the conversions ---
+
+
+@given(batteries(), energies)
+def test_filling_room_takes_the_least_that_fills_it(battery: Battery, room_wh: int) -> None:
+    charged_wh = battery.chargeable_wh(room_wh)
+    assert battery.stored_wh(charged_wh) == room_wh
+    assert charged_wh == 0 or battery.stored_wh(charged_wh - 1) < room_wh
+
+
+@given(batteries(), energies)
+def test_a_store_gives_the_most_that_it_has(battery: Battery, store_wh: int) -> None:
+    given_wh = battery.dischargeable_wh(store_wh)
+    assert battery.drawn_wh(given_wh) <= store_wh
+    assert battery.drawn_wh(given_wh + 1) > store_wh
+
+
+@given(batteries(), energies)
+def test_a_round_trip_never_makes_energy(battery: Battery, energy_wh: int) -> None:
+    assert battery.dischargeable_wh(battery.stored_wh(energy_wh)) <= energy_wh
+    assert battery.drawn_wh(energy_wh) >= energy_wh
+
+
+@given(batteries(), st.lists(energies, max_size=8))
+def test_rounding_many_promises_never_needs_more_than_is_held(battery: Battery, sales: list[int]) -> None:
+    held = held_wh(battery, [Promise(0, energy_wh) for energy_wh in sales])
+    assert battery.drawn_wh(sum(sales)) <= held
+    assert battery.dischargeable_wh(held) >= sum(sales)
+
+
+@given(batteries(), st.lists(energies, max_size=8))
+def test_rounding_many_purchases_never_needs_more_than_the_room(battery: Battery, purchases: list[int]) -> None:
+    room = room_wh(battery, [Promise(0, energy_wh) for energy_wh in purchases])
+    assert sum(battery.stored_wh(energy_wh) for energy_wh in purchases) <= room
+    assert battery.stored_wh(sum(purchases)) == room
+
+
+# --- promise → any slots → delivery ---
+
+
+class PromisesAreKept(RuleBasedStateMachine):
+    """A household that promises all it may, for any slot ahead, lives through any weather and delivers in full.
+
+    Purchases promised to it find their room: the store takes them as far as the power limit lets it.
+    """
+
+    battery: Battery
+    floor_wh: int
+    level_wh: int
+    slot: int
+    sales: list[Promise]
+    purchases: list[Promise]
+    sun_wh: int
+
+    @initialize(battery=batteries(), floor_wh=st.integers(0, 8000), level_wh=st.integers(0, 8000))
+    def move_in(self, battery: Battery, floor_wh: int, level_wh: int) -> None:
+        self.battery = battery
+        self.floor_wh = floor_wh  # may lie below the minimum level: then that counts
+        self.level_wh = min(level_wh, battery.capacity_wh)
+        self.slot = 0
+        self.sales, self.purchases = [], []
+
+    @rule(ahead=st.integers(1, 4), part=st.fractions(0, 1))
+    def promise_a_sale(self, ahead: int, part: float) -> None:
+        slot = self.slot + ahead * SLOT_S
+        most_wh = sellable_wh(self.battery, self.level_wh, self.floor_wh, self.sales, slot)
+        assert most_wh >= 0
+        self.sales.append(Promise(slot, int(most_wh * part)))
+
+    @rule(ahead=st.integers(1, 4), part=st.fractions(0, 1))
+    def promise_a_purchase(self, ahead: int, part: float) -> None:
+        slot = self.slot + ahead * SLOT_S
+        most_wh = buyable_wh(self.battery, self.level_wh, self.purchases, slot)
+        assert most_wh >= 0
+        self.purchases.append(Promise(slot, int(most_wh * part)))
+
+    @precondition(lambda self: self.sales)
+    @rule(data=st.data())
+    def free_a_sale(self, data: st.DataObject) -> None:
+        self.sales.remove(data.draw(st.sampled_from(self.sales)))
+
+    @rule(pv_wh=energies, load_wh=energies)
+    def live_a_slot(self, pv_wh: int, load_wh: int) -> None:
+        self.slot += SLOT_S
+        sold_wh = sum(promise.energy_wh for promise in self.sales if promise.slot == self.slot)
+        bought_wh = sum(promise.energy_wh for promise in self.purchases if promise.slot == self.slot)
+        self.sales = [promise for promise in self.sales if promise.slot > self.slot]
+        self.purchases = [promise for promise in self.purchases if promise.slot > self.slot]
+        held, room = held_wh(self.battery, self.sales), room_wh(self.battery, self.purchases)
+        metered = meter_slot(self.battery, self.level_wh, SlotPlan(pv_wh, load_wh, bought_wh, sold_wh, held, room))
+        assert metered.sold_wh == sold_wh, "what was promised is delivered in full"
+        assert balance_wh(metered) == 0
+        if bought_wh and pv_wh >= load_wh and not sold_wh:
+            taken_wh = metered.level_after_wh - metered.level_before_wh
+            assert taken_wh >= self.battery.stored_wh(bought_wh), "what was bought finds its room"
+        self.level_wh = metered.level_after_wh
+
+    @invariant()
+    def promises_are_covered(self) -> None:
+        assert 0 <= self.level_wh <= self.battery.capacity_wh
+        if any(promise.energy_wh for promise in self.sales):
+            assert held_wh(self.battery, self.sales) <= self.level_wh - self.battery.min_level_wh
+        if any(promise.energy_wh for promise in self.purchases):
+            assert room_wh(self.battery, self.purchases) <= self.battery.capacity_wh - self.level_wh
+        for promises in (self.sales, self.purchases):
+            for slot in {promise.slot for promise in promises}:
+                total_wh = sum(promise.energy_wh for promise in promises if promise.slot == slot)
+                assert total_wh <= self.battery.slot_limit_wh
+
+
+TestPromisesAreKept = PromisesAreKept.TestCase
+TestPromisesAreKept.settings = settings(max_examples=150, stateful_step_count=25)

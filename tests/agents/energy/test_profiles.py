@@ -1,0 +1,264 @@
+"""Sun and consumption: repeatable, plausible, and measured values read strictly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wattmesh_agents.config import (
+    BackstopConfig,
+    HouseholdConfig,
+    HouseholdTradingConfig,
+    LoadConfig,
+    PvConfig,
+    TariffConfig,
+)
+from wattmesh_agents.energy.profiles import (
+    MeasuredProfile,
+    ShapeProfile,
+    SlotProfile,
+    clear_sky_wh,
+    mean_load_wh,
+    profile_of,
+    read_profile_csv,
+)
+from wattmesh_agents.energy.slots import SLOT_S
+
+MIDSUMMER = int(datetime(2026, 6, 21, tzinfo=UTC).timestamp())
+MIDWINTER = int(datetime(2026, 12, 21, tzinfo=UTC).timestamp())
+NEW_YEAR = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+ROOF = PvConfig(peak_w=5000, latitude=52.5, longitude=13.4)
+HOME = LoadConfig(annual_wh=3_500_000)
+PROFILE = ShapeProfile(seed=7, utc_offset_s=7200, pv=ROOF, load=HOME)
+
+slots = st.integers(0, 3_000_000).map(lambda number: number * SLOT_S)
+
+
+def day(start: int) -> range:
+    return range(start, start + 86_400, SLOT_S)
+
+
+# --- built-in shapes ---
+
+
+@given(st.integers(-(2**63), 2**63), slots)
+def test_the_same_seed_gives_the_same_values(seed: int, slot: int) -> None:
+    one, other = (ShapeProfile(seed, 7200, ROOF, HOME) for _ in range(2))
+    assert one.actual(slot) == other.actual(slot)
+    assert one.forecast(slot) == other.forecast(slot)
+
+
+def test_another_seed_gives_another_household() -> None:
+    neighbour = ShapeProfile(8, 7200, ROOF, HOME)
+    assert [PROFILE.actual(slot) for slot in day(MIDSUMMER)] != [neighbour.actual(slot) for slot in day(MIDSUMMER)]
+    assert [PROFILE.forecast(slot) for slot in day(MIDSUMMER)] == [neighbour.forecast(slot) for slot in day(MIDSUMMER)]
+
+
+@given(slots, st.floats(-66, 66), st.floats(-180, 180), st.integers(0, 100_000))
+@settings(max_examples=500)
+def test_sun_is_never_more_than_the_peak_nor_less_than_nothing(
+    slot: int, latitude: float, longitude: float, peak_w: int
+) -> None:
+    roof = PvConfig(peak_w=peak_w, latitude=latitude, longitude=longitude)
+    assert 0 <= clear_sky_wh(roof, slot) <= peak_w // 4
+    profile = ShapeProfile(1, 0, roof, HOME)
+    assert 0 <= profile.actual(slot).pv_wh <= profile.forecast(slot).pv_wh
+    assert profile.actual(slot).load_wh >= 0
+
+
+def test_no_sun_at_night_and_most_at_solar_noon() -> None:
+    # Berlin's sun stands highest at 12:00 - 13.4°/15 h = 11:06 UTC.
+    given_wh = {slot: clear_sky_wh(ROOF, slot) for slot in day(MIDSUMMER)}
+    brightest = max(given_wh, key=lambda slot: given_wh[slot])
+    assert brightest == MIDSUMMER + 11 * 3600
+    at_night = [slot for slot in given_wh if not 2 * 3600 < slot - MIDSUMMER < 20 * 3600]
+    assert {given_wh[slot] for slot in at_night} == {0}
+    assert sum(wh == 0 for wh in given_wh.values()) < 40, "a midsummer day in Berlin has more than 14 bright hours"
+
+
+def test_the_sun_of_a_day_and_a_year_is_plausible() -> None:
+    summer_wh = sum(clear_sky_wh(ROOF, slot) for slot in day(MIDSUMMER))
+    winter_wh = sum(clear_sky_wh(ROOF, slot) for slot in day(MIDWINTER))
+    assert 5 < summer_wh / ROOF.peak_w < 9, "hours at full power on a clear day in June"
+    assert 0.2 < winter_wh / ROOF.peak_w < 1.5, "and in December"
+    every_week = range(NEW_YEAR, NEW_YEAR + 365 * 86_400, 7 * 86_400)
+    clear_h = 7 * sum(clear_sky_wh(ROOF, slot) for start in every_week for slot in day(start)) / ROOF.peak_w
+    actual_h = 7 * sum(PROFILE.actual(slot).pv_wh for start in every_week for slot in day(start)) / ROOF.peak_w
+    assert 1000 < clear_h < 1700
+    assert 800 < actual_h < clear_h
+
+
+@pytest.mark.parametrize("annual_wh", [1_500_000, 3_500_000, 12_000_000])
+def test_consumption_sums_to_the_year(annual_wh: int) -> None:
+    load = LoadConfig(annual_wh=annual_wh)
+    day_wh = sum(mean_load_wh(load, slot, 7200) for slot in day(MIDSUMMER))
+    assert day_wh * 365 == pytest.approx(annual_wh, rel=0.02)
+    profile = ShapeProfile(3, 7200, None, load)
+    month_wh = sum(profile.actual(slot).load_wh for slot in range(MIDSUMMER, MIDSUMMER + 30 * 86_400, SLOT_S))
+    assert month_wh / 30 * 365 == pytest.approx(annual_wh, rel=0.05)
+
+
+def test_consumption_is_lowest_at_night_and_highest_in_the_evening() -> None:
+    by_time = {
+        (slot - MIDSUMMER + 7200) // 900 % 96: mean_load_wh(HOME, slot, 7200)
+        for slot in day(MIDSUMMER)
+    }  # fmt: skip
+    assert 2 <= min(by_time, key=lambda quarter: by_time[quarter]) / 4 < 5
+    assert 18 <= max(by_time, key=lambda quarter: by_time[quarter]) / 4 < 21
+
+
+def test_between_hours_consumption_moves_in_a_straight_line() -> None:
+    # Weights 0.86 at 06:00 and 1.11 at 07:00 about a mean of 23/24, which stands for 99.886 Wh per slot.
+    at_six = MIDSUMMER + 6 * 3600
+    assert [mean_load_wh(HOME, at_six + 900 * quarter, 0) for quarter in range(5)] == [89, 96, 102, 109, 115]
+
+
+def test_without_roof_or_load_there_is_nothing() -> None:
+    empty = ShapeProfile(1, 0, None, None)
+    assert {empty.actual(slot) for slot in day(MIDSUMMER)} == {SlotProfile(0, 0)}
+
+
+# --- measured values ---
+
+
+def csv_of(path: Path, rows: list[str], header: str = "slot,pv_wh,load_wh") -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def rows_of(slots_given: int, start: datetime = datetime(2026, 6, 21, tzinfo=UTC)) -> list[str]:
+    """Rows that count up: the n-th has n Wh of sun and 1000 + n Wh of load."""
+    return [f"{(start + n * timedelta(minutes=15)).isoformat()},{n},{1000 + n}" for n in range(slots_given)]
+
+
+def test_measured_values_are_those_of_their_slots(tmp_path: Path) -> None:
+    profile = read_profile_csv(csv_of(tmp_path / "two-days.csv", rows_of(192)))
+    assert profile.actual(MIDSUMMER) == SlotProfile(0, 1000)
+    assert profile.actual(MIDSUMMER + 191 * SLOT_S) == SlotProfile(191, 1191)
+    assert profile.forecast(MIDSUMMER + 5 * SLOT_S) == profile.actual(MIDSUMMER + 5 * SLOT_S)
+    assert (profile.first, profile.days) == (MIDSUMMER, 2)
+
+
+def test_measured_values_repeat_before_and_after(tmp_path: Path) -> None:
+    profile = read_profile_csv(csv_of(tmp_path / "day.csv", rows_of(96)))
+    for days in (-400, -1, 1, 2, 1000):
+        assert profile.actual(MIDSUMMER + days * 86_400 + 7 * SLOT_S) == SlotProfile(7, 1007)
+
+
+@given(st.integers(1, 3), slots)
+def test_measured_values_repeat_by_whole_days(days: int, slot: int) -> None:
+    known = {MIDSUMMER + n * SLOT_S: SlotProfile(n, n) for n in range(days * 96)}
+    profile = MeasuredProfile(known, MIDSUMMER, days)
+    assert profile.actual(slot) == profile.actual(slot + days * 86_400)
+    assert profile.actual(slot).pv_wh % 96 == (slot - MIDSUMMER) // SLOT_S % 96, "the same time of day"
+
+
+def test_columns_may_come_in_any_order_with_others_between(tmp_path: Path) -> None:
+    rows = [",".join((*reversed(row.split(",")), "sunny")) for row in rows_of(96)]
+    profile = read_profile_csv(csv_of(tmp_path / "day.csv", rows, "load_wh,pv_wh,slot,remark"))
+    assert profile.actual(MIDSUMMER + 3 * SLOT_S) == SlotProfile(3, 1003)
+
+
+def test_a_file_as_spreadsheets_write_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    path.write_bytes("\r\n".join(["\ufeffslot,pv_wh,load_wh", *rows_of(96), ""]).encode())
+    assert read_profile_csv(path).actual(MIDSUMMER + SLOT_S) == SlotProfile(1, 1001)
+
+
+def changed(rows: list[str], index: int, row: str) -> list[str]:
+    return [*rows[:index], row, *rows[index + 1 :]]
+
+
+_MEANT = "slot is RFC 3339, pv_wh and load_wh are whole Wh"
+_FOLLOW = "slots must start on the quarter hour and follow each other, none left out"
+_SIGNS = "slot needs a time zone, pv_wh and load_wh must be 0 or more"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "needs whole days of 96 slots, has 0 slots"),
+        (rows_of(95), "needs whole days of 96 slots, has 95 slots"),
+        (rows_of(97), "needs whole days of 96 slots, has 97 slots"),
+        (changed(rows_of(96), 0, "yesterday,1,2"), f"line 2: Invalid isoformat string: 'yesterday'; {_MEANT}"),
+        (
+            changed(rows_of(96), 3, "2026-06-21T00:45:00Z,1.5,2"),
+            f"line 5: invalid literal for int() with base 10: '1.5'; {_MEANT}",
+        ),
+        (
+            changed(rows_of(96), 3, "2026-06-21T00:45:00Z,1"),
+            "line 5: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'; " + _MEANT,
+        ),
+        (changed(rows_of(96), 3, "2026-06-21T00:45:00,1,2"), f"line 5: {_SIGNS}"),
+        (changed(rows_of(96), 3, "2026-06-21T00:45:00Z,-1,2"), f"line 5: {_SIGNS}"),
+        (changed(rows_of(96), 3, "2026-06-21T00:45:00Z,1,-2"), f"line 5: {_SIGNS}"),
+        (changed(rows_of(96), 3, "2026-06-21T01:00:00Z,1,2"), f"line 5: {_FOLLOW}"),
+        (changed(rows_of(96), 3, "2026-06-21T00:30:00Z,1,2"), f"line 5: {_FOLLOW}"),
+        (changed(rows_of(96), 3, "2026-06-21T00:45:00.5Z,1,2"), f"line 5: {_FOLLOW}"),
+        (rows_of(96, datetime(2026, 6, 21, 0, 7, tzinfo=UTC)), f"line 2: {_FOLLOW}"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_line(tmp_path: Path, rows: list[str], text: str) -> None:
+    path = csv_of(tmp_path / "wrong.csv", rows)
+    with pytest.raises(ValueError, match="wrong") as refused:
+        read_profile_csv(path)
+    where = f"{path}: {text}"
+    assert str(refused.value) == where
+
+
+@pytest.mark.parametrize("header", ["", "time,pv_wh,load_wh", "slot,pv_wh", "slot;pv_wh;load_wh"])
+def test_a_file_without_the_columns_is_refused(tmp_path: Path, header: str) -> None:
+    path = csv_of(tmp_path / "wrong.csv", rows_of(96), header)
+    with pytest.raises(ValueError, match="columns") as refused:
+        read_profile_csv(path)
+    assert str(refused.value) == f"{path}: line 1: needs the columns slot, pv_wh and load_wh"
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.touch()
+    with pytest.raises(ValueError, match="columns") as refused:
+        read_profile_csv(path)
+    assert str(refused.value) == f"{path}: line 1: needs the columns slot, pv_wh and load_wh"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "binary.csv"
+    path.write_bytes(b"slot,pv_wh,load_wh\n\xff\xfe,1,2\n")
+    with pytest.raises(ValueError, match="UTF-8") as refused:
+        read_profile_csv(path)
+    text = "'utf-8' codec can't decode byte 0xff in position 19: invalid start byte"
+    assert str(refused.value) == f"{path}: no CSV text in UTF-8: {text}"
+
+
+def test_a_file_that_is_no_csv_is_refused(tmp_path: Path) -> None:
+    path = csv_of(tmp_path / "wrong.csv", [f'"{"x" * 200_000}"'])
+    with pytest.raises(ValueError, match="CSV") as refused:
+        read_profile_csv(path)
+    assert str(refused.value) == f"{path}: no CSV text in UTF-8: field larger than field limit (131072)"
+
+
+# --- of configuration ---
+
+
+def test_profile_of_a_household(tmp_path: Path) -> None:
+    tariff = TariffConfig(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
+    household = HouseholdConfig(
+        name="home-0",
+        subscriber_id="home-0.default",
+        feeder="feeder-1",
+        seed=7,
+        pv=ROOF,
+        load=HOME,
+        trading=HouseholdTradingConfig(
+            buy_below_wh=0, buy_target_wh=0, sell_above_wh=0, sell_price_micro_per_kwh=200_000
+        ),
+        backstop=BackstopConfig(utility_id="grid.default", tariff=tariff),
+    )
+    assert profile_of(household, 7200) == PROFILE
+    measured = household.model_copy(update={"profile_csv": csv_of(tmp_path / "day.csv", rows_of(96))})
+    assert profile_of(measured, 7200).actual(MIDSUMMER) == SlotProfile(0, 1000)

@@ -1,0 +1,191 @@
+"""A subscriber that a test plays by hand: it trades with a street's households, well or badly."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
+from wattmesh_beckn.answers import ack
+from wattmesh_beckn.clock import LoopClock, rfc3339, utc
+from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.registry import Subscription
+from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
+from wattmesh_beckn.subscribing import subscribe
+from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
+from wattmesh_cli.audit import Finding, audit
+from wattmesh_cli.books import Book, LedgerEntry, Offer, Party
+from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.memory import EPOCH
+from wattmesh_cli.street.run import StreetRun, subscriber_ids
+
+Json = dict[str, Any]
+
+SEED = 31
+PUPPET = "puppet.default"
+STRANGER = "stranger.default"
+"""Somebody with a key that the registry does not know."""
+STREET = planned(
+    MARKET
+    + utility()
+    + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}")
+    + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}")
+    + households("flat", "load: {annualKwh: 6000}")
+)
+START_S = int(STREET.resource.spec.clock.start.timestamp())
+SPEED = 60
+
+
+class Puppet:
+    """Both BAP and BPP. Use it as `wrap` of a run; call `enter` first."""
+
+    def __init__(self) -> None:
+        self.signers = derived_signers([*subscriber_ids(STREET), PUPPET, STRANGER], SEED)
+        self.me = self.signers[PUPPET]
+        self.heard: list[Json] = []
+        self.words: dict[str, str] = {}
+
+    def __call__(self, sites: Transport, clock: LoopClock) -> Transport:
+        assert isinstance(sites, MemoryTransport)
+        self.sites, self.clock = sites, clock
+        sites.attach("http://puppet", self)
+        return sites
+
+    async def enter(self, run: StreetRun) -> None:
+        """Register in both roles."""
+        self.run = run
+        now = self.clock.wall()
+        for role in ("BAP", "BPP"):
+            entry = Subscription(
+                subscriber_id=PUPPET,
+                url="http://puppet",
+                type=role,
+                domain="uei:p2p_trading",
+                location=Location(city=Code(code="main")),
+                key_id=self.me.key_id,
+                signing_public_key=self.me.public_key,
+                valid_from=utc(now - 60),
+                valid_until=utc(now + 86400),
+            )
+            await subscribe("http://gateway", self.sites, self.clock, self.signers[REGISTRAR], entry)
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002
+        """Take everything."""
+        self.heard.append(json.loads(body))
+        return ack()
+
+    # --- time ---
+
+    @property
+    def slot(self) -> int:
+        """The slot that is delivered now."""
+        return int((START_S + (self.clock.wall() - EPOCH) * SPEED) // SLOT_S) * SLOT_S
+
+    @property
+    def next_slot(self) -> int:
+        """The slot that is traded now."""
+        return self.slot + SLOT_S
+
+    async def until_slot(self, slot: int, part: float = 0.0) -> None:
+        """Wait for a part of a slot; 0 is its start."""
+        await self.clock.sleep(EPOCH + (slot + part * SLOT_S - START_S) / SPEED - self.clock.wall() + 0.01)
+
+    async def hears(self, action: str, sender: str) -> Json:
+        """Wait for a message, from now on or before; each is given once."""
+        while True:
+            for call in self.heard:
+                context = call["context"]
+                who = context.get("bpp_id" if action.startswith("on_") else "bap_id")
+                if (context["action"], who) == (action, f"{sender}.default"):
+                    self.heard.remove(call)
+                    return call
+            await self.clock.sleep(0.01)
+
+    # --- messages ---
+
+    def call(self, action: str, to: str, message: Json, transaction: str, message_id: str | None = None) -> Json:
+        """A good message of the puppet."""
+        mine, theirs = (PUPPET, "http://puppet"), (f"{to}.default", f"http://{to}/{to}")
+        bap, bpp = (theirs, mine) if action.startswith("on_") else (mine, theirs)
+        context = {
+            "domain": "uei:p2p_trading",
+            "location": {"city": {"code": "main"}, "country": {"code": "DEU"}},
+            "action": action,
+            "version": "1.1.0",
+            "bap_id": bap[0],
+            "bap_uri": bap[1],
+            "bpp_id": bpp[0],
+            "bpp_uri": bpp[1],
+            "transaction_id": transaction,
+            "message_id": message_id or str(uuid.uuid4()),
+            "timestamp": rfc3339(self.clock.wall()),
+            "ttl": "PT30S",
+        }
+        if action == "search":
+            del context["bpp_id"], context["bpp_uri"]
+        return {"context": context, "message": message}
+
+    def signed(self, body: bytes, by: Signer | None = None, *, created: int = 0, expires: int = 30) -> dict[str, str]:
+        """Headers; `created` and `expires` are seconds from now."""
+        now = int(self.clock.wall())
+        signature = (by or self.me).sign(body, created=now + created, expires=now + expires)
+        gateway = self.signers[STREET.subscriber_id].sign(body, created=now, expires=now + 30)
+        return {AUTHORIZATION: signature, GATEWAY_AUTHORIZATION: gateway}
+
+    async def send(self, to: str, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Post to a household's endpoint, past all clients."""
+        return await self.sites.post(f"http://{to}/{to}/{action}", body, headers, timeout_s=5.0)
+
+    async def say(self, call: Json) -> None:
+        """Send a good message; it is taken."""
+        context, body = call["context"], json.dumps(call).encode()
+        to = (context["bap_id"] if context["action"].startswith("on_") else context["bpp_id"]).partition(".")[0]
+        reply = await self.send(to, context["action"], body, self.signed(body))
+        assert b'"ACK"' in reply.body, reply.body
+
+    # --- what the street's books say, with a book of the puppet that mirrors them ---
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the audit says now."""
+        return findings(books_of(self.run))
+
+
+def findings(books: Sequence[Book]) -> tuple[Finding, ...]:
+    """What the audit says of a street with the puppet, which holds just what the others say of it."""
+    contracts = [row for book in books for row in book.contracts if row.counterparty == PUPPET]
+    ledger = [row for book in books for row in book.ledger if row.counterparty == PUPPET]
+    mirror = Book(
+        "puppet",
+        parties=(Party(PUPPET, "utility", 0, 0, 0, START_S, START_S),),
+        contracts=tuple(
+            replace(
+                row,
+                party=PUPPET,
+                counterparty=row.party,
+                side="seller" if row.side == "buyer" else "buyer",
+                in_doubt=False,
+            )
+            for row in contracts
+        ),
+        offers=tuple(Offer(PUPPET, row.transaction_id, row.party, 10**9) for row in contracts if row.side == "seller"),
+        ledger=tuple(
+            LedgerEntry(PUPPET, row.kind, row.slot, row.party, row.reference, -row.energy_wh, -row.amount_micro)
+            for row in ledger
+            if row.kind == "trade"
+        ),
+    )
+    return audit([*books, mirror]).findings
+
+
+def puppet_play(work: Callable[[Puppet], Awaitable[None]], hours: float = 1.0) -> Street:
+    """Run the street with a puppet that does `work` in it."""
+    puppet = Puppet()
+
+    async def watch(run: StreetRun) -> None:
+        await puppet.enter(run)
+        await work(puppet)
+
+    return play(STREET, hours, seed=SEED, wrap=puppet, watch=watch)
