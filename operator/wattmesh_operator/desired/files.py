@@ -1,0 +1,28 @@
+"""Secrets and ConfigMaps: the files that a process reads at its start."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from wattmesh_operator.cluster.objects import CONFIG_MAP, SECRET, Object
+from wattmesh_operator.desired.manifest import Belonging, manifest
+
+CONFIG_FILE = "config.json"
+KEYS_FILE = "keys.json"
+
+
+def key_secret(to: Belonging, key_file: bytes, *, name: str | None = None) -> Object:
+    """The Secret that holds a key file (`wattmesh_beckn.keys`)."""
+    made = manifest(SECRET, to, {"type": "Opaque"}, name=name)
+    # Not in the manifest's hash: what is derived from a private key does not belong where everybody can read it.
+    made["data"] = {KEYS_FILE: base64.b64encode(key_file).decode()}
+    return made
+
+
+def config_map(to: Belonging, config: Mapping[str, Any]) -> Object:
+    """The ConfigMap that holds a process's configuration."""
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    return manifest(CONFIG_MAP, to, {"data": {CONFIG_FILE: text}})

@@ -1,0 +1,57 @@
+"""A gateway's manifests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wattmesh_beckn.signature import Signer
+from wattmesh_operator.cluster.objects import Object
+from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
+from wattmesh_operator.desired.manifest import Belonging, digest
+from wattmesh_operator.desired.names import service_url
+from wattmesh_operator.desired.storage import claim
+from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
+from wattmesh_operator.plan import GatewayPlan
+from wattmesh_operator.settings import PodSettings
+
+
+def gateway_config(plan: GatewayPlan, registrar: Signer) -> dict[str, Any]:
+    """The configuration of a gateway's process: a `wattmesh_gateway.config.GatewayConfig`, JSON-able."""
+    metadata = plan.resource.metadata
+    return {
+        "subscriber_id": plan.subscriber_id,
+        "url": service_url(metadata.name, metadata.namespace),
+        "domain": plan.resource.spec.domain,
+        "database": f"{DATA}/registry.db",
+        "registrar_keys": {registrar.key_id: registrar.public_key},
+    }
+
+
+def gateway_manifests(
+    plan: GatewayPlan,
+    owner: Object,
+    signer: Signer,
+    registrar: Signer,
+    settings: PodSettings,
+    present_claim: Object | None = None,
+) -> list[Object]:
+    """ConfigMap, claim, Service and Deployment of a gateway, in the order in which they are made.
+
+    `signer` and `registrar` are the gateway's and its registrar's keys, of which only the names are used.
+    """
+    name = plan.resource.metadata.name
+    to = Belonging(owner, name, name)
+    config = gateway_config(plan, registrar)
+    command = ["python", "-m", "wattmesh_gateway", "--config", f"{CONFIG}/{CONFIG_FILE}", "--keys"]
+    return [
+        config_map(to, config),
+        claim(to, settings.gateway_storage, settings.storage_class, present_claim),
+        service(to),
+        deployment(
+            to,
+            settings,
+            command=[*command, f"{KEYS}/{KEYS_FILE}"],
+            resources=settings.gateway_resources,
+            config_hash=digest([config, signer.key_id]),
+        ),
+    ]

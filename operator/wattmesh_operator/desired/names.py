@@ -1,0 +1,83 @@
+"""Names, labels and addresses of what the operator makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wattmesh_operator.cluster.objects import Object, kind_of, name_of, uid_of
+
+PREFIX = "wattmesh.io"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OPERATOR = "wattmesh-operator"
+MANAGED = f"{MANAGED_BY}={OPERATOR}"
+"""Label selector of all that the operator makes."""
+
+POD = f"{PREFIX}/pod"
+GATEWAY = f"{PREFIX}/gateway"
+OWNER_LABELS: Mapping[str, str] = {
+    "BecknGateway": f"{PREFIX}/beckngateway",
+    "UtilityAgent": f"{PREFIX}/utilityagent",
+    "SolarAgent": f"{PREFIX}/solaragent",
+}
+
+HASH = f"{PREFIX}/manifest-hash"
+"""Annotation: hash of the whole manifest, so that a field which is no longer set is noticed too."""
+CONFIG_HASH = f"{PREFIX}/config-hash"
+"""Annotation of a pod template: hash of what the process reads only at its start, so that a change rolls the pod."""
+HOUSEHOLDS = f"{PREFIX}/households"
+"""Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
+DRAINING = f"{PREFIX}/draining"
+"""Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
+
+PORT = 8080
+
+
+def registrar_secret(gateway: str) -> str:
+    """Name of the Secret with the key that registers agents at a gateway."""
+    return f"{gateway}-registrar"
+
+
+def service_url(name: str, namespace: str) -> str:
+    """Where a Service is reached; without the cluster's domain, which nobody in it needs to know."""
+    return f"http://{name}.{namespace}.svc:{PORT}"
+
+
+def selector_of(owner: Object) -> str:
+    """Label selector of the pods of a resource."""
+    return f"{OWNER_LABELS[owner['kind']]}={name_of(owner)}"
+
+
+def selector_labels(pod: str) -> dict[str, str]:
+    """What selects a pod. Selectors of Deployments cannot be changed, so nothing else may ever be in here."""
+    return {POD: pod}
+
+
+def labels(owner: Object, pod: str, gateway: str) -> dict[str, str]:
+    """Labels of all that belongs to a pod: of its resource, and trading through that gateway."""
+    part = "gateway" if owner["kind"] == "BecknGateway" else "agents"
+    return {
+        "app.kubernetes.io/name": f"wattmesh-{part}",
+        "app.kubernetes.io/instance": pod,
+        "app.kubernetes.io/component": part,
+        "app.kubernetes.io/part-of": "wattmesh",
+        MANAGED_BY: OPERATOR,
+        OWNER_LABELS[owner["kind"]]: name_of(owner),
+        GATEWAY: gateway,
+        **selector_labels(pod),
+    }
+
+
+def owner_reference(owner: Object) -> dict[str, Any]:
+    """Lets the garbage collector take what belongs to a resource that is deleted.
+
+    It does not block the owner's deletion: nothing that is deleted shall wait for anything.
+    """
+    return {
+        "apiVersion": kind_of(owner).api_version,
+        "kind": owner["kind"],
+        "name": name_of(owner),
+        "uid": uid_of(owner),
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

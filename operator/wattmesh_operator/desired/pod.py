@@ -1,0 +1,94 @@
+"""The manifests of a pod of households or of a utility."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from wattmesh_beckn.signature import Signer
+from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
+from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
+from wattmesh_operator.desired.manifest import Belonging, digest
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.storage import claim
+from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
+from wattmesh_operator.plan import PodPlan, runtime_config
+from wattmesh_operator.settings import PodSettings
+
+
+@dataclass(frozen=True)
+class Market:
+    """What a pod must know of its gateway: the object, and the key of the registrar that may drain households."""
+
+    gateway: Object
+    registrar: Signer
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is reached."""
+        return service_url(name_of(self.gateway), namespace_of(self.gateway))
+
+    @property
+    def epoch(self) -> float:
+        """Wall time, unix seconds, at which grid time starts: when the gateway was declared.
+
+        That is the same for all its agents and for every operator, without being stored anywhere.
+        """
+        return datetime.fromisoformat(self.gateway["metadata"]["creationTimestamp"]).timestamp()
+
+
+def pod_config(plan: PodPlan, market: Market) -> dict[str, Any]:
+    """The configuration of the pod's process: a `wattmesh_agents.config.RuntimeConfig`, JSON-able."""
+    config = runtime_config(plan, gateway_url=market.url, epoch=market.epoch)
+    config["registrar_keys"] = {market.registrar.key_id: market.registrar.public_key}
+    return config
+
+
+def pod_url(plan: PodPlan) -> str:
+    """Where the pod is reached; each of its households at this and its name."""
+    return service_url(plan.name, plan.namespace)
+
+
+def pod_manifests(
+    plan: PodPlan,
+    owner: Object,
+    market: Market,
+    signers: Mapping[str, Signer],
+    settings: PodSettings,
+    *,
+    draining: Mapping[str, int] | None = None,
+    present_claim: Object | None = None,
+) -> list[Object]:
+    """ConfigMap, claim, Service and Deployment of a pod, in the order in which they are made.
+
+    `signers` are the participants' keys by subscriber id, of which only the names are used; `draining` says since
+    which unix second households of the pod drain.
+    """
+    to = Belonging(owner, plan.name, name_of(market.gateway))
+    config = pod_config(plan, market)
+    key_ids = {p.subscriber_id: signers[p.subscriber_id].key_id for p in plan.participants}
+    annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
+    if draining:
+        annotations[DRAINING] = json.dumps(dict(sorted(draining.items())))
+    return [
+        config_map(to, config),
+        claim(to, settings.agent_storage, settings.storage_class, present_claim),
+        service(to),
+        deployment(
+            to,
+            settings,
+            command=[
+                *("python", "-m", "wattmesh_agents"),
+                *("--config", f"{CONFIG}/{CONFIG_FILE}"),
+                *("--keys", f"{KEYS}/{KEYS_FILE}"),
+                *("--database", f"{DATA}/ledger.db"),
+                *("--url", pod_url(plan)),
+            ],
+            resources=settings.agent_resources,
+            config_hash=digest([config, key_ids]),
+            annotations=annotations,
+        ),
+    ]

@@ -1,0 +1,105 @@
+"""Services and Deployments: one pod that keeps state, its probes, its limits and its rights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
+from wattmesh_operator.desired.manifest import Belonging, manifest
+from wattmesh_operator.desired.names import CONFIG_HASH, PORT, selector_labels
+from wattmesh_operator.settings import PodSettings
+
+DATA = "/data"
+CONFIG = "/etc/wattmesh/config"
+KEYS = "/etc/wattmesh/keys"
+GROUP_ID = 65532
+"""Group that owns the files on the volume; that of the image's user."""
+GRACE_S = 30
+"""How long a stop may take: the processes give calls under way 10 s."""
+
+
+def service(to: Belonging) -> Object:
+    """The Service of a pod."""
+    spec = {
+        "type": "ClusterIP",
+        "selector": selector_labels(to.pod),
+        "ports": [{"name": "http", "port": PORT, "protocol": "TCP", "targetPort": "http"}],
+        # There is one pod and no other to turn to: one that catches up can already answer what others wait for.
+        "publishNotReadyAddresses": True,
+    }
+    return manifest(SERVICE, to, {"spec": spec})
+
+
+def deployment(
+    to: Belonging,
+    settings: PodSettings,
+    *,
+    command: Sequence[str],
+    resources: Mapping[str, Mapping[str, str]],
+    config_hash: str,
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
+    """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes."""
+    container = {
+        "name": "main",
+        "image": settings.image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": list(command),
+        "env": [{"name": "LOG_FORMAT", "value": settings.log_format}],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "resources": {part: dict(amounts) for part, amounts in resources.items()},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        # Two minutes for a big ledger or a slow disk; then liveness takes over.
+        "startupProbe": _probe("/health/live", every_s=1, failures=120),
+        "livenessProbe": _probe("/health/live", every_s=10, failures=3),
+        "readinessProbe": _probe("/health/ready", every_s=2, failures=3),
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG, "readOnly": True},
+            {"name": "keys", "mountPath": KEYS, "readOnly": True},
+            {"name": "data", "mountPath": DATA},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - SQLite sorts there
+        ],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "fsGroup": GROUP_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+        },
+        "terminationGracePeriodSeconds": GRACE_S,
+        "containers": [container],
+        "volumes": [
+            {"name": "config", "configMap": {"name": to.pod}},
+            {"name": "keys", "secret": {"secretName": to.pod, "defaultMode": 0o440}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": to.pod}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        ],
+    }
+    spec = {
+        "replicas": 1,
+        "revisionHistoryLimit": 1,
+        "selector": {"matchLabels": selector_labels(to.pod)},
+        "strategy": {"type": "Recreate"},
+        "template": {
+            "metadata": {"labels": to.labels, "annotations": {CONFIG_HASH: config_hash}},
+            "spec": pod,
+        },
+    }
+    return manifest(DEPLOYMENT, to, {"spec": spec}, annotations=annotations)
+
+
+def _probe(path: str, *, every_s: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": every_s,
+        "timeoutSeconds": min(every_s + 1, 5),
+        "failureThreshold": failures,
+    }

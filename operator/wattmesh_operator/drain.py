@@ -1,0 +1,103 @@
+"""Scale-down: households beyond `replicas` make no new contracts, settle the open ones, leave the registry and go.
+
+What is known of a drain is what is observed: the Deployments that are there, since when they say that their
+households drain, what the households answer, and what the registry holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.signature import AUTHORIZATION, Signer
+from wattmesh_beckn.transport import Transport, TransportError
+from wattmesh_operator.cluster.objects import Object, annotations_of
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
+
+LIMIT_S = 600.0
+"""How long open contracts, or a registry that does not answer, can hold a household up."""
+_TIMEOUT_S = 2.0
+_SIGNATURE_S = 30
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Household:
+    """A household that is there, as its pod's Deployment tells; `since` which unix second it drains, if it does."""
+
+    name: str
+    number: int
+    pod: str
+    since: int | None
+
+
+@dataclass(frozen=True)
+class Draining:
+    """A household that shall go. `open_contracts` is None when it does not answer."""
+
+    household: Household
+    since: int
+    open_contracts: int | None
+
+    def is_done(self, now: float) -> bool:
+        """Whether nothing is open any more, or it took too long."""
+        return self.open_contracts == 0 or now - self.since >= LIMIT_S
+
+
+def households_of(agent: str, deployments: Sequence[Object]) -> list[Household]:
+    """The households of a SolarAgent that are there, by their number."""
+    found: list[Household] = []
+    for deployment in deployments:
+        since = drains_of(deployment)
+        for name in annotations_of(deployment).get(HOUSEHOLDS, "").split(","):
+            number = name.removeprefix(f"{agent}-")
+            if name.startswith(f"{agent}-") and number.isdecimal():
+                found.append(Household(name, int(number), deployment["metadata"]["name"], since.get(name)))
+    return sorted(found, key=lambda household: household.number)
+
+
+def drains_of(deployment: Object) -> dict[str, int]:
+    """Since which unix second households of a pod drain; none if somebody wrote something else there."""
+    try:
+        text = json.loads(annotations_of(deployment).get(DRAINING, "{}"))
+        return {str(name): int(since) for name, since in text.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def replicas_now(replicas: int, drains: Sequence[Draining], gone: Collection[str]) -> int:
+    """How many households shall be there now: the highest numbers go first, each when it is among the `gone`."""
+    return max([replicas, *(d.household.number + 1 for d in drains if d.household.name not in gone)])
+
+
+async def ask_to_drain(url: str, draining: bool, registrar: Signer, transport: Transport, clock: Clock) -> int | None:
+    """Tell the household at `url` whether to make new contracts; how many are open, None if it does not answer."""
+    body = json.dumps({"draining": draining}).encode()
+    created = int(clock.wall())
+    headers = {
+        "content-type": "application/json",
+        AUTHORIZATION: registrar.sign(body, created=created, expires=created + _SIGNATURE_S),
+    }
+    try:
+        reply = await transport.post(f"{url}/drain", body, headers, timeout_s=_TIMEOUT_S)
+        answer = json.loads(reply.body) if reply.status == 200 else {}
+        return int(answer["open_contracts"])
+    except (TransportError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def ask_all(
+    urls: Mapping[str, str], draining: bool, registrars: Mapping[str, Signer], transport: Transport, clock: Clock
+) -> dict[str, int | None]:
+    """`ask_to_drain` for many households, by name; those without a registrar are not asked."""
+    asking = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(name: str) -> int | None:
+        async with asking:
+            return await ask_to_drain(urls[name], draining, registrars[name], transport, clock)
+
+    names = [name for name in urls if name in registrars]
+    return dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))

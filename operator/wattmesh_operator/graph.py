@@ -1,0 +1,119 @@
+"""The resources of a namespace → what shall run, and which of them cannot, each with a reason.
+
+A resource that is wrong, or refers to what is not there, does not keep the others from running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wattmesh_operator.cluster.objects import BECKN_GATEWAY, Object, name_of, namespace_of
+from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake
+from wattmesh_operator.parsing import Manifest, parse_resource
+from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.references import resolve_references
+from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a resource cannot be made real: `reason` is one word for programs, `message` is for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What shall run, and the problems of what cannot."""
+
+    plans: tuple[GatewayPlan, ...]
+    problems: Mapping[Identity, Problem]
+
+
+def identity_of(item: Object) -> Identity:
+    """Kind, namespace and name of an object."""
+    return Identity(item["kind"], namespace_of(item), name_of(item))
+
+
+def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identity, Problem]]:
+    """The resources in some objects, the oldest first, and the problems of those that are no valid ones."""
+    resources: list[Resource] = []
+    problems: dict[Identity, Problem] = {}
+    # Of two that want the same name, the older one has it.
+    for item in sorted(items, key=lambda item: (item["metadata"]["creationTimestamp"], name_of(item))):
+        # Only what is ours to read: the API server may add to metadata what this version does not know.
+        named = {"name": name_of(item), "namespace": namespace_of(item)}
+        document = {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": named}
+        try:
+            resources.append(parse_resource(document | {"spec": item["spec"]} if "spec" in item else document))
+        except ManifestErrors as errors:
+            problems[identity_of(item)] = Problem("InvalidSpec", _text(errors.mistakes))
+    return resources, problems
+
+
+def with_replicas(resources: Sequence[Resource], replicas: Mapping[str, int]) -> list[Resource]:
+    """The resources with other numbers of households, by name of their SolarAgent."""
+    return [
+        resource.model_copy(
+            update={"spec": resource.spec.model_copy(update={"replicas": replicas[resource.metadata.name]})}
+        )
+        if isinstance(resource, SolarAgent) and resource.metadata.name in replicas
+        else resource
+        for resource in resources
+    ]
+
+
+def resolve(resources: Sequence[Resource], problems: Mapping[Identity, Problem]) -> Graph:
+    """What shall run, with those left out that have problems or depend on such. `problems` are those known so far."""
+    left = [Manifest(resource) for resource in resources]
+    found = dict(problems)
+    while True:
+        references = resolve_references(left, list(found))
+        new: dict[Identity, Problem] = {}
+        for mistake in references.mistakes:
+            if mistake.identity is not None and mistake.identity not in new:
+                of_same = [other for other in references.mistakes if other.identity == mistake.identity]
+                new[mistake.identity] = Problem(_reason(mistake, left), _text(of_same))
+        for manifest in left:
+            depends = _unresolved(manifest, references.gateways, references.utilities)
+            if depends is not None and manifest.identity not in new:
+                new[manifest.identity] = depends
+        if not new:
+            return Graph(plan([manifest.resource for manifest in left]), found)
+        found |= new
+        left = [manifest for manifest in left if manifest.identity not in new]
+
+
+def _unresolved(
+    manifest: Manifest, gateways: Mapping[Identity, object], utilities: Mapping[Identity, object]
+) -> Problem | None:
+    """The problem of a resource whose reference leads to one that has a problem itself."""
+    if isinstance(manifest.resource, BecknGateway):
+        return None
+    if manifest.identity not in gateways:
+        return Problem("GatewayInvalid", "its BecknGateway cannot be made real; that one's conditions say why")
+    if isinstance(manifest.resource, SolarAgent) and manifest.identity not in utilities:
+        return Problem("UtilityInvalid", "its UtilityAgent cannot be made real; that one's conditions say why")
+    return None
+
+
+def _reason(mistake: Mistake, manifests: Sequence[Manifest]) -> str:
+    gateways = sum(manifest.identity.kind == BECKN_GATEWAY.kind for manifest in manifests)
+    match mistake.path:
+        case "spec.gatewayRef":
+            return "GatewayAmbiguous" if gateways else "GatewayNotFound"
+        case "spec.gatewayRef.name":
+            return "GatewayNotFound"
+        case "spec.utilityRef":
+            return "UtilityAmbiguous" if "more than one" in mistake.what else "UtilityNotFound"
+        case "spec.utilityRef.name":
+            return "UtilityElsewhere" if "must be on the same" in mistake.what else "UtilityNotFound"
+        case _:
+            return "NameNotAllowed"
+
+
+def _text(mistakes: Sequence[Mistake]) -> str:
+    # Without the resource's own name, which stands beside it wherever this is read.
+    return "; ".join(f"{mistake.path}: {mistake.what}" if mistake.path else mistake.what for mistake in mistakes)

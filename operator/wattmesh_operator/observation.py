@@ -1,0 +1,79 @@
+"""What is in a namespace: the resources and what was made for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wattmesh_operator.cluster.objects import (
+    CHILDREN,
+    RESOURCES,
+    Kind,
+    Object,
+    controller_of,
+    goes,
+    name_of,
+    uid_of,
+)
+from wattmesh_operator.cluster.port import Cluster
+from wattmesh_operator.desired.names import MANAGED
+from wattmesh_operator.graph import identity_of
+from wattmesh_operator.mistakes import Identity
+
+
+@dataclass
+class Observation:
+    """Resources that are to stay, by identity, and the operator's objects, by kind and name."""
+
+    resources: dict[Identity, Object] = field(default_factory=dict)
+    children: dict[tuple[str, str], Object] = field(default_factory=dict)
+
+    def child(self, kind: Kind, name: str) -> Object | None:
+        """One of the operator's objects."""
+        return self.children.get((kind.kind, name))
+
+    def children_of(self, owner: Object, kinds: Iterable[Kind] = CHILDREN) -> list[Object]:
+        """What belongs to a resource, by kind in the order given."""
+        return [
+            child
+            for kind in kinds
+            for (found, _), child in self.children.items()
+            if found == kind.kind and controller_of(child) == uid_of(owner)
+        ]
+
+
+async def observe(cluster: Cluster, namespace: str) -> Observation:
+    """What is in the namespace now. Raises ClusterError."""
+    resources = await asyncio.gather(*(cluster.list(kind, namespace) for kind in RESOURCES))
+    seen = Observation({identity_of(item): item for items in resources for item in items if not goes(item)})
+    if any(resources):
+        children = await asyncio.gather(*(cluster.list(kind, namespace, selector=MANAGED) for kind in CHILDREN))
+        seen.children = {(item["kind"], name_of(item)): item for items in children for item in items}
+    return seen
+
+
+def is_available(deployment: Object | None) -> bool:
+    """Whether its pod answers, as far as Kubernetes can tell."""
+    return bool(deployment and (deployment.get("status") or {}).get("availableReplicas"))
+
+
+def is_rolled_out(deployment: Object | None) -> bool:
+    """Whether its pod is up as the newest template says."""
+    if not deployment or not is_available(deployment):
+        return False
+    status = deployment["status"]
+    new = status.get("observedGeneration") == deployment["metadata"].get("generation")
+    return bool(new and status.get("updatedReplicas") == status.get("replicas") == 1)
+
+
+def trouble_of(deployment: Object | None) -> str:
+    """Why Kubernetes cannot bring its pod up; empty if it says nothing."""
+    for condition in ((deployment or {}).get("status") or {}).get("conditions") or ():
+        failed = (condition.get("type"), condition.get("status")) in (
+            ("ReplicaFailure", "True"),
+            ("Progressing", "False"),
+        )
+        if failed:
+            return str(condition.get("message") or condition.get("reason") or "its pod does not come up")
+    return ""

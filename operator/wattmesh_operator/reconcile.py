@@ -1,0 +1,304 @@
+"""One pass over a namespace: what is observed → what shall be → what is written. Nothing is carried from pass to pass.
+
+A pod that cannot be made, a household that is refused or a gateway that is down is told of and tried again; the others
+go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import Transport
+from wattmesh_operator.cluster.objects import (
+    CLAIM,
+    DEPLOYMENT,
+    Object,
+    annotations_of,
+    controller_of,
+    name_of,
+    uid_of,
+)
+from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
+from wattmesh_operator.desired.gateway import gateway_manifests
+from wattmesh_operator.desired.manifest import Belonging
+from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
+from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
+from wattmesh_operator.graph import Graph, read_resources, resolve, with_replicas
+from wattmesh_operator.key_files import REGISTRAR, KeysUnreadable
+from wattmesh_operator.making import Leaving, Maker, NotOurs
+from wattmesh_operator.naming import subscriber_id
+from wattmesh_operator.observation import Observation, is_available, is_rolled_out, observe
+from wattmesh_operator.pages import Pages
+from wattmesh_operator.parsing import Manifest
+from wattmesh_operator.plan import GatewayPlan, PodPlan
+from wattmesh_operator.polling import Heard, Poller
+from wattmesh_operator.registration import Registrant
+from wattmesh_operator.resources import BecknGateway, Resource
+from wattmesh_operator.scale_down import ScaleDown, observe_scale_down
+from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.status.news import News
+from wattmesh_operator.subscriptions import Registered, RegistryView, register, view_registry
+from wattmesh_operator.telling import Outcome, tell_all
+
+log = logging.getLogger(__name__)
+
+DRAIN_POLL_S = 2.0
+"""How often households that drain are asked whether they are done."""
+RETRY_S = 1.0
+_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass leaves to do: the seconds until the next one is wanted (None: when something changes), and faults."""
+
+    again_in_s: float | None = None
+    faults: tuple[str, ...] = ()
+
+
+@dataclass
+class _Making:
+    """What became of the pods in this pass: each one's Deployment, keys and trouble, by the pod's name."""
+
+    deployments: dict[str, Object] = field(default_factory=dict)
+    signers: dict[str, Mapping[str, Signer]] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+    waits: bool = False
+
+
+class Reconciler:
+    """Makes one namespace what its resources say."""
+
+    def __init__(
+        self,
+        namespace: str,
+        cluster: Cluster,
+        transport: Transport,
+        pages: Pages,
+        clock: Clock,
+        settings: PodSettings,
+    ) -> None:
+        self._namespace = namespace
+        self._cluster = cluster
+        self._transport = transport
+        self._clock = clock
+        self._settings = settings
+        self._poller = Poller(pages, clock)
+
+    async def run(self) -> Pass:
+        """One pass. Raises ClusterError when the namespace cannot be observed."""
+        seen = await observe(self._cluster, self._namespace)
+        if not seen.resources:
+            return Pass()
+        resources, problems = read_resources(list(seen.resources.values()))
+        registries = await self._view_registries(resources, seen)
+        scale_down = await observe_scale_down(resources, seen, registries, self._transport, self._clock)
+        graph = resolve(with_replicas(resources, scale_down.replicas), problems)
+
+        events: list[tuple[Object, News]] = []
+        maker = Maker(self._cluster, seen, lambda owner, news: events.append((owner, news)))
+        making = _Making()
+        try:
+            registrars = await self._make_gateways(graph, seen, maker, making)
+            await self._make_pods(graph, seen, maker, making, registrars, scale_down)
+            registered = await self._register(graph, seen, making, registrars, registries, scale_down)
+            await self._remove(graph, seen, maker, making)
+        except NamespaceTerminating:
+            return Pass()
+        heard = await self._poll(graph, making)
+        outcome = Outcome(
+            graph, seen, making.deployments, making.trouble, registries, registered, scale_down.leaving, heard, events
+        )
+        faults = [*making.trouble.values(), *await tell_all(outcome, self._cluster, self._clock)]
+        # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
+        up = [name for name in registered if is_available(making.deployments.get(name))]
+        faults += [text for name in up for text in registered[name].problems.values()]
+        return Pass(self._again_in_s(making, registries, scale_down), tuple(faults))
+
+    async def _view_registries(self, resources: Iterable[Resource], seen: Observation) -> dict[str, RegistryView]:
+        """What each gateway's registry holds, by the gateway's name."""
+        views: dict[str, Awaitable[RegistryView]] = {}
+        for resource in resources:
+            if isinstance(resource, BecknGateway):
+                name = resource.metadata.name
+                up = is_available(seen.child(DEPLOYMENT, name))
+                url = service_url(name, self._namespace)
+                views[name] = view_registry(url, resource.spec.domain, self._transport) if up else _not_up()
+        return dict(zip(views, await asyncio.gather(*views.values()), strict=True))
+
+    async def _make_gateways(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> dict[str, Signer]:
+        """Make all gateways; returns the registrar of each by its name."""
+        registrars: dict[str, Signer] = {}
+
+        async def make(plan: GatewayPlan) -> None:
+            name = plan.resource.metadata.name
+            owner = seen.resources[Manifest(plan.resource).identity]
+            to = Belonging(owner, name, name)
+            keys = await maker.keys(to, [plan.subscriber_id])
+            registrar = (await maker.keys(to, [REGISTRAR], name=registrar_secret(name)))[REGISTRAR]
+            registrars[name] = registrar
+            manifests = gateway_manifests(
+                plan, owner, keys[plan.subscriber_id], registrar, self._settings, seen.child(CLAIM, name)
+            )
+            making.deployments[name] = await maker.make(manifests, owner)
+
+        await _each({plan.resource.metadata.name: make(plan) for plan in graph.plans}, making)
+        return registrars
+
+    async def _make_pods(
+        self,
+        graph: Graph,
+        seen: Observation,
+        maker: Maker,
+        making: _Making,
+        registrars: Mapping[str, Signer],
+        scale_down: ScaleDown,
+    ) -> None:
+        async def make(pod: PodPlan, gateway: GatewayPlan) -> None:
+            name = gateway.resource.metadata.name
+            if name not in registrars:
+                if name in making.trouble:
+                    raise KeysUnreadable(f"its gateway {name} has no keys: {making.trouble[name]}")
+                raise Leaving(f"its gateway {name} waits for an earlier one to go")
+            owner = seen.resources[Manifest(pod.owner).identity]
+            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
+            ids = [participant.subscriber_id for participant in pod.participants]
+            signers = await maker.keys(Belonging(owner, pod.name, name), ids)
+            making.signers[pod.name] = signers
+            draining = {p.name: scale_down.since[p.name] for p in pod.participants if p.name in scale_down.since}
+            manifests = pod_manifests(
+                pod,
+                owner,
+                market,
+                signers,
+                self._settings,
+                draining=draining,
+                present_claim=seen.child(CLAIM, pod.name),
+            )
+            making.deployments[pod.name] = await maker.make(manifests, owner)
+
+        await _each({pod.name: make(pod, plan) for plan in graph.plans for pod in plan.pods}, making)
+
+    async def _register(
+        self,
+        graph: Graph,
+        seen: Observation,
+        making: _Making,
+        registrars: Mapping[str, Signer],
+        registries: Mapping[str, RegistryView],
+        scale_down: ScaleDown,
+    ) -> dict[str, Registered]:
+        """Make the registries true; who is registered, by the gateway's name."""
+        keep = self._still_needed(graph, seen, making) - scale_down.done
+        results: dict[str, Awaitable[Registered]] = {}
+        for plan in graph.plans:
+            name = plan.resource.metadata.name
+            if name not in registrars:
+                continue
+            registrants = [
+                Registrant(
+                    participant,
+                    f"{pod_url(pod)}/{participant.name}",
+                    making.signers[pod.name][participant.subscriber_id].key_id,
+                    making.signers[pod.name][participant.subscriber_id].public_key,
+                )
+                for pod in plan.pods
+                if pod.name in making.signers
+                for participant in pod.participants
+                if participant.subscriber_id not in scale_down.done
+            ]
+            results[name] = register(
+                registries[name],
+                registrants,
+                keep,
+                url=service_url(name, self._namespace),
+                domain=plan.resource.spec.domain,
+                registrar=registrars[name],
+                transport=self._transport,
+                clock=self._clock,
+            )
+        registered = dict(zip(results, await asyncio.gather(*results.values()), strict=True))
+        for name, result in registered.items():
+            if result.writes:
+                log.info("%s/%s: %d registry entries written", self._namespace, name, result.writes)
+        return registered
+
+    def _still_needed(self, graph: Graph, seen: Observation, making: _Making) -> set[str]:
+        """Ids of those whose entries must not be ended now, although this pass may not want them.
+
+        They are in pods that go on as they are while their resource cannot be made real, or in pods that still sign
+        with their former key.
+        """
+        held_up = {uid_of(seen.resources[identity]) for identity in graph.problems}
+        pods = [
+            child
+            for (kind, name), child in seen.children.items()
+            if kind == DEPLOYMENT.kind
+            and (
+                controller_of(child) in held_up
+                or name in making.trouble
+                or (name in making.deployments and not is_rolled_out(making.deployments[name]))
+            )
+        ]
+        return {
+            subscriber_id(name, self._namespace)
+            for pod in pods
+            for name in annotations_of(pod).get(HOUSEHOLDS, "").split(",")
+        }
+
+    async def _remove(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> None:
+        """Delete what belongs to pods that shall be no more. A resource with a problem keeps all it has."""
+        pods: dict[str, list[str]] = {}
+        owners: dict[str, Object] = {}
+        for identity, owner in seen.resources.items():
+            if identity not in graph.problems:
+                owners[uid_of(owner)] = owner
+                pods[uid_of(owner)] = [name_of(owner)] if identity.kind == "BecknGateway" else []
+        for plan in graph.plans:
+            for pod in plan.pods:
+                pods[uid_of(seen.resources[Manifest(pod.owner).identity])].append(pod.name)
+        await _each({name_of(owner): maker.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, making)
+
+    async def _poll(self, graph: Graph, making: _Making) -> dict[str, Heard]:
+        """What the pods that are up say, by their name."""
+        pods = [pod for plan in graph.plans for pod in plan.pods if is_available(making.deployments.get(pod.name))]
+        return await self._poller.poll({pod.name: pod_url(pod) for pod in pods})
+
+    def _again_in_s(
+        self, making: _Making, registries: Mapping[str, RegistryView], scale_down: ScaleDown
+    ) -> float | None:
+        if making.waits:
+            return RETRY_S
+        if scale_down.since:
+            return DRAIN_POLL_S
+        unknown = [name for name, view in registries.items() if view.entries is None]
+        return DRAIN_POLL_S if any(is_available(making.deployments.get(name)) for name in unknown) else None
+
+
+async def _not_up() -> RegistryView:
+    return RegistryView(None, "the gateway is not up yet")
+
+
+async def _each(work: Mapping[str, Awaitable[None]], making: _Making) -> None:
+    """Do all of it, a bounded number at once; what goes wrong with one is its own trouble."""
+    doing = asyncio.Semaphore(_AT_ONCE)
+
+    async def do(name: str, one: Awaitable[None]) -> None:
+        async with doing:
+            try:
+                await one
+            except NamespaceTerminating:
+                raise
+            except Leaving as error:
+                making.waits = True
+                log.info("%s: %s", name, error)
+            except (ClusterError, KeysUnreadable, NotOurs) as error:
+                making.trouble[name] = str(error)
+                log.warning("%s: %s", name, error)
+
+    await asyncio.gather(*(do(name, one) for name, one in work.items()))

@@ -1,0 +1,120 @@
+"""What the operator is told at start: where it works, and what the pods that it makes shall have."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wattmesh_operator.desired.quantity import quantity
+
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+LOG_FORMATS = ("text", "json")
+
+
+def _resources() -> dict[str, dict[str, str]]:
+    return {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """What pods have that no resource says. Figures are Kubernetes quantities; no `storage_class`: the default one."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    log_format: str = "text"
+    agent_resources: Mapping[str, Mapping[str, str]] = field(default_factory=_resources)
+    gateway_resources: Mapping[str, Mapping[str, str]] = field(default_factory=_resources)
+    agent_storage: str = "1Gi"
+    gateway_storage: str = "1Gi"
+    storage_class: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the operator works (no `namespaces`: in all), where it answers HTTP, and its pods."""
+
+    namespaces: tuple[str, ...]
+    host: str
+    port: int
+    pods: PodSettings
+
+
+def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """From the command line, and from WATTMESH_* variables for what is not there.
+
+    Exits with 2 and a line of text when something is missing or wrong.
+    """
+    env = os.environ if environ is None else environ
+    parser = _parser(env)
+    options = parser.parse_args(arguments)
+    namespaces: list[str] = options.namespace or []
+    everywhere: bool = options.all_namespaces
+    if not namespaces and not everywhere:  # what the command line says replaces what the environment says
+        namespaces = env.get("WATTMESH_NAMESPACES", "").replace(",", " ").split()
+        everywhere = env.get("WATTMESH_ALL_NAMESPACES", "").lower() in ("1", "true", "yes")
+    if bool(namespaces) == everywhere:
+        parser.error("say where to work: --namespace NAME (may be repeated), or --all-namespaces")
+    return Settings(
+        namespaces=tuple(dict.fromkeys(namespaces)),
+        host=options.host,
+        port=options.port,
+        pods=PodSettings(
+            image=options.image,
+            pull_policy=options.pull_policy,
+            log_format=options.pod_log_format,
+            agent_resources=options.agent_resources,
+            gateway_resources=options.gateway_resources,
+            agent_storage=options.agent_storage,
+            gateway_storage=options.gateway_storage,
+            storage_class=options.storage_class,
+        ),
+    )
+
+
+def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wattmesh_operator",
+        description="Makes SolarAgents, UtilityAgents and BecknGateways real. "
+        "An option that is not given is taken from WATTMESH_<OPTION>, such as WATTMESH_PULL_POLICY; "
+        "namespaces from WATTMESH_NAMESPACES (with commas between) or WATTMESH_ALL_NAMESPACES=true.",
+    )
+
+    def add(name: str, default: str | None, **more: Any) -> None:
+        value = env.get(f"WATTMESH_{name.upper().replace('-', '_')}") or default
+        parser.add_argument(f"--{name}", default=value, required=value is None, **more)
+
+    parser.add_argument("--namespace", action="append", help="work in this namespace; may be repeated")
+    parser.add_argument("--all-namespaces", action="store_true", help="work in all namespaces")
+    figures = json.dumps(_resources())
+    add("image", None, help="image of gateway and agents")
+    add("pull-policy", "IfNotPresent", choices=PULL_POLICIES, help="when nodes pull it")
+    add("pod-log-format", "text", choices=LOG_FORMATS, help="how gateway and agents write their logs")
+    add("agent-resources", figures, type=_read_resources, help="requests and limits of an agents' container, JSON")
+    add("gateway-resources", figures, type=_read_resources, help="requests and limits of a gateway's, JSON")
+    add("agent-storage", "1Gi", type=_read_storage, help="size of an agents' volume")
+    add("gateway-storage", "1Gi", type=_read_storage, help="size of a gateway's volume")
+    add("storage-class", "", help="class of these volumes; the cluster's default one if empty")
+    add("host", "0.0.0.0", help="address to answer health and metrics on")  # noqa: S104 - a container's is its own
+    add("port", "8080", type=int, help="port to answer them on")
+    return parser
+
+
+def _read_storage(text: str) -> str:
+    quantity(text)
+    return text
+
+
+def _read_resources(text: str) -> dict[str, dict[str, str]]:
+    figures = json.loads(text)
+    if not isinstance(figures, dict) or not all(isinstance(part, dict) for part in figures.values()):
+        raise ValueError("must be a JSON object of requests and limits")
+    # A chart may write 1 for a whole core.
+    read = {part: {name: str(value) for name, value in amounts.items()} for part, amounts in figures.items()}
+    for amounts in read.values():
+        for amount in amounts.values():
+            quantity(amount)
+    return read

@@ -1,0 +1,120 @@
+"""The conditions Ready, Registered and Progressing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from wattmesh_operator.graph import Problem
+from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether something is so, why in one word, and why in words for people."""
+
+    is_so: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of those a resource is: a household, a utility, or the gateway itself.
+
+    `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
+    """
+
+    name: str
+    phase: Phase
+    rolled_out: bool = True
+    trouble: str = ""
+    registered: bool = True
+    refused: str = ""
+
+
+def conditions(
+    findings: Mapping[ConditionType, Finding], previous: Status, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions for these findings. The time of one changes only when its status does."""
+    before = {condition.type: condition for condition in previous.conditions}
+    told: list[Condition] = []
+    for kind, finding in findings.items():
+        status = "True" if finding.is_so else "False"
+        same = kind in before and before[kind].status == status
+        told.append(
+            Condition(
+                type=kind,
+                status="True" if finding.is_so else "False",
+                reason=finding.reason,
+                message=finding.message[:32768],
+                observed_generation=generation,
+                last_transition_time=before[kind].last_transition_time if same else now.replace(microsecond=0),
+            )
+        )
+    return tuple(told)
+
+
+def impossible(problem: Problem) -> dict[ConditionType, Finding]:
+    """What is found of a resource that cannot be made real."""
+    finding = Finding(False, problem.reason, problem.message)
+    return {"Ready": finding, "Registered": finding, "Progressing": finding}
+
+
+def findings(members: Sequence[Member]) -> dict[ConditionType, Finding]:
+    """What is found of a resource by its members."""
+    return {
+        "Ready": _ready(members),
+        "Registered": _registered(members),
+        "Progressing": _progressing(members),
+    }
+
+
+def ready_count(members: Sequence[Member]) -> int:
+    """How many members trade and are registered."""
+    return sum(member.phase == "Ready" and member.registered for member in members)
+
+
+def _ready(members: Sequence[Member]) -> Finding:
+    staying = [member for member in members if member.phase != "Draining"]
+    if trouble := [member for member in staying if member.trouble]:
+        return Finding(False, "PodFailed", f"{trouble[0].name}: {trouble[0].trouble}{_more(trouble)}")
+    waiting = [member for member in staying if member.phase == "Pending"]
+    if waiting:
+        return Finding(False, "PodNotReady", f"{_names(waiting)}: the pod is not ready yet")
+    silent = [member for member in staying if member.phase == "Unreachable"]
+    if silent:
+        return Finding(False, "PodUnreachable", f"{_names(silent)}: the pod does not answer")
+    if absent := [member for member in staying if not member.registered]:
+        return Finding(False, "NotRegistered", f"{_names(absent)}: not in the gateway's registry")
+    return Finding(True, "Ready", f"{len(staying)} of {len(staying)} ready")
+
+
+def _registered(members: Sequence[Member]) -> Finding:
+    absent = [member for member in members if not member.registered and member.phase != "Draining"]
+    if absent:
+        why = next((member.refused for member in absent if member.refused), "not written yet")
+        return Finding(False, "NotRegistered", f"{_names(absent)}: {why}")
+    return Finding(True, "Registered", "the gateway's registry holds what it shall")
+
+
+def _progressing(members: Sequence[Member]) -> Finding:
+    draining = [member for member in members if member.phase == "Draining"]
+    if draining:
+        return Finding(True, "Draining", f"{_names(draining)}: open contracts are settled before it goes")
+    rolling = [member for member in members if not member.rolled_out]
+    if rolling:
+        return Finding(True, "RollingOut", f"{_names(rolling)}: the pod is not what it shall be yet")
+    return Finding(False, "UpToDate", "all is as spec says")
+
+
+def _names(members: Sequence[Member]) -> str:
+    named = ", ".join(member.name for member in members[:_MOST_NAMED])
+    return f"{named}{_more(members[_MOST_NAMED - 1 :])}"
+
+
+def _more(members: Sequence[Member]) -> str:
+    return f" and {len(members) - 1} more" if len(members) > 1 else ""

@@ -1,0 +1,227 @@
+"""The manifests of gateways and agents."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.operator.world import STREET
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_beckn.signature import Signer
+from wattmesh_gateway.config import GatewayConfig
+from wattmesh_operator.cluster.objects import Object, kind_of
+from wattmesh_operator.desired.files import key_secret
+from wattmesh_operator.desired.gateway import gateway_config, gateway_manifests
+from wattmesh_operator.desired.manifest import Belonging, digest
+from wattmesh_operator.desired.names import selector_labels, selector_of
+from wattmesh_operator.desired.pod import Market, pod_config, pod_manifests
+from wattmesh_operator.desired.quantity import quantity
+from wattmesh_operator.desired.storage import claim
+from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.resources import Resource
+from wattmesh_operator.settings import PodSettings
+
+SETTINGS = PodSettings("runtime:1", agent_storage="2Gi", storage_class="fast", log_format="json")
+GATEWAY: Object = {
+    "apiVersion": "wattmesh.io/v1alpha1",
+    "kind": "BecknGateway",
+    "metadata": {"name": "market", "namespace": "default", "uid": "g", "creationTimestamp": "2026-11-22T21:00:00Z"},
+}
+ROOFTOP: Object = {
+    "apiVersion": "wattmesh.io/v1alpha1",
+    "kind": "SolarAgent",
+    "metadata": {"name": "rooftop", "namespace": "default", "uid": "r"},
+}
+
+
+def signer(subscriber_id: str, number: int = 1) -> Signer:
+    return Signer.from_seed(subscriber_id, f"00000000-0000-4000-8000-{number:012d}", bytes([number]) * 32)
+
+
+REGISTRAR = signer("registrar", 2)
+MARKET = Market(GATEWAY, REGISTRAR)
+
+
+@pytest.fixture
+def street(resources_of: Callable[[str], Sequence[Resource]]) -> GatewayPlan:
+    text = "\n".join(
+        f"apiVersion: wattmesh.io/v1alpha1\n{line}" if line.startswith("kind:") else line
+        for line in STREET.splitlines()
+    )
+    [gateway] = plan(resources_of(text))
+    return gateway
+
+
+def rooftop(street: GatewayPlan, key: int = 1, **changes: Any) -> list[Object]:
+    """The manifests of rooftop-0."""
+    return pod_manifests(
+        street.pods[1], ROOFTOP, MARKET, {"rooftop-0.default": signer("rooftop-0.default", key)}, SETTINGS, **changes
+    )
+
+
+def market(street: GatewayPlan) -> list[Object]:
+    return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)
+
+
+def template(deployment: Object) -> Any:
+    return deployment["spec"]["template"]
+
+
+def test_a_pod_is_configuration_volume_service_and_deployment(street: GatewayPlan) -> None:
+    for manifests, name, owner in ((market(street), "market", GATEWAY), (rooftop(street), "rooftop-0", ROOFTOP)):
+        assert [item["kind"] for item in manifests] == ["ConfigMap", "PersistentVolumeClaim", "Service", "Deployment"]
+        for item in manifests:
+            assert kind_of(item).api_version == item["apiVersion"]
+            assert (item["metadata"]["name"], item["metadata"]["namespace"]) == (name, "default")
+            assert item["metadata"]["ownerReferences"] == [
+                {
+                    "apiVersion": "wattmesh.io/v1alpha1",
+                    "kind": owner["kind"],
+                    "name": owner["metadata"]["name"],
+                    "uid": owner["metadata"]["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ]
+            assert item["metadata"]["labels"] == {
+                "app.kubernetes.io/name": "wattmesh-gateway" if owner is GATEWAY else "wattmesh-agents",
+                "app.kubernetes.io/instance": name,
+                "app.kubernetes.io/component": "gateway" if owner is GATEWAY else "agents",
+                "app.kubernetes.io/part-of": "wattmesh",
+                "app.kubernetes.io/managed-by": "wattmesh-operator",
+                "wattmesh.io/gateway": "market",
+                "wattmesh.io/pod": name,
+                f"wattmesh.io/{owner['kind'].lower()}": owner["metadata"]["name"],
+            }
+
+
+def test_the_restricted_pod_security_standard_holds_for_every_pod(street: GatewayPlan) -> None:
+    for deployment in (market(street)[-1], rooftop(street)[-1]):
+        pod = template(deployment)["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["securityContext"]["fsGroup"] == 65532
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert {"hostNetwork", "hostPID", "hostIPC"} & pod.keys() == set()
+        assert all(
+            set(volume) <= {"name", "configMap", "secret", "persistentVolumeClaim", "emptyDir"}
+            for volume in pod["volumes"]
+        )
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+            assert container["resources"].keys() == {"requests", "limits"}
+            assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_a_deployment_runs_one_pod_and_never_two_on_one_volume(street: GatewayPlan) -> None:
+    for deployment in (market(street)[-1], rooftop(street)[-1]):
+        spec = deployment["spec"]
+        assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+        assert spec["selector"] == {"matchLabels": {"wattmesh.io/pod": deployment["metadata"]["name"]}}
+        assert spec["selector"]["matchLabels"].items() <= template(deployment)["metadata"]["labels"].items()
+
+
+def test_the_processes_are_started_with_their_files(street: GatewayPlan) -> None:
+    [agents] = template(rooftop(street)[-1])["spec"]["containers"]
+    assert agents["command"] == [
+        *("python", "-m", "wattmesh_agents", "--config", "/etc/wattmesh/config/config.json"),
+        *("--keys", "/etc/wattmesh/keys/keys.json", "--database", "/data/ledger.db"),
+        *("--url", "http://rooftop-0.default.svc:8080"),
+    ]
+    [gateway] = template(market(street)[-1])["spec"]["containers"]
+    assert gateway["command"] == [
+        *("python", "-m", "wattmesh_gateway", "--config", "/etc/wattmesh/config/config.json"),
+        *("--keys", "/etc/wattmesh/keys/keys.json"),
+    ]
+    for container in (agents, gateway):
+        assert (container["image"], container["imagePullPolicy"]) == ("runtime:1", "IfNotPresent")
+        assert container["env"] == [{"name": "LOG_FORMAT", "value": "json"}]
+        assert {m["mountPath"]: m.get("readOnly", False) for m in container["volumeMounts"]} == {
+            "/etc/wattmesh/config": True,
+            "/etc/wattmesh/keys": True,
+            "/data": False,
+            "/tmp": False,  # noqa: S108
+        }
+        assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+        assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+
+
+def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:
+    config = RuntimeConfig.model_validate(pod_config(street.pods[1], MARKET))
+    assert config.gateway.url == "http://market.default.svc:8080"
+    assert config.clock.epoch == 1_795_381_200
+    assert config.registrar_keys == {REGISTRAR.key_id: REGISTRAR.public_key}
+    assert [household.name for household in config.households] == ["rooftop-0"]
+    gateway = GatewayConfig.model_validate(gateway_config(street, REGISTRAR))
+    assert (gateway.subscriber_id, gateway.database) == ("market.default", Path("/data/registry.db"))
+    assert gateway.url == config.gateway.url
+
+
+def test_a_change_of_configuration_or_key_rolls_the_pod_and_draining_does_not(street: GatewayPlan) -> None:
+    deployment = rooftop(street)[-1]
+    assert template(rooftop(street, key=3)[-1]) != template(deployment)
+    faster = Market(
+        {**GATEWAY, "metadata": {**GATEWAY["metadata"], "creationTimestamp": "2026-11-22T22:00:00Z"}}, REGISTRAR
+    )
+    moved = pod_manifests(street.pods[1], ROOFTOP, faster, {"rooftop-0.default": signer("rooftop-0.default")}, SETTINGS)
+    assert template(moved[-1]) != template(deployment)
+    draining = rooftop(street, draining={"rooftop-0": 1_790_000_000})[-1]
+    assert template(draining) == template(deployment)
+    assert draining["metadata"]["annotations"]["wattmesh.io/draining"] == '{"rooftop-0": 1790000000}'
+    assert draining["metadata"]["annotations"]["wattmesh.io/households"] == "rooftop-0"
+
+
+def test_a_service_reaches_the_pod_even_while_it_catches_up(street: GatewayPlan) -> None:
+    spec = rooftop(street)[2]["spec"]
+    assert spec["selector"] == selector_labels("rooftop-0")
+    assert spec["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP", "targetPort": "http"}]
+    assert spec["publishNotReadyAddresses"] is True
+
+
+def test_a_volume_keeps_the_size_and_class_that_it_has(street: GatewayPlan) -> None:
+    new = rooftop(street)[1]
+    assert new["spec"]["resources"]["requests"] == {"storage": "2Gi"}
+    assert new["spec"]["storageClassName"] == "fast"
+    present = {**new, "spec": {**new["spec"], "resources": {"requests": {"storage": "9Gi"}}, "storageClassName": "old"}}
+    kept = rooftop(street, present_claim=present)[1]
+    assert kept["spec"] == present["spec"]
+    assert kept["metadata"] == new["metadata"]
+    assert "storageClassName" not in claim(Belonging(ROOFTOP, "rooftop-0", "market"), "1Gi", "")["spec"]
+
+
+def test_a_secret_holds_the_key_file_and_nothing_of_it_is_elsewhere(street: GatewayPlan) -> None:
+    to = Belonging(ROOFTOP, "rooftop-0", "market")
+    secret = key_secret(to, b'{"a": 1}')
+    assert base64.b64decode(secret["data"]["keys.json"]) == b'{"a": 1}'
+    assert secret["metadata"] == key_secret(to, b'{"a": 2}')["metadata"]
+    seed = base64.b64encode(bytes([1]) * 32).decode()
+    assert seed not in json.dumps(rooftop(street))
+
+
+def test_pods_of_an_agent_are_found_by_its_selector(street: GatewayPlan) -> None:
+    key, value = selector_of(ROOFTOP).split("=")
+    assert template(rooftop(street)[-1])["metadata"]["labels"][key] == value
+
+
+def test_a_hash_does_not_depend_on_the_order_of_keys() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})
+
+
+def test_quantities_are_numbers() -> None:
+    assert quantity("1000m") == quantity("1") == 1
+    assert quantity("1Gi") == quantity("1024Mi") == 2**30
+    assert quantity("1.5k") == 1500
+    assert quantity("1e3") == 1000
+    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+        quantity("1 GB")

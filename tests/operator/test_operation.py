@@ -1,0 +1,258 @@
+"""Around the passes: what the watches bring, workers, health, settings and the HTTP side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import kopf
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from tests.operator.world import NOW, STREET, World, run
+from wattmesh_beckn.clock import LoopClock
+from wattmesh_operator.app import create_app
+from wattmesh_operator.cluster.counting import CountingCluster
+from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object
+from wattmesh_operator.cluster.port import ClusterError
+from wattmesh_operator.handlers import Watcher, add_handlers, kopf_settings
+from wattmesh_operator.metrics import OperatorMetrics
+from wattmesh_operator.reconcile import Pass
+from wattmesh_operator.resync import resync
+from wattmesh_operator.settings import read_settings
+from wattmesh_operator.watch_health import DEAD_AFTER_S, WatchHealth
+from wattmesh_operator.work import Workers
+
+
+def resource(uid: str = "u", version: int = 1, **metadata: Any) -> Object:
+    named = {"name": "rooftop", "namespace": "street", "uid": uid, "resourceVersion": str(version)}
+    return {"kind": "SolarAgent", "metadata": {**named, "generation": 1, **metadata}}
+
+
+class Recorder:
+    """A reconciler that only remembers when it ran, and answers what it is told."""
+
+    def __init__(self, clock: LoopClock, *answers: Pass | Exception) -> None:
+        self.clock = clock
+        self.answers = [*answers]
+        self.ran: list[float] = []
+
+    async def run(self) -> Pass:
+        self.ran.append(round(self.clock.wall() - NOW, 1))
+        answer = self.answers.pop(0) if self.answers else Pass()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def working(recorder: Recorder, seconds: float) -> Workers:
+    """Workers to which a change was told, `seconds` later."""
+    workers = Workers(lambda _: recorder, recorder.clock, OperatorMetrics())
+    workers.changed("street")
+    await recorder.clock.sleep(seconds)
+    return workers
+
+
+def test_changes_that_come_together_make_one_pass() -> None:
+    async def main() -> None:
+        recorder = Recorder(LoopClock(NOW))
+        workers = await working(recorder, 0.1)
+        workers.changed("street")
+        await recorder.clock.sleep(1)
+        assert recorder.ran == [0.2]
+        workers.changed("street")
+        await recorder.clock.sleep(1)
+        assert len(recorder.ran) == 2
+        await workers.stop()
+
+    run(main())
+
+
+def test_faults_are_tried_again_ever_more_seldom() -> None:
+    async def main() -> None:
+        clock = LoopClock(NOW)
+        recorder = Recorder(clock, Pass(faults=("no",)), ClusterError(500, "no"), RuntimeError("fault"))
+        workers = await working(recorder, 60)
+        assert recorder.ran == [0.2, 1.4, 3.6, 7.8]
+        assert workers.alive
+        await workers.stop()
+
+    run(main())
+
+
+def test_a_pass_can_ask_for_the_next_one() -> None:
+    async def main() -> None:
+        recorder = Recorder(LoopClock(NOW), Pass(again_in_s=2.0))
+        workers = await working(recorder, 60)
+        assert recorder.ran == [0.2, 2.4]
+        await workers.stop()
+
+    run(main())
+
+
+def test_a_new_status_is_no_change_and_a_new_spec_is() -> None:
+    async def main() -> None:
+        recorder = Recorder(LoopClock(NOW))
+        metrics = OperatorMetrics()
+        workers = Workers(lambda _: recorder, recorder.clock, metrics)
+        watcher = Watcher(workers, WatchHealth(), metrics)
+
+        async def passes(item: Object, *, gone: bool = False) -> int:
+            recorder.ran.clear()
+            watcher.resource_event(item, gone=gone)
+            await recorder.clock.sleep(1)
+            return len(recorder.ran)
+
+        assert await passes(resource(version=1)) == 1
+        assert await passes(resource(version=2)) == 0
+        assert await passes(resource(version=3, generation=2)) == 1
+        assert await passes(resource(version=4, generation=2, deletionTimestamp="now")) == 1
+        assert await passes(resource(version=5, generation=2, deletionTimestamp="now"), gone=True) == 1
+        recorder.ran.clear()
+        watcher.child_event({"kind": "Service", "metadata": {"namespace": "street"}})
+        await recorder.clock.sleep(1)
+        assert len(recorder.ran) == 1
+        await workers.stop()
+
+    run(main())
+
+
+def test_a_watch_that_does_not_bring_what_is_listed_is_dead_after_a_while() -> None:
+    health = WatchHealth()
+    health.brought(resource("a"), gone=False)
+    health.listed("SolarAgent", [resource("a")], NOW)
+    assert health.lag_s(NOW + 1000) == {"SolarAgent": 0}
+    health.listed("SolarAgent", [resource("a", 2), resource("b")], NOW)
+    assert health.dead(NOW + DEAD_AFTER_S - 1) == []
+    health.listed("SolarAgent", [resource("a", 3), resource("b")], NOW + 60)
+    assert health.dead(NOW + DEAD_AFTER_S) == ["SolarAgent"]
+    health.brought(resource("a", 3), gone=False)
+    health.brought(resource("b"), gone=True)
+    assert health.dead(NOW + DEAD_AFTER_S) == []
+
+
+def test_an_end_that_the_watch_does_not_bring_is_noticed_too() -> None:
+    health = WatchHealth()
+    health.brought(resource("a"), gone=False)
+    health.listed("SolarAgent", [], NOW)
+    assert health.dead(NOW + DEAD_AFTER_S) == ["SolarAgent"]
+    health.brought(resource("a"), gone=True)
+    assert health.dead(NOW + DEAD_AFTER_S) == []
+
+
+def test_a_resync_looks_at_every_namespace_with_resources() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        recorder = Recorder(world.clock)
+        seen: list[str] = []
+        workers = Workers(lambda name: seen.append(name) or recorder, world.clock, OperatorMetrics())  # type: ignore[func-returns-value]
+        for namespaces in ((), ("street", "empty")):
+            await resync(world.cluster, namespaces, workers, WatchHealth(), world.clock)
+        await world.clock.sleep(1)
+        assert seen == ["street"]
+        await workers.stop()
+
+    run(main())
+
+
+def test_writes_are_counted() -> None:
+    async def main() -> None:
+        world, wrote = World(), list[tuple[str, str]]()
+        world.apply(STREET)
+        cluster = CountingCluster(world.cluster, lambda verb, kind: wrote.append((verb, kind)))
+        item = world.read("SolarAgent", "rooftop")
+        await cluster.set_status(item, {"ready": "0/2"})
+        await cluster.delete(item)
+        assert await cluster.get(SOLAR_AGENT, "street", "rooftop") is None
+        assert wrote == [("status", "SolarAgent"), ("delete", "SolarAgent")]
+
+    run(main())
+
+
+def test_kopf_only_watches() -> None:
+    registry = kopf.OperatorRegistry()
+    metrics = OperatorMetrics()
+    workers = Workers(lambda _: Recorder(LoopClock(NOW)), LoopClock(NOW), metrics)
+    add_handlers(registry, Watcher(workers, WatchHealth(), metrics))
+    watching = {handler.selector.any_name for handler in registry._watching.get_all_handlers() if handler.selector}
+    assert watching == {"beckngateways", "utilityagents", "solaragents", "deployments", "services", "configmaps"}
+    assert not [*registry._changing.get_all_handlers(), *registry._spawning.get_all_handlers()]
+    settings = kopf_settings()
+    assert settings.scanning.disabled
+    assert settings.peering.standalone
+    assert not settings.posting.enabled
+
+
+def test_health_and_metrics_are_answered() -> None:
+    async def main() -> None:
+        clock, health, metrics = LoopClock(NOW), WatchHealth(), OperatorMetrics()
+        workers = Workers(lambda _: Recorder(clock), clock, metrics)
+        app = create_app(workers, health, metrics, clock)
+
+        async def ask(path: str) -> tuple[int, str]:
+            request = make_mocked_request("GET", path, app=app)
+            response = await (await app.router.resolve(request)).handler(request)
+            return response.status, response.body.decode()  # type: ignore[attr-defined]
+
+        assert (await ask("/health/live"))[0] == 200
+        assert (await ask("/health/ready"))[0] == 503
+        health.listed("SolarAgent", [resource()], clock.wall())
+        assert (await ask("/health/ready"))[0] == 200
+        await clock.sleep(DEAD_AFTER_S)
+        assert await ask("/health/live") == (503, '{"status": "the watch is dead: SolarAgent"}')
+        assert 'wattmesh_operator_watch_lag_seconds{kind="SolarAgent"} 120.0' in (await ask("/metrics"))[1]
+
+    run(main())
+
+
+def test_settings_come_from_arguments_and_environment() -> None:
+    env = {
+        "WATTMESH_IMAGE": "runtime:1",
+        "WATTMESH_NAMESPACES": "a, b",
+        "WATTMESH_AGENT_RESOURCES": json.dumps({"limits": {"cpu": 1, "memory": "1Gi"}}),
+    }
+    settings = read_settings([], env)
+    assert settings.namespaces == ("a", "b")
+    assert settings.pods.agent_resources == {"limits": {"cpu": "1", "memory": "1Gi"}}
+    assert (settings.port, settings.pods.pull_policy, settings.pods.storage_class) == (8080, "IfNotPresent", "")
+    named = read_settings(["--namespace", "c", "--image", "x", "--pull-policy", "Never"], env)
+    assert (named.namespaces, named.pods.image, named.pods.pull_policy) == (("c",), "x", "Never")
+    assert read_settings(["--all-namespaces"], env).namespaces == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--image", "x"], "say where to work"),
+        (["--all-namespaces"], "--image"),
+        (["--all-namespaces", "--image", "x", "--agent-storage", "1 GB"], "--agent-storage"),
+        (["--all-namespaces", "--image", "x", "--agent-resources", "[]"], "--agent-resources"),
+    ],
+)
+def test_wrong_settings_are_said(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        read_settings(arguments, {})
+    assert raised.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_two_namespaces_are_worked_on_at_once() -> None:
+    async def main() -> None:
+        clock = LoopClock(NOW)
+        slow, quick = asyncio.Event(), Recorder(clock)
+
+        class Slow:
+            async def run(self) -> Pass:
+                await slow.wait()
+                return Pass()
+
+        workers = Workers(lambda name: Slow() if name == "slow" else quick, clock, OperatorMetrics())
+        workers.changed("slow")
+        workers.changed("quick")
+        await clock.sleep(1)
+        assert quick.ran
+        await workers.stop()
+
+    run(main())

@@ -1,0 +1,186 @@
+"""A namespace in a cluster in memory, with real gateways and pods that answer as they are told, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import weakref
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import async_solipsism
+import yaml
+
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.drain import asked_to_drain, drain_reply
+from wattmesh_beckn.clock import LoopClock
+from wattmesh_beckn.registry import Subscription
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import MemoryTransport, Reply, TransportError
+from wattmesh_gateway.config import GatewayConfig
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.registry import Registry
+from wattmesh_operator.cluster.memory import MemoryCluster
+from wattmesh_operator.cluster.objects import Object
+from wattmesh_operator.key_files import signers_of
+from wattmesh_operator.reconcile import Pass, Reconciler
+from wattmesh_operator.settings import PodSettings
+
+NOW = 1_790_000_000
+T = TypeVar("T")
+
+STREET = """
+kind: BecknGateway
+metadata: {name: market}
+spec: {clock: {speed: 120}}
+---
+kind: UtilityAgent
+metadata: {name: utility}
+spec: {tariff: {price: 0.25, feedIn: 0.08}, capacityKw: 60}
+---
+kind: SolarAgent
+metadata: {name: rooftop}
+spec: {replicas: 2, battery: {capacityKwh: 10, initialKwh: 8.5}, pv: {peakKw: 8}, load: {annualKwh: 3500}}
+"""
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
+        return runner.run(main)
+
+
+class AgentPod:
+    """The process in a pod: what the operator asks of it, and nothing else."""
+
+    def __init__(self, config: RuntimeConfig, clock: LoopClock) -> None:
+        self.config = config
+        self.clock = clock
+        self.draining: dict[str, bool] = {}
+        names = [*(party.name for party in config.households), *(party.name for party in config.utilities)]
+        self.parties: dict[str, dict[str, Any]] = {
+            name: {
+                "name": name,
+                "level_wh": 5_000,
+                "capacity_wh": 10_000,
+                "sold_wh": 1_234,
+                "bought_wh": 250,
+                "balance_micro": -1_204_999,
+                "open_contracts": 0,
+            }
+            for name in names
+        }
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        name, action = path.strip("/").split("/")
+        assert action == "drain"
+        keys = self.config.registrar_keys
+        self.draining[name] = asked_to_drain(body, headers, keys, name, self.clock.wall())
+        return drain_reply(self.draining[name], self.parties[name]["open_contracts"])
+
+
+class World:
+    """One namespace, its reconciler, and what runs in it."""
+
+    def __init__(self, namespace: str = "street") -> None:
+        self.namespace = namespace
+        self.clock = LoopClock(NOW)
+        self.cluster = MemoryCluster(self.clock.wall)
+        self.transport = MemoryTransport()
+        self.pods: dict[str, AgentPod] = {}
+        self.registries: dict[str, Registry] = {}
+        self.reconciler = Reconciler(
+            namespace, self.cluster, self.transport, self, self.clock, PodSettings(image="runtime:1")
+        )
+
+    # --- what people do ---
+
+    def apply(self, text: str) -> None:
+        """`kubectl apply -f`."""
+        for document in yaml.safe_load_all(text):
+            metadata = {"namespace": self.namespace, **document["metadata"]}
+            self.cluster.put({"apiVersion": "wattmesh.io/v1alpha1", **document, "metadata": metadata})
+
+    def scale(self, name: str, replicas: int) -> None:
+        """`kubectl scale`."""
+        item = self.read("SolarAgent", name)
+        item["spec"]["replicas"] = replicas
+        self.cluster.put(item)
+
+    def delete(self, kind: str, name: str) -> None:
+        """`kubectl delete`."""
+        self.cluster.remove(kind, self.namespace, name)
+
+    # --- what the cluster does ---
+
+    async def start_pods(self) -> None:
+        """Every Deployment's pod comes up as its template says, gateways with a new registry if they had none."""
+        self.cluster.roll_out()
+        for name in self.cluster.names("Deployment", self.namespace):
+            config = json.loads(self.read("ConfigMap", name)["data"]["config.json"])
+            origin = f"http://{name}.{self.namespace}.svc:8080"
+            if "households" in config:
+                self.pods[name] = AgentPod(RuntimeConfig.model_validate(config), self.clock)
+                self.transport.attach(origin, self.pods[name])
+            else:
+                registry = self.registries.setdefault(name, Registry(None))
+                weakref.finalize(self, registry.close)
+                parsed = GatewayConfig.model_validate({**config, "database": Path("unused")})
+                signer = self.keys(name)[parsed.subscriber_id]
+                gateway = Gateway(parsed, signer, registry, self.transport, self.clock)
+                await gateway.start()
+                self.transport.attach(origin, gateway.site)
+
+    async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
+        """The status page of a pod; see Pages."""
+        pod = self.pods.get(url.removeprefix("http://").split(".")[0])
+        if pod is None:
+            raise TransportError(f"nobody listens at {url}")
+        return json.dumps([*pod.parties.values()]).encode()
+
+    # --- what is looked at ---
+
+    async def settle(self) -> None:
+        """Pass, pods come up, pass."""
+        await self.reconcile()
+        await self.start_pods()
+        await self.reconcile()
+
+    async def reconcile(self) -> Pass:
+        """One pass, a moment after the last one."""
+        await self.clock.sleep(1)
+        return await self.reconciler.run()
+
+    def read(self, kind: str, name: str) -> Object:
+        return self.cluster.read(kind, self.namespace, name)
+
+    def names(self, kind: str) -> list[str]:
+        return [*self.cluster.names(kind, self.namespace)]
+
+    def keys(self, name: str) -> dict[str, Signer]:
+        return signers_of(self.read("Secret", name))
+
+    def condition(self, kind: str, name: str, condition: str = "Ready") -> tuple[str, str]:
+        """Status and reason."""
+        found = [c for c in self.read(kind, name)["status"]["conditions"] if c["type"] == condition]
+        return found[0]["status"], found[0]["reason"]
+
+    def events(self) -> list[tuple[str, str]]:
+        """Name of the resource and reason of all Events so far, in no order."""
+        events = [self.read("Event", name) for name in self.names("Event")]
+        return sorted((event["involvedObject"]["name"], event["reason"]) for event in events)
+
+    def entries(self, gateway: str = "market") -> list[Subscription]:
+        """Live entries of buyers and sellers."""
+        now = self.clock.wall()
+        found = self.registries[gateway].lookup({}, now, most=1000)
+        return [entry for entry in found if entry.type != "BG" and entry.is_live(now)]
+
+    def registered(self, gateway: str = "market") -> set[str]:
+        return {entry.subscriber_id for entry in self.entries(gateway)}
+
+    def writes(self) -> list[tuple[str, str, str]]:
+        """Writes since last asked."""
+        writes, self.cluster.writes = self.cluster.writes, []
+        return writes
