@@ -39,10 +39,10 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crds chart chart-test image clean lock FORCE
+.PHONY: help demo test lint bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
@@ -55,6 +55,9 @@ lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## Measure what trading costs on this machine
+	@$(BIN)/python bench/trading.py
 
 crds: $(INSTALLED) ## Write crds/ anew from the operator's models
 	$(BIN)/python -m wattmesh_operator.crd crds
@@ -74,6 +77,15 @@ image: ## Build the images wattmesh/operator and wattmesh/runtime (needs docker;
 	    $(BUILD_ARGS) . >/dev/null || exit 1; \
 	  docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' $(IMAGE_PREFIX)/$$target:$(TAG); \
 	done
+
+kind-up: ## Run examples/street.yaml in a local Kubernetes (needs docker, kind, kubectl, helm)
+	@hack/kind-up
+
+kind-down: ## Remove that Kubernetes
+	@hack/kind-down
+
+e2e: $(INSTALLED) ## Run the tests on a real cluster of their own (needs docker, kind, kubectl, helm; KEEP=1 keeps it)
+	@hack/e2e $(ARGS)
 
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
