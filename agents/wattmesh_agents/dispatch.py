@@ -39,12 +39,15 @@ class Dispatcher:
 
         They wait for the next transaction that is due anyway: after a crash they are sent again, and dropped there.
         """
-        with self._database.transaction():
-            taken = tuple(self._acknowledged)
-            for message in taken:
-                self._outbox.done(message)
-            yield
-        del self._acknowledged[: len(taken)]
+        taken, self._acknowledged = self._acknowledged, []
+        try:
+            with self._database.transaction():
+                for message in taken:
+                    self._outbox.done(message)
+                yield
+        except BaseException:
+            self._acknowledged = [*taken, *self._acknowledged]
+            raise
 
     @property
     def sending(self) -> bool:
@@ -55,7 +58,7 @@ class Dispatcher:
         """Act on a message once; the same answer is remembered for when it comes again."""
         try:
             with self.transaction():
-                party.trader.meet(received.sender)
+                party.trader.peers.meet(received.sender)
                 self._catch_up(party)
                 reply = self._act(party, received) or ack()
                 self._remember(party, received, reply)

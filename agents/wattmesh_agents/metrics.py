@@ -17,7 +17,7 @@ class PodMetrics:
         self.sent = self._counter("messages_sent", "Messages sent, by outcome.", "action", "outcome")
         self.missed_gates = self._counter("missed_gates", "Trades missed because the gate had closed.")
         self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")
-        self.faults = self._counter("faults", "Steps undone because of a fault.")
+        self.faults = self._counter("faults", "Steps that ended in a fault.")
         self._level = self._gauge("level_watt_hours", "Stored energy.")
         self._sold = self._gauge("sold_watt_hours", "Energy sold in trades.")
         self._bought = self._gauge("bought_watt_hours", "Energy bought in trades.")
@@ -31,7 +31,7 @@ class PodMetrics:
 
     @property
     def fault_count(self) -> int:
-        """Steps undone because of a fault."""
+        """Steps that ended in a fault."""
         return self._count(self.faults)
 
     @staticmethod

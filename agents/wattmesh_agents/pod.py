@@ -23,6 +23,7 @@ from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.status import open_contracts
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers, prune_inbox
+from wattmesh_agents.store.peers import Peers
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
@@ -69,6 +70,7 @@ class Pod:
         self._client = BecknClient(transport, clock, rng)
         self._dispatcher = Dispatcher(database, Brain(database.connection))
         self._outbox = Outbox(database.connection)
+        self._peers = Peers(database.connection)
         self._timers = Timers(database.connection)
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
@@ -178,18 +180,15 @@ class Pod:
         """Learn the utilities' addresses before the first reading is reported to them."""
         wanted = {household.backstop.utility_id for household in self.config.households}
         for subscriber_id in sorted(wanted):
-            if self._trader_of_first().url_of(subscriber_id) is None:
+            if self._peers.url_of(subscriber_id) is None:
                 try:
                     entries = await self._directory.find(subscriber_id)
                 except RegistryUnavailable as error:
                     log.warning("the registry does not answer: %s", error)
                     return
                 if entries:
-                    with self.database.transaction():
-                        self._trader_of_first().meet(entries[0])
-
-    def _trader_of_first(self) -> Any:
-        return next(iter(self.parties.values())).trader
+                    with self._dispatcher.transaction():
+                        self._peers.meet(entries[0])
 
     def _arm(self, timer: Timer) -> None:
         self._spawn(self._ring_at(timer))
@@ -240,12 +239,12 @@ class Pod:
         )
 
     def _guard(self, party: Party, step: Any) -> None:
-        """Run a step whose transaction rolls back on a fault; the fault is told, and the rest goes on."""
+        """Run a step in a transaction of its own; a fault in it is told and counted, and the rest goes on."""
         try:
             step()
         except Exception:
             self.metrics.faults.inc()
-            log.exception("fault at %s; its step was undone", party.name)
+            log.exception("fault at %s", party.name)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -237,7 +237,7 @@ class Household:
         trader = self.trader
         reading = trader.meter.reading(slot)
         utility = self.config.backstop.utility_id
-        if reading is None or trader.url_of(utility) is None:
+        if reading is None or trader.peers.url_of(utility) is None:
             return
         tags = tag_group(
             "meter",

@@ -12,12 +12,12 @@ from wattmesh_agents.energy.slots import SLOT_S, local, slot_of, slot_range, slo
 from wattmesh_agents.store.contracts import ContractTable
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers
+from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.readings import MeterTable
 from wattmesh_beckn.clock import GridClock
 from wattmesh_beckn.context import Action, BecknModel, request_context
 from wattmesh_beckn.ids import derive_uuid
 from wattmesh_beckn.messages import Fulfillment, Price, Stop, StopTime, TimeRange, write_call
-from wattmesh_beckn.registry import Subscription
 
 DRIVE_EVERY_MS = 5_000
 """How often at most unfinished business is said again (wall time), however short a slot is."""
@@ -63,6 +63,7 @@ class Trader:
         self.contracts = ContractTable(connection, subscriber_id)
         self.meter = MeterTable(connection, subscriber_id)
         self.inbox = Inbox(connection, subscriber_id)
+        self.peers = Peers(connection)
         self._outbox = Outbox(connection)
         self._timers = Timers(connection)
         self._salt = around.database.salt
@@ -128,26 +129,12 @@ class Trader:
         """A number from 0 to 1, scattered but always the same: it spreads what all would do at once."""
         return int(self.derive_id("chance", *parts)[:8], 16) / 0xFFFFFFFF
 
-    def meet(self, entry: Subscription) -> None:
-        """Remember where another subscriber lives."""
-        if self.url_of(entry.subscriber_id) != entry.url:
-            self.around.database.connection.execute(
-                "INSERT OR REPLACE INTO peers VALUES (?, ?)", (entry.subscriber_id, entry.url)
-            )
-
-    def url_of(self, subscriber_id: str) -> str | None:
-        """Where another subscriber lives, if it was met."""
-        row = self.around.database.connection.execute(
-            "SELECT url FROM peers WHERE subscriber_id = ?", (subscriber_id,)
-        ).fetchone()
-        return None if row is None else str(row[0])
-
     def tell(
         self, action: Action, to: str, body: BecknModel, *, transaction_id: str, message_id: str,
         until_ms: int | None = None,
     ) -> None:  # fmt: skip
         """Put a message into the outbox; it is sent when the transaction is on disk. `until_ms` ends its ttl."""
-        me, other = (self.id, self.url), (to, self.url_of(to) or "")
+        me, other = (self.id, self.url), (to, self.peers.url_of(to) or "")
         now_ms = self.now_ms
         ttl_s = MESSAGE_TTL_S if until_ms is None else min(MESSAGE_TTL_S, (until_ms - now_ms) / 1000)
         ttl_s = max(_MIN_TTL_S, ttl_s)

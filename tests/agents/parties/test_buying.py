@@ -46,7 +46,7 @@ class Customer:
         self.messages = 0
         with self.node.database.transaction():
             for seller in (ANN, BOB):
-                self.node.trader.meet(entry(seller, "BPP"))
+                self.node.trader.peers.meet(entry(seller, "BPP"))
 
     def want(self, transaction: str, sellers: dict[str, int], attempt: int = 0) -> None:
         """A search was sent, these offered so much, and 500 Wh were selected from each."""

@@ -116,7 +116,7 @@ class Counter:
         }[message.action]
         try:
             with self.node.database.transaction():
-                self.node.trader.meet(message.sender)
+                self.node.trader.peers.meet(message.sender)
                 self.home.catch_up()
                 self.node.posted.clear()  # deliveries that catching up told; they are read where they matter
                 handler(message)
@@ -356,7 +356,7 @@ def test_more_than_a_message_can_say_is_offered_in_part() -> None:
     buyer = entry(ANN, "BAP")
     message = call("search", search(NEXT), sender=ANN, recipient=GRID, transaction_id=T1, now=counter.clock.now)
     with node.database.transaction():
-        node.trader.meet(buyer)
+        node.trader.peers.meet(buyer)
         node.party.seller.offer(message)
     answer = read_call("on_search", pydantic_core.from_json(node.posted[0].body)).message
     assert isinstance(answer, OnSearchMessage)
