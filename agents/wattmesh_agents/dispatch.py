@@ -76,7 +76,7 @@ class Dispatcher:
         with self.transaction():
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
-                if event is not None and (event != "answered" or party.buyer.collecting(message.transaction_id)):
+                if event is not None and (event != "answered" or party.shopper.collecting(message.transaction_id)):
                     self._brain.buyer_event(party, message.transaction_id, event)
             elif message.action in ("on_select", "on_init"):
                 self._declined_by_buyer(party, message, outcome)
@@ -87,7 +87,7 @@ class Dispatcher:
             slot, attempt = timer.subject.split()
             self._wake(party, int(slot), int(attempt))
         elif timer.kind == "collect":
-            if party.buyer.window_closed(timer.subject):
+            if party.shopper.window_closed(timer.subject):
                 self._brain.buyer_event(party, timer.subject, "window closed")
         elif timer.kind == "stall":
             party.buyer.stalled(timer.subject)
@@ -120,7 +120,7 @@ class Dispatcher:
             return
         self._catch_up(party)
         # After a restart the slot is opened again, and the alarm of an attempt that was made rings once more.
-        if not party.buyer.searched(slot, attempt) and not party.buyer.buying(slot) and party.wants(slot):
+        if not party.shopper.searched(slot, attempt) and not party.shopper.buying(slot) and party.wants(slot):
             self._brain.wake(party, slot, attempt)
 
     def _catch_up(self, party: Party) -> None:
@@ -149,8 +149,8 @@ class Dispatcher:
         buyer, transaction_id = party.buyer, received.context.transaction_id
         match received.action:
             case "on_search":
-                reply = buyer.hear_offers(received)
-                if buyer.all_answered(transaction_id) and buyer.collecting(transaction_id):
+                reply = party.shopper.hear_offers(received)
+                if party.shopper.all_answered(transaction_id) and party.shopper.collecting(transaction_id):
                     self._brain.buyer_event(party, transaction_id, "answered")
                 return reply
             case "on_select":
@@ -170,7 +170,7 @@ class Dispatcher:
                 reply = buyer.hear_receipt(received)
             case _:
                 raise TypeError(f"no callback {received.action!r}")
-        if not buyer.collecting(transaction_id):
+        if not party.shopper.collecting(transaction_id):
             self._brain.buyer_event(party, transaction_id, received.action)
         return reply
 

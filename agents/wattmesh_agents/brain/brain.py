@@ -24,7 +24,7 @@ class Brain:
 
     def wake(self, party: Party, slot: int, attempt: int) -> None:
         """Let the supervisor look at a slot. The thread, if one is started, is that of the purchase."""
-        transaction_id = party.buyer.transaction_for(slot, attempt)
+        transaction_id = party.shopper.transaction_for(slot, attempt)
         state: TradeState = {
             "transaction_id": transaction_id,
             "slot": slot,
@@ -52,7 +52,11 @@ class Brain:
         An event that leads nowhere (a confirmation, an alarm when all is well) does not run the graph at all.
         """
         buyer, thread = party.buyer, _buy_thread(party, transaction_id)
-        if event not in BUYING and not buyer.collecting(transaction_id) and buyer.next_step(transaction_id) == "wait":
+        if (
+            event not in BUYING
+            and not party.shopper.collecting(transaction_id)
+            and buyer.next_step(transaction_id) == "wait"
+        ):
             return
         if self._waits(thread):
             self._run(party, thread, Command(resume=event), None)

@@ -78,7 +78,7 @@ def search(state: TradeState, runtime: Runtime[Scene]) -> None:
     party = runtime.context.party
     decision = party.decide(state["slot"])
     if isinstance(decision, Buy):
-        party.buyer.search(state["slot"], state["attempt"], decision)
+        party.shopper.search(state["slot"], state["attempt"], decision)
 
 
 def collect(state: TradeState) -> TradeState:  # noqa: ARG001
@@ -88,16 +88,16 @@ def collect(state: TradeState) -> TradeState:  # noqa: ARG001
 
 def choose(state: TradeState, runtime: Runtime[Scene]) -> Command[Literal["select", "wait_for_seller", "__end__"]]:
     """Take the cheapest mix; when there is none, see what is still under way."""
-    buyer = runtime.context.party.buyer
-    if buyer.has_choice(state["transaction_id"]):
+    shopper = runtime.context.party.shopper
+    if shopper.has_choice(state["transaction_id"]):
         return Command(goto="select")
-    buyer.give_up(state["transaction_id"])
+    shopper.give_up(state["transaction_id"])
     return _after_seller(state, runtime)  # type: ignore[return-value]
 
 
 def select(state: TradeState, runtime: Runtime[Scene]) -> None:
     """Ask the chosen sellers for quotes."""
-    runtime.context.party.buyer.select(state["transaction_id"])
+    runtime.context.party.shopper.select(state["transaction_id"])
 
 
 def wait_for_seller(state: TradeState) -> Command[Any]:  # noqa: ARG001

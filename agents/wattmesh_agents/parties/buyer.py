@@ -1,4 +1,4 @@
-"""The buying side of a party: searches, chooses, and follows each contract until it is paid.
+"""The second half of a purchase: follow each contract from its quote until it is paid.
 
 Methods named `hear_…` run in the transaction of the callback they take in and write down what it changes; the others
 decide and send what comes next, and do nothing when run twice.
@@ -10,46 +10,35 @@ from collections.abc import Callable
 from typing import Literal
 
 from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_agents.parties.shopper import Shopper
 from wattmesh_agents.parties.terms import (
     agreed_order,
     difference,
     quoted_order,
-    select_order,
-    selected,
     slot_of_fulfillment,
 )
-from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
-from wattmesh_agents.store.contracts import Purchase
+from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, short
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
-from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
-from wattmesh_agents.trade.strategies import Buy
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Acked, Nacked, Outcome
-from wattmesh_beckn.context import Code
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import (
-    ENERGY,
     AgreedOrder,
     Billing,
     CancelMessage,
     ConfirmMessage,
     InitMessage,
     InitOrder,
-    Intent,
-    IntentItem,
     OnCancelMessage,
     OnConfirmMessage,
     OnInitMessage,
-    OnSearchMessage,
     OnSelectMessage,
     OnStatusMessage,
     OnUpdateMessage,
     Payment,
     PaymentParams,
-    SearchMessage,
-    SelectMessage,
     StatusMessage,
     StatusOrder,
     UpdatedOrder,
@@ -61,162 +50,17 @@ from wattmesh_beckn.units import amount_micro, kwh_text, money_text, share_micro
 
 CLOCK_TOLERANCE_S = 5.0
 """How far a seller's clock may run ahead when it reports a delivery (wall time)."""
-MOST_OFFERS = 1000
 
 Step = Literal["choose", "wait", "end"]
 
 
 class Buyer:
-    """Carries a party's purchases from search to settlement. `on_delivered` is told of each booked delivery."""
+    """Carries a party's purchases from quote to settlement. `on_delivered` is told of each booked delivery."""
 
-    def __init__(self, trader: Trader, on_delivered: Callable[[Contract], None]) -> None:
+    def __init__(self, trader: Trader, shopper: Shopper, on_delivered: Callable[[Contract], None]) -> None:
         self._trader = trader
+        self._shopper = shopper
         self._on_delivered = on_delivered
-
-    # --- search and choice ---
-
-    def transaction_for(self, slot: int, attempt: int) -> str:
-        """The transaction id of a purchase."""
-        return self._trader.derive_id("purchase", slot, attempt)
-
-    def search(self, slot: int, attempt: int, decision: Buy) -> None:
-        """Ask the gateway for offers and set the alarm that ends the collecting."""
-        trader = self._trader
-        transaction_id = self.transaction_for(slot, attempt)
-        purchase = Purchase(
-            transaction_id, slot, attempt, decision.energy_wh, decision.max_price_micro_per_kwh, None, closed=False
-        )
-        trader.contracts.start_purchase(purchase)
-        trader.story("%s", decision.reason, transaction_id=transaction_id)
-        trader.story(
-            "search: %s kWh for %s",
-            kwh_text(decision.energy_wh),
-            trader.slot_text(slot),
-            transaction_id=transaction_id,
-        )
-        item = IntentItem(descriptor=Code(code=ENERGY), quantity=selected(decision.energy_wh))
-        intent = Intent(item=item, fulfillment=delivery(slot))
-        trader.tell(
-            "search",
-            trader.around.gateway_id,
-            SearchMessage(intent=intent),
-            transaction_id=transaction_id,
-            message_id=trader.derive_id("search", transaction_id),
-            until_ms=trader.gate_ms(slot),
-        )
-        self._collect(purchase)
-
-    def hear_offers(self, received: Received) -> Reply | None:
-        """`on_search`: write the seller's offer down. One that was not asked for is refused."""
-        catalog = received.read(OnSearchMessage).catalog
-        trader, context = self._trader, received.context
-        seller = received.sender.subscriber_id
-        purchase = self._purchase(context.transaction_id)
-        if purchase.closed:
-            return None
-        if len(trader.contracts.offers(context.transaction_id)) >= MOST_OFFERS:
-            raise declined(ErrorCode.BUSINESS_ERROR, f"this search has {MOST_OFFERS} offers already")
-        for provider in catalog.providers:
-            slots = {
-                fulfillment.id: slot_of_fulfillment(fulfillment, "message.catalog.providers.0.fulfillments.0")
-                for fulfillment in provider.fulfillments
-            }
-            for item in provider.items:
-                if provider.id != seller:
-                    raise declined(ErrorCode.BUSINESS_ERROR, f"{seller!r} cannot offer for {provider.id!r}")
-                fits = any(slots.get(name) == purchase.slot for name in item.fulfillment_ids)
-                if fits and item.price.currency == trader.currency and item.descriptor.code == ENERGY:
-                    available_wh = item.quantity.available.measure.energy_wh
-                    offer = Offer(seller, item.id, item.price.value_micro, available_wh)
-                    trader.contracts.add_offer(context.transaction_id, offer)
-        return None
-
-    def all_answered(self, transaction_id: str) -> bool:
-        """Whether every seller that was asked has made an offer."""
-        purchase = self._purchase(transaction_id)
-        return purchase.asked is not None and len(self._trader.contracts.offers(transaction_id)) >= purchase.asked
-
-    def buying(self, slot: int) -> bool:
-        """Whether a purchase for this slot is still under way."""
-        return any(not purchase.closed for purchase in self._trader.contracts.purchases_of_slot(slot))
-
-    def searched(self, slot: int, attempt: int) -> bool:
-        """Whether this attempt was made already."""
-        return self._trader.contracts.purchase(self.transaction_for(slot, attempt)) is not None
-
-    def collecting(self, transaction_id: str) -> bool:
-        """Whether nothing was chosen yet."""
-        purchase = self._trader.contracts.purchase(transaction_id)
-        if purchase is None or purchase.closed:
-            return False
-        return all(selection.outcome == "open" for selection in self._trader.contracts.offers(transaction_id))
-
-    def window_closed(self, transaction_id: str) -> bool:
-        """Whether the time to collect offers is over. Without any offer it goes on, while there is time to use one."""
-        if not self.collecting(transaction_id):
-            return False
-        purchase = self._purchase(transaction_id)
-        late_ms = self._trader.gate_ms(purchase.slot) - 2 * self._window_ms()
-        if self._trader.contracts.offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
-            return True
-        self._collect(purchase)
-        return False
-
-    def choose(self, transaction_id: str) -> tuple[Pick, ...]:
-        """The cheapest mix for what is still needed, among offers not tried yet."""
-        purchase = self._purchase(transaction_id)
-        offers = [s.offer for s in self._trader.contracts.offers(transaction_id) if s.outcome == "open"]
-        return choose(offers, self._missing_wh(purchase), purchase.max_price_micro)
-
-    def has_choice(self, transaction_id: str) -> bool:
-        """Whether there is something left to choose, and time to do it."""
-        purchase = self._purchase(transaction_id)
-        return self._trader.gate_open(purchase.slot) and bool(self.choose(transaction_id))
-
-    def give_up(self, transaction_id: str) -> None:
-        """Buy no more in this transaction, and say what is missing and why."""
-        trader = self._trader
-        purchase = self._purchase(transaction_id)
-        gate_closed = not trader.gate_open(purchase.slot)
-        trader.contracts.close_purchase(transaction_id)
-        if gate_closed:
-            trader.around.missed_gate()
-        missing_wh = self._missing_wh(purchase)
-        if missing_wh >= MIN_TRADE_WH:
-            why = "the gate closed" if gate_closed else "no more offers"
-            trader.story("%s kWh not bought: %s", kwh_text(missing_wh), why, transaction_id=transaction_id)
-
-    def select(self, transaction_id: str) -> None:
-        """Ask the chosen sellers for their part."""
-        trader = self._trader
-        purchase = self._purchase(transaction_id)
-        selections = trader.contracts.offers(transaction_id)
-        first = not any(s.outcome != "open" for s in selections)
-        picks = self.choose(transaction_id)
-        if first:
-            self._tell_offers(transaction_id, [s.offer for s in selections])
-        parts = ", ".join(
-            f"{kwh_text(p.energy_wh)} kWh from {short(p.offer.seller)} at {money_text(p.offer.price_micro_per_kwh)}"
-            for p in picks
-        )
-        why = "the cheapest offer" if len(picks) == 1 else f"the cheapest mix of {len(picks)} offers"
-        trader.story("chosen: %s (%s%s)", parts, why, "" if first else " left", transaction_id=transaction_id)
-        for pick in picks:
-            seller = pick.offer.seller
-            trader.contracts.mark_offer(transaction_id, seller, "selected", pick.energy_wh)
-            order = select_order(seller, pick.offer.item_id, purchase.slot, pick.energy_wh)
-            trader.tell(
-                "select",
-                seller,
-                SelectMessage(order=order),
-                transaction_id=transaction_id,
-                message_id=trader.derive_id("select", transaction_id, seller),
-                until_ms=trader.gate_ms(purchase.slot),
-            )
-            trader.story(
-                "select: %s kWh from %s", kwh_text(pick.energy_wh), short(seller), transaction_id=transaction_id
-            )
-        self._watch(transaction_id)
 
     # --- contracts ---
 
@@ -225,7 +69,7 @@ class Buyer:
         order = received.read(OnSelectMessage).order
         trader, context = self._trader, received.context
         seller = received.sender.subscriber_id
-        purchase = self._purchase(context.transaction_id)
+        purchase = self._shopper.purchase(context.transaction_id)
         selection = trader.contracts.offer(context.transaction_id, seller)
         if selection is None or selection.selected_wh is None:
             raise declined(ErrorCode.BUSINESS_ERROR, f"nothing was selected from {seller!r} in this transaction")
@@ -437,7 +281,7 @@ class Buyer:
         if message.action == "search":
             if isinstance(outcome, Acked):
                 trader.contracts.note_asked(transaction_id, int(outcome.tags.get("recipients", "0")))
-                return "answered" if self.all_answered(transaction_id) else None
+                return "answered" if self._shopper.all_answered(transaction_id) else None
             trader.story("search failed: %s", _why(outcome), transaction_id=transaction_id)
             trader.contracts.note_asked(transaction_id, 0)
             return "answered"
@@ -490,15 +334,19 @@ class Buyer:
                 self._trader.contracts.mark_offer(transaction_id, selection.offer.seller, "failed")
                 self._trader.story("no answer from %s", short(selection.offer.seller), transaction_id=transaction_id)
         if any(c.state in TENTATIVE and not c.in_doubt for c in self._trader.contracts.of_transaction(transaction_id)):
-            self._watch(transaction_id)
+            self._shopper.watch(transaction_id)
 
     def next_step(self, transaction_id: str) -> Step:
         """Where a transaction goes: buy more of what is missing, wait for others, or end."""
         trader = self._trader
-        purchase = self._purchase(transaction_id)
+        purchase = self._shopper.purchase(transaction_id)
         selections = trader.contracts.offers(transaction_id)
         contracts = trader.contracts.of_transaction(transaction_id)
-        if not purchase.closed and any(s.outcome == "open" for s in selections) and self.choose(transaction_id):
+        if (
+            not purchase.closed
+            and any(s.outcome == "open" for s in selections)
+            and self._shopper.choose(transaction_id)
+        ):
             return "choose"
         ended = (ContractState.SETTLED, ContractState.EXPIRED, ContractState.CANCELLED)
         if any(s.outcome == "selected" for s in selections) or any(c.state not in ended for c in contracts):
@@ -517,51 +365,11 @@ class Buyer:
 
     # --- parts ---
 
-    def _purchase(self, transaction_id: str) -> Purchase:
-        purchase = self._trader.contracts.purchase(transaction_id)
-        if purchase is None:
-            raise declined(
-                ErrorCode.BUSINESS_ERROR, f"no search with transaction_id {transaction_id!r} was sent from here"
-            )
-        return purchase
-
     def _contract(self, transaction_id: str, seller: str) -> Contract:
         contract = self._trader.contracts.get(transaction_id, seller)
         if contract is None or contract.side is not Side.BUYER:
             raise declined(ErrorCode.ORDER_NOT_FOUND, "no order with you in this transaction", "context.transaction_id")
         return contract
-
-    def _missing_wh(self, purchase: Purchase) -> int:
-        live = (ContractState.EXPIRED, ContractState.CANCELLED)
-        contracts = self._trader.contracts.of_transaction(purchase.transaction_id)
-        taken_wh = sum(contract.energy_wh for contract in contracts if contract.state not in live)
-        asked_wh = sum(
-            selection.selected_wh or 0
-            for selection in self._trader.contracts.offers(purchase.transaction_id)
-            if selection.outcome == "selected"
-        )
-        return purchase.need_wh - taken_wh - asked_wh
-
-    def _tell_offers(self, transaction_id: str, offers: list[Offer]) -> None:
-        listed = ", ".join(
-            f"{short(offer.seller)} {kwh_text(offer.available_wh)} kWh at {money_text(offer.price_micro_per_kwh)}"
-            for offer in sorted(offers, key=lambda offer: (offer.price_micro_per_kwh, offer.seller))[:5]
-        )
-        more = f", and {len(offers) - 5} more" if len(offers) > 5 else ""
-        text = f"{len(offers)}: {listed}{more}" if offers else "none"
-        self._trader.story("offers received: %s", text, transaction_id=transaction_id)
-
-    def _collect(self, purchase: Purchase) -> None:
-        trader = self._trader
-        left_ms = max(0, trader.gate_ms(purchase.slot) - trader.now_ms)
-        due_ms = trader.now_ms + min(left_ms // 2, self._window_ms())
-        trader.set_timer("collect", purchase.transaction_id, due_ms)
-
-    def _window_ms(self) -> int:
-        return self._trader.wait_ms(2.0, 0.2)
-
-    def _watch(self, transaction_id: str) -> None:
-        self._trader.set_timer("stall", transaction_id, self._trader.now_ms + self._trader.wait_ms(5.0, 0.2))
 
     def _doubt_again(self, contract: Contract) -> None:
         trader = self._trader

@@ -13,6 +13,7 @@ from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_agents.energy.tariff import price_micro_per_kwh
 from wattmesh_agents.parties.buyer import Buyer
 from wattmesh_agents.parties.seller import Seller
+from wattmesh_agents.parties.shopper import Shopper
 from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
@@ -38,7 +39,8 @@ class Household:
         self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
         self.battery = Battery.of(config.battery)
         self.seller = Seller(self.trader, self)
-        self.buyer = Buyer(self.trader, self._on_delivered)
+        self.shopper = Shopper(self.trader)
+        self.buyer = Buyer(self.trader, self.shopper, self._on_delivered)
         self._profile = profile
         self._decide = strategy_named(config.strategy).household
 

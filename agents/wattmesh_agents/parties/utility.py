@@ -9,6 +9,7 @@ from wattmesh_agents.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_agents.energy.tariff import price_micro_per_kwh
 from wattmesh_agents.parties.buyer import CLOCK_TOLERANCE_S, Buyer
 from wattmesh_agents.parties.seller import QUOTE_TTL_MS, Seller
+from wattmesh_agents.parties.shopper import Shopper
 from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
 from wattmesh_agents.parties.terms import slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
@@ -33,7 +34,8 @@ class Utility:
         self.name = config.name
         self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
         self.seller = Seller(self.trader, self)
-        self.buyer = Buyer(self.trader, self._tell_success)
+        self.shopper = Shopper(self.trader)
+        self.buyer = Buyer(self.trader, self.shopper, self._tell_success)
         self._decide = strategy_named(config.strategy).utility
         self._capacity_wh = slot_energy_wh(config.capacity_w)
 

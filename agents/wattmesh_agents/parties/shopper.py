@@ -1,0 +1,214 @@
+"""The first half of a purchase: search, collect offers, choose the cheapest mix, select.
+
+`hear_offers` runs in the transaction of the callback it takes in; the others decide and send what comes next, and do
+nothing when run twice.
+"""
+
+from __future__ import annotations
+
+from wattmesh_agents.parties.terms import select_order, selected, slot_of_fulfillment
+from wattmesh_agents.parties.trader import Trader, delivery, short
+from wattmesh_agents.store.contracts import Purchase
+from wattmesh_agents.trade.contracts import ContractState
+from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
+from wattmesh_agents.trade.strategies import Buy
+from wattmesh_beckn.context import Code
+from wattmesh_beckn.errors import ErrorCode, declined
+from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, OnSearchMessage, SearchMessage, SelectMessage
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.transport import Reply
+from wattmesh_beckn.units import kwh_text, money_text
+
+MOST_OFFERS = 1000
+
+
+class Shopper:
+    """Looks for energy and picks sellers."""
+
+    def __init__(self, trader: Trader) -> None:
+        self._trader = trader
+
+    def transaction_for(self, slot: int, attempt: int) -> str:
+        """The transaction id of a purchase."""
+        return self._trader.derive_id("purchase", slot, attempt)
+
+    def search(self, slot: int, attempt: int, decision: Buy) -> None:
+        """Ask the gateway for offers and set the alarm that ends the collecting."""
+        trader = self._trader
+        transaction_id = self.transaction_for(slot, attempt)
+        purchase = Purchase(
+            transaction_id, slot, attempt, decision.energy_wh, decision.max_price_micro_per_kwh, None, closed=False
+        )
+        trader.contracts.start_purchase(purchase)
+        trader.story("%s", decision.reason, transaction_id=transaction_id)
+        trader.story(
+            "search: %s kWh for %s",
+            kwh_text(decision.energy_wh),
+            trader.slot_text(slot),
+            transaction_id=transaction_id,
+        )
+        item = IntentItem(descriptor=Code(code=ENERGY), quantity=selected(decision.energy_wh))
+        intent = Intent(item=item, fulfillment=delivery(slot))
+        trader.tell(
+            "search",
+            trader.around.gateway_id,
+            SearchMessage(intent=intent),
+            transaction_id=transaction_id,
+            message_id=trader.derive_id("search", transaction_id),
+            until_ms=trader.gate_ms(slot),
+        )
+        self._collect(purchase)
+
+    def hear_offers(self, received: Received) -> Reply | None:
+        """`on_search`: write the seller's offer down. One that was not asked for is refused."""
+        catalog = received.read(OnSearchMessage).catalog
+        trader, context = self._trader, received.context
+        seller = received.sender.subscriber_id
+        purchase = self.purchase(context.transaction_id)
+        if purchase.closed:
+            return None
+        if len(trader.contracts.offers(context.transaction_id)) >= MOST_OFFERS:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"this search has {MOST_OFFERS} offers already")
+        for provider in catalog.providers:
+            slots = {
+                fulfillment.id: slot_of_fulfillment(fulfillment, "message.catalog.providers.0.fulfillments.0")
+                for fulfillment in provider.fulfillments
+            }
+            for item in provider.items:
+                if provider.id != seller:
+                    raise declined(ErrorCode.BUSINESS_ERROR, f"{seller!r} cannot offer for {provider.id!r}")
+                fits = any(slots.get(name) == purchase.slot for name in item.fulfillment_ids)
+                if fits and item.price.currency == trader.currency and item.descriptor.code == ENERGY:
+                    available_wh = item.quantity.available.measure.energy_wh
+                    offer = Offer(seller, item.id, item.price.value_micro, available_wh)
+                    trader.contracts.add_offer(context.transaction_id, offer)
+        return None
+
+    def all_answered(self, transaction_id: str) -> bool:
+        """Whether every seller that was asked has made an offer."""
+        purchase = self.purchase(transaction_id)
+        return purchase.asked is not None and len(self._trader.contracts.offers(transaction_id)) >= purchase.asked
+
+    def buying(self, slot: int) -> bool:
+        """Whether a purchase for this slot is still under way."""
+        return any(not purchase.closed for purchase in self._trader.contracts.purchases_of_slot(slot))
+
+    def searched(self, slot: int, attempt: int) -> bool:
+        """Whether this attempt was made already."""
+        return self._trader.contracts.purchase(self.transaction_for(slot, attempt)) is not None
+
+    def collecting(self, transaction_id: str) -> bool:
+        """Whether nothing was chosen yet."""
+        purchase = self._trader.contracts.purchase(transaction_id)
+        if purchase is None or purchase.closed:
+            return False
+        return all(selection.outcome == "open" for selection in self._trader.contracts.offers(transaction_id))
+
+    def window_closed(self, transaction_id: str) -> bool:
+        """Whether the time to collect offers is over. Without any offer it goes on, while there is time to use one."""
+        if not self.collecting(transaction_id):
+            return False
+        purchase = self.purchase(transaction_id)
+        late_ms = self._trader.gate_ms(purchase.slot) - 2 * self._window_ms()
+        if self._trader.contracts.offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
+            return True
+        self._collect(purchase)
+        return False
+
+    def choose(self, transaction_id: str) -> tuple[Pick, ...]:
+        """The cheapest mix for what is still needed, among offers not tried yet."""
+        purchase = self.purchase(transaction_id)
+        offers = [s.offer for s in self._trader.contracts.offers(transaction_id) if s.outcome == "open"]
+        return choose(offers, self._missing_wh(purchase), purchase.max_price_micro)
+
+    def has_choice(self, transaction_id: str) -> bool:
+        """Whether there is something left to choose, and time to do it."""
+        purchase = self.purchase(transaction_id)
+        return self._trader.gate_open(purchase.slot) and bool(self.choose(transaction_id))
+
+    def give_up(self, transaction_id: str) -> None:
+        """Buy no more in this transaction, and say what is missing and why."""
+        trader = self._trader
+        purchase = self.purchase(transaction_id)
+        gate_closed = not trader.gate_open(purchase.slot)
+        trader.contracts.close_purchase(transaction_id)
+        if gate_closed:
+            trader.around.missed_gate()
+        missing_wh = self._missing_wh(purchase)
+        if missing_wh >= MIN_TRADE_WH:
+            why = "the gate closed" if gate_closed else "no more offers"
+            trader.story("%s kWh not bought: %s", kwh_text(missing_wh), why, transaction_id=transaction_id)
+
+    def select(self, transaction_id: str) -> None:
+        """Ask the chosen sellers for their part."""
+        trader = self._trader
+        purchase = self.purchase(transaction_id)
+        selections = trader.contracts.offers(transaction_id)
+        first = not any(s.outcome != "open" for s in selections)
+        picks = self.choose(transaction_id)
+        if first:
+            self._tell_offers(transaction_id, [s.offer for s in selections])
+        parts = ", ".join(
+            f"{kwh_text(p.energy_wh)} kWh from {short(p.offer.seller)} at {money_text(p.offer.price_micro_per_kwh)}"
+            for p in picks
+        )
+        why = "the cheapest offer" if len(picks) == 1 else f"the cheapest mix of {len(picks)} offers"
+        trader.story("chosen: %s (%s%s)", parts, why, "" if first else " left", transaction_id=transaction_id)
+        for pick in picks:
+            seller = pick.offer.seller
+            trader.contracts.mark_offer(transaction_id, seller, "selected", pick.energy_wh)
+            order = select_order(seller, pick.offer.item_id, purchase.slot, pick.energy_wh)
+            trader.tell(
+                "select",
+                seller,
+                SelectMessage(order=order),
+                transaction_id=transaction_id,
+                message_id=trader.derive_id("select", transaction_id, seller),
+                until_ms=trader.gate_ms(purchase.slot),
+            )
+            trader.story(
+                "select: %s kWh from %s", kwh_text(pick.energy_wh), short(seller), transaction_id=transaction_id
+            )
+        self.watch(transaction_id)
+
+    def purchase(self, transaction_id: str) -> Purchase:
+        """The purchase of a transaction; Refusal when none was started here."""
+        purchase = self._trader.contracts.purchase(transaction_id)
+        if purchase is None:
+            raise declined(
+                ErrorCode.BUSINESS_ERROR, f"no search with transaction_id {transaction_id!r} was sent from here"
+            )
+        return purchase
+
+    def _missing_wh(self, purchase: Purchase) -> int:
+        live = (ContractState.EXPIRED, ContractState.CANCELLED)
+        contracts = self._trader.contracts.of_transaction(purchase.transaction_id)
+        taken_wh = sum(contract.energy_wh for contract in contracts if contract.state not in live)
+        asked_wh = sum(
+            selection.selected_wh or 0
+            for selection in self._trader.contracts.offers(purchase.transaction_id)
+            if selection.outcome == "selected"
+        )
+        return purchase.need_wh - taken_wh - asked_wh
+
+    def _tell_offers(self, transaction_id: str, offers: list[Offer]) -> None:
+        listed = ", ".join(
+            f"{short(offer.seller)} {kwh_text(offer.available_wh)} kWh at {money_text(offer.price_micro_per_kwh)}"
+            for offer in sorted(offers, key=lambda offer: (offer.price_micro_per_kwh, offer.seller))[:5]
+        )
+        more = f", and {len(offers) - 5} more" if len(offers) > 5 else ""
+        text = f"{len(offers)}: {listed}{more}" if offers else "none"
+        self._trader.story("offers received: %s", text, transaction_id=transaction_id)
+
+    def _collect(self, purchase: Purchase) -> None:
+        trader = self._trader
+        left_ms = max(0, trader.gate_ms(purchase.slot) - trader.now_ms)
+        due_ms = trader.now_ms + min(left_ms // 2, self._window_ms())
+        trader.set_timer("collect", purchase.transaction_id, due_ms)
+
+    def _window_ms(self) -> int:
+        return self._trader.wait_ms(2.0, 0.2)
+
+    def watch(self, transaction_id: str) -> None:
+        """Set the alarm that gives up sellers which do not answer."""
+        self._trader.set_timer("stall", transaction_id, self._trader.now_ms + self._trader.wait_ms(5.0, 0.2))
