@@ -17,6 +17,10 @@ DELIVERED = frozenset({"DELIVERED", "SETTLED"})
 """States in which a contract's energy and money are booked."""
 
 
+class BooksError(Exception):
+    """The books cannot be read as asked. The message is one line for the user."""
+
+
 @dataclass(frozen=True)
 class Party:
     """A household or utility. `level_wh` is stored at the start of `next_slot`, the first slot not metered yet."""

@@ -6,10 +6,12 @@ import json
 from datetime import datetime, tzinfo
 from pathlib import Path
 
+from wattmesh_cli.books import BooksError
+
 DEFAULT_STATE = Path(".wattmesh")
 
 
-class StateError(Exception):
+class StateError(BooksError):
     """The state directory, or a file in it, cannot be used. The message is one line for the user."""
 
 

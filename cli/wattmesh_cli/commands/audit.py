@@ -3,39 +3,55 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from pathlib import Path
 
 import typer
 
 from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.audit import AuditResult
 from wattmesh_cli.audit import audit as audit_books
+from wattmesh_cli.books import BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
     FOUND,
     Output,
     OutputOption,
-    StateOption,
     print_json,
     print_table,
     refuse,
     slot_json,
     slot_text,
 )
-from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError, street_zone
+from wattmesh_cli.sources import (
+    AllNamespacesOption,
+    ContextOption,
+    FromStateOption,
+    KubernetesOption,
+    NamespaceOption,
+    Source,
+    source,
+)
 
 
-def audit(state: StateOption = DEFAULT_STATE, output: OutputOption = DEFAULT_OUTPUT) -> None:
-    """Recompute every contract, ledger and meter reading from the databases. Exit code 1 when something is wrong.
+def audit(
+    state: FromStateOption = None,
+    kubernetes: KubernetesOption = False,
+    namespace: NamespaceOption = None,
+    all_namespaces: AllNamespacesOption = False,
+    context: ContextOption = None,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
+    """Recompute every contract, ledger and meter reading from the books. Exit code 1 when something is wrong.
 
-    Works while 'wattmesh up' runs, too: what a message under way explains is counted as in flight, not as wrong.
+    Works while the street runs, too: what a message under way explains is counted as in flight, not as wrong.
     """
     try:
-        result, names = _audit_twice(state)
-        zone = street_zone(state)
-    except StateError as error:
+        chosen = source(
+            state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
+        )
+        result, names = _audit_twice(chosen)
+        zone = chosen.zone()
+    except BooksError as error:
         refuse(error)
     if output is Output.JSON:
         print_json(_as_json(result, zone))
@@ -45,12 +61,12 @@ def audit(state: StateOption = DEFAULT_STATE, output: OutputOption = DEFAULT_OUT
         raise typer.Exit(FOUND)
 
 
-def _audit_twice(state: Path) -> tuple[AuditResult, Names]:
+def _audit_twice(chosen: Source) -> tuple[AuditResult, Names]:
     """The result of one audit, or where it found something, of a second that confirms it."""
-    books = read_books(state)
+    books = chosen.books()
     result = audit_books(books)
     if result.findings:
-        books = read_books(state)
+        books = chosen.books()
         result = result.confirmed_by(audit_books(books))
     return result, Names(party.party for book in books for party in book.parties)
 

@@ -8,26 +8,35 @@ from typing import Annotated
 import typer
 
 from wattmesh_beckn.units import kwh_text, money_text
-from wattmesh_cli.books import OPEN, Pair, paired
+from wattmesh_cli.books import OPEN, BooksError, Pair, paired
 from wattmesh_cli.market import price_micro_per_kwh
 from wattmesh_cli.names import Names, UnknownName
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
     Output,
     OutputOption,
-    StateOption,
     print_json,
     print_table,
     refuse,
     slot_json,
     slot_text,
 )
-from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError, street_zone
+from wattmesh_cli.sources import (
+    AllNamespacesOption,
+    ContextOption,
+    FromStateOption,
+    KubernetesOption,
+    NamespaceOption,
+    source,
+)
 
 
 def contracts(
-    state: StateOption = DEFAULT_STATE,
+    state: FromStateOption = None,
+    kubernetes: KubernetesOption = False,
+    namespace: NamespaceOption = None,
+    all_namespaces: AllNamespacesOption = False,
+    context: ContextOption = None,
     household: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only contracts of this household or utility.")
     ] = None,
@@ -39,11 +48,14 @@ def contracts(
     Energy and amount are those delivered once they are known, else those contracted.
     """
     try:
-        books = read_books(state)
-        zone = street_zone(state)
+        chosen = source(
+            state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
+        )
+        books = chosen.books()
+        zone = chosen.zone()
         names = Names(party.party for book in books for party in book.parties)
         of = None if household is None else names.resolve(household)
-    except (StateError, UnknownName) as error:
+    except (BooksError, UnknownName) as error:
         refuse(error)
     pairs = [
         pair

@@ -5,32 +5,48 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from wattmesh_beckn.units import kwh_text, money_text
+from wattmesh_cli.books import BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
     Output,
     OutputOption,
-    StateOption,
     print_json,
     print_table,
     refuse,
     slot_json,
     slot_text,
 )
-from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError, street_zone
+from wattmesh_cli.sources import (
+    AllNamespacesOption,
+    ContextOption,
+    FromStateOption,
+    KubernetesOption,
+    NamespaceOption,
+    source,
+)
 from wattmesh_cli.status import PartyStatus, status_of
 
 
-def status(state: StateOption = DEFAULT_STATE, output: OutputOption = DEFAULT_OUTPUT) -> None:
+def status(
+    state: FromStateOption = None,
+    kubernetes: KubernetesOption = False,
+    namespace: NamespaceOption = None,
+    all_namespaces: AllNamespacesOption = False,
+    context: ContextOption = None,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
     """Show each household's and utility's battery, trades, balance and slot.
 
     SOLD, BOUGHT and BALANCE are all that is booked so far: energy of trades, money of trades and supply.
     """
     try:
-        rows = status_of(read_books(state))
-        zone = street_zone(state)
-    except StateError as error:
+        chosen = source(
+            state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
+        )
+        rows = status_of(chosen.books())
+        zone = chosen.zone()
+    except BooksError as error:
         refuse(error)
     if output is Output.JSON:
         print_json([_as_json(row, zone) for row in rows])

@@ -1,0 +1,130 @@
+"""A cluster through kubectl: pods are asked through port-forward, which no NetworkPolicy keeps out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import aiohttp
+
+from wattmesh_cli.books import BooksError
+from wattmesh_cli.cluster.pods import AGENTS, PodName
+from wattmesh_operator.desired.names import PORT
+
+_GET_S, _FORWARD_S, _ANSWER_S = 60, 20, 60
+"""How long kubectl may take to list, to open a port, and the pod to answer."""
+_FORWARDING = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ")
+
+
+class Kubectl:
+    """The agents' pods in a namespace, by default the context's, or in all; the context is by default the current."""
+
+    def __init__(self, namespace: str | None = None, *, all_namespaces: bool = False, context: str | None = None):
+        self._namespace = namespace
+        self._all_namespaces = all_namespaces
+        self._context = [] if context is None else [f"--context={context}"]
+
+    async def listing(self) -> Any:
+        """See `Cluster.listing`."""
+        where = [] if self._namespace is None else [f"--namespace={self._namespace}"]
+        if self._all_namespaces:
+            where = ["--all-namespaces"]
+        text = await self._said("get", "deployments.apps,pods", *where, f"--selector={AGENTS}", "--output=json")
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise BooksError("kubectl get: what it says is not JSON") from None
+
+    async def place(self) -> str:
+        """See `Cluster.place`."""
+        if self._all_namespaces:
+            return "any namespace"
+        if self._namespace is not None:
+            return f"namespace {self._namespace}"
+        said = await self._said("config", "view", "--minify", "--output=jsonpath={..namespace}")
+        return f"namespace {said.decode().strip() or 'default'}"
+
+    async def ledger(self, pod: PodName) -> bytes:
+        """See `Cluster.ledger`."""
+        timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
+        async with self._forwarded(pod) as port, aiohttp.ClientSession(timeout=timeout) as session:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/ledger") as response:
+                    if response.status != 200:
+                        raise BooksError(f"{pod}: answers {response.status} to /ledger")
+                    return await response.read()
+            except TimeoutError:
+                raise BooksError(f"{pod}: no answer to /ledger within {_ANSWER_S} s") from None
+            except aiohttp.ClientError as error:
+                raise BooksError(f"{pod}: no answer to /ledger ({error})") from None
+
+    @asynccontextmanager
+    async def _forwarded(self, pod: PodName) -> AsyncIterator[int]:
+        """A local port that leads to the pod."""
+        where = [f"--namespace={pod.namespace}", "--address=127.0.0.1"]
+        async with self._started("port-forward", f"pod/{pod.name}", f":{PORT}", *where) as process:
+            try:
+                async with asyncio.timeout(_FORWARD_S):
+                    port = await _port(pod, process)
+            except TimeoutError:
+                raise BooksError(f"{pod}: kubectl port-forward opens no port within {_FORWARD_S} s") from None
+            yield port
+
+    async def _said(self, *arguments: str) -> bytes:
+        """What a kubectl command prints; BooksError with its own last word where it fails."""
+        async with self._started(*arguments) as process:
+            try:
+                async with asyncio.timeout(_GET_S):
+                    said, complaint = await process.communicate()
+            except TimeoutError:
+                raise BooksError(f"kubectl {arguments[0]}: no answer within {_GET_S} s") from None
+        if process.returncode:
+            raise BooksError(f"kubectl {arguments[0]}: {_last_line(complaint)}")
+        return said
+
+    @asynccontextmanager
+    async def _started(self, *arguments: str) -> AsyncIterator[Process]:
+        """A kubectl process, which is gone in the end."""
+        try:
+            # In a session of its own: kubectl may be a script, whose children must end with it.
+            process = await asyncio.create_subprocess_exec(
+                *("kubectl", *self._context, *arguments),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise BooksError(
+                "--kubernetes needs kubectl, which is not on PATH: https://kubernetes.io/docs/tasks/tools/"
+            ) from None
+        except OSError as error:
+            raise BooksError(f"kubectl cannot be run: {error.strerror}") from None
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+            await process.communicate()
+
+
+async def _port(pod: PodName, process: Process) -> int:
+    """The port that kubectl says it has opened."""
+    async for line in cast(asyncio.StreamReader, process.stdout):
+        if found := _FORWARDING.match(line):
+            return int(found[1])
+    _, complaint = await process.communicate()
+    raise BooksError(f"{pod}: kubectl port-forward: {_last_line(complaint)}")
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "failed without a word")

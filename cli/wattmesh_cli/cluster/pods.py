@@ -1,0 +1,63 @@
+"""Which pods hold the books, by what the cluster lists. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wattmesh_cli.books import BooksError
+from wattmesh_operator.desired.names import MANAGED, POD
+
+AGENTS = f"{MANAGED},app.kubernetes.io/component=agents"
+"""Label selector of the agents' Deployments and pods."""
+
+
+@dataclass(frozen=True, order=True)
+class PodName:
+    """A pod by namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def pods_to_read(listing: Any) -> list[PodName]:
+    """The running pods among a list of Deployments and pods of agents, by namespace and name.
+
+    BooksError when a Deployment has none, or a pod does not run and no other stands in for it: without its book the
+    others would be compared with less than all.
+    """
+    runtimes: dict[PodName, list[Mapping[str, Any]]] = {}
+    try:
+        for item in listing["items"]:
+            metadata = item["metadata"]
+            pods = runtimes.setdefault(PodName(metadata["namespace"], metadata["labels"][POD]), [])
+            if item["kind"] == "Pod":
+                pods.append(item)
+        running = {runtime: [pod for pod in pods if _state(pod) == "Running"] for runtime, pods in runtimes.items()}
+        idle = [_why(runtime, runtimes[runtime]) for runtime in sorted(running) if not running[runtime]]
+        found = [_name(pod) for pods in running.values() for pod in pods]
+    except (KeyError, TypeError):
+        raise BooksError("kubectl get: this is no list of Deployments and pods") from None
+    if idle:
+        more = f" (and {len(idle) - 1} more like this)" if len(idle) > 1 else ""
+        raise BooksError(f"{idle[0]}; every book is needed{more}")
+    return sorted(found)
+
+
+def _why(runtime: PodName, pods: list[Mapping[str, Any]]) -> str:
+    """Why a runtime has no book to read."""
+    if not pods:
+        return f"{runtime}: this Deployment has no pod"
+    return f"{_name(pods[-1])}: this pod is {_state(pods[-1])}, not Running"
+
+
+def _name(pod: Mapping[str, Any]) -> PodName:
+    return PodName(pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+def _state(pod: Mapping[str, Any]) -> str:
+    return "Terminating" if "deletionTimestamp" in pod["metadata"] else str(pod["status"]["phase"])

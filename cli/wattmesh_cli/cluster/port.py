@@ -1,0 +1,20 @@
+"""What reading the books asks of a cluster."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from wattmesh_cli.cluster.pods import PodName
+
+
+class Cluster(Protocol):
+    """A cluster, or a part of it. What cannot be had is a BooksError."""
+
+    async def listing(self) -> Any:
+        """The agents' Deployments and pods: a Kubernetes List, as parsed JSON."""
+
+    async def place(self) -> str:
+        """Where it looks, for people."""
+
+    async def ledger(self, pod: PodName) -> bytes:
+        """What the pod answers to `/ledger`."""

@@ -1,0 +1,62 @@
+"""Where the commands that read take the books from: a state directory, or the pods of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import DEFAULT_STATE, street_zone
+
+FromStateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", help="Where 'wattmesh up' keeps its databases.", show_default=str(DEFAULT_STATE)
+    ),
+]
+KubernetesOption = Annotated[
+    bool, typer.Option("--kubernetes", help="Read the agents' pods of a cluster, with kubectl. Slots are in UTC.")
+]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", metavar="NS", help="Where the pods are. Default: the context's namespace."),
+]
+AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Read pods of all namespaces.")]
+ContextOption = Annotated[
+    str | None, typer.Option("--context", metavar="CTX", help="The kubeconfig's context. Default: the current one.")
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Books, as often as they are asked for, and the zone of their slots' local time. Both raise BooksError."""
+
+    books: Callable[[], tuple[Book, ...]]
+    zone: Callable[[], tzinfo]
+
+
+def source(
+    state: Path | None, *, kubernetes: bool, namespace: str | None, all_namespaces: bool, context: str | None
+) -> Source:
+    """What the options choose; BooksError when they contradict each other."""
+    if not kubernetes:
+        if namespace is not None or all_namespaces or context is not None:
+            raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
+        chosen = DEFAULT_STATE if state is None else state
+        return Source(lambda: read_books(chosen), lambda: street_zone(chosen))
+    if state is not None:
+        raise BooksError("--state and --kubernetes exclude each other")
+    if namespace is not None and all_namespaces:
+        raise BooksError("--namespace and --all-namespaces exclude each other")
+    # Only who asks for a cluster waits for these imports.
+    from wattmesh_cli.cluster import read
+    from wattmesh_cli.cluster.kubectl import Kubectl
+
+    cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
+    return Source(lambda: read.read_books(cluster), lambda: UTC)
