@@ -14,14 +14,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI, Request, Response
+from httpx_aiohttp import AiohttpTransport
 
 from wattmesh_beckn.logs import configure
 from wattmesh_cli.output import print_table
 from wattmesh_cli.street.keys import kept_signers
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.street.local import listen, locked, running_street, serving
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
@@ -61,7 +64,40 @@ def main() -> None:
         trading,
         right=["SPEED", "CONTRACTS", "CONTRACTS/S", "MISSED", "MESSAGES", "MESSAGES/CONTRACT", "CPU %"],
     )
+    rates = [(name, f"{asyncio.run(_messages_per_s(make)):.0f}") for name, make in TRANSPORTS.items()]
+    print_table(["CLIENT", "BARE POSTS/S"], rates, right=["BARE POSTS/S"])
     print_table(["HOUSEHOLDS IN A RUNTIME", "RESIDENT MB"], [(str(n), _memory_mb(n)) for n in (1, 10, 100)])
+
+
+TRANSPORTS: dict[str, Callable[[], httpx.AsyncBaseTransport]] = {
+    "httpx": lambda: httpx.AsyncHTTPTransport(),
+    "httpx over aiohttp": lambda: AiohttpTransport(),
+}
+POSTS = 3000
+POSTS_AT_ONCE = 20
+
+
+async def _messages_per_s(make: Callable[[], httpx.AsyncBaseTransport]) -> float:
+    """POSTs of 1 kB to a bare FastAPI endpoint in the same process, over loopback: the least that a message costs."""
+    app = FastAPI()
+
+    @app.post("/")
+    async def take(request: Request) -> Response:
+        return Response(await request.body())
+
+    listener = listen()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    async with serving(app, listener), httpx.AsyncClient(transport=make(), trust_env=False) as client:
+        body = b"x" * 1024
+
+        async def send() -> None:
+            for _ in range(POSTS // POSTS_AT_ONCE):
+                (await client.post(url, content=body)).raise_for_status()
+
+        await send()
+        began = time.perf_counter()
+        await asyncio.gather(*(send() for _ in range(POSTS_AT_ONCE)))
+        return POSTS / (time.perf_counter() - began)
 
 
 async def _trade(speed: int) -> tuple[str, ...]:

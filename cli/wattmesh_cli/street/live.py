@@ -80,8 +80,10 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
 
 def _row(party: Party) -> list[Text | str]:
     status = party_status(party)
-    slot = party.trader.following_slot() or party.trader.current_slot
-    role = "seller" if party.kind == "utility" else party.trader.meter.role(slot) or "-"
+    slot = party.trader.current_slot
+    following = party.trader.following_slot()
+    decided = (following is not None and party.trader.meter.role(following)) or party.trader.meter.role(slot)
+    role = "seller" if party.kind == "utility" else decided or "-"
     price = money_text(party.price_micro_per_kwh(slot))[:-3] if role == "seller" else "-"
     soc, bar = "-", Text("")
     if status["capacity_wh"]:

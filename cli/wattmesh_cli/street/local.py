@@ -64,7 +64,7 @@ async def running_street(
     signers = kept_signers(state / "keys.json", subscriber_ids(plan))
     chosen = plan.resource.spec.clock
     transport = HttpTransport()
-    sockets = {name: _listen() for name in ("", *(pod.name for pod in plan.pods))}
+    sockets = {name: listen() for name in ("", *(pod.name for pod in plan.pods))}
     urls = {name: f"http://{LOOPBACK}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
     begin = clock.wall() + _START_S
     time = begin_or_go_on(state / "clock.json", chosen.start, speed, float(chosen.speed), begin)
@@ -87,9 +87,9 @@ async def running_street(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(street.close)
         stack.push_async_callback(transport.close)
-        await stack.enter_async_context(_serving(create_gateway_app(street.gateway), sockets[""]))
+        await stack.enter_async_context(serving(create_gateway_app(street.gateway), sockets[""]))
         for name, pod in street.pods.items():
-            await stack.enter_async_context(_serving(create_agents_app(pod), sockets[name]))
+            await stack.enter_async_context(serving(create_agents_app(pod), sockets[name]))
         stack.callback(lambda: keep(state / "clock.json", time, clock.wall()))
         stack.push_async_callback(street.stop)
         keeping = asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock))
@@ -104,7 +104,8 @@ async def _keep_clock(path: Path, time: GridTime, clock: SystemClock) -> None:
         await clock.sleep(_KEEP_CLOCK_S)
 
 
-def _listen() -> socket.socket:
+def listen() -> socket.socket:
+    """A socket that listens on a free loopback port."""
     listener = socket.socket(
         socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
     )  # named, or asyncio leaves Nagle on
@@ -124,7 +125,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an app on a listening socket while the block runs."""
     settings = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=int(_GRACE_S)
     )
