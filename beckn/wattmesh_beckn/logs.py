@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import IO
 
 from wattmesh_beckn.clock import rfc3339
@@ -47,9 +49,21 @@ class JsonFormatter(logging.Formatter):
         return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
+class _Handler(logging.StreamHandler[IO[str]]):
+    """Ends the process as a signal would, once, when whoever read its lines has gone (`wattmesh up | head`)."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """See logging.Handler; called while the error is being handled."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
+            return
+        self.setStream(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+        signal.raise_signal(signal.SIGTERM)
+
+
 def configure(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
     """Send the log of all wattmesh packages to `stream` (standard output by default)."""
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = _Handler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter() if os.environ.get("LOG_FORMAT") == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -163,3 +163,12 @@ def test_keys_are_for_their_owner_only_and_never_in_the_log(tmp_path: Path) -> N
     keys = json.loads(path.read_text())
     assert set(keys) == {"registrar", "market.default", "utility.default", "household-0.default"}
     assert not [key for key in keys.values() if key["private_key"] in ran.stdout + ran.stderr]
+
+
+def test_it_stops_when_nobody_reads_its_lines_any_more(tmp_path: Path) -> None:
+    running = start("up", "-f", SEED, "--speed", "600", cwd=tmp_path)
+    read_until(running.stdout, "search:")
+    assert running.stdout is not None
+    running.stdout.close()
+    running.wait(timeout=60)
+    assert_audit_finds_nothing(tmp_path)
