@@ -35,9 +35,13 @@ ContextOption = Annotated[
 
 @dataclass(frozen=True)
 class Source:
-    """Books, as often as they are asked for, and the zone of their slots' local time. Both raise BooksError."""
+    """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
+
+    `declared` are the parties that there shall be at the moment, None where nobody declares any.
+    """
 
     books: Callable[[], tuple[Book, ...]]
+    declared: Callable[[], frozenset[str] | None]
     zone: Callable[[], tzinfo]
 
 
@@ -49,7 +53,7 @@ def source(
         if namespace is not None or all_namespaces or context is not None:
             raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
         chosen = DEFAULT_STATE if state is None else state
-        return Source(lambda: read_books(chosen), lambda: street_zone(chosen))
+        return Source(lambda: read_books(chosen), lambda: None, lambda: street_zone(chosen))
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
     if namespace is not None and all_namespaces:
@@ -59,4 +63,4 @@ def source(
     from wattmesh_cli.cluster.kubectl import Kubectl
 
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
-    return Source(lambda: read.read_books(cluster), lambda: UTC)
+    return Source(lambda: read.read_books(cluster), lambda: read.read_declared(cluster), lambda: UTC)

@@ -10,9 +10,14 @@ def subscriber_id(name: str, namespace: str) -> str:
     return f"{name}.{namespace}"
 
 
+def household_name(agent: str, number: int) -> str:
+    """The name of a household, by its SolarAgent's and its number from 0 on."""
+    return f"{agent}-{number}"
+
+
 def household_names(agent: SolarAgent) -> list[str]:
     """`rooftop-0`, `rooftop-1`, …, one for each replica."""
-    return [f"{agent.metadata.name}-{number}" for number in range(agent.spec.replicas)]
+    return [household_name(agent.metadata.name, number) for number in range(agent.spec.replicas)]
 
 
 def households_by_pod(agent: SolarAgent) -> dict[str, list[str]]:

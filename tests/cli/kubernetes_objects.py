@@ -44,6 +44,20 @@ def listing_of(books: list[Book]) -> dict[str, Any]:
     return listing(*[of(book.name) for of in (deployment, pod) for book in books])
 
 
+def solar_agent(name: str, replicas: int, namespace: str = "default") -> dict[str, Any]:
+    """A SolarAgent, as far as it says which households there shall be."""
+    return {
+        "kind": "SolarAgent",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": replicas},
+    }
+
+
+def utility_agent(name: str, namespace: str = "default") -> dict[str, Any]:
+    """A UtilityAgent, as far as it says which utility there shall be."""
+    return {"kind": "UtilityAgent", "metadata": {"name": name, "namespace": namespace}, "spec": {}}
+
+
 def answer_of(book: Book, tmp_path: Path) -> dict[str, Any]:
     """What a pod with these rows answers to `/ledger`."""
     path = tmp_path / f"answer-{book.name}.db"

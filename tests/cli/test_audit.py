@@ -218,6 +218,160 @@ def test_a_party_without_a_book_is_found() -> None:
     assert {finding.kind for finding in result.findings} == {"no-book", "ledger-sum"}
 
 
+LEFT = frozenset({FLAT, GRID})
+"""Who is declared when roof-0 has departed."""
+
+
+def test_what_others_have_with_a_departed_party_is_checked_on_their_side() -> None:
+    flat, grid, roof = street()
+    result = audit([flat, grid], LEFT)
+    assert result == AuditResult(
+        findings=(),
+        contracts_checked=2,
+        contracts_in_flight=0,
+        readings_checked=2,
+        ledger_entries_checked=4,
+        energy_sum_wh=0,
+        amount_sum_micro=0,
+        energy_in_flight_wh=0,
+        amount_in_flight_micro=0,
+        contracts_with_departed=2,
+        energy_with_departed_wh=500,
+        amount_with_departed_micro=-88_000,
+    )
+    assert sum(entry.energy_wh for entry in roof.ledger) == -result.energy_with_departed_wh
+    assert sum(entry.amount_micro for entry in roof.ledger) == -result.amount_with_departed_micro
+
+
+def test_a_household_keeps_its_supplies_by_a_departed_utility() -> None:
+    flat, _, roof = street()
+    result = audit([flat, roof], frozenset({FLAT, ROOF}))
+    assert (result.findings, result.contracts_with_departed) == ((), 0)
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+    assert (result.energy_with_departed_wh, result.amount_with_departed_micro) == (100, -52_000)
+
+
+def test_a_declared_party_without_a_book_is_found() -> None:
+    flat, grid, _ = street()
+    everybody = frozenset({FLAT, GRID, ROOF})
+    assert audit([flat, grid], everybody) == audit([flat, grid])
+    assert audit(street(), everybody) == audit(street())
+
+
+def test_a_departed_party_that_still_has_a_book_is_audited_as_usual() -> None:
+    assert audit(street(), LEFT) == audit(street())
+    assert audit(without(street(), "roof-0"), LEFT) == audit(without(street(), "roof-0"))
+    assert audit(without(street(), "roof-0"), LEFT).findings
+
+
+def test_a_party_of_a_namespace_that_nobody_looked_at_has_not_departed() -> None:
+    flat, grid, roof = street()
+    stray = LedgerEntry(GRID, "backstop", SLOT, "roof-0.elsewhere", "supply", -1, 1)
+    assert audit([flat, replace(grid, ledger=(*grid.ledger, stray)), roof], LEFT).findings == (
+        Finding(
+            "no-book", "roof-0.elsewhere", None, None,
+            "has no book, but others have 0 contracts and 1 entries with it",
+        ),
+        Finding("ledger-sum", None, None, None, "energy over all ledgers sums to -1 Wh"),
+        Finding("ledger-sum", None, None, None, "money over all ledgers sums to +1 millionths"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pod", "sql", "finding"),
+    [
+        pytest.param(
+            "flat-0",
+            f"UPDATE contracts SET settled_micro = NULL WHERE {PURCHASE}",
+            (
+                "contract-delivery", FLAT, SLOT, BOUGHT,
+                "buyer is SETTLED without delivered energy or settled amount",
+            ),
+            id="nothing settled",
+        ),
+        pytest.param(
+            "flat-0",
+            f"UPDATE contracts SET amount_micro = 99998 WHERE {PURCHASE}",
+            (
+                "contract-delivery", FLAT, SLOT, BOUGHT,
+                "buyer has 80000 millionths settled; 79998 are due for what was delivered",
+            ),
+            id="rounding",
+        ),
+        pytest.param(
+            "flat-0",
+            f"UPDATE offers SET price_micro = 199998 WHERE {PROMISE}",
+            ("contract-price", FLAT, THIRD, PROMISED, "500 Wh cost 100000 millionths; by the offer at most 99999"),
+            id="above the offer",
+        ),
+        pytest.param(
+            "flat-0",
+            f"DELETE FROM offers WHERE {PROMISE}",
+            ("contract-price", FLAT, THIRD, PROMISED, f"buyer has no offer of {ROOF}"),
+            id="no offer",
+        ),
+        pytest.param(
+            "flat-0",
+            f"UPDATE ledger SET energy_wh = 401 WHERE reference = '{BOUGHT}'",
+            (
+                "ledger-trade", FLAT, SLOT, BOUGHT,
+                "entry is +401 Wh, -80000 millionths; by the contract +400 Wh, -80000 millionths",
+            ),
+            id="trade's energy",
+        ),
+        pytest.param(
+            "flat-0",
+            f"DELETE FROM ledger WHERE reference = '{BOUGHT}'",
+            ("ledger-trade", FLAT, SLOT, BOUGHT, "buyer is SETTLED, but has no ledger entry of it"),
+            id="no trade entry",
+        ),
+        pytest.param(
+            "flat-0",
+            f"INSERT INTO ledger VALUES ('{FLAT}', 'trade', {NEXT}, '{ROOF}', 'gift', 1, 1)",
+            ("ledger-trade", FLAT, NEXT, "gift", "entry of +1 Wh, +1 millionths has no delivered contract"),
+            id="trade entry without contract",
+        ),
+        pytest.param(
+            "flat-0",
+            f"UPDATE readings SET bought_wh = 401, load_wh = 601 WHERE slot = {SLOT}",
+            ("reading-trades", FLAT, SLOT, None, "reading has 401 Wh bought; delivered contracts have 400 Wh"),
+            id="bought",
+        ),
+        pytest.param(
+            "grid",
+            f"UPDATE ledger SET reference = 'gift' WHERE slot = {NEXT}",
+            ("ledger-backstop", GRID, NEXT, None, "supply entry has the reference gift, not supply"),
+            id="utility's reference",
+        ),
+        pytest.param(
+            "grid",
+            f"UPDATE ledger SET amount_micro = 8000 WHERE slot = {NEXT}",
+            (
+                "ledger-backstop", GRID, NEXT, None,
+                "supply entry is +100 Wh, +8000 millionths: energy and money have the same sign",
+            ),
+            id="utility's signs",
+        ),
+    ],
+)  # fmt: skip
+def test_the_one_side_of_what_a_departed_party_had_must_be_right(
+    tmp_path: Path, pod: str, sql: str, finding: tuple[str, str, int, str | None, str]
+) -> None:
+    flat, grid, _ = street()
+    state = write_state(tmp_path / "state", [flat, grid])
+    change(state, pod, sql)
+    assert audit(read_books(state), LEFT).findings == (Finding(*finding),)
+
+
+def test_supplies_between_those_who_are_left_still_sum_to_zero(tmp_path: Path) -> None:
+    flat, grid, _ = street()
+    state = write_state(tmp_path / "state", [flat, grid])
+    change(state, "grid", f"DELETE FROM ledger WHERE slot = {SLOT}")
+    result = audit(read_books(state), LEFT)
+    assert [finding.kind for finding in result.findings] == ["ledger-backstop", "ledger-sum", "ledger-sum"]
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (200, -60_000)
+
+
 def test_a_party_in_two_books_is_found() -> None:
     flat, grid, roof = street()
     assert audit([flat, grid, roof, replace(flat, name="flat-9")]).findings == (

@@ -111,6 +111,17 @@ def test_books_that_are_kept_right_pass(books: list[Book]) -> None:
     assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
 
 
+@given(markets(), st.data())
+def test_books_that_are_kept_right_pass_without_those_who_departed(books: list[Book], data: st.DataObject) -> None:
+    left = data.draw(st.lists(st.sampled_from(books), min_size=1, unique_by=lambda book: book.name))
+    result = audit(left, frozenset(party.party for book in left for party in book.parties))
+    assert result.findings == ()
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+    entries = [entry for book in left for entry in book.ledger]
+    assert result.energy_with_departed_wh == sum(entry.energy_wh for entry in entries)
+    assert result.amount_with_departed_micro == sum(entry.amount_micro for entry in entries)
+
+
 # A reading's capacity is a bound, not a booking: a larger one is as good.
 BOOKED = {
     "contracts": ("slot", "energy_wh", "amount_micro", "delivered_wh", "settled_micro"),

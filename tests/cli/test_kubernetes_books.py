@@ -13,15 +13,25 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.kubernetes_objects import agent_labels, answer_of, deployment, listing, listing_of, pod
+from tests.cli.kubernetes_objects import (
+    agent_labels,
+    answer_of,
+    deployment,
+    listing,
+    listing_of,
+    pod,
+    solar_agent,
+    utility_agent,
+)
 from tests.cli.street_books import street
 from tests.street.support import MARKET, books_of, households, planned, utility
 from wattmesh_agents.app import create_app
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.cluster.declared import declared_parties
 from wattmesh_cli.cluster.ledger import book_of
 from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
-from wattmesh_cli.cluster.read import AT_ONCE, read_books
+from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
 from wattmesh_cli.street.memory import run_in_memory, simulate
 
 NOTHING: dict[str, list[Any]] = {"parties": [], "contracts": [], "offers": [], "ledger": [], "readings": []}
@@ -38,6 +48,9 @@ class FakeCluster:
 
     async def listing(self) -> Any:
         return self._listed
+
+    async def agents(self) -> Any:
+        return listing(solar_agent("roof", 1), solar_agent("flat", 1), utility_agent("grid"))
 
     async def place(self) -> str:
         return "namespace default"
@@ -144,7 +157,38 @@ def test_a_strange_list_is_said_to_be_one(listed: object) -> None:
         pods_to_read(listed)
 
 
+# --- which parties there shall be ---
+
+
+def test_declared_are_the_utilities_and_each_replica_as_a_household() -> None:
+    listed = listing(
+        solar_agent("roof", 2), solar_agent("roof", 1, "other"), solar_agent("flat", 0), utility_agent("grid")
+    )
+    assert declared_parties(listed) == {"roof-0.default", "roof-1.default", "roof-0.other", "grid.default"}
+    assert declared_parties(listing()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [],
+        {},
+        listing({"kind": "UtilityAgent"}),
+        listing(solar_agent("roof", 1) | {"spec": {}}),
+        listing(solar_agent("roof", 1) | {"spec": {"replicas": "1"}}),
+        listing(deployment("roof-0")),
+    ],
+)
+def test_a_strange_list_of_agents_is_said_to_be_one(listed: object) -> None:
+    with pytest.raises(BooksError, match="this is no list of SolarAgents and UtilityAgents"):
+        declared_parties(listed)
+
+
 # --- reading them ---
+
+
+def test_the_declared_parties_are_read_from_the_cluster() -> None:
+    assert read_declared(FakeCluster({})) == {"roof-0.default", "flat-0.default", "grid.default"}
 
 
 def test_books_are_named_after_namespace_and_pod(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.kubernetes_objects import answer_of, listing, listing_of, pod
-from tests.cli.street_books import PROMISED, street
+from tests.cli.kubernetes_objects import answer_of, listing, listing_of, pod, solar_agent, utility_agent
+from tests.cli.street_books import BOUGHT, FLAT, PROMISED, street
 from wattmesh_cli.main import app
 
 Run = Callable[..., Result]
@@ -25,7 +25,7 @@ WRAPPER = """#!/bin/sh
 exit $?
 """
 STUB = '''
-"""kubectl of a cluster that is the files beside it: list.json, and for each pod what its /ledger answers."""
+"""kubectl of a cluster that is the files beside it: list.json, agents.json, and for each pod its /ledger's answer."""
 import json, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -36,7 +36,7 @@ with (here / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 
 if verb == "get":
-    listed = here / "list.json"
+    listed = here / ("agents.json" if arguments[0].startswith("solaragents.") else "list.json")
     if not listed.exists():
         print("E1122 memcache.go:265] couldn't get current server API group list", file=sys.stderr)
         sys.exit("The connection to the server localhost:8080 was refused")
@@ -82,9 +82,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     kubectl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     (folder / "list.json").write_text(json.dumps(listing_of(street())))
+    declare(folder, solar_agent("flat", 1), utility_agent("grid"), solar_agent("roof", 1))
     for book in street():
         (folder / f"{book.name}-x1.json").write_text(json.dumps(answer_of(book, tmp_path)))
     return folder
+
+
+def declare(cluster: Path, *agents: dict[str, Any]) -> None:
+    (cluster / "agents.json").write_text(json.dumps(listing(*agents)))
 
 
 def run(*arguments: str) -> Result:
@@ -114,7 +119,8 @@ def test_an_audit_of_a_cluster_that_finds_nothing(cluster: Path) -> None:
     ]  # fmt: skip
     assert calls(cluster, "get") == [
         "get deployments.apps,pods "
-        "--selector=app.kubernetes.io/managed-by=wattmesh-operator,app.kubernetes.io/component=agents --output=json"
+        "--selector=app.kubernetes.io/managed-by=wattmesh-operator,app.kubernetes.io/component=agents --output=json",
+        "get solaragents.wattmesh.io,utilityagents.wattmesh.io --output=json",
     ]
     assert sorted(calls(cluster, "port-forward")) == [
         f"port-forward pod/{name}-x1 :8080 --namespace=default --address=127.0.0.1"
@@ -144,6 +150,64 @@ def test_what_an_audit_of_a_cluster_finds_is_looked_at_twice(cluster: Path) -> N
         "amount is 100000 millionths to the buyer, 99999 millionths to roof-0"
     )
     assert len(calls(cluster, "port-forward")) == 6
+
+
+def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
+    (cluster / "list.json").write_text(json.dumps(listing_of([book for book in street() if book.name != "roof-0"])))
+    still_declared = run("audit", "--kubernetes", "-o", "json")
+    assert {finding["kind"] for finding in json.loads(still_declared.stdout)["findings"]} == {"no-book", "ledger-sum"}
+
+    declare(cluster, solar_agent("flat", 1), utility_agent("grid"), solar_agent("roof", 0))
+    result = run("audit", "--kubernetes")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert lines(result) == [
+        "2 contracts (0 in flight, 2 with departed parties), 2 readings and 4 ledger entries checked; "
+        "sums 0.000 kWh and 0.000000: nothing wrong"
+    ]  # fmt: skip
+    assert json.loads(run("audit", "--kubernetes", "-o", "json").stdout) == {
+        "findings": [],
+        "contracts_checked": 2,
+        "contracts_in_flight": 0,
+        "readings_checked": 2,
+        "ledger_entries_checked": 4,
+        "energy_sum_kwh": "0.000",
+        "amount_sum": "0.000000",
+        "energy_in_flight_kwh": "0.000",
+        "amount_in_flight": "0.000000",
+        "contracts_with_departed": 2,
+        "energy_with_departed_kwh": "0.500",
+        "amount_with_departed": "-0.088000",
+    }
+
+
+def test_the_one_side_of_a_trade_with_a_household_that_is_gone_is_still_checked(cluster: Path) -> None:
+    (cluster / "list.json").write_text(json.dumps(listing_of([book for book in street() if book.name != "roof-0"])))
+    declare(cluster, solar_agent("flat", 1), utility_agent("grid"))
+    path = cluster / "flat-0-x1.json"
+    answer = json.loads(path.read_text())
+    [entry] = [row for row in answer["ledger"] if row["reference"] == BOUGHT]
+    entry["amount_micro"] = -79_999
+    path.write_text(json.dumps(answer))
+    result = run("audit", "--kubernetes", "-o", "json")
+    assert result.exit_code == 1
+    [finding] = json.loads(result.stdout)["findings"]
+    assert (finding["kind"], finding["party"], finding["text"]) == (
+        "ledger-trade", FLAT, "entry is +400 Wh, -79999 millionths; by the contract +400 Wh, -80000 millionths",
+    )  # fmt: skip
+
+
+def test_who_joins_while_the_books_are_read_does_not_pass_for_departed(cluster: Path) -> None:
+    run("audit", "--kubernetes")
+    verbs = [line.split()[:2] for line in (cluster / "calls").read_text().splitlines()]
+    assert verbs[-1] == ["get", "solaragents.wattmesh.io,utilityagents.wattmesh.io"]
+
+
+def test_only_the_audit_asks_what_is_declared(cluster: Path) -> None:
+    (cluster / "agents.json").unlink()
+    assert run("status", "--kubernetes").exit_code == run("contracts", "--kubernetes").exit_code == 0
+    assert refused(run("audit", "--kubernetes")) == (
+        "kubectl get: The connection to the server localhost:8080 was refused"
+    )
 
 
 def test_status_and_contracts_of_a_cluster(cluster: Path) -> None:

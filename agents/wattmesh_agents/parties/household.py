@@ -53,7 +53,7 @@ class Household:
 
     def attempts(self) -> tuple[float, ...]:
         """When in a slot, as parts of it, to look whether to buy for the next."""
-        return 0.12 + 0.18 * self.trader.chance("attempt", self.trader.current_slot), 0.6
+        return 0.08 + 0.16 * self.trader.chance("attempt", self.trader.current_slot), 0.6
 
     def catch_up(self) -> list[Contract]:
         """Meter every slot that has ended and was not metered yet, and free expired quotes, which are returned."""

@@ -207,7 +207,7 @@ class Shopper:
         trader.set_timer("collect", purchase.transaction_id, due_ms)
 
     def _window_ms(self) -> int:
-        return self._trader.wait_ms(2.0, 0.2)
+        return self._trader.wait_ms(2.0, 0.12)
 
     def watch(self, transaction_id: str) -> None:
         """Set the alarm that gives up sellers which do not answer."""

@@ -17,14 +17,17 @@ from wattmesh_cli.books import Book
 __all__ = ["AuditResult", "Finding", "audit"]
 
 
-def audit(books: Sequence[Book]) -> AuditResult:
+def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> AuditResult:
     """Check that both sides of every contract agree, every ledger entry has its cause and its mirror, energy and money
     sum to zero, and every household's readings balance.
 
     The books must be of one moment. Where they are not quite, a finding may come from the difference: see
     `AuditResult.confirmed_by`.
+
+    `declared` are the parties that there shall be. A counterparty that is none of them and has no book has departed:
+    what others have with it is checked on their side. None: every counterparty must have a book.
     """
-    rows, findings = collect(books)
+    rows, findings = collect(books, declared)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer)
     return AuditResult(
@@ -37,4 +40,7 @@ def audit(books: Sequence[Book]) -> AuditResult:
         amount_sum_micro=ledger.amount_sum_micro,
         energy_in_flight_wh=ledger.energy_in_flight_wh,
         amount_in_flight_micro=ledger.amount_in_flight_micro,
+        contracts_with_departed=contracts.with_departed,
+        energy_with_departed_wh=ledger.energy_with_departed_wh,
+        amount_with_departed_micro=ledger.amount_with_departed_micro,
     )

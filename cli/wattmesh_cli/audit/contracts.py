@@ -32,6 +32,7 @@ class ContractChecks:
     findings: list[Finding]
     checked: int
     in_flight: int
+    with_departed: int
     undelivered_to_buyer: frozenset[tuple[str, str, str]]
 
 
@@ -39,13 +40,14 @@ def check_contracts(rows: Rows) -> ContractChecks:
     """Compare the two sides of every contract that binds one of them, and check each side by itself."""
     findings: list[Finding] = []
     undelivered: set[tuple[str, str, str]] = set()
-    checked = in_flight = 0
+    checked = in_flight = with_departed = 0
     for pair in paired(rows.contracts):
         if not (_binds(pair.buyer) or _binds(pair.seller)):
             continue
         checked += 1
         if pair.buyer is None or pair.seller is None:
             row = pair.known
+            with_departed += row.counterparty in rows.departed
             if row.counterparty in rows.parties:
                 other = "seller" if row.side == "buyer" else "buyer"
                 findings.append(
@@ -68,7 +70,7 @@ def check_contracts(rows: Rows) -> ContractChecks:
     for row in rows.contracts:
         findings += _alone(row, rows)
     findings += _both_roles(rows)
-    return ContractChecks(findings, checked, in_flight, frozenset(undelivered))
+    return ContractChecks(findings, checked, in_flight, with_departed, frozenset(undelivered))
 
 
 def _binds(row: ContractRow | None) -> bool:

@@ -21,8 +21,9 @@ class AuditResult:
     """Findings and what was checked.
 
     `contracts_checked` counts contracts that bind a side, `contracts_in_flight` those of them whose sides differ as far
-    as a message under way explains. The sums are over all ledgers (Wh and millionths of the currency) without entries
-    whose other side is still to come; those are summed apart as in flight.
+    as a message under way explains, `contracts_with_departed` those that the other side has taken with it. The sums are
+    over all ledgers (Wh and millionths of the currency) without entries whose other side is still to come or is gone;
+    those are summed apart as in flight, or with departed.
     """
 
     findings: tuple[Finding, ...]
@@ -34,6 +35,9 @@ class AuditResult:
     amount_sum_micro: int
     energy_in_flight_wh: int
     amount_in_flight_micro: int
+    contracts_with_departed: int = 0
+    energy_with_departed_wh: int = 0
+    amount_with_departed_micro: int = 0
 
     def confirmed_by(self, later: AuditResult) -> AuditResult:
         """The later result with only those findings that this one has, too.

@@ -19,13 +19,15 @@ _Supplies = dict[tuple[str, str, int], list[LedgerEntry]]
 
 @dataclass(frozen=True)
 class LedgerChecks:
-    """Findings, and the sums (Wh, millionths): of what should sum to zero, and of what waits for its other side."""
+    """Findings, and sums (Wh, millionths): of what should sum to zero, waits for its other side, or has lost it."""
 
     findings: list[Finding]
     energy_sum_wh: int
     amount_sum_micro: int
     energy_in_flight_wh: int
     amount_in_flight_micro: int
+    energy_with_departed_wh: int
+    amount_with_departed_micro: int
 
 
 def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str]]) -> LedgerChecks:
@@ -52,7 +54,10 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
                 one_sided.append(entry)
             elif text is not None:
                 findings.append(_of("ledger-backstop", entry, text))
-    energy_wh, amount_micro = _sum(rows.ledger)
+    energy_with_departed_wh, amount_with_departed_micro = _sum(
+        entry for entry in rows.ledger if entry.counterparty in rows.departed
+    )
+    energy_wh, amount_micro = _sum(entry for entry in rows.ledger if entry.counterparty not in rows.departed)
     energy_in_flight_wh, amount_in_flight_micro = _sum(one_sided)
     energy_wh -= energy_in_flight_wh
     amount_micro -= amount_in_flight_micro
@@ -61,7 +66,15 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
     if amount_micro:
         text = f"money over all ledgers sums to {amount_micro:+d} millionths"
         findings.append(Finding("ledger-sum", None, None, None, text))
-    return LedgerChecks(findings, energy_wh, amount_micro, energy_in_flight_wh, amount_in_flight_micro)
+    return LedgerChecks(
+        findings,
+        energy_wh,
+        amount_micro,
+        energy_in_flight_wh,
+        amount_in_flight_micro,
+        energy_with_departed_wh,
+        amount_with_departed_micro,
+    )
 
 
 def _sum(entries: Iterable[LedgerEntry]) -> tuple[int, int]:
@@ -124,8 +137,8 @@ def _cause(entry: LedgerEntry, reading: Reading | None) -> Iterator[Finding]:
     elif entry.energy_wh != _supplied_wh(reading):
         text = f"supply entry is {entry.energy_wh:+d} Wh; by the reading {_supplied_wh(reading):+d} Wh"
         yield _of("ledger-backstop", entry, text)
-    if entry.energy_wh * entry.amount_micro > 0:
-        yield _of("ledger-backstop", entry, f"supply entry is {_values(entry)}: energy and money have the same sign")
+    if _same_sign(entry):
+        yield _of("ledger-backstop", entry, _same_sign(entry))
     if entry.reference != _SUPPLY:
         yield _of("ledger-backstop", entry, f"supply entry has the reference {entry.reference}, not {_SUPPLY}")
 
@@ -151,6 +164,8 @@ def _unanswered(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> str | No
     household = entry.counterparty
     if entry.reference != _SUPPLY:
         return f"supply entry has the reference {entry.reference}, not {_SUPPLY}"
+    if household in rows.departed:
+        return _same_sign(entry) or None  # otherwise the household's own entry would tell
     if household not in rows.parties or supplies.get((household, entry.party, entry.slot)):
         return None
     reading = rows.readings[household].get(entry.slot)
@@ -158,6 +173,13 @@ def _unanswered(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> str | No
         return ""
     known = "no reading" if reading is None else f"a reading {reading.state} with {_supplied_wh(reading):+d} Wh"
     return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
+
+
+def _same_sign(entry: LedgerEntry) -> str:
+    """What is wrong with the signs of a supply entry; empty: nothing."""
+    if entry.energy_wh * entry.amount_micro <= 0:
+        return ""
+    return f"supply entry is {_values(entry)}: energy and money have the same sign"
 
 
 def _supplied_wh(reading: Reading) -> int:

@@ -19,14 +19,16 @@ class Rows:
     offers: dict[tuple[str, str, str], Offer] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
     readings: dict[str, dict[int, Reading]] = field(default_factory=dict)
+    departed: frozenset[str] = frozenset()
+    """Parties that are gone with their books; what others have with them is checked on that one side."""
 
     def is_kind(self, party: str, kind: str) -> bool:
         """Whether a party is known and of a kind."""
         return party in self.parties and self.parties[party].kind == kind
 
 
-def collect(books: Sequence[Book]) -> tuple[Rows, list[Finding]]:
-    """The rows of all books; of a party that two books have, those of the first."""
+def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Rows, list[Finding]]:
+    """The rows of all books; of a party that two books have, those of the first. `declared`: see `audit`."""
     rows = Rows()
     findings: list[Finding] = []
     home: dict[str, str] = {}
@@ -56,7 +58,24 @@ def collect(books: Sequence[Book]) -> tuple[Rows, list[Finding]]:
             _of_party("unlisted", name, f"has rows in book {book.name}, which does not list it")
             for name in sorted(keepers - listed)
         ]
+    if declared is not None:
+        rows.departed = _departed(rows, declared)
     return rows, findings + _absent(rows)
+
+
+def _departed(rows: Rows, declared: frozenset[str]) -> frozenset[str]:
+    """Counterparties that have no book and need none: nobody declares them.
+
+    A market is within one namespace, so what is of a namespace without any book never was a trade partner.
+    """
+    looked_at = {_namespace(party) for party in rows.parties}
+    named = {row.counterparty for row in rows.contracts} | {row.counterparty for row in rows.ledger}
+    return frozenset(name for name in named - declared - set(rows.parties) if _namespace(name) in looked_at)
+
+
+def _namespace(party: str) -> str:
+    """Of the subscriber id `<name>.<namespace>`."""
+    return party.partition(".")[2]
 
 
 def _absent(rows: Rows) -> list[Finding]:
@@ -68,7 +87,7 @@ def _absent(rows: Rows) -> list[Finding]:
             name,
             f"has no book, but others have {contracts[name]} contracts and {entries[name]} entries with it",
         )
-        for name in sorted({*contracts, *entries} - set(rows.parties))
+        for name in sorted({*contracts, *entries} - set(rows.parties) - rows.departed)
     ]
 
 

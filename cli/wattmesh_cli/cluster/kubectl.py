@@ -33,14 +33,11 @@ class Kubectl:
 
     async def listing(self) -> Any:
         """See `Cluster.listing`."""
-        where = [] if self._namespace is None else [f"--namespace={self._namespace}"]
-        if self._all_namespaces:
-            where = ["--all-namespaces"]
-        text = await self._said("get", "deployments.apps,pods", *where, f"--selector={AGENTS}", "--output=json")
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise BooksError("kubectl get: what it says is not JSON") from None
+        return await self._got("deployments.apps,pods", f"--selector={AGENTS}")
+
+    async def agents(self) -> Any:
+        """See `Cluster.agents`."""
+        return await self._got("solaragents.wattmesh.io,utilityagents.wattmesh.io")
 
     async def place(self) -> str:
         """See `Cluster.place`."""
@@ -76,6 +73,17 @@ class Kubectl:
             except TimeoutError:
                 raise BooksError(f"{pod}: kubectl port-forward opens no port within {_FORWARD_S} s") from None
             yield port
+
+    async def _got(self, kinds: str, *options: str) -> Any:
+        """What there is of these kinds, where it looks."""
+        where = [] if self._namespace is None else [f"--namespace={self._namespace}"]
+        if self._all_namespaces:
+            where = ["--all-namespaces"]
+        text = await self._said("get", kinds, *where, *options, "--output=json")
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise BooksError("kubectl get: what it says is not JSON") from None
 
     async def _said(self, *arguments: str) -> bytes:
         """What a kubectl command prints; BooksError with its own last word where it fails."""

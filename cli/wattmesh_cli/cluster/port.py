@@ -13,6 +13,9 @@ class Cluster(Protocol):
     async def listing(self) -> Any:
         """The agents' Deployments and pods: a Kubernetes List, as parsed JSON."""
 
+    async def agents(self) -> Any:
+        """The SolarAgents and UtilityAgents: a Kubernetes List, as parsed JSON."""
+
     async def place(self) -> str:
         """Where it looks, for people."""
 

@@ -9,7 +9,7 @@ import typer
 from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.audit import AuditResult
 from wattmesh_cli.audit import audit as audit_books
-from wattmesh_cli.books import BooksError
+from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
@@ -44,6 +44,7 @@ def audit(
     """Recompute every contract, ledger and meter reading from the books. Exit code 1 when something is wrong.
 
     Works while the street runs, too: what a message under way explains is counted as in flight, not as wrong.
+    Contracts with parties that no resource of the cluster declares any more are checked on the one side there is.
     """
     try:
         chosen = source(
@@ -54,7 +55,7 @@ def audit(
     except BooksError as error:
         refuse(error)
     if output is Output.JSON:
-        print_json(_as_json(result, zone))
+        print_json(_as_json(result, zone) | (_departed_json(result) if kubernetes else {}))
     else:
         _print(result, names, zone)
     if result.findings:
@@ -63,12 +64,17 @@ def audit(
 
 def _audit_twice(chosen: Source) -> tuple[AuditResult, Names]:
     """The result of one audit, or where it found something, of a second that confirms it."""
-    books = chosen.books()
-    result = audit_books(books)
+    books, result = _audit_once(chosen)
     if result.findings:
-        books = chosen.books()
-        result = result.confirmed_by(audit_books(books))
+        books, second = _audit_once(chosen)
+        result = result.confirmed_by(second)
     return result, Names(party.party for book in books for party in book.parties)
+
+
+def _audit_once(chosen: Source) -> tuple[tuple[Book, ...], AuditResult]:
+    books = chosen.books()
+    # Asked after the books: who joined while they were read must not pass for departed.
+    return books, audit_books(books, chosen.declared())
 
 
 def _print(result: AuditResult, names: Names, zone: tzinfo) -> None:
@@ -91,8 +97,9 @@ def _print(result: AuditResult, names: Names, zone: tzinfo) -> None:
 
 def summary_line(result: AuditResult) -> str:
     """What was checked, and how much was wrong."""
+    departed = f", {result.contracts_with_departed} with departed parties" if result.contracts_with_departed else ""
     return (
-        f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight), "
+        f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight{departed}), "
         f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
         f"sums {kwh_text(result.energy_sum_wh)} kWh and {money_text(result.amount_sum_micro)}: "
         f"{_count(len(result.findings))}"
@@ -123,4 +130,13 @@ def _as_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "amount_sum": money_text(result.amount_sum_micro),
         "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
         "amount_in_flight": money_text(result.amount_in_flight_micro),
+    }
+
+
+def _departed_json(result: AuditResult) -> dict[str, object]:
+    """What only a cluster can have."""
+    return {
+        "contracts_with_departed": result.contracts_with_departed,
+        "energy_with_departed_kwh": kwh_text(result.energy_with_departed_wh),
+        "amount_with_departed": money_text(result.amount_with_departed_micro),
     }

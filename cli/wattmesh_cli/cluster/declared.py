@@ -1,0 +1,28 @@
+"""Which parties there shall be, by the SolarAgents and UtilityAgents that the cluster lists. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wattmesh_cli.books import BooksError
+from wattmesh_operator.naming import household_name, subscriber_id
+
+
+def declared_parties(listing: Any) -> frozenset[str]:
+    """Subscriber ids of all households and utilities that the list declares; BooksError when it is no such list."""
+    try:
+        return frozenset(
+            subscriber_id(name, item["metadata"]["namespace"]) for item in listing["items"] for name in _names(item)
+        )
+    except (KeyError, TypeError):
+        raise BooksError("kubectl get: this is no list of SolarAgents and UtilityAgents") from None
+
+
+def _names(item: Mapping[str, Any]) -> list[str]:
+    name = item["metadata"]["name"]
+    if item["kind"] == "UtilityAgent":
+        return [name]
+    if item["kind"] == "SolarAgent":
+        return [household_name(name, number) for number in range(item["spec"]["replicas"])]
+    raise KeyError(item["kind"])
