@@ -31,7 +31,7 @@ def quantity(kwh: str) -> Json:
 
 
 async def search(puppet: Puppet) -> Json:
-    await puppet.until_slot(puppet.slot, 0.35)
+    await puppet.until_slot(puppet.slot, 0.05)
     intent = {
         "item": {"descriptor": {"code": "energy"}, "quantity": quantity("1.000")},
         "fulfillment": fulfillment(puppet.next_slot),
@@ -40,7 +40,7 @@ async def search(puppet: Puppet) -> Json:
 
 
 async def select(puppet: Puppet) -> Json:
-    await puppet.until_slot(puppet.slot, 0.35)
+    await puppet.until_slot(puppet.slot, 0.05)
     slot = puppet.next_slot
     order = {
         "provider": {"id": "roof-0.default"},
