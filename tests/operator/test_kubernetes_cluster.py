@@ -76,6 +76,16 @@ def test_apply_is_forced_under_our_own_name() -> None:
     assert path == "/apis/apps/v1/namespaces/street/deployments/rooftop-0?fieldManager=wattmesh-operator&force=true"
 
 
+def test_entries_of_others_that_do_not_go_with_ours_are_replaced() -> None:
+    server = ApiServer({"message": 'spec.ports[1].name: Duplicate value: "http"'}, 422)
+    with pytest.raises(ClusterError, match="Duplicate value"):
+        server.ask(lambda cluster: cluster.apply(DEPLOYED))
+    assert [(method, content, body) for method, _, content, body in server.calls] == [
+        ("PATCH", "application/apply-patch+yaml", DEPLOYED),
+        ("PATCH", "application/merge-patch+json", DEPLOYED),
+    ]
+
+
 def test_a_status_is_applied_to_the_object_that_was_seen() -> None:
     server = ApiServer(DEPLOYED)
     server.ask(lambda cluster: cluster.set_status(DEPLOYED, {"ready": "1/1"}))

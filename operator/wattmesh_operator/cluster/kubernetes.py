@@ -22,6 +22,7 @@ from wattmesh_operator.cluster.port import (
 TIMEOUT_S = 20.0
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
 
 
 class KubernetesCluster:
@@ -71,7 +72,17 @@ class KubernetesCluster:
     async def apply(self, manifest: Object) -> Object:
         """See Cluster. Takes over fields that others have set: what the operator makes is the operator's."""
         path = _path(kind_of(manifest), namespace_of(manifest), name_of(manifest))
-        made: Object = await self._call("PATCH", path, _FORCE, manifest, _APPLY)
+        try:
+            made: Object = await self._call("PATCH", path, _FORCE, manifest, _APPLY)
+        except ClusterError as error:
+            if error.status != 422:
+                raise
+            # Apply keeps list entries of others. One that does not go with ours, such as a port that somebody has
+            # renumbered but that has our port's name, makes it fail for good; a merge replaces the whole list.
+            try:
+                made = await self._call("PATCH", path, {"fieldManager": FIELD_MANAGER}, manifest, _MERGE)
+            except ClusterError:
+                raise error from None
         return made
 
     async def delete(self, item: Object) -> None:

@@ -1,0 +1,60 @@
+"""One cluster for all: `make e2e` has made it and installed the chart."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.market import SYSTEM, gateway, rooftop, solar, utility
+
+ORDER = ("applied", "scaled", "recovery", "refused", "references", "deleted", "measured", "audited", "uninstalled")
+"""The tests share a street, so that it is not made for each of them; the last ones take it apart."""
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = [f"test_{name}" for name in ORDER]
+    ours = [item for item in items if item.path.parent.name == "e2e"]
+    others = [item for item in items if item.path.parent.name != "e2e"]
+    items[:] = others + sorted(ours, key=lambda item: names.index(item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash[FIGURES]:
+        terminalreporter.section("measured")
+        for figure in figures:
+            terminalreporter.write_line(figure)
+
+
+@pytest.fixture(scope="session")
+def measured(request: pytest.FixtureRequest) -> list[str]:
+    """What is told at the end and not asserted."""
+    return request.config.stash[FIGURES]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Kube:
+    """The cluster, at the namespace of the operator."""
+    context = os.environ.get("E2E_CONTEXT")
+    if not context:
+        pytest.fail("these tests need a cluster of their own: run `make e2e`", pytrace=False)
+    return Kube(context, SYSTEM)
+
+
+@pytest.fixture(scope="session")
+def street(cluster: Kube) -> Kube:
+    """A namespace that enforces restricted Pod Security, with a market, a utility, a roof and three flats."""
+    kube = cluster.of("street")
+    kube("delete", "namespace", "street", "--ignore-not-found", timeout_s=180)
+    kube.restricted()
+    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
+    kube.apply(gateway(), utility(), rooftop(), flats)
+    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    return kube

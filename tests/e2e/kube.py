@@ -1,0 +1,165 @@
+"""A real cluster through kubectl, and waiting for what shall become so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.request import Request, urlopen
+
+import yaml
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+PATIENCE_S = 180.0
+"""How long a test waits for what shall become so: several times what it takes on two idle cores."""
+
+
+class CommandFailed(Exception):
+    """What a command said when it failed."""
+
+
+def command(*arguments: str, given: str | None = None, timeout_s: float = 120.0) -> str:
+    """What a command writes. Raises CommandFailed, also when it takes too long."""
+    program = shutil.which(arguments[0])
+    assert program, f"{arguments[0]} is not on PATH; `make e2e` says where it is from"
+    shown = " ".join(arguments)
+    try:
+        done = subprocess.run(
+            [program, *arguments[1:]], input=given, capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{shown}: still not done after {timeout_s:.0f} s") from None
+    if done.returncode:
+        raise CommandFailed(f"{shown}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def until(what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S, every_s: float = 0.5) -> T:
+    """What `look` gives once it is true. AssertionError, with what was last seen, when it does not become so.
+
+    A command or request that fails is one that has not come true yet.
+    """
+    end = time.monotonic() + within_s
+    while True:
+        last: object = None
+        try:
+            found = look()
+            if found:
+                return found
+            last = found
+        except (CommandFailed, OSError, KeyError, IndexError, ValueError, AssertionError) as error:
+            last = f"{type(error).__name__}: {error}"
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within_s:.0f} s: {what}; last seen: {last}")
+        time.sleep(every_s)
+
+
+@dataclass(frozen=True)
+class Kube:
+    """One namespace of the cluster."""
+
+    context: str
+    namespace: str
+
+    def __call__(self, *arguments: str, given: str | None = None, timeout_s: float = 120.0) -> str:
+        """What kubectl writes. Raises CommandFailed."""
+        return command(
+            *("kubectl", "--context", self.context, "--namespace", self.namespace, *arguments),
+            given=given,
+            timeout_s=timeout_s,
+        )
+
+    def of(self, namespace: str) -> Kube:
+        """Another namespace of the same cluster."""
+        return Kube(self.context, namespace)
+
+    def helm(self, *arguments: str) -> str:
+        """What helm writes, with releases in this namespace. Raises CommandFailed."""
+        return command("helm", "--kube-context", self.context, "--namespace", self.namespace, *arguments, timeout_s=300)
+
+    def apply(self, *objects: Object) -> None:
+        """`kubectl apply -f -` of these. Raises CommandFailed."""
+        self("apply", "-f", "-", given=yaml.safe_dump_all(objects, allow_unicode=True))
+
+    def get(self, kind: str, name: str) -> Object:
+        """One object. Raises CommandFailed when it is not there."""
+        item: Object = json.loads(self("get", kind, name, "--output", "json"))
+        return item
+
+    def list(self, kinds: str, selector: str = "") -> list[Object]:
+        """All objects of these kinds, with commas between, that agree with a label selector."""
+        found: list[Object] = json.loads(self("get", kinds, "--selector", selector, "--output", "json"))["items"]
+        return found
+
+    def names(self, kinds: str, selector: str = "") -> set[str]:
+        """The names of these."""
+        return {item["metadata"]["name"] for item in self.list(kinds, selector)}
+
+    def is_gone(self, kind: str, name: str) -> bool:
+        """Whether there is no such object."""
+        return not self("get", kind, name, "--ignore-not-found", "--output", "name")
+
+    def ready(self, *resources: str, within_s: float = PATIENCE_S) -> None:
+        """Wait for the condition Ready of resources (such as `solaragent/rooftop`) as they are declared now."""
+        for resource in resources:
+            kind, name = resource.split("/")
+            until(f"{resource} is ready", lambda kind=kind, name=name: is_ready(self.get(kind, name)), within_s)  # type: ignore[misc]
+
+    def restricted(self) -> None:
+        """Make the namespace, one that enforces restricted Pod Security."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
+
+    @contextmanager
+    def forwarded(self, target: str, port: int = 8080) -> Iterator[str]:
+        """The URL by which `kubectl port-forward` reaches a port of `target` (such as `service/rooftop-0`)."""
+        program = shutil.which("kubectl") or "kubectl"
+        reached = [program, "--context", self.context, "--namespace", self.namespace]
+        forward = subprocess.Popen(
+            [*reached, "port-forward", "--address", "127.0.0.1", target, f":{port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert forward.stdout
+            said = forward.stdout.readline()
+            if not said.startswith("Forwarding from "):
+                raise CommandFailed(f"port-forward {target}: {forward.communicate(timeout=10)[1]}")
+            yield f"http://{said.removeprefix('Forwarding from ').split()[0]}"
+        finally:
+            forward.terminate()
+            forward.communicate(timeout=10)
+
+    def page(self, target: str, path: str, send: Mapping[str, Any] | None = None) -> str:
+        """What `target` answers at a path. Raises CommandFailed or OSError."""
+        with self.forwarded(target) as url:
+            body = None if send is None else json.dumps(send).encode()
+            request = Request(f"{url}{path}", data=body, headers={"content-type": "application/json"})  # noqa: S310
+            with urlopen(request, timeout=20) as answer:  # noqa: S310 - the URL is port-forward's
+                text: str = answer.read().decode()
+                return text
+
+
+def condition(item: Object, kind: str) -> Object:
+    """A condition of an object; an empty one if it has none of that type."""
+    conditions: list[Object] = item.get("status", {}).get("conditions", [])
+    return next((c for c in conditions if c["type"] == kind), {})
+
+
+def is_so(item: Object, kind: str) -> bool:
+    """Whether a condition is True for what the object declares now."""
+    found = condition(item, kind)
+    return found.get("status") == "True" and found.get("observedGeneration") == item["metadata"]["generation"]
+
+
+def is_ready(item: Object) -> bool:
+    """Whether all of it is ready as it is declared now, and nothing is under way."""
+    return is_so(item, "Ready") and is_so(item, "Registered") and condition(item, "Progressing")["status"] == "False"
