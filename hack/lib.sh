@@ -53,8 +53,8 @@ load_images() {
     docker tag "wattmesh/$part:dev" "wattmesh/$part:$TAG"
   done
   kind load docker-image --name "$1" "wattmesh/operator:$TAG" "wattmesh/runtime:$TAG"
-  # The image stays, as wattmesh/…:dev.
-  docker rmi "wattmesh/operator:$TAG" "wattmesh/runtime:$TAG" >/dev/null
+  # The image stays, as wattmesh/…:dev. Another run of the same images may have taken these names away already.
+  docker rmi "wattmesh/operator:$TAG" "wattmesh/runtime:$TAG" >/dev/null 2>&1 || true
 }
 
 # install_chart CLUSTER [ARGUMENT…]: definitions and operator, and wait until it is ready.
