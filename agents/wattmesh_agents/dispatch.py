@@ -34,14 +34,14 @@ class Dispatcher:
         self._acknowledged: list[Outgoing] = []
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, occasion: str) -> Iterator[None]:
         """A transaction that also takes acknowledged messages out of the outbox.
 
         They wait for the next transaction that is due anyway: after a crash they are sent again, and dropped there.
         """
         taken, self._acknowledged = self._acknowledged, []
         try:
-            with self._database.transaction():
+            with self._database.transaction(occasion):
                 for message in taken:
                     self._outbox.done(message)
                 yield
@@ -57,14 +57,14 @@ class Dispatcher:
     def receive(self, party: Party, received: Received) -> Reply:
         """Act on a message once; the same answer is remembered for when it comes again."""
         try:
-            with self.transaction():
+            with self.transaction(f"receive {received.action}"):
                 party.trader.peers.meet(received.sender)
                 self._catch_up(party)
                 reply = self._act(party, received) or ack()
                 self._remember(party, received, reply)
         except Refusal as refusal:
             reply = nack(refusal)
-            with self.transaction():
+            with self.transaction(f"refuse {received.action}"):
                 self._remember(party, received, reply)
         return reply
 
@@ -73,7 +73,7 @@ class Dispatcher:
         self._acknowledged.append(message)
         if isinstance(outcome, Acked) and message.action != "search":
             return
-        with self.transaction():
+        with self.transaction(f"sent {message.action}"):
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
                 if event is not None and (event != "answered" or party.shopper.collecting(message.transaction_id)):
@@ -100,7 +100,7 @@ class Dispatcher:
 
     def open_slot(self, party: Party) -> None:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
-        with self.transaction():
+        with self.transaction("slot"):
             self._catch_up(party)
             for transaction_id in party.buyer.expire():
                 self._brain.buyer_event(party, transaction_id, "expired")

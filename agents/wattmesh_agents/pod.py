@@ -115,7 +115,7 @@ class Pod:
 
     def start(self) -> None:
         """Take up what was left open and begin with the current slot."""
-        with self.database.transaction():
+        with self.database.transaction("start"):
             for party in self.parties.values():
                 party.enrol()
         for message in self._outbox.waiting():
@@ -168,7 +168,7 @@ class Pod:
             await self._meet_backstops()
             for party in self.parties.values():
                 self._guard(party, partial(self._dispatcher.open_slot, party))
-            with self._dispatcher.transaction():
+            with self._dispatcher.transaction("prune"):
                 prune_inbox(self.database.connection, int(self._clock.wall() * 1000))
             late_s = self._clock.wall() - self.grid.wall_at(slot + SLOT_S)
             if late_s > 0:
@@ -187,7 +187,7 @@ class Pod:
                     log.warning("the registry does not answer: %s", error)
                     return
                 if entries:
-                    with self._dispatcher.transaction():
+                    with self._dispatcher.transaction("meet"):
                         self._peers.meet(entries[0])
 
     def _arm(self, timer: Timer) -> None:
@@ -198,7 +198,7 @@ class Pod:
         party = self._by_id.get(timer.party)
 
         def ring() -> None:
-            with self._dispatcher.transaction():
+            with self._dispatcher.transaction(f"alarm {timer.kind}"):
                 if self._timers.take(timer) and party is not None:
                     self._dispatcher.ring(party, timer)
 

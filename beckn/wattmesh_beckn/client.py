@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -12,6 +13,7 @@ import pydantic_core
 
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import CLOCK_TOLERANCE_S
+from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 
@@ -71,17 +73,19 @@ class BecknClient:
         created = int(self._clock.wall())
         signature = signer.sign(body, created=created, expires=max(created + 1, ceil(expires_at)))
         all_headers = {"content-type": "application/json", **(headers or {}), AUTHORIZATION: signature}
-        attempt = 0
+        attempt, action = 0, url.rpartition("/")[2]
         while True:
             left = expires_at - self._clock.wall()
             if left <= 0:
                 return Undelivered("the message's ttl ran out before it could be sent")
             wait = 0.0
+            sys.audit(FaultPoint.BEFORE_SEND, action)
             try:
                 reply = await self._transport.post(url, body, all_headers, timeout_s=min(left, ATTEMPT_TIMEOUT_S))
             except TransportError as error:
                 reason = str(error)
             else:
+                sys.audit(FaultPoint.AFTER_SEND, action)
                 if reply.status < 500 and reply.status != 429:
                     answer = read_answer(reply)
                     late = self._clock.wall() >= expires_at - CLOCK_TOLERANCE_S

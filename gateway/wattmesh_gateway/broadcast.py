@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from functools import partial
 from wattmesh_beckn.client import Acked, read_answer
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import busy
+from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.transport import Transport, TransportError, TransportTimeoutError
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
@@ -192,6 +194,7 @@ class Broadcast:
             left_s = deadline - self._clock.wall()
             if left_s <= 0:
                 return Outcome.TIMEOUT
+            sys.audit(FaultPoint.BEFORE_BROADCAST, "search")
             try:
                 reply = await self._transport.post(
                     f"{url.rstrip('/')}/search", cast.body, cast.headers, timeout_s=left_s
@@ -200,6 +203,7 @@ class Broadcast:
                 return Outcome.TIMEOUT
             except TransportError:
                 continue
+            sys.audit(FaultPoint.AFTER_BROADCAST, "search")
             if reply.status >= 500 or reply.status == 429:
                 return Outcome.REFUSED
             return Outcome.ACKED if isinstance(read_answer(reply), Acked) else Outcome.NACKED

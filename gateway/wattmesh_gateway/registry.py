@@ -7,6 +7,7 @@ marked so in the database: what is EXPIRED is decided at the moment of asking.
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_gateway.schema import open_database
 
@@ -164,7 +166,9 @@ class Registry:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            sys.audit(FaultPoint.BEFORE_REGISTRY_COMMIT, "subscribe")
             self._db.execute("COMMIT")
+            sys.audit(FaultPoint.AFTER_REGISTRY_COMMIT, "subscribe")
         except BaseException:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")

@@ -238,7 +238,7 @@ class Node:
     def ring(self, timer: Timer) -> None:
         """Let an alarm go off, if it is still set."""
         self.armed.remove(timer)
-        with self.dispatcher.transaction():
+        with self.dispatcher.transaction(f"alarm {timer.kind}"):
             if Timers(self.database.connection).take(timer):
                 self.dispatcher.ring(self.party, timer)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
+from wattmesh_beckn.faultpoints import FaultPoint
 
 IN_MEMORY = ":memory:"
 
@@ -74,9 +76,10 @@ class Database:
         return value
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. What was put off with `after_commit` runs when it is on disk; transactions do not nest.
+    def transaction(self, occasion: str = "write") -> Iterator[sqlite3.Connection]:
+        """All or nothing, for what `occasion` names. Transactions do not nest.
 
+        What was put off with `after_commit` runs when it is on disk.
         Every step that was put off is done, even when one of them fails; that failure is raised after the last.
         """
         if self.connection.within_transaction:
@@ -85,6 +88,7 @@ class Database:
         self.connection.within_transaction = True
         try:
             yield self.connection
+            sys.audit(FaultPoint.BEFORE_COMMIT, occasion)
             self.connection.within_transaction = False
             self.connection.commit()
         except BaseException:
@@ -92,6 +96,7 @@ class Database:
             self.connection.within_transaction = False
             self.connection.rollback()
             raise
+        sys.audit(FaultPoint.AFTER_COMMIT, occasion)
         after, self._after = self._after, []
         with ExitStack() as steps:
             for step in reversed(after):
