@@ -7,6 +7,10 @@ PYTHON ?=
 UV     ?= auto
 ARGS   ?=
 
+# The chaos runs: one for each seed.
+SEED      ?= 1
+CONTRACTS ?= 1000
+
 # Images: $(IMAGE_PREFIX)/operator:$(TAG) and $(IMAGE_PREFIX)/runtime:$(TAG). BUILD_ARGS are more arguments of docker build.
 PROJECT_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_PREFIX    ?= wattmesh
@@ -39,7 +43,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +59,9 @@ lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then check the books (SEED="1 2", CONTRACTS=1000)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --contracts $(CONTRACTS)
 
 bench: $(INSTALLED) ## Measure what trading costs on this machine
 	@$(BIN)/python bench/trading.py

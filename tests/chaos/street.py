@@ -1,0 +1,120 @@
+"""The files of the run's street: what an operator would have written for the containers, and who registers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import get_args
+
+from tests.chaos.schedule import Kind
+from wattmesh_agents.store.database import Database
+from wattmesh_beckn.signature import Signer
+from wattmesh_cli.street.keys import REGISTRAR, kept_signers
+from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_operator.manifests import load
+from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_config
+from wattmesh_operator.registration import Registrant
+
+GATEWAY = "gateway"
+_MANIFEST = Path(__file__).parent / "street.yaml"
+_FLOODERS = 3
+
+
+@dataclass(frozen=True)
+class Street:
+    """A plan with its files in `state`; `url_of` says where the post reaches a process. `epoch` is unix seconds."""
+
+    state: Path
+    plan: GatewayPlan
+    signers: dict[str, Signer]
+    url_of: Callable[[str], str]
+    epoch: float
+
+    @property
+    def registrar(self) -> Signer:
+        """Who registers everybody."""
+        return self.signers[REGISTRAR]
+
+    @property
+    def speed(self) -> float:
+        """Grid seconds per second."""
+        return float(self.plan.resource.spec.clock.speed)
+
+    def now(self) -> datetime:
+        """Grid time."""
+        start = self.plan.resource.spec.clock.start
+        return start + timedelta(seconds=(time.time() - self.epoch) * self.speed)
+
+    @property
+    def pods(self) -> list[str]:
+        """The agents' processes."""
+        return [pod.name for pod in self.plan.pods]
+
+    def kind(self, process: str) -> Kind:
+        """What runs in a process."""
+        return next(kind for kind in get_args(Kind) if process.startswith(kind))
+
+    def database(self, pod: str) -> Path:
+        """A pod's database."""
+        return self.state / "agents" / f"{pod}.db"
+
+    def write(self, end: datetime | None = None) -> None:
+        """Write every process's configuration; no slot that starts at or after `end` is traded."""
+        (self.state / "agents").mkdir(exist_ok=True)
+        gateway = {
+            "subscriber_id": self.plan.subscriber_id,
+            "url": self.url_of(GATEWAY),
+            "database": "gateway.db",
+            "registrar_keys": {self.registrar.key_id: self.registrar.public_key},
+        }
+        (self.state / "gateway.json").write_text(json.dumps(gateway), encoding="utf-8")
+        for pod in self.plan.pods:
+            config = runtime_config(pod, gateway_url=self.url_of(GATEWAY), epoch=self.epoch, end=end)
+            (self.state / f"{pod.name}.json").write_text(json.dumps(config), encoding="utf-8")
+
+    def command(self, process: str) -> list[str]:
+        """What comes after `python -m` in the container."""
+        files = ["--config", f"{process}.json", "--keys", "keys.json"]
+        if process == GATEWAY:
+            return ["wattmesh_gateway", *files]
+        return ["wattmesh_agents", *files, "--database", str(self.database(process)), "--url", self.url_of(process)]
+
+    def registrants(self) -> list[Registrant]:
+        """Everybody who shall be in the registry, the flooders included."""
+        living = [(participant, pod.name) for pod in self.plan.pods for participant in pod.participants]
+        flooding = [(Participant(f"flood-{n}", flooder(n), "north", ("BAP",)), "sink") for n in range(_FLOODERS)]
+        return [
+            Registrant(
+                participant,
+                f"{self.url_of(process)}/{participant.name}",
+                self.signers[participant.subscriber_id].key_id,
+                self.signers[participant.subscriber_id].public_key,
+            )
+            for participant, process in (*living, *flooding)
+        ]
+
+    def flooders(self) -> Sequence[Signer]:
+        """Subscribers that throw searches at the gateway."""
+        return [self.signers[flooder(number)] for number in range(_FLOODERS)]
+
+
+def flooder(number: int) -> str:
+    """A flooder's subscriber id."""
+    return f"flood-{number}.default"
+
+
+def make_street(seed: int, state: Path, url_of: Callable[[str], str], epoch: float) -> Street:
+    """A new street in `state`. Its databases' salts come from the seed, and so do the ids of all messages."""
+    (planned,) = plan(load([_MANIFEST]))
+    ids = [*subscriber_ids(planned), *(flooder(number) for number in range(_FLOODERS))]
+    street = Street(state, planned, kept_signers(state / "keys.json", ids), url_of, epoch)
+    street.write()
+    for pod in street.pods:
+        salt = blake2b(f"{seed}/{pod}".encode(), digest_size=16).hexdigest()
+        Database.open(street.database(pod), salt=salt).close()
+    return street
