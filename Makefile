@@ -65,6 +65,7 @@ chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then 
 
 bench: $(INSTALLED) ## Measure what trading costs on this machine
 	@$(BIN)/python bench/trading.py
+	@$(BIN)/python bench/durability.py
 
 crds: $(INSTALLED) ## Write crds/ anew from the operator's models
 	$(BIN)/python -m wattmesh_operator.crd crds

@@ -47,10 +47,12 @@ async def run_in_memory(
     speed: float | None = None,
     wrap: Callable[[Transport, LoopClock], Transport] | None = None,
     watch: Callable[[StreetRun], Awaitable[None]] | None = None,
+    database: Callable[[str, str], Database] = lambda _, salt: Database.open(IN_MEMORY, salt=salt),
 ) -> StreetRun:
     """Run a street until grid time `end` within `simulate`; returns it stopped, its databases open.
 
-    `wrap` may put something between the parties and the network (loss, delay); `watch` runs beside the street.
+    `wrap` may put something between the parties and the network (loss, delay); `watch` runs beside the street;
+    `database` opens that of a pod, by its name and salt.
     """
     clock = LoopClock(EPOCH)
     sites = MemoryTransport()
@@ -63,7 +65,7 @@ async def run_in_memory(
         random.Random(seed),  # noqa: S311 - jitter
         derived_signers(subscriber_ids(plan), seed),
         lambda: Registry(None),
-        lambda name: Database.open(IN_MEMORY, salt=f"{seed}/{name}"),
+        lambda name: database(name, f"{seed}/{name}"),
     )
     street = StreetRun(plan, time, ports, "http://gateway", {pod.name: f"http://{pod.name}" for pod in plan.pods})
     sites.attach("http://gateway", street.gateway.site)
