@@ -29,7 +29,7 @@ from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_beckn.receiver import Received, Receiver
-from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
+from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 
@@ -109,6 +109,7 @@ class Pod:
             inbox=party.trader.inbox,
             clock=self._clock,
             handler=handle,
+            gateway_id=self.config.gateway.subscriber_id,
         )
 
     # --- life ---
@@ -222,13 +223,14 @@ class Pod:
         if message.action == "search":
             url = self.config.gateway.url
         else:
-            role = "BAP" if message.action.startswith("on_") else "BPP"
+            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
+            domain = self.config.domain
             try:
                 entries = await self._directory.find(message.recipient)
-                live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
                 if not live:
                     entries = await self._directory.find(message.recipient, fresh=True)
-                    live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                    live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
             except RegistryUnavailable as error:
                 return Undelivered(str(error))
             if not live:
