@@ -12,8 +12,8 @@ from typing import Any
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import RuntimeConfig
-from wattmesh_agents.dispatch import ACTIONS, Dispatcher
-from wattmesh_agents.drain import DRAIN, asked_to_drain, drain_reply
+from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
+from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
 from wattmesh_agents.energy.profiles import profile_of
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.metrics import PodMetrics
@@ -156,10 +156,17 @@ class Pod:
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
             keys = self.config.registrar_keys
-            party.trader.draining = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
+            call, header = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
         except Refusal as refusal:
             return nack(refusal)
-        return drain_reply(party.trader.draining, open_contracts(party))
+        inbox = party.trader.inbox
+        if (first := inbox.first_answer(REGISTRAR, call.message_id, DRAIN)) is not None:
+            return first
+        reply = drain_reply(call.draining, open_contracts(party))
+        with self._dispatcher.transaction():
+            inbox.remember(REGISTRAR, call.message_id, DRAIN, reply, header.expires * 1000 + KEEP_AFTER_EXPIRY_MS)
+        party.trader.draining = call.draining
+        return reply
 
     # --- slots, alarms, messages ---
 
