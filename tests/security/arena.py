@@ -159,7 +159,9 @@ class Arena:
         self.run.close()
 
     async def serve(self, name: str, app: FastAPI) -> str:
-        """Serve an app under a name on a port of its own; returns where it really is."""
+        """Serve an app under a name, in the place of whoever had it; returns where it really is."""
+        if name in self._servers:
+            await self._servers[name].__aexit__(None, None, None)
         listener = listen()
         server = self._servers[name] = serving(app, listener)
         await server.__aenter__()
@@ -177,7 +179,6 @@ class Arena:
         """Stop a pod and start a new one with its database, keys and address."""
         old = self.run.pods[name]
         await old.stop()
-        await self._servers[name].__aexit__(None, None, None)
         old.database.close()
         pod = Pod(
             old.config,
