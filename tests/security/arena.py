@@ -220,9 +220,7 @@ class Arena:
             await asyncio.sleep(0)
             quiet = 0 if self.wires.under_way else quiet + 1
 
-    async def enrol(
-        self, signer: Signer, role: SubscriberType, *, by: Signer | None = None, **changes: Any
-    ) -> None:  # fmt: skip
+    async def enrol(self, signer: Signer, role: SubscriberType, *, by: Signer | None = None, **changes: Any) -> None:
         """Write a registry entry, by the registrar unless somebody else is named.
 
         It is on a feeder of its own, so that nobody waits for what it may offer.
