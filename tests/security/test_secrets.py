@@ -130,6 +130,8 @@ def seen() -> Seen:
                     if 'signature="' in (header := headers.get(name, "")):
                         signatures.add(header.rpartition('signature="')[2].strip('"').rstrip("="))
                         signatures.add(header)
+            raw = parse_header(street.wires.sent[-1][1][AUTHORIZATION]).signature
+            signatures.update(shapes_of(raw))
 
     with logging_everything() as told, tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder)))
