@@ -21,7 +21,8 @@ from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 
 ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
-_KEEP_AFTER_EXPIRY_MS = 10_000
+KEEP_AFTER_EXPIRY_MS = 10_000
+"""How much longer than its signature holds the answer to a message is kept."""
 
 
 class Dispatcher:
@@ -185,5 +186,5 @@ class Dispatcher:
 
     def _remember(self, party: Party, received: Received, reply: Reply) -> None:
         context = received.context
-        keep_until_ms = received.signature_expires * 1000 + _KEEP_AFTER_EXPIRY_MS
+        keep_until_ms = received.signature_expires * 1000 + KEEP_AFTER_EXPIRY_MS
         party.trader.inbox.remember(context.sender, context.message_id, received.action, reply, keep_until_ms)

@@ -12,8 +12,8 @@ from typing import Any
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import RuntimeConfig
-from wattmesh_agents.dispatch import ACTIONS, Dispatcher
-from wattmesh_agents.drain import DRAIN, asked_to_drain, drain_reply
+from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
+from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
 from wattmesh_agents.energy.profiles import profile_of
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.metrics import PodMetrics
@@ -29,7 +29,7 @@ from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_beckn.receiver import Received, Receiver
-from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
+from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 
@@ -109,6 +109,7 @@ class Pod:
             inbox=party.trader.inbox,
             clock=self._clock,
             handler=handle,
+            gateway_id=self.config.gateway.subscriber_id,
         )
 
     # --- life ---
@@ -155,10 +156,17 @@ class Pod:
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
             keys = self.config.registrar_keys
-            party.trader.draining = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
+            call, header = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
         except Refusal as refusal:
             return nack(refusal)
-        return drain_reply(party.trader.draining, open_contracts(party))
+        inbox = party.trader.inbox
+        if (first := inbox.first_answer(REGISTRAR, call.message_id, DRAIN)) is not None:
+            return first
+        reply = drain_reply(call.draining, open_contracts(party))
+        with self._dispatcher.transaction():
+            inbox.remember(REGISTRAR, call.message_id, DRAIN, reply, header.expires * 1000 + KEEP_AFTER_EXPIRY_MS)
+        party.trader.draining = call.draining
+        return reply
 
     # --- slots, alarms, messages ---
 
@@ -222,13 +230,14 @@ class Pod:
         if message.action == "search":
             url = self.config.gateway.url
         else:
-            role = "BAP" if message.action.startswith("on_") else "BPP"
+            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
+            domain = self.config.domain
             try:
                 entries = await self._directory.find(message.recipient)
-                live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
                 if not live:
                     entries = await self._directory.find(message.recipient, fresh=True)
-                    live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                    live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
             except RegistryUnavailable as error:
                 return Undelivered(str(error))
             if not live:

@@ -183,9 +183,10 @@ def check_context(context: Context, *, action: str, domain: str, subscriber_id: 
         for field in ("bpp_id", "bpp_uri"):
             if getattr(context, field) is None:
                 raise invalid(f"{action} needs context.{field}", f"context.{field}")
-        if subscriber_id is not None and context.recipient != subscriber_id:
-            field = "bap_id" if context.is_callback else "bpp_id"
-            raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
+    # A search may name a seller; one that names nobody is for all.
+    if subscriber_id is not None and context.recipient not in (subscriber_id, None):
+        field = "bap_id" if context.is_callback else "bpp_id"
+        raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
     if not 0 < context.ttl.total_seconds() <= MAX_TTL_S:
         raise invalid(f"ttl must be more than 0 s and at most {MAX_TTL_S} s", "context.ttl")
     if context.timestamp.timestamp() > now + CLOCK_TOLERANCE_S:

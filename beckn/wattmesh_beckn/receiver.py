@@ -6,7 +6,7 @@ In this order, each cheaper or surer than the next: size → parse → signature
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import pydantic_core
@@ -41,7 +41,7 @@ class Received:
     message: BecknModel
     sender: Subscription
     body: bytes
-    authorization: str
+    authorization: str = field(repr=False)
     signature_expires: int
 
     def read(self, kind: type[BodyT]) -> BodyT:
@@ -64,7 +64,10 @@ Handler = Callable[[Received], Reply]
 
 
 class Receiver:
-    """One subscriber's ear: checks each call and hands the good ones over."""
+    """One subscriber's ear: checks each call and hands the good ones over.
+
+    `gateway_id` is the one gateway whose signature a search needs; None at a gateway, which hears buyers themselves.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Receiver:
         inbox: Inbox,
         clock: Clock,
         handler: Handler,
-        gateway_signs_search: bool = True,
+        gateway_id: str | None,
     ) -> None:
         unknown = actions - set(ACTIONS)
         if unknown:
@@ -88,7 +91,7 @@ class Receiver:
         self._inbox = inbox
         self._clock = clock
         self._handler = handler
-        self._gateway_signs_search = gateway_signs_search
+        self._gateway_id = gateway_id
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
@@ -107,7 +110,7 @@ class Receiver:
         call = read_call(action, raw)
         context = call.context
         now = self._clock.wall()
-        to_gateway = action == "search" and not self._gateway_signs_search
+        to_gateway = action == "search" and self._gateway_id is None
         check_context(
             context,
             action=action,
@@ -132,13 +135,17 @@ class Receiver:
             header = parse_header(headers.get(AUTHORIZATION))
             if header.subscriber_id != claimed:
                 raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
-            sender = await verify(header, role, body, self._directory, self._clock)
+            sender = await verify(header, role, self._domain, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
-        if action == "search" and self._gateway_signs_search:
+        if action == "search" and self._gateway_id is not None:
             try:
                 gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
-                await verify(gateway, "BG", body, self._directory, self._clock)
+                if gateway.subscriber_id != self._gateway_id:
+                    raise SignatureProblem(
+                        f"signed by {gateway.subscriber_id!r} but the gateway is {self._gateway_id!r}"
+                    )
+                await verify(gateway, "BG", self._domain, body, self._directory, self._clock)
             except SignatureProblem as problem:
                 text = f"X-Gateway-Authorization: {problem}"
                 raise unauthorized(text, self._subscriber_id, "Proxy-Authenticate") from None
@@ -146,7 +153,7 @@ class Receiver:
 
 
 async def verify(
-    header: SignatureHeader, role: SubscriberType, body: bytes, directory: Directory, clock: Clock
+    header: SignatureHeader, role: SubscriberType, domain: str, body: bytes, directory: Directory, clock: Clock
 ) -> Subscription:
     """The registry's entry of whoever signed `body`.
 
@@ -154,7 +161,7 @@ async def verify(
     """
     check_times(header, clock.wall())
     try:
-        entry = await key_of(header, role, directory, clock.wall())
+        entry = await key_of(header, role, domain, directory, clock.wall())
     except RegistryUnavailable as error:
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
     check_signature(header, body, entry.signing_public_key)

@@ -57,6 +57,10 @@ class Subscription(BecknModel):
             and self.valid_from.timestamp() <= now < self.valid_until.timestamp()
         )
 
+    def speaks_as(self, role: SubscriberType, domain: str, now: float) -> bool:
+        """Whether it is for this role and domain, and holds at unix seconds `now`."""
+        return (self.type, self.domain) == (role, domain) and self.is_live(now)
+
 
 SUBSCRIPTIONS = TypeAdapter(list[Subscription])
 
@@ -73,14 +77,16 @@ class Directory(Protocol):
         ...
 
 
-async def key_of(header: SignatureHeader, role: SubscriberType, directory: Directory, now: float) -> Subscription:
+async def key_of(
+    header: SignatureHeader, role: SubscriberType, domain: str, directory: Directory, now: float
+) -> Subscription:
     """The live entry whose key made a signature.
 
-    SignatureProblem says whether subscriber, key or role is unknown, or the key expired or unsubscribed.
+    SignatureProblem says whether subscriber, key, role or domain is unknown, or the key expired or unsubscribed.
     RegistryUnavailable passes through.
     """
     entries = await directory.find(header.subscriber_id)
-    if not any(entry.key_id == header.key_id and entry.type == role and entry.is_live(now) for entry in entries):
+    if not any(entry.key_id == header.key_id and entry.speaks_as(role, domain, now) for entry in entries):
         entries = await directory.find(header.subscriber_id, fresh=True)
     who = f"subscriber {header.subscriber_id!r}"
     if not entries:
@@ -91,6 +97,9 @@ async def key_of(header: SignatureHeader, role: SubscriberType, directory: Direc
     entries = [entry for entry in entries if entry.type == role]
     if not entries:
         raise SignatureProblem(f"{who} is not registered as {role}")
+    entries = [entry for entry in entries if entry.domain == domain]
+    if not entries:
+        raise SignatureProblem(f"{who} is not registered as {role} in domain {domain!r}")
     entry = next((entry for entry in entries if entry.is_live(now)), entries[0])
     if entry.status not in (SubscriptionStatus.SUBSCRIBED, SubscriptionStatus.EXPIRED):
         raise SignatureProblem(f"key {header.key_id!r} of {who} is {entry.status}")

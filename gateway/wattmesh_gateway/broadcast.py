@@ -50,7 +50,7 @@ class Cast:
     """A search on its way to its sellers; `expires_at` is unix seconds, `open` the pairs not yet settled."""
 
     body: bytes
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     expires_at: float
     open: int = 0
 

@@ -60,7 +60,7 @@ class Gateway:
                 inbox=self._inbox,
                 clock=clock,
                 handler=self._search,
-                gateway_signs_search=False,
+                gateway_id=None,
             ),
             subscribing=Subscribing(
                 gateway_id=config.subscriber_id,

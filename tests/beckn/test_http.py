@@ -121,6 +121,7 @@ def test_a_signed_message_goes_over_the_network_and_is_acknowledged() -> None:
                 inbox=NoInbox(),
                 clock=SystemClock(),
                 handler=self.handle,
+                gateway_id=None,
             )
 
         def handle(self, call: Received) -> Reply:

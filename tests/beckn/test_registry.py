@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.beckn.support import BUYER, NOW, SELLER, Entries, Replies, clock, entry, run, signer
+from tests.beckn.support import BUYER, DOMAIN, NOW, SELLER, Entries, Replies, clock, entry, run, signer
 from wattmesh_beckn.registry import (
     SUBSCRIPTIONS,
     RegistryDirectory,
@@ -32,8 +32,8 @@ def answer(*entries: Subscription) -> Reply:
 
 def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role() -> None:
     entries = Entries(entry(BUYER, "BPP"), entry(BUYER, "BAP"), entry(NEW_KEY, "BAP"), entry(SELLER, "BAP"))
-    assert run(key_of(header(), "BAP", entries, NOW)) == entry(BUYER, "BAP")
-    assert run(key_of(header(NEW_KEY), "BAP", entries, NOW)) == entry(NEW_KEY, "BAP")
+    assert run(key_of(header(), "BAP", DOMAIN, entries, NOW)) == entry(BUYER, "BAP")
+    assert run(key_of(header(NEW_KEY), "BAP", DOMAIN, entries, NOW)) == entry(NEW_KEY, "BAP")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,10 @@ def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role()
             "key '00000000-0000-4000-8000-000000000001' of subscriber 'buyer.street' is not in the registry",
         ),
         ([entry(BUYER, "BPP")], "subscriber 'buyer.street' is not registered as BAP"),
+        (
+            [entry(BUYER, "BAP").model_copy(update={"domain": "other"})],
+            "subscriber 'buyer.street' is not registered as BAP in domain 'uei:p2p_trading'",
+        ),
         *(
             (
                 [entry(BUYER, "BAP", status=status)],
@@ -68,23 +72,23 @@ def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role()
 )
 def test_no_key_is_told_why(known: list[Subscription], problem: str) -> None:
     with pytest.raises(SignatureProblem) as info:
-        run(key_of(header(), "BAP", Entries(*known), NOW))
+        run(key_of(header(), "BAP", DOMAIN, Entries(*known), NOW))
     assert str(info.value) == problem
 
 
 def test_a_key_unknown_so_far_is_asked_for_again() -> None:
     entries = Entries(entry(BUYER, "BAP"), fresh=[entry(NEW_KEY, "BAP")])
-    assert run(key_of(header(NEW_KEY), "BAP", entries, NOW)) == entry(NEW_KEY, "BAP")
+    assert run(key_of(header(NEW_KEY), "BAP", DOMAIN, entries, NOW)) == entry(NEW_KEY, "BAP")
 
 
 def test_a_key_that_was_subscribed_anew_counts_though_an_old_entry_of_it_stands_first() -> None:
     old = entry(BUYER, "BAP", status=SubscriptionStatus.UNSUBSCRIBED)
-    assert run(key_of(header(), "BAP", Entries(old, entry(BUYER, "BAP")), NOW)) == entry(BUYER, "BAP")
+    assert run(key_of(header(), "BAP", DOMAIN, Entries(old, entry(BUYER, "BAP")), NOW)) == entry(BUYER, "BAP")
 
 
 def test_a_registry_that_does_not_answer_is_no_fault_of_the_sender() -> None:
     with pytest.raises(RegistryUnavailable, match=r"^http://registry/lookup answered 500$"):
-        run(key_of(header(), "BAP", Entries(down=True), NOW))
+        run(key_of(header(), "BAP", DOMAIN, Entries(down=True), NOW))
 
 
 def test_entries_are_looked_up_by_subscriber_and_kept_30_seconds() -> None:
@@ -138,7 +142,7 @@ def test_a_new_key_is_found_through_the_cache() -> None:
         directory = RegistryDirectory("http://registry", registry, clock())
         await directory.find("buyer.street")
         await asyncio.sleep(1)
-        return await key_of(header(NEW_KEY), "BAP", directory, clock().wall())
+        return await key_of(header(NEW_KEY), "BAP", DOMAIN, directory, clock().wall())
 
     assert run(main()) == entry(NEW_KEY, "BAP")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import LoopClock, rfc3339, utc
+from wattmesh_beckn.clock import Clock, LoopClock, rfc3339, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
@@ -41,6 +41,9 @@ SPEED = 60
 
 class Puppet:
     """Both BAP and BPP. Use it as `wrap` of a run; call `enter` first."""
+
+    sites: Transport
+    clock: Clock
 
     def __init__(self) -> None:
         self.signers = derived_signers([*subscriber_ids(STREET), PUPPET, STRANGER], SEED)
