@@ -163,7 +163,7 @@ class Pod:
         if (first := inbox.first_answer(REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
         reply = drain_reply(call.draining, open_contracts(party))
-        with self._dispatcher.transaction():
+        with self._dispatcher.transaction("drain"):
             inbox.remember(REGISTRAR, call.message_id, DRAIN, reply, header.expires * 1000 + KEEP_AFTER_EXPIRY_MS)
         party.trader.draining = call.draining
         return reply
