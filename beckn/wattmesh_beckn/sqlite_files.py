@@ -1,6 +1,6 @@
 """SQLite files that belong to one kind of process: known by their mark, held by one process, refused when unsound.
 
-Nothing here writes to a database. A file that is refused stays byte for byte, its WAL too.
+A file that is refused stays byte for byte, its WAL too.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def prepare(connection: sqlite3.Connection, path: Path | str) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may only read without a word
+    connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")
     connection.execute("ROLLBACK")
 
 
