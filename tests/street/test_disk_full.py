@@ -30,7 +30,7 @@ class Listening:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         reply = await self._inner.post(url, body, headers, timeout_s=timeout_s)
-        self.answers.append((url.split("/")[2], reply.status, reply.headers.get("Retry-After")))
+        self.answers.append((url.split("/")[2], reply.status, reply.headers.get("retry-after")))
         return reply
 
 
@@ -55,7 +55,7 @@ async def ready(pod: Pod) -> tuple[int, str]:
         return answer.status_code, answer.json()["status"]
 
 
-@pytest.mark.parametrize("begin_s", [8.0, 16.0, 19.0, 23.0])
+@pytest.mark.parametrize("begin_s", [8.0, 19.0])
 def test_a_disk_that_is_full_for_a_while(begin_s: float) -> None:
     heard: list[Listening] = []
     clocks: list[LoopClock] = []
