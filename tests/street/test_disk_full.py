@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_for_a_while(begin_s: float) -> None:
             assert pod.refusal is None, name
             assert (await ready(pod))[0] == 200
 
-    street = play(PLAN, 2.5, seed=31, wrap=wrap, watch=watch)
+    street = play(PLAN, 1.5, seed=31, wrap=wrap, watch=watch)
     said = (503, "the database cannot be written: database or disk is full")
     assert sum(said in statuses for statuses in seen.values()) >= 2, seen
     refusals = {(status, again) for _, status, again in heard[0].answers if status >= 500}
