@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,7 @@ def forget(connection: sqlite3.Connection, *, speed: float = 60.0) -> None:
     retention.forget(connection, horizon, here=["me"], needed=["backstop"])
 
 
-def left(connection: sqlite3.Connection, column: str, table: str) -> list[str]:
+def left(connection: sqlite3.Connection, column: str, table: str) -> list[Any]:
     return [value for (value,) in connection.execute(f"SELECT {column} FROM {table} ORDER BY 1")]  # noqa: S608
 
 
