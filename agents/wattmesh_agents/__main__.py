@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from wattmesh_agents.app import create_app
 from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.store.database import Database, DatabaseRefused
+from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.logs import configure
+from wattmesh_beckn.sqlite_files import DatabaseRefused, refusing
 from wattmesh_beckn.transport import HttpTransport
 
 GRACE_S = 10
@@ -44,7 +45,8 @@ async def serve(options: argparse.Namespace) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     try:
-        pod.start()
+        with refusing(options.database):
+            pod.start()
         server = uvicorn.Server(settings)
         await server.serve()
         if not server.started:

@@ -52,8 +52,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         response.status_code = 503
         return {"status": "the slot loop has ended"}
 
-    @app.get("/health/ready", summary="Whether every party has entered the current slot")
+    @app.get("/health/ready", summary="Whether the disk takes changes and every party has entered the current slot")
     async def ready(response: Response) -> dict[str, str]:
+        if pod.refusal is not None:
+            response.status_code = 503
+            return {"status": f"the database cannot be written: {pod.refusal}"}
         late = [p.name for p in pod.parties.values() if p.trader.meter.state().next_slot < p.trader.current_slot]
         if pod.alive and not late:
             return {"status": "ready"}

@@ -200,7 +200,7 @@ class Node:
         self.boot()
         with self.database.transaction():
             self.party.enrol()
-            self.trader.peers.meet(entry(GRID, "BPP"))
+            self.trader.peers.meet(entry(GRID, "BPP"), self.trader.now_ms)
 
     def boot(self) -> None:
         """What a process makes anew from its database."""

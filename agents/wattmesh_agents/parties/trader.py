@@ -110,7 +110,11 @@ class Trader:
         occasion = self.now_ms // max(DRIVE_EVERY_MS, self.slot_ms())
         if occasion == self._driven:
             return None
-        self._driven = occasion
+
+        def driven() -> None:
+            self._driven = occasion
+
+        self.around.database.after_commit(driven)
         return occasion
 
     def set_timer(self, kind: str, subject: str, due_ms: int) -> None:

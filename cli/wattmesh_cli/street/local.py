@@ -16,8 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from wattmesh_agents.app import create_app as create_agents_app
-from wattmesh_agents.store.database import Database, DatabaseRefused
+from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
+from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.state import StateError
 from wattmesh_cli.street.clock import begin_or_go_on, keep
@@ -25,7 +26,6 @@ from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
-from wattmesh_gateway.schema import RegistryFileError
 from wattmesh_operator.plan import GatewayPlan
 
 LOOPBACK = "127.0.0.1"
@@ -81,7 +81,7 @@ async def running_street(
     )
     try:
         street = StreetRun(plan, time, ports, urls[""], urls)
-    except (DatabaseRefused, RegistryFileError) as error:
+    except DatabaseRefused as error:
         raise StateError(str(error)) from None
     keep(state / "clock.json", time, begin)
     async with contextlib.AsyncExitStack() as stack:

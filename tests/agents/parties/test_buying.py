@@ -46,7 +46,7 @@ class Customer:
         self.messages = 0
         with self.node.database.transaction():
             for seller in (ANN, BOB):
-                self.node.trader.peers.meet(entry(seller, "BPP"))
+                self.node.trader.peers.meet(entry(seller, "BPP"), self.node.trader.now_ms)
 
     def want(self, transaction: str, sellers: dict[str, int], attempt: int = 0) -> None:
         """A search was sent, these offered so much, and 500 Wh were selected from each."""
@@ -153,7 +153,8 @@ def test_who_bought_in_a_transaction_cannot_sell_in_it() -> None:
     customer = Customer()
     customer.want(T1, {ANN: 500})
     sold = replace(customer.terms(ANN, T1), party=BUYER, counterparty=ANN, state=ContractState.CONFIRMED)
-    customer.table.put(sold)
+    with customer.node.database.transaction():
+        customer.table.put(sold)
     assert customer.quote(customer.terms(ANN, T1)) == (
         "40000",
         "'ann.default' buys in this transaction; it cannot sell in it, too",
