@@ -28,6 +28,7 @@ from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
@@ -36,6 +37,13 @@ from wattmesh_beckn.transport import Reply, Transport
 log = logging.getLogger(__name__)
 
 SENDS_AT_ONCE = 256
+MESSAGES_PER_SLOT = 100
+"""What one subscriber may say to one party here. A contract takes each side about ten messages; a household has one or
+two contracts per slot with the same party, and a reading."""
+LEAST_MESSAGES_PER_S = 20.0
+"""At slow grid speeds, where trading and telling again go by wall time."""
+MESSAGES_AT_ONCE = 500
+"""After an outage, when what is unfinished is said again: 50 of each kind (see `MOST_DRIVEN`), with what follows."""
 
 
 class Pod:
@@ -109,6 +117,7 @@ class Pod:
             inbox=party.trader.inbox,
             clock=self._clock,
             handler=handle,
+            limit=RateLimit(per_s=messages_per_s(self.grid.speed), burst=MESSAGES_AT_ONCE),
         )
 
     # --- life ---
@@ -150,7 +159,10 @@ class Pod:
             return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
         if action == DRAIN:
             return self._drain(self.parties[name], body, headers)
-        return await receiver.receive(action, body, headers)
+        reply = await receiver.receive(action, body, headers)
+        if reply.status == 429:
+            self.metrics.limited.labels(action).inc()
+        return reply
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
@@ -251,3 +263,8 @@ class Pod:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def messages_per_s(speed: float) -> float:
+    """How many messages a second (wall time) one subscriber may send to one party on a grid of that speed."""
+    return max(LEAST_MESSAGES_PER_S, MESSAGES_PER_SLOT * speed / SLOT_S)
