@@ -20,6 +20,7 @@ from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_agents.trade.offers import MIN_TRADE_WH
+from wattmesh_agents.trade.quotas import check_open_quotes, check_unpaid
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.messages import (
     ENERGY,
@@ -117,6 +118,7 @@ class Seller:
             )
         if trader.contracts.get(context.transaction_id, context.bap_id) is not None:
             raise declined(ErrorCode.BUSINESS_ERROR, "this transaction has an order here already; search anew")
+        self._check_trust(context.bap_id)
         energy_wh = min(order.energy_wh, self._available_wh(slot))
         now_ms = trader.now_ms
         contract = Contract(
@@ -349,6 +351,12 @@ class Seller:
         if contract is None or contract.side is not Side.SELLER:
             raise _no_order(order_id)
         return contract
+
+    def _check_trust(self, buyer: str) -> None:
+        trader = self._trader
+        check_open_quotes(buyer, trader.contracts.in_states(Side.SELLER, TENTATIVE, buyer), trader.now_ms)
+        unpaid = trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,), buyer)
+        check_unpaid(buyer, unpaid, trader.now_ms, trader.slot_ms())
 
     def _check(self, contract: Contract, order: QuotedOrder) -> None:
         wrong = difference(contract, order, self._trader.currency)
