@@ -85,6 +85,7 @@ class Seller:
         """`search` → `on_search`: what could be had; nothing is held for it."""
         message = received.read(SearchMessage)
         trader = self._trader
+        trader.require_near(received.sender)
         if message.intent.item.descriptor.code != ENERGY:
             raise declined(ErrorCode.ITEM_NOT_FOUND, f"only {ENERGY!r} is sold here", "message.intent.item.descriptor")
         slot = slot_of_fulfillment(message.intent.fulfillment, "message.intent.fulfillment")
@@ -107,6 +108,7 @@ class Seller:
         message = received.read(SelectMessage)
         trader, order = self._trader, message.order
         context = received.context
+        trader.require_near(received.sender)
         slot = slot_of_fulfillment(order.fulfillments[0], "message.order.fulfillments.0")
         if order.provider.id != trader.id:
             raise declined(
