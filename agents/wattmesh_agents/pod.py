@@ -28,7 +28,7 @@ from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal
-from wattmesh_beckn.limits import RateLimit
+from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
@@ -83,6 +83,7 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         around = Surroundings(
             database,
             self.grid,
@@ -162,6 +163,8 @@ class Pod:
         reply = await receiver.receive(action, body, headers)
         if reply.status == 429:
             self.metrics.limited.labels(action).inc()
+            if not self._told.wait_s("", self._clock.wall()):
+                log.warning("refused %s: %s", action, reply.body.decode())
         return reply
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:

@@ -6,6 +6,8 @@ from wattmesh_beckn.errors import too_many
 
 MOST_NAMES = 10_000
 """Names remembered; about 1 MB."""
+TOLD_PER_S, TOLD_AT_ONCE = 0.1, 5
+"""How often a server writes into its log that it has refused somebody: a flood of calls shall not be one of lines."""
 _EPSILON_S = 1e-6
 """More than a difference of two floats of unix seconds is wrong by."""
 

@@ -77,6 +77,7 @@ class Gateway:
             ),
             lookups=Lookups(registry, clock),
             metrics=self.metrics,
+            clock=clock,
         )
 
     async def start(self) -> None:
