@@ -69,7 +69,7 @@ class Dispatcher:
         return len(self._outbox.waiting()) > len(self._acknowledged)
 
     def receive(self, party: Party, received: Received) -> Reply:
-        """Act on a message once; the same answer is remembered for when it comes again."""
+        """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         try:
             with self.transaction(f"receive {received.action}"):
                 party.trader.peers.meet(received.sender, party.trader.now_ms)
@@ -78,6 +78,8 @@ class Dispatcher:
                 self._remember(party, received, reply)
         except Refusal as refusal:
             reply = nack(refusal)
+            if refusal.passing:
+                return reply
             with self.transaction(f"refuse {received.action}"):
                 self._remember(party, received, reply)
         return reply

@@ -14,6 +14,7 @@ class PodMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.received = self._counter("messages_received", "Messages acted on.", "action", "answer")
+        self.limited = self._counter("messages_limited", "Messages refused because of a limit.", "action")
         self.sent = self._counter("messages_sent", "Messages sent, by outcome.", "action", "outcome")
         self.missed_gates = self._counter("missed_gates", "Trades missed because the gate had closed.")
         self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")

@@ -30,6 +30,7 @@ from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy
+from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
@@ -42,6 +43,13 @@ REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 _BUSY_S = 2
 """When a caller may try again that the disk kept from being answered."""
+MESSAGES_PER_SLOT = 100
+"""What one subscriber may say to one party here. A contract takes each side about ten messages; a household has one or
+two contracts per slot with the same party, and a reading."""
+LEAST_MESSAGES_PER_S = 20.0
+"""At slow grid speeds, where trading and telling again go by wall time."""
+MESSAGES_AT_ONCE = 500
+"""After an outage, when what is unfinished is said again: 50 of each kind (see `MOST_DRIVEN`), with what follows."""
 
 
 class Pod:
@@ -81,6 +89,7 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         around = Surroundings(
             database,
             self.grid,
@@ -117,6 +126,7 @@ class Pod:
             clock=self._clock,
             handler=handle,
             gateway_id=self.config.gateway.subscriber_id,
+            limit=RateLimit(per_s=messages_per_s(self.grid.speed), burst=MESSAGES_AT_ONCE),
         )
 
     # --- life ---
@@ -164,9 +174,14 @@ class Pod:
         try:
             if action == DRAIN:
                 return self._drain(self.parties[name], body, headers)
-            return await receiver.receive(action, body, headers)
+            reply = await receiver.receive(action, body, headers)
         except sqlite3.OperationalError as error:
             return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
+        if reply.status == 429:
+            self.metrics.limited.labels(action).inc()
+            if not self._told.wait_s("", self._clock.wall()):
+                log.warning("refused %s: %s", action, reply.body.decode())
+        return reply
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
@@ -298,3 +313,8 @@ class Pod:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def messages_per_s(speed: float) -> float:
+    """How many messages a second (wall time) one subscriber may send to one party on a grid of that speed."""
+    return max(LEAST_MESSAGES_PER_S, MESSAGES_PER_SLOT * speed / SLOT_S)

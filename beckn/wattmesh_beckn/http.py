@@ -14,6 +14,9 @@ from wattmesh_beckn.messages import CALLS
 from wattmesh_beckn.receiver import MAX_BODY_BYTES, check_size
 from wattmesh_beckn.transport import Reply, Site
 
+PEER = ":peer"
+"""Among a call's headers, the address it came from. No header of this name can be sent: a colon cannot stand in it."""
+
 
 def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str]) -> None:
     """Route `POST {prefix}/{action}` to the site for each action, described in the OpenAPI document."""
@@ -67,6 +70,8 @@ def _endpoint(site: Site) -> Callable[[Request], Any]:
         except Refusal as refusal:
             return _response(nack(refusal))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        if request.client is not None:
+            headers[PEER] = request.client.host
         return _response(await site.post(request.url.path, body, headers))
 
     return endpoint

@@ -1,6 +1,6 @@
 """The server end: what happens to a call before it is acted on.
 
-In this order, each cheaper or surer than the next: size → parse → signature → schema → replay → hand over.
+In this order, each cheaper or surer than the next: size → parse → signature → rate → schema → replay → hand over.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from wattmesh_beckn.answers import nack
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -80,6 +81,7 @@ class Receiver:
         clock: Clock,
         handler: Handler,
         gateway_id: str | None,
+        limit: RateLimit | None = None,
     ) -> None:
         unknown = actions - set(ACTIONS)
         if unknown:
@@ -92,6 +94,7 @@ class Receiver:
         self._clock = clock
         self._handler = handler
         self._gateway_id = gateway_id
+        self._limit = limit
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
@@ -107,6 +110,8 @@ class Receiver:
         check_size(len(body))
         raw = parse(body)
         header, sender = await self._authenticate(action, raw, body, headers)
+        if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
+            self._limit.require(sender.subscriber_id, self._clock.wall())
         call = read_call(action, raw)
         context = call.context
         now = self._clock.wall()

@@ -36,6 +36,7 @@ async def serve(config: GatewayConfig, signer: Signer, host: str, port: int) -> 
             port=port,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # who calls is who is connected, whatever X-Forwarded-For says
             timeout_graceful_shutdown=GRACE_S,
         )
         server = uvicorn.Server(settings)

@@ -60,16 +60,20 @@ class Puppet:
     async def enter(self, run: StreetRun) -> None:
         """Register in both roles."""
         self.run = run
+        await self.register(self.me)
+
+    async def register(self, owner: Signer, feeder: str = "main") -> None:
+        """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
         now = self.clock.wall()
         for role in ("BAP", "BPP"):
             entry = Subscription(
-                subscriber_id=PUPPET,
+                subscriber_id=owner.subscriber_id,
                 url="http://puppet",
                 type=role,
                 domain="uei:p2p_trading",
-                location=Location(city=Code(code="main")),
-                key_id=self.me.key_id,
-                signing_public_key=self.me.public_key,
+                location=Location(city=Code(code=feeder)),
+                key_id=owner.key_id,
+                signing_public_key=owner.public_key,
                 valid_from=utc(now - 60),
                 valid_until=utc(now + 86400),
             )

@@ -128,7 +128,12 @@ class _Server(uvicorn.Server):
 async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an app on a listening socket while the block runs."""
     settings = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=int(_GRACE_S)
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(_GRACE_S),
     )
     server = _Server(settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
