@@ -51,7 +51,7 @@ def service(vulnerable: str) -> Iterator[str]:
 
 def audit(url: str) -> subprocess.CompletedProcess[str]:
     arguments = ["--vulnerability-service", "osv", "--osv-url", url]
-    command = [sys.executable, ROOT / "hack" / "audit_deps.py", *arguments]
+    command = [sys.executable, str(ROOT / "hack" / "audit_deps.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
