@@ -123,19 +123,19 @@ def signed_message(trader: Trader, action: str, to: str, generated: Any, rng: ra
     message = generated.get("message") if isinstance(generated, dict) else generated
     good = trader.good_call(action, rng) if kind > 0.4 else None
     if good is None:
-        return to, trader.call(action, to, _forwards(message))
+        return to, trader.call(action, to, forwards(message))
     if rng.random() < 0.5:
         good["message"] = spoilt(good["message"], message, rng)
     return (to if action == "search" else recipient(good)), good
 
 
-def _forwards(node: Any) -> Any:
+def forwards(node: Any) -> Any:
     """What was generated, with times that end after they start."""
     if isinstance(node, list):
-        return [_forwards(part) for part in node]
+        return [forwards(part) for part in node]
     if not isinstance(node, dict):
         return node
-    result = {name: _forwards(value) for name, value in node.items()}
+    result = {name: forwards(value) for name, value in node.items()}
     times = [result.get("start"), result.get("end")]
     if all(isinstance(time, str) for time in times):
         result["start"], result["end"] = sorted(str(time) for time in times)
