@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -63,6 +63,11 @@ def _has_utc(value: datetime) -> datetime:
     return value
 
 
+def _to_the_millisecond(value: datetime) -> str:
+    # Not by unix seconds: far from 1970 a float of them is less exact, and each hand would take a millisecond away.
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def iso_duration(value: timedelta) -> str:
     """An ISO 8601 duration in seconds, to the millisecond: `PT12.5S`."""
     return f"PT{value.total_seconds():.3f}".rstrip("0").rstrip(".") + "S"
@@ -78,7 +83,7 @@ Timestamp = Annotated[
     AwareDatetime,
     BeforeValidator(_rfc_3339),
     AfterValidator(_has_utc),
-    PlainSerializer(lambda value: rfc3339(value.timestamp()), return_type=str, when_used="json"),
+    PlainSerializer(_to_the_millisecond, return_type=str, when_used="json"),
 ]
 
 

@@ -133,7 +133,7 @@ class Arena:
         ports = Ports(
             self.wires,
             self.clock,
-            random.Random(SEED),  # noqa: S311 - jitter
+            random.Random(SEED),
             derived_signers(subscriber_ids(STREET), SEED),
             self._registry,
             self._database,
@@ -187,7 +187,7 @@ class Arena:
             self._database(name),
             self.wires,
             self.clock,
-            random.Random(SEED),  # noqa: S311 - jitter
+            random.Random(SEED),
         )
         self.run.pods[name] = pod
         await self.serve(name, create_agents_app(pod))

@@ -23,7 +23,7 @@ LAST_KILL_S = 75.0
 def killing(folder: Path, seed: int, *, kinds: tuple[str, ...] = ()) -> tuple[Street, int]:
     """A street in which, until LAST_KILL_S, one pod after the other is killed; the second number says how often."""
     hands = Hands(PLAN, seed, folder, wrap=faulty(kinds, seed, 0.2) if kinds else None)
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     kills = 0
 
     async def watch(run: StreetRun) -> None:
