@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Protocol
 
 import aiohttp
@@ -12,6 +13,9 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 MAX_ANSWER_BYTES = 1024 * 1024
+KEEP_ALIVE_S = 5.0
+_PLAIN = {"accept-encoding": "identity"}
+"""A small compressed answer may unpack to any size."""
 
 
 class TransportError(Exception):
@@ -46,18 +50,28 @@ class HttpTransport:
     """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
 
     def __init__(self, *, connections: int = 200) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._client = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), trust_env=False)
+        self._connections = connections
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._session), trust_env=False, cookies=_no_cookies()
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=httpx.create_ssl_context(trust_env=False)
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        """See Transport. An answer of more than 1 MiB is an error."""
+        """See Transport. An answer that is compressed, or more than 1 MiB, is an error."""
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._client.stream("POST", url, content=body, headers=dict(headers), timeout=None) as response,
+                self._client.stream("POST", url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
             ):
                 answer = bytearray()
-                async for chunk in response.aiter_bytes():
+                if response.headers.get("content-encoding", "identity").lower() != "identity":
+                    raise TransportError("the answer is compressed, which was not asked for")
+                async for chunk in response.aiter_raw():
                     answer += chunk
                     if len(answer) > MAX_ANSWER_BYTES:
                         raise TransportError(f"the answer is more than {MAX_ANSWER_BYTES} bytes")
@@ -70,6 +84,11 @@ class HttpTransport:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that takes none: whoever answers could fill it without end."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class Site(Protocol):
