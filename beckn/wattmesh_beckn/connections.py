@@ -195,9 +195,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > self._limits.headers:
             self._refused_with = 431
             raise _Refused
+        if name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
+            raise _Refused
 
     def on_headers_complete(self) -> None:
         """Called by the parser; starts the application."""
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise _Refused
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
         if self.parser.should_upgrade():
