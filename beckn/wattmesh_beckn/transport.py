@@ -14,6 +14,7 @@ from httpx_aiohttp import AiohttpTransport
 
 MAX_ANSWER_BYTES = 1024 * 1024
 KEEP_ALIVE_S = 5.0
+_LONGEST_REASON = 300
 _PLAIN = {"accept-encoding": "identity"}
 """A small compressed answer may unpack to any size."""
 
@@ -69,6 +70,8 @@ class HttpTransport:
                 self._client.stream("POST", url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
             ):
                 answer = bytearray()
+                if response.status_code < 200:
+                    raise TransportError(f"HTTP {response.status_code} is no answer")
                 if response.headers.get("content-encoding", "identity").lower() != "identity":
                     raise TransportError("the answer is compressed, which was not asked for")
                 async for chunk in response.aiter_raw():
@@ -78,7 +81,7 @@ class HttpTransport:
         except TimeoutError:
             raise TransportTimeoutError(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, ValueError) as error:
-            raise TransportError(str(error) or type(error).__name__) from None
+            raise TransportError(str(error)[:_LONGEST_REASON] or type(error).__name__) from None
         return Reply(response.status_code, bytes(answer), {k.lower(): v for k, v in response.headers.items()})
 
     async def close(self) -> None:
