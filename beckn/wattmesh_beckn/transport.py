@@ -58,7 +58,7 @@ class HttpTransport:
 
     def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=httpx.create_ssl_context(trust_env=False)
+            limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=httpx.create_ssl_context()
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 

@@ -26,9 +26,8 @@ def test_a_body_without_end_is_refused_and_not_kept() -> None:
             try:
                 await peer.send(CHUNKED, *(CHUNK for _ in range(5)))
                 answer = await peer.answer()
-                assert (answer.status, answer.error) == (413, "body is 262145 bytes; at most 262144 are read") or (
-                    answer.status == 413 and "at most 262144 are read" in answer.error
-                )
+                assert answer.status == 413
+                assert answer.error.endswith("bytes; at most 262144 are read")
                 await peer.keeps_sending(CHUNK, pause_s=0)
                 assert tracemalloc.get_traced_memory()[1] < 16 * MAX_BODY_BYTES
             finally:
