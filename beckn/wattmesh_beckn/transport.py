@@ -14,6 +14,7 @@ from httpx_aiohttp import AiohttpTransport
 
 MAX_ANSWER_BYTES = 1024 * 1024
 KEEP_ALIVE_S = 5.0
+"""How long an idle connection is kept; less than wattmesh's servers keep it."""
 _LONGEST_REASON = 300
 _PLAIN = {"accept-encoding": "identity"}
 """A small compressed answer may unpack to any size."""
@@ -51,16 +52,14 @@ class HttpTransport:
     """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
 
     def __init__(self, *, connections: int = 200) -> None:
-        self._connections = connections
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._session), trust_env=False, cookies=_no_cookies()
-        )
+        tls = httpx.create_ssl_context()
 
-    def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=httpx.create_ssl_context()
-        )
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls)
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+        inner = AiohttpTransport(verify=tls, client=session)
+        self._client = httpx.AsyncClient(transport=inner, trust_env=False, cookies=_no_cookies())
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         """See Transport. An answer that is compressed, or more than 1 MiB, is an error."""
