@@ -161,6 +161,7 @@ async def served(made: FastAPI, limits: Limits = PATIENT, *, send_buffer: int | 
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         await server.startup(sockets=[listener])
+        await server.on_tick(0)  # the headers of all answers
         street = Street(listener.getsockname()[1], server)
         try:
             yield street
