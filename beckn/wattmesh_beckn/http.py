@@ -74,7 +74,7 @@ def _call_schema(action: str) -> dict[str, Any]:
 
 def _endpoint(site: Site, body_s: float) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        path: str = request.scope["path"]  # that of request.url depends on the Host header
+        path: str = request.scope["path"]  # the one that was routed; request.url is put together with the Host header
         try:
             headers = _headers(request)
             body = await _read(request, headers, body_s)
