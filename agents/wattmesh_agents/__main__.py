@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
 from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
@@ -18,14 +17,12 @@ from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.logs import configure
+from wattmesh_beckn.serving import serve
 from wattmesh_beckn.sqlite_files import DatabaseRefused, refusing
 from wattmesh_beckn.transport import HttpTransport
 
-GRACE_S = 10
-"""How long a stop waits for calls under way."""
 
-
-async def serve(options: argparse.Namespace) -> None:
+async def run(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raises what is wrong with the files before anything is started."""
     config = RuntimeConfig.model_validate_json(options.config.read_bytes())
     signers = read_keys(options.keys)
@@ -36,21 +33,10 @@ async def serve(options: argparse.Namespace) -> None:
     database = Database.open(options.database)
     transport = HttpTransport()
     pod = Pod(config, options.url.rstrip("/"), signers, database, transport, SystemClock(), random.Random())  # noqa: S311
-    settings = uvicorn.Config(
-        create_app(pod),
-        host=options.host,
-        port=options.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
     try:
         with refusing(options.database):
             pod.start()
-        server = uvicorn.Server(settings)
-        await server.serve()
-        if not server.started:
-            raise SystemExit(3)  # uvicorn has logged why
+        await serve(create_app(pod), options.host, options.port)
     finally:
         await pod.stop()
         await transport.close()
@@ -69,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     configure()
     try:
-        asyncio.run(serve(options))
+        asyncio.run(run(options))
     except (OSError, KeyFileError, DatabaseRefused, ValidationError, ValueError) as error:
         text = " ".join(str(error).split())
         parser.exit(2, f"wattmesh_agents: {text}\n")
