@@ -26,19 +26,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
-from tests.agents.support import EPOCH, FIRST_SLOT, GATEWAY, GRID, HandClock, battery, household, utility
+from tests.agents.support import EPOCH, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
 from wattmesh_agents.config import HouseholdConfig, UtilityConfig
 from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_agents.store.messages import Outgoing, Timer
-from wattmesh_agents.trade.contracts import Side
+from wattmesh_agents.trade.contracts import Contract
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 
-BUYER = "home.default"
 FAULTY_PHASES = 5
 """Faults happen in the first phases; in those after them everything works."""
 
@@ -47,7 +46,7 @@ TOGETHER = frozenset(
     for buyer, sellers in {
         "none": "none QUOTED EXPIRED",
         "QUOTED": "QUOTED AGREED EXPIRED",
-        "IN_DOUBT": "AGREED CONFIRMED EXPIRED CANCELLED",
+        "IN_DOUBT": "AGREED CONFIRMED DELIVERED EXPIRED CANCELLED",
         "CONFIRMED": "CONFIRMED DELIVERED CANCELLED",
         "DELIVERED": "DELIVERED SETTLED",
         "SETTLED": "SETTLED",
@@ -88,15 +87,19 @@ class Broken(AssertionError):
 
 
 class Exploration:
-    """A buyer and sellers, from the buyer's decision to buy until all is paid.
+    """Buyers and sellers, from the decision to buy until all is paid.
 
-    `most_faults` bounds the faults on one way (lost answers, messages given up, crashes, slept-through phases); None:
-    any number. `cancels`: the buyer may also cancel its order at any time.
+    `sellers` is what is in their batteries (Wh). `most_faults` bounds the faults on one way; None: any number.
+    `cancels`: a buyer may also cancel its order at any time.
     """
 
-    def __init__(self, sellers: Sequence[int], *, most_faults: int | None = None, cancels: bool = False) -> None:
+    def __init__(
+        self, sellers: Sequence[int], *, buyers: int = 1, most_faults: int | None = None, cancels: bool = False
+    ) -> None:
         self.clock = HandClock()
-        configs: list[HouseholdConfig | UtilityConfig] = [household("home", battery(1200))]
+        configs: list[HouseholdConfig | UtilityConfig] = [
+            household(f"home-{at}", battery(1200)) for at in range(buyers)
+        ]
         configs += [
             household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at) for at, level in enumerate(sellers)
         ]
@@ -106,6 +109,7 @@ class Exploration:
         self.actors = [Actor(config, self.clock, post) for config in configs]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         self.trading = range(len(self.actors) - 1)
+        self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
         self.most_faults = most_faults
         self.cancels = cancels
         self.counts = Counts()
@@ -120,15 +124,21 @@ class Exploration:
     # --- the exploration ---
 
     def start(self, *, calm_search: bool = True) -> Whole:
-        """The buyer has decided to buy and its search is to be sent; or, after a calm search, all its selects."""
-        buyer = self.actors[0]
-        wake = Timer(BUYER, "wake", f"{SLOT} 0", 0)
+        """The buyers have decided to buy and their searches are to be sent; or, after a calm search, all selects."""
         moments = [actor.first() for actor in self.actors]
-        moments[0] = buyer.do(moments[0], "wake", lambda node: node.dispatcher.ring(node.party, wake))
+        for at in self.buyers:
+            wake = Timer(self.actors[at].id, "wake", f"{SLOT} 0", 0)
+
+            def decide(node: Node, wake: Timer = wake) -> None:
+                node.dispatcher.ring(node.party, wake)
+
+            moments[at] = self.actors[at].do(moments[at], "wake", decide)
         whole = Whole(0, tuple(moment.number for moment in moments), frozenset())
-        if calm_search:
-            while not any(message.action == "select" for message in self._moment(whole, 0).under_way):
-                whole = self._calm_step(whole) or whole
+        searching = ("search", "on_search") if calm_search else ()
+        while found := [
+            (at, one) for at in self.trading for one in self._moment(whole, at).under_way if one.action in searching
+        ]:
+            whole = self._calmly(whole, *found[0])
         return whole
 
     def run(self, start: Whole) -> Counts:
@@ -181,8 +191,10 @@ class Exploration:
                 continue
             after, _ = self._arrive(whole, message, name)
             yield f"{_text(message)} arrives late at {name}", after._replace(late=after.late - {letter})
-        if self.cancels and 0 in awake:
-            yield from self._cancellations(whole)
+        if self.cancels:
+            for at in self.buyers:
+                if at in awake:
+                    yield from self._cancellations(whole, at)
         yield from self._ticks(whole, awake)
         if self._may_fail(whole):
             for at in awake:
@@ -222,23 +234,24 @@ class Exploration:
             after = given_up._replace(late=given_up.late | missed)
             yield f"{_text(message)} is given up", self._fault(after) if message.expires_ms > self._now_ms else after
 
-    def _cancellations(self, whole: Whole) -> Iterator[tuple[str, Whole]]:
-        for contract in self._moment(whole, 0).contracts:
+    def _cancellations(self, whole: Whole, at: int) -> Iterator[tuple[str, Whole]]:
+        """One `cancel` for each order: none is under way, on its way, or taken."""
+        buyer, moment = self.actors[at], self._moment(whole, at)
+        for contract in moment.contracts:
             if contract.order_id is None:
                 continue
             seller = contract.counterparty
-            sent = ("cancel", seller)
-            gone = any((letter[0].action, letter[1]) == sent for letter in whole.late)
-            there = any((one.action, one.recipient) == sent for one in self._moment(whole, 0).under_way)
-            known = any(row[2] == "cancel" for row in self._moment(whole, self.names[seller]).received)
-            if not (gone or there or known):
-                buyer = self.actors[0]
-                moment = buyer.do(
-                    self._moment(whole, 0),
-                    f"cancel {seller}",
-                    lambda node, contract=contract: node.party.buyer._cancel(contract, contract.order_id),  # type: ignore[misc]
-                )
-                yield f"the buyer cancels with {seller}", self._set(whole, 0, moment)
+            made = {one.recipient for one in moment.under_way if one.action == "cancel"}
+            made |= {name for one, name in whole.late if (one.party, one.action) == (buyer.id, "cancel")}
+            known = {(row[0], row[2]) for row in self._moment(whole, self.names[seller]).received}
+            if seller in made or (buyer.id, "cancel") in known:
+                continue
+
+            def cancel(node: Node, contract: Contract = contract, order_id: str = contract.order_id) -> None:
+                node.party.buyer._cancel(contract, order_id)
+
+            after = buyer.do(moment, f"cancel {seller}", cancel)
+            yield f"{buyer.id} cancels with {seller}", self._set(whole, at, after)
 
     def _carry(self, whole: Whole, message: Outgoing) -> tuple[Whole, Outcome]:
         if message.recipient == GATEWAY:
@@ -295,7 +308,7 @@ class Exploration:
         return whole if self.most_faults is None else whole._replace(faults=whole.faults + number)
 
     def _recipients(self, message: Outgoing) -> list[str]:
-        return [self.actors[at].id for at in self.trading[1:]] if message.action == "search" else [message.recipient]
+        return [self.actors[at].id for at in self.sellers] if message.action == "search" else [message.recipient]
 
     def _may_arrive(self, whole: Whole, message: Outgoing, name: str) -> bool:
         known = self._moment(whole, self.names[name]).knows(message)
@@ -318,14 +331,15 @@ class Exploration:
 
     def _pairs(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
         """The positions of buyer and seller in each of their contracts."""
-        bought = {one.counterparty: one for one in moments[0].contracts}
         pairs = []
-        for at in self.trading[1:]:
-            sold = [one for one in moments[at].contracts if one.side is Side.SELLER]
+        for buying, selling in product(self.buyers, self.sellers):
+            buyer, seller = self.actors[buying].id, self.actors[selling].id
+            bought = [one for one in moments[buying].contracts if one.counterparty == seller]
+            sold = [one for one in moments[selling].contracts if one.counterparty == buyer]
+            assert len(bought) <= 1, "two contracts in one transaction"
             assert len(sold) <= 1, "two contracts in one transaction"
-            mine = bought.get(self.actors[at].id)
-            buyer = "none" if mine is None else "IN_DOUBT" if mine.in_doubt else mine.state.value
-            pairs.append((buyer, sold[0].state.value if sold else "none"))
+            position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state.value
+            pairs.append((position, sold[0].state.value if sold else "none"))
         return pairs
 
     def _check_future(self, whole: Whole) -> None:
@@ -350,14 +364,17 @@ class Exploration:
             for message in self._moment(whole, at).under_way:
                 if message.expires_ms <= self._now_ms:
                     return self._answered(whole, at, message, Undelivered("too late"))
-                arrived, outcome = self._carry(whole, message)
-                for letter in arrived.late:  # a search, forwarded
-                    arrived, _ = self._arrive(arrived, *letter)
-                return self._answered(arrived._replace(late=frozenset()), at, message, outcome)
+                return self._calmly(whole, at, message)
             for timer in self._moment(whole, at).timers:
                 if timer.due_ms <= self._now_ms:
                     return self._ring(whole, at, timer)
         return self._tick(whole) if whole.phase + 1 < len(PHASES_S) else None
+
+    def _calmly(self, whole: Whole, at: int, message: Outgoing) -> Whole:
+        arrived, outcome = self._carry(whole, message)
+        for letter in arrived.late:  # a search, forwarded
+            arrived, _ = self._arrive(arrived, *letter)
+        return self._answered(arrived._replace(late=frozenset()), at, message, outcome)
 
     def _check_end(self, whole: Whole) -> None:
         moments = self._moments(whole)
@@ -373,7 +390,7 @@ class Exploration:
         for buyer, seller in pairs:
             ended = (buyer, seller) == (State.SETTLED, State.SETTLED) or {buyer, seller} <= _NOTHING
             assert ended, f"it ends {buyer} at the buyer, {seller} at the seller"
-        for contract in moments[0].contracts:
+        for contract in (one for moment in moments for one in moment.contracts):
             if contract.state is State.SETTLED:
                 assert contract.delivered_wh == contract.energy_wh, "what was confirmed was not delivered in full"
         self.counts.ends[tuple(pairs)] += 1

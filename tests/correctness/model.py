@@ -227,7 +227,8 @@ class Actor:
             self._cases.add(case)
             if first:
                 self._fail_once(before, step)
-            outcome = step()
+            outcome, transactions = self._counting(step)
+            assert transactions <= 1 or event[0] in ("sent", "crash"), "between two transactions a crash leaves half"
             self._now = self._dump()
             after = self._moment(self._now, before.opened if opened is None else opened)
             self._check(before, after)
@@ -271,6 +272,23 @@ class Actor:
         finally:
             del connection.commit
         self._put_back(before.tables)
+
+    def _counting(self, step: Callable[[], Outcome | None]) -> tuple[Outcome | None, int]:
+        """Run a step; how many transactions it took."""
+        connection: Any = self.node.database.connection
+        commits = 0
+
+        def commit() -> None:
+            nonlocal commits
+            commits += not connection.within_transaction
+            type(connection).commit(connection)
+
+        connection.commit = commit
+        try:
+            outcome = step()
+            return outcome, commits
+        finally:
+            del connection.commit
 
     def _dump(self) -> dict[str, Rows]:
         connection = self.node.database.connection
