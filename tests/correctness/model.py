@@ -145,7 +145,7 @@ class Actor:
                 assert self._dump() == before, (
                     "an ACK that is only in mind has changed something: a crash would undo it"
                 )
-            with self.node.dispatcher.transaction():
+            with self.node.dispatcher.transaction("next"):
                 pass  # whatever comes next takes it out of the outbox
 
         tags = tuple(outcome.tags.items()) if isinstance(outcome, Acked) else ()
@@ -184,7 +184,7 @@ class Actor:
         """Something else that happens in a transaction."""
 
         def step() -> None:
-            with self.node.dispatcher.transaction():
+            with self.node.dispatcher.transaction(name):
                 act(self.node)
 
         return self._step(moment, ("do", name), step)[0]

@@ -16,7 +16,20 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.beckn.support import BUYER, GATEWAY, NOW, SELLER, Entries, Replies, clock, entry, example, run, signer
+from tests.beckn.support import (
+    BUYER,
+    DOMAIN,
+    GATEWAY,
+    NOW,
+    SELLER,
+    Entries,
+    Replies,
+    clock,
+    entry,
+    example,
+    run,
+    signer,
+)
 from tests.fuzz.cases import forwards, lean_document
 from wattmesh_beckn.client import Acked, Nacked, read_answer
 from wattmesh_beckn.context import ACTIONS
@@ -67,7 +80,7 @@ def identity(header: SignatureHeader) -> tuple[str, str, int, int]:
 def test_a_changed_header_is_never_taken_for_somebody_else(value: str) -> None:
     try:
         header = parse_header(value)
-        run(verify(header, "BAP", BODY, KNOWN, clock()))
+        run(verify(header, "BAP", DOMAIN, BODY, KNOWN, clock()))
     except SignatureProblem:
         return
     assert identity(header) == identity(parse_header(HEADER))
