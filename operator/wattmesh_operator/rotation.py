@@ -80,9 +80,7 @@ def _progressed(subscriber_id: str, held: Mapping[str, Any], trades: bool, rotat
 
 def _can_retire(subscriber_id: str, held: Mapping[str, Any], rotation: Rotation) -> bool:
     # Only what the registry holds is replaced, so that there is always a key that can sign.
-    retiring = held.get("retiring", ())
-    settled = all(_end(key) is not None for key in retiring)
-    return settled and len(retiring) < MOST_RETIRING and rotation.registered(subscriber_id, held["key_id"])
+    return len(held.get("retiring", ())) < MOST_RETIRING and rotation.registered(subscriber_id, held["key_id"])
 
 
 def _replaced(held: Mapping[str, Any], *, keep_former: bool) -> dict[str, Any]:
