@@ -193,3 +193,37 @@ def test_a_message_that_waits_in_the_outbox_is_signed_with_the_new_key_after_a_r
         assert {row.state for row in contracts} == {"SETTLED"}
 
     run(main())
+
+
+def test_an_operator_that_dies_before_it_registers_the_new_keys_stops_no_trade(tmp_path: Path) -> None:
+    """However long nobody comes to complete it: the pods have the new keys, and go on with the former ones."""
+
+    async def main() -> None:
+        clock = LoopClock(NOW)
+        world = LiveWorld(tmp_path, clock, end_after(8))
+        world.apply(STREET)
+        await world.come_up()
+        await clock.sleep(5)
+        old = {name: world.keys(name)[f"{name}.street"].key_id for name in ("roof-0", "flat-0")}
+        for agent in ("roof", "flat"):
+            world.rotate("SolarAgent", agent, "now")
+        assert await operate(world, 2)  # the two Secrets, and nothing else
+        for pod in old:
+            assert world.keys(pod)[f"{pod}.street"].key_id != old[pod]
+            world.bring_secret(pod)
+            await world.rings[pod].look()
+        await clock.sleep(5 * SLOT_S)
+        assert {pod: world.wire.keys_of(f"{pod}.street") for pod in old} == {pod: [key] for pod, key in old.items()}
+        assert not await operate(world, 1000)
+        for pod in old:
+            world.bring_secret(pod)
+            await world.rings[pod].look()
+        await clock.sleep(5 * SLOT_S)
+        for pod in old:
+            assert world.wire.keys_of(f"{pod}.street")[1:] == [world.keys(pod)[f"{pod}.street"].key_id]
+        assert world.wire.refused == []
+        contracts = await world.finish()
+        assert {row.state for row in contracts} == {"SETTLED"}
+        assert len({row.slot for row in contracts}) > 5
+
+    run(main())
