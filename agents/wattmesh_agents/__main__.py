@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
 from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
@@ -31,13 +33,17 @@ async def run(options: argparse.Namespace) -> None:
     if missing:
         raise KeyFileError(f"{options.keys} has no key of {', '.join(missing)}")
     database = Database.open(options.database)
-    transport = HttpTransport()
-    pod = Pod(config, options.url.rstrip("/"), signers, database, transport, SystemClock(), random.Random())  # noqa: S311
+    transport, clock = HttpTransport(), SystemClock()
+    # In a thread: a volume that hangs must not stop trading.
+    keys = KeyRing(signers, partial(asyncio.to_thread, read_keys, options.keys), clock)
+    pod = Pod(config, options.url.rstrip("/"), keys, database, transport, clock, random.Random())  # noqa: S311
+    keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
     try:
         with refusing(options.database):
             pod.start()
         await serve(create_app(pod), options.host, options.port)
     finally:
+        keeping.cancel()
         await pod.stop()
         await transport.close()
         database.close()

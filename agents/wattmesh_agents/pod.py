@@ -53,7 +53,7 @@ MESSAGES_AT_ONCE = 500
 
 
 class Pod:
-    """Runs a RuntimeConfig. `signers` holds a key for each subscriber id; `url` is where the pod is reached."""
+    """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached."""
 
     def __init__(
         self,
@@ -163,6 +163,10 @@ class Pod:
     def refusal(self) -> str | None:
         """Why the disk does not take changes now; None when it does."""
         return self._dispatcher.refusal
+
+    def key_id(self, party: Party) -> str:
+        """The key that a household or utility signs with."""
+        return self._signers[party.trader.id].key_id
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer `POST /<household>/<action>`."""
