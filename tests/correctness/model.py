@@ -240,12 +240,12 @@ class Actor:
 
     def _put_back(self, tables: dict[str, Rows]) -> None:
         """Make the node what it was."""
-        connection = self.node.database.connection
-        for table in TABLES:
-            if self._now.get(table) is not tables[table]:
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608
-                marks = ", ".join("?" * len(self._columns[table]))
-                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tables[table])  # noqa: S608
+        with self.node.database.transaction("put back") as connection:
+            for table in TABLES:
+                if self._now.get(table) is not tables[table]:
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                    marks = ", ".join("?" * len(self._columns[table]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tables[table])  # noqa: S608
         self._now = tables
         self.node.dispatcher._acknowledged.clear()
         self.node.trader._driven = -1  # what is said once per slot: a process looks at each slot once
@@ -327,7 +327,7 @@ class Actor:
             case "contracts":
                 dropped = {self._columns[table].index(name) for name in ("created_ms", "updated_ms")}
                 return lambda row: tuple(value for at, value in enumerate(row) if at not in dropped)
-            case "inbox":
+            case "inbox" | "peers":
                 return lambda row: row[:-1]
             case "outbox":
                 return lambda row: self._post.one(Outgoing(*row))

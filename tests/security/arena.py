@@ -99,7 +99,8 @@ class Wires:
         real = self.origins.get(host, f"{scheme}://{host}")
         self.under_way += 1
         try:
-            return await self._http.post(f"{real}{slash}{path}", body, headers, timeout_s=PATIENCE_S)
+            all_headers = {"content-type": "application/json", **headers}
+            return await self._http.post(f"{real}{slash}{path}", body, all_headers, timeout_s=PATIENCE_S)
         finally:
             self.under_way -= 1
 
