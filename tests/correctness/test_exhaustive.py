@@ -50,4 +50,6 @@ def test_two_buyers_never_get_more_than_the_seller_has() -> None:
     exploration.close()
     print(f"{counts.states} states, {counts.transitions} transitions, {counts.steps_run} steps of a party")  # noqa: T201
     settled, nothing = ("SETTLED", "SETTLED"), ("none", "none")
-    assert {frozenset(end) for end in counts.ends} == {frozenset({settled, nothing})}, "one gets all, the other nothing"
+    assert all(end.count(settled) <= 1 for end in counts.ends)
+    if not EXTRA_FAULTS:
+        assert {frozenset(end) for end in counts.ends} == {frozenset({settled, nothing})}, "one gets all"
