@@ -21,8 +21,8 @@ _AT_ONCE = 20
 _TTL_S = 5.0
 
 
-async def flood(street: Street, searches: int, transport: Transport, clock: Clock) -> Counter[str]:
-    """Send that many searches as fast as they are taken; how many were answered with which status."""
+async def flood(street: Street, feeder: str, searches: int, transport: Transport, clock: Clock) -> Counter[str]:
+    """Send that many searches to a feeder as fast as they are taken; how many were answered with which status."""
     grid = GridClock(clock, street.plan.resource.spec.clock.start.timestamp(), street.epoch, street.speed)
     slot = slot_of(grid.now()) + SLOT_S
     waiting = list(range(searches))
@@ -31,7 +31,7 @@ async def flood(street: Street, searches: int, transport: Transport, clock: Cloc
     async def one_after_another(signer: Signer) -> None:
         while waiting:
             waiting.pop()
-            body, headers = _search(street, signer, slot, clock)
+            body, headers = _search(street, signer, feeder, slot, clock)
             try:
                 reply = await transport.post(f"{street.url_of(GATEWAY)}/search", body, headers, timeout_s=_TTL_S)
             except TransportError:
@@ -39,16 +39,16 @@ async def flood(street: Street, searches: int, transport: Transport, clock: Cloc
             else:
                 statuses[str(reply.status)] += 1
 
-    senders: Sequence[Signer] = street.flooders()
+    senders: Sequence[Signer] = street.flooders(feeder)
     await asyncio.gather(*(one_after_another(senders[number % len(senders)]) for number in range(_AT_ONCE)))
     return statuses
 
 
-def _search(street: Street, signer: Signer, slot: int, clock: Clock) -> tuple[bytes, dict[str, str]]:
+def _search(street: Street, signer: Signer, feeder: str, slot: int, clock: Clock) -> tuple[bytes, dict[str, str]]:
     now = clock.wall()
     context = request_context(
         domain=street.plan.resource.spec.domain,
-        feeder="north",
+        feeder=feeder,
         action="search",
         bap=(signer.subscriber_id, street.url_of("sink")),
         bpp=None,

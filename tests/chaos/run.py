@@ -133,10 +133,15 @@ class Run:
             if trouble.kind == "kill":
                 self._processes[trouble.process].kill()
             elif trouble.kind == "flood":
-                statuses = await flood(street, int(trouble.amount), self._transport, self._clock)
-                self.result.flood_statuses += statuses
+                await self._flood(street, trouble)
             else:
                 group.create_task(self._trouble_for(trouble))
+
+    async def _flood(self, street: Street, trouble: Trouble) -> None:
+        with self._carrier.slow(trouble.process, trouble.for_s):
+            feeder = street.feeder(trouble.process)
+            statuses = await flood(street, feeder, int(trouble.amount), self._transport, self._clock)
+        self.result.flood_statuses += statuses
 
     async def _trouble_for(self, trouble: Trouble) -> None:
         with self._troubling(trouble):

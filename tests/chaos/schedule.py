@@ -122,7 +122,8 @@ class Trouble:
     """Something that happens to a process for a while. `after_s` counts from the trouble before it.
 
     `kill`: SIGKILL. `slow`: every message to it takes `amount` seconds. `clock`: its clock is off by `amount` seconds.
-    `disk`: it can write no file. `flood`: `amount` searches are thrown at the gateway.
+    `disk`: it can write no file. `flood`: `amount` searches are thrown at the gateway while every message to it takes
+    `for_s` seconds, so that they pile up.
     """
 
     kind: Literal["kill", "slow", "clock", "disk", "flood"]
@@ -136,6 +137,7 @@ def troubles(seed: int, processes: Sequence[str]) -> Iterator[Trouble]:
     """What happens, for ever. `processes` are the agents' and `gateway`."""
     rng = random.Random(f"{seed}/troubles")
     agents = [name for name in processes if name != "gateway"]
+    roofs = [name for name in agents if name.startswith("roofs")]
     while True:
         for kind in rng.sample(("kill", "kill", "slow", "clock", "disk", "flood"), 6):
             after_s = rng.uniform(3, 9)
@@ -149,4 +151,4 @@ def troubles(seed: int, processes: Sequence[str]) -> Iterator[Trouble]:
             elif kind == "disk":
                 yield Trouble("disk", rng.choice(list(processes)), after_s, rng.uniform(1, 4))
             else:
-                yield Trouble("flood", "gateway", after_s, 2.0, rng.randint(150, 400))
+                yield Trouble("flood", rng.choice(roofs), after_s, 1.5, rng.randint(600, 900))

@@ -21,8 +21,10 @@ from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_confi
 from wattmesh_operator.registration import Registrant
 
 GATEWAY = "gateway"
+FEEDERS = ("north", "south")
 _MANIFEST = Path(__file__).parent / "street.yaml"
-_FLOODERS = 3
+_FLOODERS = 8
+"""One subscriber alone is held back by its own limit."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Street:
         """What runs in a process."""
         return next(kind for kind in get_args(Kind) if process.startswith(kind))
 
+    def feeder(self, process: str) -> str:
+        """The feeder of a pod."""
+        return next(pod.participants[0].feeder for pod in self.plan.pods if pod.name == process)
+
     def database(self, pod: str) -> Path:
         """A pod's database."""
         return self.state / "agents" / f"{pod}.db"
@@ -87,7 +93,7 @@ class Street:
     def registrants(self) -> list[Registrant]:
         """Everybody who shall be in the registry, the flooders included."""
         living = [(participant, pod.name) for pod in self.plan.pods for participant in pod.participants]
-        flooding = [(Participant(f"flood-{n}", flooder(n), "north", ("BAP",)), "sink") for n in range(_FLOODERS)]
+        flooding = [(Participant(f"flood-{n}", flooder(n), FEEDERS[n % 2], ("BAP",)), "sink") for n in range(_FLOODERS)]
         return [
             Registrant(
                 participant,
@@ -98,9 +104,9 @@ class Street:
             for participant, process in (*living, *flooding)
         ]
 
-    def flooders(self) -> Sequence[Signer]:
-        """Subscribers that throw searches at the gateway."""
-        return [self.signers[flooder(number)] for number in range(_FLOODERS)]
+    def flooders(self, feeder: str) -> Sequence[Signer]:
+        """Subscribers of a feeder that throw searches at the gateway."""
+        return [self.signers[flooder(number)] for number in range(_FLOODERS) if FEEDERS[number % 2] == feeder]
 
 
 def flooder(number: int) -> str:
