@@ -186,7 +186,7 @@ class Process:
     def _note_error(self, message: str) -> None:
         lines = message.strip().splitlines() or [""]
         first, last = lines[0], lines[-1]
-        if not (self._disk_refused and last.startswith("sqlite3.OperationalError: disk I/O error")):
+        if not (self._disk_refused and "disk I/O error" in last):
             self.errors.append(f"{self.name} logged: {first}: {last}")
 
     def _path(self, what: str) -> str:
