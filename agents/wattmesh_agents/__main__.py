@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
 from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database, DatabaseRefused
 from wattmesh_beckn.clock import SystemClock
@@ -33,8 +35,10 @@ async def serve(options: argparse.Namespace) -> None:
     if missing:
         raise KeyFileError(f"{options.keys} has no key of {', '.join(missing)}")
     database = Database.open(options.database)
-    transport = HttpTransport()
-    pod = Pod(config, options.url.rstrip("/"), signers, database, transport, SystemClock(), random.Random())  # noqa: S311
+    transport, clock = HttpTransport(), SystemClock()
+    # In a thread: a volume that hangs must not stop trading.
+    keys = KeyRing(signers, partial(asyncio.to_thread, read_keys, options.keys), clock)
+    pod = Pod(config, options.url.rstrip("/"), keys, database, transport, clock, random.Random())  # noqa: S311
     settings = uvicorn.Config(
         create_app(pod),
         host=options.host,
@@ -43,6 +47,7 @@ async def serve(options: argparse.Namespace) -> None:
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
     try:
         pod.start()
         server = uvicorn.Server(settings)
@@ -50,6 +55,7 @@ async def serve(options: argparse.Namespace) -> None:
         if not server.started:
             raise SystemExit(3)  # uvicorn has logged why
     finally:
+        keeping.cancel()
         await pod.stop()
         await transport.close()
         database.close()

@@ -30,11 +30,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
     @app.get("/status", summary="Levels, totals and open contracts of every household and utility")
     async def status() -> list[dict[str, Any]]:
-        return [party_status(party) for party in pod.parties.values()]
+        return [_status(pod, party) for party in pod.parties.values()]
 
     @app.get("/{household}/status", summary="Level, totals and open contracts of one")
     async def household_status(household: str) -> dict[str, Any]:
-        return party_status(_party(pod, household))
+        return _status(pod, _party(pod, household))
 
     @app.get("/contracts", summary="All contracts, each side's own record")
     async def contracts() -> list[dict[str, Any]]:
@@ -64,6 +64,10 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         for party in pod.parties.values():
             pod.metrics.show(party_status(party))
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _status(pod: Pod, party: Party) -> dict[str, Any]:
+    return {**party_status(party), "key_id": pod.key_id(party)}
 
 
 def _party(pod: Pod, name: str) -> Party:

@@ -39,7 +39,7 @@ SENDS_AT_ONCE = 256
 
 
 class Pod:
-    """Runs a RuntimeConfig. `signers` holds a key for each subscriber id; `url` is where the pod is reached."""
+    """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached."""
 
     def __init__(
         self,
@@ -140,6 +140,10 @@ class Pod:
     def alive(self) -> bool:
         """Whether the slot loop runs; a pod in which it has died should be restarted."""
         return self._slots is not None and not self._slots.done()
+
+    def key_id(self, party: Party) -> str:
+        """The key that a household or utility signs with."""
+        return self._signers[party.trader.id].key_id
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer `POST /<household>/<action>`."""

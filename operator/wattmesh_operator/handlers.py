@@ -14,6 +14,7 @@ import kopf
 from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, RESOURCES, SERVICE, Object
 from wattmesh_operator.desired.names import MANAGED
 from wattmesh_operator.metrics import OperatorMetrics
+from wattmesh_operator.rotation import asked_of
 from wattmesh_operator.watch_health import WatchHealth
 from wattmesh_operator.work import Workers
 
@@ -38,7 +39,7 @@ class Watcher:
         if gone:
             self._known.pop(metadata["uid"], None)
         else:
-            known = (metadata.get("generation"), metadata.get("deletionTimestamp"))
+            known = (metadata.get("generation"), metadata.get("deletionTimestamp"), asked_of(item))
             if self._known.get(metadata["uid"]) == known:
                 return
             self._known[metadata["uid"]] = known

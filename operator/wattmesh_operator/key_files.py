@@ -1,19 +1,19 @@
-"""Key files in Secrets: made once, added to, never overwritten, never logged."""
+"""Key files in Secrets: made once, then changed by rotation only, never logged."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-import secrets
-import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-from wattmesh_beckn.keys import SEED_BYTES
+from wattmesh_beckn.keys import KeyFileError, SubscriberKeys, parse_keys
 from wattmesh_beckn.signature import Signer
-from wattmesh_operator.cluster.objects import Object, name_of
+from wattmesh_operator.cluster.objects import Object, annotations_of, name_of
 from wattmesh_operator.desired.files import KEYS_FILE
+from wattmesh_operator.desired.names import ROTATED_KEYS
+from wattmesh_operator.rotation import KeyFile, Rotation, new_key, next_keys
 
 REGISTRAR = "registrar"
 """The subscriber id that signs what registers and drains agents."""
@@ -21,6 +21,23 @@ REGISTRAR = "registrar"
 
 class KeysUnreadable(Exception):
     """A Secret of keys was changed into something else; says where, never what."""
+
+
+@dataclass(frozen=True)
+class HeldKeys:
+    """What a Secret holds, by subscriber id, and the value of ROTATE_KEYS that it was made for.
+
+    `first_key_ids` change when a key is made anew, but not when it is rotated.
+    """
+
+    keys: Mapping[str, SubscriberKeys]
+    first_key_ids: Mapping[str, str]
+    rotated: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a new key is not known to be registered yet."""
+        return any(key.valid_until is None for keys in self.keys.values() for key in keys.retiring)
 
 
 def key_file(secret: Object) -> bytes:
@@ -31,32 +48,48 @@ def key_file(secret: Object) -> bytes:
         raise KeysUnreadable(f"Secret {name_of(secret)} has no {KEYS_FILE}; delete it for a new key") from None
 
 
-def signers_of(secret: Object) -> dict[str, Signer]:
-    """The signers whose keys are in a Secret, by subscriber id. Raises KeysUnreadable."""
+def held_keys(secret: Object) -> HeldKeys:
+    """All that is in a Secret. Raises KeysUnreadable."""
+    file = key_file(secret)
     try:
-        return {
-            subscriber_id: Signer.from_seed(
-                subscriber_id, str(uuid.UUID(key["key_id"])), base64.b64decode(key["private_key"], validate=True)
-            )
-            for subscriber_id, key in _read(key_file(secret)).items()
-        }
-    except (KeyError, TypeError, AttributeError, binascii.Error, ValueError):
+        keys = parse_keys(file, KEYS_FILE)
+    except KeyFileError:
         what = f"Secret {name_of(secret)}: {KEYS_FILE} is no key file; mend it, or delete the Secret for a new key"
         raise KeysUnreadable(what) from None
+    first = {name: str(held.get("first_key_id", held["key_id"])) for name, held in _read(file).items()}
+    return HeldKeys(keys, first, annotations_of(secret).get(ROTATED_KEYS, ""))
 
 
-def with_new_keys(subscriber_ids: Iterable[str], file: bytes = b"{}") -> bytes:
-    """The key file with a new Ed25519 key for each that has none in it; what is in it stays."""
-    keys = _read(file)
-    for subscriber_id in subscriber_ids:
-        if subscriber_id not in keys:
-            seed = base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode()
-            keys[subscriber_id] = {"key_id": str(uuid.uuid4()), "private_key": seed}
-    return json.dumps(keys, indent=2).encode()
+def signers_of(secret: Object) -> dict[str, Signer]:
+    """The current keys in a Secret, by subscriber id. Raises KeysUnreadable."""
+    return {subscriber_id: keys.current for subscriber_id, keys in held_keys(secret).keys.items()}
 
 
-def _read(file: bytes) -> dict[str, Any]:
-    keys = json.loads(file)
-    if not isinstance(keys, dict):
-        raise ValueError("not a JSON object")
+def new_key_file(subscriber_ids: Collection[str]) -> bytes:
+    """A key file with a new key for each."""
+    return _written({subscriber_id: new_key() for subscriber_id in subscriber_ids})
+
+
+def next_key_file(secret: Object, subscriber_ids: Collection[str], rotation: Rotation) -> tuple[bytes, str]:
+    """The key file that a Secret of readable keys shall have now, and the value of ROTATE_KEYS that it is made for."""
+    file = key_file(secret)
+    before = _read(file)
+    after, rotated = next_keys(before, annotations_of(secret).get(ROTATED_KEYS, ""), subscriber_ids, rotation)
+    return file if after == before else _written(after), rotated
+
+
+def former_keys(secret: Object) -> list[bool]:
+    """For each subscriber in a Secret, whether it has former keys; nothing if it cannot be read."""
+    try:
+        return [bool(keys.retiring) for keys in held_keys(secret).keys.values()]
+    except KeysUnreadable:
+        return []  # told of where the keys are needed
+
+
+def _read(file: bytes) -> KeyFile:
+    keys: KeyFile = json.loads(file)
     return keys
+
+
+def _written(keys: KeyFile) -> bytes:
+    return json.dumps(keys, indent=2).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from wattmesh_beckn.signature import Signer
 from wattmesh_operator.cluster.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -26,8 +25,9 @@ from wattmesh_operator.desired.files import key_secret
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HASH, MANAGED_BY, OPERATOR
 from wattmesh_operator.drift import differs
-from wattmesh_operator.key_files import key_file, signers_of, with_new_keys
+from wattmesh_operator.key_files import HeldKeys, held_keys, new_key_file, next_key_file
 from wattmesh_operator.observation import Observation
+from wattmesh_operator.rotation import Rotation
 from wattmesh_operator.status.news import News
 
 Tell = Callable[[Object, News], None]
@@ -64,30 +64,36 @@ class Maker:
         return live
 
     async def keys(
-        self, to: Belonging, subscriber_ids: Collection[str], *, name: str | None = None
-    ) -> dict[str, Signer]:
-        """The keys of these subscribers from their Secret; those that it lacks are made.
+        self,
+        to: Belonging,
+        subscriber_ids: Collection[str],
+        rotation: Rotation | None = None,
+        *,
+        name: str | None = None,
+    ) -> HeldKeys:
+        """The keys of these subscribers from their Secret; those that it lacks are made, and all go on rotating.
 
         Raises ClusterError (Conflict when somebody else was quicker), NotOurs, Leaving or KeysUnreadable.
         """
+        rotation = rotation or Rotation()
         secret = await self._find(SECRET, name or to.pod, to.owner)
         if secret is None:
-            made = key_secret(to, with_new_keys(subscriber_ids), name=name)
+            made = key_secret(to, new_key_file(subscriber_ids), name=name, rotated=rotation.asked)
             await self._cluster.create(made)
             if self._has_run(to):
                 self._tell(
                     to.owner, News("Normal", "KeyCreated", f"{name_of(made)}: a new key, as the Secret was gone")
                 )
-            return signers_of(made)
-        file = key_file(secret)
-        if set(subscriber_ids) - signers_of(secret).keys():
-            file = with_new_keys(subscriber_ids, file)
-        made = key_secret(to, file, name=name)
+            return held_keys(made)
+        held_keys(secret)  # what cannot be read is not written over
+        file, rotated = next_key_file(secret, subscriber_ids, rotation)
+        made = key_secret(to, file, name=name, rotated=rotated)
         if differs(made, secret):
-            # Only over what was read: a key that somebody else has added meanwhile must not be lost.
+            # Only over what was read: a key that somebody else has added meanwhile must not be lost. Keys and how far
+            # they have rotated are written at once, so that whoever is killed leaves one step or the next.
             made["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
             await self._cluster.apply(made)
-        return signers_of(made)
+        return held_keys(made)
 
     async def remove_all_but(self, pods: Collection[str], owner: Object) -> None:
         """Delete what belongs to the owner's pods that are not among these. Raises ClusterError."""

@@ -29,7 +29,7 @@ from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
 from wattmesh_operator.graph import Graph, read_resources, resolve, with_replicas
-from wattmesh_operator.key_files import REGISTRAR, KeysUnreadable
+from wattmesh_operator.key_files import REGISTRAR, HeldKeys, KeysUnreadable
 from wattmesh_operator.making import Leaving, Maker, NotOurs
 from wattmesh_operator.naming import subscriber_id
 from wattmesh_operator.observation import Observation, is_available, is_rolled_out, observe
@@ -39,6 +39,8 @@ from wattmesh_operator.plan import GatewayPlan, PodPlan
 from wattmesh_operator.polling import Heard, Poller
 from wattmesh_operator.registration import Registrant
 from wattmesh_operator.resources import BecknGateway, Resource
+from wattmesh_operator.rotating import rotations
+from wattmesh_operator.rotation import Rotation
 from wattmesh_operator.scale_down import ScaleDown, observe_scale_down
 from wattmesh_operator.settings import PodSettings
 from wattmesh_operator.status.news import News
@@ -47,8 +49,8 @@ from wattmesh_operator.telling import Outcome, tell_all
 
 log = logging.getLogger(__name__)
 
-DRAIN_POLL_S = 2.0
-"""How often households that drain are asked whether they are done."""
+POLL_S = 2.0
+"""How soon is looked again at households that drain, new keys that are being registered, and silent registries."""
 RETRY_S = 1.0
 _AT_ONCE = 20
 
@@ -66,7 +68,7 @@ class _Making:
     """What became of the pods in this pass: each one's Deployment, keys and trouble, by the pod's name."""
 
     deployments: dict[str, Object] = field(default_factory=dict)
-    signers: dict[str, Mapping[str, Signer]] = field(default_factory=dict)
+    keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
     waits: bool = False
 
@@ -105,15 +107,16 @@ class Reconciler:
         making = _Making()
         try:
             registrars = await self._make_gateways(graph, seen, maker, making)
-            await self._make_pods(graph, seen, maker, making, registrars, scale_down)
+            await self._make_pods(graph, seen, maker, making, registrars, registries, scale_down)
             registered = await self._register(graph, seen, making, registrars, registries, scale_down)
             await self._remove(graph, seen, maker, making)
         except NamespaceTerminating:
             return Pass()
         heard = await self._poll(graph, making)
         outcome = Outcome(
-            graph, seen, making.deployments, making.trouble, registries, registered, scale_down.leaving, heard, events
-        )
+            graph, seen, making.deployments, making.keys, making.trouble, registries, registered, scale_down.leaving,
+            heard, events,
+        )  # fmt: skip
         faults = [*making.trouble.values(), *await tell_all(outcome, self._cluster, self._clock)]
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
         up = [name for name in registered if is_available(making.deployments.get(name))]
@@ -139,12 +142,10 @@ class Reconciler:
             name = plan.resource.metadata.name
             owner = seen.resources[Manifest(plan.resource).identity]
             to = Belonging(owner, name, name)
-            keys = await maker.keys(to, [plan.subscriber_id])
-            registrar = (await maker.keys(to, [REGISTRAR], name=registrar_secret(name)))[REGISTRAR]
+            signer = (await maker.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
+            registrar = (await maker.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
             registrars[name] = registrar
-            manifests = gateway_manifests(
-                plan, owner, keys[plan.subscriber_id], registrar, self._settings, seen.child(CLAIM, name)
-            )
+            manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
             making.deployments[name] = await maker.make(manifests, owner)
 
         await _each({plan.resource.metadata.name: make(plan) for plan in graph.plans}, making)
@@ -157,9 +158,10 @@ class Reconciler:
         maker: Maker,
         making: _Making,
         registrars: Mapping[str, Signer],
+        registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> None:
-        async def make(pod: PodPlan, gateway: GatewayPlan) -> None:
+        async def make(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
             if name not in registrars:
                 if name in making.trouble:
@@ -168,21 +170,26 @@ class Reconciler:
             owner = seen.resources[Manifest(pod.owner).identity]
             market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
             ids = [participant.subscriber_id for participant in pod.participants]
-            signers = await maker.keys(Belonging(owner, pod.name, name), ids)
-            making.signers[pod.name] = signers
+            keys = await maker.keys(Belonging(owner, pod.name, name), ids, rotation)
+            making.keys[pod.name] = keys
             draining = {p.name: scale_down.since[p.name] for p in pod.participants if p.name in scale_down.since}
             manifests = pod_manifests(
                 pod,
                 owner,
                 market,
-                signers,
+                keys.first_key_ids,
                 self._settings,
                 draining=draining,
                 present_claim=seen.child(CLAIM, pod.name),
             )
             making.deployments[pod.name] = await maker.make(manifests, owner)
 
-        await _each({pod.name: make(pod, plan) for plan in graph.plans for pod in plan.pods}, making)
+        work: dict[str, Awaitable[None]] = {}
+        for plan in graph.plans:
+            registry = registries[plan.resource.metadata.name]
+            rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap_s)
+            work |= {pod.name: make(pod, plan, rotation[pod.name]) for pod in plan.pods}
+        await _each(work, making)
 
     async def _register(
         self,
@@ -204,13 +211,15 @@ class Reconciler:
                 Registrant(
                     participant,
                     f"{pod_url(pod)}/{participant.name}",
-                    making.signers[pod.name][participant.subscriber_id].key_id,
-                    making.signers[pod.name][participant.subscriber_id].public_key,
+                    keys.current.key_id,
+                    keys.current.public_key,
+                    keys.retiring,
                 )
                 for pod in plan.pods
-                if pod.name in making.signers
+                if pod.name in making.keys
                 for participant in pod.participants
                 if participant.subscriber_id not in scale_down.done
+                for keys in [making.keys[pod.name].keys[participant.subscriber_id]]
             ]
             results[name] = register(
                 registries[name],
@@ -274,10 +283,11 @@ class Reconciler:
     ) -> float | None:
         if making.waits:
             return RETRY_S
-        if scale_down.since:
-            return DRAIN_POLL_S
+        known = any(view.entries is not None for view in registries.values())
+        if scale_down.since or (known and any(held.waits for held in making.keys.values())):
+            return POLL_S
         unknown = [name for name, view in registries.items() if view.entries is None]
-        return DRAIN_POLL_S if any(is_available(making.deployments.get(name)) for name in unknown) else None
+        return POLL_S if any(is_available(making.deployments.get(name)) for name in unknown) else None
 
 
 async def _not_up() -> RegistryView:

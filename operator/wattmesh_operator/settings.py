@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,10 @@ from wattmesh_operator.desired.quantity import quantity
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 LOG_FORMATS = ("text", "json")
+SHORTEST_OVERLAP_S = 120
+"""A pod sees a changed Secret after a minute or so: the kubelet's pace."""
+LONGEST_OVERLAP_S = 7 * 86_400
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def _resources() -> dict[str, dict[str, str]]:
@@ -21,7 +26,10 @@ def _resources() -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What pods have that no resource says. Figures are Kubernetes quantities; no `storage_class`: the default one."""
+    """What pods have that no resource says. Figures are Kubernetes quantities; no `storage_class`: the default one.
+
+    `key_overlap_s` is how long a former key holds beside its successor.
+    """
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -31,6 +39,7 @@ class PodSettings:
     agent_storage: str = "1Gi"
     gateway_storage: str = "1Gi"
     storage_class: str = ""
+    key_overlap_s: int = 900
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
             agent_storage=options.agent_storage,
             gateway_storage=options.gateway_storage,
             storage_class=options.storage_class,
+            key_overlap_s=options.key_overlap,
         ),
     )
 
@@ -98,9 +108,18 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     add("agent-storage", "1Gi", type=_read_storage, help="size of an agents' volume")
     add("gateway-storage", "1Gi", type=_read_storage, help="size of a gateway's volume")
     add("storage-class", "", help="class of these volumes; the cluster's default one if empty")
+    add("key-overlap", "15m", type=_read_overlap, help="how long a former key holds beside its successor; such as 15m")
     add("host", "0.0.0.0", help="address to answer health and metrics on")  # noqa: S104 - a container's is its own
     add("port", "8080", type=int, help="port to answer them on")
     return parser
+
+
+def _read_overlap(text: str) -> int:
+    match = re.fullmatch("([0-9]{1,6})([smh])", text)
+    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not SHORTEST_OVERLAP_S <= seconds <= LONGEST_OVERLAP_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time from 2m to 168h, such as 15m")
+    return seconds
 
 
 def _read_storage(text: str) -> str:

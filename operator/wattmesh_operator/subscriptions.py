@@ -14,6 +14,8 @@ from wattmesh_beckn.transport import Transport
 from wattmesh_operator.registration import Registrant, changes, wanted_entries
 
 _AT_ONCE = 16
+_KNOWN_AFTER_S = 2.0
+"""Who asked the registry for a subscriber just before an entry was written asks again only after half a second."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,15 @@ class RegistryView:
     def holds(self, subscriber_id: str) -> bool:
         """Whether somebody of that id is known to be registered."""
         return any(entry.subscriber_id == subscriber_id for entry in self.entries or ())
+
+    def roles_by_key(self, now: float) -> Mapping[tuple[str, str], Collection[str]]:
+        """The roles in which a key (subscriber id and key id) can sign at unix seconds `now`, as everybody knows."""
+        roles: dict[tuple[str, str], set[str]] = {}
+        for entry in self.entries or ():
+            known = entry.updated is None or entry.updated.timestamp() + _KNOWN_AFTER_S <= now
+            if known and entry.is_live(now):
+                roles.setdefault((entry.subscriber_id, entry.key_id), set()).add(entry.type)
+        return roles
 
 
 @dataclass(frozen=True)

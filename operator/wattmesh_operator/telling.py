@@ -16,6 +16,7 @@ from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, Names
 from wattmesh_operator.desired.names import OPERATOR, selector_of, service_url
 from wattmesh_operator.desired.pod import pod_url
 from wattmesh_operator.graph import Graph
+from wattmesh_operator.key_files import HeldKeys
 from wattmesh_operator.mistakes import Identity
 from wattmesh_operator.observation import Observation, is_available, is_rolled_out, trouble_of
 from wattmesh_operator.parsing import Manifest
@@ -28,6 +29,7 @@ from wattmesh_operator.resources.status import (
     Status,
     UtilityAgentStatus,
 )
+from wattmesh_operator.rotation import asked_of
 from wattmesh_operator.status.conditions import Member
 from wattmesh_operator.status.fold import (
     HouseholdSeen,
@@ -46,11 +48,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pass observed and did. Deployments, trouble and what was heard are by pod, registries by gateway."""
+    """What a pass observed and did. Deployments, keys, trouble and what was heard are by pod, registries by gateway."""
 
     graph: Graph
     seen: Observation
     deployments: Mapping[str, Object]
+    keys: Mapping[str, HeldKeys]
     trouble: Mapping[str, str]
     registries: Mapping[str, RegistryView]
     registered: Mapping[str, Registered]
@@ -136,6 +139,7 @@ def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item
         previous,
         _member(participant, pod, plan, outcome, known=known, now=now),
         reading,
+        rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         currency=plan.resource.spec.currency,
         generation=_generation(item),
         now=now,
@@ -162,6 +166,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
     return solar_agent_status(
         previous,
         seen,
+        rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         replicas=sum(household.member.phase != "Draining" for household in seen),
         selector=selector_of(item),
         currency=pods[0][1].resource.spec.currency if pods else "",
@@ -191,7 +196,27 @@ def _member(
         outcome.trouble.get(pod.name) or trouble_of(deployment),
         participant.subscriber_id in registered.ids,
         registered.problems.get(participant.subscriber_id, ""),
+        *_former(participant, pod, outcome),
     )
+
+
+def _former(participant: Participant, pod: PodPlan, outcome: Outcome) -> tuple[bool, int | None]:
+    """Whether a new key is on its way, and until when (unix seconds) a former one holds."""
+    held = outcome.keys.get(pod.name)
+    if held is None:
+        return False, None
+    asked = asked_of(outcome.seen.resources[Manifest(pod.owner).identity])
+    ends = [key.valid_until for key in held.keys[participant.subscriber_id].retiring]
+    return asked not in ("", held.rotated) or None in ends, max((end for end in ends if end is not None), default=None)
+
+
+def _rotated(
+    previous: str | None, pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item: Object
+) -> str | None:
+    """The value of ROTATE_KEYS that everybody has a new key for."""
+    held = [outcome.keys.get(pod.name) for pod, _ in pods]
+    asked = asked_of(item)
+    return asked if asked and all(keys and keys.rotated == asked and not keys.waits for keys in held) else previous
 
 
 def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> Reading | None:

@@ -35,6 +35,10 @@ def test_a_key_file_holds_the_keys_of_many_subscribers(tmp_path: Path) -> None:
         ({"a": {"key_id": KEY_ID, "private_key": SECRET + "*"}}, ": a.private_key is not base64"),
         ({"a": {"key_id": KEY_ID, "private_key": "é" + SECRET}}, ": a.private_key is not base64"),
         (
+            {"a": {"key_id": KEY_ID, "private_key": SECRET, "retiring": [{"key_id": KEY_ID, "private_key": "AA=="}]}},
+            ": a.retiring.0.private_key must be 32 bytes, not 1",
+        ),
+        (
             {"a": {"key_id": KEY_ID, "private_key": SECRET[:40]}},
             ": a.private_key must be 32 bytes, not 30",
         ),
@@ -50,6 +54,20 @@ def test_a_key_file_that_cannot_be_used_is_told_why_and_shows_no_key(
     assert str(info.value).endswith(problem)
     assert str(info.value).startswith(str(path))
     assert SECRET[:20] not in str(info.value)
+
+
+def test_the_newest_key_that_the_registry_is_known_to_hold_signs(tmp_path: Path) -> None:
+    def key(number: int, **more: Any) -> dict[str, Any]:
+        return {"key_id": f"{KEY_ID[:-1]}{number}", "private_key": SECRET, **more}
+
+    def signing(*retiring: Any) -> str:
+        (tmp_path / "keys.json").write_text(json.dumps({"a": key(3, retiring=retiring)}))
+        return read_keys(tmp_path / "keys.json")["a"].key_id[-1]
+
+    assert signing() == "3"
+    assert signing(key(2)) == signing(key(2, valid_until=None)) == "2"
+    assert signing(key(2, valid_until=None), key(1, valid_until=1_790_000_000)) == "2"
+    assert signing(key(2, valid_until=1_790_000_900), key(1, valid_until=1_790_000_000)) == "3"
 
 
 def test_a_key_file_that_is_not_there_is_told_so(tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def test_the_operator_understands_the_arguments_that_it_is_given() -> None:
     assert settings.pods.storage_class == "fast"
     assert settings.pods.pull_policy == "Never"
     assert settings.pods.log_format == "json"
+    assert settings.pods.key_overlap_s == 900
+    assert read_settings(_operator_arguments(["agents.keyOverlap=2h"]), {}).pods.key_overlap_s == 7200
 
 
 def test_a_digest_pins_the_image() -> None:
@@ -193,6 +195,7 @@ def test_rendering_twice_gives_the_same() -> None:
         ("operator.logFormat=xml", "logFormat"),
         ("operator.replicas=2", "replicas"),
         ("agents.storage=much", "storage"),
+        ("agents.keyOverlap=long", "keyOverlap"),
         ("podDisruptionBudget.maxUnavailable=2", "maxUnavailable"),
         ("networkPolicy.apiServerPorts={0}", "apiServerPorts"),
         ("networkPolicy.apiServerCidrs={everywhere}", "apiServerCidrs"),

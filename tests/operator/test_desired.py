@@ -60,7 +60,12 @@ def street(resources_of: Callable[[str], Sequence[Resource]]) -> GatewayPlan:
 def rooftop(street: GatewayPlan, key: int = 1, **changes: Any) -> list[Object]:
     """The manifests of rooftop-0."""
     return pod_manifests(
-        street.pods[1], ROOFTOP, MARKET, {"rooftop-0.default": signer("rooftop-0.default", key)}, SETTINGS, **changes
+        street.pods[1],
+        ROOFTOP,
+        MARKET,
+        {"rooftop-0.default": signer("rooftop-0.default", key).key_id},
+        SETTINGS,
+        **changes,
     )
 
 
@@ -174,7 +179,8 @@ def test_a_change_of_configuration_or_key_rolls_the_pod_and_draining_does_not(st
     faster = Market(
         {**GATEWAY, "metadata": {**GATEWAY["metadata"], "creationTimestamp": "2026-11-22T22:00:00Z"}}, REGISTRAR
     )
-    moved = pod_manifests(street.pods[1], ROOFTOP, faster, {"rooftop-0.default": signer("rooftop-0.default")}, SETTINGS)
+    key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
+    moved = pod_manifests(street.pods[1], ROOFTOP, faster, key_ids, SETTINGS)
     assert template(moved[-1]) != template(deployment)
     draining = rooftop(street, draining={"rooftop-0": 1_790_000_000})[-1]
     assert template(draining) == template(deployment)

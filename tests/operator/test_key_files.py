@@ -10,7 +10,8 @@ import pytest
 
 from wattmesh_beckn.keys import read_keys
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.key_files import KeysUnreadable, key_file, signers_of, with_new_keys
+from wattmesh_operator.key_files import KeysUnreadable, key_file, new_key_file, next_key_file, signers_of
+from wattmesh_operator.rotation import Rotation
 
 
 def secret(file: bytes) -> Object:
@@ -18,7 +19,7 @@ def secret(file: bytes) -> Object:
 
 
 def test_a_pod_reads_the_keys_that_the_operator_makes(tmp_path: Path) -> None:
-    file = with_new_keys(["rooftop-0.street"])
+    file = new_key_file(["rooftop-0.street"])
     (tmp_path / "keys.json").write_bytes(file)
     theirs = read_keys(tmp_path / "keys.json")["rooftop-0.street"]
     ours = signers_of(secret(file))["rooftop-0.street"]
@@ -26,11 +27,16 @@ def test_a_pod_reads_the_keys_that_the_operator_makes(tmp_path: Path) -> None:
 
 
 def test_keys_are_added_and_never_replaced() -> None:
-    file = with_new_keys(["a"])
-    more = with_new_keys(["a", "b"], file)
+    file = new_key_file(["a"])
+    more, _ = next_key_file(secret(file), ["a", "b"], Rotation())
     assert json.loads(more)["a"] == json.loads(file)["a"]
     assert json.loads(more).keys() == {"a", "b"}
-    assert with_new_keys(["a"]) != file
+    assert new_key_file(["a"]) != file
+
+
+def test_a_file_in_which_nothing_is_to_be_done_stays_byte_for_byte() -> None:
+    file = json.dumps(json.loads(new_key_file(["a"])), indent=7).encode()
+    assert next_key_file(secret(file), ["a"], Rotation()) == (file, "")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,7 @@ def test_keys_are_added_and_never_replaced() -> None:
         secret(b"[]"),
         secret(b'{"a": {"key_id": "1", "private_key": "c2VjcmV0"}}'),
         secret(b'{"a": {"key_id": "00000000-0000-4000-8000-000000000001", "private_key": "c2VjcmV0"}}'),
+        secret(new_key_file(["a"])[:-2] + b', "b": {"key_id": 0, "private_key": "c2VjcmV0"}}'),
     ],
 )
 def test_a_broken_secret_is_named_and_nothing_of_it_is_told(broken: Object) -> None:

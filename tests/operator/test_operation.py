@@ -106,6 +106,8 @@ def test_a_new_status_is_no_change_and_a_new_spec_is() -> None:
 
         assert await passes(resource(version=1)) == 1
         assert await passes(resource(version=2)) == 0
+        assert await passes(resource(version=2, annotations={"wattmesh.io/rotate-keys": "1"})) == 1
+        assert await passes(resource(version=2, annotations={"wattmesh.io/rotate-keys": "1", "note": "x"})) == 0
         assert await passes(resource(version=3, generation=2)) == 1
         assert await passes(resource(version=4, generation=2, deletionTimestamp="now")) == 1
         assert await passes(resource(version=5, generation=2, deletionTimestamp="now"), gone=True) == 1
@@ -220,6 +222,8 @@ def test_settings_come_from_arguments_and_environment() -> None:
     named = read_settings(["--namespace", "c", "--image", "x", "--pull-policy", "Never"], env)
     assert (named.namespaces, named.pods.image, named.pods.pull_policy) == (("c",), "x", "Never")
     assert read_settings(["--all-namespaces"], env).namespaces == ()
+    assert settings.pods.key_overlap_s == 900
+    assert read_settings([], {**env, "WATTMESH_KEY_OVERLAP": "2h"}).pods.key_overlap_s == 7200
 
 
 @pytest.mark.parametrize(
@@ -229,6 +233,11 @@ def test_settings_come_from_arguments_and_environment() -> None:
         (["--all-namespaces"], "--image"),
         (["--all-namespaces", "--image", "x", "--agent-storage", "1 GB"], "--agent-storage"),
         (["--all-namespaces", "--image", "x", "--agent-resources", "[]"], "--agent-resources"),
+        (
+            ["--all-namespaces", "--image", "x", "--key-overlap", "119s"],
+            "'119s' is no time from 2m to 168h, such as 15m",
+        ),
+        (["--all-namespaces", "--image", "x", "--key-overlap", "15 min"], "--key-overlap"),
     ],
 )
 def test_wrong_settings_are_said(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,14 +9,16 @@ from typing import Any
 
 from wattmesh_operator.cluster.objects import CONFIG_MAP, SECRET, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
+from wattmesh_operator.desired.names import ROTATED_KEYS
 
 CONFIG_FILE = "config.json"
 KEYS_FILE = "keys.json"
 
 
-def key_secret(to: Belonging, key_file: bytes, *, name: str | None = None) -> Object:
-    """The Secret that holds a key file (`wattmesh_beckn.keys`)."""
-    made = manifest(SECRET, to, {"type": "Opaque"}, name=name)
+def key_secret(to: Belonging, key_file: bytes, *, name: str | None = None, rotated: str = "") -> Object:
+    """The Secret that holds a key file (`wattmesh_beckn.keys`), made for that value of ROTATE_KEYS."""
+    annotations = {ROTATED_KEYS: rotated} if rotated else {}
+    made = manifest(SECRET, to, {"type": "Opaque"}, name=name, annotations=annotations)
     # Not in the manifest's hash: what is derived from a private key does not belong where everybody can read it.
     made["data"] = {KEYS_FILE: base64.b64encode(key_file).decode()}
     return made

@@ -30,6 +30,11 @@ HOUSEHOLDS = f"{PREFIX}/households"
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
+ROTATE_KEYS = f"{PREFIX}/rotate-keys"
+"""Annotation that people set on a SolarAgent or UtilityAgent: each new value asks for new keys."""
+ROTATED_KEYS = f"{PREFIX}/rotated-keys"
+"""Annotation of a Secret: the value of ROTATE_KEYS that its keys were made for."""
+
 PORT = 8080
 
 

@@ -56,7 +56,7 @@ def pod_manifests(
     plan: PodPlan,
     owner: Object,
     market: Market,
-    signers: Mapping[str, Signer],
+    key_ids: Mapping[str, str],
     settings: PodSettings,
     *,
     draining: Mapping[str, int] | None = None,
@@ -64,12 +64,12 @@ def pod_manifests(
 ) -> list[Object]:
     """ConfigMap, claim, Service and Deployment of a pod, in the order in which they are made.
 
-    `signers` are the participants' keys by subscriber id, of which only the names are used; `draining` says since
-    which unix second households of the pod drain.
+    `key_ids` are those of the participants' first keys by subscriber id: another one rolls the pod. A rotation does
+    not, since the process takes up what comes after the first key. `draining` says since which unix second households
+    of the pod drain.
     """
     to = Belonging(owner, plan.name, name_of(market.gateway))
     config = pod_config(plan, market)
-    key_ids = {p.subscriber_id: signers[p.subscriber_id].key_id for p in plan.participants}
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
     if draining:
         annotations[DRAINING] = json.dumps(dict(sorted(draining.items())))
@@ -88,7 +88,7 @@ def pod_manifests(
                 *("--url", pod_url(plan)),
             ],
             resources=settings.agent_resources,
-            config_hash=digest([config, key_ids]),
+            config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),
             annotations=annotations,
         ),
     ]

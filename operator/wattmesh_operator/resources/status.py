@@ -69,6 +69,11 @@ class TraderStatus(Status):
     balance: str | None = Field(
         default=None, max_length=32, description="Money earned less money spent so far; such as -1.20 EUR."
     )
+    rotated_keys: str | None = Field(
+        default=None,
+        max_length=253,
+        description="The value of the annotation wattmesh.io/rotate-keys for which all have a new, registered key.",
+    )
 
 
 class HouseholdStatus(StatusPart):

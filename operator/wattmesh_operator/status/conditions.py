@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from wattmesh_beckn.clock import rfc3339
 from wattmesh_operator.graph import Problem
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
 
@@ -26,6 +27,7 @@ class Member:
     """One of those a resource is: a household, a utility, or the gateway itself.
 
     `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
+    `rekeying` is whether a new key is on its way, `former_until` when (unix seconds) its last former key ends.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Member:
     trouble: str = ""
     registered: bool = True
     refused: str = ""
+    rekeying: bool = False
+    former_until: int | None = None
 
 
 def conditions(
@@ -98,7 +102,12 @@ def _registered(members: Sequence[Member]) -> Finding:
     if absent:
         why = next((member.refused for member in absent if member.refused), "not written yet")
         return Finding(False, "NotRegistered", f"{_names(absent)}: {why}")
-    return Finding(True, "Registered", "the gateway's registry holds what it shall")
+    what = "the gateway's registry holds what it shall"
+    if former := [(member.former_until, member) for member in members if member.former_until is not None]:
+        until = rfc3339(max(end for end, _ in former))
+        names = _names([member for _, member in former])
+        return Finding(True, "KeysRetiring", f"{what}; former keys of {names} hold until {until}")
+    return Finding(True, "Registered", what)
 
 
 def _progressing(members: Sequence[Member]) -> Finding:
@@ -108,6 +117,8 @@ def _progressing(members: Sequence[Member]) -> Finding:
     rolling = [member for member in members if not member.rolled_out]
     if rolling:
         return Finding(True, "RollingOut", f"{_names(rolling)}: the pod is not what it shall be yet")
+    if rekeying := [member for member in members if member.rekeying]:
+        return Finding(True, "RotatingKeys", f"{_names(rekeying)}: the new key is not in the gateway's registry yet")
     return Finding(False, "UpToDate", "all is as spec says")
 
 

@@ -42,6 +42,7 @@ def solar_agent_status(
     previous: SolarAgentStatus,
     seen: Sequence[HouseholdSeen],
     *,
+    rotated_keys: str | None = None,
     replicas: int,
     selector: str,
     currency: str,
@@ -58,6 +59,7 @@ def solar_agent_status(
         observed_generation=generation,
         conditions=conditions(findings(members), previous, generation, now),
         ready=f"{ready_count(members)}/{replicas}",
+        rotated_keys=rotated_keys,
         sold_kwh=kwh(sum(h.sold_wh or 0 for h in households)) if known else None,
         bought_kwh=kwh(sum(h.bought_wh or 0 for h in households)) if known else None,
         balance=money(sum(h.balance_micro or 0 for h in households), currency) if known else None,
@@ -76,6 +78,7 @@ def utility_agent_status(
     member: Member,
     reading: Reading | None,
     *,
+    rotated_keys: str | None = None,
     currency: str,
     generation: int,
     now: datetime,
@@ -90,6 +93,7 @@ def utility_agent_status(
         observed_generation=generation,
         conditions=conditions(findings([member]), previous, generation, now),
         ready=f"{ready_count([member])}/1",
+        rotated_keys=rotated_keys,
         **numbers,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status
+from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status, TraderStatus
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,18 @@ def news(before: Status, after: Status) -> list[News]:
         told.append(News("Normal", "Registered", registered.message))
     elif was_registered and was_registered.status == "True" and registered and registered.reason == "NotRegistered":
         told.append(News("Warning", "NotRegistered", registered.message))
+    if isinstance(after, TraderStatus) and isinstance(before, TraderStatus) and was_registered:
+        told.extend(_rekeyed(before, after))
     if isinstance(before, SolarAgentStatus) and isinstance(after, SolarAgentStatus):
         told.extend(_scaled(before, after))
     return told
+
+
+def _rekeyed(before: TraderStatus, after: TraderStatus) -> list[News]:
+    if after.rotated_keys in (None, before.rotated_keys):
+        return []
+    registered = _condition(after, "Registered")
+    return [News("Normal", "KeysRotated", f"new keys: {registered.message if registered else ''}")]
 
 
 def _scaled(before: SolarAgentStatus, after: SolarAgentStatus) -> list[News]:
