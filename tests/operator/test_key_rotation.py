@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
+from tests.operator.mortal import operate
 from tests.operator.world import STREET, World, run
 from wattmesh_beckn.registry import SubscriptionStatus
-from wattmesh_beckn.transport import Reply
-from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.key_files import held_keys, key_file
-from wattmesh_operator.reconcile import Reconciler
-from wattmesh_operator.settings import PodSettings
 
 OVERLAP_S = 900
-WRITES = ("apply", "create", "delete", "set_status")
 
 
 def rotate(world: World, name: str = "rooftop", value: str = "1", kind: str = "SolarAgent") -> None:
@@ -133,56 +126,6 @@ def test_who_comes_later_has_a_new_key_already_and_rotates_no_more() -> None:
         assert world.read("Secret", "rooftop-2")["metadata"]["annotations"]["wattmesh.io/rotated-keys"] == "1"
 
     run(main())
-
-
-class Mortal:
-    """The operator's way to cluster and gateway, at which it dies: before a write, when it has had so many."""
-
-    def __init__(self, world: World, writes: int) -> None:
-        self._world = world
-        self._left = writes
-        self.died = asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._world.cluster, name)
-        if name not in WRITES:
-            return method
-
-        async def write(item: Object, *more: Any) -> Any:
-            await self._live_on()
-            return await method(item, *more)
-
-        return write
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        if url.endswith("/subscribe"):
-            await self._live_on()
-        return await self._world.transport.post(url, body, headers, timeout_s=timeout_s)
-
-    async def _live_on(self) -> None:
-        if self._left == 0:
-            self.died.set()
-            await asyncio.Event().wait()
-        self._left -= 1
-
-
-async def operate(world: World, writes: int) -> bool:
-    """Passes of an operator until there is nothing to do, or until it is killed: whether it was."""
-    mortal = Mortal(world, writes)
-    reconciler = Reconciler(
-        world.namespace, mortal, mortal, world, world.clock, PodSettings(image="runtime:1", key_overlap_s=OVERLAP_S)
-    )
-
-    async def work() -> None:
-        while (await reconciler.run()).again_in_s is not None:
-            await world.clock.sleep(3)
-
-    working, dying = asyncio.ensure_future(work()), asyncio.ensure_future(mortal.died.wait())
-    await asyncio.wait([working, dying], return_when=asyncio.FIRST_COMPLETED)
-    for task in (working, dying):
-        task.cancel()
-    await asyncio.gather(working, dying, return_exceptions=True)
-    return mortal.died.is_set()
 
 
 @pytest.mark.parametrize("pause_s", [0, 2 * OVERLAP_S])

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from tests.operator.world import NOW, STREET, World, run
-from wattmesh_beckn.clock import LoopClock
+from wattmesh_beckn.clock import Clock, LoopClock
 from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object
@@ -33,7 +33,7 @@ def resource(uid: str = "u", version: int = 1, **metadata: Any) -> Object:
 class Recorder:
     """A reconciler that only remembers when it ran, and answers what it is told."""
 
-    def __init__(self, clock: LoopClock, *answers: Pass | Exception) -> None:
+    def __init__(self, clock: Clock, *answers: Pass | Exception) -> None:
         self.clock = clock
         self.answers = [*answers]
         self.ran: list[float] = []

@@ -14,10 +14,10 @@ import yaml
 
 from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.drain import asked_to_drain, drain_reply
-from wattmesh_beckn.clock import LoopClock
+from wattmesh_beckn.clock import Clock, LoopClock
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.transport import MemoryTransport, Reply, TransportError
+from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
@@ -54,7 +54,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 class AgentPod:
     """The process in a pod: what the operator asks of it, and nothing else."""
 
-    def __init__(self, config: RuntimeConfig, clock: LoopClock) -> None:
+    def __init__(self, config: RuntimeConfig, clock: Clock) -> None:
         self.config = config
         self.clock = clock
         self.draining: dict[str, bool] = {}
@@ -83,16 +83,26 @@ class AgentPod:
 class World:
     """One namespace, its reconciler, and what runs in it."""
 
-    def __init__(self, namespace: str = "street") -> None:
+    def __init__(
+        self, namespace: str = "street", *, clock: Clock | None = None, settings: PodSettings | None = None
+    ) -> None:
         self.namespace = namespace
-        self.clock = LoopClock(NOW)
+        self.clock = clock or LoopClock(NOW)
         self.cluster = MemoryCluster(self.clock.wall)
-        self.transport = MemoryTransport()
+        self.sites = MemoryTransport()
+        self.transport: Transport = self.sites
         self.pods: dict[str, AgentPod] = {}
         self.registries: dict[str, Registry] = {}
-        self.reconciler = Reconciler(
-            namespace, self.cluster, self.transport, self, self.clock, PodSettings(image="runtime:1")
-        )
+        self.settings = settings or PodSettings(image="runtime:1")
+        self.reconciler = self.new_operator()
+
+    def new_operator(self) -> Reconciler:
+        """An operator that has just started."""
+        return Reconciler(self.namespace, self.cluster, self, self, self.clock, self.settings)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        """What the operator sends; see Transport."""
+        return await self.transport.post(url, body, headers, timeout_s=timeout_s)
 
     # --- what people do ---
 
@@ -114,15 +124,14 @@ class World:
 
     # --- what the cluster does ---
 
-    async def start_pods(self) -> None:
-        """Every Deployment's pod comes up as its template says, gateways with a new registry if they had none."""
-        self.cluster.roll_out()
-        for name in self.cluster.names("Deployment", self.namespace):
+    async def start_pods(self, *names: str) -> None:
+        """Pods of these Deployments (default: all) come up as templates say, gateways with the registry they had."""
+        self.cluster.roll_out(*names)
+        for name in names or self.cluster.names("Deployment", self.namespace):
             config = json.loads(self.read("ConfigMap", name)["data"]["config.json"])
             origin = f"http://{name}.{self.namespace}.svc:8080"
             if "households" in config:
-                self.pods[name] = AgentPod(RuntimeConfig.model_validate(config), self.clock)
-                self.transport.attach(origin, self.pods[name])
+                await self.start_agents(name, origin, RuntimeConfig.model_validate(config))
             else:
                 registry = self.registries.setdefault(name, Registry(None))
                 weakref.finalize(self, registry.close)
@@ -130,7 +139,16 @@ class World:
                 signer = self.keys(name)[parsed.subscriber_id]
                 gateway = Gateway(parsed, signer, registry, self.transport, self.clock)
                 await gateway.start()
-                self.transport.attach(origin, gateway.site)
+                await self.serve_gateway(origin, gateway)
+
+    async def start_agents(self, name: str, origin: str, config: RuntimeConfig) -> None:
+        """The pod of households or of a utility comes up."""
+        self.pods[name] = AgentPod(config, self.clock)
+        self.sites.attach(origin, self.pods[name])
+
+    async def serve_gateway(self, origin: str, gateway: Gateway) -> None:
+        """The gateway can be reached."""
+        self.sites.attach(origin, gateway.site)
 
     async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
         """The status page of a pod; see Pages."""

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.street.support import MARKET, households, logged, planned, utility
+from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.receiver import MAX_BODY_BYTES
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book
@@ -62,6 +63,7 @@ class Seen:
     books: tuple[Book, ...]
     faults: int
     log: list[logging.LogRecord]
+    key_ids: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     state = tmp_path_factory.mktemp("street") / "state"
     with locked(state), logged() as log:
         pages, calls, faults = asyncio.run(_look(state))
-    return Seen(pages, calls, read_books(state), faults, log)
+    key_ids = {name: signer.key_id for name, signer in read_keys(state / "keys.json").items()}
+    return Seen(pages, calls, read_books(state), faults, log, key_ids)
 
 
 async def _look(state: Path) -> tuple[dict[str, httpx.Response], dict[str, httpx.Response], int]:
@@ -112,6 +115,7 @@ def test_status_shows_each_party_as_its_books_do(seen: Seen) -> None:
     assert sold_wh > 0
     assert roof == {
         "draining": False,
+        "key_id": seen.key_ids["roof-0.default"],
         "name": "roof-0",
         "kind": "household",
         "subscriber_id": "roof-0.default",

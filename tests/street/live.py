@@ -1,0 +1,249 @@
+"""A street as it is in a cluster: the operator, real gateways, real pods whose Secrets are brought to them late."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import heapq
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tests.operator.world import NOW, World
+from wattmesh_agents.app import create_app as agents_app
+from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.keyring import KeyRing
+from wattmesh_agents.pod import Pod
+from wattmesh_agents.store.database import Database
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.keys import read_keys
+from wattmesh_beckn.signature import AUTHORIZATION, Signer, parse_header
+from wattmesh_beckn.transport import HttpTransport, Reply, Transport, TransportError
+from wattmesh_cli.audit import audit
+from wattmesh_cli.books import ContractRow
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.street.local import listen, serving
+from wattmesh_gateway.app import create_app as gateway_app
+from wattmesh_gateway.gateway import Gateway
+from wattmesh_operator.settings import PodSettings
+
+OVERLAP_S = 120
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that was answered: whose key signed it, and what the answer was."""
+
+    url: str
+    body: bytes
+    signer: str
+    key_id: str
+    status: int
+    answer: bytes
+
+    @property
+    def action(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+class Wire:
+    """What everybody sends through. `before` may do something before a call goes on its way."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.calls: list[Call] = []
+        self.under_way = 0
+        self.cut: set[str] = set()
+        self.before: Callable[[str], Awaitable[None]] | None = None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        self.under_way += 1
+        try:
+            if self.before:
+                await self.before(url)
+            if url.removeprefix("http://").partition(".")[0] in self.cut:
+                raise TransportError("connection refused")
+            reply = await self._inner.post(url, body, headers, timeout_s=timeout_s)
+        finally:
+            self.under_way -= 1
+        if AUTHORIZATION in headers:
+            header = parse_header(headers[AUTHORIZATION])
+            self.calls.append(Call(url, body, header.subscriber_id, header.key_id, reply.status, reply.body))
+        return reply
+
+    @property
+    def refused(self) -> list[bytes]:
+        """Answers to calls whose signatures were not taken."""
+        return [call.answer for call in self.calls if call.status == 401]
+
+    def keys_of(self, signer: str) -> list[str]:
+        """The keys that somebody has signed with, in the order of their first use."""
+        return list(dict.fromkeys(call.key_id for call in self.calls if call.signer == signer))
+
+
+class LiveWorld(World):
+    """Pods live in this process. `state` holds their databases, and the key files that they see as volumes."""
+
+    def __init__(self, state: Path, clock: Clock, end: datetime) -> None:
+        super().__init__(clock=clock, settings=PodSettings(image="runtime:1", key_overlap_s=OVERLAP_S))
+        self.wire = Wire(self.sites)
+        self.transport = self.wire
+        self.live: dict[str, Pod] = {}
+        self.rings: dict[str, KeyRing] = {}
+        self._state = state
+        self._end = end
+        self._configs: dict[str, tuple[str, RuntimeConfig]] = {}
+        (state / "agents").mkdir(parents=True)
+
+    # --- what people and Kubernetes do ---
+
+    async def come_up(self) -> None:
+        """The gateway first, so that everybody is registered before the first search."""
+        await self.reconciler.run()
+        await self.start_pods("market")
+        await self.reconciler.run()
+        await self.start_pods(*(name for name in self.names("Deployment") if name != "market"))
+        await self.reconciler.run()
+
+    def rotate(self, kind: str, name: str, value: str) -> None:
+        """`kubectl annotate --overwrite`."""
+        item = self.read(kind, name)
+        item["metadata"]["annotations"] = {"wattmesh.io/rotate-keys": value}
+        self.cluster.put(item)
+
+    def bring_secret(self, pod: str) -> None:
+        """The kubelet: the pod's volume is now as its Secret is."""
+        self._key_file(pod).write_bytes(base64.b64decode(self.read("Secret", pod)["data"]["keys.json"]))
+
+    async def start_agents(self, name: str, origin: str, config: RuntimeConfig) -> None:
+        ended = config.model_copy(update={"clock": config.clock.model_copy(update={"end": self._end})})
+        self._configs[name] = (origin, ended)
+        self.bring_secret(name)
+        await self.revive(name)
+
+    async def revive(self, name: str) -> None:
+        """A new process on the pod's database and volumes."""
+        origin, config = self._configs[name]
+        database = Database.open(self._state / "agents" / f"{name}.db")
+        self.rings[name] = KeyRing(read_keys(self._key_file(name)), partial(self._read_keys, name), self.clock)
+        rng = random.Random(1)  # noqa: S311 - jitter
+        self.live[name] = Pod(config, origin, self.rings[name], database, self.wire, self.clock, rng)
+        await self.serve_pod(origin, self.live[name])
+        self.live[name].start()
+
+    async def kill(self, name: str) -> None:
+        """The process ends. What is not on disk is gone."""
+        pod = self.live.pop(name)
+        await pod.stop()
+        pod.database.close()
+
+    async def serve_pod(self, origin: str, pod: Pod) -> None:
+        """The pod can be reached."""
+        self.sites.attach(origin, pod)
+
+    async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
+        raise TransportError(f"{url}: nobody reads pages here")
+
+    async def _read_keys(self, pod: str) -> Mapping[str, Signer]:
+        return read_keys(self._key_file(pod))
+
+    def _key_file(self, pod: str) -> Path:
+        return self._state / f"{pod}-keys.json"
+
+    # --- what is left ---
+
+    async def finish(self) -> list[ContractRow]:
+        """Stop all; what the books say of contracts. They are in order, and nobody has failed."""
+        faults = {name: pod.metrics.fault_count for name, pod in self.live.items()}
+        for name in [*self.live]:
+            await self.kill(name)
+        books = read_books(self._state)
+        assert audit(books).findings == ()
+        assert not any(faults.values()), faults
+        return [row for book in books for row in book.contracts]
+
+
+class HeldClock:
+    """Time that stands still while real connections do their work, and goes on to the next alarm when all is quiet."""
+
+    def __init__(self, wire: Callable[[], Wire]) -> None:
+        self.now = float(NOW)
+        self._wire = wire
+        self._alarms: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+
+    def wall(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        alarm = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._alarms, (self.now + seconds, next(self._numbers), alarm))
+        await alarm
+
+    async def go_on(self, seconds: float) -> None:
+        """Let this time pass, alarm by alarm."""
+        until = self.now + seconds
+        await self._quiet()
+        while self._alarms and self._alarms[0][0] <= until:
+            due, _, alarm = heapq.heappop(self._alarms)
+            self.now = max(self.now, due)
+            if not alarm.done():
+                alarm.set_result(None)
+                await self._quiet()
+        self.now = until
+
+    async def _quiet(self) -> None:
+        turns = 0
+        while turns < 20:
+            await asyncio.sleep(0)
+            turns = 0 if self._wire().under_way else turns + 1
+
+
+class HttpWorld(LiveWorld):
+    """A LiveWorld in which all that is said goes over loopback HTTP, and key files are read as a pod's process does."""
+
+    def __init__(self, state: Path, end: datetime) -> None:
+        self.held = HeldClock(lambda: self.wire)
+        super().__init__(state, self.held, end)
+        self._http = HttpTransport()
+        self._routes: dict[str, str] = {}
+        self._stack = AsyncExitStack()
+        self.wire = Wire(self)
+        self.transport = self.wire
+
+    async def __aenter__(self) -> HttpWorld:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+        await self._http.close()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        """By the cluster's DNS: the address of a Service."""
+        origin, _, path = url.removeprefix("http://").partition("/")
+        return await self._http.post(f"{self._routes[f'http://{origin}']}/{path}", body, headers, timeout_s=timeout_s)
+
+    async def serve_gateway(self, origin: str, gateway: Gateway) -> None:
+        self._routes[origin] = await self._listen(gateway_app(gateway))
+        self._stack.push_async_callback(gateway.stop)
+
+    async def serve_pod(self, origin: str, pod: Pod) -> None:
+        self._routes[origin] = await self._listen(agents_app(pod))
+
+    async def _read_keys(self, pod: str) -> Mapping[str, Signer]:
+        return await asyncio.to_thread(read_keys, self._key_file(pod))
+
+    async def _listen(self, app: FastAPI) -> str:
+        socket = listen()
+        await self._stack.enter_async_context(serving(app, socket))
+        return f"http://127.0.0.1:{socket.getsockname()[1]}"
