@@ -1,14 +1,15 @@
 # Everything is set up in .venv from the lock files; all that is needed is make and Python 3.11 or newer.
 #   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
 #   UV=no               install with plain pip; UV=/path/to/uv takes that uv
-#   ARGS="-k battery"   more arguments for demo, test and lock
+#   ARGS="-k battery"   more arguments for demo, test, audit-deps and lock
 
 PYTHON ?=
 UV     ?= auto
 ARGS   ?=
 
-# The chaos runs: one for each seed.
-SEED      ?= 1
+# SEED=7 makes fuzz and chaos do the same again (chaos takes several, one run each); CASES and CONTRACTS say how much.
+SEED      ?=
+CASES     ?= 10000
 CONTRACTS ?= 1000
 
 # Images: $(IMAGE_PREFIX)/operator:$(TAG) and $(IMAGE_PREFIX)/runtime:$(TAG). BUILD_ARGS are more arguments of docker build.
@@ -43,7 +44,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos fuzz audit-deps sbom bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,7 +62,16 @@ lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/lint-imports
 
 chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then check the books (SEED="1 2", CONTRACTS=1000)
-	@$(BIN)/python -m tests.chaos --seed $(SEED) --contracts $(CONTRACTS)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --contracts $(CONTRACTS)
+
+fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
+	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
+
+audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked packages (asks PyPI)
+	@$(BIN)/python hack/audit_deps.py $(ARGS)
+
+sbom: $(INSTALLED) ## Write what is in the images, as CycloneDX, into build/sbom/
+	@hack/sbom
 
 bench: $(INSTALLED) ## Measure what trading costs on this machine
 	@$(BIN)/python bench/trading.py

@@ -9,24 +9,22 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import uvicorn
 from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
 from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.store.database import Database, DatabaseRefused
+from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.logs import configure
+from wattmesh_beckn.serving import serve
+from wattmesh_beckn.sqlite_files import DatabaseRefused, refusing
 from wattmesh_beckn.transport import HttpTransport
 
-GRACE_S = 10
-"""How long a stop waits for calls under way."""
 
-
-async def serve(options: argparse.Namespace) -> None:
+async def run(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raises what is wrong with the files before anything is started."""
     config = RuntimeConfig.model_validate_json(options.config.read_bytes())
     signers = read_keys(options.keys)
@@ -39,21 +37,11 @@ async def serve(options: argparse.Namespace) -> None:
     # In a thread: a volume that hangs must not stop trading.
     keys = KeyRing(signers, partial(asyncio.to_thread, read_keys, options.keys), clock)
     pod = Pod(config, options.url.rstrip("/"), keys, database, transport, clock, random.Random())  # noqa: S311
-    settings = uvicorn.Config(
-        create_app(pod),
-        host=options.host,
-        port=options.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
     keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
     try:
-        pod.start()
-        server = uvicorn.Server(settings)
-        await server.serve()
-        if not server.started:
-            raise SystemExit(3)  # uvicorn has logged why
+        with refusing(options.database):
+            pod.start()
+        await serve(create_app(pod), options.host, options.port)
     finally:
         keeping.cancel()
         await pod.stop()
@@ -73,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     configure()
     try:
-        asyncio.run(serve(options))
+        asyncio.run(run(options))
     except (OSError, KeyFileError, DatabaseRefused, ValidationError, ValueError) as error:
         text = " ".join(str(error).split())
         parser.exit(2, f"wattmesh_agents: {text}\n")

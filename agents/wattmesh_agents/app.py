@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.dispatch import ACTIONS
+from wattmesh_agents.drain import DRAIN, DrainCall
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.status import party_status
@@ -19,8 +20,8 @@ def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
     app = FastAPI(title=f"wattmesh agents {pod.config.pod}")
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
-    schema = {"type": "object", "required": ["draining"], "properties": {"draining": {"type": "boolean"}}}
-    add_post(app, pod, "/{household}/drain", "Make no new contracts (signed by the registrar)", schema)
+    summary = "Make no new contracts (signed by the registrar)"
+    add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
     _add_pages(app, pod)
     add_not_found(app, lambda: "/<household>/<action>")
     return app
@@ -51,8 +52,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         response.status_code = 503
         return {"status": "the slot loop has ended"}
 
-    @app.get("/health/ready", summary="Whether every party has entered the current slot")
+    @app.get("/health/ready", summary="Whether the disk takes changes and every party has entered the current slot")
     async def ready(response: Response) -> dict[str, str]:
+        if pod.refusal is not None:
+            response.status_code = 503
+            return {"status": f"the database cannot be written: {pod.refusal}"}
         late = [p.name for p in pod.parties.values() if p.trader.meter.state().next_slot < p.trader.current_slot]
         if pod.alive and not late:
             return {"status": "ready"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from wattmesh_agents.brain.brain import Brain
@@ -11,6 +12,7 @@ from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer
+from wattmesh_agents.store.retention import Horizon, forget
 from wattmesh_agents.trade.contracts import ContractState, Side
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Acked, Outcome
@@ -21,7 +23,9 @@ from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 
 ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
-_KEEP_AFTER_EXPIRY_MS = 10_000
+KEEP_AFTER_EXPIRY_MS = 10_000
+"""How much longer than it could be taken the answer to a message is kept."""
+_THREADS_AT_ONCE = 500
 
 
 class Dispatcher:
@@ -32,22 +36,32 @@ class Dispatcher:
         self._brain = brain
         self._outbox = Outbox(database.connection)
         self._acknowledged: list[Outgoing] = []
+        self.refusal: str | None = None
+        """Why the disk did not take the newest change; None when it did."""
 
     @contextmanager
     def transaction(self, occasion: str) -> Iterator[None]:
         """A transaction that also takes acknowledged messages out of the outbox.
 
         They wait for the next transaction that is due anyway: after a crash they are sent again, and dropped there.
+        sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
+        a change again.
         """
         taken, self._acknowledged = self._acknowledged, []
+        changes = self._database.connection.total_changes
         try:
             with self._database.transaction(occasion):
                 for message in taken:
                     self._outbox.done(message)
                 yield
-        except BaseException:
+                changes -= self._database.connection.total_changes
+        except BaseException as error:
             self._acknowledged = [*taken, *self._acknowledged]
+            if isinstance(error, sqlite3.OperationalError):
+                self.refusal = str(error)
             raise
+        if changes:
+            self.refusal = None
 
     @property
     def sending(self) -> bool:
@@ -55,25 +69,28 @@ class Dispatcher:
         return len(self._outbox.waiting()) > len(self._acknowledged)
 
     def receive(self, party: Party, received: Received) -> Reply:
-        """Act on a message once; the same answer is remembered for when it comes again."""
+        """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         try:
             with self.transaction(f"receive {received.action}"):
-                party.trader.peers.meet(received.sender)
+                party.trader.peers.meet(received.sender, party.trader.now_ms)
                 self._catch_up(party)
                 reply = self._act(party, received) or ack()
                 self._remember(party, received, reply)
         except Refusal as refusal:
             reply = nack(refusal)
+            if refusal.passing:
+                return reply
             with self.transaction(f"refuse {received.action}"):
                 self._remember(party, received, reply)
         return reply
 
     def sent(self, party: Party, message: Outgoing, outcome: Outcome) -> None:
         """Take a message out of the outbox and act on how it was answered."""
-        self._acknowledged.append(message)
         if isinstance(outcome, Acked) and message.action != "search":
+            self._acknowledged.append(message)
             return
         with self.transaction(f"sent {message.action}"):
+            self._outbox.done(message)
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
                 if event is not None and (event != "answered" or party.shopper.collecting(message.transaction_id)):
@@ -112,6 +129,12 @@ class Dispatcher:
                 for attempt, part in enumerate(party.attempts()):
                     due_ms = max(trader.now_ms, start_ms + int(part * length_ms))
                     trader.set_timer("wake", f"{following} {attempt}", due_ms)
+
+    def forget(self, horizon: Horizon, here: Collection[str], needed: Collection[str]) -> None:
+        """Delete what has passed; see `retention.forget`."""
+        with self.transaction("prune"):
+            forget(self._database.connection, horizon, here, needed)
+            self._brain.forget_threads(horizon.slot, _THREADS_AT_ONCE)
 
     def _wake(self, party: Party, slot: int, attempt: int) -> None:
         if not party.trader.gate_open(slot):
@@ -185,5 +208,7 @@ class Dispatcher:
 
     def _remember(self, party: Party, received: Received, reply: Reply) -> None:
         context = received.context
-        keep_until_ms = received.signature_expires * 1000 + _KEEP_AFTER_EXPIRY_MS
+        # A sender may sign for years, but a message out of its ttl is refused whatever its signature.
+        expires_at = min(received.signature_expires, context.expires_at)
+        keep_until_ms = int(expires_at * 1000) + KEEP_AFTER_EXPIRY_MS
         party.trader.inbox.remember(context.sender, context.message_id, received.action, reply, keep_until_ms)

@@ -1,17 +1,22 @@
 """`drain`: the registrar asks a household to make no new contracts, so that it can be taken down with none open.
 
-Not a Beckn action: a call from the operator that runs the pod. It is signed like a `subscribe` by the registrar.
+Not a Beckn action: a call from the operator that runs the pod. It is signed like a `subscribe` by the registrar, names
+the household it is for, and has an effect once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from wattmesh_beckn.answers import json_reply
+from wattmesh_beckn.context import BecknModel, SubscriberId, Uuid
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.receiver import check_size, parse, unauthorized
 from wattmesh_beckn.signature import (
     AUTHORIZATION,
+    SignatureHeader,
     SignatureProblem,
     check_signature,
     check_times,
@@ -23,10 +28,18 @@ DRAIN = "drain"
 REGISTRAR = "registrar"
 
 
+class DrainCall(BecknModel):
+    """Body of `drain`: which household, and whether it shall drain. `message_id` tells one call from another."""
+
+    subscriber_id: SubscriberId
+    message_id: Uuid
+    draining: bool
+
+
 def asked_to_drain(
-    body: bytes, headers: Mapping[str, str], registrar_keys: Mapping[str, str], realm: str, now: float
-) -> bool:
-    """Whether the call asks to drain or to stop draining: `{"draining": true}`.
+    body: bytes, headers: Mapping[str, str], registrar_keys: Mapping[str, str], subscriber_id: str, now: float
+) -> tuple[DrainCall, SignatureHeader]:
+    """What the registrar asks `subscriber_id`, and how it signed.
 
     `registrar_keys` maps key ids to public keys (base64). Raises Refusal: 413, 400 or 401 with what is wrong.
     """
@@ -39,11 +52,16 @@ def asked_to_drain(
             raise SignatureProblem(f"key {header.key_id!r} of {header.subscriber_id!r} is no registrar's")
         check_signature(header, body, registrar_keys[header.key_id])
     except SignatureProblem as problem:
-        raise unauthorized(str(problem), realm) from None
-    draining = raw.get("draining")
-    if not isinstance(draining, bool):
-        raise invalid("draining must be true or false", "draining")
-    return draining
+        raise unauthorized(str(problem), subscriber_id) from None
+    try:
+        call = DrainCall.model_validate(raw, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise invalid(f"{path}: {first['msg']}", path) from None
+    if call.subscriber_id != subscriber_id:
+        raise invalid(f"subscriber_id is {call.subscriber_id!r} but this is {subscriber_id!r}", "subscriber_id")
+    return call, header
 
 
 def drain_reply(draining: bool, open_contracts: int) -> Reply:

@@ -14,10 +14,12 @@ class PodMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.received = self._counter("messages_received", "Messages acted on.", "action", "answer")
+        self.limited = self._counter("messages_limited", "Messages refused because of a limit.", "action")
         self.sent = self._counter("messages_sent", "Messages sent, by outcome.", "action", "outcome")
         self.missed_gates = self._counter("missed_gates", "Trades missed because the gate had closed.")
         self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")
         self.faults = self._counter("faults", "Steps that ended in a fault.")
+        self.refused = self._counter("refused_steps", "Steps that the disk refused; they are tried again.")
         self._level = self._gauge("level_watt_hours", "Stored energy.")
         self._sold = self._gauge("sold_watt_hours", "Energy sold in trades.")
         self._bought = self._gauge("bought_watt_hours", "Energy bought in trades.")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Mapping
+import sqlite3
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import RuntimeConfig
-from wattmesh_agents.dispatch import ACTIONS, Dispatcher
-from wattmesh_agents.drain import DRAIN, asked_to_drain, drain_reply
+from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
+from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
 from wattmesh_agents.energy.profiles import profile_of
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.metrics import PodMetrics
@@ -22,20 +23,33 @@ from wattmesh_agents.parties.trader import Surroundings
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.status import open_contracts
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers, prune_inbox
+from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers
 from wattmesh_agents.store.peers import Peers
+from wattmesh_agents.store.retention import Horizon
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
-from wattmesh_beckn.errors import ErrorCode, Refusal
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy
+from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
-from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
+from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 
 log = logging.getLogger(__name__)
 
 SENDS_AT_ONCE = 256
+REFUSED_RETRY_S = 1.0
+"""How long until a step that the disk refused is tried again (wall time)."""
+_BUSY_S = 2
+"""When a caller may try again that the disk kept from being answered."""
+MESSAGES_PER_SLOT = 100
+"""What one subscriber may say to one party here. A contract takes each side about ten messages; a household has one or
+two contracts per slot with the same party, and a reading."""
+LEAST_MESSAGES_PER_S = 20.0
+"""At slow grid speeds, where trading and telling again go by wall time."""
+MESSAGES_AT_ONCE = 500
+"""After an outage, when what is unfinished is said again: 50 of each kind (see `MOST_DRIVEN`), with what follows."""
 
 
 class Pod:
@@ -75,6 +89,7 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         around = Surroundings(
             database,
             self.grid,
@@ -93,6 +108,7 @@ class Pod:
         for utility in config.utilities:
             self.parties[utility.name] = Utility(around, utility, f"{url}/{utility.name}")
         self._by_id = {party.trader.id: party for party in self.parties.values()}
+        self._backstops = sorted({household.backstop.utility_id for household in config.households})
         self._receivers = {name: self._receiver(party) for name, party in self.parties.items()}
 
     def _receiver(self, party: Party) -> Receiver:
@@ -109,6 +125,8 @@ class Pod:
             inbox=party.trader.inbox,
             clock=self._clock,
             handler=handle,
+            gateway_id=self.config.gateway.subscriber_id,
+            limit=RateLimit(per_s=messages_per_s(self.grid.speed), burst=MESSAGES_AT_ONCE),
         )
 
     # --- life ---
@@ -141,6 +159,11 @@ class Pod:
         """Whether the slot loop runs; a pod in which it has died should be restarted."""
         return self._slots is not None and not self._slots.done()
 
+    @property
+    def refusal(self) -> str | None:
+        """Why the disk does not take changes now; None when it does."""
+        return self._dispatcher.refusal
+
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
         return self._signers[party.trader.id].key_id
@@ -152,17 +175,32 @@ class Pod:
         if receiver is None:
             message = f"no household {name[:63]!r} here; there are {', '.join(sorted(self.parties))}"
             return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
-        if action == DRAIN:
-            return self._drain(self.parties[name], body, headers)
-        return await receiver.receive(action, body, headers)
+        try:
+            if action == DRAIN:
+                return self._drain(self.parties[name], body, headers)
+            reply = await receiver.receive(action, body, headers)
+        except sqlite3.OperationalError as error:
+            return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
+        if reply.status == 429:
+            self.metrics.limited.labels(action).inc()
+            if not self._told.wait_s("", self._clock.wall()):
+                log.warning("refused %s: %s", action, reply.body.decode())
+        return reply
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
             keys = self.config.registrar_keys
-            party.trader.draining = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
+            call, header = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
         except Refusal as refusal:
             return nack(refusal)
-        return drain_reply(party.trader.draining, open_contracts(party))
+        inbox = party.trader.inbox
+        if (first := inbox.first_answer(REGISTRAR, call.message_id, DRAIN)) is not None:
+            return first
+        reply = drain_reply(call.draining, open_contracts(party))
+        with self._dispatcher.transaction("drain"):
+            inbox.remember(REGISTRAR, call.message_id, DRAIN, reply, header.expires * 1000 + KEEP_AFTER_EXPIRY_MS)
+        party.trader.draining = call.draining
+        return reply
 
     # --- slots, alarms, messages ---
 
@@ -171,9 +209,11 @@ class Pod:
             slot = slot_of(self.grid.now())
             await self._meet_backstops()
             for party in self.parties.values():
-                self._guard(party, partial(self._dispatcher.open_slot, party))
-            with self._dispatcher.transaction("prune"):
-                prune_inbox(self.database.connection, int(self._clock.wall() * 1000))
+                step = partial(self._dispatcher.open_slot, party)
+                if not self._guard(party.name, step):
+                    self._spawn(self._until_done(party.name, step, self.grid.wall_at(slot + SLOT_S)))
+            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.speed)
+            self._guard("all", partial(self._dispatcher.forget, horizon, self._by_id.keys(), self._backstops))
             late_s = self._clock.wall() - self.grid.wall_at(slot + SLOT_S)
             if late_s > 0:
                 self.metrics.late_slots.inc()
@@ -182,8 +222,7 @@ class Pod:
 
     async def _meet_backstops(self) -> None:
         """Learn the utilities' addresses before the first reading is reported to them."""
-        wanted = {household.backstop.utility_id for household in self.config.households}
-        for subscriber_id in sorted(wanted):
+        for subscriber_id in self._backstops:
             if self._peers.url_of(subscriber_id) is None:
                 try:
                     entries = await self._directory.find(subscriber_id)
@@ -191,8 +230,11 @@ class Pod:
                     log.warning("the registry does not answer: %s", error)
                     return
                 if entries:
-                    with self._dispatcher.transaction("meet"):
-                        self._peers.meet(entries[0])
+                    self._guard(subscriber_id, partial(self._meet, entries[0]))
+
+    def _meet(self, entry: Subscription) -> None:
+        with self._dispatcher.transaction("meet"):
+            self._peers.meet(entry, int(self._clock.wall() * 1000))
 
     def _arm(self, timer: Timer) -> None:
         self._spawn(self._ring_at(timer))
@@ -207,7 +249,7 @@ class Pod:
                     self._dispatcher.ring(party, timer)
 
         if party is not None:
-            self._guard(party, ring)
+            await self._until_done(party.name, ring)
 
     def _post(self, message: Outgoing) -> None:
         self._spawn(self._send(message))
@@ -219,20 +261,21 @@ class Pod:
         async with self._sending:
             outcome = await self._deliver(message)
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
-        self._guard(party, lambda: self._dispatcher.sent(party, message, outcome))
+        await self._until_done(party.name, partial(self._dispatcher.sent, party, message, outcome))
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         expires_at = message.expires_ms / 1000
         if message.action == "search":
             url = self.config.gateway.url
         else:
-            role = "BAP" if message.action.startswith("on_") else "BPP"
+            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
+            domain = self.config.domain
             try:
                 entries = await self._directory.find(message.recipient)
-                live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
                 if not live:
                     entries = await self._directory.find(message.recipient, fresh=True)
-                    live = [entry for entry in entries if entry.type == role and entry.is_live(self._clock.wall())]
+                    live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
             except RegistryUnavailable as error:
                 return Undelivered(str(error))
             if not live:
@@ -242,16 +285,40 @@ class Pod:
             self._signers[message.party], f"{url}/{message.action}", message.body, expires_at
         )
 
-    def _guard(self, party: Party, step: Any) -> None:
-        """Run a step in a transaction of its own; a fault in it is told and counted, and the rest goes on."""
+    async def _until_done(self, who: str, step: Callable[[], None], end: float = float("inf")) -> None:
+        """Run a step as soon as the disk takes it, or give it up at `end` (wall time)."""
+        while not self._guard(who, step):
+            await self._clock.sleep(REFUSED_RETRY_S)
+            if self._clock.wall() >= end:
+                return
+
+    def _guard(self, who: str, step: Callable[[], None]) -> bool:
+        """Run a step in a transaction of its own; a fault in it is told and counted, and the rest goes on.
+
+        False when the disk refused it: then nothing of it has happened, and it may be tried again.
+        """
+        known = self.refusal
         try:
             step()
+        except sqlite3.OperationalError as error:
+            self.metrics.refused.inc()
+            if known is None:
+                log.error("the database cannot be written, tries go on: %s", error)
+            return False
         except Exception:
             self.metrics.faults.inc()
-            log.exception("fault at %s", party.name)
+            log.exception("fault at %s", who)
+        if known is not None and self.refusal is None:
+            log.warning("the database can be written again")
+        return True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def messages_per_s(speed: float) -> float:
+    """How many messages a second (wall time) one subscriber may send to one party on a grid of that speed."""
+    return max(LEAST_MESSAGES_PER_S, MESSAGES_PER_SLOT * speed / SLOT_S)

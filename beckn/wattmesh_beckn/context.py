@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -63,6 +63,11 @@ def _has_utc(value: datetime) -> datetime:
     return value
 
 
+def _to_the_millisecond(value: datetime) -> str:
+    # Not by unix seconds: far from 1970 a float of them is less exact, and each hand would take a millisecond away.
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def iso_duration(value: timedelta) -> str:
     """An ISO 8601 duration in seconds, to the millisecond: `PT12.5S`."""
     return f"PT{value.total_seconds():.3f}".rstrip("0").rstrip(".") + "S"
@@ -78,7 +83,7 @@ Timestamp = Annotated[
     AwareDatetime,
     BeforeValidator(_rfc_3339),
     AfterValidator(_has_utc),
-    PlainSerializer(lambda value: rfc3339(value.timestamp()), return_type=str, when_used="json"),
+    PlainSerializer(_to_the_millisecond, return_type=str, when_used="json"),
 ]
 
 
@@ -183,9 +188,10 @@ def check_context(context: Context, *, action: str, domain: str, subscriber_id: 
         for field in ("bpp_id", "bpp_uri"):
             if getattr(context, field) is None:
                 raise invalid(f"{action} needs context.{field}", f"context.{field}")
-        if subscriber_id is not None and context.recipient != subscriber_id:
-            field = "bap_id" if context.is_callback else "bpp_id"
-            raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
+    # A search may name a seller; one that names nobody is for all.
+    if subscriber_id is not None and context.recipient not in (subscriber_id, None):
+        field = "bap_id" if context.is_callback else "bpp_id"
+        raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
     if not 0 < context.ttl.total_seconds() <= MAX_TTL_S:
         raise invalid(f"ttl must be more than 0 s and at most {MAX_TTL_S} s", "context.ttl")
     if context.timestamp.timestamp() > now + CLOCK_TOLERANCE_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 
 
 class ErrorCode(StrEnum):
@@ -24,8 +25,8 @@ class ErrorCode(StrEnum):
 class Refusal(Exception):
     """Why a message is answered NACK.
 
-    `status` is the HTTP status: 200 for a business refusal of a sound message, 4xx for an unsound one, 503 for too
-    much work. `paths` is the JSON path of what is wrong, dotted.
+    `status` is the HTTP status: 200 for a business refusal of a sound message, 429 for one too many of its sender,
+    other 4xx for an unsound one, 503 for too much work. `paths` is the JSON path of what is wrong, dotted.
     """
 
     status: int
@@ -36,6 +37,11 @@ class Refusal(Exception):
 
     def __str__(self) -> str:
         return f"{self.code} {self.message}"
+
+    @property
+    def passing(self) -> bool:
+        """Whether the very same message may be taken later."""
+        return self.status in (429, 503)
 
 
 def invalid(message: str, paths: str | None = None) -> Refusal:
@@ -51,3 +57,10 @@ def declined(code: ErrorCode, message: str, paths: str | None = None) -> Refusal
 def busy(message: str, retry_after_s: int) -> Refusal:
     """Too much work: 503 with `Retry-After` in seconds."""
     return Refusal(503, ErrorCode.BUSINESS_ERROR, message, headers={"Retry-After": str(retry_after_s)})
+
+
+def too_many(message: str, wait_s: float) -> Refusal:
+    """More than the sender may have: 429 with `Retry-After` in whole seconds, at least 1."""
+    seconds = max(1, ceil(wait_s))
+    text = f"{message}; come again in {seconds} s"
+    return Refusal(429, ErrorCode.POLICY_ERROR, text, headers={"Retry-After": str(seconds)})

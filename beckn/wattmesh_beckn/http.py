@@ -1,27 +1,42 @@
-"""FastAPI in front of a Site: reads bodies within the size limit and passes them on."""
+"""FastAPI in front of a Site: reads bodies within the limits of size and time and passes them on."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.errors import ErrorCode, Refusal
+from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
 from wattmesh_beckn.messages import CALLS
 from wattmesh_beckn.receiver import MAX_BODY_BYTES, check_size
+from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION
 from wattmesh_beckn.transport import Reply, Site
 
+PEER = ":peer"
+"""Among a call's headers, the address it came from. No header of this name can be sent: a colon cannot stand in it."""
 
-def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str]) -> None:
+BODY_S = 10.0
+"""How long a body may take to arrive. Honest ones are in the packets that follow the head."""
+_JSON = "application/json"
+_ONLY_ONCE = frozenset((AUTHORIZATION, GATEWAY_AUTHORIZATION, "content-type", "content-encoding"))
+log = logging.getLogger(__name__)
+
+
+def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str], *, body_s: float = BODY_S) -> None:
     """Route `POST {prefix}/{action}` to the site for each action, described in the OpenAPI document."""
     for action in actions:
-        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", _call_schema(action))
+        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", _call_schema(action), body_s=body_s)
 
 
-def add_post(app: FastAPI, site: Site, path: str, summary: str, schema: dict[str, Any]) -> None:
+def add_post(
+    app: FastAPI, site: Site, path: str, summary: str, schema: dict[str, Any], *, body_s: float = BODY_S
+) -> None:
     """Route a POST with a JSON body to the site, undisturbed by FastAPI's own parsing."""
     body = {
         "requestBody": {
@@ -30,7 +45,7 @@ def add_post(app: FastAPI, site: Site, path: str, summary: str, schema: dict[str
         }
     }
     app.add_api_route(
-        path, _endpoint(site), methods=["POST"], summary=summary, openapi_extra=body, response_class=Response
+        path, _endpoint(site, body_s), methods=["POST"], summary=summary, openapi_extra=body, response_class=Response
     )
 
 
@@ -38,7 +53,7 @@ def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
     """Answer every other POST with 404 and a NACK that says which paths there are."""
 
     async def not_found(request: Request) -> Response:
-        message = f"no such path {request.url.path[:100]!r}; there are {paths()}"
+        message = f"no such path {request.scope['path'][:100]!r}; there are {paths()}"
         return _response(nack(Refusal(404, ErrorCode.INVALID_REQUEST, message)))
 
     app.add_api_route("/{rest:path}", not_found, methods=["POST"], include_in_schema=False)
@@ -60,29 +75,57 @@ def _call_schema(action: str) -> dict[str, Any]:
     return CALLS[action].model_json_schema()
 
 
-def _endpoint(site: Site) -> Callable[[Request], Any]:
+def _endpoint(site: Site, body_s: float) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
+        path: str = request.scope["path"]  # the one that was routed; request.url is put together with the Host header
         try:
-            body = await _read(request)
+            headers = _headers(request)
+            body = await _read(request, headers, body_s)
+            return _response(await site.post(path, body, headers))
         except Refusal as refusal:
             return _response(nack(refusal))
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-        return _response(await site.post(request.url.path, body, headers))
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("fault in answering POST %.200s", path)
+            return _response(nack(Refusal(500, ErrorCode.BUSINESS_ERROR, "internal error; the log here says more")))
 
     return endpoint
 
 
-async def _read(request: Request) -> bytes:
-    length = request.headers.get("content-length", "")
+def _headers(request: Request) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, value in request.scope["headers"]:
+        name = raw_name.decode("latin-1")
+        if name in headers and name in _ONLY_ONCE:
+            raise invalid(f"header {name} is there more than once")
+        headers[name] = value.decode("latin-1")
+    if request.client is not None:
+        headers[PEER] = request.client.host
+    return headers
+
+
+async def _read(request: Request, headers: Mapping[str, str], body_s: float) -> bytes:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, ErrorCode.INVALID_REQUEST, "compressed bodies are not read", headers={"Accept-Encoding": ""})
+    media_type = headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if media_type != _JSON:
+        raise Refusal(415, ErrorCode.INVALID_REQUEST, f"content-type must be {_JSON}, not {media_type[:100]!r}")
+    length = headers.get("content-length", "")
     if length.isascii() and length.isdigit():
         check_size(int(length))
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            check_size(size)
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(body_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    check_size(size)
+                chunks.append(chunk)
+    except TimeoutError:
+        message = f"the body did not arrive within {body_s:g} s"
+        raise Refusal(408, ErrorCode.INVALID_REQUEST, message, headers={"Connection": "close"}) from None
     return b"".join(chunks)
 
 

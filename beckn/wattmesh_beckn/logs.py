@@ -17,6 +17,9 @@ from typing import IO
 from wattmesh_beckn.clock import rfc3339
 
 FIELDS = ("grid", "household", "transaction")
+LONGEST_MESSAGE = 2_000
+LONGEST_TRACE = 20_000
+_LONGEST_FIELD = 100
 
 
 class TextFormatter(logging.Formatter):
@@ -24,7 +27,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of text."""
-        grid, household, transaction = (getattr(record, field, None) for field in FIELDS)
+        grid, household, transaction = (_field(record, field) for field in FIELDS)
         start = [grid or rfc3339(record.created), household or record.name.removeprefix("wattmesh_")]
         if transaction:
             start.append(f"[{transaction[:8]}]")
@@ -43,7 +46,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(self, record),
-            **{field: value for field in FIELDS if (value := getattr(record, field, None))},
+            **{field: value for field in FIELDS if (value := _field(record, field))},
         }
         text = json.dumps(entry, ensure_ascii=False)
         return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
@@ -73,8 +76,22 @@ def configure(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
 
 
 def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    message = record.getMessage()
-    return f"{message}\n{formatter.formatException(record.exc_info)}" if record.exc_info else message
+    message = _shortened(record.getMessage(), LONGEST_MESSAGE)
+    if not record.exc_info:
+        return message
+    return f"{message}\n{_shortened(formatter.formatException(record.exc_info), LONGEST_TRACE)}"
+
+
+def _field(record: logging.LogRecord, name: str) -> str | None:
+    value: str | None = getattr(record, name, None)
+    return value and value[:_LONGEST_FIELD]
+
+
+def _shortened(text: str, longest: int) -> str:
+    """The beginning and the end of a text, which of a trace is the error itself."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]} … {len(text) - longest} characters … {text[-longest // 2 :]}"
 
 
 def _one_line(text: str) -> str:

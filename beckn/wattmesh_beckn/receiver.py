@@ -1,12 +1,12 @@
 """The server end: what happens to a call before it is acted on.
 
-In this order, each cheaper or surer than the next: size → parse → signature → schema → replay → hand over.
+In this order, each cheaper or surer than the next: size → parse → signature → rate → schema → replay → hand over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import pydantic_core
@@ -15,6 +15,7 @@ from wattmesh_beckn.answers import nack
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -41,7 +42,7 @@ class Received:
     message: BecknModel
     sender: Subscription
     body: bytes
-    authorization: str
+    authorization: str = field(repr=False)
     signature_expires: int
 
     def read(self, kind: type[BodyT]) -> BodyT:
@@ -64,7 +65,10 @@ Handler = Callable[[Received], Reply]
 
 
 class Receiver:
-    """One subscriber's ear: checks each call and hands the good ones over."""
+    """One subscriber's ear: checks each call and hands the good ones over.
+
+    `gateway_id` is the one gateway whose signature a search needs; None at a gateway, which hears buyers themselves.
+    """
 
     def __init__(
         self,
@@ -76,7 +80,8 @@ class Receiver:
         inbox: Inbox,
         clock: Clock,
         handler: Handler,
-        gateway_signs_search: bool = True,
+        gateway_id: str | None,
+        limit: RateLimit | None = None,
     ) -> None:
         unknown = actions - set(ACTIONS)
         if unknown:
@@ -88,7 +93,8 @@ class Receiver:
         self._inbox = inbox
         self._clock = clock
         self._handler = handler
-        self._gateway_signs_search = gateway_signs_search
+        self._gateway_id = gateway_id
+        self._limit = limit
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
@@ -104,10 +110,12 @@ class Receiver:
         check_size(len(body))
         raw = parse(body)
         header, sender = await self._authenticate(action, raw, body, headers)
+        if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
+            self._limit.require(sender.subscriber_id, self._clock.wall())
         call = read_call(action, raw)
         context = call.context
         now = self._clock.wall()
-        to_gateway = action == "search" and not self._gateway_signs_search
+        to_gateway = action == "search" and self._gateway_id is None
         check_context(
             context,
             action=action,
@@ -132,13 +140,17 @@ class Receiver:
             header = parse_header(headers.get(AUTHORIZATION))
             if header.subscriber_id != claimed:
                 raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
-            sender = await verify(header, role, body, self._directory, self._clock)
+            sender = await verify(header, role, self._domain, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
-        if action == "search" and self._gateway_signs_search:
+        if action == "search" and self._gateway_id is not None:
             try:
                 gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
-                await verify(gateway, "BG", body, self._directory, self._clock)
+                if gateway.subscriber_id != self._gateway_id:
+                    raise SignatureProblem(
+                        f"signed by {gateway.subscriber_id!r} but the gateway is {self._gateway_id!r}"
+                    )
+                await verify(gateway, "BG", self._domain, body, self._directory, self._clock)
             except SignatureProblem as problem:
                 text = f"X-Gateway-Authorization: {problem}"
                 raise unauthorized(text, self._subscriber_id, "Proxy-Authenticate") from None
@@ -146,7 +158,7 @@ class Receiver:
 
 
 async def verify(
-    header: SignatureHeader, role: SubscriberType, body: bytes, directory: Directory, clock: Clock
+    header: SignatureHeader, role: SubscriberType, domain: str, body: bytes, directory: Directory, clock: Clock
 ) -> Subscription:
     """The registry's entry of whoever signed `body`.
 
@@ -154,7 +166,7 @@ async def verify(
     """
     check_times(header, clock.wall())
     try:
-        entry = await key_of(header, role, directory, clock.wall())
+        entry = await key_of(header, role, domain, directory, clock.wall())
     except RegistryUnavailable as error:
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
     check_signature(header, body, entry.signing_public_key)

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from wattmesh_beckn.clock import Clock, rfc3339
 from wattmesh_beckn.context import BecknModel, Location, SubscriberId, Timestamp, Url, Uuid
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem
 from wattmesh_beckn.transport import Transport, TransportError
 
@@ -21,6 +22,12 @@ LOOKUP_TIMEOUT_S = 2.0
 """Less than a sender waits for its answer, which may need two lookups."""
 STALE_S = 5.0
 """How long entries that could not be renewed serve before the registry is asked again."""
+IN_VAIN_AT_ONCE = 200
+"""Questions about unknown names and keys under way at once. Every honest newcomer is one for a few milliseconds."""
+IN_VAIN_PER_S = 20.0
+"""How often the registry is asked about them without learning anything: what a flood of forgeries costs it at most."""
+MOST_NOBODIES = 1_000
+"""Names remembered as nobody's; `IN_VAIN_AT_ONCE` and `IN_VAIN_PER_S` let far fewer come up within `miss_s`."""
 
 
 class SubscriptionStatus(StrEnum):
@@ -57,6 +64,10 @@ class Subscription(BecknModel):
             and self.valid_from.timestamp() <= now < self.valid_until.timestamp()
         )
 
+    def speaks_as(self, role: SubscriberType, domain: str, now: float) -> bool:
+        """Whether it is for this role and domain, and holds at unix seconds `now`."""
+        return (self.type, self.domain) == (role, domain) and self.is_live(now)
+
 
 SUBSCRIPTIONS = TypeAdapter(list[Subscription])
 
@@ -73,14 +84,16 @@ class Directory(Protocol):
         ...
 
 
-async def key_of(header: SignatureHeader, role: SubscriberType, directory: Directory, now: float) -> Subscription:
+async def key_of(
+    header: SignatureHeader, role: SubscriberType, domain: str, directory: Directory, now: float
+) -> Subscription:
     """The live entry whose key made a signature.
 
-    SignatureProblem says whether subscriber, key or role is unknown, or the key expired or unsubscribed.
+    SignatureProblem says whether subscriber, key, role or domain is unknown, or the key expired or unsubscribed.
     RegistryUnavailable passes through.
     """
     entries = await directory.find(header.subscriber_id)
-    if not any(entry.key_id == header.key_id and entry.type == role and entry.is_live(now) for entry in entries):
+    if not any(entry.key_id == header.key_id and entry.speaks_as(role, domain, now) for entry in entries):
         entries = await directory.find(header.subscriber_id, fresh=True)
     who = f"subscriber {header.subscriber_id!r}"
     if not entries:
@@ -91,6 +104,9 @@ async def key_of(header: SignatureHeader, role: SubscriberType, directory: Direc
     entries = [entry for entry in entries if entry.type == role]
     if not entries:
         raise SignatureProblem(f"{who} is not registered as {role}")
+    entries = [entry for entry in entries if entry.domain == domain]
+    if not entries:
+        raise SignatureProblem(f"{who} is not registered as {role} in domain {domain!r}")
     entry = next((entry for entry in entries if entry.is_live(now)), entries[0])
     if entry.status not in (SubscriptionStatus.SUBSCRIBED, SubscriptionStatus.EXPIRED):
         raise SignatureProblem(f"key {header.key_id!r} of {who} is {entry.status}")
@@ -105,8 +121,9 @@ async def key_of(header: SignatureHeader, role: SubscriberType, directory: Direc
 class RegistryDirectory:
     """Looks entries up at a registry and keeps the answers for a while.
 
-    An entry is kept `keep_s`; "nobody" only `miss_s`, which also bounds how often a forger's made-up names or keys
-    make us ask.
+    An entry is kept `keep_s`; "nobody" only `miss_s`, apart from the entries, so that made-up names push none of them
+    out. Questions that a forger can cause, about a name without an entry or for a fresh answer, are bounded together;
+    renewing what is known never waits for them.
     """
 
     def __init__(
@@ -120,17 +137,26 @@ class RegistryDirectory:
         self._miss_s = miss_s
         self._most = most
         self._known: dict[str, tuple[float, list[Subscription]]] = {}
+        self._nobodies: dict[str, float] = {}
+        self._in_vain = RateLimit(per_s=IN_VAIN_PER_S, burst=IN_VAIN_AT_ONCE)
         self._asking: dict[str, asyncio.Task[list[Subscription]]] = {}
 
     async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:
-        """See Directory. Raises RegistryUnavailable when the registry does not answer and nothing is at hand."""
+        """See Directory.
+
+        Raises RegistryUnavailable when the registry does not answer and nothing is at hand, or when too many unknown
+        names and keys are asked for.
+        """
         now = self._clock.wall()
-        asked_at, entries = self._known.get(subscriber_id, (float("-inf"), []))
+        asked_at, entries = self._known.get(subscriber_id, (self._nobodies.get(subscriber_id, float("-inf")), []))
         if now - asked_at < (self._keep_s if entries and not fresh else self._miss_s):
             return entries
         # Messages of one sender come in bursts: all that wait for its entries share one question.
         if subscriber_id not in self._asking:
-            self._asking[subscriber_id] = asyncio.ensure_future(self._ask(subscriber_id, entries))
+            doubtful = fresh or not entries
+            if doubtful and self._in_vain.wait_s("", now):
+                raise RegistryUnavailable("too many unknown subscribers and keys are being looked up")
+            self._asking[subscriber_id] = asyncio.ensure_future(self._ask(subscriber_id, entries, doubtful=doubtful))
             self._asking[subscriber_id].add_done_callback(partial(self._asked, subscriber_id))
         return await asyncio.shield(self._asking[subscriber_id])
 
@@ -139,7 +165,7 @@ class RegistryDirectory:
         if not task.cancelled():
             task.exception()  # whoever still waits has it; nobody may be left to
 
-    async def _ask(self, subscriber_id: str, entries: list[Subscription]) -> list[Subscription]:
+    async def _ask(self, subscriber_id: str, entries: list[Subscription], *, doubtful: bool) -> list[Subscription]:
         now = self._clock.wall()
         try:
             found = await lookup(self._url, self._transport, subscriber_id=subscriber_id)
@@ -148,12 +174,20 @@ class RegistryDirectory:
                 raise
             # Old entries serve for a while without waiting again for a registry that does not answer.
             found, now = entries, self._clock.wall() + STALE_S - self._keep_s
+        found = [entry for entry in found if entry.subscriber_id == subscriber_id]
+        if doubtful and found != entries:
+            self._in_vain.give_back("")
         self._known.pop(subscriber_id, None)
-        if len(self._known) >= self._most:
-            self._known.pop(next(iter(self._known)))
-        entries = [entry for entry in found if entry.subscriber_id == subscriber_id]
-        self._known[subscriber_id] = (now, entries)
-        return entries
+        self._nobodies.pop(subscriber_id, None)
+        if found:
+            self._known[subscriber_id] = (now, found)
+            if len(self._known) > self._most:
+                del self._known[next(iter(self._known))]
+        else:
+            self._nobodies[subscriber_id] = now
+            if len(self._nobodies) > MOST_NOBODIES:
+                del self._nobodies[next(iter(self._nobodies))]
+        return found
 
 
 async def lookup(lookup_url: str, transport: Transport, **subset: str) -> list[Subscription]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -68,7 +68,7 @@ class SignatureHeader:
     key_id: str
     created: int
     expires: int
-    signature: bytes
+    signature: bytes = field(repr=False)
 
 
 def parse_header(value: str | None) -> SignatureHeader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Protocol
 
 import aiohttp
@@ -12,6 +13,11 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 MAX_ANSWER_BYTES = 1024 * 1024
+KEEP_ALIVE_S = 5.0
+"""How long an idle connection is kept; less than wattmesh's servers keep it."""
+_LONGEST_REASON = 300
+_PLAIN = {"accept-encoding": "identity"}
+"""A small compressed answer may unpack to any size."""
 
 
 class TransportError(Exception):
@@ -46,30 +52,45 @@ class HttpTransport:
     """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
 
     def __init__(self, *, connections: int = 200) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._client = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), trust_env=False)
+        tls = httpx.create_ssl_context()
+
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls)
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+        inner = AiohttpTransport(verify=tls, client=session)
+        self._client = httpx.AsyncClient(transport=inner, trust_env=False, cookies=_no_cookies())
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        """See Transport. An answer of more than 1 MiB is an error."""
+        """See Transport. An answer that is compressed, or more than 1 MiB, is an error."""
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._client.stream("POST", url, content=body, headers=dict(headers), timeout=None) as response,
+                self._client.stream("POST", url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
             ):
                 answer = bytearray()
-                async for chunk in response.aiter_bytes():
+                if response.status_code < 200:
+                    raise TransportError(f"HTTP {response.status_code} is no answer")
+                if response.headers.get("content-encoding", "identity").lower() != "identity":
+                    raise TransportError("the answer is compressed, which was not asked for")
+                async for chunk in response.aiter_raw():
                     answer += chunk
                     if len(answer) > MAX_ANSWER_BYTES:
                         raise TransportError(f"the answer is more than {MAX_ANSWER_BYTES} bytes")
         except TimeoutError:
             raise TransportTimeoutError(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, ValueError) as error:
-            raise TransportError(str(error) or type(error).__name__) from None
+            raise TransportError(str(error)[:_LONGEST_REASON] or type(error).__name__) from None
         return Reply(response.status_code, bytes(answer), {k.lower(): v for k, v in response.headers.items()})
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that takes none: whoever answers could fill it without end."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class Site(Protocol):

@@ -7,41 +7,26 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
-
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.logs import configure
+from wattmesh_beckn.serving import serve
 from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.config import ConfigError, GatewayConfig, read_config
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
-from wattmesh_gateway.schema import RegistryFileError
-
-GRACE_S = 10
-"""How long a stop waits for calls under way."""
 
 
-async def serve(config: GatewayConfig, signer: Signer, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError or RegistryFileError when it cannot start."""
+async def run(config: GatewayConfig, signer: Signer, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError or DatabaseRefused when it cannot start."""
     registry = Registry(config.database)
     transport = HttpTransport()
     try:
         gateway = Gateway(config, signer, registry, transport, SystemClock())
-        settings = uvicorn.Config(
-            create_app(gateway),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        server = uvicorn.Server(settings)
-        await server.serve()
-        if not server.started:
-            raise SystemExit(3)  # uvicorn has logged why
+        await serve(create_app(gateway), host, port)
     finally:
         await transport.close()
         registry.close()
@@ -61,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keys = read_keys(options.keys)
         if config.subscriber_id not in keys:
             raise KeyFileError(f"{options.keys} has no key of {config.subscriber_id!r}")
-        asyncio.run(serve(config, keys[config.subscriber_id], options.host, options.port))
-    except (ConfigError, KeyFileError, RegistryFileError) as error:
+        asyncio.run(run(config, keys[config.subscriber_id], options.host, options.port))
+    except (ConfigError, KeyFileError, DatabaseRefused) as error:
         parser.exit(2, f"wattmesh_gateway: {error}\n")
 
 

@@ -50,7 +50,7 @@ class Cast:
     """A search on its way to its sellers; `expires_at` is unix seconds, `open` the pairs not yet settled."""
 
     body: bytes
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     expires_at: float
     open: int = 0
 
@@ -204,8 +204,9 @@ class Broadcast:
             except TransportError:
                 continue
             sys.audit(FaultPoint.AFTER_BROADCAST, "search")
-            if reply.status >= 500 or reply.status == 429:
+            if reply.status >= 500:
                 return Outcome.REFUSED
+            # 429 is said to this buyer: a seller must not rest for all because one of them asks too much.
             return Outcome.ACKED if isinstance(read_answer(reply), Acked) else Outcome.NACKED
         return Outcome.REFUSED
 

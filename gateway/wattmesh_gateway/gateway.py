@@ -9,6 +9,7 @@ from wattmesh_beckn.answers import ack
 from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.errors import busy
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
@@ -16,6 +17,7 @@ from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError, GatewayConfig
 from wattmesh_gateway.inbox import MemoryInbox
+from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.registry import OwnDirectory, Registry
 from wattmesh_gateway.rules import REGISTRAR
@@ -27,6 +29,10 @@ EVERYWHERE = "*"
 VALIDITY = timedelta(days=3650)
 CLOCK_MARGIN = timedelta(hours=1)
 """The own entry is valid from that long before it is made, so that slow clocks take it too."""
+SEARCHES_PER_S = 20.0
+"""Of one subscriber. A household searches at most twice per slot: 2 a second at grid speed 960. Each search becomes one
+message per seller, so one that asks without end would hold up the others' searches."""
+SEARCHES_AT_ONCE = 100
 
 
 class Gateway:
@@ -60,7 +66,8 @@ class Gateway:
                 inbox=self._inbox,
                 clock=clock,
                 handler=self._search,
-                gateway_signs_search=False,
+                gateway_id=None,
+                limit=RateLimit(per_s=SEARCHES_PER_S, burst=SEARCHES_AT_ONCE, what="searches"),
             ),
             subscribing=Subscribing(
                 gateway_id=config.subscriber_id,
@@ -68,9 +75,9 @@ class Gateway:
                 registry=registry,
                 clock=clock,
             ),
-            registry=registry,
-            clock=clock,
+            lookups=Lookups(registry, clock),
             metrics=self.metrics,
+            clock=clock,
         )
 
     async def start(self) -> None:

@@ -9,7 +9,7 @@ import heapq
 from collections import Counter
 
 from wattmesh_beckn.clock import Clock
-from wattmesh_beckn.errors import busy
+from wattmesh_beckn.errors import busy, too_many
 from wattmesh_beckn.transport import Reply
 
 MOST = 100_000
@@ -36,10 +36,12 @@ class MemoryInbox:
         return self._answers.get((sender, message_id, action))
 
     def require_room(self, sender: str) -> None:
-        """Refuse (503) when one more answer to `sender` cannot be remembered."""
+        """Refuse when one more answer cannot be remembered: 429 when that is because of `sender`, else 503."""
         self._forget_ended()
         if self._by_sender[sender] >= self._most_of_one_sender:
-            raise busy(f"{sender!r} has {self._by_sender[sender]} searches that have not expired yet", 1)
+            first_end = min(end for end, key in self._ends if key[0] == sender)
+            text = f"{sender!r} has {self._by_sender[sender]} searches that have not expired yet, and may have no more"
+            raise too_many(text, first_end - self._clock.wall())
         if len(self._answers) >= self._most:
             raise busy(f"{len(self._answers)} searches have not expired yet; no more can be told apart", 1)
 

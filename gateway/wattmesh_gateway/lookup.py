@@ -1,7 +1,12 @@
-"""`lookup`: which entries agree with a subset of a subscription."""
+"""`lookup`: which entries agree with a subset of a subscription.
+
+Nobody signs it. One that names its subscriber reads a few rows by index and costs no more than refusing it would, so it
+is never refused, and pods can always learn keys. Any other may read the whole registry: it is limited by caller.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import floor
 
 from pydantic import ConfigDict, ValidationError
@@ -9,6 +14,8 @@ from pydantic import ConfigDict, ValidationError
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import BecknModel, Code, Timestamp
 from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.http import PEER
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import check_size, parse
 from wattmesh_beckn.registry import SUBSCRIPTIONS, SubscriberType, SubscriptionStatus
 from wattmesh_beckn.transport import Reply
@@ -17,6 +24,9 @@ from wattmesh_gateway.registry import Registry
 
 MOST_FOUND = 2_000
 """About what a client reads of one answer, 1 MiB, and makes in a tenth of a second."""
+WIDE_PER_S = 10.0
+"""Of one address. An operator makes two such lookups in a pass, and a pass at most every half second."""
+WIDE_AT_ONCE = 50
 
 
 class LocationFilter(BecknModel):
@@ -71,10 +81,24 @@ def read_filter(body: bytes) -> dict[str, str | int]:
     return columns
 
 
-def answer_lookup(body: bytes, registry: Registry, clock: Clock) -> Reply:
-    """The JSON array of matching entries. Refusal when the filter is unsound or more than 2,000 entries match."""
-    check_size(len(body))
-    entries = registry.lookup(read_filter(body), clock.wall(), most=MOST_FOUND + 1)
-    if len(entries) > MOST_FOUND:
-        raise invalid(f"more than {MOST_FOUND} entries match; ask for fewer, for example by type or location")
-    return Reply(200, SUBSCRIPTIONS.dump_json(entries), {"content-type": "application/json"})
+class Lookups:
+    """The registry's reading end."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._wide = RateLimit(per_s=WIDE_PER_S, burst=WIDE_AT_ONCE, what="lookups without subscriber_id")
+
+    def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """The JSON array of matching entries.
+
+        Refusal when the filter is unsound, more than 2,000 entries match, or the caller asks too widely too often.
+        """
+        check_size(len(body))
+        wanted = read_filter(body)
+        if "subscriber_id" not in wanted:
+            self._wide.require(headers.get(PEER, ""), self._clock.wall())
+        entries = self._registry.lookup(wanted, self._clock.wall(), most=MOST_FOUND + 1)
+        if len(entries) > MOST_FOUND:
+            raise invalid(f"more than {MOST_FOUND} entries match; ask for fewer, for example by type or location")
+        return Reply(200, SUBSCRIPTIONS.dump_json(entries), {"content-type": "application/json"})

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from wattmesh_beckn.transport import Reply
 from wattmesh_gateway.outcome import Outcome
 
-_RESULTS = {200: "acked", 401: "bad_signature", 503: "busy"}
+_RESULTS = {200: "acked", 401: "bad_signature", 429: "limited", 503: "busy"}
 
 
 class Metrics:
@@ -29,6 +29,9 @@ class Metrics:
         self._waiting = Gauge(
             "wattmesh_gateway_queue_depth", "(search, seller) pairs that wait to be sent.", registry=self.collectors
         )
+        self._limited = Counter(
+            "wattmesh_gateway_limited", "Calls refused because of a limit.", ["call"], registry=self.collectors
+        )
         self._answer_s = Histogram(
             "wattmesh_gateway_answer_seconds",
             "How long sellers take to answer a search.",
@@ -43,6 +46,10 @@ class Metrics:
     def search(self, answer: Reply) -> None:
         """Count a search by the answer it was given."""
         self._searches.labels(_RESULTS.get(answer.status, "invalid")).inc()
+
+    def limited(self, call: str) -> None:
+        """Count a call that was refused because of a limit."""
+        self._limited.labels(call).inc()
 
     def broadcast(self, outcome: Outcome, pairs: int = 1) -> None:
         """Count what became of (search, seller) pairs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -19,10 +19,14 @@ from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
-from wattmesh_gateway.schema import open_database
+from wattmesh_gateway.schema import opened
 
 MOST_ENTRIES_OF_ONE = 64
 """Entries (keys times roles) kept for one subscriber; the longest ended are dropped to make room."""
+GONE_DAYS = 30
+"""How long a subscriber stays known after the last `valid_until`; then a registrar makes its first entry anew."""
+FORGET_EVERY_S = 3_600.0
+_MOST_FORGOTTEN = 1_000
 
 _COLUMNS = (
     "subscriber_id, type, key_id, url, domain, city, country, signing_public_key, encr_public_key, "
@@ -72,12 +76,14 @@ class Registry:
     """All subscriptions. Every method but `close` raises RegistryUnavailable when the database fails."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the database at `path`, or one in memory. Raises RegistryFileError."""
-        self._db = open_database(path)
+        """Open the database at `path`, or one in memory. Raises DatabaseRefused."""
+        self._open = ExitStack()
+        self._db = self._open.enter_context(opened(path))
+        self._forgot_at = float("-inf")
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the database and let others have it."""
+        self._open.close()
 
     def find(self, subscriber_id: str, now: float) -> list[Subscription]:
         """All entries of a subscriber, their status as of `now`."""
@@ -149,6 +155,8 @@ class Registry:
             "now_ms": now_ms,
         }
         with self._available(), self._transaction():
+            if now - self._forgot_at >= FORGET_EVERY_S:
+                self._forget_gone(now_ms)
             self._db.execute(_PUT, row)
             self._db.execute(_DROP_ENDED, {**row, "most": MOST_ENTRIES_OF_ONE})
             if accepted:
@@ -160,6 +168,18 @@ class Registry:
                     "INSERT INTO accepted (subscriber_id, call, created_s, status) VALUES (?, ?, ?, ?)",
                     (entry.subscriber_id, accepted.call, accepted.created_s, entry.status),
                 )
+
+    def _forget_gone(self, now_ms: int) -> None:
+        """Forget subscribers that are long gone, with the calls accepted for them.
+
+        Such a call sent again changes nothing: its entry is refused as past.
+        """
+        values = {"gone_ms": now_ms - GONE_DAYS * 86_400_000, "most": _MOST_FORGOTTEN}
+        gone = [(name,) for (name,) in self._db.execute(_GONE, values)]
+        for table in ("subscription", "accepted"):
+            self._db.executemany(f"DELETE FROM {table} WHERE subscriber_id = ?", gone)  # noqa: S608 - no values
+        if len(gone) < _MOST_FORGOTTEN:
+            self._forgot_at = now_ms / 1000
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -212,6 +232,10 @@ DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
     LIMIT max(0, (SELECT count(*) FROM subscription WHERE subscriber_id = :subscriber_id) - :most)
 )
 """  # noqa: S608 - no values
+_GONE = """
+SELECT subscriber_id FROM subscription GROUP BY subscriber_id
+HAVING max(valid_until_ms) < :gone_ms LIMIT :most
+"""
 
 
 def _entry(row: tuple[Any, ...]) -> Subscription:

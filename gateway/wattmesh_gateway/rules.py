@@ -9,6 +9,7 @@ from wattmesh_beckn.clock import rfc3339
 from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem, digest
+from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.ed25519 import public_key_problem
 from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE, AcceptedCall, AcceptedCalls
 
@@ -142,6 +143,8 @@ def _url_problem(url: str) -> str | None:
         return f"is no URL: {error}"
     if not host or port == 0:
         return "names no host to call"
+    if problem := host_problem(host):
+        return problem
     if parts.query or parts.fragment or "?" in url or "#" in url or "@" in parts.netloc:
         return "must be a plain address, to which /search and the like are added: no user, query or fragment"
     return None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from wattmesh_beckn.sqlite_files import Kind, held, prepare, refusing
 
 APPLICATION_ID = 0x574D4752
 """`WMGR`, in the file's header."""
@@ -40,52 +43,26 @@ CREATE TABLE accepted (
 """
 
 
-class RegistryFileError(Exception):
-    """Why a file cannot serve as the registry's database; the file is left as it was."""
+_OURS = Kind("a wattmesh registry", APPLICATION_ID, VERSION)
 
 
-def open_database(path: Path | None) -> sqlite3.Connection:
-    """A connection to the registry's database, made if there is none; `None` is one in memory.
+@contextmanager
+def opened(path: Path | None) -> Iterator[sqlite3.Connection]:
+    """A connection to the registry's database, made if there is none, while the block runs; `None` is one in memory.
 
-    Raises RegistryFileError when the file cannot be opened, is damaged, is another program's, or is a newer wattmesh's.
+    Raises DatabaseRefused when the file cannot be opened or written, is damaged, another program's, a newer wattmesh's,
+    or held by another gateway.
     """
-    where = str(path) if path else "the registry in memory"
-    try:
-        connection = sqlite3.connect(path or ":memory:", isolation_level=None)
-    except sqlite3.Error as error:
-        raise RegistryFileError(f"{where} cannot be opened: {error}") from None
-    try:
-        _prepare(connection, where)
-        if path and connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-            raise RegistryFileError(f"{where}: the file system cannot hold a write-ahead log")
-        connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise RegistryFileError(f"{where} cannot be used: {error}; it was left as it is") from None
-    except RegistryFileError:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, where: str) -> None:
-    # Whatever is read here is read before anything is written, so a foreign file stays byte for byte.
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if (application_id, version, tables) == (0, 0, 0):
-        _make(connection)
-        return
-    if application_id != APPLICATION_ID:
-        raise RegistryFileError(f"{where} is another program's database, not a wattmesh registry; it was left as it is")
-    if version > VERSION:
-        raise RegistryFileError(
-            f"{where} was written by a newer wattmesh (schema {version}, here {VERSION}); it was left as it is"
-        )
-    with closing(connection.execute("PRAGMA quick_check(1)")) as found:
-        (result,) = found.fetchone()
-    if result != "ok":
-        raise RegistryFileError(f"{where} is damaged ({result}); it was left as it is")
+    with ExitStack() as stack:
+        if path:
+            stack.enter_context(held(path, _OURS))
+        with refusing(path or "the registry in memory"):
+            connection = sqlite3.connect(path or ":memory:", isolation_level=None)
+            stack.callback(connection.close)
+            prepare(connection, path or "the registry in memory")
+            if connection.execute("PRAGMA user_version").fetchone() == (0,):
+                _make(connection)
+        yield connection
 
 
 def _make(connection: sqlite3.Connection) -> None:

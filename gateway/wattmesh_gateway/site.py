@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy
+from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Receiver
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Reply
-from wattmesh_gateway.lookup import answer_lookup
+from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
-from wattmesh_gateway.registry import Registry
 from wattmesh_gateway.subscribe import Subscribing
 
 PATHS = ("/lookup", "/search", "/subscribe")
+
+_log = logging.getLogger(__name__)
 
 
 class GatewaySite:
     """Beckn's Site of a gateway: `/search`, `/lookup` and `/subscribe`."""
 
     def __init__(
-        self, *, receiver: Receiver, subscribing: Subscribing, registry: Registry, clock: Clock, metrics: Metrics
+        self, *, receiver: Receiver, subscribing: Subscribing, lookups: Lookups, metrics: Metrics, clock: Clock
     ) -> None:
         self._receiver = receiver
         self._subscribing = subscribing
-        self._registry = registry
-        self._clock = clock
+        self._lookups = lookups
         self._metrics = metrics
+        self._clock = clock
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
+        answer = await self._answer(path, body, headers)
+        if answer.status == 429:
+            self._metrics.limited(path[1:])
+            if not self._told.wait_s("", self._clock.wall()):
+                _log.warning("refused %s: %s", path[1:], answer.body.decode())
+        return answer
+
+    async def _answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         if path == "/search":
             answer = await self._receiver.receive("search", body, headers)
             self._metrics.search(answer)
             return answer
         try:
             if path == "/lookup":
-                return answer_lookup(body, self._registry, self._clock)
+                return self._lookups.answer(body, headers)
             if path == "/subscribe":
                 return self._subscribing.answer(body, headers)
             message = f"no such path {path[:100]!r}; there are {', '.join(PATHS)}"

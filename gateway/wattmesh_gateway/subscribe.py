@@ -1,7 +1,7 @@
 """`subscribe`: a registrar, or a subscriber for itself, writes one entry of the registry.
 
-In this order: size → parse → signature → schema → replay → whether it may. Nothing is awaited between reading what is
-known and writing what is new.
+In this order: size → parse → signature → rate → schema → replay → whether it may. Nothing is awaited between reading
+what is known and writing what is new.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import check_size, parse, unauthorized
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import (
@@ -38,6 +39,11 @@ from wattmesh_gateway.rules import (
     renewal_key,
 )
 
+CALLS_PER_S = 2.0
+"""Of one subscriber for itself; each is a write to disk. Honest ones call once in months, for a new key or address.
+Registrars are not limited: they register whole streets at once, and may write every entry anyway."""
+CALLS_AT_ONCE = 20
+
 
 class Subscribing:
     """The registry's writing end."""
@@ -48,6 +54,7 @@ class Subscribing:
         self._registry = registry
         self._clock = clock
         self._reserved: Collection[str] = (REGISTRAR, gateway_id)
+        self._limit = RateLimit(per_s=CALLS_PER_S, burst=CALLS_AT_ONCE, what="subscribe calls")
 
     def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Write the entry in `body` and answer its status. Raises Refusal, or RegistryUnavailable."""
@@ -60,6 +67,8 @@ class Subscribing:
             self._authenticate(header, raw, body, call, now)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._gateway_id) from None
+        if header.subscriber_id != REGISTRAR:
+            self._limit.require(header.subscriber_id, now)
         entry = _read(raw)
         check_entry(entry, now)
         accepted = self._registry.accepted_calls(entry.subscriber_id)

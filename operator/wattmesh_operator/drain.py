@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,16 +74,27 @@ def replicas_now(replicas: int, drains: Sequence[Draining], gone: Collection[str
     return max([replicas, *(d.household.number + 1 for d in drains if d.household.name not in gone)])
 
 
-async def ask_to_drain(url: str, draining: bool, registrar: Signer, transport: Transport, clock: Clock) -> int | None:
-    """Tell the household at `url` whether to make new contracts; how many are open, None if it does not answer."""
-    body = json.dumps({"draining": draining}).encode()
+@dataclass(frozen=True)
+class Asked:
+    """A household to be asked, where it is reached, and whose word it takes."""
+
+    subscriber_id: str
+    url: str
+    registrar: Signer
+
+
+async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock: Clock) -> int | None:
+    """Tell a household whether to drain; how many contracts are open there, None if it does not answer."""
+    # The name keeps others from handing the call on, the id from saying it again once it no longer holds.
+    call = {"subscriber_id": asked.subscriber_id, "message_id": str(uuid.uuid4()), "draining": draining}
+    body = json.dumps(call).encode()
     created = int(clock.wall())
     headers = {
         "content-type": "application/json",
-        AUTHORIZATION: registrar.sign(body, created=created, expires=created + _SIGNATURE_S),
+        AUTHORIZATION: asked.registrar.sign(body, created=created, expires=created + _SIGNATURE_S),
     }
     try:
-        reply = await transport.post(f"{url}/drain", body, headers, timeout_s=_TIMEOUT_S)
+        reply = await transport.post(f"{asked.url}/drain", body, headers, timeout_s=_TIMEOUT_S)
         answer = json.loads(reply.body) if reply.status == 200 else {}
         return int(answer["open_contracts"])
     except (TransportError, ValueError, KeyError, TypeError):
@@ -90,14 +102,13 @@ async def ask_to_drain(url: str, draining: bool, registrar: Signer, transport: T
 
 
 async def ask_all(
-    urls: Mapping[str, str], draining: bool, registrars: Mapping[str, Signer], transport: Transport, clock: Clock
+    households: Mapping[str, Asked], draining: bool, transport: Transport, clock: Clock
 ) -> dict[str, int | None]:
-    """`ask_to_drain` for many households, by name; those without a registrar are not asked."""
+    """`ask_to_drain` for many households, by name."""
     asking = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(name: str) -> int | None:
         async with asking:
-            return await ask_to_drain(urls[name], draining, registrars[name], transport, clock)
+            return await ask_to_drain(households[name], draining, transport, clock)
 
-    names = [name for name in urls if name in registrars]
-    return dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
+    return dict(zip(households, await asyncio.gather(*map(ask, households)), strict=True))

@@ -10,7 +10,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SECRET, Object, labels_of, namespace_of
 from wattmesh_operator.desired.names import GATEWAY, registrar_secret, service_url
-from wattmesh_operator.drain import LIMIT_S, Draining, Household, ask_all, households_of, replicas_now
+from wattmesh_operator.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now
 from wattmesh_operator.key_files import REGISTRAR, KeysUnreadable, signers_of
 from wattmesh_operator.naming import subscriber_id
 from wattmesh_operator.observation import Observation, is_available
@@ -105,9 +105,12 @@ async def _ask(
     clock: Clock,
 ) -> dict[str, int | None]:
     namespace = namespace_of(owner)
-    registrars = {h.name: signer for h in households if (signer := _registrar(seen, gateways[h.pod]))}
-    urls = {h.name: f"{service_url(h.pod, namespace)}/{h.name}" for h in households}
-    return await ask_all(urls, draining, registrars, transport, clock)
+    asked = {
+        h.name: Asked(subscriber_id(h.name, namespace), f"{service_url(h.pod, namespace)}/{h.name}", registrar)
+        for h in households
+        if (registrar := _registrar(seen, gateways[h.pod]))
+    }
+    return await ask_all(asked, draining, transport, clock)
 
 
 def _registrar(seen: Observation, gateway: str) -> Signer | None:

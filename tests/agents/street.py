@@ -197,7 +197,7 @@ class Street:
     def settle_down(self) -> None:
         """Stop trading and let everything that is open find its end, with a post that works."""
         self.clock.now = max(self.clock.now, self.wall_at(self.end_s))
-        calm = Random(0)  # noqa: S311
+        calm = Random(0)
         for _ in range(5):
             self.begin_slot()
             for _ in range(30):

@@ -191,6 +191,7 @@ class Node:
     weather: Weather = field(default_factory=Weather)
     end_s: float | None = None
     brain: type[Brain] = Brain
+    speed: float = SPEED
     posted: list[Outgoing] = field(default_factory=list)
     armed: list[Timer] = field(default_factory=list)
     missed_gates: int = 0
@@ -200,11 +201,11 @@ class Node:
         self.boot()
         with self.database.transaction():
             self.party.enrol()
-            self.trader.peers.meet(entry(GRID, "BPP"))
+            self.trader.peers.meet(entry(GRID, "BPP"), self.trader.now_ms)
 
     def boot(self) -> None:
         """What a process makes anew from its database."""
-        grid = GridClock(self.clock, float(FIRST_SLOT), EPOCH, SPEED)
+        grid = GridClock(self.clock, float(FIRST_SLOT), EPOCH, self.speed)
         around = Surroundings(
             self.database, grid, self.end_s, DOMAIN, CURRENCY, GATEWAY, self.posted.append, self.armed.append, self.miss
         )

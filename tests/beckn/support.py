@@ -46,7 +46,7 @@ def clock() -> LoopClock:
 
 def rng(seed: int) -> random.Random:
     """Chance that comes out the same every time."""
-    return random.Random(seed)  # noqa: S311 - it spreads tries, it keeps no secret
+    return random.Random(seed)
 
 
 def signer(subscriber_id: str, key: int = 1) -> Signer:

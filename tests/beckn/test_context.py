@@ -94,6 +94,15 @@ def test_a_search_is_for_everybody() -> None:
     assert make_context("search").recipient is None
 
 
+def test_a_search_that_names_a_seller_is_for_that_one() -> None:
+    named = make_context("search").model_copy(update={"bpp_id": "seller.street"})
+    check(named, subscriber_id="seller.street")
+    assert refused(named, subscriber_id="other.street") == (
+        "context.bpp_id is 'seller.street' but this is 'other.street'",
+        "context.bpp_id",
+    )
+
+
 def test_a_timestamp_from_the_future_is_told_both_clocks() -> None:
     check(make_context("select"), now=NOW - 5)
     assert refused(make_context("select"), now=NOW - 5.25) == (

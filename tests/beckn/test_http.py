@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
+from uvicorn import Server
 
 from tests.beckn.support import BUYER, DOMAIN, Entries, Json, entry, example, make_context, rng
 from wattmesh_beckn.answers import ack, json_reply, nack
@@ -23,7 +23,10 @@ from wattmesh_beckn.errors import busy
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.messages import CALLS, read_call, write_call
 from wattmesh_beckn.receiver import MAX_BODY_BYTES, Received, Receiver
+from wattmesh_beckn.serving import server_settings
 from wattmesh_beckn.transport import HttpTransport, Reply, Site
+
+JSON = {"content-type": "application/json"}
 
 
 class Echo:
@@ -49,9 +52,9 @@ def app(site: Site, actions: Sequence[str] = ("select", "confirm")) -> FastAPI:
 @asynccontextmanager
 async def served(made: FastAPI) -> AsyncIterator[int]:
     """The port at which uvicorn serves an app."""
-    config = uvicorn.Config(made, lifespan="off", log_config=None)
+    config = server_settings(made)
     config.load()
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.lifespan = config.lifespan_class(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await server.startup(sockets=[listener])
@@ -68,7 +71,9 @@ def post(site: Site, path: str, body: bytes, headers: Mapping[str, str] | None =
         transport = HttpTransport()
         try:
             async with served(app(site)) as port:
-                return await transport.post(f"http://127.0.0.1:{port}{path}", body, headers or {}, timeout_s=30)
+                return await transport.post(
+                    f"http://127.0.0.1:{port}{path}", body, {**JSON, **(headers or {})}, timeout_s=30
+                )
         finally:
             await transport.close()
 
@@ -121,6 +126,7 @@ def test_a_signed_message_goes_over_the_network_and_is_acknowledged() -> None:
                 inbox=NoInbox(),
                 clock=SystemClock(),
                 handler=self.handle,
+                gateway_id=None,
             )
 
         def handle(self, call: Received) -> Reply:

@@ -70,6 +70,7 @@ def seller(memory: Memory, directory: Entries = STREET, **more: Any) -> Receiver
         "inbox": memory,
         "clock": clock(),
         "handler": memory.handle,
+        "gateway_id": "gateway.street",
     }
     return Receiver(**{**options, **more})
 
@@ -244,7 +245,7 @@ def test_a_search_with_both_signatures_is_taken() -> None:
 
 
 def test_a_search_signed_by_somebody_who_is_no_gateway_is_refused() -> None:
-    told = error("X-Gateway-Authorization: subscriber 'buyer.street' is not registered as BG")
+    told = error("X-Gateway-Authorization: signed by 'buyer.street' but the gateway is 'gateway.street'")
     assert refused("search", SEARCH, signed(SEARCH, gateway=BUYER)) == (401, told)
 
 
@@ -262,7 +263,7 @@ def test_the_gateways_signature_does_not_stand_for_the_buyers() -> None:
 
 def test_the_gateway_itself_hears_searches_from_buyers() -> None:
     memory = Memory()
-    gateway = seller(memory, subscriber_id="gateway.street", actions=frozenset({"search"}), gateway_signs_search=False)
+    gateway = seller(memory, subscriber_id="gateway.street", actions=frozenset({"search"}), gateway_id=None)
     assert receive(gateway, "search", SEARCH, signed(SEARCH)).status == 200
 
 

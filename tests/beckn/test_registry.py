@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.beckn.support import BUYER, NOW, SELLER, Entries, Replies, clock, entry, run, signer
+from tests.beckn.support import BUYER, DOMAIN, NOW, SELLER, Entries, Replies, clock, entry, run, signer
 from wattmesh_beckn.registry import (
+    IN_VAIN_AT_ONCE,
+    IN_VAIN_PER_S,
     SUBSCRIPTIONS,
     RegistryDirectory,
     RegistryUnavailable,
@@ -32,8 +35,8 @@ def answer(*entries: Subscription) -> Reply:
 
 def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role() -> None:
     entries = Entries(entry(BUYER, "BPP"), entry(BUYER, "BAP"), entry(NEW_KEY, "BAP"), entry(SELLER, "BAP"))
-    assert run(key_of(header(), "BAP", entries, NOW)) == entry(BUYER, "BAP")
-    assert run(key_of(header(NEW_KEY), "BAP", entries, NOW)) == entry(NEW_KEY, "BAP")
+    assert run(key_of(header(), "BAP", DOMAIN, entries, NOW)) == entry(BUYER, "BAP")
+    assert run(key_of(header(NEW_KEY), "BAP", DOMAIN, entries, NOW)) == entry(NEW_KEY, "BAP")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,10 @@ def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role()
             "key '00000000-0000-4000-8000-000000000001' of subscriber 'buyer.street' is not in the registry",
         ),
         ([entry(BUYER, "BPP")], "subscriber 'buyer.street' is not registered as BAP"),
+        (
+            [entry(BUYER, "BAP").model_copy(update={"domain": "other"})],
+            "subscriber 'buyer.street' is not registered as BAP in domain 'uei:p2p_trading'",
+        ),
         *(
             (
                 [entry(BUYER, "BAP", status=status)],
@@ -68,23 +75,23 @@ def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role()
 )
 def test_no_key_is_told_why(known: list[Subscription], problem: str) -> None:
     with pytest.raises(SignatureProblem) as info:
-        run(key_of(header(), "BAP", Entries(*known), NOW))
+        run(key_of(header(), "BAP", DOMAIN, Entries(*known), NOW))
     assert str(info.value) == problem
 
 
 def test_a_key_unknown_so_far_is_asked_for_again() -> None:
     entries = Entries(entry(BUYER, "BAP"), fresh=[entry(NEW_KEY, "BAP")])
-    assert run(key_of(header(NEW_KEY), "BAP", entries, NOW)) == entry(NEW_KEY, "BAP")
+    assert run(key_of(header(NEW_KEY), "BAP", DOMAIN, entries, NOW)) == entry(NEW_KEY, "BAP")
 
 
 def test_a_key_that_was_subscribed_anew_counts_though_an_old_entry_of_it_stands_first() -> None:
     old = entry(BUYER, "BAP", status=SubscriptionStatus.UNSUBSCRIBED)
-    assert run(key_of(header(), "BAP", Entries(old, entry(BUYER, "BAP")), NOW)) == entry(BUYER, "BAP")
+    assert run(key_of(header(), "BAP", DOMAIN, Entries(old, entry(BUYER, "BAP")), NOW)) == entry(BUYER, "BAP")
 
 
 def test_a_registry_that_does_not_answer_is_no_fault_of_the_sender() -> None:
     with pytest.raises(RegistryUnavailable, match=r"^http://registry/lookup answered 500$"):
-        run(key_of(header(), "BAP", Entries(down=True), NOW))
+        run(key_of(header(), "BAP", DOMAIN, Entries(down=True), NOW))
 
 
 def test_entries_are_looked_up_by_subscriber_and_kept_30_seconds() -> None:
@@ -138,7 +145,7 @@ def test_a_new_key_is_found_through_the_cache() -> None:
         directory = RegistryDirectory("http://registry", registry, clock())
         await directory.find("buyer.street")
         await asyncio.sleep(1)
-        return await key_of(header(NEW_KEY), "BAP", directory, clock().wall())
+        return await key_of(header(NEW_KEY), "BAP", DOMAIN, directory, clock().wall())
 
     assert run(main()) == entry(NEW_KEY, "BAP")
 
@@ -189,10 +196,79 @@ def test_entries_of_others_in_an_answer_count_for_nothing() -> None:
     assert run(main()) == []
 
 
+class ByName:
+    """A registry that knows some names, and answers after `delay_s`."""
+
+    def __init__(self, *names: str, delay_s: float = 0.0) -> None:
+        self.entries = {name: entry(signer(name), "BAP") for name in names}
+        self.delay_s = delay_s
+        self.sent: list[str] = []
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:  # noqa: ARG002
+        name = json.loads(body)["subscriber_id"]
+        self.sent.append(name)
+        await asyncio.sleep(self.delay_s)
+        return answer(*([self.entries[name]] if name in self.entries else []))
+
+
+def test_made_up_names_push_out_no_entry_and_the_registry_hears_few_of_them() -> None:
+    async def main() -> None:
+        registry = ByName("buyer.street")
+        directory = RegistryDirectory("http://registry", registry, clock(), most=2)
+        await directory.find("buyer.street")
+        refused = 0
+        for n in range(500):
+            try:
+                assert await directory.find(f"made-up-{n}.street") == []
+            except RegistryUnavailable:
+                refused += 1
+        assert (len(registry.sent), refused) == (1 + IN_VAIN_AT_ONCE, 500 - IN_VAIN_AT_ONCE)
+        registry.sent.clear()
+        assert len(await directory.find("buyer.street")) == 1  # still at hand
+        assert registry.sent == []
+        await asyncio.sleep(1 / IN_VAIN_PER_S)
+        assert await directory.find("made-up.street") == []
+        with pytest.raises(RegistryUnavailable, match=r"^too many unknown subscribers and keys are being looked up$"):
+            await directory.find("made-up-too.street")
+
+    run(main())
+
+
+def test_made_up_keys_of_a_known_name_are_bounded_too_and_its_entries_are_renewed_all_the_same() -> None:
+    async def main() -> None:
+        names = [f"house-{n}.street" for n in range(IN_VAIN_AT_ONCE + 1)]
+        registry = ByName(*names)
+        directory = RegistryDirectory("http://registry", registry, clock())
+        for name in names:
+            await directory.find(name)
+        await asyncio.sleep(29.9)
+        for name in names[:-1]:
+            await directory.find(name, fresh=True)
+        with pytest.raises(RegistryUnavailable):
+            await directory.find(names[-1], fresh=True)
+        registry.sent.clear()
+        await asyncio.sleep(0.1)
+        assert len(await directory.find(names[-1])) == 1
+        assert registry.sent == [names[-1]]
+
+    run(main())
+
+
+def test_any_number_of_newcomers_that_the_registry_knows_are_found() -> None:
+    async def main() -> None:
+        names = [f"house-{n}.street" for n in range(3 * IN_VAIN_AT_ONCE)]
+        directory = RegistryDirectory("http://registry", ByName(*names, delay_s=0.01), clock())
+        for part in (names[n : n + 100] for n in range(0, len(names), 100)):
+            found = await asyncio.gather(*map(directory.find, part))
+            assert all(map(len, found))
+
+    run(main())
+
+
 def test_only_so_many_subscribers_are_remembered_and_the_longest_known_goes_first() -> None:
     async def main() -> list[tuple[str, int]]:
-        registry = Replies(answer())
-        directory = RegistryDirectory("http://registry", registry, clock(), miss_s=100.0, most=2)
+        registry = ByName("a", "b", "c")
+        directory = RegistryDirectory("http://registry", registry, clock(), most=2)
         asked = []
         for name in ("a", "b", "a", "c", "b", "c", "a", "c", "b"):
             before = len(registry.sent)
@@ -217,8 +293,8 @@ def test_all_who_wait_for_the_same_entries_share_one_question() -> None:
 
 def test_renewing_an_entry_pushes_no_other_out() -> None:
     async def main() -> int:
-        registry = Replies(answer())
-        directory = RegistryDirectory("http://registry", registry, clock(), miss_s=10.0, most=2)
+        registry = ByName("a", "b")
+        directory = RegistryDirectory("http://registry", registry, clock(), keep_s=10.0, most=2)
         await directory.find("a")
         await asyncio.sleep(5)
         await directory.find("b")

@@ -192,6 +192,19 @@ def without(books: list[Book], pod: str) -> list[Book]:
     ]
 
 
+def test_an_order_that_came_to_nothing_may_be_forgotten_by_its_seller_after_a_month() -> None:
+    def of_contracts(days: int) -> list[str]:
+        books = without(positions(DOUBT, "AGREED"), "roof-0")
+        later = [
+            replace(book, parties=tuple(replace(p, next_slot=THIRD + days * 86_400 + 900) for p in book.parties))
+            for book in books
+        ]
+        return [finding.text for finding in audit(later).findings if finding.kind == "contract-states"]
+
+    assert of_contracts(29) == [f"buyer is AGREED in doubt, seller {ROOF} has no such contract"]
+    assert of_contracts(30) == []
+
+
 def test_a_contract_that_only_one_side_has_is_found() -> None:
     assert audit(without(street(), "roof-0")).findings == (
         Finding("contract-states", FLAT, THIRD, PROMISED, f"buyer is CONFIRMED, seller {ROOF} has no such contract"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.agents.store.version_1 import write_version_1
 from tests.cli.street_books import street, write_database, write_state
 from wattmesh_agents.store.schema import VERSION
 from wattmesh_cli.books import Book
@@ -52,6 +54,20 @@ def test_a_runtime_that_is_being_set_up_has_an_empty_book(tmp_path: Path) -> Non
     state = write_state(tmp_path / "state", [])
     (state / "agents" / "flat-0.db").touch()
     assert read_books(state) == (Book("flat-0"),)
+
+
+def test_a_file_of_version_1_is_read_as_it_is(tmp_path: Path) -> None:
+    state, old = write_state(tmp_path / "state", street()), tmp_path / "old"
+    (old / "agents").mkdir(parents=True)
+    for path in (state / "agents").glob("*.db"):
+        with closing(sqlite3.connect(path)) as now:
+            for table in ("checkpoints", "writes"):
+                now.execute(
+                    f"CREATE TABLE {table} (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, "
+                    "type, checkpoint, metadata, task_id, task_path, idx, channel, value)"
+                )
+            write_version_1(old / "agents" / path.name, now)
+    assert read_books(old) == tuple(street())
 
 
 def test_a_name_that_means_something_in_a_uri_is_only_a_name(tmp_path: Path) -> None:

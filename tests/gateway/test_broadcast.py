@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.gateway.support import NOW, SellerSite, World, asked, entry, outcomes, problem, run, signer
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.errors import Refusal, busy
+from wattmesh_beckn.errors import Refusal, busy, too_many
 from wattmesh_beckn.transport import Reply, TransportError
 from wattmesh_gateway import broadcast
 from wattmesh_gateway.broadcast import MOST_WAITING_OF_ONE, Broadcast, Cast, rest_s
@@ -108,7 +108,7 @@ def test_a_seller_with_a_new_address_is_asked_there_at_once() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("reply", [nack(busy("later", 1)), Reply(500, b""), Reply(429, b"")])
+@pytest.mark.parametrize("reply", [nack(busy("later", 1)), Reply(500, b"")])
 def test_a_seller_that_cannot_answer_rests_and_is_not_asked_the_same_again(reply: Reply) -> None:
     async def main() -> None:
         street = Street()
@@ -117,6 +117,18 @@ def test_a_seller_that_cannot_answer_rests_and_is_not_asked_the_same_again(reply
         await street.clock.sleep(0.5)
         assert street.broadcast.submit(cast(), sellers("house")) == 0
         assert (len(site.got), street.counts()) == (1, {"refused": 1, "resting": 1})
+
+    run(main())
+
+
+def test_a_seller_that_hears_too_much_of_one_buyer_does_not_rest_for_the_others() -> None:
+    async def main() -> None:
+        street = Street()
+        street.site("house", nack(too_many("'eager' may send 500 messages at once", 1)))
+        for _ in range(2):
+            assert street.broadcast.submit(cast(), sellers("house")) == 1
+            await street.clock.sleep(0.1)
+        assert street.counts() == {"nacked": 2}
 
     run(main())
 

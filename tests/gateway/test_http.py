@@ -24,6 +24,7 @@ from wattmesh_beckn.answers import ack
 from wattmesh_beckn.clock import SystemClock, utc
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
+from wattmesh_beckn.serving import server_settings
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, check_signature, parse_header
 from wattmesh_beckn.transport import HttpTransport, Reply
 from wattmesh_gateway.__main__ import main
@@ -48,7 +49,7 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """An app at its own loopback port."""
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = Server(server_settings(app))
     listener = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(server.serve([listener]))
     await server.up.wait()
@@ -192,7 +193,7 @@ def test_the_container_serves_until_sigterm_and_ends_cleanly(tmp_path: Path) -> 
         ({"registrar_keys": {REGISTRAR.key_id: "AAAA"}}, "must be 32 bytes in base64, not 3"),
         ({"colour": "green"}, "colour: Extra inputs are not permitted"),
         ({"subscriber_id": "another"}, "has no key of 'another'"),
-        ({"database": "/nowhere/registry.db"}, "cannot be opened"),
+        ({"database": "/nowhere/registry.db"}, "/nowhere/registry.db: cannot be locked (No such file or directory)"),
     ],
 )
 def test_a_start_that_cannot_be_says_why(

@@ -8,17 +8,17 @@ import pytest
 
 from tests.gateway.support import NOW, World, asked, entry, problem, run, signer
 from wattmesh_beckn.registry import RegistryUnavailable
+from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_gateway.registry import Registry
-from wattmesh_gateway.schema import RegistryFileError
 
 
 def refusal_of(path: Path) -> str:
     """Why a file is refused; it must not change by that."""
     before = path.read_bytes()
-    with pytest.raises(RegistryFileError) as caught:
+    with pytest.raises(DatabaseRefused) as caught:
         Registry(path)
     assert path.read_bytes() == before
-    return str(caught.value).removeprefix(str(path))
+    return str(caught.value).removeprefix(f"{path}: ")
 
 
 def test_entries_survive_a_restart_and_sellers_are_searched_as_before(tmp_path: Path) -> None:
@@ -50,14 +50,16 @@ def test_the_database_is_durable_and_bears_its_name(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     path.write_text("dear diary, " * 100)
-    assert refusal_of(path) == " cannot be used: file is not a database; it was left as it is"
+    assert refusal_of(path) == (
+        "not a usable database (file is not a database); restore it from a backup or move it away"
+    )
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE diary (day)")
-    assert refusal_of(path) == " is another program's database, not a wattmesh registry; it was left as it is"
+    assert refusal_of(path) == ("this is another program's database, not a wattmesh registry; name another file")
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     Registry(path).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 2")
-    assert refusal_of(path) == " was written by a newer wattmesh (schema 2, here 1); it was left as it is"
+    assert refusal_of(path) == ("made by a newer wattmesh (schema 2; this one knows 1); use that one")
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -77,11 +79,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096 + 100)
         file.write(b"\xff" * 4000)
-    assert "it was left as it is" in refusal_of(path)
+    assert "restore it from a backup" in refusal_of(path)
 
 
 def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RegistryFileError, match="cannot be opened: unable to open database file"):
+    with pytest.raises(DatabaseRefused, match="cannot be locked"):
         Registry(tmp_path / "missing" / "registry.db")
 
 

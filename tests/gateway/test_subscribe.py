@@ -248,7 +248,8 @@ def test_an_older_call_has_no_effect_even_after_a_restart(tmp_path: Path) -> Non
         world = World(tmp_path / "registry.db")
         await world.subscribe(entry(HOUSE), created=NOW - 3)
         await world.subscribe(entry(HOUSE, status=GONE), created=NOW - 2)
-        for running in (world, World(tmp_path / "registry.db")):
+        for restarted in (False, True):
+            running = World(tmp_path / "registry.db") if restarted else world
             assert problem(await running.subscribe(entry(HOUSE), created=NOW - 3)) == (
                 409,
                 "30000",

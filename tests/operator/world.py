@@ -75,8 +75,10 @@ class AgentPod:
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         name, action = path.strip("/").split("/")
         assert action == "drain"
+        [subscriber_id] = [home.subscriber_id for home in self.config.households if home.name == name]
         keys = self.config.registrar_keys
-        self.draining[name] = asked_to_drain(body, headers, keys, name, self.clock.wall())
+        call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock.wall())
+        self.draining[name] = call.draining
         return drain_reply(self.draining[name], self.parties[name]["open_contracts"])
 
 

@@ -242,7 +242,7 @@ SIGNATURES = [
     Case(
         "search",
         "gateway signature of a buyer",
-        unauthorized("X-Gateway-Authorization: subscriber 'puppet.default' is not registered as BG"),
+        unauthorized("X-Gateway-Authorization: signed by 'puppet.default' but the gateway is 'market.default'"),
         headers=lambda p, b: {
             AUTHORIZATION: p.signed(b)[AUTHORIZATION],
             GATEWAY_AUTHORIZATION: p.signed(b)[AUTHORIZATION],

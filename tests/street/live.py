@@ -133,7 +133,7 @@ class LiveWorld(World):
         origin, config = self._configs[name]
         database = Database.open(self._state / "agents" / f"{name}.db")
         self.rings[name] = KeyRing(read_keys(self._key_file(name)), partial(self._read_keys, name), self.clock)
-        rng = random.Random(1)  # noqa: S311 - jitter
+        rng = random.Random(1)
         self.live[name] = Pod(config, origin, self.rings[name], database, self.wire, self.clock, rng)
         await self.serve_pod(origin, self.live[name])
         self.live[name].start()

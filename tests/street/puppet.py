@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import LoopClock, rfc3339, utc
+from wattmesh_beckn.clock import Clock, LoopClock, rfc3339, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
@@ -42,6 +42,9 @@ SPEED = 60
 class Puppet:
     """Both BAP and BPP. Use it as `wrap` of a run; call `enter` first."""
 
+    sites: Transport
+    clock: Clock
+
     def __init__(self) -> None:
         self.signers = derived_signers([*subscriber_ids(STREET), PUPPET, STRANGER], SEED)
         self.me = self.signers[PUPPET]
@@ -57,16 +60,20 @@ class Puppet:
     async def enter(self, run: StreetRun) -> None:
         """Register in both roles."""
         self.run = run
+        await self.register(self.me)
+
+    async def register(self, owner: Signer, feeder: str = "main") -> None:
+        """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
         now = self.clock.wall()
         for role in ("BAP", "BPP"):
             entry = Subscription(
-                subscriber_id=PUPPET,
+                subscriber_id=owner.subscriber_id,
                 url="http://puppet",
                 type=role,
                 domain="uei:p2p_trading",
-                location=Location(city=Code(code="main")),
-                key_id=self.me.key_id,
-                signing_public_key=self.me.public_key,
+                location=Location(city=Code(code=feeder)),
+                key_id=owner.key_id,
+                signing_public_key=owner.public_key,
                 valid_from=utc(now - 60),
                 valid_until=utc(now + 86400),
             )

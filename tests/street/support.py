@@ -414,7 +414,7 @@ class Hands:
         old = self._run.pods[name]
         signers = {party.trader.id: self.signers[party.trader.id] for party in old.parties.values()}
         database = Database.open(self._files[name])
-        rng = random.Random(self.seed)  # noqa: S311
+        rng = random.Random(self.seed)
         pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng)
         self._run.pods[name] = pod
         self._plugs[name].plug(pod)

@@ -27,7 +27,7 @@ FAULTY_S = 60
 
 def faulty(kinds: Sequence[str], seed: int, share: float, made: list[Faulty] | None = None) -> Wrap:
     def wrap(inner: Transport, clock: LoopClock) -> Transport:
-        transport = Faulty(inner, clock, random.Random(seed), kinds, EPOCH + FAULTY_S, share)  # noqa: S311
+        transport = Faulty(inner, clock, random.Random(seed), kinds, EPOCH + FAULTY_S, share)
         if made is not None:
             made.append(transport)
         return transport

@@ -120,7 +120,7 @@ async def said(world: HttpWorld, signer: Signer, call: Call) -> int:
 
 @pytest.mark.parametrize("seed", [41, 42])
 def test_rotations_one_after_the_other_by_an_operator_that_is_killed_again_and_again(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
 
     async def main() -> None:
         clock = LoopClock(NOW)

@@ -10,6 +10,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from wattmesh_agents.brain.graph import BUYING, Party, Scene, TradeState, build_graph
+from wattmesh_agents.store.contracts import ContractTable
+from wattmesh_agents.trade.contracts import OPEN, Side
 from wattmesh_beckn.receiver import Received
 
 
@@ -20,6 +22,7 @@ class Brain:
         self._saver = SqliteSaver(connection)
         self._saver.setup()
         self._connection = connection
+        self._looked_at = ""
         self._graph = build_graph().compile(checkpointer=self._saver)
 
     def wake(self, party: Party, slot: int, attempt: int) -> None:
@@ -51,19 +54,45 @@ class Brain:
 
         An event that leads nowhere (a confirmation, an alarm when all is well) does not run the graph at all.
         """
-        buyer, thread = party.buyer, _buy_thread(party, transaction_id)
-        if (
-            event not in BUYING
-            and not party.shopper.collecting(transaction_id)
-            and buyer.next_step(transaction_id) == "wait"
-        ):
+        thread = _buy_thread(party, transaction_id)
+        if not self._waits(thread):
             return
-        if self._waits(thread):
+        if (
+            event in BUYING
+            or party.shopper.collecting(transaction_id)
+            or party.buyer.next_step(transaction_id) != "wait"
+        ):
             self._run(party, thread, Command(resume=event), None)
 
     def forget_buyer(self, party: Party, transaction_id: str, counterparty: str) -> None:
         """A buyer's quote ran out: its thread waits for nothing any more."""
         self._saver.delete_thread(_sell_thread(party, transaction_id, counterparty))
+
+    def forget_threads(self, before_slot: int, most: int) -> None:
+        """Delete threads that wait for nothing, or are about slots before `before_slot`; each call looks at `most`.
+
+        What is still open then needs none: it is said again from the ledger, and a buyer's word starts a new thread.
+        """
+        query = "SELECT DISTINCT thread_id FROM checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT ?"
+        threads = [thread for (thread,) in self._connection.execute(query, (self._looked_at, most))]
+        self._looked_at = threads[-1] if len(threads) == most else ""
+        for thread in threads:
+            slot = self._slot_waited_for(thread)
+            if slot is None or slot < before_slot:
+                self._saver.delete_thread(thread)
+
+    def _slot_waited_for(self, thread: str) -> int | None:
+        kind, party, transaction_id, *buyer = thread.split("/")
+        table = ContractTable(self._connection, party)
+        if kind == "sell":
+            contract = table.get(transaction_id, buyer[0])
+            waits = contract is not None and contract.side is Side.SELLER and contract.state in OPEN
+            return contract.slot if contract is not None and waits else None
+        purchase = table.purchase(transaction_id)
+        contracts = table.of_transaction(transaction_id)
+        if purchase is None or (purchase.closed and all(contract.state not in OPEN for contract in contracts)):
+            return None
+        return purchase.slot
 
     def _run(self, party: Party, thread: str, value: Any, received: Received | None) -> None:
         result = self._graph.invoke(value, _config(thread), context=Scene(party, received), durability="exit")

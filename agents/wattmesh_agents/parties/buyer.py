@@ -411,13 +411,16 @@ class Buyer:
 
     def _delivered(self, contract: Contract, order: StatusOrder) -> None:
         trader = self._trader
-        if contract.state in DELIVERED:
-            return
         try:
             delivered_wh = order.delivered_wh
         except ValueError as error:
             raise invalid(f"tag delivery.delivered_kwh {error}", "message.order.fulfillments.0.tags") from None
         due_micro = order.payments[0].params.amount_micro
+        if contract.state in DELIVERED:
+            if (delivered_wh, due_micro) != (contract.delivered_wh, contract.settled_micro):
+                text = f"a delivery of {kwh_text(contract.delivered_wh or 0)} kWh is booked already"
+                raise declined(ErrorCode.BUSINESS_ERROR, text, "message.order.fulfillments.0.tags")
+            return
         if delivered_wh is None or delivered_wh > contract.energy_wh:
             raise declined(
                 ErrorCode.BUSINESS_ERROR,

@@ -20,6 +20,7 @@ from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_agents.trade.offers import MIN_TRADE_WH
+from wattmesh_agents.trade.quotas import check_open_quotes, check_unpaid
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.messages import (
     ENERGY,
@@ -84,6 +85,7 @@ class Seller:
         """`search` → `on_search`: what could be had; nothing is held for it."""
         message = received.read(SearchMessage)
         trader = self._trader
+        trader.require_near(received.sender)
         if message.intent.item.descriptor.code != ENERGY:
             raise declined(ErrorCode.ITEM_NOT_FOUND, f"only {ENERGY!r} is sold here", "message.intent.item.descriptor")
         slot = slot_of_fulfillment(message.intent.fulfillment, "message.intent.fulfillment")
@@ -106,6 +108,7 @@ class Seller:
         message = received.read(SelectMessage)
         trader, order = self._trader, message.order
         context = received.context
+        trader.require_near(received.sender)
         slot = slot_of_fulfillment(order.fulfillments[0], "message.order.fulfillments.0")
         if order.provider.id != trader.id:
             raise declined(
@@ -117,6 +120,7 @@ class Seller:
             )
         if trader.contracts.get(context.transaction_id, context.bap_id) is not None:
             raise declined(ErrorCode.BUSINESS_ERROR, "this transaction has an order here already; search anew")
+        self._check_trust(context.bap_id)
         energy_wh = min(order.energy_wh, self._available_wh(slot))
         now_ms = trader.now_ms
         contract = Contract(
@@ -349,6 +353,12 @@ class Seller:
         if contract is None or contract.side is not Side.SELLER:
             raise _no_order(order_id)
         return contract
+
+    def _check_trust(self, buyer: str) -> None:
+        trader = self._trader
+        check_open_quotes(buyer, trader.contracts.in_states(Side.SELLER, TENTATIVE, buyer), trader.now_ms)
+        unpaid = trader.contracts.in_states(Side.SELLER, (ContractState.DELIVERED,), buyer)
+        check_unpaid(buyer, unpaid, trader.now_ms, trader.slot_ms())
 
     def _check(self, contract: Contract, order: QuotedOrder) -> None:
         wrong = difference(contract, order, self._trader.currency)

@@ -65,6 +65,7 @@ class Shopper:
         trader, context = self._trader, received.context
         seller = received.sender.subscriber_id
         purchase = self.purchase(context.transaction_id)
+        trader.require_near(received.sender)
         if purchase.closed:
             return None
         if len(trader.contracts.offers(context.transaction_id)) >= MOST_OFFERS:

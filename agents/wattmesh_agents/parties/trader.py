@@ -16,8 +16,10 @@ from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.readings import MeterTable
 from wattmesh_beckn.clock import GridClock
 from wattmesh_beckn.context import Action, BecknModel, request_context
+from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.ids import derive_uuid
 from wattmesh_beckn.messages import Fulfillment, Price, Stop, StopTime, TimeRange, write_call
+from wattmesh_beckn.registry import Subscription
 
 DRIVE_EVERY_MS = 5_000
 """How often at most unfinished business is said again (wall time), however short a slot is."""
@@ -110,7 +112,11 @@ class Trader:
         occasion = self.now_ms // max(DRIVE_EVERY_MS, self.slot_ms())
         if occasion == self._driven:
             return None
-        self._driven = occasion
+
+        def driven() -> None:
+            self._driven = occasion
+
+        self.around.database.after_commit(driven)
         return occasion
 
     def set_timer(self, kind: str, subject: str, due_ms: int) -> None:
@@ -155,6 +161,13 @@ class Trader:
         )
         if self._outbox.put(message):
             self.around.database.after_commit(lambda: self.around.post(message))
+
+    # --- others ---
+
+    def require_near(self, other: Subscription) -> None:
+        """Refuse who is registered on another feeder: energy is traded within one."""
+        if other.location.city.code != self.feeder:
+            raise declined(ErrorCode.POLICY_ERROR, f"{other.subscriber_id!r} is not on feeder {self.feeder!r}")
 
     # --- words ---
 

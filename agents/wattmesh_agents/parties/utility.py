@@ -147,8 +147,7 @@ class Utility:
         household = received.sender.subscriber_id
         if order.id != supply_order_id(household):
             raise declined(ErrorCode.ORDER_NOT_FOUND, f"no supply order {order.id!r} of yours here", "message.order.id")
-        if received.sender.location.city.code != trader.feeder:
-            raise declined(ErrorCode.POLICY_ERROR, f"{household!r} is not on feeder {trader.feeder!r}")
+        trader.require_near(received.sender)
         if not order.fulfillments:
             raise invalid("a reading needs its slot", "message.order.fulfillments")
         path = "message.order.fulfillments.0"

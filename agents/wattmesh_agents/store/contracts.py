@@ -73,11 +73,14 @@ class ContractTable:
         """All contracts of a transaction."""
         return self._select("transaction_id = ?", transaction_id)
 
-    def in_states(self, side: Side, states: Iterable[ContractState]) -> list[Contract]:
-        """All contracts on a side in one of the states, oldest slot first."""
+    def in_states(self, side: Side, states: Iterable[ContractState], counterparty: str | None = None) -> list[Contract]:
+        """All contracts on a side in one of the states, with anybody or with one, oldest slot first."""
         states = tuple(states)
         marks = ", ".join("?" * len(states))
-        return self._select(f"side = ? AND state IN ({marks})", side, *states)
+        where = f"side = ? AND state IN ({marks})"
+        if counterparty is None:
+            return self._select(where, side, *states)
+        return self._select(f"{where} AND counterparty = ?", side, *states, counterparty)
 
     def promised(self, side: Side) -> list[Contract]:
         """Contracts that reserve or commit energy not delivered yet."""

@@ -6,17 +6,16 @@ import secrets
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from wattmesh_agents.store.migrations import migrate
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
 from wattmesh_beckn.faultpoints import FaultPoint
+from wattmesh_beckn.sqlite_files import Kind, held, prepare, refusing
 
 IN_MEMORY = ":memory:"
-
-
-class DatabaseRefused(Exception):
-    """The file is not a database that this version can use. It was not touched."""
+_OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION)
 
 
 class _Connection(sqlite3.Connection):
@@ -39,28 +38,31 @@ class Database:
 
     def __init__(self, connection: _Connection) -> None:
         self.connection = connection
+        self._open = ExitStack()
         self._after: list[Callable[[], None]] = []
 
     @classmethod
     def open(cls, path: Path | str, *, salt: str | None = None) -> Database:
-        """Open or make the database at `path` (or `IN_MEMORY`).
+        """Open or make the database at `path` (or `IN_MEMORY`), and bring an older one forward.
 
         `salt` makes ids repeatable when the database is new; by default it is random. DatabaseRefused when the file is
-        damaged, not wattmesh's, of a newer version, or cannot be opened now.
+        damaged, not wattmesh's, of a newer version, held by another process, or cannot be opened or written now.
         """
-        with ExitStack() as stack, _refusing(path):
-            if path != IN_MEMORY and Path(path).exists():
-                _check(path)
+        with ExitStack() as stack, refusing(path):
+            if path != IN_MEMORY:
+                stack.enter_context(held(Path(path), _OURS))
+            # By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does
+            # that): what is still written then is undone with the rest, not committed piece by piece.
             connection = sqlite3.connect(
-                path, factory=_Connection, isolation_level=None, check_same_thread=False, cached_statements=512
+                path, factory=_Connection, isolation_level="IMMEDIATE", check_same_thread=False, cached_statements=512
             )
             stack.callback(connection.close)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            prepare(connection, path)
             database = cls(connection)
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 database._create(salt or secrets.token_hex(16))
-            stack.pop_all()
+            migrate(connection, path)
+            database._open = stack.pop_all()
         return database
 
     def _create(self, salt: str) -> None:
@@ -107,33 +109,5 @@ class Database:
         self._after.append(step)
 
     def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
-
-
-@contextmanager
-def _refusing(path: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise DatabaseRefused(f"{path}: cannot be used now ({error})") from None
-    except sqlite3.DatabaseError as error:
-        raise DatabaseRefused(f"{path}: not a usable database ({error}); restore it or move it away") from None
-
-
-def _check(path: Path | str) -> None:
-    """Look at a file without writing: even closing it would move a crashed program's WAL into it."""
-    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application != APPLICATION_ID and (application or tables or version):
-            raise DatabaseRefused(f"{path}: this is another program's database; name another file")
-        if version > VERSION:
-            raise DatabaseRefused(
-                f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION}); use that one"
-            )
-        if tables:
-            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if result != "ok":
-                raise DatabaseRefused(f"{path}: damaged ({result}); restore it from a backup")
+        """Close the file and let others have it."""
+        self._open.close()

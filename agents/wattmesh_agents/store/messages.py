@@ -56,11 +56,6 @@ class Inbox:
         )
 
 
-def prune_inbox(connection: sqlite3.Connection, now_ms: int) -> None:
-    """Forget answers that no valid signature can ask for again."""
-    connection.execute("DELETE FROM inbox WHERE keep_until_ms < ?", (now_ms,))
-
-
 class Outbox:
     """Messages waiting to be sent."""
 

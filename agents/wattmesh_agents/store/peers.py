@@ -6,6 +6,9 @@ import sqlite3
 
 from wattmesh_beckn.registry import Subscription
 
+HEARD_EVERY_MS = 3_600_000
+"""How exactly it is known when a subscriber was last heard."""
+
 
 class Peers:
     """Addresses by subscriber id, within the caller's transaction."""
@@ -13,10 +16,13 @@ class Peers:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def meet(self, entry: Subscription) -> None:
-        """Remember where a subscriber lives, by its registry entry."""
-        if self.url_of(entry.subscriber_id) != entry.url:
-            self._db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?)", (entry.subscriber_id, entry.url))
+    def meet(self, entry: Subscription, now_ms: int) -> None:
+        """Remember where a subscriber that is heard now lives, by its registry entry."""
+        self._db.execute(
+            "INSERT INTO peers VALUES (?1, ?2, ?3) ON CONFLICT (subscriber_id) DO UPDATE SET url = ?2, heard_ms = ?3 "
+            "WHERE url <> ?2 OR heard_ms < ?3 - ?4",
+            (entry.subscriber_id, entry.url, now_ms, HEARD_EVERY_MS),
+        )
 
     def url_of(self, subscriber_id: str) -> str | None:
         """Where a subscriber lives, if it was met."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x574D4147
 """Marks a file as a wattmesh agents' database ("WMAG")."""
-VERSION = 1
+VERSION = 2
+"""Raised with every change of TABLES; `migrations.py` has the step that goes with it."""
 
 TABLES = """
 CREATE TABLE meta (
@@ -86,6 +87,11 @@ CREATE INDEX contracts_open ON contracts (party, side, state);
 CREATE INDEX contracts_slot ON contracts (party, slot);
 -- Order ids are the seller's: two sellers may use the same, one seller may not.
 CREATE UNIQUE INDEX contracts_order ON contracts (party, counterparty, order_id) WHERE order_id IS NOT NULL;
+-- What is forgotten after a while; see retention.py.
+CREATE INDEX contracts_unagreed ON contracts (slot)
+    WHERE order_id IS NULL AND state IN ('EXPIRED', 'CANCELLED');
+CREATE INDEX contracts_ended ON contracts (updated_ms)
+    WHERE order_id IS NOT NULL AND state IN ('EXPIRED', 'CANCELLED');
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
 CREATE TABLE ledger (
@@ -146,8 +152,10 @@ CREATE TABLE outbox (
 -- Where others said in the registry that they live, when they were last heard.
 CREATE TABLE peers (
     subscriber_id TEXT PRIMARY KEY,
-    url TEXT NOT NULL
+    url TEXT NOT NULL,
+    heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX peers_age ON peers (heard_ms);
 
 CREATE TABLE timers (
     party TEXT NOT NULL,

@@ -15,6 +15,8 @@ from wattmesh_cli.books import DELIVERED, ContractRow, paired
 _BINDING = frozenset({"CONFIRMED", "DELIVERED", "SETTLED"})
 _STATES = _BINDING | {"QUOTED", "AGREED", "EXPIRED", "CANCELLED"}
 _IN_DOUBT = "AGREED in doubt"
+_SELLER_REMEMBERS_S = 30 * 86_400
+"""How long at least a seller can say what became of an order that came to nothing (grid time)."""
 # What the seller may be while the buyer is so: the same, or what a message under way will tell the buyer (or, of
 # AGREED in doubt, the seller).
 _SELLER_WITH = {
@@ -48,7 +50,9 @@ def check_contracts(rows: Rows) -> ContractChecks:
         if pair.buyer is None or pair.seller is None:
             row = pair.known
             with_departed += row.counterparty in rows.departed
-            if row.counterparty in rows.parties:
+            if _forgotten(row, rows):
+                in_flight += 1
+            elif row.counterparty in rows.parties:
                 other = "seller" if row.side == "buyer" else "buyer"
                 findings.append(
                     _of(
@@ -71,6 +75,12 @@ def check_contracts(rows: Rows) -> ContractChecks:
         findings += _alone(row, rows)
     findings += _both_roles(rows)
     return ContractChecks(findings, checked, in_flight, with_departed, frozenset(undelivered))
+
+
+def _forgotten(row: ContractRow, rows: Rows) -> bool:
+    """Whether a buyer in doubt asks for an order so old that its seller may have forgotten it, and will say so."""
+    seller = rows.parties.get(row.counterparty)
+    return row.in_doubt and seller is not None and seller.next_slot - row.slot > _SELLER_REMEMBERS_S
 
 
 def _binds(row: ContractRow | None) -> bool:

@@ -16,8 +16,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from wattmesh_agents.app import create_app as create_agents_app
-from wattmesh_agents.store.database import Database, DatabaseRefused
+from wattmesh_agents.store.database import Database
 from wattmesh_beckn.clock import SystemClock
+from wattmesh_beckn.connections import Door
+from wattmesh_beckn.serving import LIMITS, server_settings
+from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.state import StateError
 from wattmesh_cli.street.clock import begin_or_go_on, keep
@@ -25,12 +28,11 @@ from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
-from wattmesh_gateway.schema import RegistryFileError
 from wattmesh_operator.plan import GatewayPlan
 
 LOOPBACK = "127.0.0.1"
 _KEEP_CLOCK_S = 0.5
-_GRACE_S = 5.0
+_GRACE_S = 5
 _START_S = 1.5
 """What starting the servers takes; grid time begins after it, so that no slot is lost to it."""
 
@@ -81,15 +83,16 @@ async def running_street(
     )
     try:
         street = StreetRun(plan, time, ports, urls[""], urls)
-    except (DatabaseRefused, RegistryFileError) as error:
+    except DatabaseRefused as error:
         raise StateError(str(error)) from None
     keep(state / "clock.json", time, begin)
+    door = Door(LIMITS.connections)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(street.close)
         stack.push_async_callback(transport.close)
-        await stack.enter_async_context(serving(create_gateway_app(street.gateway), sockets[""]))
+        await stack.enter_async_context(serving(create_gateway_app(street.gateway), sockets[""], door))
         for name, pod in street.pods.items():
-            await stack.enter_async_context(serving(create_agents_app(pod), sockets[name]))
+            await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
         stack.callback(lambda: keep(state / "clock.json", time, clock.wall()))
         stack.push_async_callback(street.stop)
         keeping = asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock))
@@ -125,12 +128,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve an app on a listening socket while the block runs."""
-    settings = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=int(_GRACE_S)
-    )
-    server = _Server(settings)
+async def serving(app: FastAPI, listener: socket.socket, door: Door | None = None) -> AsyncIterator[None]:
+    """Serve an app on a listening socket while the block runs; see `server_settings` for the door."""
+    server = _Server(server_settings(app, grace_s=_GRACE_S, door=door))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not server.started:
         if serving.done():

@@ -46,7 +46,7 @@ class Customer:
         self.messages = 0
         with self.node.database.transaction():
             for seller in (ANN, BOB):
-                self.node.trader.peers.meet(entry(seller, "BPP"))
+                self.node.trader.peers.meet(entry(seller, "BPP"), self.node.trader.now_ms)
 
     def want(self, transaction: str, sellers: dict[str, int], attempt: int = 0) -> None:
         """A search was sent, these offered so much, and 500 Wh were selected from each."""
@@ -153,7 +153,8 @@ def test_who_bought_in_a_transaction_cannot_sell_in_it() -> None:
     customer = Customer()
     customer.want(T1, {ANN: 500})
     sold = replace(customer.terms(ANN, T1), party=BUYER, counterparty=ANN, state=ContractState.CONFIRMED)
-    customer.table.put(sold)
+    with customer.node.database.transaction():
+        customer.table.put(sold)
     assert customer.quote(customer.terms(ANN, T1)) == (
         "40000",
         "'ann.default' buys in this transaction; it cannot sell in it, too",
@@ -187,7 +188,8 @@ def test_what_the_seller_delivered_is_booked_once_and_what_it_did_not_is_import(
     reading = customer.node.trader.meter.reading(NEXT)
     assert reading is not None
     assert (reading.state, reading.metered.bought_wh, reading.metered.imported_wh) == ("final", 400, 100)
-    assert customer.report(replace(delivered, delivered_wh=500, settled_micro=100_000)) == TAKEN
+    again = customer.report(replace(delivered, delivered_wh=500, settled_micro=100_000))
+    assert again == ("40000", "a delivery of 0.400 kWh is booked already")
     assert customer.node.trader.meter.totals() == (0, 400, -80_000), "the first word counts"
 
 

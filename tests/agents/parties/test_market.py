@@ -38,7 +38,7 @@ def live(street: Street, chance: Random, *, slots: int, faults: int) -> None:
 @pytest.mark.parametrize("brain", [Brain, QuickBrain])
 def test_on_a_calm_day_roofs_sell_and_everything_is_paid(brain: type[Brain]) -> None:
     street = Street(brain=brain)
-    live(street, Random(1), slots=6, faults=0)  # noqa: S311
+    live(street, Random(1), slots=6, faults=0)
     street.settle_down()
     street.check_end()
     assert street.settled(ROOF, HOME) + street.settled(OTHER_ROOF, HOME) > 0
@@ -52,7 +52,7 @@ def test_in_high_demand_the_utility_buys_from_roofs() -> None:
     street = Street(response=RESPONSE)
     slots = range(FIRST_SLOT, FIRST_SLOT + 10 * 900, 900)
     street.nodes[FLAT].weather.given = dict.fromkeys(slots, SlotProfile(0, 1200))  # it expects 350 Wh and buys no more
-    live(street, Random(2), slots=6, faults=0)  # noqa: S311
+    live(street, Random(2), slots=6, faults=0)
     street.settle_down()
     street.check_end()
     assert street.settled(ROOF, GRID) + street.settled(OTHER_ROOF, GRID) > 0
@@ -61,10 +61,10 @@ def test_in_high_demand_the_utility_buys_from_roofs() -> None:
 
 def test_a_dead_seller_is_lived_with_and_settled_with_when_it_returns() -> None:
     street = Street()
-    live(street, Random(3), slots=2, faults=0)  # noqa: S311
+    live(street, Random(3), slots=2, faults=0)
     street.begin_slot()
     for step in range(200):
-        street.carry(Random(step), faults=0)  # noqa: S311
+        street.carry(Random(step), faults=0)
         street.clock.now += 0.05
         street.ring_due()
         roof = street.nodes[ROOF]
@@ -79,7 +79,7 @@ def test_a_dead_seller_is_lived_with_and_settled_with_when_it_returns() -> None:
             for node, message in street.under_way:
                 if message.recipient == ROOF:
                     street.lose(node, message)
-            street.carry(Random(4), faults=0)  # noqa: S311
+            street.carry(Random(4), faults=0)
             street.clock.now += 0.5
             street.ring_due()
     street.nodes[ROOF] = away

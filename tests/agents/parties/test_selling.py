@@ -116,7 +116,7 @@ class Counter:
         }[message.action]
         try:
             with self.node.database.transaction():
-                self.node.trader.peers.meet(message.sender)
+                self.node.trader.peers.meet(message.sender, self.node.trader.now_ms)
                 self.home.catch_up()
                 self.node.posted.clear()  # deliveries that catching up told; they are read where they matter
                 handler(message)
@@ -343,7 +343,8 @@ def test_a_seller_in_a_purchase_cannot_turn_it_into_a_sale() -> None:
         party=SELLER, side=Side.BUYER, transaction_id=T1, counterparty=ANN, item_id=item_id(NEXT), slot=NEXT + 900,
         energy_wh=500, amount_micro=1, state=ContractState.CONFIRMED, expires_ms=0, created_ms=0, updated_ms=0,
     )  # fmt: skip
-    counter.node.trader.contracts.put(bought)
+    with counter.node.database.transaction():
+        counter.node.trader.contracts.put(bought)
     answer = counter.say("select", select(NEXT, 100), ANN, T1)
     text = "this transaction has an order here already; search anew"
     assert refusal(answer) == (ErrorCode.BUSINESS_ERROR, text)
@@ -356,7 +357,7 @@ def test_more_than_a_message_can_say_is_offered_in_part() -> None:
     buyer = entry(ANN, "BAP")
     message = call("search", search(NEXT), sender=ANN, recipient=GRID, transaction_id=T1, now=counter.clock.now)
     with node.database.transaction():
-        node.trader.peers.meet(buyer)
+        node.trader.peers.meet(buyer, node.trader.now_ms)
         node.party.seller.offer(message)
     answer = read_call("on_search", pydantic_core.from_json(node.posted[0].body)).message
     assert isinstance(answer, OnSearchMessage)

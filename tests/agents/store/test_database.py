@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from wattmesh_agents.store.database import IN_MEMORY, Database, DatabaseRefused
+from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.schema import APPLICATION_ID, VERSION
+from wattmesh_beckn.sqlite_files import DatabaseRefused
+
+FOREIGN = "this is another program's database, not a wattmesh agents' database; name another file"
+LOOK = "look at its folder, its rights and the space left"
 
 
 class Failure(Exception):
@@ -132,12 +136,15 @@ def cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (foreign, "this is another program's database; name another file"),
-        (foreign_and_empty, "this is another program's database; name another file"),
-        (foreign_with_a_version, "this is another program's database; name another file"),
+        (foreign, FOREIGN),
+        (foreign_and_empty, FOREIGN),
+        (foreign_with_a_version, FOREIGN),
         (newer, f"made by a newer wattmesh (schema {VERSION + 1}; this one knows {VERSION}); use that one"),
-        (text_file, "not a usable database (file is not a database); restore it or move it away"),
-        (cut_short, "not a usable database (database disk image is malformed); restore it or move it away"),
+        (text_file, "not a usable database (file is not a database); restore it from a backup or move it away"),
+        (
+            cut_short,
+            "not a usable database (database disk image is malformed); restore it from a backup or move it away",
+        ),
     ],
 )
 def test_what_is_not_ours_is_refused_and_left_alone(tmp_path: Path, make: Callable[[Path], None], text: str) -> None:
@@ -183,7 +190,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "pod.db"
     with pytest.raises(DatabaseRefused) as refused:
         Database.open(path)
-    assert str(refused.value) == f"{path}: cannot be used now (unable to open database file)"
+    assert str(refused.value) == f"{path}: cannot be locked (No such file or directory); {LOOK}"
 
 
 def test_a_database_that_another_process_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +203,7 @@ def test_a_database_that_another_process_holds_is_refused(tmp_path: Path, monkey
     monkeypatch.setattr(sqlite3, "connect", partial(connect, timeout=0))
     with pytest.raises(DatabaseRefused) as refused:
         Database.open(path)
-    assert str(refused.value) == f"{path}: cannot be used now (database is locked)"
+    assert str(refused.value) == f"{path}: cannot be used now (database is locked); {LOOK}"
     holder.close()
 
 

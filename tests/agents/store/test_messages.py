@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
-from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers, prune_inbox
+from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers
+from wattmesh_agents.store.retention import Horizon, forget
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.errors import ErrorCode, declined
 
@@ -49,7 +50,7 @@ def test_answers_are_forgotten_when_nobody_can_ask_again(connection: sqlite3.Con
     inbox = Inbox(connection, ME)
     inbox.remember(OTHER, "m-1", "select", ack(), 1000)
     inbox.remember(OTHER, "m-2", "select", ack(), 1001)
-    prune_inbox(connection, 1001)
+    forget(connection, Horizon(1001, 0.0, 1.0), here=[ME], needed=[])
     assert inbox.first_answer(OTHER, "m-1", "select") is None
     assert inbox.first_answer(OTHER, "m-2", "select") == ack()
 

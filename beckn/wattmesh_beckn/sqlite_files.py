@@ -1,0 +1,145 @@
+"""SQLite files that belong to one kind of process: known by their mark, held by one process, refused when unsound.
+
+A file that is refused stays byte for byte, its WAL too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+WAL_BYTES = 4 * 1024 * 1024
+"""What a WAL is cut down to once its content is in the database; SQLite moves it there at about this size."""
+_WAL_HEADER_BYTES = 32
+_FRAME_HEADER_BYTES = 24
+
+
+class DatabaseRefused(Exception):
+    """The file is not a database that this version can use. It was not touched."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What marks a file as one of ours: SQLite's `application_id` and `user_version`. `what` names it to people."""
+
+    what: str
+    application_id: int
+    version: int
+
+
+@contextmanager
+def held(path: Path, kind: Kind) -> Iterator[None]:
+    """Hold the database at `path` (or the place of a new one) alone while the block runs.
+
+    DatabaseRefused when it is another program's, of a newer version, damaged, cannot be read, or held by another
+    process. Reading it is no holding: an audit may look at it all the time. The lock is a file beside it that stays.
+    """
+    with refusing(path):
+        _check_mark(path, kind)
+        with _locked(path):
+            if path.exists():
+                _check_sound(path)
+            yield
+
+
+@contextmanager
+def refusing(path: Path | str) -> Iterator[None]:
+    """SQLite's errors about a file as DatabaseRefused: what, where, and what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = f"{path}: cannot be used now ({error}); look at its folder, its rights and the space left"
+        raise DatabaseRefused(text) from None
+    except sqlite3.DatabaseError as error:
+        text = f"{path}: not a usable database ({error}); restore it from a backup or move it away"
+        raise DatabaseRefused(text) from None
+
+
+def prepare(connection: sqlite3.Connection, path: Path | str) -> None:
+    """Write-ahead log with every commit on disk, moved into the database every 4 MiB and cut down after a long reader.
+
+    DatabaseRefused where the file cannot be written or have a write-ahead log.
+    """
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode not in ("wal", "memory"):
+        raise DatabaseRefused(f"{path}: its file system cannot hold a write-ahead log; use a local one")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+    connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may only read without a word
+    connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")
+    connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read without writing: even closing a file opened to write would move a crashed program's WAL into it."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        yield connection
+
+
+def _check_mark(path: Path, kind: Kind) -> None:
+    if path.is_dir():
+        raise DatabaseRefused(f"{path}: is a directory; name a file in it")
+    if not path.exists():
+        return
+    with _reading(path) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application_id != kind.application_id and (application_id or tables or version):
+        raise DatabaseRefused(f"{path}: this is another program's database, not {kind.what}; name another file")
+    if version > kind.version:
+        raise DatabaseRefused(
+            f"{path}: made by a newer wattmesh (schema {version}; this one knows {kind.version}); use that one"
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(f"{path}-lock").open("a", encoding="utf-8"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = f"{path}: another process works on it; stop that one first, two would spoil each other's books"
+            raise DatabaseRefused(text) from None
+        except OSError as error:
+            text = f"{path}: cannot be locked ({error.strerror}); look at its folder, its rights and the space left"
+            raise DatabaseRefused(text) from None
+        yield
+
+
+def _check_sound(path: Path) -> None:
+    with _reading(path) as connection:
+        (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        lost = _commits_after_damage(path) if result == "ok" else 0
+    if result != "ok":
+        raise DatabaseRefused(f"{path}: damaged ({' '.join(str(result).split())}); restore it from a backup")
+    if lost:
+        raise DatabaseRefused(f"{path}-wal: damaged ({lost} commits cannot be read); restore both from a backup")
+
+
+def _commits_after_damage(path: Path) -> int:
+    """How many commits in a WAL lie behind its first unreadable frame; 0 when all is well.
+
+    SQLite takes the first bad frame for the end, which is right for the one commit that a power cut may tear. Each
+    commit is on disk before the next is begun, so two behind a bad frame mean that what was on disk has changed.
+    Formats: sqlite.org/walformat.html. Call it while a connection has the database open.
+    """
+    try:
+        raw, index = Path(f"{path}-wal").read_bytes(), Path(f"{path}-shm").read_bytes()[:48]
+    except FileNotFoundError:
+        return 0
+    if len(raw) < _WAL_HEADER_BYTES + _FRAME_HEADER_BYTES or len(index) < 48:
+        return 0
+    order = "little" if index[:4] == (3007000).to_bytes(4, "little") else "big"
+    readable = int.from_bytes(index[16:20], order)  # type: ignore[arg-type]
+    salts, frame_bytes = raw[16:24], _FRAME_HEADER_BYTES + int.from_bytes(raw[8:12], "big")
+    commits = 0
+    for start in range(_WAL_HEADER_BYTES + readable * frame_bytes, len(raw) - frame_bytes + 1, frame_bytes):
+        commits += raw[start + 8 : start + 16] == salts and raw[start + 4 : start + 8] != b"\0\0\0\0"
+    return commits if commits > 1 else 0

@@ -1,0 +1,440 @@
+"""Every order in which a few parties' messages, alarms and crashes can happen: breadth first, until nothing is new.
+
+A state of the whole is the phase of the clock, the state of each party, who is dead for this phase, and the messages
+that their senders have given up and that may arrive all the same. From it these moves lead on (* is a fault):
+
+- a message arrives, and its answer comes back;
+- * a message arrives, and its answer is lost: it stays in the outbox and will be sent again. A sender that crashes
+  after sending leaves the same behind;
+- * its sender gives up (no registry, no connection; at the ttl's end it is no fault of its own): the message may still
+  arrive at any later time while its ttl lasts, or never;
+- an alarm that is due rings; a party looks at the slot that has begun; * a party crashes and comes back;
+- the clock passes to its next phase. * A message that is not there by then is delayed; * a party may be dead for a
+  whole phase: it takes nothing, sends nothing, and no alarm of its rings.
+
+That is all there is. *Reordering*: any message may arrive at any time. *Duplication*: what was received stays in the
+inbox (checked at each step), and a second copy is answered from there and changes nothing (checked), so a copy leads to
+no other state. *Crash in a transaction*: it is rolled back, and nothing was sent (checked). *Crash between two*: the
+process forgets which slot it has looked at, and which messages are acknowledged and stand in the outbox yet; the first
+is a move, the second the same as an answer that was lost.
+
+Parties touch each other only by messages, so a state is the tuple of theirs, and a move changes one or two of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import NamedTuple
+
+from tests.agents.support import EPOCH, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
+from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
+from wattmesh_agents.config import HouseholdConfig, UtilityConfig
+from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.trade.contracts import Contract
+from wattmesh_beckn.client import Acked, Outcome, Undelivered
+from wattmesh_cli.audit import audit
+
+FAULTY_PHASES = 5
+"""Faults happen in the first phases; in those after them everything works."""
+
+TOGETHER = frozenset(
+    (buyer, seller)
+    for buyer, sellers in {
+        "none": "none QUOTED EXPIRED",
+        "QUOTED": "QUOTED AGREED EXPIRED",
+        "IN_DOUBT": "AGREED CONFIRMED DELIVERED EXPIRED CANCELLED",
+        "CONFIRMED": "CONFIRMED DELIVERED CANCELLED",
+        "DELIVERED": "DELIVERED SETTLED",
+        "SETTLED": "SETTLED",
+        "EXPIRED": "QUOTED AGREED EXPIRED",
+        "CANCELLED": "CANCELLED",
+    }.items()
+    for seller in sellers.split()
+)
+"""What buyer and seller can be of one contract at the same time; docs/correctness.md has it as a table."""
+
+Letter = tuple[Outgoing, str]
+"""A message and who it reaches (a search: each seller)."""
+
+
+class Whole(NamedTuple):
+    """A state of all parties together: numbers of their states, and what may arrive late. `faults` are those so far."""
+
+    phase: int
+    moments: tuple[int, ...]
+    late: frozenset[Letter]
+    asleep: frozenset[int] = frozenset()
+    faults: int = 0
+
+
+@dataclass
+class Counts:
+    """What an exploration has seen."""
+
+    states: int = 0
+    transitions: int = 0
+    steps_run: int = 0
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ends: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
+
+
+class Broken(AssertionError):
+    """Something does not hold, and the way there."""
+
+
+class Exploration:
+    """Buyers and sellers, from the decision to buy until all is paid.
+
+    `sellers` is what is in their batteries (Wh). `most_faults` bounds the faults on one way; None: any number.
+    `cancels`: a buyer may also cancel its order at any time.
+    """
+
+    def __init__(
+        self, sellers: Sequence[int], *, buyers: int = 1, most_faults: int | None = None, cancels: bool = False
+    ) -> None:
+        self.clock = HandClock()
+        configs: list[HouseholdConfig | UtilityConfig] = [
+            household(f"home-{at}", battery(1200)) for at in range(buyers)
+        ]
+        configs += [
+            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at) for at, level in enumerate(sellers)
+        ]
+        configs.append(utility())
+        self._go_to(0)
+        post = Post()
+        self.actors = [Actor(config, self.clock, post) for config in configs]
+        self.names = {actor.id: at for at, actor in enumerate(self.actors)}
+        self.trading = range(len(self.actors) - 1)
+        self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
+        self.most_faults = most_faults
+        self.cancels = cancels
+        self.counts = Counts()
+        self._came: dict[Whole, tuple[Whole, str] | None] = {}
+        self._sound: set[tuple[int, ...]] = set()
+        self._settles: set[Whole] = set()
+
+    def close(self) -> None:
+        for actor in self.actors:
+            actor.close()
+
+    # --- the exploration ---
+
+    def start(self, *, calm_search: bool = True) -> Whole:
+        """The buyers have decided to buy and their searches are to be sent; or, after a calm search, all selects."""
+        moments = [actor.first() for actor in self.actors]
+        for at in self.buyers:
+            wake = Timer(self.actors[at].id, "wake", f"{SLOT} 0", 0)
+
+            def decide(node: Node, wake: Timer = wake) -> None:
+                node.dispatcher.ring(node.party, wake)
+
+            moments[at] = self.actors[at].do(moments[at], "wake", decide)
+        whole = Whole(0, tuple(moment.number for moment in moments), frozenset())
+        searching = ("search", "on_search") if calm_search else ()
+        while found := [
+            (at, one) for at in self.trading for one in self._moment(whole, at).under_way if one.action in searching
+        ]:
+            whole = self._calmly(whole, *found[0])
+        return whole
+
+    def run(self, start: Whole) -> Counts:
+        """Visit every state, check it, and see that it comes to a good end when no more goes wrong."""
+        self._came = {start: None}
+        waiting = deque([start])
+        while waiting:
+            whole = waiting.popleft()
+            try:
+                self._check(whole)
+                self._check_future(whole)
+                for label, after in self._moves(whole):
+                    self.counts.transitions += 1
+                    if after not in self._came:
+                        self._came[after] = whole, label
+                        waiting.append(after)
+            except AssertionError as error:
+                raise Broken(f"{error}\n{self.way_to(whole)}") from error
+        self.counts.states = len(self._came)
+        self.counts.steps_run = sum(actor.steps_run for actor in self.actors)
+        return self.counts
+
+    def way_to(self, whole: Whole) -> str:
+        """The moves that lead to a state, and where it stands."""
+        labels: list[str] = []
+        at = self._came.get(whole)
+        while at is not None:
+            labels.append(at[1])
+            at = self._came.get(at[0])
+        lines = [f"{number}. {label}" for number, label in enumerate(reversed(labels), 1)]
+        lines += [f"   {self.actors[at].id}: {_standing(moment)}" for at, moment in enumerate(self._moments(whole))]
+        return "\n".join(lines)
+
+    # --- moves ---
+
+    def _moves(self, whole: Whole) -> Iterator[tuple[str, Whole]]:
+        self._go_to(whole.phase)
+        awake = [at for at in self.trading if at not in whole.asleep]
+        for at in awake:
+            for message in self._moment(whole, at).under_way:
+                if message.recipient != GRID:
+                    yield from self._fates(whole, at, message)
+            for timer in self._due(whole, at):
+                yield f"{_alarm(timer)} rings", self._ring(whole, at, timer)
+            if not self._moment(whole, at).opened:
+                yield f"{self.actors[at].id} looks at the slot", self._open(whole, at)
+        for letter in whole.late:
+            message, name = letter
+            if self.names[name] in whole.asleep:
+                continue
+            after, _ = self._arrive(whole, message, name)
+            yield f"{_text(message)} arrives late at {name}", after._replace(late=after.late - {letter})
+        if self.cancels:
+            for at in self.buyers:
+                if at in awake:
+                    yield from self._cancellations(whole, at)
+        yield from self._ticks(whole, awake)
+        if self._may_fail(whole):
+            for at in awake:
+                if not self._moment(whole, at).opened:
+                    continue  # a new process would do no more than the old
+                after = self._set(whole, at, self.actors[at].crash(self._moment(whole, at)))
+                yield f"{self.actors[at].id} crashes and comes back", self._fault(after)
+
+    def _ticks(self, whole: Whole, awake: Sequence[int]) -> Iterator[tuple[str, Whole]]:
+        """Whoever is alive has rung its alarms by then. A message that has not arrived is late, which is a fault."""
+        if whole.phase + 1 == FAULTY_PHASES or any(self._has_to_do(whole, at) for at in awake):
+            return
+        slow = [one for at in awake for one in self._moment(whole, at).under_way if self._could_arrive(whole, one)]
+        left = len(self.actors) if self.most_faults is None else self.most_faults - whole.faults - len(slow)
+        if left < 0:
+            return
+        after = self._fault(self._tick(whole), len(slow))
+        for sleepers in range(min(left, len(self.trading)) + 1):
+            for asleep in combinations(self.trading, sleepers):
+                names = ", ".join(self.actors[at].id for at in asleep) or "nobody"
+                slept = after._replace(asleep=frozenset(asleep))
+                yield f"the clock goes on; for this phase {names} is dead", self._fault(slept, sleepers)
+
+    def _fates(self, whole: Whole, at: int, message: Outgoing) -> Iterator[tuple[str, Whole]]:
+        if self._could_arrive(whole, message):
+            arrived, outcome = self._carry(whole, message)
+            yield f"{_text(message)}, answered", self._answered(arrived, at, message, outcome)
+            matters = message.action in HEARD_WHEN_LOST or not isinstance(outcome, Acked)
+            if self._may_fail(whole) and arrived != whole and matters:
+                yield f"{_text(message)}, its answer is lost", self._fault(arrived)
+        known = message.recipient != GATEWAY and self._moment(whole, self.names[message.recipient]).knows(message)
+        if known and message.action not in HEARD_WHEN_LOST and message.expires_ms > self._now_ms:
+            return  # to give up is as if the answer came
+        if self._may_fail(whole) or message.expires_ms <= self._now_ms:
+            given_up = self._answered(whole, at, message, Undelivered("lost"))
+            missed = {(message, name) for name in self._recipients(message) if self._may_arrive(whole, message, name)}
+            after = given_up._replace(late=given_up.late | missed)
+            yield f"{_text(message)} is given up", self._fault(after) if message.expires_ms > self._now_ms else after
+
+    def _cancellations(self, whole: Whole, at: int) -> Iterator[tuple[str, Whole]]:
+        """One `cancel` for each order: none is under way, on its way, or taken."""
+        buyer, moment = self.actors[at], self._moment(whole, at)
+        for contract in moment.contracts:
+            if contract.order_id is None:
+                continue
+            seller = contract.counterparty
+            made = {one.recipient for one in moment.under_way if one.action == "cancel"}
+            made |= {name for one, name in whole.late if (one.party, one.action) == (buyer.id, "cancel")}
+            known = {(row[0], row[2]) for row in self._moment(whole, self.names[seller]).received}
+            if seller in made or (buyer.id, "cancel") in known:
+                continue
+
+            def cancel(node: Node, contract: Contract = contract, order_id: str = contract.order_id) -> None:
+                node.party.buyer._cancel(contract, order_id)
+
+            after = buyer.do(moment, f"cancel {seller}", cancel)
+            yield f"{buyer.id} cancels with {seller}", self._set(whole, at, after)
+
+    def _carry(self, whole: Whole, message: Outgoing) -> tuple[Whole, Outcome]:
+        if message.recipient == GATEWAY:
+            names = self._recipients(message)
+            forwarded = {(message, name) for name in names if self._may_arrive(whole, message, name)}
+            return whole._replace(late=whole.late | forwarded), Acked({"recipients": str(len(names))})
+        return self._arrive(whole, message, message.recipient)
+
+    def _arrive(self, whole: Whole, message: Outgoing, name: str) -> tuple[Whole, Outcome]:
+        at = self.names[name]
+        moment, outcome = self.actors[at].receive(self._moment(whole, at), message)
+        return self._set(whole, at, moment), outcome
+
+    def _answered(self, whole: Whole, at: int, message: Outgoing, outcome: Outcome) -> Whole:
+        return self._set(whole, at, self.actors[at].sent(self._moment(whole, at), message, outcome))
+
+    def _ring(self, whole: Whole, at: int, timer: Timer) -> Whole:
+        return self._set(whole, at, self.actors[at].ring(self._moment(whole, at), timer))
+
+    def _open(self, whole: Whole, at: int) -> Whole:
+        return self._set(whole, at, self.actors[at].open_slot(self._moment(whole, at)))
+
+    def _tick(self, whole: Whole) -> Whole:
+        phase, moments = whole.phase + 1, self._moments(whole)
+        slot_over = _slot(phase) != _slot(whole.phase)
+        now_ms = _ms(phase)
+        late = frozenset(letter for letter in whole.late if letter[0].expires_ms + LATE_MS >= now_ms)
+        alive = {letter[0] for letter in whole.late}.union(*(moment.under_way for moment in moments))
+        names = {(one.party, one.message_id, one.action) for one in alive}
+        over = _OF_ITS_TIME if _slot(phase) <= SLOT else (*_OF_ITS_TIME, *_OF_TRADING)
+        numbers = []
+        for actor, moment in zip(self.actors, moments, strict=True):
+            gone = frozenset(one for one in moment.received if one[2] in over and one not in names)
+            numbers.append(actor.clock_goes_on(moment, gone, slot_over=slot_over).number)
+        return Whole(phase, tuple(numbers), late, frozenset(), whole.faults)
+
+    def _could_arrive(self, whole: Whole, message: Outgoing) -> bool:
+        dead = message.recipient != GATEWAY and self.names[message.recipient] in whole.asleep
+        return message.recipient != GRID and message.expires_ms > self._now_ms and not dead
+
+    def _has_to_do(self, whole: Whole, at: int) -> bool:
+        """A process that lives rings its alarms and looks at its slot long before the clock's next phase."""
+        return not self._moment(whole, at).opened or bool(self._due(whole, at))
+
+    def _due(self, whole: Whole, at: int) -> list[Timer]:
+        """Alarms that ring now. The report to the utility is left for the end: nothing in a trade reads it."""
+        timers = self._moment(whole, at).timers
+        return [timer for timer in timers if timer.due_ms <= self._now_ms and timer.kind != "report"]
+
+    def _may_fail(self, whole: Whole) -> bool:
+        return self.most_faults is None or whole.faults < self.most_faults
+
+    def _fault(self, whole: Whole, number: int = 1) -> Whole:
+        return whole if self.most_faults is None else whole._replace(faults=whole.faults + number)
+
+    def _recipients(self, message: Outgoing) -> list[str]:
+        return [self.actors[at].id for at in self.sellers] if message.action == "search" else [message.recipient]
+
+    def _may_arrive(self, whole: Whole, message: Outgoing, name: str) -> bool:
+        known = self._moment(whole, self.names[name]).knows(message)
+        return not known and message.expires_ms + LATE_MS >= self._now_ms
+
+    # --- what must hold ---
+
+    def _check(self, whole: Whole) -> None:
+        """At any moment, by the project's own audit and by a table of what both sides may be at once."""
+        moments = self._moments(whole)
+        key = tuple(moment.book_number for moment in moments)
+        if key in self._sound:
+            return
+        self._sound.add(key)
+        findings = audit([moment.book for moment in moments]).findings
+        assert findings == (), findings
+        for pair in self._pairs(moments):
+            assert pair in TOGETHER, f"the buyer is {pair[0]} and the seller {pair[1]}"
+            self.counts.pairs[pair] += 1
+
+    def _pairs(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
+        """The positions of buyer and seller in each of their contracts."""
+        pairs = []
+        for buying, selling in product(self.buyers, self.sellers):
+            buyer, seller = self.actors[buying].id, self.actors[selling].id
+            bought = [one for one in moments[buying].contracts if one.counterparty == seller]
+            sold = [one for one in moments[selling].contracts if one.counterparty == buyer]
+            assert len(bought) <= 1, "two contracts in one transaction"
+            assert len(sold) <= 1, "two contracts in one transaction"
+            position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state.value
+            pairs.append((position, sold[0].state.value if sold else "none"))
+        return pairs
+
+    def _check_future(self, whole: Whole) -> None:
+        """If from here on all messages arrive and all alarms ring, everything is settled in the end."""
+        seen: list[Whole] = []
+        whole = whole._replace(late=frozenset(), asleep=frozenset(), faults=0)
+        while whole not in self._settles:
+            seen.append(whole)
+            assert len(seen) < 1000, "it never ends"
+            after = self._calm_step(whole)
+            if after is None:
+                self._check_end(whole)
+                break
+            whole = after
+        self._settles.update(seen)
+
+    def _calm_step(self, whole: Whole) -> Whole | None:
+        self._go_to(whole.phase)
+        for at in range(len(self.actors)):
+            if not self._moment(whole, at).opened:
+                return self._open(whole, at)
+            for message in self._moment(whole, at).under_way:
+                if message.expires_ms <= self._now_ms:
+                    return self._answered(whole, at, message, Undelivered("too late"))
+                return self._calmly(whole, at, message)
+            for timer in self._moment(whole, at).timers:
+                if timer.due_ms <= self._now_ms:
+                    return self._ring(whole, at, timer)
+        return self._tick(whole) if whole.phase + 1 < len(PHASES_S) else None
+
+    def _calmly(self, whole: Whole, at: int, message: Outgoing) -> Whole:
+        arrived, outcome = self._carry(whole, message)
+        for letter in arrived.late:  # a search, forwarded
+            arrived, _ = self._arrive(arrived, *letter)
+        return self._answered(arrived._replace(late=frozenset()), at, message, outcome)
+
+    def _check_end(self, whole: Whole) -> None:
+        moments = self._moments(whole)
+        result = audit([moment.book for moment in moments])
+        assert result.findings == (), result.findings
+        assert (result.contracts_in_flight, result.energy_in_flight_wh, result.amount_in_flight_micro) == (0, 0, 0)
+        assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+        for actor, moment in zip(self.actors, moments, strict=True):
+            assert not moment.timers, f"{actor.id} keeps the alarms {moment.timers}"
+            assert not moment.tables["threads"], f"{actor.id} keeps the threads {moment.tables['threads']}"
+            assert all(row[-1] == "booked" for row in moment.tables["readings"]), f"{actor.id} has unbooked readings"
+        pairs = self._pairs(moments)
+        for buyer, seller in pairs:
+            ended = (buyer, seller) == (State.SETTLED, State.SETTLED) or {buyer, seller} <= _NOTHING
+            assert ended, f"it ends {buyer} at the buyer, {seller} at the seller"
+        for contract in (one for moment in moments for one in moment.contracts):
+            if contract.state is State.SETTLED:
+                assert contract.delivered_wh == contract.energy_wh, "what was confirmed was not delivered in full"
+        self.counts.ends[tuple(pairs)] += 1
+
+    # --- parts ---
+
+    def _go_to(self, phase: int) -> None:
+        self.clock.now = EPOCH + PHASES_S[phase]
+        self._now_ms = _ms(phase)
+
+    def _moment(self, whole: Whole, at: int) -> Moment:
+        return self.actors[at].moments[whole.moments[at]]
+
+    def _moments(self, whole: Whole) -> list[Moment]:
+        return [self._moment(whole, at) for at in range(len(self.actors))]
+
+    def _set(self, whole: Whole, at: int, moment: Moment) -> Whole:
+        return whole._replace(moments=(*whole.moments[:at], moment.number, *whole.moments[at + 1 :]))
+
+
+_OF_ITS_TIME = ("status", "on_status")
+"""Their ids come of the moment or the slot in which they are told: once that is over, no such id is made again."""
+_OF_TRADING = ("search", "on_search", "select", "on_select", "init", "on_init", "confirm", "on_confirm")
+"""Nobody makes these after the slot."""
+_NOTHING = {"none", "EXPIRED", "CANCELLED"}
+
+
+def _ms(phase: int) -> int:
+    return int((EPOCH + PHASES_S[phase]) * 1000)
+
+
+def _slot(phase: int) -> int:
+    return FIRST_SLOT + SLOT_S * int(PHASES_S[phase] * SPEED // SLOT_S)
+
+
+def _text(message: Outgoing) -> str:
+    return f"{message.action} from {message.party} to {message.recipient}"
+
+
+def _alarm(timer: Timer) -> str:
+    return f"{timer.party}'s alarm of {timer.kind}"
+
+
+def _standing(moment: Moment) -> str:
+    contracts = [f"{one.counterparty} {one.state}{' in doubt' * one.in_doubt}" for one in moment.contracts]
+    outbox = [f"{message.action}→{message.recipient}" for message in moment.under_way]
+    return f"contracts {contracts}, to send {outbox}, alarms {[timer.kind for timer in moment.timers]}"

@@ -1,0 +1,389 @@
+"""A party whose whole state can be taken down, put back and stepped on: the real code on a real database in memory.
+
+An effect, the answer to its message, what is to be sent and the alarms are written in one transaction, so a party *is*
+its database. What its process keeps in mind besides are acknowledgements until the next transaction takes them out of
+the outbox (a crash makes lost answers of them, and lost answers are explored), and whether it has looked at the present
+slot. A step depends on nothing but this state, the clock and what comes in. So each is run once by the real code and
+then remembered; what parties do together is put together from such steps.
+
+Two states are one when nothing can tell them apart: see `_essence`.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tests.agents.street import QuickBrain
+from tests.agents.support import EPOCH, FIRST_SLOT, HandClock, Node, Weather, book_of
+from wattmesh_agents.config import HouseholdConfig, UtilityConfig
+from wattmesh_agents.energy.availability import Promise, held_wh
+from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_agents.parties.household import Household
+from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
+from wattmesh_cli.books import Book
+
+SLOT = FIRST_SLOT + SLOT_S
+"""The one delivery slot that is traded."""
+SPEED = 15.0
+"""A slot is a minute, so that no message outlives the slot it was written in by more than its ttl, as in real time."""
+PHASES_S = (46.0, 54.0, 61.0, 121.0, 181.0, 241.0, 301.0, 361.0, 421.0)
+"""All that the clock shows, in wall seconds since the start: trading; the alarms of doubt and silence are due; the gate
+has closed; the slot has ended; what is unpaid is said again; and again."""
+LATE_MS = 5_000
+"""How long after its ttl a message may still be taken where clocks differ."""
+HEARD_WHEN_LOST = ("search", "select", "confirm")
+"""To these senders it makes a difference whether they heard an ACK or gave up. To all others it makes none (checked at
+each step), so that an ACK of theirs is lost makes no state of its own."""
+TABLES = (
+    "contracts", "purchases", "offers", "outbox", "inbox", "timers", "threads", "ledger", "readings", "roles",
+    "parties", "peers",
+)  # fmt: skip
+
+Row = tuple[Any, ...]
+Rows = tuple[Row, ...]
+State = ContractState
+_WAY = (State.QUOTED, State.AGREED, State.CONFIRMED, State.DELIVERED, State.SETTLED)
+"""The only way forward; EXPIRED may come of the first two, CANCELLED of the first three."""
+_PHASES_MS = [int((EPOCH + at) * 1000) for at in PHASES_S]
+
+
+class Crashed(Exception):
+    """The process died before the commit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One state of one party. `opened`: its process has looked at the slot that the clock shows."""
+
+    number: int
+    tables: dict[str, Rows]
+    opened: bool
+    contracts: tuple[Contract, ...]
+    timers: tuple[Timer, ...]
+    under_way: tuple[Outgoing, ...]
+    book: Book
+    book_number: int
+
+    @cached_property
+    def received(self) -> frozenset[tuple[str, str, str]]:
+        """What the inbox knows: sender, message id, action."""
+        return frozenset((row[1], row[2], row[3]) for row in self.tables["inbox"])
+
+    def knows(self, message: Outgoing) -> bool:
+        return _name(message) in self.received
+
+
+class Post:
+    """Messages by what they say and until when: those that differ in the time they were written only are one."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Outgoing] = {}
+        self._alike: dict[Outgoing, Outgoing] = {}
+
+    def one(self, message: Outgoing) -> Outgoing:
+        """The message that stands for all like this one."""
+        found = self._alike.get(message)
+        if found is None:
+            body = json.loads(message.body)
+            for field in ("timestamp", "ttl"):
+                del body["context"][field]
+            body["message"].get("order", {}).get("quote", {}).pop("ttl", None)  # until the contract's expires_ms
+            # Refused by its sender's client from the first of these phases on, by its receiver from the second.
+            ends = bisect_left(_PHASES_MS, message.expires_ms), bisect_right(_PHASES_MS, message.expires_ms + LATE_MS)
+            key = (message.party, message.message_id, message.action, message.recipient, ends, json.dumps(body))
+            found = self._alike[message] = self._known.setdefault(key, message)
+        return found
+
+
+class Actor:
+    """All states that one party was seen in, and the steps between them."""
+
+    def __init__(self, config: HouseholdConfig | UtilityConfig, clock: HandClock, post: Post) -> None:
+        self.node = Node(config, clock, Weather(), end_s=float(SLOT), brain=QuickBrain, speed=SPEED)
+        self.id = self.node.id
+        self.steps_run = 0
+        self.moments: list[Moment] = []
+        self._post = post
+        self._known: dict[Hashable, Moment] = {}
+        self._books: dict[Book, int] = {}
+        self._steps: dict[Hashable, tuple[Moment, Outcome | None]] = {}
+        self._cases: set[Hashable] = set()
+        self._over: dict[Hashable, Moment] = {}
+        self._now: dict[str, Rows] = {}
+        self._interned: dict[Rows, Rows] = {}
+        self._columns = {table: self._column_names(table) for table in TABLES}
+
+    def close(self) -> None:
+        self.node.database.close()
+
+    # --- steps ---
+
+    def receive(self, moment: Moment, message: Outgoing) -> tuple[Moment, Outcome]:
+        """A message arrives; and at once again, to see that this changes nothing and is answered the same."""
+
+        def step() -> Outcome:
+            return read_answer(self.node.receive(message.body, message.action))
+
+        after, answer = self._step(moment, ("receive", message), step)
+        assert answer is not None
+        return after, answer
+
+    def sent(self, moment: Moment, message: Outgoing, outcome: Outcome) -> Moment:
+        """The post says how a message was answered."""
+
+        def step() -> None:
+            before = self._dump()
+            self.node.dispatcher.sent(self.node.party, message, outcome)
+            if isinstance(outcome, Acked) and message.action != "search":
+                assert self._dump() == before, (
+                    "an ACK that is only in mind has changed something: a crash would undo it"
+                )
+            with self.node.dispatcher.transaction("next"):
+                pass  # whatever comes next takes it out of the outbox
+
+        tags = tuple(outcome.tags.items()) if isinstance(outcome, Acked) else ()
+        after, _ = self._step(moment, ("sent", message, type(outcome).__name__, tags), step)
+        if isinstance(outcome, Undelivered) and message.action not in HEARD_WHEN_LOST:
+            assert after is self.sent(moment, message, Acked({})), (
+                f"to give up a {message.action} is not as if it was taken"
+            )
+        return after
+
+    def ring(self, moment: Moment, timer: Timer) -> Moment:
+        """An alarm goes off."""
+
+        def step() -> None:
+            self.node.armed[:] = [timer]
+            self.node.ring(timer)
+
+        return self._step(moment, ("ring", timer), step)[0]
+
+    def open_slot(self, moment: Moment) -> Moment:
+        """The process looks at the slot that has begun."""
+        return self._step(moment, ("open",), lambda: self.node.dispatcher.open_slot(self.node.party), opened=True)[0]
+
+    def crash(self, moment: Moment) -> Moment:
+        """The process dies between two transactions and comes back."""
+
+        def step() -> None:
+            self.node.restart()
+            with self.node.database.transaction():
+                self.node.party.enrol()
+            self.node.dispatcher.open_slot(self.node.party)
+
+        return self._step(moment, ("crash",), step, opened=True)[0]
+
+    def do(self, moment: Moment, name: str, act: Callable[[Node], None]) -> Moment:
+        """Something else that happens in a transaction."""
+
+        def step() -> None:
+            with self.node.dispatcher.transaction(name):
+                act(self.node)
+
+        return self._step(moment, ("do", name), step)[0]
+
+    def clock_goes_on(self, moment: Moment, forgotten: frozenset[tuple[str, str, str]], *, slot_over: bool) -> Moment:
+        """The clock shows its next phase. `forgotten` are received messages that nobody can ever send again."""
+        if not moment.opened and not forgotten:
+            return moment
+        key = (moment.number, forgotten, slot_over)
+        found = self._over.get(key)
+        if found is None:
+            inbox = tuple(row for row in moment.tables["inbox"] if (row[1], row[2], row[3]) not in forgotten)
+            tables = {**moment.tables, "inbox": self._interned.setdefault(inbox, inbox)}
+            self._put_back(tables)
+            found = self._over[key] = self._moment(tables, moment.opened and not slot_over)
+        return found
+
+    def first(self) -> Moment:
+        """The state the node is in, its slot looked at."""
+        self._now = self._dump()
+        return self._moment(self._now, opened=True)
+
+    # --- how a step is run ---
+
+    def _step(
+        self,
+        before: Moment,
+        event: tuple[Hashable, ...],
+        step: Callable[[], Outcome | None],
+        opened: bool | None = None,
+    ) -> tuple[Moment, Outcome | None]:
+        key = (before.number, self.node.clock.now, event)
+        found = self._steps.get(key)
+        if found is None:
+            self.steps_run += 1
+            self._put_back(before.tables)
+            # What is in the outbox or the alarms of something else makes no difference to these two.
+            case = (event, self.node.clock.now, before.opened, before.tables["contracts"])
+            first = case not in self._cases
+            self._cases.add(case)
+            if first:
+                self._fail_once(before, step)
+            outcome, transactions = self._counting(step)
+            assert transactions <= 1 or event[0] in ("sent", "crash"), "between two transactions a crash leaves half"
+            self._now = self._dump()
+            after = self._moment(self._now, before.opened if opened is None else opened)
+            self._check(before, after)
+            if first and event[0] == "receive":
+                assert step() == outcome, "a message that comes again is answered otherwise"
+                assert self._dump() == self._now, "a message that comes again changes something"
+            found = self._steps[key] = after, outcome
+        return found
+
+    def _put_back(self, tables: dict[str, Rows]) -> None:
+        """Make the node what it was."""
+        with self.node.database.transaction("put back") as connection:
+            for table in TABLES:
+                if self._now.get(table) is not tables[table]:
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                    marks = ", ".join("?" * len(self._columns[table]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tables[table])  # noqa: S608
+        self._now = tables
+        self.node.dispatcher._acknowledged.clear()
+        self.node.trader._driven = -1  # what is said once per slot: a process looks at each slot once
+        self.node.posted.clear()
+        self.node.armed.clear()
+
+    def _fail_once(self, before: Moment, step: Callable[[], object]) -> None:
+        """Let the process die in the middle of the step: nothing of it may remain, and nothing be sent."""
+        connection: Any = self.node.database.connection
+
+        def die() -> None:
+            if not connection.within_transaction:
+                raise Crashed
+
+        connection.commit = die
+        try:
+            step()
+        except Crashed:
+            stored = {Outgoing(*row) for row in before.tables["outbox"]}
+            assert set(self.node.posted) <= stored, "a message of an undone step is sent"
+            assert self._dump() == before.tables, "half a transaction stays"
+        else:
+            assert self._dump() == before.tables, "something is written outside a transaction"
+        finally:
+            del connection.commit
+        self._put_back(before.tables)
+
+    def _counting(self, step: Callable[[], Outcome | None]) -> tuple[Outcome | None, int]:
+        """Run a step; how many transactions it took."""
+        connection: Any = self.node.database.connection
+        commits = 0
+
+        def commit() -> None:
+            nonlocal commits
+            commits += not connection.within_transaction
+            type(connection).commit(connection)
+
+        connection.commit = commit
+        try:
+            outcome = step()
+            return outcome, commits
+        finally:
+            del connection.commit
+
+    def _dump(self) -> dict[str, Rows]:
+        connection = self.node.database.connection
+        dump = {}
+        for table in TABLES:
+            rows = tuple(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
+            dump[table] = self._interned.setdefault(rows, rows)
+        return dump
+
+    def _moment(self, tables: dict[str, Rows], opened: bool) -> Moment:
+        key = (*(frozenset(map(self._essence(table), tables[table])) for table in TABLES), opened)
+        found = self._known.get(key)
+        if found is None:
+            book = book_of(self.node)
+            found = self._known[key] = Moment(
+                len(self.moments),
+                tables,
+                opened,
+                tuple(self._contract(row) for row in tables["contracts"]),
+                tuple(Timer(*row) for row in tables["timers"]),
+                tuple(self._post.one(Outgoing(*row)) for row in tables["outbox"]),
+                book,
+                self._books.setdefault(book, len(self._books)),
+            )
+            self.moments.append(found)
+            self._check_promises()
+        return found
+
+    def _essence(self, table: str) -> Callable[[Row], Hashable]:
+        """What of a row can make a difference to what happens.
+
+        Not when a row was written or how long an answer is kept, and of a thread only where it waits (what woke it last
+        is overwritten when it is woken). Of times to come only the phase in which the clock passes them.
+        """
+        match table:
+            case "contracts":
+                dropped = {self._columns[table].index(name) for name in ("created_ms", "updated_ms")}
+                return lambda row: tuple(value for at, value in enumerate(row) if at not in dropped)
+            case "inbox" | "peers":
+                return lambda row: row[:-1]
+            case "outbox":
+                return lambda row: self._post.one(Outgoing(*row))
+            case "timers":
+                return lambda row: (*row[:-1], row[1] != "report" and bisect_left(_PHASES_MS, row[-1]))
+            case "threads":
+                return lambda row: row[:2]
+            case _:
+                return lambda row: row
+
+    def _column_names(self, table: str) -> list[str]:
+        cursor = self.node.database.connection.execute(f"SELECT * FROM {table}")  # noqa: S608
+        return [column[0] for column in cursor.description]
+
+    def _contract(self, row: Row) -> Contract:
+        values = dict(zip(self._columns["contracts"], row, strict=True))
+        kinds = {"side": Side(values["side"]), "state": State(values["state"]), "in_doubt": bool(values["in_doubt"])}
+        return Contract(**{**values, **kinds})
+
+    # --- what must hold of every step and state of one party ---
+
+    def _check(self, before: Moment, after: Moment) -> None:
+        assert before.received <= after.received, "the inbox has forgotten a message"
+        new = {Outgoing(*row) for row in self._now["outbox"]} - {Outgoing(*row) for row in before.tables["outbox"]}
+        assert new <= set(self.node.posted), "something stands in the outbox and is not sent"
+        later = {(one.transaction_id, one.counterparty): one for one in after.contracts}
+        for old in before.contracts:
+            check_progress(old, later[old.transaction_id, old.counterparty])
+
+    def _check_promises(self) -> None:
+        """A seller has what it has promised, and a buyer does not buy more than it needs."""
+        party = self.node.party
+        if not isinstance(party, Household):
+            return
+        sales = party.trader.contracts.in_states(Side.SELLER, PROMISED)
+        if sales:
+            promises = [Promise(contract.slot, contract.energy_wh) for contract in sales]
+            spare_wh = party.trader.meter.state().level_wh - party.battery.min_level_wh
+            assert held_wh(party.battery, promises) <= spare_wh, "more is promised than there is"
+            assert sum(one.energy_wh for one in promises) <= party.battery.slot_limit_wh, "more than the inverter gives"
+        for purchase in party.trader.contracts.purchases_of_slot(SLOT):
+            bought = party.trader.contracts.of_transaction(purchase.transaction_id)
+            taken_wh = sum(one.energy_wh for one in bought if one.state not in (State.EXPIRED, State.CANCELLED))
+            assert taken_wh <= purchase.need_wh, "more is contracted than needed"
+
+
+def check_progress(old: Contract, new: Contract) -> None:
+    """No state goes backwards, no term changes, an order id stays."""
+    fixed = ("side", "item_id", "slot", "energy_wh", "amount_micro", "expires_ms")
+    assert all(getattr(old, name) == getattr(new, name) for name in fixed), "the terms of a contract change"
+    assert old.order_id in (None, new.order_id), "an order id changes"
+    came_from = {State.EXPIRED: (*_WAY[:2], State.EXPIRED), State.CANCELLED: (*_WAY[:3], State.CANCELLED)}
+    allowed = came_from.get(new.state) or _WAY[: _WAY.index(new.state) + 1]
+    assert old.state in allowed, f"{old.state} becomes {new.state}"
+    assert new.in_doubt or not old.in_doubt or new.state is not State.AGREED, "a doubt goes without the seller's word"
+
+
+def _name(message: Outgoing) -> tuple[str, str, str]:
+    return message.party, message.message_id, message.action

@@ -1,0 +1,120 @@
+"""Trade partners that do not play fair: what they are answered, and that the honest side's books stay right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tests.beckn.support import changed
+from tests.street.puppet import PUPPET, STRANGER, STREET, Json, Puppet, puppet_play
+from tests.street.stages import fulfillment, quantity
+from tests.street.support import Street
+from wattmesh_agents.store.contracts import ContractTable
+from wattmesh_agents.trade.contracts import Contract, Side
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import Reply
+from wattmesh_cli.audit import audit
+from wattmesh_cli.street.run import subscriber_ids
+
+HONEST = frozenset(subscriber_ids(STREET))
+ACKED = (200, "", "")
+PRICE_OF_ROOF_MICRO, PRICE_OF_UTILITY_MICRO = 150_000, 250_000
+"""What a kWh costs."""
+
+
+def said(reply: Reply) -> tuple[int, str, str]:
+    """Status, error code and text of an answer; `ACKED` for an ACK."""
+    answer = json.loads(reply.body)
+    if answer["message"]["ack"]["status"] == "ACK":
+        return ACKED
+    return reply.status, answer["error"]["code"], answer["error"]["message"]
+
+
+async def tell(puppet: Puppet, call: Json, by: Signer | None = None) -> Reply:
+    """Send a message to whom it is for, sealed by the puppet or by another of its faces, in whose name it is then."""
+    context = call["context"]
+    callback = context["action"].startswith("on_")
+    if by is not None:
+        call = changed(call, "context.bpp_id" if callback else "context.bap_id", by.subscriber_id)
+    body = json.dumps(call).encode()
+    to = str(context["bap_id" if callback else "bpp_id"]).partition(".")[0]
+    return await puppet.send(to, context["action"], body, puppet.signed(body, by))
+
+
+async def answer_to(puppet: Puppet, call: Json, by: Signer | None = None) -> tuple[int, str, str]:
+    """Tell, and what is said to it."""
+    return said(await tell(puppet, call, by))
+
+
+def anew(puppet: Puppet, call: Json, changes: Mapping[str, Any] | None = None) -> Json:
+    """The same said now, as a message of its own; `changes` (dotted path → value) make it another."""
+    context = call["context"]
+    to = str(context["bap_id" if context["action"].startswith("on_") else "bpp_id"]).partition(".")[0]
+    call = puppet.call(context["action"], to, call["message"], context["transaction_id"])
+    for path, value in (changes or {}).items():
+        call = changed(call, path, value)
+    return call
+
+
+def select_of(
+    puppet: Puppet, transaction: str, *, kwh: str = "0.500", slots_ahead: int = 1, of: str = "roof-0"
+) -> Json:
+    """A select of a seller's energy."""
+    slot = puppet.slot + slots_ahead * 900
+    order = {
+        "provider": {"id": f"{of}.default"},
+        "items": [{"id": f"energy-{slot}", "quantity": quantity(kwh)}],
+        "fulfillments": [fulfillment(slot)],
+    }
+    return puppet.call("select", of, {"order": order}, transaction)
+
+
+async def bought(puppet: Puppet, transaction: str, *, kwh: str = "0.500", of: str = "roof-0") -> Json:
+    """Buy from a seller for the next slot; the order as it was confirmed."""
+    await puppet.say(select_of(puppet, transaction, kwh=kwh, of=of))
+    quoted = (await puppet.hears("on_select", of))["message"]["order"]
+    init = {"order": {**quoted, "billing": {"name": "puppet"}}}
+    await puppet.say(puppet.call("init", of, init, transaction))
+    agreed = (await puppet.hears("on_init", of))["message"]["order"]
+    await puppet.say(puppet.call("confirm", of, {"order": agreed}, transaction))
+    confirmed: Json = (await puppet.hears("on_confirm", of))["message"]["order"]
+    return confirmed
+
+
+def payment_of(puppet: Puppet, order: Mapping[str, Any], transaction: str, of: str = "roof-0") -> Json:
+    """`update` that says an order is paid as it is due."""
+    payments = [{**order["payments"][0], "status": "PAID"}]
+    message = {"update_target": "order.payments", "order": {"id": order["id"], "payments": payments}}
+    return puppet.call("update", of, message, transaction)
+
+
+def contracts_of(puppet: Puppet, party: str) -> ContractTable:
+    """A household's contracts, as they stand now."""
+    return puppet.run.pods[party].parties[party].trader.contracts
+
+
+def sold_to_others(puppet: Puppet) -> list[Contract]:
+    """What roof-0 has under order with its neighbours."""
+    contracts = contracts_of(puppet, "roof-0")
+    slots = range(puppet.slot - 4 * 900, puppet.slot + 2 * 900, 900)
+    rows = [row for slot in slots for row in contracts.of_slot(Side.SELLER, slot)]
+    return [row for row in rows if row.counterparty != PUPPET and row.order_id is not None]
+
+
+def played(
+    work: Callable[[Puppet], Awaitable[None]], *, hours: float = 1.0, energy_wh: int = 0, amount_micro: int = 0
+) -> Street:
+    """Run the street with a puppet that does `work`, and audit the honest books alone: no finding, all adds up.
+
+    `energy_wh` and `amount_micro` are what the honest have booked with the puppet, received and earned being positive.
+    """
+    street = puppet_play(work, hours)
+    result = audit(street.books, HONEST)
+    assert result.findings == ()
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+    assert (result.energy_with_departed_wh, result.amount_with_departed_micro) == (energy_wh, amount_micro)
+    assert not any(street.faults.values())
+    assert [record.getMessage() for record in street.log if record.exc_info] == []
+    assert STRANGER not in {row.counterparty for book in street.books for row in book.contracts}
+    return street
