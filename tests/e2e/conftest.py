@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from tests.e2e.killing import kill_operator
+from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
 from tests.e2e.kube import Kube, until
 from tests.e2e.market import SYSTEM, gateway, rooftop, solar, utility
-from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, has_new_keys
+from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
 ORDER = (
     *("applied", "scaled", "recovery", "rotated", "refused", "references", "deleted", "retired", "measured"),
@@ -70,8 +70,9 @@ def street(cluster: Kube) -> Kube:
 @pytest.fixture(scope="session")
 def rotation(street: Kube, cluster: Kube) -> Rotation:
     """A rotation of the keys of flats and roofs, whose operator was killed as soon as the first Secret had changed."""
-    before = before_rotation(street)
+    before, operator = before_rotation(street), the_pod(cluster, OPERATOR_PODS)
     ask_for_new_keys(street, "1")
     until("a Secret has new keys", lambda: any(has_new_keys(item, "1") for item in street.list("secrets", HOUSEHOLDS)))
-    kill_operator(cluster)
+    kill_process(operator)
+    assert not ends(street, before), "it was done before the operator was killed"
     return before

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.kube import Kube, Object, command, until
-from tests.e2e.market import SYSTEM
+from tests.e2e.kube import Kube, Object, command
 
 OPERATOR_PODS = "app.kubernetes.io/component=operator"
 
@@ -27,14 +26,6 @@ def kill_process(pod: Object) -> None:
     container = container_of(pod).removeprefix("containerd://")
     in_node = ("docker", "exec", pod["spec"]["nodeName"])
     command(*in_node, "ctr", "--namespace", "k8s.io", "task", "kill", "--signal", "SIGKILL", container)
-
-
-def kill_operator(cluster: Kube) -> None:
-    """SIGKILL for the operator; what comes then is another one, which knows nothing of this one."""
-    kube = cluster.of(SYSTEM)
-    pod = the_pod(kube, OPERATOR_PODS)
-    kill_process(pod)
-    until("another operator runs", lambda: lives(kube, OPERATOR_PODS) - {container_of(pod)})
 
 
 def container_of(pod: Object) -> str:

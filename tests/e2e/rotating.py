@@ -57,6 +57,19 @@ def held_keys(kube: Kube) -> dict[str, Object]:
     return {subscriber_id: held for file in files for subscriber_id, held in file.items()}
 
 
+def current_keys(kube: Kube, rotation: Rotation) -> dict[str, str]:
+    """The current key ids of those who rotate, by subscriber id, as the Secrets say."""
+    held = held_keys(kube)
+    return {name: held[name]["key_id"] for name in rotation.former}
+
+
+def ends(kube: Kube, rotation: Rotation) -> set[int] | None:
+    """When the former keys end, unix seconds, as the Secrets say; None until they say it of all of them."""
+    held = held_keys(kube)
+    found = [key["valid_until"] for name in rotation.former for key in held[name].get("retiring", ())]
+    return set(found) if len(found) == len(rotation.former) and all(found) else None
+
+
 def known_keys(kube: Kube) -> dict[tuple[str, str], list[Object]]:
     """All entries of buyers and sellers in the registry, whatever their status, by subscriber id and key id."""
     known: dict[tuple[str, str], list[Object]] = {}

@@ -16,7 +16,6 @@ import pytest
 from tests.e2e.killing import (
     OPERATOR_PODS,
     delete_by_force,
-    kill_operator,
     kill_process,
     lives,
     the_pod,
@@ -60,6 +59,7 @@ def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it
     before = until("both have promised energy", promising)
     keys = {name: key_ids(street, name) for name in LEAVERS}
     claims = {name: street.get("persistentvolumeclaim", name)["metadata"]["uid"] for name in ROOFS}
+    operator = the_pod(cluster, OPERATOR_PODS)
     street("scale", "solaragent/rooftop", "--replicas=1")
     until(
         "households drain",
@@ -68,7 +68,7 @@ def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it
         ],
     )
 
-    kill_operator(cluster)
+    kill_process(operator)
 
     assert deployments() == set(ROOFS), "it was done before the operator was killed"
     until("two have gone", lambda: deployments() == {"rooftop-0"})
