@@ -6,11 +6,18 @@ import os
 
 import pytest
 
-from tests.e2e.kube import Kube
+from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
+from tests.e2e.kube import Kube, until
 from tests.e2e.market import SYSTEM, gateway, rooftop, solar, utility
+from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
-ORDER = ("applied", "scaled", "recovery", "refused", "references", "deleted", "measured", "audited", "uninstalled")
-"""The tests share a street, so that it is not made for each of them; the last ones take it apart."""
+ORDER = (
+    *("applied", "scaled", "recovery", "rotated", "refused", "references", "deleted", "retired", "measured"),
+    *("chaos", "audited", "uninstalled"),
+)
+"""The tests share a street, so that it is not made for each of them; the last ones take it apart.
+
+Keys that are rotated at first are retired some minutes later."""
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -58,3 +65,14 @@ def street(cluster: Kube) -> Kube:
     kube.apply(gateway(), utility(), rooftop(), flats)
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
     return kube
+
+
+@pytest.fixture(scope="session")
+def rotation(street: Kube, cluster: Kube) -> Rotation:
+    """A rotation of the keys of flats and roofs, whose operator was killed as soon as the first Secret had changed."""
+    before, operator = before_rotation(street), the_pod(cluster, OPERATOR_PODS)
+    ask_for_new_keys(street, "1")
+    until("a Secret has new keys", lambda: any(has_new_keys(item, "1") for item in street.list("secrets", HOUSEHOLDS)))
+    kill_process(operator)
+    assert not ends(street, before), "it was done before the operator was killed"
+    return before

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from tests.e2e.kube import Kube, Object
+from tests.e2e.kube import Kube, Object, command
 
 OPEN = {"QUOTED", "AGREED", "CONFIRMED", "DELIVERED"}
 SYSTEM = "wattmesh-system"
@@ -129,7 +131,12 @@ def uid_of_pod(kube: Kube, pod: str) -> str:
 
 def metrics(kube: Kube) -> dict[str, float]:
     """What the operator counts: name with labels → value."""
-    text = kube.of(SYSTEM).page(OPERATOR, "/metrics")
+    return counted(kube.of(SYSTEM), OPERATOR)
+
+
+def counted(kube: Kube, target: str) -> dict[str, float]:
+    """What `target` counts: name with labels → value."""
+    text = kube.page(target, "/metrics")
     lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in lines}
 
@@ -143,6 +150,21 @@ def writes(before: dict[str, float], after: dict[str, float]) -> dict[str, int]:
             if more:
                 counted[f"{found[2]} {found[1]}"] = more
     return counted
+
+
+def audit(kube: Kube) -> Object:
+    """What `wattmesh audit` says of a namespace. Raises CommandFailed, with the findings if there are any."""
+    wattmesh = str(Path(sys.executable).with_name("wattmesh"))
+    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
+    said: Object = json.loads(command(wattmesh, "audit", *where, "--output", "json"))
+    return said
+
+
+def in_doubt(kube: Kube) -> int:
+    """Of how many contracts their buyers do not know at this moment whether they hold."""
+    pods = kube.names("deployments", "app.kubernetes.io/component=agents")
+    said = [status for pod in pods for status in json.loads(kube.page(f"service/{pod}", "/status"))]
+    return sum(status["in_doubt"] for status in said)
 
 
 def continues(before: Books, after: Books) -> None:

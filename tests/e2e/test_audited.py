@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.kube import Kube, command
-from tests.e2e.market import books
+from tests.e2e.kube import Kube
+from tests.e2e.market import audit, books
 
 pytestmark = pytest.mark.e2e
 
@@ -21,12 +17,7 @@ def test_the_audit_finds_nothing(street: Kube) -> None:
     sold = len(books(street, "rooftop-0").settled("seller"))
     assert sold
 
-    wattmesh = str(Path(sys.executable).with_name("wattmesh"))
-    said = command(
-        *(wattmesh, "audit", "--kubernetes", "--context", street.context, "--namespace", street.namespace),
-        *("--output", "json"),
-    )
+    said = audit(street)
 
-    audit = json.loads(said)
-    assert not audit["findings"], said
-    assert audit["contracts_checked"] >= sold, said
+    assert not said["findings"]
+    assert said["contracts_checked"] >= sold
