@@ -42,7 +42,7 @@ def kpis(
             "--file",
             "-f",
             metavar="FILE",
-            help="The manifests that the street ran with, for batteries and tariffs. Default: the demo's, after a demo.",
+            help="The manifests that the street ran with, for batteries and tariffs. After a demo: its own.",
         ),
     ] = None,
     more_files: Annotated[
@@ -69,6 +69,8 @@ def kpis(
     from wattmesh_cli.terms import terms_of
 
     try:
+        if first is not None and end is not None and end <= first:
+            raise BooksError("--until must be later than --from")
         books = read_books(state)
         zone = street_zone(state)
         given = [*(files or []), *(more_files or [])]
@@ -180,8 +182,8 @@ def _print(result: Kpis, names: Names) -> None:
     ]  # fmt: skip
     print_table(columns, [_row(row, names) for row in (*result.households, result.community)], right=columns[1:])
     typer.echo(
-        "\nEnergy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is in "
-        "the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth"
+        "\nEnergy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is "
+        "in the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth"
     )
     trade, protocol = result.local_trade, result.protocol
     price_micro = trade.price_micro_per_kwh
@@ -198,7 +200,8 @@ def _print(result: Kpis, names: Names) -> None:
         f"{protocol.expired} expired, {protocol.cancelled} cancelled; {offers} offers per contract"
     )
     if result.unbooked_readings:
-        typer.echo(f"{result.unbooked_readings} metered slots are not booked yet: bills and savings are not final")
+        slots = "slot is" if result.unbooked_readings == 1 else "slots are"
+        typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills and savings are not final")
 
 
 def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def say_missed(result: SessionResult) -> None:
 
 
 def planned(files: list[str]) -> GatewayPlan:
-    """The one gateway of manifests; prints their mistakes and ends the command, or raises ValueError when there are more."""
+    """What manifests of one gateway run; ValueError when they have more. Ends the command at mistakes in them."""
     try:
         plans = plan(load(files))
     except ManifestErrors as errors:
