@@ -139,21 +139,20 @@ def _party(row: PartyKpis) -> dict[str, object]:
         "no_market_bill": money_text(money.no_market_bill_micro),
         "no_market_savings": money_text(money.no_market_savings_micro),
         "utility_only_bill": money_text(money.utility_only_bill_micro),
-        "utility_only_savings": money_text(money.utility_only_savings_micro),
+        "utility_only_savings": _money(money.utility_only_savings_micro),
         "stored_more_kwh": kwh_text(money.stored_more_wh),
         "stored_more_worth": money_text(money.stored_more_micro),
-        "utility_only_benefit": money_text(money.utility_only_benefit_micro),
+        "utility_only_benefit": _money(money.utility_only_benefit_micro),
     }
 
 
 def _only_community(result: Kpis) -> dict[str, object]:
     trade, protocol = result.local_trade, result.protocol
-    price_micro = trade.price_micro_per_kwh
     return {
         "utilities_bill": money_text(result.utilities_bill_micro),
         "local_trade_kwh": kwh_text(trade.energy_wh),
         "local_trade_amount": money_text(trade.amount_micro),
-        "local_price_per_kwh": None if price_micro is None else money_text(price_micro),
+        "local_price_per_kwh": _money(trade.price_micro_per_kwh),
         "no_market_gini": _ratio(result.against_no_market.gini),
         "no_market_losers": _ratio(result.against_no_market.losers),
         "utility_only_gini": _ratio(result.against_utility_only.gini),
@@ -166,6 +165,10 @@ def _only_community(result: Kpis) -> dict[str, object]:
         "offers_per_contract": _ratio(protocol.offers_per_contract),
         "settled_of_quotes": _ratio(protocol.settled_of_quotes),
     }
+
+
+def _money(amount_micro: int | None) -> str | None:
+    return None if amount_micro is None else money_text(amount_micro)
 
 
 def _ratio(value: Fraction | None) -> str | None:
@@ -186,12 +189,10 @@ def _print(result: Kpis, names: Names) -> None:
         "in the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth"
     )
     trade, protocol = result.local_trade, result.protocol
-    price_micro = trade.price_micro_per_kwh
-    price = "-" if price_micro is None else money_text(price_micro)[:-2]
-    typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {price} on average")
+    typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
     for name, of in (("no market", result.against_no_market), ("utility only", result.against_utility_only)):
-        gini = "undefined" if of.gini is None else f"{float(of.gini):.2f}"
-        typer.echo(f"benefit against {name}: Gini {gini}; {_percent(of.losers)} of the households lose")
+        gini = "-" if of.gini is None else f"{float(of.gini):.2f}"
+        typer.echo(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
     energy = result.community.energy
     typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
     offers = "-" if protocol.offers_per_contract is None else f"{float(protocol.offers_per_contract):.1f}"
@@ -201,7 +202,7 @@ def _print(result: Kpis, names: Names) -> None:
     )
     if result.unbooked_readings:
         slots = "slot is" if result.unbooked_readings == 1 else "slots are"
-        typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills and savings are not final")
+        typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
 
 
 def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
@@ -212,12 +213,16 @@ def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
         *(_percent(value) for value in (energy.self_consumption, energy.self_sufficiency, energy.local_share)),
         "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
         *(
-            money_text(micro)[:-2]
+            _amount(micro)
             for micro in (money.bill_micro, money.no_market_savings_micro, money.utility_only_savings_micro)
         ),
         kwh_text(money.stored_more_wh),
-        money_text(money.utility_only_benefit_micro)[:-2],
+        _amount(money.utility_only_benefit_micro),
     )
+
+
+def _amount(amount_micro: int | None) -> str:
+    return "-" if amount_micro is None else money_text(amount_micro)[:-2]
 
 
 def _percent(value: Fraction | None) -> str:

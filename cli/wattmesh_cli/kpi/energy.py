@@ -115,10 +115,11 @@ def _used_pv(slots: Iterable[_Slot]) -> Iterator[tuple[int, int]]:
     PV serves load first, then charges. What is in the store is mixed, so every draw has the store's share of own PV.
     What was stored before the first slot is of nobody knows where, so it is not own PV.
     """
-    stored_pv_wh = 0
+    stored_pv_wh = after_wh = 0
     for slot in slots:
+        if slot.level_before_wh < after_wh:  # a household that left took its store along
+            stored_pv_wh = stored_pv_wh * slot.level_before_wh // after_wh
         before_wh, after_wh = slot.level_before_wh, slot.level_after_wh
-        stored_pv_wh = min(stored_pv_wh, before_wh)  # a household that left took its store along
         direct_wh = min(slot.pv_wh, slot.load_wh)
         discharged_wh = slot.load_wh - slot.pv_wh - slot.net_wh
         to_load_wh = max(0, min(slot.load_wh - direct_wh, discharged_wh))

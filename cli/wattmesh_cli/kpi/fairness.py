@@ -17,9 +17,12 @@ class Fairness:
     losers: Fraction | None
 
 
-def fairness(benefits_micro: Sequence[int]) -> Fairness:
-    """One benefit for each household."""
-    return Fairness(gini(benefits_micro), share(sum(benefit < 0 for benefit in benefits_micro), len(benefits_micro)))
+def fairness(benefits_micro: Sequence[int | None]) -> Fairness:
+    """One benefit for each household; undefined where one is not known."""
+    known = [benefit for benefit in benefits_micro if benefit is not None]
+    if len(known) < len(benefits_micro):
+        return Fairness(None, None)
+    return Fairness(gini(known), share(sum(benefit < 0 for benefit in known), len(known)))
 
 
 def gini(values: Sequence[int]) -> Fraction | None:

@@ -40,7 +40,8 @@ class Alone:
 @dataclass(frozen=True)
 class MoneyKpis:
     """Bills: what was or would be paid less what was or would be earned; negative is earned. Savings: how much lower
-    the bill is than the one it is compared with.
+    the bill is than the one it is compared with; against utility only None while a metered slot is not booked, as its
+    bill would lack what the other has.
 
     `stored_more_wh` is how much more is in the battery at the end than if the household had been alone, and
     `stored_more_micro` what it would cost to buy that from the utility in the last slot. No bill has it;
@@ -51,14 +52,15 @@ class MoneyKpis:
     no_market_bill_micro: int
     no_market_savings_micro: int
     utility_only_bill_micro: int
-    utility_only_savings_micro: int
+    utility_only_savings_micro: int | None
     stored_more_wh: int
     stored_more_micro: int
 
     @property
-    def utility_only_benefit_micro(self) -> int:
+    def utility_only_benefit_micro(self) -> int | None:
         """Savings against utility only, were the battery left as full as it would have been alone."""
-        return self.utility_only_savings_micro + self.stored_more_micro
+        saved_micro = self.utility_only_savings_micro
+        return None if saved_micro is None else saved_micro + self.stored_more_micro
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots
     bill_micro = -sum(entry.amount_micro for entry in ledger)
     saved_micro = trade_benefit_micro((entry for entry in ledger if entry.kind == "trade"), prices)
     alone_micro = sum(prices.supply_micro(household, slot, net_wh) for slot, net_wh in alone.net_wh.items())
+    booked = all(reading.state == "booked" for reading in readings)
     stored_more_wh = readings[-1].level_after_wh - alone.level_wh if readings else 0
     tariff_micro = prices.tariff_micro(household, readings[-1].slot) if readings else 0
     worth_of_more_micro = worth_micro(tariff_micro, abs(stored_more_wh))
@@ -100,7 +103,7 @@ def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots
         no_market_bill_micro=bill_micro + saved_micro,
         no_market_savings_micro=saved_micro,
         utility_only_bill_micro=alone_micro,
-        utility_only_savings_micro=alone_micro - bill_micro,
+        utility_only_savings_micro=alone_micro - bill_micro if booked else None,
         stored_more_wh=stored_more_wh,
         stored_more_micro=worth_of_more_micro if stored_more_wh > 0 else -worth_of_more_micro,
     )
@@ -108,12 +111,14 @@ def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots
 
 def money_sum(parts: Collection[MoneyKpis]) -> MoneyKpis:
     """The community's: what its households pay each other cancels, what is left is paid to utilities."""
+    savings = [part.utility_only_savings_micro for part in parts]
+    known = [saved_micro for saved_micro in savings if saved_micro is not None]
     return MoneyKpis(
         bill_micro=sum(part.bill_micro for part in parts),
         no_market_bill_micro=sum(part.no_market_bill_micro for part in parts),
         no_market_savings_micro=sum(part.no_market_savings_micro for part in parts),
         utility_only_bill_micro=sum(part.utility_only_bill_micro for part in parts),
-        utility_only_savings_micro=sum(part.utility_only_savings_micro for part in parts),
+        utility_only_savings_micro=sum(known) if len(known) == len(savings) else None,
         stored_more_wh=sum(part.stored_more_wh for part in parts),
         stored_more_micro=sum(part.stored_more_micro for part in parts),
     )

@@ -73,8 +73,8 @@ def test_kpis_for_people(run: Run) -> None:
         "Energy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is in "
         "the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth",
         "local trade: 0.400 kWh at 0.2000 on average",
-        "benefit against no market: Gini 0.05; 0.0% of the households lose",
-        "benefit against utility only: Gini undefined; 50.0% of the households lose",
+        "benefit against no market: Gini 0.05, losers 0.0%",
+        "benefit against utility only: Gini -, losers 50.0%",
         "unserved 0.000 kWh, curtailed 0.000 kWh",
         "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
     ]
@@ -142,7 +142,8 @@ def test_what_is_not_booked_is_said(run: Run, state: Path) -> None:
     with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
         database.execute("UPDATE readings SET state = 'final' WHERE slot = ?", (NEXT,))
         database.commit()
-    assert "1 metered slot is not booked yet: bills and savings are not final" in run().stdout
+    assert json.loads(run("-o", "json").stdout)["community"]["utility_only_savings"] is None
+    assert "1 metered slot is not booked yet: bills are not final" in run().stdout
 
 
 def test_a_range_that_is_empty_or_the_wrong_way_round_is_refused(run: Run) -> None:

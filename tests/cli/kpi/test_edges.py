@@ -7,7 +7,19 @@ from fractions import Fraction
 
 import pytest
 
-from tests.cli.kpi.small_street import BATTERIES, END, FIRST, FLAT, GRID, PRICES, ROOF, kpis_with, small_street
+from tests.cli.kpi.small_street import (
+    BATTERIES,
+    END,
+    FIRST,
+    FLAT,
+    GRID,
+    PRICES,
+    ROOF,
+    SECOND,
+    STORE,
+    kpis_with,
+    small_street,
+)
 from wattmesh_agents.energy.battery import NO_BATTERY
 from wattmesh_cli.books import Book, LedgerEntry, Party, Reading
 from wattmesh_cli.kpi import Alone, EnergyKpis, Kpis, LocalTrade, MoneyKpis, gini, kpis
@@ -85,10 +97,32 @@ def test_a_store_of_unknown_origin_is_no_own_pv() -> None:
     assert kpis_with([book], BATTERIES).community.energy.self_sufficiency == 0
 
 
+def test_who_leaves_takes_its_part_of_the_common_store_along() -> None:
+    # 1st: roof stores 1000 Wh of PV beside the 100 Wh that store has. 2nd: store alone draws its 100 Wh, of which
+    # 1000 * 100 / 1100 = 90 count as PV of the community.
+    roof = Reading(ROOF, FIRST, 0, 1000, 2000, 1000, 0, 0, 0, 0, 0, 0, "booked")
+    store = (
+        Reading(STORE, FIRST, 100, 100, 1000, 0, 0, 0, 0, 0, 0, 0, "booked"),
+        Reading(STORE, SECOND, 100, 0, 1000, 0, 100, 0, 0, 0, 0, 0, "booked"),
+    )
+    books = [
+        Book("roof", (Party(ROOF, "household", 2000, 0, 1000, FIRST, SECOND),), readings=(roof,)),
+        Book("store", (Party(STORE, "household", 1000, 100, 0, FIRST, END),), readings=store),
+    ]
+    assert kpis_with(books, BATTERIES).community.energy.used_pv_wh == 90
+
+
 def test_slots_that_are_not_booked_are_told() -> None:
     roof, flat, *others = small_street()
     unbooked = replace(flat, readings=(*flat.readings[:2], replace(flat.readings[2], state="final")))
-    assert kpis_with([roof, unbooked, *others], BATTERIES).unbooked_readings == 1
+    result = kpis_with([roof, unbooked, *others], BATTERIES)
+    assert result.unbooked_readings == 1
+    # flat's bill is not complete, so what it saved by the market is not known; nor is what all saved together.
+    savings = [row.money.utility_only_savings_micro for row in (*result.households, result.community)]
+    assert savings == [None, 68_000, 26_000, None]
+    assert result.households[0].money.utility_only_benefit_micro is None
+    assert result.against_utility_only == Fairness(None, None)
+    assert result.against_no_market.losers == 0
 
 
 def test_capacity_is_that_of_the_reading() -> None:
