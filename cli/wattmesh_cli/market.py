@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wattmesh_cli.books import Book, LedgerEntry, paired
-
-PriceMicro = Callable[[str | None, int], int]
-"""The price per kWh (millionths) of a utility, None where a household had no supply yet, in a slot."""
+from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh, trade_benefit_micro
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,7 @@ class HouseholdSummary:
 
     `saved_micro`: what the energy bought in trades would have cost at its utility's tariff in the same slots, less what
     was paid for it. `gained_micro`: what was earned with the energy sold in trades, less what its utility's feed-in
-    price would have given for it in the same slots. Its utility is the one that it has ledger entries of supply with.
-    Battery losses, and what else it might have done with the energy, are not weighed.
+    price would have given for it in the same slots. Together they are the KPI "savings against no market".
     """
 
     household: str
@@ -59,8 +56,8 @@ class MarketSummary:
     missed: int
 
 
-def summarize(books: Sequence[Book], tariff_micro: PriceMicro, feed_in_micro: PriceMicro) -> MarketSummary:
-    """Summarise all that is booked; `tariff_micro` and `feed_in_micro` say what a utility asks and pays per kWh."""
+def summarize(books: Sequence[Book], prices: Prices) -> MarketSummary:
+    """Summarise all that is booked."""
     households = {party.party: party for book in books for party in book.parties if party.kind == "household"}
     pairs = paired(row for book in books for row in book.contracts)
     ledgers: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
@@ -70,7 +67,7 @@ def summarize(books: Sequence[Book], tariff_micro: PriceMicro, feed_in_micro: Pr
     return MarketSummary(
         flows=_flows(entry for entries in ledgers.values() for entry in entries),
         households=tuple(
-            _household(party.party, party.level_wh, ledgers[party.party], tariff_micro, feed_in_micro)
+            _household(party.party, party.level_wh, ledgers[party.party], prices)
             for _, party in sorted(households.items())
         ),
         settled_between_households=sum(
@@ -88,11 +85,6 @@ def summarize(books: Sequence[Book], tariff_micro: PriceMicro, feed_in_micro: Pr
     )
 
 
-def price_micro_per_kwh(amount_micro: int, energy_wh: int) -> int:
-    """What a kWh costs when `energy_wh` > 0 cost `amount_micro`, rounded half up."""
-    return (2000 * amount_micro + energy_wh) // (2 * energy_wh)
-
-
 def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
     purchases: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
@@ -108,14 +100,11 @@ def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
     return tuple(flows)
 
 
-def _household(
-    household: str, level_wh: int, ledger: list[LedgerEntry], tariff_micro: PriceMicro, feed_in_micro: PriceMicro
-) -> HouseholdSummary:
+def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices: Prices) -> HouseholdSummary:
     trades = [entry for entry in ledger if entry.kind == "trade"]
     supplies = [entry for entry in ledger if entry.kind == "backstop"]
     bought = [entry for entry in trades if entry.energy_wh > 0]
     sold = [entry for entry in trades if entry.energy_wh < 0]
-    utility = supplies[0].counterparty if supplies else None
     return HouseholdSummary(
         household=household,
         bought_wh=sum(entry.energy_wh for entry in bought),
@@ -124,11 +113,6 @@ def _household(
         exported_wh=sum(max(0, -entry.energy_wh) for entry in supplies),
         balance_micro=sum(entry.amount_micro for entry in ledger),
         level_wh=level_wh,
-        saved_micro=sum(_worth(tariff_micro(utility, entry.slot), entry) + entry.amount_micro for entry in bought),
-        gained_micro=sum(entry.amount_micro - _worth(feed_in_micro(utility, entry.slot), entry) for entry in sold),
+        saved_micro=trade_benefit_micro(bought, prices),
+        gained_micro=trade_benefit_micro(sold, prices),
     )
-
-
-def _worth(price_micro: int, entry: LedgerEntry) -> int:
-    """What an entry's energy is worth at a price per kWh, rounded half up."""
-    return (price_micro * abs(entry.energy_wh) + 500) // 1000

@@ -6,21 +6,24 @@ from dataclasses import replace
 
 from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, SLOT, contract, other_side, street
 from wattmesh_cli.books import Book, LedgerEntry
-from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, price_micro_per_kwh, summarize
+from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh
+from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
 
 
-def tariff(utility: str | None, slot: int) -> int:
-    """0.30, from the second slot on 0.40; a household without supply is told the same."""
-    assert utility in (GRID, None)
+def tariff(_: str, slot: int) -> int:
+    """0.30, from the second slot on 0.40."""
     return 300_000 if slot < NEXT else 400_000
 
 
-def feed_in(_: str | None, __: int) -> int:
+def feed_in(_: str, __: int) -> int:
     return 80_000
 
 
+PRICES = Prices(tariff, feed_in)
+
+
 def test_a_street_in_sum() -> None:
-    assert summarize(street(), tariff, feed_in) == MarketSummary(
+    assert summarize(street(), PRICES) == MarketSummary(
         flows=(Flow(FLAT, ROOF, contracts=1, energy_wh=400, price_micro_per_kwh=200_000, amount_micro=80_000),),
         households=(
             HouseholdSummary(
@@ -64,7 +67,7 @@ def test_a_flow_is_priced_by_volume_and_each_purchase_compared_in_its_slot() -> 
             ),
         )
     ]
-    summary = summarize(books, tariff, feed_in)
+    summary = summarize(books, PRICES)
     assert summary.flows == (
         Flow(FLAT, GRID, contracts=1, energy_wh=500, price_micro_per_kwh=400_000, amount_micro=200_000),
         Flow(FLAT, ROOF, contracts=2, energy_wh=4000, price_micro_per_kwh=250_000, amount_micro=1_000_000),
@@ -82,7 +85,7 @@ def test_what_missed_the_gate_is_counted_once() -> None:
         grid,
         replace(roof, contracts=(*roof.contracts, other_side(late))),
     ]
-    assert summarize(books, tariff, feed_in).missed == 1
+    assert summarize(books, PRICES).missed == 1
 
 
 def test_a_purchase_from_the_utility_is_not_between_households() -> None:
@@ -90,7 +93,7 @@ def test_a_purchase_from_the_utility_is_not_between_households() -> None:
     bought = replace(flat.contracts[0], counterparty=GRID)
     books = [replace(flat, contracts=(bought,)), replace(grid, contracts=(other_side(bought),))]
     assert bought.transaction_id == BOUGHT
-    assert summarize(books, tariff, feed_in).settled_between_households == 0
+    assert summarize(books, PRICES).settled_between_households == 0
 
 
 def test_a_price_is_rounded_half_up() -> None:

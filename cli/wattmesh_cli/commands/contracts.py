@@ -9,7 +9,7 @@ import typer
 
 from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.books import OPEN, BooksError, Pair, paired
-from wattmesh_cli.market import price_micro_per_kwh
+from wattmesh_cli.kpi.money import price_micro_per_kwh
 from wattmesh_cli.names import Names, UnknownName
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,

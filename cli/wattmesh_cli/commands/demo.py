@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
 if TYPE_CHECKING:
-    from wattmesh_agents.config import TariffConfig
     from wattmesh_cli.street.session import SessionResult
 
 SPEED = 960
@@ -38,17 +36,17 @@ def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None
     Starts afresh each time. Exit code 1 when the audit finds anything.
     """
     from wattmesh_cli.street.session import run_session  # the agents take a second to import
+    from wattmesh_cli.terms import terms_of
 
     try:
         _start_afresh(state)
-        manifest = _PACKAGED if _PACKAGED.exists() else _IN_REPOSITORY
-        result = run_session(plan(load([str(manifest)]))[0], state, speed, DAY_S)
+        planned = plan(load([str(demo_manifest())]))[0]
+        result = run_session(planned, state, speed, DAY_S)
         books = read_books(state)
     except StateError as error:
         refuse(error)
     names = Names(party.party for book in books for party in book.parties)
-    prices = _Prices(result.tariffs, result.utc_offset_s)
-    _print(summarize(books, prices.tariff_micro, prices.feed_in_micro), names, result)
+    _print(summarize(books, terms_of(planned).prices), names, result)
     audited = audit(books)
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
@@ -57,32 +55,20 @@ def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None
         raise typer.Exit(FOUND)
 
 
-class _Prices:
-    """The utilities' prices in a slot, by the tariffs of the run."""
+def demo_manifest() -> Path:
+    """The street that the demo runs."""
+    return _PACKAGED if _PACKAGED.exists() else _IN_REPOSITORY
 
-    def __init__(self, tariffs: Mapping[str, TariffConfig], utc_offset_s: int) -> None:
-        self._tariffs = tariffs
-        self._utc_offset_s = utc_offset_s
 
-    def tariff_micro(self, utility: str | None, slot: int) -> int:
-        """What a kWh costs."""
-        from wattmesh_agents.energy.tariff import price_micro_per_kwh
-
-        return price_micro_per_kwh(self._of(utility), slot, self._utc_offset_s)
-
-    def feed_in_micro(self, utility: str | None, slot: int) -> int:  # noqa: ARG002 - one price for all slots
-        """What is paid for a kWh fed in."""
-        return self._of(utility).feed_in_micro_per_kwh
-
-    def _of(self, utility: str | None) -> TariffConfig:
-        # A household that never needed its backstop has no entry with it; the demo has one utility for all.
-        return self._tariffs[utility] if utility is not None else next(iter(self._tariffs.values()))
+def is_demo(state: Path) -> bool:
+    """Whether a state directory is the demo's."""
+    return (state / _MARK).exists()
 
 
 def _start_afresh(state: Path) -> None:
     """Make room for a new day; only an earlier demo is removed."""
     if state.exists() and any(state.iterdir()):
-        if not (state / _MARK).exists():
+        if not is_demo(state):
             raise StateError(f"{state}: holds a street that is not the demo's; name another --state")
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
@@ -123,6 +109,6 @@ def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
     total = sum(row.saved_micro + row.gained_micro for row in summary.households)
     typer.echo(
         f"\n{summary.settled_between_households} contracts between households settled; together they are "
-        f"{money_text(total)[:-4]} better off than with the utility alone"
+        f"{money_text(total)[:-4]} better off than at the utility's prices"
     )
     say_missed(result)

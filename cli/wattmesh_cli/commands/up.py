@@ -48,7 +48,7 @@ def up(
 
     try:
         last_for_s = None if last is None else duration_s(last)
-        result = run_session(_plan([*files, *(more_files or [])]), state, speed, last_for_s)
+        result = run_session(planned([*files, *(more_files or [])]), state, speed, last_for_s)
     except (StateError, ValueError) as error:
         refuse(error)
     typer.echo("stopped; all is kept, and goes on with the same command" if not result.completed else "time is over")
@@ -64,7 +64,8 @@ def say_missed(result: SessionResult) -> None:
         )
 
 
-def _plan(files: list[str]) -> GatewayPlan:
+def planned(files: list[str]) -> GatewayPlan:
+    """What manifests of one gateway run; ValueError when they have more. Ends the command at mistakes in them."""
     try:
         plans = plan(load(files))
     except ManifestErrors as errors:

@@ -14,7 +14,6 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from wattmesh_agents.config import TariffConfig
 from wattmesh_beckn.logs import configure
 from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
@@ -28,13 +27,11 @@ _SETTLE_S = 10.0
 
 @dataclass(frozen=True)
 class SessionResult:
-    """What a run leaves to say: whether its time was over, trades missed for slowness, faults, and the tariffs."""
+    """What a run leaves to say: whether its time was over, trades missed for slowness, and faults."""
 
     completed: bool
     missed_gates: int
     faults: int
-    tariffs: dict[str, TariffConfig]
-    utc_offset_s: int
 
 
 def run_session(plan: GatewayPlan, state: Path, speed: float | None, last_for_s: float | None) -> SessionResult:
@@ -72,6 +69,4 @@ def _result(street: StreetRun, completed: bool) -> SessionResult:
         completed=completed,
         missed_gates=sum(pod.metrics.missed_gate_count for pod in pods),
         faults=sum(pod.metrics.fault_count for pod in pods),
-        tariffs={utility.subscriber_id: utility.tariff for pod in pods for utility in pod.config.utilities},
-        utc_offset_s=next(iter(pods)).grid.utc_offset_s,
     )

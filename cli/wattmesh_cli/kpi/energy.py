@@ -1,0 +1,138 @@
+"""Energy KPIs of a household, or of all households as if behind one meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wattmesh_cli.books import SLOT_S, LedgerEntry, Reading
+from wattmesh_cli.kpi.rows import Rows, Slots, share
+
+
+@dataclass(frozen=True)
+class EnergyKpis:
+    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households.
+
+    `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `local_share` is that of local
+    energy in what households took from others. `unserved_wh` and `curtailed_wh` are what readings do not account for.
+    """
+
+    pv_wh: int
+    load_wh: int
+    inflow_wh: int
+    outflow_wh: int
+    losses_wh: int
+    used_pv_wh: int
+    self_consumption: Fraction | None
+    self_sufficiency: Fraction | None
+    local_wh: int
+    local_share: Fraction | None
+    peak_import_w: int | None
+    unserved_wh: int
+    curtailed_wh: int
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """What went on behind a meter in a slot; `net_wh` is what came in less what went out."""
+
+    slot: int
+    level_before_wh: int = 0
+    level_after_wh: int = 0
+    pv_wh: int = 0
+    load_wh: int = 0
+    net_wh: int = 0
+    losses_wh: int = 0
+
+    def with_(self, reading: Reading) -> _Slot:
+        """Together with a household's reading of the slot."""
+        return _Slot(
+            self.slot,
+            self.level_before_wh + reading.level_before_wh,
+            self.level_after_wh + reading.level_after_wh,
+            self.pv_wh + reading.pv_wh,
+            self.load_wh + reading.load_wh,
+            self.net_wh + reading.bought_wh + reading.imported_wh - reading.sold_wh - reading.exported_wh,
+            self.losses_wh + reading.losses_wh,
+        )
+
+
+def household_energy(rows: Rows, household: str, slots: Slots) -> EnergyKpis:
+    """The boundary is the household's meter."""
+    return _energy(rows, [household], slots)
+
+
+def community_energy(rows: Rows, slots: Slots) -> EnergyKpis:
+    """The boundary is around all households; what they trade among each other does not pass it."""
+    return _energy(rows, rows.households, slots)
+
+
+def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
+    readings = [reading for name in households for reading in rows.readings[name]]
+    behind = _by_slot(readings)
+    wanted = [slot for slot in behind if slot.slot in slots]
+    pv_wh, load_wh = sum(slot.pv_wh for slot in wanted), sum(slot.load_wh for slot in wanted)
+    used_pv_wh = sum(used_wh for slot, used_wh in _used_pv(behind) if slot in slots)
+    entries = [entry for name in households for entry in rows.ledger[name] if entry.slot in slots]
+    local_wh = sum(entry.energy_wh for entry in local_purchases(rows, entries))
+    missing_wh = [_missing_wh(reading) for reading in readings if reading.slot in slots]
+    return EnergyKpis(
+        pv_wh=pv_wh,
+        load_wh=load_wh,
+        inflow_wh=sum(max(0, slot.net_wh) for slot in wanted),
+        outflow_wh=sum(max(0, -slot.net_wh) for slot in wanted),
+        losses_wh=sum(slot.losses_wh for slot in wanted),
+        used_pv_wh=used_pv_wh,
+        self_consumption=share(used_pv_wh, pv_wh),
+        self_sufficiency=share(used_pv_wh, load_wh),
+        local_wh=local_wh,
+        local_share=share(local_wh, sum(max(0, entry.energy_wh) for entry in entries)),
+        peak_import_w=max((max(0, slot.net_wh) * 3600 // SLOT_S for slot in wanted), default=None),
+        unserved_wh=sum(max(0, wh) for wh in missing_wh),
+        curtailed_wh=sum(max(0, -wh) for wh in missing_wh),
+    )
+
+
+def local_purchases(rows: Rows, entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
+    """Of these entries the purchases from other households."""
+    households = frozenset(rows.households)
+    for entry in entries:
+        if entry.kind == "trade" and entry.energy_wh > 0 and entry.counterparty in households:
+            yield entry
+
+
+def _by_slot(readings: Iterable[Reading]) -> list[_Slot]:
+    slots: dict[int, _Slot] = {}
+    for reading in readings:
+        slots[reading.slot] = slots.get(reading.slot, _Slot(reading.slot)).with_(reading)
+    return [slots[slot] for slot in sorted(slots)]
+
+
+def _used_pv(slots: Iterable[_Slot]) -> Iterator[tuple[int, int]]:
+    """Each slot, and what the load used of the own PV in it (Wh, rounded down).
+
+    PV serves load first, then charges. What is in the store is mixed, so every draw has the store's share of own PV.
+    What was stored before the first slot is of nobody knows where, so it is not own PV.
+    """
+    stored_pv_wh = after_wh = 0
+    for slot in slots:
+        if slot.level_before_wh < after_wh:  # a household that left took its store along
+            stored_pv_wh = stored_pv_wh * slot.level_before_wh // after_wh
+        before_wh, after_wh = slot.level_before_wh, slot.level_after_wh
+        direct_wh = min(slot.pv_wh, slot.load_wh)
+        discharged_wh = slot.load_wh - slot.pv_wh - slot.net_wh
+        to_load_wh = max(0, min(slot.load_wh - direct_wh, discharged_wh))
+        used_wh = direct_wh + (to_load_wh * stored_pv_wh // before_wh if before_wh else 0)
+        if after_wh > before_wh and discharged_wh < 0:
+            from_pv_wh = min(slot.pv_wh - direct_wh, -discharged_wh)
+            stored_pv_wh += (after_wh - before_wh) * from_pv_wh // -discharged_wh
+        elif before_wh:
+            stored_pv_wh = stored_pv_wh * after_wh // before_wh
+        yield slot.slot, used_wh
+
+
+def _missing_wh(reading: Reading) -> int:
+    """What a reading has used, given and stored beyond what it had: unserved if positive, curtailed if negative."""
+    out_wh = reading.load_wh + reading.sold_wh + reading.exported_wh + reading.losses_wh + reading.level_after_wh
+    return out_wh - reading.pv_wh - reading.bought_wh - reading.imported_wh - reading.level_before_wh

@@ -1,0 +1,134 @@
+"""Bills as they are, and as they would be without the market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from wattmesh_cli.books import LedgerEntry
+from wattmesh_cli.kpi.energy import local_purchases
+from wattmesh_cli.kpi.rows import Rows, Slots
+
+PriceMicro = Callable[[str, int], int]
+"""The price per kWh (millionths) that a household has with its utility in a slot."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What each household's utility asks for a kWh, and what it pays for one fed in."""
+
+    tariff_micro: PriceMicro
+    feed_in_micro: PriceMicro
+
+    def supply_micro(self, household: str, slot: int, energy_wh: int) -> int:
+        """What a household pays for net import (`energy_wh` > 0) in a slot; negative: it is paid for export."""
+        if energy_wh > 0:
+            return worth_micro(self.tariff_micro(household, slot), energy_wh)
+        return -worth_micro(self.feed_in_micro(household, slot), -energy_wh)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A household with nobody but its utility: net import by slot (export is negative), and its level at the end, which
+    is 0 where no slot was metered.
+    """
+
+    net_wh: Mapping[int, int]
+    level_wh: int
+
+
+@dataclass(frozen=True)
+class MoneyKpis:
+    """Bills: what was or would be paid less what was or would be earned; negative is earned. Savings: how much lower
+    the bill is than the one it is compared with; against utility only None while a metered slot is not booked, as its
+    bill would lack what the other has.
+
+    `stored_more_wh` is how much more is in the battery at the end than if the household had been alone, and
+    `stored_more_micro` what it would cost to buy that from the utility in the last slot. No bill has it;
+    `utility_only_benefit_micro` is savings and it.
+    """
+
+    bill_micro: int
+    no_market_bill_micro: int
+    no_market_savings_micro: int
+    utility_only_bill_micro: int
+    utility_only_savings_micro: int | None
+    stored_more_wh: int
+    stored_more_micro: int
+
+    @property
+    def utility_only_benefit_micro(self) -> int | None:
+        """Savings against utility only, were the battery left as full as it would have been alone."""
+        saved_micro = self.utility_only_savings_micro
+        return None if saved_micro is None else saved_micro + self.stored_more_micro
+
+
+@dataclass(frozen=True)
+class LocalTrade:
+    """What households sold to households; the price per kWh is volume-weighted, rounded half up, None without trade."""
+
+    energy_wh: int
+    amount_micro: int
+    price_micro_per_kwh: int | None
+
+
+def worth_micro(price_micro_per_kwh: int, energy_wh: int) -> int:
+    """What `energy_wh` ≥ 0 is worth at a price per kWh, rounded half up."""
+    return (price_micro_per_kwh * energy_wh + 500) // 1000
+
+
+def price_micro_per_kwh(amount_micro: int, energy_wh: int) -> int:
+    """What a kWh costs when `energy_wh` > 0 cost `amount_micro`, rounded half up."""
+    return (2000 * amount_micro + energy_wh) // (2 * energy_wh)
+
+
+def trade_benefit_micro(trades: Iterable[LedgerEntry], prices: Prices) -> int:
+    """How much better these trades of a household were than the same energy at its utility's tariff and feed-in."""
+    return sum(entry.amount_micro + prices.supply_micro(entry.party, entry.slot, entry.energy_wh) for entry in trades)
+
+
+def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots) -> MoneyKpis:
+    """A household's bills. `alone` is of the same slots."""
+    ledger = [entry for entry in rows.ledger[household] if entry.slot in slots]
+    readings = [reading for reading in rows.readings[household] if reading.slot in slots]
+    bill_micro = -sum(entry.amount_micro for entry in ledger)
+    saved_micro = trade_benefit_micro((entry for entry in ledger if entry.kind == "trade"), prices)
+    alone_micro = sum(prices.supply_micro(household, slot, net_wh) for slot, net_wh in alone.net_wh.items())
+    booked = all(reading.state == "booked" for reading in readings)
+    stored_more_wh = readings[-1].level_after_wh - alone.level_wh if readings else 0
+    tariff_micro = prices.tariff_micro(household, readings[-1].slot) if readings else 0
+    worth_of_more_micro = worth_micro(tariff_micro, abs(stored_more_wh))
+    return MoneyKpis(
+        bill_micro=bill_micro,
+        no_market_bill_micro=bill_micro + saved_micro,
+        no_market_savings_micro=saved_micro,
+        utility_only_bill_micro=alone_micro,
+        utility_only_savings_micro=alone_micro - bill_micro if booked else None,
+        stored_more_wh=stored_more_wh,
+        stored_more_micro=worth_of_more_micro if stored_more_wh > 0 else -worth_of_more_micro,
+    )
+
+
+def money_sum(parts: Collection[MoneyKpis]) -> MoneyKpis:
+    """The community's: what its households pay each other cancels, what is left is paid to utilities."""
+    savings = [part.utility_only_savings_micro for part in parts]
+    known = [saved_micro for saved_micro in savings if saved_micro is not None]
+    return MoneyKpis(
+        bill_micro=sum(part.bill_micro for part in parts),
+        no_market_bill_micro=sum(part.no_market_bill_micro for part in parts),
+        no_market_savings_micro=sum(part.no_market_savings_micro for part in parts),
+        utility_only_bill_micro=sum(part.utility_only_bill_micro for part in parts),
+        utility_only_savings_micro=sum(known) if len(known) == len(savings) else None,
+        stored_more_wh=sum(part.stored_more_wh for part in parts),
+        stored_more_micro=sum(part.stored_more_micro for part in parts),
+    )
+
+
+def local_trade(rows: Rows, slots: Slots) -> LocalTrade:
+    """All trade among households, by what the buyers booked."""
+    bought = [
+        entry for name in rows.households for entry in local_purchases(rows, rows.ledger[name]) if entry.slot in slots
+    ]
+    energy_wh, amount_micro = sum(entry.energy_wh for entry in bought), -sum(entry.amount_micro for entry in bought)
+    price_micro = price_micro_per_kwh(amount_micro, energy_wh) if energy_wh else None
+    return LocalTrade(energy_wh, amount_micro, price_micro)

@@ -1,0 +1,40 @@
+"""All KPIs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wattmesh_cli.kpi.energy import EnergyKpis
+from wattmesh_cli.kpi.fairness import Fairness
+from wattmesh_cli.kpi.money import LocalTrade, MoneyKpis
+from wattmesh_cli.kpi.protocol import ProtocolKpis
+
+COMMUNITY = "community"
+"""Stands for all households together; no subscriber id, as it has no dot."""
+
+
+@dataclass(frozen=True)
+class PartyKpis:
+    """A household's, or with COMMUNITY as `party` the community's."""
+
+    party: str
+    energy: EnergyKpis
+    money: MoneyKpis
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """Households by id, the community of them, and what only the community has.
+
+    The utilities stand outside the community; their bill is what they paid, so it is negative where they earn.
+    `unbooked_readings` > 0: the money of so many metered slots is not booked yet, so bills are of what is booked.
+    """
+
+    households: tuple[PartyKpis, ...]
+    community: PartyKpis
+    utilities_bill_micro: int
+    local_trade: LocalTrade
+    against_no_market: Fairness
+    against_utility_only: Fairness
+    protocol: ProtocolKpis
+    unbooked_readings: int

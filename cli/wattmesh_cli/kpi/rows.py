@@ -1,0 +1,61 @@
+"""The rows of all books by household or utility, in order of slots, and which slots are asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wattmesh_cli.books import Book, LedgerEntry, Offer, Pair, Reading, paired
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Delivery slots that start at `first` or later and before `end` (unix seconds of grid time); None: no bound."""
+
+    first: int | None = None
+    end: int | None = None
+
+    def __contains__(self, slot: int) -> bool:
+        return (self.first is None or self.first <= slot) and (self.end is None or slot < self.end)
+
+
+ALL_SLOTS = Slots()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Names are in order; a party without rows has empty ones."""
+
+    households: tuple[str, ...]
+    utilities: tuple[str, ...]
+    readings: Mapping[str, Sequence[Reading]]
+    ledger: Mapping[str, Sequence[LedgerEntry]]
+    pairs: Sequence[Pair]
+    offers: Sequence[Offer]
+
+
+def collect(books: Sequence[Book]) -> Rows:
+    """The rows of all books. Books and rows may come in any order."""
+    kinds = {party.party: party.kind for book in books for party in book.parties}
+    readings: defaultdict[str, list[Reading]] = defaultdict(list)
+    ledger: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+    for book in books:
+        for reading in book.readings:
+            readings[reading.party].append(reading)
+        for entry in book.ledger:
+            ledger[entry.party].append(entry)
+    return Rows(
+        households=tuple(sorted(name for name, kind in kinds.items() if kind == "household")),
+        utilities=tuple(sorted(name for name, kind in kinds.items() if kind == "utility")),
+        readings={name: sorted(readings[name], key=lambda reading: reading.slot) for name in kinds},
+        ledger={name: sorted(ledger[name], key=lambda entry: entry.slot) for name in kinds},
+        pairs=paired(row for book in books for row in book.contracts),
+        offers=[offer for book in books for offer in book.offers],
+    )
+
+
+def share(part: int, whole: int) -> Fraction | None:
+    """Part of a whole; None of a whole of 0."""
+    return Fraction(part, whole) if whole else None

@@ -1,0 +1,52 @@
+"""What the manifests say of a household and its books do not: its battery's limits, its utility's tariff. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wattmesh_agents.config import HouseholdConfig, RuntimeConfig
+from wattmesh_agents.energy.battery import Battery
+from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_cli.books import BooksError
+from wattmesh_cli.kpi.money import Prices
+from wattmesh_operator.plan import GatewayPlan, runtime_config
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Households by subscriber id; `utc_offset_s` is that of the street's local time, which tariff periods go by."""
+
+    households: Mapping[str, HouseholdConfig]
+    utc_offset_s: int
+
+    @property
+    def prices(self) -> Prices:
+        """What each household's utility asks and pays per kWh."""
+        return Prices(self._tariff_micro, self._feed_in_micro)
+
+    def battery(self, household: str) -> Battery:
+        """A household's battery."""
+        return Battery.of(self.households[household].battery)
+
+    def check(self, households: Iterable[str]) -> None:
+        """Raise BooksError when a household is in none of the manifests."""
+        missing = sorted(set(households) - self.households.keys())
+        if missing:
+            raise BooksError(f"the manifests do not have {', '.join(missing)}; give those that this street ran with")
+
+    def _tariff_micro(self, household: str, slot: int) -> int:
+        return price_micro_per_kwh(self.households[household].backstop.tariff, slot, self.utc_offset_s)
+
+    def _feed_in_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one price for all slots
+        return self.households[household].backstop.tariff.feed_in_micro_per_kwh
+
+
+def terms_of(plan: GatewayPlan) -> Terms:
+    """The terms of all households of a street."""
+    configs = [
+        RuntimeConfig.model_validate(runtime_config(pod, gateway_url="http://unused", epoch=0.0)) for pod in plan.pods
+    ]
+    households = {household.subscriber_id: household for config in configs for household in config.households}
+    offset = plan.resource.spec.clock.start.utcoffset()
+    return Terms(households, 0 if offset is None else int(offset.total_seconds()))

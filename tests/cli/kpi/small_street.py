@@ -1,0 +1,133 @@
+"""A street small enough to compute by hand: three households, three slots.
+
+The tariff is 0.30 per kWh, in the third slot 0.40; feed-in pays 0.08. Wh:
+
+            roof                                  flat                  store
+    slot    pv   load sold  out  level            load bought in        load bought in   level
+    1st     1500 200  -     300  1000 -> 2000     300  -      300       100  -      100     0
+    2nd     600  200  500   -    2000 -> 1900     400  300    100       100  200    -       0 -> 90
+    3rd     -    380  -     -    1900 -> 1520     -    -      -         90   -      -       90 -> 0
+
+roof's battery (2000 Wh) loses nothing; store's (1000 Wh) loses a tenth of what it is charged with. In the second slot
+roof sells 300 Wh to flat and 200 Wh to store, all at 0.20. flat asked for a quote for the third slot, too; it expired.
+"""
+
+from __future__ import annotations
+
+from tests.cli.street_books import other_side
+from wattmesh_agents.energy.battery import NO_BATTERY, Battery
+from wattmesh_cli.alone import alone
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.kpi import ALL_SLOTS, Kpis, Prices, Slots, collect, kpis
+
+FIRST = 1_782_036_000
+SECOND, THIRD, END = FIRST + 900, FIRST + 1800, FIRST + 2700
+FLAT, ROOF, STORE, GRID = "flat.default", "roof.default", "store.default", "grid.default"
+
+BATTERIES = {
+    FLAT: NO_BATTERY,
+    ROOF: Battery(2000, 0, 8000, 1_000_000, 1_000_000),
+    STORE: Battery(1000, 0, 4000, 900_000, 1_000_000),
+}
+
+
+def tariff(_: str, slot: int) -> int:
+    return 300_000 if slot < THIRD else 400_000
+
+
+def feed_in(_: str, __: int) -> int:
+    return 80_000
+
+
+PRICES = Prices(tariff, feed_in)
+
+
+def bought(buyer: str, transaction_id: str, energy_wh: int, amount_micro: int) -> ContractRow:
+    """A purchase from roof for the second slot, as the buyer holds it."""
+    return ContractRow(
+        buyer, "buyer", transaction_id, ROOF, "energy", SECOND, energy_wh, amount_micro, "SETTLED", "order",
+        energy_wh, amount_micro, False, None,
+    )  # fmt: skip
+
+
+FLAT_BOUGHT = bought(FLAT, "a", 300, 60_000)
+STORE_BOUGHT = bought(STORE, "b", 200, 40_000)
+FLAT_ASKED = ContractRow(
+    FLAT, "buyer", "c", ROOF, "energy", THIRD, 50, 10_000, "EXPIRED", None, None, None, False, None
+)  # fmt: skip
+
+
+def supply(party: str, counterparty: str, slot: int, energy_wh: int, amount_micro: int) -> LedgerEntry:
+    return LedgerEntry(party, "backstop", slot, counterparty, "supply", energy_wh, amount_micro)
+
+
+def trade(party: str, counterparty: str, reference: str, energy_wh: int, amount_micro: int) -> LedgerEntry:
+    return LedgerEntry(party, "trade", SECOND, counterparty, reference, energy_wh, amount_micro)
+
+
+def small_street() -> list[Book]:
+    roof = Book(
+        "roof",
+        parties=(Party(ROOF, "household", 2000, 1000, 1520, FIRST, END),),
+        contracts=tuple(map(other_side, (FLAT_BOUGHT, STORE_BOUGHT, FLAT_ASKED))),
+        ledger=(
+            supply(ROOF, GRID, FIRST, -300, 24_000),
+            trade(ROOF, FLAT, "a", -300, 60_000),
+            trade(ROOF, STORE, "b", -200, 40_000),
+        ),
+        # level before and after, capacity, pv, load, bought, sold, imported, exported, losses
+        readings=(
+            Reading(ROOF, FIRST, 1000, 2000, 2000, 1500, 200, 0, 0, 0, 300, 0, "booked"),
+            Reading(ROOF, SECOND, 2000, 1900, 2000, 600, 200, 0, 500, 0, 0, 0, "booked"),
+            Reading(ROOF, THIRD, 1900, 1520, 2000, 0, 380, 0, 0, 0, 0, 0, "booked"),
+        ),
+    )
+    flat = Book(
+        "flat",
+        parties=(Party(FLAT, "household", 0, 0, 0, FIRST, END),),
+        contracts=(FLAT_BOUGHT, FLAT_ASKED),
+        offers=(
+            Offer(FLAT, "a", ROOF, 200_000),
+            Offer(FLAT, "a", GRID, 300_000),
+            Offer(FLAT, "c", ROOF, 200_000),
+            Offer(FLAT, "d", ROOF, 200_000),  # came to no quote
+        ),
+        ledger=(
+            supply(FLAT, GRID, FIRST, 300, -90_000),
+            supply(FLAT, GRID, SECOND, 100, -30_000),
+            trade(FLAT, ROOF, "a", 300, -60_000),
+        ),
+        readings=(
+            Reading(FLAT, FIRST, 0, 0, 0, 0, 300, 0, 0, 300, 0, 0, "booked"),
+            Reading(FLAT, SECOND, 0, 0, 0, 0, 400, 300, 0, 100, 0, 0, "booked"),
+            Reading(FLAT, THIRD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "booked"),
+        ),
+    )
+    store = Book(
+        "store",
+        parties=(Party(STORE, "household", 1000, 0, 0, FIRST, END),),
+        contracts=(STORE_BOUGHT,),
+        offers=(Offer(STORE, "b", ROOF, 200_000),),
+        ledger=(supply(STORE, GRID, FIRST, 100, -30_000), trade(STORE, ROOF, "b", 200, -40_000)),
+        readings=(
+            Reading(STORE, FIRST, 0, 0, 1000, 0, 100, 0, 0, 100, 0, 0, "booked"),
+            Reading(STORE, SECOND, 0, 90, 1000, 0, 100, 200, 0, 0, 0, 10, "booked"),
+            Reading(STORE, THIRD, 90, 0, 1000, 0, 90, 0, 0, 0, 0, 0, "booked"),
+        ),
+    )
+    grid = Book(
+        "grid",
+        parties=(Party(GRID, "utility", 0, 0, 0, FIRST, END),),
+        ledger=(
+            supply(GRID, ROOF, FIRST, 300, -24_000),
+            supply(GRID, FLAT, FIRST, -300, 90_000),
+            supply(GRID, STORE, FIRST, -100, 30_000),
+            supply(GRID, FLAT, SECOND, -100, 30_000),
+        ),
+    )
+    return [roof, flat, store, grid]
+
+
+def kpis_with(books: list[Book], batteries: dict[str, Battery], slots: Slots = ALL_SLOTS) -> Kpis:
+    """The KPIs of books, the counterfactual with these batteries."""
+    return kpis(books, PRICES, alone(collect(books), batteries.__getitem__, slots), slots)

@@ -1,0 +1,152 @@
+"""`wattmesh kpis`, on the street of `tests/cli/street_books.py`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.cli.street_books import FLAT, NEXT, ROOF, street, write_state
+from wattmesh_cli.main import app
+
+Run = Callable[..., Result]
+
+MANIFEST = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+spec: {clock: {start: "2026-06-21T06:00:00+02:00"}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: grid}
+spec: {tariff: {price: 0.30, feedIn: 0.08}, capacityKw: 50}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: roof}
+spec: {battery: {capacityKwh: 10, initialKwh: 5}, pv: {peakKw: 5}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: flat}
+spec: {load: {annualKwh: 3000}}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return write_state(tmp_path / "state", street())
+
+
+@pytest.fixture
+def run(tmp_path: Path, state: Path) -> Run:
+    manifest = tmp_path / "street.yaml"
+    manifest.write_text(MANIFEST)
+
+    def run_command(*arguments: str, manifest: str = str(manifest)) -> Result:
+        return CliRunner().invoke(app, ["kpis", "--state", str(state), "-f", manifest, *arguments])
+
+    return run_command
+
+
+def test_kpis_for_people(run: Run) -> None:
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert [line.rstrip() for line in result.stdout.splitlines()] == [
+        "HOUSEHOLD     PV   LOAD     IN    OUT  SELF-CONS  SELF-SUFF  LOCAL  PEAK kW     BILL  NO MARKET  UTILITY ONLY"
+        "  STORED  BENEFIT",
+        "flat-0     0.000  0.600  0.600  0.000          -       0.0%  66.7%    2.400   0.1400     0.0400        0.0400"
+        "   0.000   0.0400",
+        # Alone the roof would have stored 700 and 100 Wh with 95 %, 760; it has stored 280. To buy 480 Wh costs 0.144.
+        "roof-0     1.250  0.450  0.000  0.500      36.0%     100.0%      -    0.000  -0.0880     0.0480        0.0880"
+        "  -0.480  -0.0560",
+        "community  1.250  1.050  0.200  0.100      84.0%     100.0%  66.7%    0.800   0.0520     0.0880        0.1280"
+        "  -0.480  -0.0160",
+        "",
+        "Energy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is in "
+        "the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth",
+        "local trade: 0.400 kWh at 0.2000 on average",
+        "benefit against no market: Gini 0.05, losers 0.0%",
+        "benefit against utility only: Gini -, losers 50.0%",
+        "unserved 0.000 kWh, curtailed 0.000 kWh",
+        "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
+    ]
+
+
+def test_kpis_for_programs(run: Run) -> None:
+    found = json.loads(run("-o", "json").stdout)
+    assert [row["party"] for row in found["households"]] == [FLAT, ROOF]
+    flat, roof = found["households"]
+    assert flat["bill"] == "0.140000"  # 200 Wh at 0.30, 400 Wh at 0.20
+    assert flat["no_market_savings"] == "0.040000"  # 400 Wh, 0.10 per kWh less
+    assert flat["self_consumption"] is None
+    assert flat["local_share"] == "0.6667"
+    assert flat["peak_import_kw"] == "2.400"  # 600 Wh in a quarter of an hour
+    assert roof["no_market_savings"] == "0.048000"  # 400 Wh, 0.12 per kWh more
+    assert found["community"]["bill"] == "0.052000"
+    assert found["community"]["utilities_bill"] == "-0.052000"
+    assert (found["community"]["quotes"], found["community"]["contracts_settled"]) == (2, 1)
+    assert (found["from"], found["until"]) == (None, None)
+
+
+def test_a_range_of_slots(run: Run) -> None:
+    found = json.loads(run("-o", "json", "--from", "2026-06-21T12:15", "--until", "2026-06-21 12:30").stdout)
+    assert (found["from"], found["until"]) == ("2026-06-21T12:15:00+02:00", "2026-06-21T12:30:00+02:00")
+    assert found["community"]["pv_kwh"] == "0.250"
+    assert found["community"]["quotes"] == 0
+    assert found["community"]["settled_of_quotes"] is None
+
+
+def test_kpis_as_csv(run: Run) -> None:
+    rows = list(csv.reader(run("-o", "csv").stdout.splitlines()))
+    assert rows[0] == ["party", "kpi", "value"]
+    assert {len(row) for row in rows} == {3}
+    values = {(party, kpi): value for party, kpi, value in rows[1:]}
+    assert len(values) == len(rows) - 1
+    assert values[FLAT, "bill"] == "0.140000"
+    assert values[FLAT, "self_consumption"] == ""  # undefined
+    assert values["community", "local_price_per_kwh"] == "0.200000"
+    assert values["community", "unbooked_readings"] == "0"
+
+
+def test_manifests_of_another_street_are_refused(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(MANIFEST.replace("{name: flat}", "{name: attic}"))
+    result = run(manifest=str(other))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "wattmesh: the manifests do not have flat-0.default; give those that this street ran with\n"
+    )
+
+
+def test_without_manifests_only_a_demo_is_known(state: Path) -> None:
+    result = CliRunner().invoke(app, ["kpis", "--state", str(state)])
+    assert result.exit_code == 2
+    assert result.stderr == "wattmesh: -f is needed: the manifests that this street ran with\n"
+    (state / "demo").touch()
+    # This street is not the demo's, so its own manifest is seen to be read.
+    result = CliRunner().invoke(app, ["kpis", "--state", str(state)])
+    assert "the manifests do not have flat-0.default" not in result.stderr
+    assert "roof-0.default" in result.stderr
+
+
+def test_what_is_not_booked_is_said(run: Run, state: Path) -> None:
+    assert "not booked yet" not in run().stdout
+    with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
+        database.execute("UPDATE readings SET state = 'final' WHERE slot = ?", (NEXT,))
+        database.commit()
+    assert json.loads(run("-o", "json").stdout)["community"]["utility_only_savings"] is None
+    assert "1 metered slot is not booked yet: bills are not final" in run().stdout
+
+
+def test_a_range_that_is_empty_or_the_wrong_way_round_is_refused(run: Run) -> None:
+    result = run("--from", "2026-06-21T12:30", "--until", "2026-06-21T12:30")
+    assert result.exit_code == 2
+    assert result.stderr == "wattmesh: --until must be later than --from\n"

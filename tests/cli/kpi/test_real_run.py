@@ -1,0 +1,101 @@
+"""The KPIs of streets that ran, in memory: what they say is what households would see without the market."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.street.support import MARKET, Street, households, planned, play, short, utility
+from wattmesh_agents.energy.battery import Battery
+from wattmesh_cli.alone import alone
+from wattmesh_cli.books import BooksError
+from wattmesh_cli.kpi import ALL_SLOTS, Kpis, collect, kpis
+from wattmesh_cli.market import summarize
+from wattmesh_cli.terms import Terms, terms_of
+
+HOURS = 3
+BATTERY = "battery: {capacityKwh: 10, initialKwh: 9}, pv: {peakKw: 4}"
+
+
+def street(max_buy_price: str) -> str:
+    """Two roofs that sell what they have above half, two flats that buy up to a price."""
+    return (
+        MARKET
+        + utility()
+        + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}", replicas=2)
+        + households("flat", f"load: {{annualKwh: 6000}}, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2)
+    )
+
+
+def terms(max_buy_price: str) -> Terms:
+    return terms_of(planned(street(max_buy_price)))
+
+
+def kpis_of(left: Street, of: Terms) -> Kpis:
+    return kpis(left.books, of.prices, alone(collect(left.books), of.battery, ALL_SLOTS))
+
+
+@pytest.fixture(scope="module")
+def trading() -> Street:
+    return play(planned(street("0.25")), HOURS)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Street:
+    """The same street, but nobody pays anything for what is offered."""
+    return play(planned(street("0.01")), HOURS)
+
+
+def test_a_street_that_trades(trading: Street) -> None:
+    result = kpis_of(trading, terms("0.25"))
+    trading.check_settled()
+    assert trading.findings == ()
+    assert result.unbooked_readings == 0
+    assert result.local_trade.energy_wh > 0
+    assert result.local_trade.price_micro_per_kwh == 150_000
+    assert result.community.money.bill_micro + result.utilities_bill_micro == 0
+    for row in (*result.households, result.community):
+        money = row.money
+        assert money.no_market_savings_micro == money.no_market_bill_micro - money.bill_micro
+        assert money.utility_only_savings_micro == money.utility_only_bill_micro - money.bill_micro
+        assert (row.energy.unserved_wh, row.energy.curtailed_wh) == (0, 0)
+    # 0.15 lies between feed-in and tariff, so nobody is worse off than at the utility's prices.
+    assert result.against_no_market.losers == 0
+    assert result.protocol.settled == len({row.transaction_id for row in trading.contracts("buyer")})
+
+
+def test_the_demo_and_the_kpis_say_the_same_of_what_trading_was_worth(trading: Street) -> None:
+    of = terms("0.25")
+    summary = summarize(trading.books, of.prices)
+    assert {row.household: row.saved_micro + row.gained_micro for row in summary.households} == {
+        row.party: row.money.no_market_savings_micro for row in kpis_of(trading, of).households
+    }
+
+
+def test_without_contracts_everything_is_as_with_the_utility_only(quiet: Street) -> None:
+    result = kpis_of(quiet, terms("0.01"))
+    assert quiet.contracts("buyer") == []
+    for row in (*result.households, result.community):
+        money = row.money
+        assert money.bill_micro == money.no_market_bill_micro == money.utility_only_bill_micro
+        assert money.stored_more_wh == 0
+    assert result.community.money.bill_micro != 0
+
+
+def test_utility_only_is_what_the_same_street_pays_when_it_does_not_trade(trading: Street, quiet: Street) -> None:
+    counterfactual = kpis_of(trading, terms("0.25"))
+    actual = kpis_of(quiet, terms("0.01"))
+    assert [row.money.utility_only_bill_micro for row in counterfactual.households] == [
+        row.money.bill_micro for row in actual.households
+    ]
+    levels = {row.party: row.level_wh for book in quiet.books for row in book.parties}
+    then = alone(collect(trading.books), terms("0.25").battery, ALL_SLOTS)
+    assert {name: of.level_wh for name, of in then.items()} == {name: levels[name] for name in then}
+
+
+def test_terms_are_those_of_the_manifests() -> None:
+    of = terms("0.25")
+    assert sorted(map(short, of.households)) == ["flat-0", "flat-1", "roof-0", "roof-1"]
+    assert of.battery("roof-0.default").capacity_wh == 10_000
+    assert of.battery("flat-0.default") == Battery.of(None)
+    with pytest.raises(BooksError, match=r"do not have attic\.default, barn\.default"):
+        of.check(["roof-0.default", "barn.default", "attic.default"])
