@@ -10,6 +10,7 @@ import typer
 from wattmesh_cli.commands.audit import audit
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
+from wattmesh_cli.commands.profiles import profiles
 from wattmesh_cli.commands.status import status
 from wattmesh_cli.commands.up import up
 from wattmesh_cli.commands.validate import validate
@@ -43,3 +44,4 @@ app.command()(status)
 app.command()(contracts)
 app.command()(audit)
 app.command()(validate)
+app.command()(profiles)
