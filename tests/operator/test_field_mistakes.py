@@ -136,9 +136,11 @@ MistakesOf = Callable[[str], list[str]]
             "{profile: {folder: days, configMap: {name: days}}}",
             "spec.profile: needs exactly one of csv, folder and configMap, not folder and configMap",
         ),
+        ("{profile: {configMap: days}}", 'spec.profile.configMap: must be a mapping, not "days"'),
         (
-            "{profile: {configMap: days}}",
-            'spec.profile.configMap: must be a mapping, not "days"',
+            "{profile: {configMap: {name: Days}}}",
+            "spec.profile.configMap.name: must be a name of at most 253 lower-case letters, digits, '-' and '.' that"
+            ' starts and ends with a letter or digit, not "Days"',
         ),
         (
             "{pv: {peakKw: 8, tiltDegrees: 91}}",

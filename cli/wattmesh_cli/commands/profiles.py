@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,9 +65,10 @@ def profiles(
         from wattmesh_cli.field import consumption, street  # only who asks for profiles has and waits for these
         from wattmesh_cli.field.weather import read_weather
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _LIBRARIES:
+        library = (error.name or "").partition(".")[0]
+        if library not in _LIBRARIES:
             raise
-        refuse(ValueError(f"profiles need {error.name}, which is not installed: pip install 'wattmesh[field]'"))
+        refuse(ValueError(f"profiles need {library}, which is not installed: pip install 'wattmesh[field]'"))
     try:
         resources = load([*files, *(more_files or [])])
         plans = plan(resources)
@@ -113,7 +115,7 @@ def _kinds(written: Iterable[str], agents: Iterable[AgentKey], known: Iterable[s
 
 def _write(folder: Path, profiles: Iterable[HouseholdProfile], households: int) -> None:
     """Write each profile as it is made, so that a street of any size needs the memory of one household."""
-    with typer.progressbar(profiles, length=households, label=f"{households} profiles") as made:
+    with typer.progressbar(profiles, length=households, label=f"{households} profiles", file=sys.stderr) as made:
         for profile in made:
             path = folder / profile.file
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,9 +53,13 @@ def standard_load_wh(kind: str, annual_wh: int, year: int) -> list[int]:
     return shared_wh(annual_wh, _standard_shares(kind, year))
 
 
-@lru_cache(maxsize=32)
 def _standard_shares(kind: str, year: int) -> Series:
-    """Share of the year's energy in each of its slots; no public holidays, which differ between regions."""
-    name = "h0_dyn" if kind == "h0" else kind
-    shares: Series = ElecSlp(year).get_profiles(name)[name].to_numpy(dtype=np.float64)
+    """Share of the year's energy in each of its slots, about; they sum to 1 or nearly so."""
+    shares: Series = _profiles(year).slp_frame["h0_dyn" if kind == "h0" else kind].to_numpy(dtype=np.float64)
     return shares
+
+
+@lru_cache(maxsize=4)
+def _profiles(year: int) -> ElecSlp:
+    """All profiles of a year, without public holidays: those differ between regions."""
+    return ElecSlp(year)
