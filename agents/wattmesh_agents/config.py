@@ -74,11 +74,13 @@ class BatteryConfig(_Config):
 
 
 class PvConfig(_Config):
-    """A roof: peak power and where it stands (degrees)."""
+    """A roof: peak power, where it stands, its slope and where it looks (degrees; azimuth from north over east)."""
 
     peak_w: Watt
     latitude: float = Field(ge=-66, le=66)
     longitude: float = Field(ge=-180, le=180)
+    tilt_degrees: float = Field(default=0, ge=0, le=90)
+    azimuth_degrees: float = Field(default=180, ge=0, le=360)
 
 
 class LoadConfig(_Config):

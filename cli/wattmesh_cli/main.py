@@ -11,6 +11,7 @@ from wattmesh_cli.commands.audit import audit
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
 from wattmesh_cli.commands.kpis import kpis
+from wattmesh_cli.commands.profiles import profiles
 from wattmesh_cli.commands.status import status
 from wattmesh_cli.commands.up import up
 from wattmesh_cli.commands.validate import validate
@@ -45,3 +46,4 @@ app.command()(contracts)
 app.command()(audit)
 app.command()(kpis)
 app.command()(validate)
+app.command()(profiles)

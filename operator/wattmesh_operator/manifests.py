@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wattmesh_operator.documents import Document, read_documents
 from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake, Origin
+from wattmesh_operator.naming import household_names, profile_file
 from wattmesh_operator.parsing import Manifest, identity_of, parse_resource
 from wattmesh_operator.references import resolve_references
 from wattmesh_operator.resources import Resource, SolarAgent
@@ -21,7 +22,7 @@ def load(paths: Iterable[str | Path], *, namespace: str = "default") -> tuple[Re
     """The resources of all the files together, in their order.
 
     A path is a file of YAML documents, a folder of such files (*.yaml and *.yml), or "-" for standard input.
-    `namespace` is that of resources which name none. A profile's CSV path comes back absolute. Raises
+    `namespace` is that of resources which name none. A profile's path comes back absolute. Raises
     ManifestErrors with every mistake in all files, and no other error.
     """
     reading = _Reading(namespace)
@@ -90,17 +91,27 @@ class _Reading:
             self.mistakes.extend(errors.mistakes)
             self.invalid.append(identity_of(document.value, self.namespace))
             return
-        self.manifests.append(self._with_absolute_csv(Manifest(resource, document.origin), folder))
+        self.manifests.append(self._with_absolute_profile(Manifest(resource, document.origin), folder))
 
-    def _with_absolute_csv(self, manifest: Manifest, folder: Path) -> Manifest:
-        """The manifest with its profile's path resolved against its folder; a mistake if no file is there."""
+    def _with_absolute_profile(self, manifest: Manifest, folder: Path) -> Manifest:
+        """The manifest with its profile's path resolved against its folder; a mistake if a file is not there."""
         resource = manifest.resource
         if not isinstance(resource, SolarAgent) or resource.spec.profile is None:
             return manifest
-        csv = (folder / resource.spec.profile.csv).absolute()
-        if not _is_file(csv):
-            self.mistakes.append(manifest.mistake("spec.profile.csv", f"must be a file; there is none at {csv}"))
-        profile = resource.spec.profile.model_copy(update={"csv": str(csv)})
+        profile = resource.spec.profile
+        if profile.csv is not None:
+            csv = (folder / profile.csv).absolute()
+            if not _is_file(csv):
+                self.mistakes.append(manifest.mistake("spec.profile.csv", f"must be a file; there is none at {csv}"))
+            profile = profile.model_copy(update={"csv": str(csv)})
+        elif profile.folder is not None:
+            profiles = (folder / profile.folder).absolute()
+            files = [profiles / profile_file(household) for household in household_names(resource)]
+            missing = next((file for file in files if not _is_file(file)), None)
+            if missing is not None:
+                what = f"must hold a file for each household; there is none at {missing}"
+                self.mistakes.append(manifest.mistake("spec.profile.folder", what))
+            profile = profile.model_copy(update={"folder": str(profiles)})
         spec = resource.spec.model_copy(update={"profile": profile})
         return Manifest(resource.model_copy(update={"spec": spec}), manifest.origin)
 

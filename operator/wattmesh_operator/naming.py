@@ -20,6 +20,11 @@ def household_names(agent: SolarAgent) -> list[str]:
     return [household_name(agent.metadata.name, number) for number in range(agent.spec.replicas)]
 
 
+def profile_file(household: str) -> str:
+    """A household's profile in a folder or ConfigMap of them."""
+    return f"{household}.csv"
+
+
 def households_by_pod(agent: SolarAgent) -> dict[str, list[str]]:
     """Each pod's name and its households.
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-from wattmesh_operator.naming import subscriber_id
-from wattmesh_operator.resources import Battery, SolarAgent, Tariff, Trading, UtilityAgent
+from wattmesh_operator.naming import profile_file, subscriber_id
+from wattmesh_operator.resources import Battery, Profile, SolarAgent, Tariff, Trading, UtilityAgent
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
+
+PROFILES = "/etc/wattmesh/profiles"
+"""Folder of a pod that holds its households' profiles, from a ConfigMap."""
 
 
 def household_config(agent: SolarAgent, household: str, utility: UtilityAgent) -> dict[str, Any]:
@@ -27,11 +30,13 @@ def household_config(agent: SolarAgent, household: str, utility: UtilityAgent) -
             "peak_w": watt(spec.pv.peak_kw),
             "latitude": float(spec.pv.latitude),
             "longitude": float(spec.pv.longitude),
+            "tilt_degrees": float(spec.pv.tilt_degrees),
+            "azimuth_degrees": float(spec.pv.azimuth_degrees),
         }
         if spec.pv
         else None,
         "load": {"annual_wh": wh(spec.load.annual_kwh)} if spec.load else None,
-        "profile_csv": spec.profile.csv if spec.profile else None,
+        "profile_csv": _profile_csv(spec.profile, household) if spec.profile else None,
         "trading": _trading(spec.trading, spec.battery),
         "backstop": {
             "utility_id": subscriber_id(utility.metadata.name, utility.metadata.namespace),
@@ -65,6 +70,13 @@ def household_seed(seed: int, household_id: str) -> int:
     """A household's own seed: differs between households, is the same in every run, fits a JSON number exactly."""
     digest = blake2b(f"{seed}/{household_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 11
+
+
+def _profile_csv(profile: Profile, household: str) -> str:
+    if profile.csv is not None:
+        return profile.csv
+    folder = PROFILES if profile.folder is None else profile.folder
+    return f"{folder}/{profile_file(household)}"
 
 
 def _battery(battery: Battery) -> dict[str, int]:

@@ -35,6 +35,9 @@ def test_an_image_has_all_that_its_packages_import(image: str) -> None:
 
 def test_gateway_and_agents_come_without_the_operators_and_the_command_lines_packages() -> None:
     runtime, operator = _locked("requirements-runtime.lock"), _locked("requirements-operator.lock")
+    field = {"demandlib", "h5py", "numpy", "pandas", "pvlib", "scipy"}
+    assert field <= _locked("requirements.lock").keys()
+    assert not field & (runtime.keys() | operator.keys())
     assert not {"kopf", "kubernetes", "rich", "typer", "async-solipsism", "pytest"} & runtime.keys()
     assert not {"langgraph", "langchain-core", "rich", "typer", "async-solipsism", "pytest"} & operator.keys()
 

@@ -39,6 +39,7 @@ TWINS = {
     "Battery._within_capacity": ["must be at most capacityKwh"],
     "Battery._below_initial": ["must be at most initialKwh"],
     "Trading._ascending": ["must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent"],
+    "Profile._one_source": ["needs exactly one of csv, folder and configMap"],
     "SolarAgentSpec._some_energy": ["needs at least one of battery, pv, load and profile", "replaces pv and load"],
     "SolarAgentSpec._fits_battery": [
         "shares of a battery's capacity, and there is none",

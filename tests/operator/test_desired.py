@@ -195,6 +195,36 @@ def test_a_service_reaches_the_pod_even_while_it_catches_up(street: GatewayPlan)
     assert spec["publishNotReadyAddresses"] is True
 
 
+def test_profiles_come_from_the_config_map_that_holds_them(
+    resources_of: Callable[[str], Sequence[Resource]],
+) -> None:
+    [gateway] = plan(
+        resources_of(
+            """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility}
+spec: {tariff: {price: 0.25, feedIn: 0.08}, capacityKw: 50}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: rooftop}
+spec: {profile: {configMap: {name: rooftop-profiles}}}
+"""
+        )
+    )
+    config = RuntimeConfig.model_validate(pod_config(gateway.pods[1], MARKET))
+    assert config.households[0].profile_csv == Path("/etc/wattmesh/profiles/rooftop-0.csv")
+    pod = template(rooftop(gateway)[-1])["spec"]
+    assert {"name": "profiles", "configMap": {"name": "rooftop-profiles"}} in pod["volumes"]
+    mounts = pod["containers"][0]["volumeMounts"]
+    assert {"name": "profiles", "mountPath": "/etc/wattmesh/profiles", "readOnly": True} in mounts
+
+
 def test_a_volume_keeps_the_size_and_class_that_it_has(street: GatewayPlan) -> None:
     new = rooftop(street)[1]
     assert new["spec"]["resources"]["requests"] == {"storage": "2Gi"}

@@ -131,6 +131,25 @@ MistakesOf = Callable[[str], list[str]]
             "{profile: {csv: a.csv}, pv: {peakKw: 8}}",
             "spec.profile: replaces pv and load: leave out pv, or leave out profile",
         ),
+        ("{profile: {}}", "spec.profile: needs exactly one of csv, folder and configMap, not none"),
+        (
+            "{profile: {folder: days, configMap: {name: days}}}",
+            "spec.profile: needs exactly one of csv, folder and configMap, not folder and configMap",
+        ),
+        ("{profile: {configMap: days}}", 'spec.profile.configMap: must be a mapping, not "days"'),
+        (
+            "{profile: {configMap: {name: Days}}}",
+            "spec.profile.configMap.name: must be a name of at most 253 lower-case letters, digits, '-' and '.' that"
+            ' starts and ends with a letter or digit, not "Days"',
+        ),
+        (
+            "{pv: {peakKw: 8, tiltDegrees: 91}}",
+            "spec.pv.tiltDegrees: must be a number of degrees from 0 to 90, not 91",
+        ),
+        (
+            "{pv: {peakKw: 8, azimuthDegrees: south}}",
+            'spec.pv.azimuthDegrees: must be a number of degrees from 0 to 360, not "south"',
+        ),
         ('{profile: {csv: ""}}', 'spec.profile.csv: must be the path of a file, not ""'),
         (
             f"{{{BATTERY}, gatewayRef: market}}",

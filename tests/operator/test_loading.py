@@ -11,6 +11,7 @@ import pytest
 from wattmesh_operator.manifests import load
 from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.plan import plan
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
 
 GATEWAY = "apiVersion: wattmesh.io/v1alpha1\nkind: BecknGateway\nmetadata: {name: market}\n"
@@ -75,6 +76,25 @@ def test_a_profile_is_found_from_the_folder_of_its_manifest(tmp_path: Path) -> N
     assert isinstance(measured, SolarAgent)
     assert measured.spec.profile is not None
     assert measured.spec.profile.csv == str(csv)
+
+
+def test_a_folder_of_profiles_holds_one_for_each_household(tmp_path: Path) -> None:
+    several = MEASURED.replace("profile: {csv: day.csv}", "replicas: 2, profile: {folder: days}")
+    Path("mesh/days").mkdir(parents=True)
+    Path("mesh/mesh.yaml").write_text("---\n".join([GATEWAY, UTILITY, several]))
+    days = tmp_path / "mesh" / "days"
+    (days / "measured-0.csv").touch()
+    assert errors("mesh/mesh.yaml") == [
+        "mesh/mesh.yaml, document 3 (line 10), SolarAgent measured: spec.profile.folder: must hold a file for each"
+        f" household; there is none at {days / 'measured-1.csv'}"
+    ]
+    (days / "measured-1.csv").touch()
+    resources = load(["mesh/mesh.yaml"])
+    [gateway] = plan(resources)
+    assert [household["profile_csv"] for pod in gateway.pods for household in pod.config["households"]] == [
+        str(days / "measured-0.csv"),
+        str(days / "measured-1.csv"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     "charge_efficiency_ppm": 950_000,
                     "discharge_efficiency_ppm": 945_000,
                 },
-                "pv": {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6},
+                "pv": {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6, "tilt_degrees": 0, "azimuth_degrees": 180},
                 "load": None,
                 "profile_csv": None,
                 "trading": {

@@ -77,10 +77,12 @@ class ShapeProfile:
 
 
 def clear_sky_wh(pv: PvConfig, slot: int) -> int:
-    """Energy of a flat roof under a clear sky in one slot, at mid-slot sun.
+    """Energy of a roof under a clear sky in one slot, at mid-slot sun.
 
     Declination by Cooper (1969), hour angle from longitude without the equation of time, direct light thinned by air
-    mass 1/sin(elevation) (Meinel and Meinel, 1976: 0.7^(AM^0.678)) against 1000 W/m2 at rated power.
+    mass 1/sin(elevation) (Meinel and Meinel, 1976: 0.7^(AM^0.678)) against 1000 W/m2 at rated power. Of the diffuse
+    light a sloping roof gets the part of the sky that it sees; nothing comes from the ground. How far that is off:
+    docs/profiles.md.
     """
     middle = slot + SLOT_S / 2
     day_of_year = local(slot, 0).timetuple().tm_yday
@@ -93,7 +95,12 @@ def clear_sky_wh(pv: PvConfig, slot: int) -> int:
         return 0
     direct_w_per_m2 = 1353 * 0.7 ** ((1 / sine) ** 0.678)
     diffuse_w_per_m2 = _HAZE * direct_w_per_m2 * exp(-2 * sine)
-    return int(slot_energy_wh(pv.peak_w) * min(1.0, (direct_w_per_m2 * sine + diffuse_w_per_m2) / 1000))
+    tilt, azimuth = radians(pv.tilt_degrees), radians(pv.azimuth_degrees)
+    east = -cos(declination) * sin(hour_angle)
+    north = sin(declination) * cos(latitude) - cos(declination) * sin(latitude) * cos(hour_angle)
+    incidence = sine * cos(tilt) + sin(tilt) * (east * sin(azimuth) + north * cos(azimuth))
+    roof_w_per_m2 = direct_w_per_m2 * max(0.0, incidence) + diffuse_w_per_m2 * (1 + cos(tilt)) / 2
+    return int(slot_energy_wh(pv.peak_w) * min(1.0, roof_w_per_m2 / 1000))
 
 
 def mean_load_wh(load: LoadConfig, slot: int, utc_offset_s: int) -> int:

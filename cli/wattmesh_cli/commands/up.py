@@ -12,6 +12,7 @@ from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_operator.manifests import load
 from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.resources import SolarAgent
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.session import SessionResult
@@ -72,6 +73,11 @@ def planned(files: list[str]) -> GatewayPlan:
         for mistake in errors.mistakes:
             typer.echo(str(mistake), err=True)
         raise typer.Exit(BAD_INPUT) from None
+    for agent in (pod.owner for one in plans for pod in one.pods):
+        if isinstance(agent, SolarAgent) and agent.spec.profile and agent.spec.profile.config_map:
+            raise ValueError(
+                f"SolarAgent {agent.metadata.name}: a profile's configMap is for a cluster; here, set profile.folder"
+            )
     if len(plans) != 1:
         names = ", ".join(one.resource.metadata.name for one in plans)
         raise ValueError(f"these manifests have {len(plans)} gateways ({names}); run each with its own --state")

@@ -16,6 +16,7 @@ from wattmesh_operator.resources import (
     Battery,
     BecknGatewaySpec,
     Clock,
+    Profile,
     SolarAgent,
     SolarAgentSpec,
     Tariff,
@@ -129,6 +130,12 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             f"buyBelowPercent ({DEFAULT_THRESHOLDS.buy_below} if left out) must be at least the share of the battery"
             " that is its minKwh: minKwh / capacityKwh * 100",
             "trading",
+        ),
+    ),
+    Profile: (
+        Rule(
+            "[has(self.csv), has(self.folder), has(self.configMap)].exists_one(written, written)",
+            "needs exactly one of csv, folder and configMap",
         ),
     ),
     Battery: (

@@ -16,6 +16,7 @@ from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan import PodPlan, runtime_config
+from wattmesh_operator.resources import SolarAgent
 from wattmesh_operator.settings import PodSettings
 
 
@@ -90,5 +91,11 @@ def pod_manifests(
             resources=settings.agent_resources,
             config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),
             annotations=annotations,
+            profiles=_profiles(plan),
         ),
     ]
+
+
+def _profiles(plan: PodPlan) -> str | None:
+    profile = plan.owner.spec.profile if isinstance(plan.owner, SolarAgent) else None
+    return profile.config_map.name if profile and profile.config_map else None

@@ -8,6 +8,7 @@ from typing import Any
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
 from wattmesh_operator.desired.names import CONFIG_HASH, PORT, selector_labels
+from wattmesh_operator.participant_config import PROFILES
 from wattmesh_operator.settings import PodSettings
 
 DATA = "/data"
@@ -39,9 +40,13 @@ def deployment(
     resources: Mapping[str, Mapping[str, str]],
     config_hash: str,
     annotations: Mapping[str, str] | None = None,
+    profiles: str | None = None,
 ) -> Object:
-    """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes."""
-    container = {
+    """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
+
+    `profiles` is the ConfigMap with the profiles of its households, if there is one.
+    """
+    container: dict[str, Any] = {
         "name": "main",
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
@@ -65,7 +70,7 @@ def deployment(
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - SQLite sorts there
         ],
     }
-    pod = {
+    pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -83,6 +88,9 @@ def deployment(
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
+    if profiles is not None:
+        container["volumeMounts"].append({"name": "profiles", "mountPath": PROFILES, "readOnly": True})
+        pod["volumes"].append({"name": "profiles", "configMap": {"name": profiles}})
     spec = {
         "replicas": 1,
         "revisionHistoryLimit": 1,

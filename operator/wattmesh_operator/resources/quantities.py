@@ -94,6 +94,8 @@ Percent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "0", "100
 EfficiencyPercent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "1", "100")]
 Latitude = Annotated[Decimal, _quantity("degrees", 6, "0.000001 degrees", "-66", "66")]
 Longitude = Annotated[Decimal, _quantity("degrees", 6, "0.000001 degrees", "-180", "180")]
+Tilt = Annotated[Decimal, _quantity("degrees", 3, "0.001 degrees", "0", "90")]
+Azimuth = Annotated[Decimal, _quantity("degrees", 3, "0.001 degrees", "0", "360")]
 Speed = Annotated[Decimal, _quantity("", 3, "0.001", "0.001", "100000")]
 
 

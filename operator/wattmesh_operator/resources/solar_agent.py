@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_operator.resources.quantities import (
+    Azimuth,
     CapacityKwh,
     EfficiencyPercent,
     Kw,
@@ -20,12 +21,13 @@ from wattmesh_operator.resources.quantities import (
     Longitude,
     Percent,
     Price,
+    Tilt,
     plain,
     ppm,
     wh,
 )
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part, UtilityRef
-from wattmesh_operator.resources.values import DnsLabel, FilePath, Whole, rule_broken
+from wattmesh_operator.resources.values import DnsLabel, FilePath, ObjectName, Whole, rule_broken
 
 
 class Battery(Part):
@@ -67,6 +69,10 @@ class Pv(Part):
     peak_kw: Kw = Field(description="Peak power, in kW.")
     latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north; between the polar circles.")
     longitude: Longitude = Field(default=Decimal("11.6"), description="Degrees east.")
+    tilt_degrees: Tilt = Field(default=Decimal(0), description="Slope of the panels: 0 lies flat, 90 stands upright.")
+    azimuth_degrees: Azimuth = Field(
+        default=Decimal(180), description="Where sloping panels look: 90 is east, 180 south, 270 west."
+    )
 
 
 class Load(Part):
@@ -75,13 +81,41 @@ class Load(Part):
     annual_kwh: Kwh = Field(description="Energy used in a year, in kWh, spread over the day by the built-in shape.")
 
 
-class Profile(Part):
-    """Measured generation and consumption."""
+class ProfileConfigMap(Part):
+    """A ConfigMap of the same namespace."""
 
-    csv: FilePath = Field(
-        description="CSV file with columns slot (RFC 3339 start of 15 minutes), pv_wh and load_wh. "
-        "A relative path starts at the manifest's folder with `wattmesh up`, and is a path in the pod in a cluster."
+    name: ObjectName = Field(description="Name of a ConfigMap of the same namespace.")
+
+
+class Profile(Part):
+    """Where generation and consumption are written that were measured, or computed beforehand."""
+
+    csv: FilePath | None = Field(
+        default=None,
+        description="CSV file with columns slot (RFC 3339 start of 15 minutes), pv_wh and load_wh, of all households. "
+        "A relative path starts at the manifest's folder with `wattmesh up`, and is a path in the pod in a cluster.",
     )
+    folder: FilePath | None = Field(
+        default=None,
+        description="Folder with such a file for each household, <household>.csv; a path like that of csv.",
+    )
+    config_map: ProfileConfigMap | None = Field(
+        default=None,
+        validate_default=True,
+        description="ConfigMap with such a file for each household, under the key <household>.csv. In a cluster only.",
+    )
+
+    @field_validator("config_map")
+    @classmethod
+    def _one_source(cls, config_map: ProfileConfigMap | None, info: ValidationInfo) -> ProfileConfigMap | None:
+        # A field that is missing here is one that was written but is not valid.
+        written = [name for name in ("csv", "folder") if info.data.get(name, "not valid") is not None]
+        if config_map is not None:
+            written.append("configMap")
+        if len(written) != 1:
+            found = " and ".join(written) or "none"
+            raise rule_broken(f"needs exactly one of csv, folder and configMap, not {found}", of_parent=True)
+        return config_map
 
 
 class Thresholds(NamedTuple):
@@ -177,7 +211,9 @@ class SolarAgentSpec(Part):
     pv: Pv | None = Field(default=None, description="Each household's solar panels. Default: none.")
     load: Load | None = Field(default=None, description="Each household's consumption. Default: none.")
     profile: Profile | None = Field(
-        default=None, validate_default=True, description="Measured generation and consumption instead of pv and load."
+        default=None,
+        validate_default=True,
+        description="Generation and consumption from a file, instead of pv and load.",
     )
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."

@@ -171,6 +171,14 @@ DnsLabel = Annotated[
         63,
     ),
 ]
+ObjectName = Annotated[
+    str,
+    Text(
+        "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "a name of at most 253 lower-case letters, digits, '-' and '.' that starts and ends with a letter or digit",
+        253,
+    ),
+]
 Currency = Annotated[str, Text("^[A-Z]{3}$", "an ISO 4217 currency code of three capital letters such as EUR", 3)]
 Domain = Annotated[
     str,

@@ -92,6 +92,20 @@ def test_the_sun_of_a_day_and_a_year_is_plausible() -> None:
     assert 800 < actual_h < clear_h
 
 
+def test_sloping_panels_look_somewhere_and_flat_ones_nowhere() -> None:
+    def halves(start: int, **changed: float) -> tuple[int, int]:
+        given_wh = [clear_sky_wh(ROOF.model_copy(update=changed), slot) for slot in day(start)]
+        return sum(given_wh[:44]), sum(given_wh[44:])  # the sun of Berlin stands highest at about 11:06 UTC
+
+    morning_wh, evening_wh = halves(MIDSUMMER, tilt_degrees=35, azimuth_degrees=90)
+    assert morning_wh > 1.5 * evening_wh
+    morning_wh, evening_wh = halves(MIDSUMMER, tilt_degrees=35, azimuth_degrees=270)
+    assert evening_wh > 1.5 * morning_wh
+    assert halves(MIDSUMMER, azimuth_degrees=90) == halves(MIDSUMMER, azimuth_degrees=180)
+    assert sum(halves(MIDWINTER, tilt_degrees=60)) > 2 * sum(halves(MIDWINTER))
+    assert sum(halves(MIDWINTER, tilt_degrees=60, azimuth_degrees=0)) < sum(halves(MIDWINTER))
+
+
 @pytest.mark.parametrize("annual_wh", [1_500_000, 3_500_000, 12_000_000])
 def test_consumption_sums_to_the_year(annual_wh: int) -> None:
     load = LoadConfig(annual_wh=annual_wh)
