@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 
+from tests.chaos.carrier import SINK
 from tests.chaos.street import GATEWAY, Street
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.parties.terms import selected
@@ -50,7 +51,7 @@ def _search(street: Street, signer: Signer, feeder: str, slot: int, clock: Clock
         domain=street.plan.resource.spec.domain,
         feeder=feeder,
         action="search",
-        bap=(signer.subscriber_id, street.url_of("sink")),
+        bap=(signer.subscriber_id, street.url_of(SINK)),
         bpp=None,
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),

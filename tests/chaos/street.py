@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import get_args
 
+from tests.chaos.carrier import SINK
 from tests.chaos.schedule import Kind
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.signature import Signer
@@ -93,7 +94,7 @@ class Street:
     def registrants(self) -> list[Registrant]:
         """Everybody who shall be in the registry, the flooders included."""
         living = [(participant, pod.name) for pod in self.plan.pods for participant in pod.participants]
-        flooding = [(Participant(f"flood-{n}", flooder(n), FEEDERS[n % 2], ("BAP",)), "sink") for n in range(_FLOODERS)]
+        flooding = [(Participant(f"flood-{n}", flooder(n), FEEDERS[n % 2], ("BAP",)), SINK) for n in range(_FLOODERS)]
         return [
             Registrant(
                 participant,
