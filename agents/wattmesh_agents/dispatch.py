@@ -13,7 +13,6 @@ from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer
 from wattmesh_agents.store.retention import Horizon, forget
-from wattmesh_agents.trade.contracts import ContractState, Side
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Acked, Outcome
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
@@ -66,14 +65,14 @@ class Dispatcher:
     @property
     def sending(self) -> bool:
         """Whether a message waits for its acknowledgement."""
-        return len(self._outbox.waiting()) > len(self._acknowledged)
+        return self._outbox.count_waiting() > len(self._acknowledged)
 
     def receive(self, party: Party, received: Received) -> Reply:
         """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         try:
             with self.transaction(f"receive {received.action}"):
                 party.trader.peers.meet(received.sender, party.trader.now_ms)
-                self._catch_up(party)
+                party.catch_up()
                 reply = self._act(party, received) or ack()
                 self._remember(party, received, reply)
         except Refusal as refusal:
@@ -118,7 +117,7 @@ class Dispatcher:
     def open_slot(self, party: Party) -> None:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
         with self.transaction("slot"):
-            self._catch_up(party)
+            party.catch_up()
             for transaction_id in party.buyer.expire():
                 self._brain.buyer_event(party, transaction_id, "expired")
             party.drive()
@@ -141,14 +140,10 @@ class Dispatcher:
             party.trader.around.missed_gate()
             party.trader.story("too late to trade for %s: the gate closed", party.trader.slot_text(slot))
             return
-        self._catch_up(party)
+        party.catch_up()
         # After a restart the slot is opened again, and the alarm of an attempt that was made rings once more.
         if not party.shopper.searched(slot, attempt) and not party.shopper.buying(slot) and party.wants(slot):
             self._brain.wake(party, slot, attempt)
-
-    def _catch_up(self, party: Party) -> None:
-        for contract in party.catch_up():
-            self._brain.forget_buyer(party, contract.transaction_id, contract.counterparty)
 
     def _act(self, party: Party, received: Received) -> Reply | None:
         if received.action in REQUESTS:
@@ -202,9 +197,6 @@ class Dispatcher:
         if reason is None:
             return
         party.seller.declined_by_buyer(message.transaction_id, message.recipient, f"declined by the buyer: {reason}")
-        contract = party.trader.contracts.get(message.transaction_id, message.recipient)
-        if contract is not None and contract.side is Side.SELLER and contract.state is ContractState.CANCELLED:
-            self._brain.forget_buyer(party, message.transaction_id, message.recipient)
 
     def _remember(self, party: Party, received: Received, reply: Reply) -> None:
         context = received.context

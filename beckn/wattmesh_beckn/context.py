@@ -56,6 +56,8 @@ def _rfc_3339(value: Any) -> Any:
 
 
 def _has_utc(value: datetime) -> datetime:
+    if 1 < value.year < 9999:  # no zone is a year wide
+        return value
     try:
         rfc3339(value.timestamp())
     except (ValueError, OverflowError):

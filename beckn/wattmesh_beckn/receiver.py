@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import pydantic_core
@@ -16,7 +17,7 @@ from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
 from wattmesh_beckn.limits import RateLimit
-from wattmesh_beckn.messages import read_call
+from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
     AUTHORIZATION,
@@ -112,7 +113,7 @@ class Receiver:
         header, sender = await self._authenticate(action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
             self._limit.require(sender.subscriber_id, self._clock.wall())
-        call = read_call(action, raw)
+        call = _read(action, body)
         context = call.context
         now = self._clock.wall()
         to_gateway = action == "search" and self._gateway_id is None
@@ -171,6 +172,12 @@ async def verify(
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
     check_signature(header, body, entry.signing_public_key)
     return entry
+
+
+@lru_cache(maxsize=32)
+def _read(action: str, body: bytes) -> Call:
+    """The message in a body. Remembered: a search comes to every seller of a process in the same bytes."""
+    return read_call(action, parse(body))
 
 
 def check_size(size: int) -> None:

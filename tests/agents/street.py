@@ -44,14 +44,16 @@ class QuickBrain(Brain):
     """
 
     _FOLLOWS: ClassVar = {"search": "collect", "select": "wait_for_seller"}
-    _WAITING: ClassVar = ("collect", "wait_for_seller", "wait_for_buyer")
+    _WAITING: ClassVar = ("collect", "wait_for_seller")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         connection.execute("CREATE TABLE IF NOT EXISTS threads (thread TEXT PRIMARY KEY, node TEXT, state TEXT)")
 
-    def forget_buyer(self, party: Party, transaction_id: str, counterparty: str) -> None:
-        self._forget(f"sell/{party.trader.id}/{transaction_id}/{counterparty}")
+    def hear_buyer(self, party: Party, received: Received) -> None:
+        state: graph.TradeState = {"transaction_id": received.context.transaction_id, "event": received.action}
+        runtime = Runtime(context=graph.Scene(party, received))
+        getattr(graph, str(graph.supervisor(state, runtime).goto))(state, runtime)
 
     def _forget(self, thread: str) -> None:
         self._connection.execute("DELETE FROM threads WHERE thread = ?", (thread,))
@@ -59,19 +61,15 @@ class QuickBrain(Brain):
     def _waits(self, thread: str) -> bool:
         return self._connection.execute("SELECT 1 FROM threads WHERE thread = ?", (thread,)).fetchone() is not None
 
-    def _run(self, party: Party, thread: str, value: Any, received: Received | None) -> None:
-        runtime = Runtime(context=graph.Scene(party, received))
+    def _run(self, party: Party, thread: str, value: Any) -> None:
+        runtime = Runtime(context=graph.Scene(party))
         node, state = "supervisor", value
         if isinstance(value, Command):
             query = "SELECT node, state FROM threads WHERE thread = ?"
             waiting, text = self._connection.execute(query, (thread,)).fetchone()
             event = str(value.resume)
             state = {**json.loads(text), "event": event}
-            node = {
-                "collect": "choose",
-                "wait_for_seller": graph.BUYING.get(event, "review"),
-                "wait_for_buyer": graph._SELL.get(event, ""),
-            }[waiting]
+            node = "choose" if waiting == "collect" else graph.BUYING.get(event, "review")
         while node != END and node not in self._WAITING:
             command = getattr(graph, node)(state, runtime)
             node = str(command.goto) if isinstance(command, Command) else self._FOLLOWS[node]

@@ -1,8 +1,9 @@
 """The graph: supervisor, buy flow, sell flow.
 
-One thread per transaction (and, for a seller, per buyer). Nodes call the party's buyer or seller, which write to the
-ledger and the outbox; the thread itself remembers only which transaction it is and where it waits. All that a node
-needs it reads from the ledger, so a node may run twice.
+A purchase is a thread: it waits for offers, callbacks and the clock. A seller waits for nothing: each of a buyer's
+messages runs the graph once, from the supervisor to the end. Nodes call the party's buyer or seller, which write to the
+ledger and the outbox; a thread itself remembers only which transaction it is and where it waits. All that a node needs
+it reads from the ledger, so a node may run twice.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ Party = Household | Utility
 
 
 class TradeState(TypedDict, total=False):
-    """What a thread remembers. `event` is what woke it: an action, or a word of the post or the clock."""
+    """What a run is about, and what a thread remembers.
+
+    `event` is what woke it: an action, or a word of the post or the clock.
+    """
 
     transaction_id: str
     slot: int
     attempt: int
     event: str
-    counterparty: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,6 @@ BUYING = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
 """The node that a callback leads to; everything else leads to `review`."""
 
 AfterSeller = Literal["choose", "wait_for_seller", "__end__"]
-AfterBuyer = Literal["wait_for_buyer", "__end__"]
 
 
 def supervisor(state: TradeState, runtime: Runtime[Scene]) -> Command[Any]:
@@ -137,51 +139,34 @@ def _after_seller(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSe
 # --- sell ---
 
 
-def quote(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def quote(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Reserve and price."""
     runtime.context.party.seller.quote(runtime.context.message)
-    return _after_buyer(state, runtime)
 
 
-def agree(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def agree(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Fix the terms."""
     runtime.context.party.seller.agree(runtime.context.message)
-    return _after_buyer(state, runtime)
 
 
-def commit(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def commit(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Make the reservation a commitment."""
     runtime.context.party.seller.commit(runtime.context.message)
-    return _after_buyer(state, runtime)
 
 
-def report(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def report(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Say how the order stands."""
     runtime.context.party.seller.report(runtime.context.message)
-    return _after_buyer(state, runtime)
 
 
-def withdraw(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def withdraw(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Cancel."""
     runtime.context.party.seller.withdraw(runtime.context.message)
-    return _after_buyer(state, runtime)
 
 
-def receive_payment(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
+def receive_payment(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa: ARG001
     """Settle."""
     runtime.context.party.seller.receive_payment(runtime.context.message)
-    return _after_buyer(state, runtime)
-
-
-def wait_for_buyer(state: TradeState) -> Command[Any]:  # noqa: ARG001
-    """Wait for the buyer's next message."""
-    event = interrupt("buyer")
-    return Command(update={"event": event}, goto=_SELL[event])
-
-
-def _after_buyer(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterBuyer]:
-    finished = runtime.context.party.seller.finished(state["transaction_id"], state["counterparty"])
-    return Command(goto=END if finished else "wait_for_buyer")  # type: ignore[arg-type]
 
 
 def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
@@ -192,7 +177,6 @@ def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
         graph.add_node(node.__name__, node)
     graph.add_node("supervisor", supervisor, destinations=("search", *_SELL.values(), END))
     graph.add_node("wait_for_seller", wait_for_seller, destinations=("init", "confirm", "settle", "review"))
-    graph.add_node("wait_for_buyer", wait_for_buyer, destinations=tuple(_SELL.values()))
     graph.add_edge(START, "supervisor")
     graph.add_edge("search", "collect")
     graph.add_edge("collect", "choose")

@@ -55,13 +55,13 @@ class Household:
         """When in a slot, as parts of it, to look whether to buy for the next."""
         return 0.08 + 0.16 * self.trader.chance("attempt", self.trader.current_slot), 0.6
 
-    def catch_up(self) -> list[Contract]:
-        """Meter every slot that has ended and was not metered yet, and free expired quotes, which are returned."""
+    def catch_up(self) -> None:
+        """Meter every slot that has ended and was not metered yet, and free expired quotes."""
         state = self.trader.meter.state()
         current = self.trader.current_slot
         while state.next_slot < current:
             state = self._close(state)
-        return self.seller.expire()
+        self.seller.expire()
 
     def drive(self) -> None:
         """Say again whatever should have been settled or booked by now."""

@@ -300,26 +300,14 @@ class Seller:
         if contract is not None and contract.state in TENTATIVE:
             self._trader.contracts.put(contract.ended(ContractState.CANCELLED, reason, self._trader.now_ms))
 
-    def expire(self) -> list[Contract]:
-        """Free what expired quotes held; returns the contracts that ended."""
+    def expire(self) -> None:
+        """Free what expired quotes held."""
         trader = self._trader
-        ended = []
         for contract in trader.contracts.in_states(Side.SELLER, TENTATIVE):
             if contract.expired(trader.now_ms):
                 late = not trader.gate_open(contract.slot)
                 reason = "gate closed before it was confirmed" if late else "quote not taken in time"
-                ended.append(contract.ended(ContractState.EXPIRED, reason, trader.now_ms))
-                trader.contracts.put(ended[-1])
-        return ended
-
-    def finished(self, transaction_id: str, buyer: str) -> bool:
-        """Whether nothing more is expected of a buyer."""
-        contract = self._contract(transaction_id, buyer)
-        return contract is None or contract.state in (
-            ContractState.SETTLED,
-            ContractState.EXPIRED,
-            ContractState.CANCELLED,
-        )
+                trader.contracts.put(contract.ended(ContractState.EXPIRED, reason, trader.now_ms))
 
     def _available_wh(self, slot: int) -> int:
         trader = self._trader

@@ -68,7 +68,7 @@ class Shopper:
         trader.require_near(received.sender)
         if purchase.closed:
             return None
-        if len(trader.contracts.offers(context.transaction_id)) >= MOST_OFFERS:
+        if trader.contracts.count_offers(context.transaction_id) >= MOST_OFFERS:
             raise declined(ErrorCode.BUSINESS_ERROR, f"this search has {MOST_OFFERS} offers already")
         for provider in catalog.providers:
             slots = {
@@ -88,7 +88,7 @@ class Shopper:
     def all_answered(self, transaction_id: str) -> bool:
         """Whether every seller that was asked has made an offer."""
         purchase = self.purchase(transaction_id)
-        return purchase.asked is not None and len(self._trader.contracts.offers(transaction_id)) >= purchase.asked
+        return purchase.asked is not None and self._trader.contracts.count_offers(transaction_id) >= purchase.asked
 
     def buying(self, slot: int) -> bool:
         """Whether a purchase for this slot is still under way."""
@@ -101,9 +101,7 @@ class Shopper:
     def collecting(self, transaction_id: str) -> bool:
         """Whether nothing was chosen yet."""
         purchase = self._trader.contracts.purchase(transaction_id)
-        if purchase is None or purchase.closed:
-            return False
-        return all(selection.outcome == "open" for selection in self._trader.contracts.offers(transaction_id))
+        return purchase is not None and not purchase.closed and not self._trader.contracts.has_chosen(transaction_id)
 
     def window_closed(self, transaction_id: str) -> bool:
         """Whether the time to collect offers is over. Without any offer it goes on, while there is time to use one."""
@@ -111,7 +109,7 @@ class Shopper:
             return False
         purchase = self.purchase(transaction_id)
         late_ms = self._trader.gate_ms(purchase.slot) - 2 * self._window_ms()
-        if self._trader.contracts.offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
+        if self._trader.contracts.count_offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
             return True
         self._collect(purchase)
         return False

@@ -49,8 +49,8 @@ class Utility:
         """When in a slot, as parts of it, to look at demand; households have bought by then."""
         return (0.45, 0.7) if self.config.demand_response else ()
 
-    def catch_up(self) -> list[Contract]:
-        """Deliver what was sold for every slot that has ended, and free expired quotes, which are returned."""
+    def catch_up(self) -> None:
+        """Deliver what was sold for every slot that has ended, and free expired quotes."""
         state = self.trader.meter.state()
         current = self.trader.current_slot
         while state.next_slot < current:
@@ -59,7 +59,7 @@ class Utility:
                     self.seller.deliver(contract, contract.energy_wh)
             state = PartyState(0, state.next_slot + SLOT_S, buying=False)
             self.trader.meter.set_state(state)
-        return self.seller.expire()
+        self.seller.expire()
 
     def drive(self) -> None:
         """Say again whatever should have been settled by now."""

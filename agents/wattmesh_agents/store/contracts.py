@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
@@ -34,16 +35,22 @@ class Selection:
 
 
 _COLUMNS = tuple(field.name for field in fields(Contract))
+_values = attrgetter(*_COLUMNS)
 _PUT = (
-    f"INSERT INTO contracts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
+    f"INSERT INTO contracts ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
     f"ON CONFLICT (party, transaction_id, counterparty) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)} WHERE side = excluded.side"
 )
 
 
-def _contract(row: dict[str, Any]) -> Contract:
-    kinds = {"side": Side(row["side"]), "state": ContractState(row["state"]), "in_doubt": bool(row["in_doubt"])}
-    return Contract(**{**row, **kinds})
+_SIDE, _STATE, _IN_DOUBT = (_COLUMNS.index(name) for name in ("side", "state", "in_doubt"))
+
+
+def _contract(row: tuple[Any, ...]) -> Contract:
+    values = list(row)
+    values[_SIDE], values[_STATE] = Side(row[_SIDE]), ContractState(row[_STATE])
+    values[_IN_DOUBT] = bool(row[_IN_DOUBT])
+    return Contract(*values)
 
 
 class ContractTable:
@@ -58,7 +65,7 @@ class ContractTable:
 
         sqlite3.IntegrityError rather than that one contract pushes out another.
         """
-        if self._db.execute(_PUT, asdict(contract)).rowcount != 1:
+        if self._db.execute(_PUT, _values(contract)).rowcount != 1:
             raise sqlite3.IntegrityError("a contract cannot change sides")
 
     def get(self, transaction_id: str, counterparty: str) -> Contract | None:
@@ -96,7 +103,7 @@ class ContractTable:
             f"WHERE party = ? AND {where} ORDER BY slot, created_ms, transaction_id, counterparty",
             (self._party, *values),
         )
-        return [_contract(dict(zip(_COLUMNS, row, strict=True))) for row in cursor]
+        return [_contract(row) for row in cursor]
 
     def start_purchase(self, purchase: Purchase) -> None:
         """Record a purchase; nothing when it stands there already."""
@@ -159,16 +166,30 @@ class ContractTable:
 
     def offers(self, transaction_id: str) -> list[Selection]:
         """All offers of a transaction by seller."""
-        cursor = self._db.execute(
-            "SELECT seller, item_id, price_micro, available_wh, selected_wh, outcome FROM offers "
-            "WHERE party = ? AND transaction_id = ? ORDER BY seller",
-            (self._party, transaction_id),
-        )
-        return [Selection(Offer(*row[:4]), row[4], row[5]) for row in cursor]
+        return self._offers("transaction_id = ?", transaction_id)
 
     def offer(self, transaction_id: str, seller: str) -> Selection | None:
         """A seller's offer in a transaction."""
-        return next((s for s in self.offers(transaction_id) if s.offer.seller == seller), None)
+        return next(iter(self._offers("transaction_id = ? AND seller = ?", transaction_id, seller)), None)
+
+    def _offers(self, where: str, *values: object) -> list[Selection]:
+        cursor = self._db.execute(
+            "SELECT seller, item_id, price_micro, available_wh, selected_wh, outcome FROM offers "  # noqa: S608
+            f"WHERE party = ? AND {where} ORDER BY seller",
+            (self._party, *values),
+        )
+        return [Selection(Offer(*row[:4]), row[4], row[5]) for row in cursor]
+
+    def count_offers(self, transaction_id: str) -> int:
+        """How many sellers have made an offer in a transaction."""
+        query = "SELECT count(*) FROM offers WHERE party = ? AND transaction_id = ?"
+        count: int = self._db.execute(query, (self._party, transaction_id)).fetchone()[0]
+        return count
+
+    def has_chosen(self, transaction_id: str) -> bool:
+        """Whether an offer of a transaction was selected, whatever came of it."""
+        query = "SELECT 1 FROM offers WHERE party = ? AND transaction_id = ? AND outcome <> 'open' LIMIT 1"
+        return self._db.execute(query, (self._party, transaction_id)).fetchone() is not None
 
     def mark_offer(self, transaction_id: str, seller: str, outcome: str, selected_wh: int | None = None) -> None:
         """What became of an offer; `selected_wh` when it was selected."""

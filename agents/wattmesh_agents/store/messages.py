@@ -89,6 +89,11 @@ class Outbox:
         """All messages not taken out yet."""
         return [Outgoing(*row) for row in self._db.execute("SELECT * FROM outbox ORDER BY expires_ms, message_id")]
 
+    def count_waiting(self) -> int:
+        """How many messages are not taken out yet."""
+        count: int = self._db.execute("SELECT count(*) FROM outbox").fetchone()[0]
+        return count
+
 
 class Timers:
     """Alarms that are set."""
