@@ -47,7 +47,7 @@ FIND_UV = uv=; case "$(UV)" in \
 .PHONY: help demo test lint chaos fuzz audit-deps sbom bench crds chart chart-test image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
@@ -73,9 +73,8 @@ audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked package
 sbom: $(INSTALLED) ## Write what is in the images, as CycloneDX, into build/sbom/
 	@hack/sbom
 
-bench: $(INSTALLED) ## Measure what trading costs on this machine
-	@$(BIN)/python bench/trading.py
-	@$(BIN)/python bench/durability.py
+bench: $(INSTALLED) ## Measure what trading costs on this machine (PARTS="search days"; KEEP=1 puts it into docs/benchmarks.md)
+	@$(BIN)/python -m bench $(PARTS) $(if $(KEEP),--keep)
 
 crds: $(INSTALLED) ## Write crds/ anew from the operator's models
 	$(BIN)/python -m wattmesh_operator.crd crds

@@ -2,12 +2,11 @@
 
 The same street trades the same contracts on database files of this machine's disk, in virtual time, so that nothing but
 computing and writing takes time. FULL is what wattmesh runs with: each transaction is on the disk before anything is
-sent. The three take turns. Run by `make bench`.
+sent. The three take turns.
 """
 
 from __future__ import annotations
 
-import io
 import statistics
 import tempfile
 import time
@@ -15,30 +14,29 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from bench.days import STREET
+from bench.tables import Measured
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.logs import configure
-from wattmesh_cli.output import print_table
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, plan
 
-STREET = Path(__file__).parents[1] / "examples" / "street.yaml"
 HOURS = 6
 TURNS = 5
 MODES = ("FULL", "NORMAL", "OFF")
 
 
-def main() -> None:
-    """Measure and print."""
-    configure(io.StringIO())
+def measure() -> Measured:
+    """A row for each mode: the median of its turns."""
     (street,) = plan(load([STREET]))
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
     counts: dict[str, tuple[int, int]] = {}
     for _ in range(TURNS):
         for mode in MODES:
-            took_s, *counts[mode] = _trade(street, mode)  # type: ignore[assignment]
+            took_s, contracts, transactions = _trade(street, mode)
             seconds[mode].append(took_s)
-    columns = ["SYNCHRONOUS", "CONTRACTS", "TRANSACTIONS", "SECONDS (MEDIAN)", "CONTRACTS/S", "OF FULL"]
+            counts[mode] = contracts, transactions
+    columns = ["synchronous", "contracts", "transactions", "s", "contracts/s", "of FULL"]
     full_s = statistics.median(seconds["FULL"])
     rows = []
     for mode in MODES:
@@ -46,7 +44,7 @@ def main() -> None:
         median_s = statistics.median(seconds[mode])
         rate = f"{contracts / median_s:.1f}"
         rows.append((mode, str(contracts), str(transactions), f"{median_s:.2f}", rate, f"{full_s / median_s:.2f} x"))
-    print_table(columns, rows, right=columns[1:])
+    return Measured("durability", columns, rows)
 
 
 def _trade(street: GatewayPlan, mode: str) -> tuple[float, int, int]:
@@ -72,7 +70,3 @@ def _trade(street: GatewayPlan, mode: str) -> tuple[float, int, int]:
         contracts = sum(pod.database.connection.execute(query).fetchone()[0] for pod in run.pods.values())
         run.close()
     return took_s, contracts, transactions
-
-
-if __name__ == "__main__":
-    main()
