@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -12,10 +13,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
-from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.chat import advisor_of
+from wattmesh_agents.config import HouseholdConfig, RuntimeConfig, UtilityConfig
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
+from wattmesh_agents.trade.strategies import advised
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.logs import configure
@@ -36,7 +39,18 @@ async def run(options: argparse.Namespace) -> None:
     transport, clock = HttpTransport(), SystemClock()
     # In a thread: a volume that hangs must not stop trading.
     keys = KeyRing(signers, partial(asyncio.to_thread, read_keys, options.keys), clock)
-    pod = Pod(config, options.url.rstrip("/"), keys, database, transport, clock, random.Random())  # noqa: S311
+    parties: Sequence[HouseholdConfig | UtilityConfig] = (*config.households, *config.utilities)
+    wanting = [party.name for party in parties if advised(party.strategy)]
+    pod = Pod(
+        config,
+        options.url.rstrip("/"),
+        keys,
+        database,
+        transport,
+        clock,
+        random.Random(),  # noqa: S311 - jitter
+        advisor_of(wanting, os.environ),
+    )
     keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
     try:
         with refusing(options.database):

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.parties.household import Household
+from wattmesh_agents.parties.shopper import ADVICE
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer
 from wattmesh_agents.store.retention import Horizon, forget
+from wattmesh_agents.trade.advice import Choice, Consultation, NoChoice
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Acked, Outcome
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
@@ -92,7 +94,10 @@ class Dispatcher:
             self._outbox.done(message)
             if not message.action.startswith("on_"):
                 event = party.buyer.sent(message, outcome)
-                if event is not None and (event != "answered" or party.shopper.collecting(message.transaction_id)):
+                if event == "answered":
+                    if party.shopper.collecting(message.transaction_id):
+                        self._offers_are_in(party, message.transaction_id, event)
+                elif event is not None:
                     self._brain.buyer_event(party, message.transaction_id, event)
             elif message.action in ("on_select", "on_init"):
                 self._declined_by_buyer(party, message, outcome)
@@ -104,7 +109,10 @@ class Dispatcher:
             self._wake(party, int(slot), int(attempt))
         elif timer.kind == "collect":
             if party.shopper.window_closed(timer.subject):
-                self._brain.buyer_event(party, timer.subject, "window closed")
+                self._offers_are_in(party, timer.subject, "window closed")
+        elif timer.kind == ADVICE:
+            if party.shopper.advice_late(timer.subject):
+                self._brain.buyer_event(party, timer.subject, "advice late")
         elif timer.kind == "stall":
             party.buyer.stalled(timer.subject)
             self._brain.buyer_event(party, timer.subject, "stalled")
@@ -113,6 +121,12 @@ class Dispatcher:
         elif timer.kind == "doubt":
             transaction_id, seller = timer.subject.split()
             party.buyer.ask_status(transaction_id, seller)
+
+    def advised(self, party: Party, asked: Consultation, advice: Choice | NoChoice) -> None:
+        """An adviser has answered, or failed: its choice is taken, or the rules'. Nothing when it comes too late."""
+        with self.transaction("advised"), party.shopper.heeding(asked, advice) as heard:
+            if heard:
+                self._brain.buyer_event(party, asked.transaction_id, "advised")
 
     def open_slot(self, party: Party) -> None:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
@@ -145,6 +159,11 @@ class Dispatcher:
         if not party.shopper.searched(slot, attempt) and not party.shopper.buying(slot) and party.wants(slot):
             self._brain.wake(party, slot, attempt)
 
+    def _offers_are_in(self, party: Party, transaction_id: str, event: str) -> None:
+        """The collecting is over: choose, unless an adviser is asked first; the thread waits until it has answered."""
+        if not party.shopper.ask_advice(transaction_id):
+            self._brain.buyer_event(party, transaction_id, event)
+
     def _act(self, party: Party, received: Received) -> Reply | None:
         if received.action in REQUESTS:
             self._act_as_seller(party, received)
@@ -169,7 +188,7 @@ class Dispatcher:
             case "on_search":
                 reply = party.shopper.hear_offers(received)
                 if party.shopper.all_answered(transaction_id) and party.shopper.collecting(transaction_id):
-                    self._brain.buyer_event(party, transaction_id, "answered")
+                    self._offers_are_in(party, transaction_id, "answered")
                 return reply
             case "on_select":
                 reply = buyer.hear_quote(received)

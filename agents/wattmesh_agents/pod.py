@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from wattmesh_agents.advising import ask_until
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import RuntimeConfig
@@ -26,6 +27,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers
 from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.retention import Horizon
+from wattmesh_agents.trade.advice import Advisor, Consultation
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.clock import Clock, GridClock
@@ -53,7 +55,10 @@ MESSAGES_AT_ONCE = 500
 
 
 class Pod:
-    """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached."""
+    """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached.
+
+    `advisor` is asked by parties whose strategy has one choose among offers.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Pod:
         transport: Transport,
         clock: Clock,
         rng: random.Random,
+        advisor: Advisor | None = None,
     ) -> None:
         self.config = config
         self.metrics = PodMetrics()
@@ -100,6 +106,7 @@ class Pod:
             self._post,
             self._arm,
             self.metrics.missed_gates.inc,
+            None if advisor is None else lambda asked: self._ask(advisor, asked),
         )
         self.parties: dict[str, Party] = {}
         for household in config.households:
@@ -284,6 +291,15 @@ class Pod:
         return await self._client.send(
             self._signers[message.party], f"{url}/{message.action}", message.body, expires_at
         )
+
+    def _ask(self, advisor: Advisor, asked: Consultation) -> None:
+        self._spawn(self._advise(advisor, asked))
+
+    async def _advise(self, advisor: Advisor, asked: Consultation) -> None:
+        until, party = asked.due_ms / 1000, self._by_id[asked.party]
+        advice = await ask_until(advisor, asked.question, until, self._clock)
+        if advice is not None:  # else the alarm says that it is late
+            await self._until_done(party.name, partial(self._dispatcher.advised, party, asked, advice))
 
     async def _until_done(self, who: str, step: Callable[[], None], end: float = float("inf")) -> None:
         """Run a step as soon as the disk takes it, or give it up at `end` (wall time)."""

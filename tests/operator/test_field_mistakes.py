@@ -59,6 +59,8 @@ MistakesOf = Callable[[str], list[str]]
             "spec.feeder: must be a name of at most 63 lower-case letters, digits and '-' that starts and ends with a"
             ' letter or digit, not "Main Street"',
         ),
+        (f"{{{BATTERY}, strategy: chatty}}", 'spec.strategy: must be rules or chat, not "chatty"'),
+        (f"{{{BATTERY}, strategy: [chat]}}", "spec.strategy: must be rules or chat, not a list"),
         (
             "{battery: {initialKwh: 5}}",
             "spec.battery.capacityKwh: is missing; must be a number of kWh from 0.001 to 1000000000",

@@ -50,7 +50,7 @@ spec:
 apiVersion: wattmesh.io/v1alpha1
 kind: SolarAgent
 metadata: {name: flat, namespace: street}
-spec: {load: {annualKwh: 3000}, feeder: east, strategy: careful}
+spec: {load: {annualKwh: 3000}, feeder: east, strategy: chat}
 """
 
 
@@ -154,7 +154,7 @@ def test_without_a_battery_the_thresholds_are_0(street: GatewayPlan) -> None:
     [flat] = street.pods[4].config["households"]
     assert flat["battery"] is None
     assert (flat["trading"]["buy_below_wh"], flat["trading"]["sell_above_wh"]) == (0, 0)
-    assert (flat["strategy"], flat["backstop"]["utility_id"]) == ("careful", "grid.street")
+    assert (flat["strategy"], flat["backstop"]["utility_id"]) == ("chat", "grid.street")
 
 
 def test_a_run_may_set_its_own_time(street: GatewayPlan) -> None:

@@ -39,10 +39,11 @@ class Household:
         self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
         self.battery = Battery.of(config.battery)
         self.seller = Seller(self.trader, self)
-        self.shopper = Shopper(self.trader)
+        strategy = strategy_named(config.strategy)
+        self.shopper = Shopper(self.trader, advised=strategy.advised)
         self.buyer = Buyer(self.trader, self.shopper, self._on_delivered)
         self._profile = profile
-        self._decide = strategy_named(config.strategy).household
+        self._decide = strategy.household
 
     def enrol(self) -> None:
         """Enter the books at the current slot, if this is the first time."""

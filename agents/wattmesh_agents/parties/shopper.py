@@ -1,4 +1,4 @@
-"""The first half of a purchase: search, collect offers, choose the cheapest mix, select.
+"""The first half of a purchase: search, collect offers, choose the cheapest mix or as advised, select.
 
 `hear_offers` runs in the transaction of the callback it takes in; the others decide and send what comes next, and do
 nothing when run twice.
@@ -6,9 +6,20 @@ nothing when run twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from wattmesh_agents.parties.terms import select_order, selected, slot_of_fulfillment
 from wattmesh_agents.parties.trader import Trader, delivery, short
 from wattmesh_agents.store.contracts import Purchase
+from wattmesh_agents.trade.advice import (
+    AdviceRefused,
+    Choice,
+    Consultation,
+    NoChoice,
+    picks_of,
+    question_about,
+)
 from wattmesh_agents.trade.contracts import ContractState
 from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 from wattmesh_agents.trade.strategies import Buy
@@ -20,13 +31,19 @@ from wattmesh_beckn.transport import Reply
 from wattmesh_beckn.units import kwh_text, money_text
 
 MOST_OFFERS = 1000
+ADVICE = "advice"
+"""The alarm that ends the waiting for an adviser; as long as it is set, one is being asked."""
+_ADVICE_MS = 30_000
+"""How long an adviser may take at most (wall time); it is never more than a third of the time to the gate."""
 
 
 class Shopper:
-    """Looks for energy and picks sellers."""
+    """Looks for energy and picks sellers. `advised`: an adviser, where there is one, makes the first choice."""
 
-    def __init__(self, trader: Trader) -> None:
+    def __init__(self, trader: Trader, *, advised: bool = False) -> None:
         self._trader = trader
+        self._advised = advised
+        self._advice: dict[str, tuple[Pick, ...]] = {}
 
     def transaction_for(self, slot: int, attempt: int) -> str:
         """The transaction id of a purchase."""
@@ -114,11 +131,71 @@ class Shopper:
         self._collect(purchase)
         return False
 
-    def choose(self, transaction_id: str) -> tuple[Pick, ...]:
-        """The cheapest mix for what is still needed, among offers not tried yet."""
+    def ask_advice(self, transaction_id: str) -> bool:
+        """Have the adviser asked which offers to take; whether its answer is to be waited for.
+
+        It is asked once for each purchase, about the first choice. An alarm stands for the question: whoever takes it
+        off, the answer or the clock, lets the purchase go on. So a question that dies with the process ends by the
+        clock.
+        """
+        trader = self._trader
+        if not self._advised or trader.around.ask is None or not self.collecting(transaction_id):
+            return False
+        if trader.timer_set(ADVICE, transaction_id):
+            return True
         purchase = self.purchase(transaction_id)
-        offers = [s.offer for s in self._trader.contracts.offers(transaction_id) if s.outcome == "open"]
-        return choose(offers, self._missing_wh(purchase), purchase.max_price_micro)
+        question = question_about(
+            trader.slot_text(purchase.slot),
+            trader.currency,
+            self._open_offers(transaction_id),
+            self._missing_wh(purchase),
+            purchase.max_price_micro,
+        )
+        left_ms = trader.gate_ms(purchase.slot) - trader.now_ms
+        if question is None or left_ms <= 0:
+            return False
+        due_ms = trader.now_ms + min(_ADVICE_MS, left_ms // 3)
+        asked, ask = Consultation(trader.id, transaction_id, due_ms, question), trader.around.ask
+        trader.set_timer(ADVICE, transaction_id, due_ms)
+        trader.around.database.after_commit(lambda: ask(asked))
+        trader.story("asks the chat model: %d offers", len(question.offers), transaction_id=transaction_id)
+        return True
+
+    @contextmanager
+    def heeding(self, asked: Consultation, advice: Choice | NoChoice) -> Iterator[bool]:
+        """While the block runs, `choose` gives what the adviser chose; the cheapest mix when that is outside of limits.
+
+        False when it is not waited for any more.
+        """
+        transaction_id = asked.transaction_id
+        if not self._trader.take_timer(ADVICE, transaction_id, asked.due_ms) or not self.collecting(transaction_id):
+            yield False
+            return
+        try:
+            if isinstance(advice, NoChoice):
+                self._tell_no_advice(transaction_id, advice.reason)
+            else:
+                self._advice[transaction_id] = picks_of(advice, asked.question, self._open_offers(transaction_id))
+        except AdviceRefused as refused:
+            self._tell_no_advice(transaction_id, f"its answer is refused: {refused}")
+        try:
+            yield True
+        finally:
+            self._advice.pop(transaction_id, None)
+
+    def advice_late(self, transaction_id: str) -> bool:
+        """The adviser's time is over; whether it was still waited for."""
+        waited = self.collecting(transaction_id)
+        if waited:
+            self._tell_no_advice(transaction_id, "no answer in time")
+        return waited
+
+    def choose(self, transaction_id: str) -> tuple[Pick, ...]:
+        """What the adviser chose; else the cheapest mix for what is still needed, among offers not tried yet."""
+        if transaction_id in self._advice:
+            return self._advice[transaction_id]
+        purchase = self.purchase(transaction_id)
+        return choose(self._open_offers(transaction_id), self._missing_wh(purchase), purchase.max_price_micro)
 
     def has_choice(self, transaction_id: str) -> bool:
         """Whether there is something left to choose, and time to do it."""
@@ -152,6 +229,8 @@ class Shopper:
             for p in picks
         )
         why = "the cheapest offer" if len(picks) == 1 else f"the cheapest mix of {len(picks)} offers"
+        if transaction_id in self._advice:
+            why = "the chat model's choice"
         trader.story("chosen: %s (%s%s)", parts, why, "" if first else " left", transaction_id=transaction_id)
         for pick in picks:
             seller = pick.offer.seller
@@ -179,6 +258,9 @@ class Shopper:
             )
         return purchase
 
+    def _open_offers(self, transaction_id: str) -> list[Offer]:
+        return [s.offer for s in self._trader.contracts.offers(transaction_id) if s.outcome == "open"]
+
     def _missing_wh(self, purchase: Purchase) -> int:
         live = (ContractState.EXPIRED, ContractState.CANCELLED)
         contracts = self._trader.contracts.of_transaction(purchase.transaction_id)
@@ -189,6 +271,9 @@ class Shopper:
             if selection.outcome == "selected"
         )
         return purchase.need_wh - taken_wh - asked_wh
+
+    def _tell_no_advice(self, transaction_id: str, reason: str) -> None:
+        self._trader.story("the rules choose, not the chat model: %s", reason, transaction_id=transaction_id)
 
     def _tell_offers(self, transaction_id: str, offers: list[Offer]) -> None:
         listed = ", ".join(

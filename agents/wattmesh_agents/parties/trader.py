@@ -14,6 +14,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers
 from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.readings import MeterTable
+from wattmesh_agents.trade.advice import Consultation
 from wattmesh_beckn.clock import GridClock
 from wattmesh_beckn.context import Action, BecknModel, request_context
 from wattmesh_beckn.errors import ErrorCode, declined
@@ -35,7 +36,7 @@ class Surroundings:
     """What the traders of one pod share.
 
     No slot that starts at or after `end_s` (unix seconds of grid time) is traded. `post` and `arm` take a message or an
-    alarm once it is on disk.
+    alarm once it is on disk. `ask` has an adviser asked, outside of any transaction; None when there is none.
     """
 
     database: Database
@@ -47,6 +48,7 @@ class Surroundings:
     post: Callable[[Outgoing], None]
     arm: Callable[[Timer], None]
     missed_gate: Callable[[], None]
+    ask: Callable[[Consultation], None] | None = None
 
 
 class Trader:
@@ -124,6 +126,14 @@ class Trader:
         timer = Timer(self.id, kind, subject, due_ms)
         self._timers.put(timer)
         self.around.database.after_commit(lambda: self.around.arm(timer))
+
+    def timer_set(self, kind: str, subject: str) -> bool:
+        """Whether such an alarm is set."""
+        return self._timers.is_set(self.id, kind, subject)
+
+    def take_timer(self, kind: str, subject: str, due_ms: int) -> bool:
+        """Take an alarm off before it rings; False when it is off already."""
+        return self._timers.take(Timer(self.id, kind, subject, due_ms))
 
     # --- messages ---
 

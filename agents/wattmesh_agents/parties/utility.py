@@ -34,9 +34,10 @@ class Utility:
         self.name = config.name
         self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
         self.seller = Seller(self.trader, self)
-        self.shopper = Shopper(self.trader)
+        strategy = strategy_named(config.strategy)
+        self.shopper = Shopper(self.trader, advised=strategy.advised)
         self.buyer = Buyer(self.trader, self.shopper, self._tell_success)
-        self._decide = strategy_named(config.strategy).utility
+        self._decide = strategy.utility
         self._capacity_wh = slot_energy_wh(config.capacity_w)
 
     def enrol(self) -> None:

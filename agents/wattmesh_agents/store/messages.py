@@ -115,6 +115,11 @@ class Timers:
         )
         return cursor.rowcount == 1
 
+    def is_set(self, party: str, kind: str, subject: str) -> bool:
+        """Whether such an alarm is set."""
+        query = "SELECT 1 FROM timers WHERE party = ? AND kind = ? AND subject = ?"
+        return self._db.execute(query, (party, kind, subject)).fetchone() is not None
+
     def waiting(self) -> list[Timer]:
         """All alarms by time."""
         return [Timer(*row) for row in self._db.execute("SELECT * FROM timers ORDER BY due_ms, party, kind, subject")]

@@ -27,15 +27,12 @@ class Pick:
     energy_wh: int
 
 
-def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int | None = None) -> tuple[Pick, ...]:
-    """The cheapest way to cover as much of `need_wh` as the offers can.
+def feasible(offers: Iterable[Offer], max_price_micro_per_kwh: int | None = None) -> list[Offer]:
+    """Offers of at least 10 Wh within the price limit, the cheapest first.
 
-    Offers are divisible and cost nothing but their price, so taking them in order of price is optimal (the fractional
-    knapsack, Dantzig 1957). Among equal prices the larger offer comes first, for fewer contracts, then the seller's
-    id, then the item's. Offers above the price limit or below 10 Wh are passed over, and a rest below 10 Wh is left to
-    the backstop.
+    Among equal prices the larger offer comes first, for fewer contracts, then the seller's id, then the item's.
     """
-    usable = sorted(
+    return sorted(
         (
             offer
             for offer in offers
@@ -44,8 +41,17 @@ def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int |
         ),
         key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller, offer.item_id),
     )
+
+
+def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int | None = None) -> tuple[Pick, ...]:
+    """The cheapest way to cover as much of `need_wh` as the offers can.
+
+    Offers are divisible and cost nothing but their price, so taking them in order of price is optimal (the fractional
+    knapsack, Dantzig 1957). Only `feasible` offers are taken, in its order, and a rest below 10 Wh is left to the
+    backstop.
+    """
     picks: list[Pick] = []
-    for offer in usable:
+    for offer in feasible(offers, max_price_micro_per_kwh):
         if need_wh < MIN_TRADE_WH:
             break
         energy_wh = min(need_wh, offer.available_wh)

@@ -109,13 +109,17 @@ def utility_rules(view: UtilityView) -> Decision:
 
 @dataclass(frozen=True)
 class Strategy:
-    """How households and utilities of one persuasion decide."""
+    """How households and utilities of one persuasion decide. `advised`: an adviser chooses among the offers."""
 
     household: Callable[[HouseholdView], Decision]
     utility: Callable[[UtilityView], Decision]
+    advised: bool = False
 
 
-STRATEGIES = {"rules": Strategy(household_rules, utility_rules)}
+STRATEGIES = {
+    "rules": Strategy(household_rules, utility_rules),
+    "chat": Strategy(household_rules, utility_rules, advised=True),
+}
 
 
 def strategy_named(name: str) -> Strategy:
@@ -123,3 +127,8 @@ def strategy_named(name: str) -> Strategy:
     if name not in STRATEGIES:
         raise ValueError(f"no strategy {name!r}; there are: {', '.join(sorted(STRATEGIES))}")
     return STRATEGIES[name]
+
+
+def advised(name: str) -> bool:
+    """Whether an adviser chooses among offers under the strategy of that name; ValueError as in `strategy_named`."""
+    return strategy_named(name).advised

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import random
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from wattmesh_agents.app import create_app as create_agents_app
+from wattmesh_agents.chat import advisor_of
 from wattmesh_agents.store.database import Database
+from wattmesh_agents.trade.strategies import advised
 from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.connections import Door
 from wattmesh_beckn.serving import LIMITS, server_settings
@@ -80,6 +83,7 @@ async def running_street(
         signers,
         lambda: Registry(state / "gateway.db"),
         lambda name: Database.open(state / "agents" / f"{name}.db"),
+        advisor_of(_advised(plan), os.environ),
     )
     try:
         street = StreetRun(plan, time, ports, urls[""], urls)
@@ -99,6 +103,10 @@ async def running_street(
         stack.callback(keeping.cancel)
         await street.start(begin)
         yield street
+
+
+def _advised(plan: GatewayPlan) -> list[str]:
+    return [who.name for pod in plan.pods if advised(pod.owner.spec.strategy) for who in pod.participants]
 
 
 async def _keep_clock(path: Path, time: GridTime, clock: SystemClock) -> None:

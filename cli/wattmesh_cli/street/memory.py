@@ -15,6 +15,7 @@ from typing import TypeVar
 import async_solipsism
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
+from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import MemoryTransport, Transport
 from wattmesh_cli.street.keys import derived_signers
@@ -48,11 +49,12 @@ async def run_in_memory(
     wrap: Callable[[Transport, LoopClock], Transport] | None = None,
     watch: Callable[[StreetRun], Awaitable[None]] | None = None,
     database: Callable[[str, str], Database] = lambda _, salt: Database.open(IN_MEMORY, salt=salt),
+    advisor: Advisor | None = None,
 ) -> StreetRun:
     """Run a street until grid time `end` within `simulate`; returns it stopped, its databases open.
 
     `wrap` may put something between the parties and the network (loss, delay); `watch` runs beside the street;
-    `database` opens that of a pod, by its name and salt.
+    `database` opens that of a pod, by its name and salt; `advisor` chooses for those whose strategy asks one.
     """
     clock = LoopClock(EPOCH)
     sites = MemoryTransport()
@@ -66,6 +68,7 @@ async def run_in_memory(
         derived_signers(subscriber_ids(plan), seed),
         lambda: Registry(None),
         lambda name: database(name, f"{seed}/{name}"),
+        advisor,
     )
     street = StreetRun(plan, time, ports, "http://gateway", {pod.name: f"http://{pod.name}" for pod in plan.pods})
     sites.attach("http://gateway", street.gateway.site)

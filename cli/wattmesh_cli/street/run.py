@@ -11,6 +11,7 @@ from pathlib import Path
 from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
+from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
@@ -42,7 +43,10 @@ class GridTime:
 
 @dataclass(frozen=True)
 class Ports:
-    """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's."""
+    """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
+
+    `advisor` is for those whose strategy has one choose among offers.
+    """
 
     transport: Transport
     clock: Clock
@@ -50,6 +54,7 @@ class Ports:
     signers: Mapping[str, Signer]
     registry: Callable[[], Registry]
     database: Callable[[str], Database]
+    advisor: Advisor | None = None
 
 
 class StreetRun:
@@ -97,6 +102,7 @@ class StreetRun:
             ports.transport,
             ports.clock,
             ports.rng,
+            ports.advisor,
         )
 
     def _registrant(self, pod: PodPlan, index: int, url: str) -> Registrant:

@@ -27,7 +27,15 @@ from wattmesh_operator.resources.quantities import (
     wh,
 )
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part, UtilityRef
-from wattmesh_operator.resources.values import DnsLabel, FilePath, ObjectName, Whole, rule_broken
+from wattmesh_operator.resources.values import (
+    STRATEGY,
+    DnsLabel,
+    FilePath,
+    ObjectName,
+    StrategyName,
+    Whole,
+    rule_broken,
+)
 
 
 class Battery(Part):
@@ -218,7 +226,7 @@ class SolarAgentSpec(Part):
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
     )
-    strategy: DnsLabel = Field(default="rules", description="Name of the strategy that decides.")
+    strategy: StrategyName = Field(default="rules", description=STRATEGY)
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."
     )

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_operator.resources.quantities import Kw, Percent, Price
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
-from wattmesh_operator.resources.values import DnsLabel, TimeOfDay, rule_broken
+from wattmesh_operator.resources.values import STRATEGY, DnsLabel, StrategyName, TimeOfDay, rule_broken
 
 
 class TariffPeriod(Part):
@@ -87,7 +87,7 @@ class UtilityAgentSpec(Part):
     demand_response: DemandResponse | None = Field(
         default=None, description="When to buy from households. Default: never."
     )
-    strategy: DnsLabel = Field(default="rules", description="Name of the strategy that decides.")
+    strategy: StrategyName = Field(default="rules", description=STRATEGY)
 
 
 class UtilityAgent(CustomResource):

@@ -108,6 +108,25 @@ class Whole(Constraint):
         return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
 
 
+@dataclass(frozen=True)
+class OneOf(Constraint):
+    """One of some names."""
+
+    names: tuple[str, ...]
+    allowed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", f"{', '.join(self.names[:-1])} or {self.names[-1]}")
+
+    def _read(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.names:
+            raise not_allowed(self.allowed, value)
+        return value
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.names)}
+
+
 class TimeOfDay(Constraint):
     """A `datetime.time`, written as HH:MM."""
 
@@ -184,4 +203,8 @@ Domain = Annotated[
     str,
     Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
 ]
+STRATEGIES = ("rules", "chat")
+"""The strategies that agents have."""
+StrategyName = Annotated[str, OneOf(STRATEGIES)]
+STRATEGY = "Who decides: rules, or rules with a chat model that chooses among the offers they collected (chat)."
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]

@@ -16,10 +16,12 @@ from wattmesh_agents.trade.strategies import (
     HouseholdView,
     Sell,
     UtilityView,
+    advised,
     household_rules,
     strategy_named,
     utility_rules,
 )
+from wattmesh_operator.resources.values import STRATEGIES as DECLARED
 
 LOW = HouseholdView(
     capacity_wh=10_000,
@@ -179,4 +181,14 @@ def test_strategies_by_name() -> None:
     assert strategy_named("rules") is STRATEGIES["rules"]
     with pytest.raises(ValueError, match="no strategy") as refused:
         strategy_named("greedy")
-    assert str(refused.value) == "no strategy 'greedy'; there are: rules"
+    assert str(refused.value) == "no strategy 'greedy'; there are: chat, rules"
+
+
+def test_resources_may_name_every_strategy_that_there_is() -> None:
+    assert set(DECLARED) == set(STRATEGIES)
+
+
+def test_with_a_chat_model_it_is_the_rules_that_say_when() -> None:
+    rules, chat = STRATEGIES["rules"], STRATEGIES["chat"]
+    assert (chat.household, chat.utility) == (rules.household, rules.utility)
+    assert (advised("rules"), advised("chat")) == (False, True)
