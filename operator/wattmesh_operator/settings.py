@@ -17,6 +17,7 @@ LOG_FORMATS = ("text", "json")
 SHORTEST_OVERLAP_S = 120
 """A pod sees a changed Secret after a minute or so: the kubelet's pace."""
 LONGEST_OVERLAP_S = 7 * 86_400
+_LOG_FORMAT = "LOG_FORMAT"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -40,6 +41,8 @@ class PodSettings:
     gateway_storage: str = "1Gi"
     storage_class: str = ""
     key_overlap_s: int = 900
+    agent_env: Sequence[Mapping[str, Any]] = ()
+    """More environment of the agents' containers: each a name with a value, or with a key of a Secret or ConfigMap."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def read_settings(arguments: Sequence[str] | None = None, environ: Mapping[str, 
             gateway_storage=options.gateway_storage,
             storage_class=options.storage_class,
             key_overlap_s=options.key_overlap,
+            agent_env=options.agent_env,
         ),
     )
 
@@ -105,6 +109,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     add("pod-log-format", "text", choices=LOG_FORMATS, help="how gateway and agents write their logs")
     add("agent-resources", figures, type=_read_resources, help="requests and limits of an agents' container, JSON")
     add("gateway-resources", figures, type=_read_resources, help="requests and limits of a gateway's, JSON")
+    add("agent-env", "[]", type=_read_env, help="more environment of an agents' container, JSON as in a pod")
     add("agent-storage", "1Gi", type=_read_storage, help="size of an agents' volume")
     add("gateway-storage", "1Gi", type=_read_storage, help="size of a gateway's volume")
     add("storage-class", "", help="class of these volumes; the cluster's default one if empty")
@@ -125,6 +130,40 @@ def _read_overlap(text: str) -> int:
 def _read_storage(text: str) -> str:
     quantity(text)
     return text
+
+
+def _read_env(text: str) -> list[dict[str, Any]]:
+    entries = json.loads(text)
+    if not isinstance(entries, list):
+        raise argparse.ArgumentTypeError("must be a JSON list of environment variables")
+    names: set[str] = {_LOG_FORMAT}
+    for entry in entries:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            raise argparse.ArgumentTypeError("each variable needs a name of letters, digits and '_'")
+        if name in names:
+            raise argparse.ArgumentTypeError(f"{name} is set already")
+        names.add(name)
+        match {key: value for key, value in entry.items() if key != "name"}:
+            case {"value": str(), **more} if not more:
+                pass
+            case {"valueFrom": {**source}, **more} if not more and _is_reference(source):
+                pass
+            case _:
+                text = f"{name} needs a value (text), or valueFrom with one secretKeyRef or configMapKeyRef"
+                raise argparse.ArgumentTypeError(text)
+    return entries
+
+
+def _is_reference(source: Mapping[str, Any]) -> bool:
+    # Others, fieldRef above all, are completed by the API server, which would look like drift.
+    match dict(source):
+        case {"secretKeyRef": {"name": str(), "key": str()}, **more} if not more:
+            return True
+        case {"configMapKeyRef": {"name": str(), "key": str()}, **more} if not more:
+            return True
+        case _:
+            return False
 
 
 def _read_resources(text: str) -> dict[str, dict[str, str]]:

@@ -121,6 +121,13 @@ def test_the_operator_understands_the_arguments_that_it_is_given() -> None:
     assert settings.pods.log_format == "json"
     assert settings.pods.key_overlap_s == 900
     assert read_settings(_operator_arguments(["agents.keyOverlap=2h"]), {}).pods.key_overlap_s == 7200
+    reference = "agents.env[1].valueFrom.secretKeyRef"
+    env = ["agents.env[0].name=A", "agents.env[0].value=a:b", "agents.env[1].name=B"]
+    env += [f"{reference}.name=chat", f"{reference}.key=key"]
+    assert read_settings(_operator_arguments(env), {}).pods.agent_env == [
+        {"name": "A", "value": "a:b"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}},
+    ]
 
 
 def test_a_digest_pins_the_image() -> None:
@@ -196,6 +203,9 @@ def test_rendering_twice_gives_the_same() -> None:
         ("operator.replicas=2", "replicas"),
         ("agents.storage=much", "storage"),
         ("agents.keyOverlap=long", "keyOverlap"),
+        ("agents.env[0].name=A", "env"),
+        ("agents.env[0].name=A B,agents.env[0].value=x", "name"),
+        ("agents.env[0].name=A,agents.env[0].valueFrom.fieldRef.fieldPath=x", "fieldRef"),
         ("podDisruptionBudget.maxUnavailable=2", "maxUnavailable"),
         ("networkPolicy.apiServerPorts={0}", "apiServerPorts"),
         ("networkPolicy.apiServerCidrs={everywhere}", "apiServerCidrs"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_the_processes_are_started_with_their_files(street: GatewayPlan) -> None
         assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
         assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
         assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+
+
+def test_agents_have_the_environment_that_is_set_for_them_and_gateways_do_not(street: GatewayPlan) -> None:
+    key = {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}}
+    settings = replace(SETTINGS, agent_env=[key])
+    key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
+    [agents] = template(pod_manifests(street.pods[1], ROOFTOP, MARKET, key_ids, settings)[-1])["spec"]["containers"]
+    assert agents["env"] == [{"name": "LOG_FORMAT", "value": "json"}, key]
+    gateway = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, settings)[-1]
+    assert template(gateway)["spec"]["containers"][0]["env"] == [{"name": "LOG_FORMAT", "value": "json"}]
 
 
 def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:

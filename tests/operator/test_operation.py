@@ -224,6 +224,12 @@ def test_settings_come_from_arguments_and_environment() -> None:
     assert read_settings(["--all-namespaces"], env).namespaces == ()
     assert settings.pods.key_overlap_s == 900
     assert read_settings([], {**env, "WATTMESH_KEY_OVERLAP": "2h"}).pods.key_overlap_s == 7200
+    more = [
+        {"name": "WATTMESH_CHAT_MODEL", "value": "openai:gpt-5-mini"},
+        {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}},
+    ]
+    assert settings.pods.agent_env == []
+    assert read_settings([], {**env, "WATTMESH_AGENT_ENV": json.dumps(more)}).pods.agent_env == more
 
 
 @pytest.mark.parametrize(
@@ -238,6 +244,20 @@ def test_settings_come_from_arguments_and_environment() -> None:
             "'119s' is no time from 2m to 168h, such as 15m",
         ),
         (["--all-namespaces", "--image", "x", "--key-overlap", "15 min"], "--key-overlap"),
+        *(
+            (["--all-namespaces", "--image", "x", "--agent-env", env], text)
+            for env, text in (
+                ("{}", "must be a JSON list of environment variables"),
+                ('[{"value": "x"}]', "each variable needs a name"),
+                ('[{"name": "A B", "value": "x"}]', "each variable needs a name"),
+                ('[{"name": "LOG_FORMAT", "value": "x"}]', "LOG_FORMAT is set already"),
+                ('[{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]', "A is set already"),
+                ('[{"name": "A"}]', "A needs a value (text), or valueFrom"),
+                ('[{"name": "A", "value": 1}]', "A needs a value (text), or valueFrom"),
+                ('[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]', "or configMapKeyRef"),
+                ('[{"name": "A", "value": "x", "valueFrom": {}}]', "A needs a value (text), or valueFrom"),
+            )
+        ),
     ],
 )
 def test_wrong_settings_are_said(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

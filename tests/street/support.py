@@ -19,6 +19,7 @@ from typing import Any
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.store.database import Database
+from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import (
     MemoryTransport,
@@ -185,6 +186,7 @@ def play(
     seed: int = 1,
     wrap: Wrap | None = None,
     watch: Callable[[StreetRun], Awaitable[None]] | None = None,
+    advisor: Advisor | None = None,
 ) -> Street:
     """Run a street in virtual time. An error in `watch` is raised here."""
     end = planned_street.resource.spec.clock.start + timedelta(hours=hours)
@@ -199,7 +201,9 @@ def play(
 
     with logged() as log:
         run = simulate(
-            lambda: run_in_memory(planned_street, end, seed=seed, wrap=wrap, watch=watched if watch else None)
+            lambda: run_in_memory(
+                planned_street, end, seed=seed, wrap=wrap, watch=watched if watch else None, advisor=advisor
+            )
         )
     try:
         if errors:
@@ -381,6 +385,7 @@ class Hands:
     seed: int
     folder: Path
     wrap: Wrap | None = None
+    advisor: Advisor | None = None
     _plugs: dict[str, Plug] = field(default_factory=dict)
     _files: dict[str, Path] = field(default_factory=dict)
 
@@ -415,7 +420,7 @@ class Hands:
         signers = {party.trader.id: self.signers[party.trader.id] for party in old.parties.values()}
         database = Database.open(self._files[name])
         rng = random.Random(self.seed)
-        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng)
+        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.advisor)
         self._run.pods[name] = pod
         self._plugs[name].plug(pod)
         pod.start()

@@ -92,6 +92,7 @@ def pod_manifests(
             config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),
             annotations=annotations,
             profiles=_profiles(plan),
+            env=settings.agent_env,
         ),
     ]
 

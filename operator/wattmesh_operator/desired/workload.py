@@ -41,17 +41,18 @@ def deployment(
     config_hash: str,
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
+    env: Sequence[Mapping[str, Any]] = (),
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
 
-    `profiles` is the ConfigMap with the profiles of its households, if there is one.
+    `profiles` is the ConfigMap with the profiles of its households, if there is one; `env` is more environment.
     """
     container: dict[str, Any] = {
         "name": "main",
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": list(command),
-        "env": [{"name": "LOG_FORMAT", "value": settings.log_format}],
+        "env": [{"name": "LOG_FORMAT", "value": settings.log_format}, *(dict(entry) for entry in env)],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {part: dict(amounts) for part, amounts in resources.items()},
         "securityContext": {
