@@ -147,7 +147,7 @@ def _read_env(text: str) -> list[dict[str, Any]]:
         match {key: value for key, value in entry.items() if key != "name"}:
             case {"value": str(), **more} if not more:
                 pass
-            case {"valueFrom": {**source}, **more} if not more and _is_reference(source):
+            case {"valueFrom": source, **more} if not more and _is_reference(source):
                 pass
             case _:
                 text = f"{name} needs a value (text), or valueFrom with one secretKeyRef or configMapKeyRef"
@@ -155,9 +155,9 @@ def _read_env(text: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _is_reference(source: Mapping[str, Any]) -> bool:
+def _is_reference(source: object) -> bool:
     # Others, fieldRef above all, are completed by the API server, which would look like drift.
-    match dict(source):
+    match source:
         case {"secretKeyRef": {"name": str(), "key": str()}, **more} if not more:
             return True
         case {"configMapKeyRef": {"name": str(), "key": str()}, **more} if not more:
