@@ -57,7 +57,8 @@ MESSAGES_AT_ONCE = 500
 class Pod:
     """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached.
 
-    `advisor` is asked by parties whose strategy has one choose among offers.
+    `advisor` is asked by parties whose strategy has one choose among offers. Without a `directory` the pod asks the
+    gateway's registry for others itself.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Pod:
         clock: Clock,
         rng: random.Random,
         advisor: Advisor | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self.config = config
         self.metrics = PodMetrics()
@@ -86,7 +88,7 @@ class Pod:
         self._clock = clock
         self._end = config.clock.end.timestamp() if config.clock.end else None
         self._signers = signers
-        self._directory: Directory = RegistryDirectory(config.gateway.url, transport, clock)
+        self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
         self._client = BecknClient(transport, clock, rng)
         self._dispatcher = Dispatcher(database, Brain(database.connection))
         self._outbox = Outbox(database.connection)
@@ -139,9 +141,15 @@ class Pod:
     # --- life ---
 
     def start(self) -> None:
-        """Take up what was left open and begin with the current slot."""
+        """Take up what was left open and begin with the current slot.
+
+        After a stop it is as in a new process: nothing is known but what the database says.
+        """
+        self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._receivers = {name: self._receiver(party) for name, party in self.parties.items()}
         with self.database.transaction("start"):
             for party in self.parties.values():
+                party.trader.begin()
                 party.enrol()
         for message in self._outbox.waiting():
             self._post(message)
@@ -155,6 +163,11 @@ class Pod:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def tidy(self) -> None:
+        """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
+        with self._dispatcher.transaction("tidy"):
+            pass
 
     @property
     def settled(self) -> bool:

@@ -12,6 +12,7 @@ from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
+from wattmesh_cli.commands.simulate import simulate
 from wattmesh_cli.commands.status import status
 from wattmesh_cli.commands.up import up
 from wattmesh_cli.commands.validate import validate
@@ -40,6 +41,7 @@ def wattmesh(
 
 
 app.command()(up)
+app.command()(simulate)
 app.command()(demo)
 app.command()(status)
 app.command()(contracts)

@@ -1,4 +1,7 @@
-"""The state directory of a local run: `agents/<pod>.db` for each runtime, `gateway.db`, `clock.json`."""
+"""The state directory of a local run: `agents/<pod>.db` for each runtime, `gateway.db`, `clock.json`.
+
+That of a simulation has no `gateway.db`, and `simulation.json` and `snapshots` (see `street.snapshots`) besides.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,16 @@ from pathlib import Path
 from wattmesh_cli.books import BooksError
 
 DEFAULT_STATE = Path(".wattmesh")
+SIMULATION = "simulation.json"
 
 
 class StateError(BooksError):
     """The state directory, or a file in it, cannot be used. The message is one line for the user."""
+
+
+def is_simulation(state: Path) -> bool:
+    """Whether a state directory is a simulation's."""
+    return (state / SIMULATION).exists()
 
 
 def agent_databases(state: Path) -> list[Path]:

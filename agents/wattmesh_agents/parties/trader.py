@@ -121,6 +121,10 @@ class Trader:
         self.around.database.after_commit(driven)
         return occasion
 
+    def begin(self) -> None:
+        """As after a restart: whatever is unfinished is said again at the first slot."""
+        self._driven = -1
+
     def set_timer(self, kind: str, subject: str, due_ms: int) -> None:
         """Ask to be woken."""
         timer = Timer(self.id, kind, subject, due_ms)
@@ -191,6 +195,8 @@ class Trader:
 
     def story(self, text: str, *values: Any, transaction_id: str | None = None, level: int = logging.INFO) -> None:
         """Tell people what happened, once it is on disk."""
+        if not self._log.isEnabledFor(level):
+            return
         offset = self.around.grid.utc_offset_s
         extra = {
             "grid": f"{local(int(self.around.grid.now()), offset):%m-%d %H:%M}",

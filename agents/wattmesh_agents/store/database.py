@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from wattmesh_agents.store.migrations import migrate
@@ -42,13 +43,14 @@ class Database:
         self._after: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, path: Path | str, *, salt: str | None = None) -> Database:
+    def open(cls, path: Path | str, *, salt: str | None = None, copied: Path | None = None) -> Database:
         """Open or make the database at `path` (or `IN_MEMORY`), and bring an older one forward.
 
-        `salt` makes ids repeatable when the database is new; by default it is random. DatabaseRefused when the file is
-        damaged, not wattmesh's, of a newer version, held by another process, or cannot be opened or written now.
+        `salt` makes ids repeatable when the database is new; by default it is random. One in memory may begin as a copy
+        of the file `copied`. DatabaseRefused when a file is damaged, not wattmesh's, of a newer version, held by
+        another process, or cannot be opened or written now.
         """
-        with ExitStack() as stack, refusing(path):
+        with ExitStack() as stack, refusing(copied or path):
             if path != IN_MEMORY:
                 stack.enter_context(held(Path(path), _OURS))
             # By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does
@@ -57,6 +59,12 @@ class Database:
                 path, factory=_Connection, isolation_level="IMMEDIATE", check_same_thread=False, cached_statements=512
             )
             stack.callback(connection.close)
+            if copied is not None:
+                with (
+                    held(copied, _OURS),
+                    closing(sqlite3.connect(f"{copied.absolute().as_uri()}?mode=ro", uri=True)) as file,
+                ):
+                    file.backup(connection)
             prepare(connection, path)
             database = cls(connection)
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
@@ -107,6 +115,14 @@ class Database:
     def after_commit(self, step: Callable[[], None]) -> None:
         """Do `step` once the open transaction is on disk, not at all when it fails."""
         self._after.append(step)
+
+    def save(self, path: Path) -> None:
+        """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error."""
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("PRAGMA synchronous = OFF")  # once, below, instead of for each page
+            self.connection.backup(file)
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
 
     def close(self) -> None:
         """Close the file and let others have it."""

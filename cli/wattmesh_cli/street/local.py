@@ -44,7 +44,7 @@ _START_S = 1.5
 def locked(state: Path) -> Iterator[None]:
     """Make the state directory and keep others from running on it; StateError when somebody does."""
     try:
-        (state / "agents").mkdir(parents=True, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True)
         file = (state / "lock").open("w", encoding="utf-8")
     except OSError as error:
         raise StateError(f"{state}: cannot be used: {error.strerror}") from None
@@ -66,6 +66,7 @@ async def running_street(
     from now. Raises StateError when files or ports cannot be used.
     """
     clock = SystemClock()
+    (state / "agents").mkdir(exist_ok=True)
     signers = kept_signers(state / "keys.json", subscriber_ids(plan))
     chosen = plan.resource.spec.clock
     transport = HttpTransport()

@@ -13,6 +13,7 @@ from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.keys import REGISTRAR
@@ -45,7 +46,8 @@ class GridTime:
 class Ports:
     """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
 
-    `advisor` is for those whose strategy has one choose among offers.
+    `advisor` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods; without
+    it each asks the registry itself.
     """
 
     transport: Transport
@@ -55,6 +57,7 @@ class Ports:
     registry: Callable[[], Registry]
     database: Callable[[str], Database]
     advisor: Advisor | None = None
+    directory: Directory | None = None
 
 
 class StreetRun:
@@ -69,20 +72,26 @@ class StreetRun:
         self._ports = ports
         self._registrar = ports.signers[REGISTRAR]
         self._registry = ports.registry()
-        config = GatewayConfig(
-            subscriber_id=plan.subscriber_id,
-            url=gateway_url,
-            domain=plan.resource.spec.domain,
-            database=Path("gateway.db"),
-            registrar_keys={self._registrar.key_id: self._registrar.public_key},
-        )
-        self.gateway = Gateway(config, ports.signers[plan.subscriber_id], self._registry, ports.transport, ports.clock)
+        self.gateway = self.new_gateway()
         self.pods = {pod.name: self._pod(pod, pod_urls[pod.name]) for pod in plan.pods}
         self._registrants = [
             self._registrant(pod, index, pod_urls[pod.name])
             for pod in plan.pods
             for index in range(len(pod.participants))
         ]
+
+    def new_gateway(self) -> Gateway:
+        """A gateway on the registry, as it is in a new process."""
+        config = GatewayConfig(
+            subscriber_id=self.plan.subscriber_id,
+            url=self.gateway_url,
+            domain=self.plan.resource.spec.domain,
+            database=Path("gateway.db"),
+            registrar_keys={self._registrar.key_id: self._registrar.public_key},
+        )
+        ports = self._ports
+        signer = ports.signers[self.plan.subscriber_id]
+        return Gateway(config, signer, self._registry, ports.transport, ports.clock)
 
     def _pod(self, pod: PodPlan, url: str) -> Pod:
         raw = runtime_config(
@@ -103,6 +112,7 @@ class StreetRun:
             ports.clock,
             ports.rng,
             ports.advisor,
+            ports.directory,
         )
 
     def _registrant(self, pod: PodPlan, index: int, url: str) -> Registrant:
@@ -115,12 +125,20 @@ class StreetRun:
 
         The gateway must have been started and be reachable.
         """
+        await self.register()
+        await self._ports.clock.sleep(at_wall - self._ports.clock.wall())
+        self.begin()
+
+    async def register(self) -> None:
+        """Make the registry true. The gateway must have been started and be reachable."""
         ports = self._ports
         domain = self.plan.resource.spec.domain
         await keep_registered(
             self._registrants, domain, self.gateway_url, self._registrar, ports.transport, ports.clock
         )
-        await ports.clock.sleep(at_wall - ports.clock.wall())
+
+    def begin(self) -> None:
+        """Let the pods trade, who must be registered; again after a `stop`, too, with a new gateway."""
         for pod in self.pods.values():
             pod.start()
 

@@ -15,6 +15,7 @@ import uvloop
 from rich.console import Console
 
 from wattmesh_beckn.logs import configure
+from wattmesh_cli.state import StateError, is_simulation
 from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
@@ -38,6 +39,10 @@ def run_session(plan: GatewayPlan, state: Path, speed: float | None, last_for_s:
     """Run a street in the foreground. Raises StateError when the state directory or ports cannot be used."""
     configure()
     with locked(state):
+        if is_simulation(state):
+            raise StateError(
+                f"{state}: holds a simulation; 'wattmesh simulate' goes on with it, or name another --state"
+            )
         return uvloop.run(_run(plan, state, speed, last_for_s))
 
 

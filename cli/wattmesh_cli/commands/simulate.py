@@ -1,0 +1,167 @@
+"""`wattmesh simulate`: run manifests in memory, as fast as the machine allows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from wattmesh_beckn.logs import configure
+from wattmesh_beckn.units import kwh_text
+from wattmesh_cli.audit import AuditResult, audit
+from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
+from wattmesh_cli.commands.audit import summary_line
+from wattmesh_cli.commands.up import planned
+from wattmesh_cli.kpi import ALL_SLOTS, collect
+from wattmesh_cli.kpi.energy import community_energy
+from wattmesh_cli.names import Names
+from wattmesh_cli.output import (
+    DEFAULT_OUTPUT,
+    FOUND,
+    Output,
+    OutputOption,
+    StateOption,
+    print_json,
+    print_table,
+    refuse,
+)
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import DEFAULT_STATE, StateError
+
+if TYPE_CHECKING:
+    from wattmesh_cli.street.simulation import SimulationResult
+
+
+def simulate(
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
+        ),
+    ],
+    more_files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="Days from the gateway's clock.start on.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of keys and ids; the same one gives the same ledger.")] = 0,
+    state: StateOption = DEFAULT_STATE,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders. Default: one for each core."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log every trade to standard error, in place of the progress.")
+    ] = False,
+    output: OutputOption = DEFAULT_OUTPUT,
+) -> None:
+    """Run a street in memory and virtual time, as fast as this machine allows: the ledger that 'up' would write.
+
+    Stopped with Ctrl-C it saves, and the same command goes on; with more --days it is extended. Exit code 1 when the
+    audit finds anything.
+    """
+    from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
+
+    log_level = logging.INFO if verbose else logging.WARNING
+    configure(sys.stderr, log_level)
+    try:
+        plan = planned([*files, *(more_files or [])])
+        result = run_simulation(
+            plan,
+            state,
+            days=days,
+            seed=seed,
+            jobs=jobs or os.cpu_count() or 1,
+            console=Console(stderr=True),
+            log_level=log_level,
+        )
+        if not result.slots:
+            typer.echo("stopped before the first slot was over; the same command begins again", err=True)
+            return
+        books = read_books(state)
+    except (StateError, ValueError) as error:
+        refuse(error)
+    audited = audit(books)
+    summary = _summary(books, result)
+    if output is Output.JSON:
+        print_json(_as_json(summary, result, audited))
+    else:
+        _print(summary, result, audited, Names(party.party for book in books for party in book.parties))
+    if audited.findings or result.faults:
+        raise typer.Exit(FOUND)
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What all households did, and the delivered contracts of the slots that this call ran."""
+
+    households: int
+    contracts: int
+    contracts_now: int
+    local_wh: int
+    local_share: Fraction | None
+
+
+def _summary(books: Sequence[Book], result: SimulationResult) -> _Summary:
+    rows = collect(books)
+    first = min((party.first_slot for book in books for party in book.parties), default=0)
+    delivered = [
+        pair.known.slot
+        for pair in paired(row for book in books for row in book.contracts)
+        if any(row is not None and row.state in DELIVERED for row in (pair.buyer, pair.seller))
+    ]
+    energy = community_energy(rows, ALL_SLOTS)
+    return _Summary(
+        households=len(rows.households),
+        contracts=len(delivered),
+        contracts_now=sum(slot >= first + SLOT_S * result.slots_before for slot in delivered),
+        local_wh=energy.local_wh,
+        local_share=energy.local_share,
+    )
+
+
+def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, names: Names) -> None:
+    print_table(
+        ["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
+        [
+            (
+                str(summary.households),
+                str(result.slots),
+                str(summary.contracts),
+                kwh_text(summary.local_wh),
+                "-" if summary.local_share is None else f"{float(100 * summary.local_share):.1f} %",
+                f"{result.wall_s:.1f}",
+                f"{summary.contracts_now / result.wall_s:.1f}" if result.wall_s else "-",
+            )
+        ],
+        right=["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
+    )
+    for finding in audited.findings:
+        typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
+    typer.echo(f"audit: {summary_line(audited)}")
+    if result.faults:
+        typer.echo(f"{result.faults} steps ended in a fault; the log above says which")
+    if not result.completed:
+        typer.echo("stopped; all is kept, and goes on with the same command")
+
+
+def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) -> dict[str, object]:
+    return {
+        "completed": result.completed,
+        "households": summary.households,
+        "slots": result.slots,
+        "slots_before": result.slots_before,
+        "contracts": summary.contracts,
+        "local_kwh": kwh_text(summary.local_wh),
+        "local_share": None if summary.local_share is None else f"{float(summary.local_share):.4f}",
+        "wall_s": round(result.wall_s, 3),
+        "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,
+        "faults": result.faults,
+        "findings": [{"kind": finding.kind, "text": finding.text} for finding in audited.findings],
+    }

@@ -1,0 +1,196 @@
+"""A simulation in a state directory: begins or goes on, is saved now and then, and stops between two slots."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_cli.state import SIMULATION, StateError, is_simulation
+from wattmesh_cli.street.clock import keep
+from wattmesh_cli.street.crew import Crew, crew
+from wattmesh_cli.street.feeder_run import slot_start
+from wattmesh_cli.street.feeders import by_feeder, parties_of
+from wattmesh_cli.street.local import locked
+from wattmesh_cli.street.memory import EPOCH
+from wattmesh_cli.street.progress import shown_progress
+from wattmesh_cli.street.run import GridTime
+from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
+
+SLOTS_A_DAY = 86_400 // SLOT_S
+_SAVE_EVERY_S = 30.0
+_SAVING_SHARE = 0.05
+"""How much of the time may be spent on saving while a simulation runs."""
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What one call did: slots that stood there before and now, whether that is all, how long it took, and faults."""
+
+    slots_before: int
+    slots: int
+    completed: bool
+    wall_s: float
+    faults: int
+
+
+def run_simulation(
+    plan: GatewayPlan, state: Path, *, days: int, seed: int, jobs: int, console: Console, log_level: int
+) -> SimulationResult:
+    """Simulate a street up to `days` days after its start, from where the state directory stands.
+
+    `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it at the end of the
+    slot and saves. StateError when the directory holds something else, or files cannot be read or written.
+    """
+    feeders = by_feeder(plan)
+    if not feeders:
+        raise StateError("these manifests have no household and no utility; there is nothing to simulate")
+    _check(state)
+    with locked(state):
+        _mark(state, plan, seed)
+        snapshots = Snapshots(state)
+        slots = SLOTS_A_DAY * days
+        there = snapshots.all()
+        if there and there[-1].slots > slots:
+            ran = -(-there[-1].slots // SLOTS_A_DAY)
+            raise StateError(f"{state}: {ran} days were simulated already; ask for more, or name another --state")
+        if Snapshot(slots, settled=True) in there:
+            snapshots.show(Snapshot(slots, settled=True), keep=Snapshot(slots - 1))
+            return SimulationResult(slots, slots, completed=True, wall_s=0.0, faults=0)
+        open_ends = [snapshot for snapshot in there if not snapshot.settled]
+        saved = open_ends[-1] if open_ends else None
+        done = saved.slots if saved else 0
+        parties = sum(map(parties_of, feeders))
+        folder = snapshots.folder(saved) if saved else None
+        begun = time.monotonic()
+        with (
+            _stopping() as stopped,
+            shown_progress(
+                console,
+                slot_start(plan, 0),
+                slots,
+                done,
+                parties,
+                timedelta(seconds=SLOT_S),
+                bar=console.is_terminal and log_level > logging.INFO,
+            ) as progress,
+            crew(feeders, seed, folder, jobs, progress, log_level) as workers,
+        ):
+            reached = _Run(plan, state, snapshots, workers, slots).go(done, stopped)
+            faults = workers.faults
+        return SimulationResult(done, reached, reached == slots, time.monotonic() - begun, faults)
+
+
+@dataclass(frozen=True)
+class _Run:
+    plan: GatewayPlan
+    state: Path
+    snapshots: Snapshots
+    workers: Crew
+    slots: int
+
+    def go(self, first: int, stopped: Callable[[], bool]) -> int:
+        """Run what is missing; returns how many slots are done, all of them settled when there are `slots`.
+
+        The last slot is run apart: what comes before it is kept to go on from when more days are asked for, as in the
+        last slot nothing is traded for a next one.
+        """
+        reached, last = first, self.slots - 1
+        until = time.monotonic() + _SAVE_EVERY_S
+        while reached < last and not stopped():
+            reached = self.workers.run(reached, last, None, lambda: not stopped() and time.monotonic() < until)
+            until = time.monotonic() + self._save(Snapshot(reached))
+        if reached < last or stopped():
+            return reached
+        self.workers.run(last, self.slots, self.slots, lambda: True)
+        self.workers.settle(self.slots)
+        self._save(Snapshot(self.slots, settled=True), Snapshot(last))
+        return self.slots
+
+    def _save(self, snapshot: Snapshot, besides: Snapshot | None = None) -> float:
+        """Save; returns after how many seconds to save again."""
+        begun = time.monotonic()
+        self.snapshots.add(snapshot, self.workers.save)
+        clock, reached = self.plan.resource.spec.clock, slot_start(self.plan, snapshot.slots)
+        now = GridTime(clock.start, EPOCH, float(clock.speed)).wall_at(reached)
+        keep(self.state / "clock.json", GridTime(reached, now, float(clock.speed)), now)
+        self.snapshots.show(snapshot, besides)
+        return max(_SAVE_EVERY_S, (time.monotonic() - begun) / _SAVING_SHARE)
+
+
+def _check(state: Path) -> None:
+    """Refuse what is not a simulation's, before anything is written to it."""
+    try:
+        if state.exists() and any(state.iterdir()) and not is_simulation(state):
+            raise StateError(f"{state}: holds something that is not a simulation; name another --state")
+    except OSError as error:
+        raise StateError(f"{state}: cannot be used: {error.strerror}") from None
+
+
+def _mark(state: Path, plan: GatewayPlan, seed: int) -> None:
+    """Write down what is simulated here; StateError when it is something else."""
+    path = state / SIMULATION
+    mark = {"seed": seed, "manifests": fingerprint(plan)}
+    try:
+        if not path.exists():
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(mark), encoding="utf-8")
+            new.replace(path)
+        kept = json.loads(path.read_bytes())
+        seed_there, manifests_there = kept["seed"], kept["manifests"]
+    except OSError as error:
+        raise StateError(f"{path}: cannot be used: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise StateError(f"{path}: must hold a JSON object with 'seed' and 'manifests'") from None
+    if seed_there != seed:
+        raise StateError(f"{state}: is simulated with --seed {seed_there}; give that, or name another --state")
+    if manifests_there != mark["manifests"]:
+        raise StateError(f"{state}: holds a simulation of other manifests or profiles; name another --state")
+
+
+def fingerprint(plan: GatewayPlan) -> str:
+    """What tells one set of manifests from another: all that its runtimes are told, and what is in their profiles."""
+    profiles: dict[str, str] = {}
+
+    def told(pod: PodPlan) -> dict[str, Any]:
+        config = runtime_config(pod, gateway_url="", epoch=0.0)
+        for household in config["households"]:
+            if (profile := household["profile_csv"]) is not None:
+                if profile not in profiles:
+                    profiles[profile] = hashlib.sha256(Path(profile).read_bytes()).hexdigest()
+                household["profile_csv"] = profiles[profile]
+        return config
+
+    text = json.dumps([told(pod) for pod in plan.pods], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM has come, within the block. A second one ends the process as ever."""
+    came = False
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.signal(number, former[number])
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
