@@ -136,6 +136,10 @@ class _There:
         with contextlib.suppress(BrokenPipeError):  # what it died of is told when it is read
             self.connection.send(task)
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid or 0
+
     def reports(self) -> Iterator[Report]:
         try:
             while self.connection.poll():
@@ -183,6 +187,11 @@ class Crew:
         self._ahead = AHEAD if len(workers) > 1 else 1
         self._progress = progress
         self.faults = 0
+
+    @property
+    def pids(self) -> list[int]:
+        """The worker processes; none when the work is done here."""
+        return [worker.pid for worker in self._workers if isinstance(worker, _There)]
 
     def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
         """Run slots from `first` on, up to `until` (not included) or until `go_on` says no; trading ends at `end`.
@@ -243,8 +252,7 @@ def crew(
     shares = [Orders(share, seed, saved, log_level) for share in shared_out(feeders, jobs)]
     workers: list[Worker] = []
     try:
-        for orders in shares:
-            workers.append(_Here(orders) if len(shares) == 1 else _There(orders))
+        workers.extend(_Here(orders) if len(shares) == 1 else _There(orders) for orders in shares)
         yield Crew(workers, progress)
     finally:
         for worker in workers:

@@ -109,10 +109,11 @@ class _Run:
         last slot nothing is traded for a next one.
         """
         reached, last = first, self.slots - 1
-        until = time.monotonic() + _SAVE_EVERY_S
+        save_in_s = _SAVE_EVERY_S
         while reached < last and not stopped():
-            reached = self.workers.run(reached, last, None, lambda: not stopped() and time.monotonic() < until)
-            until = time.monotonic() + self._save(Snapshot(reached))
+            go_on = _for(save_in_s, stopped)
+            reached = self.workers.run(reached, last, None, go_on)
+            save_in_s = self._save(Snapshot(reached))
         if reached < last or stopped():
             return reached
         self.workers.run(last, self.slots, self.slots, lambda: True)
@@ -129,6 +130,12 @@ class _Run:
         keep(self.state / "clock.json", GridTime(reached, now, float(clock.speed)), now)
         self.snapshots.show(snapshot, besides)
         return max(_SAVE_EVERY_S, (time.monotonic() - begun) / _SAVING_SHARE)
+
+
+def _for(seconds: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
+    """Yes for so long, unless stopped."""
+    until = time.monotonic() + seconds
+    return lambda: not stopped() and time.monotonic() < until
 
 
 def _check(state: Path) -> None:
@@ -188,7 +195,7 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         came = True
         signal.signal(number, former[number])
 
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {int(number): signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: came
     finally:
