@@ -25,4 +25,5 @@ def shared_wh(total_wh: int, shares: Series) -> list[int]:
 
 
 def _steps(reached_wh: Series) -> list[int]:
-    return [int(step) for step in np.diff(np.rint(reached_wh).astype(np.int64), prepend=0)]
+    steps: list[int] = np.diff(np.rint(reached_wh).astype(np.int64), prepend=0).tolist()
+    return steps

@@ -1,0 +1,179 @@
+"""`wattmesh simulate` and its state directory."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.street.support import MARKET, utility
+from wattmesh_cli.audit import audit
+from wattmesh_cli.main import app
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import StateError
+from wattmesh_cli.street.feeder_run import FeederRun
+from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+
+HOME = """
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: home}
+spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}}
+"""
+SLOTS_A_DAY = 96
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Path:
+    """A household that uses 400 Wh in each slot of 06:00 to 07:00, buys what its battery then lacks, and is idle."""
+    used = [400 if 24 <= number < 28 else 0 for number in range(SLOTS_A_DAY)]
+    lines = [f"2026-06-21T{n // 4:02}:{n % 4 * 15:02}:00Z,0,{wh}\n" for n, wh in enumerate(used)]
+    (tmp_path / "day.csv").write_text("slot,pv_wh,load_wh\n" + "".join(lines))
+    path = tmp_path / "street.yaml"
+    path.write_text(MARKET + utility() + HOME)
+    return path
+
+
+def simulate(street: Path, state: Path, *more: str) -> Result:
+    return CliRunner().invoke(app, ["simulate", "-f", str(street), "--state", str(state), *more])
+
+
+def summary(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    value: dict[str, Any] = json.loads(result.stdout)
+    return value
+
+
+def interrupted_in_slot(number: int, patch: pytest.MonkeyPatch) -> None:
+    """Let Ctrl-C come while this slot is run."""
+    run_slot = FeederRun.run_slot
+
+    def run(self: FeederRun, slot: int, end: int | None = None) -> None:
+        if slot == number:
+            signal.raise_signal(signal.SIGINT)
+        run_slot(self, slot, end)
+
+    patch.setattr(FeederRun, "run_slot", run)
+
+
+def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
+    street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    with monkeypatch.context() as patch:
+        interrupted_in_slot(3, patch)
+        stopped = simulate(street, state)
+    assert stopped.exit_code == 0
+    assert "stopped; all is kept, and goes on with the same command" in stopped.stdout
+    assert json.loads((state / "clock.json").read_bytes())["grid"] == "2026-06-21T07:00:00+00:00"
+
+    day = summary(simulate(street, state, "--output", "json"))
+    assert (day["completed"], day["slots_before"], day["slots"], day["findings"]) == (True, 4, 96, [])
+    assert day["contracts"] > 0
+    for command in (["audit"], ["status"], ["contracts"], ["kpis", "-f", str(street)]):
+        read = CliRunner().invoke(app, [*command, "--state", str(state)])
+        assert (read.exit_code, "home-0" in read.stdout or "nothing wrong" in read.stdout) == (0, True)
+    assert summary(simulate(street, state, "--output", "json"))["slots_before"] == 96
+
+    extended = summary(simulate(street, state, "--output", "json", "--days", "2"))
+    assert (extended["slots_before"], extended["slots"]) == (95, 192)
+    straight = tmp_path / "straight"
+    assert simulate(street, straight, "--days", "2").exit_code == 0
+    assert read_books(state) == read_books(straight)
+    assert audit(read_books(state)).contracts_in_flight == 0
+
+    shorter = simulate(street, state, "--days", "1")
+    assert (shorter.exit_code, "2 days were simulated already" in shorter.stderr) == (2, True)
+
+
+def stopped_at_once(street: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupted_in_slot(0, patch)
+        simulate(street, state)
+
+
+def test_another_seed_other_manifests_and_other_profiles_are_refused(
+    street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    stopped_at_once(street, state, monkeypatch)
+    seed = simulate(street, state, "--seed", "9")
+    assert (seed.exit_code, "is simulated with --seed 0" in seed.stderr) == (2, True)
+    day = tmp_path / "day.csv"
+    day.write_text(day.read_text().replace(",0,400", ",0,401"))
+    other = simulate(street, state)
+    assert (other.exit_code, "a simulation of other manifests or profiles" in other.stderr) == (2, True)
+
+
+def test_the_state_of_another_kind_of_run_is_refused(street: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "agents").mkdir(parents=True)
+    result = simulate(street, state)
+    assert (result.exit_code, "holds something that is not a simulation" in result.stderr) == (2, True)
+    assert [path.name for path in state.iterdir()] == ["agents"]
+
+
+@pytest.mark.parametrize("command", [["up", "-f"], ["demo"]])
+def test_a_simulation_is_refused_by_what_runs_over_http(
+    command: list[str], street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    stopped_at_once(street, state, monkeypatch)
+    files = [str(street)] if command[0] == "up" else []
+    result = CliRunner().invoke(app, [*command, *files, "--state", str(state)])
+    assert (result.exit_code, "name another --state" in result.stderr) == (2, True)
+
+
+def test_findings_of_the_audit_are_shown_and_are_exit_code_1(
+    street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    save = FeederRun.save
+
+    def save_wrongly(self: FeederRun, folder: Path) -> None:
+        for database in self._databases.values():
+            database.connection.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
+            database.connection.commit()
+        save(self, folder)
+
+    monkeypatch.setattr(FeederRun, "save", save_wrongly)
+    interrupted_in_slot(1, monkeypatch)
+    result = simulate(street, state)
+    assert result.exit_code == 1
+    assert "finding" in result.stdout
+
+
+# --- snapshots ---
+
+
+def write(folder: Path) -> None:
+    (folder / "a.db").touch()
+
+
+def test_a_snapshot_that_is_not_whole_is_none(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    snapshots.add(Snapshot(4), write)
+    snapshots.show(Snapshot(4))
+
+    def dies(folder: Path) -> None:
+        write(folder)
+        raise OSError("no space left")
+
+    with pytest.raises(StateError, match=r"cannot be written: no space left"):
+        snapshots.add(Snapshot(8), dies)
+    assert snapshots.all() == [Snapshot(4)]
+    assert [path.name for path in (tmp_path / "agents").iterdir()] == ["a.db"]
+
+
+def test_what_is_shown_and_what_is_gone_on_from_are_kept_and_no_more(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    for snapshot in (Snapshot(4), Snapshot(95), Snapshot(96, settled=True)):
+        snapshots.add(snapshot, write)
+    snapshots.show(Snapshot(96, settled=True), keep=Snapshot(95))
+    assert snapshots.all() == [Snapshot(95), Snapshot(96, settled=True)]
+    assert (tmp_path / "agents").readlink() == Path("snapshots/00096-settled")
