@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,17 @@ def test_the_measured_profile_covers_its_day_slot_by_slot_and_the_runtime_reads_
     start = datetime.fromisoformat("2026-06-21T00:00:00+02:00")
     assert slots == [start + number * timedelta(minutes=15) for number in range(96)]
     read_profile_csv(profile)
+
+
+def test_the_town_is_what_its_generator_writes() -> None:
+    generated: str = runpy.run_path(str(EXAMPLES.parent / "hack" / "town.py"))["town"]()
+    assert (EXAMPLES / "town.yaml").read_text() == generated
+
+
+def test_the_town_has_20_feeders_of_50_households_and_a_utility() -> None:
+    [town] = plan(load([EXAMPLES / "town.yaml"]))
+    households = Counter(pod.participants[0].feeder for pod in town.pods for _ in pod.config["households"])
+    assert set(households.values()) == {50}
+    utilities = Counter(pod.participants[0].feeder for pod in town.pods for _ in pod.config["utilities"])
+    assert len(households) == 20
+    assert utilities == Counter(households.keys())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import signal
@@ -23,8 +22,6 @@ from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_beckn.transport import HttpTransport
-from wattmesh_cli.audit import audit
-from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street import crew as crews
 from wattmesh_cli.street.crew import SimulationError, crew
 from wattmesh_cli.street.feeder_run import FeederRun
