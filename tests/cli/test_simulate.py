@@ -15,6 +15,7 @@ from wattmesh_cli.audit import audit
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
+from wattmesh_cli.street import simulation
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 
@@ -25,13 +26,14 @@ kind: SolarAgent
 metadata: {name: home}
 spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}}
 """
-SLOTS_A_DAY = 96
+SHORT_DAY = 8
+"""Slots: enough to use, to buy and to be idle again."""
 
 
 @pytest.fixture
 def street(tmp_path: Path) -> Path:
     """A household that uses 400 Wh in each slot of 06:00 to 07:00, buys what its battery then lacks, and is idle."""
-    used = [400 if 24 <= number < 28 else 0 for number in range(SLOTS_A_DAY)]
+    used = [400 if 24 <= number < 28 else 0 for number in range(96)]
     lines = [f"2026-06-21T{n // 4:02}:{n % 4 * 15:02}:00Z,0,{wh}\n" for n, wh in enumerate(used)]
     (tmp_path / "day.csv").write_text("slot,pv_wh,load_wh\n" + "".join(lines))
     path = tmp_path / "street.yaml"
@@ -64,6 +66,7 @@ def interrupted_in_slot(number: int, patch: pytest.MonkeyPatch) -> None:
 def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
     street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(simulation, "SLOTS_A_DAY", SHORT_DAY)
     state = tmp_path / "state"
     with monkeypatch.context() as patch:
         interrupted_in_slot(3, patch)
@@ -73,15 +76,15 @@ def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
     assert json.loads((state / "clock.json").read_bytes())["grid"] == "2026-06-21T07:00:00+00:00"
 
     day = summary(simulate(street, state, "--output", "json"))
-    assert (day["completed"], day["slots_before"], day["slots"], day["findings"]) == (True, 4, 96, [])
+    assert (day["completed"], day["slots_before"], day["slots"], day["findings"]) == (True, 4, SHORT_DAY, [])
     assert day["contracts"] > 0
     for command in (["audit"], ["status"], ["contracts"], ["kpis", "-f", str(street)]):
         read = CliRunner().invoke(app, [*command, "--state", str(state)])
         assert (read.exit_code, "home-0" in read.stdout or "nothing wrong" in read.stdout) == (0, True)
-    assert summary(simulate(street, state, "--output", "json"))["slots_before"] == 96
+    assert summary(simulate(street, state, "--output", "json"))["slots_before"] == SHORT_DAY
 
     extended = summary(simulate(street, state, "--output", "json", "--days", "2"))
-    assert (extended["slots_before"], extended["slots"]) == (95, 192)
+    assert (extended["slots_before"], extended["slots"]) == (SHORT_DAY - 1, 2 * SHORT_DAY)
     straight = tmp_path / "straight"
     assert simulate(street, straight, "--days", "2").exit_code == 0
     assert read_books(state) == read_books(straight)
