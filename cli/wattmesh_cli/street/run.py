@@ -46,8 +46,8 @@ class GridTime:
 class Ports:
     """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
 
-    `advisor` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods; without
-    it each asks the registry itself.
+    `advisor` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods;
+    without it each asks the registry itself.
     """
 
     transport: Transport
