@@ -55,10 +55,15 @@ class TariffPeriodConfig(_Config):
 
 
 class TariffConfig(_Config):
-    """A utility's time-of-use tariff: the first matching period's price, else the base price."""
+    """A utility's time-of-use tariff: the first matching period's price, else the base price.
+
+    `grid_fee_micro_per_kwh` comes on top of it; `local_grid_fee_micro_per_kwh` is for what households sell each other.
+    """
 
     price_micro_per_kwh: Micro
     feed_in_micro_per_kwh: Micro
+    grid_fee_micro_per_kwh: Micro = 0
+    local_grid_fee_micro_per_kwh: Micro = 0
     periods: tuple[TariffPeriodConfig, ...] = ()
 
 
@@ -119,6 +124,9 @@ class HouseholdConfig(_Config):
     profile_csv: Path | None = Field(default=None, description="CSV with slot, pv_wh and load_wh; replaces pv and load")
     trading: HouseholdTradingConfig
     backstop: BackstopConfig
+    utility_ids: tuple[SubscriberId, ...] = Field(
+        default=(), description="utilities on the feeder besides the backstop; sales to them bear no local grid fee"
+    )
     strategy: str = "rules"
 
 

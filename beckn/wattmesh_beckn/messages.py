@@ -16,6 +16,8 @@ from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro, energy_from_kwh
 
 ENERGY = "energy"
+GRID_FEE = "grid fee"
+"""Title of the part of a quote's price that is for the grid."""
 Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 PartT = TypeVar("PartT")

@@ -36,7 +36,10 @@ class Party:
 
 @dataclass(frozen=True)
 class ContractRow:
-    """One side's record of a contract; `side` is `buyer` or `seller`."""
+    """One side's record of a contract; `side` is `buyer` or `seller`. `fee_micro` is the grid fee in the amount.
+
+    `searched_ms` is when the buyer's search began, `confirmed_ms` when this side had it in force (wall time).
+    """
 
     party: str
     side: str
@@ -52,6 +55,9 @@ class ContractRow:
     settled_micro: int | None
     in_doubt: bool
     reason: str | None
+    fee_micro: int = 0
+    searched_ms: int | None = None
+    confirmed_ms: int | None = None
 
     @property
     def buyer(self) -> str:
@@ -76,7 +82,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A booking of kind `trade` or `backstop`: energy received and money earned are positive."""
+    """A booking of kind `trade`, `backstop` or `grid_fee`: energy received and money earned are positive."""
 
     party: str
     kind: str
@@ -107,6 +113,15 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """How many messages of a Beckn action a party has sent, up to its last slot."""
+
+    party: str
+    action: str
+    sent: int
+
+
+@dataclass(frozen=True)
 class Book:
     """All rows of one runtime at one moment; `name` is the runtime's pod."""
 
@@ -116,6 +131,7 @@ class Book:
     offers: tuple[Offer, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     readings: tuple[Reading, ...] = ()
+    messages: tuple[Messages, ...] = ()
 
 
 @dataclass(frozen=True)

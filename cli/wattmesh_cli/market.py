@@ -12,7 +12,7 @@ from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh, trade_benefit_mi
 
 @dataclass(frozen=True)
 class Flow:
-    """All that one party bought from another. The price is volume-weighted, rounded half up."""
+    """All that one party bought from another. The price has grid fees in it; volume-weighted, rounded half up."""
 
     buyer: str
     seller: str
@@ -27,8 +27,9 @@ class HouseholdSummary:
     """A household's energy, the balance of its ledger, its battery level now, and what trading was worth to it.
 
     `saved_micro`: what the energy bought in trades would have cost at its utility's tariff in the same slots, less what
-    was paid for it. `gained_micro`: what was earned with the energy sold in trades, less what its utility's feed-in
-    price would have given for it in the same slots. Together they are the KPI "savings against no market".
+    was paid for it, grid fees included. `gained_micro`: what was earned with the energy sold in trades, less the grid
+    fees owed for it and what its utility's feed-in price would have given in the same slots. Together they are the KPI
+    "savings against no market".
     """
 
     household: str
@@ -105,6 +106,7 @@ def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices:
     supplies = [entry for entry in ledger if entry.kind == "backstop"]
     bought = [entry for entry in trades if entry.energy_wh > 0]
     sold = [entry for entry in trades if entry.energy_wh < 0]
+    fees = [entry for entry in ledger if entry.kind == "grid_fee"]
     return HouseholdSummary(
         household=household,
         bought_wh=sum(entry.energy_wh for entry in bought),
@@ -114,5 +116,5 @@ def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices:
         balance_micro=sum(entry.amount_micro for entry in ledger),
         level_wh=level_wh,
         saved_micro=trade_benefit_micro(bought, prices),
-        gained_micro=trade_benefit_micro(sold, prices),
+        gained_micro=trade_benefit_micro([*sold, *fees], prices),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Offer, Party, Reading
 from wattmesh_cli.state import StateError, agent_databases
 
 _PARTIES = (
@@ -17,8 +17,10 @@ _PARTIES = (
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
-    "delivered_wh, settled_micro, in_doubt, reason FROM contracts ORDER BY party, transaction_id, counterparty"
+    "delivered_wh, settled_micro, in_doubt, reason, {new} FROM contracts ORDER BY party, transaction_id, counterparty"
 )
+_NEW_IN_3 = "fee_micro, searched_ms, confirmed_ms"
+_BEFORE_3 = "0, NULL, NULL"
 _OFFERS = "SELECT party, transaction_id, seller, price_micro FROM offers ORDER BY party, transaction_id, seller"
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
@@ -28,6 +30,7 @@ _READINGS = (
     "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
     "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
 )
+_MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
 
 
 def read_books(state: Path) -> tuple[Book, ...]:
@@ -67,19 +70,22 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
     if connection is None:
         return Book(path.stem)
     with _refusing(path):
+        old = connection.execute("PRAGMA user_version").fetchone()[0] < 3
+        contracts = _CONTRACTS.format(new=_BEFORE_3 if old else _NEW_IN_3)
         return Book(
             name=path.stem,
             parties=tuple(Party(*row) for row in connection.execute(_PARTIES)),
-            contracts=tuple(_contract(row) for row in connection.execute(_CONTRACTS)),
+            contracts=tuple(_contract(row) for row in connection.execute(contracts)),
             offers=tuple(Offer(*row) for row in connection.execute(_OFFERS)),
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
+            messages=() if old else tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
         )
 
 
 def _contract(row: tuple[Any, ...]) -> ContractRow:
-    *values, in_doubt, reason = row
-    return ContractRow(*[*values, bool(in_doubt), reason])
+    *values, in_doubt, reason, fee_micro, searched_ms, confirmed_ms = row
+    return ContractRow(*[*values, bool(in_doubt), reason, fee_micro, searched_ms, confirmed_ms])
 
 
 @contextmanager

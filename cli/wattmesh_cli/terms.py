@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wattmesh_agents.config import HouseholdConfig, RuntimeConfig
 from wattmesh_agents.energy.battery import Battery
-from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_agents.energy.tariff import all_in_micro_per_kwh
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi.money import Prices
 from wattmesh_operator.plan import GatewayPlan, runtime_config
@@ -22,8 +22,8 @@ class Terms:
 
     @property
     def prices(self) -> Prices:
-        """What each household's utility asks and pays per kWh."""
-        return Prices(self._tariff_micro, self._feed_in_micro)
+        """What each household's utility asks, grid fee included, and pays per kWh, and that grid fee."""
+        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro)
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
@@ -36,10 +36,13 @@ class Terms:
             raise BooksError(f"the manifests do not have {', '.join(missing)}; give those that this street ran with")
 
     def _tariff_micro(self, household: str, slot: int) -> int:
-        return price_micro_per_kwh(self.households[household].backstop.tariff, slot, self.utc_offset_s)
+        return all_in_micro_per_kwh(self.households[household].backstop.tariff, slot, self.utc_offset_s)
 
     def _feed_in_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one price for all slots
         return self.households[household].backstop.tariff.feed_in_micro_per_kwh
+
+    def _grid_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
+        return self.households[household].backstop.tariff.grid_fee_micro_per_kwh
 
 
 def terms_of(plan: GatewayPlan) -> Terms:

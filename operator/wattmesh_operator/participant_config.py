@@ -5,6 +5,7 @@ The keys are those of `wattmesh_agents.config`, which this package does not impo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -16,8 +17,13 @@ PROFILES = "/etc/wattmesh/profiles"
 """Folder of a pod that holds its households' profiles, from a ConfigMap."""
 
 
-def household_config(agent: SolarAgent, household: str, utility: UtilityAgent) -> dict[str, Any]:
-    """The configuration of the household of that name, supplied by `utility` with what the market does not."""
+def household_config(
+    agent: SolarAgent, household: str, utility: UtilityAgent, utilities: Iterable[UtilityAgent]
+) -> dict[str, Any]:
+    """The configuration of the household of that name, supplied by `utility` with what the market does not.
+
+    `utilities` are all on its feeder.
+    """
     spec = agent.spec
     household_id = subscriber_id(household, agent.metadata.namespace)
     return {
@@ -42,6 +48,9 @@ def household_config(agent: SolarAgent, household: str, utility: UtilityAgent) -
             "utility_id": subscriber_id(utility.metadata.name, utility.metadata.namespace),
             "tariff": _tariff(utility.spec.tariff),
         },
+        "utility_ids": [
+            subscriber_id(other.metadata.name, other.metadata.namespace) for other in utilities if other != utility
+        ],
         "strategy": spec.strategy,
     }
 
@@ -109,6 +118,8 @@ def _tariff(tariff: Tariff) -> dict[str, Any]:
     return {
         "price_micro_per_kwh": micro(tariff.price),
         "feed_in_micro_per_kwh": micro(tariff.feed_in),
+        "grid_fee_micro_per_kwh": micro(tariff.grid_fee),
+        "local_grid_fee_micro_per_kwh": micro(tariff.local_grid_fee),
         "periods": [
             {
                 "start": period.start.isoformat(),

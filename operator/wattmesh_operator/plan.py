@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ def plan(resources: Sequence[Resource]) -> tuple[GatewayPlan, ...]:
     references = resolve_references(manifests)
     if references.mistakes:
         raise ManifestErrors(references.mistakes)
+    utilities: defaultdict[tuple[Identity, str], list[UtilityAgent]] = defaultdict(list)
+    for manifest in manifests:
+        if isinstance(manifest.resource, UtilityAgent):
+            gateway = references.gateways[manifest.identity]
+            utilities[Manifest(gateway).identity, manifest.resource.spec.feeder].append(manifest.resource)
     pods: dict[Identity, list[PodPlan]] = {}
     for manifest in manifests:
         agent = manifest.resource
@@ -66,7 +72,8 @@ def plan(resources: Sequence[Resource]) -> tuple[GatewayPlan, ...]:
         if isinstance(agent, UtilityAgent):
             planned = [_utility_pod(agent, gateway)]
         else:
-            planned = _household_pods(agent, gateway, references.utilities[manifest.identity])
+            near = utilities[Manifest(gateway).identity, agent.spec.feeder]
+            planned = _household_pods(agent, gateway, references.utilities[manifest.identity], near)
         pods.setdefault(Manifest(gateway).identity, []).extend(planned)
     return tuple(
         GatewayPlan(manifest.resource, _id_of(manifest.resource), tuple(pods.get(manifest.identity, ())))
@@ -110,7 +117,9 @@ def _utility_pod(agent: UtilityAgent, gateway: BecknGateway) -> PodPlan:
     return _pod(name, agent, gateway, [participant], households=[], utilities=[utility_config(agent)])
 
 
-def _household_pods(agent: SolarAgent, gateway: BecknGateway, utility: UtilityAgent) -> list[PodPlan]:
+def _household_pods(
+    agent: SolarAgent, gateway: BecknGateway, utility: UtilityAgent, utilities: Sequence[UtilityAgent]
+) -> list[PodPlan]:
     # Only stored energy is sold, so without a battery a household only buys.
     roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.battery else ("BAP",)
     namespace, feeder = agent.metadata.namespace, agent.spec.feeder
@@ -120,7 +129,7 @@ def _household_pods(agent: SolarAgent, gateway: BecknGateway, utility: UtilityAg
             agent,
             gateway,
             [Participant(name, subscriber_id(name, namespace), feeder, roles) for name in households],
-            households=[household_config(agent, name, utility) for name in households],
+            households=[household_config(agent, name, utility, utilities) for name in households],
             utilities=[],
         )
         for pod, households in households_by_pod(agent).items()

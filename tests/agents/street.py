@@ -15,6 +15,7 @@ from langgraph.types import Command
 from tests.agents.support import (
     FIRST_SLOT,
     GATEWAY,
+    TARIFF,
     HandClock,
     Node,
     Weather,
@@ -26,7 +27,7 @@ from tests.agents.support import (
 from wattmesh_agents.brain import graph
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.config import BatteryConfig, DemandResponseConfig
+from wattmesh_agents.config import BatteryConfig, DemandResponseConfig, TariffConfig
 from wattmesh_agents.energy.availability import Promise, held_wh
 from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.parties.household import Household
@@ -90,11 +91,13 @@ class Street:
         levels_wh: Sequence[int] = (9500, 9800, 1200),
         response: DemandResponseConfig | None = None,
         *,
+        tariff: TariffConfig = TARIFF,
         brain: type[Brain] = QuickBrain,
         **of_battery: int,
     ) -> None:
         self.clock = HandClock()
         self.brain = brain
+        self.tariff = tariff
         self.end_s = FIRST_SLOT + 900.0 * TRADING_SLOTS
         first, second, low = (battery(level_wh, **of_battery) for level_wh in levels_wh)
         self.nodes = {
@@ -104,12 +107,12 @@ class Street:
                 self.home("roof-1", second, 220_000, SlotProfile(300, 250)),
                 self.home("home-0", low, 200_000, SlotProfile(0, 400)),
                 self.home("flat-0", None, 200_000, SlotProfile(0, 350)),
-                Node(utility(response=response), self.clock, end_s=self.end_s, brain=brain),
+                Node(utility(response=response, tariff=tariff), self.clock, end_s=self.end_s, brain=brain),
             )
         }
 
     def home(self, name: str, of: BatteryConfig | None, price_micro: int, usual: SlotProfile) -> Node:
-        config = household(name, of, price_micro=price_micro)
+        config = household(name, of, price_micro=price_micro, tariff=self.tariff)
         return Node(config, self.clock, Weather(usual), end_s=self.end_s, brain=self.brain)
 
     def close(self) -> None:

@@ -46,6 +46,8 @@ SPEED = 60.0
 SLOT_WALL_S = 900 / SPEED
 """Wall seconds in a slot."""
 TARIFF = TariffConfig(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
+FEES = TARIFF.model_copy(update={"grid_fee_micro_per_kwh": 70_001, "local_grid_fee_micro_per_kwh": 29_999})
+"""The same with grid fees, odd, so that amounts need rounding."""
 
 RowT = TypeVar("RowT")
 
@@ -91,7 +93,13 @@ def battery(level_wh: int = 9000, **changes: Any) -> BatteryConfig:
 
 
 def household(
-    name: str, of: BatteryConfig | None, *, price_micro: int = 200_000, buy_percent: int = 20, sell_percent: int = 80
+    name: str,
+    of: BatteryConfig | None,
+    *,
+    price_micro: int = 200_000,
+    buy_percent: int = 20,
+    sell_percent: int = 80,
+    tariff: TariffConfig = TARIFF,
 ) -> HouseholdConfig:
     """Buys below 20 % up to 50 %, sells above 80 %."""
     capacity_wh = of.capacity_wh if of else 0
@@ -107,17 +115,19 @@ def household(
             sell_above_wh=capacity_wh * sell_percent // 100,
             sell_price_micro_per_kwh=price_micro,
         ),
-        backstop=BackstopConfig(utility_id=GRID, tariff=TARIFF),
+        backstop=BackstopConfig(utility_id=GRID, tariff=tariff),
     )
 
 
-def utility(capacity_w: int = 40_000, response: DemandResponseConfig | None = None) -> UtilityConfig:
+def utility(
+    capacity_w: int = 40_000, response: DemandResponseConfig | None = None, tariff: TariffConfig = TARIFF
+) -> UtilityConfig:
     """The backstop; 10 kWh per slot."""
     return UtilityConfig(
         name="grid",
         subscriber_id=GRID,
         feeder=FEEDER,
-        tariff=TARIFF,
+        tariff=tariff,
         capacity_w=capacity_w,
         demand_response=response,
     )

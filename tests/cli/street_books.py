@@ -98,6 +98,7 @@ def write_database(path: Path, book: Book) -> None:
         *(("offers", _offer(row)) for row in book.offers),
         *(("ledger", asdict(row)) for row in book.ledger),
         *(("readings", asdict(row)) for row in book.readings),
+        *(("messages", asdict(row)) for row in book.messages),
     ]
     for table, row in rows:
         marks = ", ".join(f":{name}" for name in row)

@@ -90,6 +90,7 @@ def test_contracts_for_programs(run: Run) -> None:
         "energy_kwh": "0.500",
         "price_per_kwh": "0.200000",
         "amount": "0.100000",
+        "grid_fee": "0.000000",
         "delivered_kwh": "0.400",
         "settled_amount": "0.080000",
         "state": "SETTLED",

@@ -19,7 +19,7 @@ def feed_in(_: str, __: int) -> int:
     return 80_000
 
 
-PRICES = Prices(tariff, feed_in)
+PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0)
 
 
 def test_a_street_in_sum() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.agents.store.version_1 import write_version_1
-from tests.cli.street_books import street, write_database, write_state
+from tests.cli.street_books import FLAT, street, write_database, write_state
 from wattmesh_agents.store.schema import VERSION
-from wattmesh_cli.books import Book
+from wattmesh_cli.books import Book, Messages
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
 
@@ -54,6 +55,14 @@ def test_a_runtime_that_is_being_set_up_has_an_empty_book(tmp_path: Path) -> Non
     state = write_state(tmp_path / "state", [])
     (state / "agents" / "flat-0.db").touch()
     assert read_books(state) == (Book("flat-0"),)
+
+
+def test_fees_times_and_counts_are_read(tmp_path: Path) -> None:
+    flat, *others = street()
+    paid = replace(flat.contracts[0], fee_micro=15_000, searched_ms=1, confirmed_ms=2)
+    sent = (Messages(FLAT, "confirm", 2), Messages(FLAT, "search", 3))
+    book = replace(flat, contracts=(paid, flat.contracts[1]), messages=sent)
+    assert read_books(write_state(tmp_path / "state", [book, *others])) == (book, *others)
 
 
 def test_a_file_of_version_1_is_read_as_it_is(tmp_path: Path) -> None:

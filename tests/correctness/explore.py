@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import NamedTuple
 
-from tests.agents.support import EPOCH, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
+from tests.agents.support import EPOCH, FEES, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
 from wattmesh_agents.config import HouseholdConfig, UtilityConfig
 from wattmesh_agents.energy.slots import SLOT_S
@@ -98,12 +98,13 @@ class Exploration:
     ) -> None:
         self.clock = HandClock()
         configs: list[HouseholdConfig | UtilityConfig] = [
-            household(f"home-{at}", battery(1200)) for at in range(buyers)
+            household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)
         ]
         configs += [
-            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at) for at, level in enumerate(sellers)
+            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES)
+            for at, level in enumerate(sellers)
         ]
-        configs.append(utility())
+        configs.append(utility(tariff=FEES))
         self._go_to(0)
         post = Post()
         self.actors = [Actor(config, self.clock, post) for config in configs]

@@ -325,9 +325,10 @@ class Actor:
         """
         match table:
             case "contracts":
-                dropped = {self._columns[table].index(name) for name in ("created_ms", "updated_ms")}
+                times = ("created_ms", "updated_ms", "searched_ms", "confirmed_ms")
+                dropped = {self._columns[table].index(name) for name in times}
                 return lambda row: tuple(value for at, value in enumerate(row) if at not in dropped)
-            case "inbox" | "peers":
+            case "inbox" | "peers" | "purchases":
                 return lambda row: row[:-1]
             case "outbox":
                 return lambda row: self._post.one(Outgoing(*row))
@@ -376,7 +377,7 @@ class Actor:
 
 def check_progress(old: Contract, new: Contract) -> None:
     """No state goes backwards, no term changes, an order id stays."""
-    fixed = ("side", "item_id", "slot", "energy_wh", "amount_micro", "expires_ms")
+    fixed = ("side", "item_id", "slot", "energy_wh", "amount_micro", "fee_micro", "expires_ms")
     assert all(getattr(old, name) == getattr(new, name) for name in fixed), "the terms of a contract change"
     assert old.order_id in (None, new.order_id), "an order id changes"
     came_from = {State.EXPIRED: (*_WAY[:2], State.EXPIRED), State.CANCELLED: (*_WAY[:3], State.CANCELLED)}

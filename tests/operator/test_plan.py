@@ -26,7 +26,12 @@ apiVersion: wattmesh.io/v1alpha1
 kind: UtilityAgent
 metadata: {name: utility, namespace: street}
 spec:
-  tariff: {price: 0.25, feedIn: 0.08, periods: [{from: "17:00", to: "21:00", price: 0.38}]}
+  tariff:
+    price: 0.25
+    feedIn: 0.08
+    gridFee: 0.07
+    localGridFee: 0.028
+    periods: [{from: "17:00", to: "21:00", price: 0.38}]
   capacityKw: 60
 ---
 apiVersion: wattmesh.io/v1alpha1
@@ -126,9 +131,12 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     "tariff": {
                         "price_micro_per_kwh": 250_000,
                         "feed_in_micro_per_kwh": 80_000,
+                        "grid_fee_micro_per_kwh": 70_000,
+                        "local_grid_fee_micro_per_kwh": 28_000,
                         "periods": [{"start": "17:00:00", "end": "21:00:00", "price_micro_per_kwh": 380_000}],
                     },
                 },
+                "utility_ids": [],
                 "strategy": "rules",
             }
         ],
@@ -142,11 +150,37 @@ def test_a_utility_is_configured_in_integers(street: GatewayPlan) -> None:
             "name": "grid",
             "subscriber_id": "grid.street",
             "feeder": "east",
-            "tariff": {"price_micro_per_kwh": 300_000, "feed_in_micro_per_kwh": 0, "periods": []},
+            "tariff": {
+                "price_micro_per_kwh": 300_000,
+                "feed_in_micro_per_kwh": 0,
+                "grid_fee_micro_per_kwh": 0,
+                "local_grid_fee_micro_per_kwh": 0,
+                "periods": [],
+            },
             "capacity_w": 500,
             "demand_response": {"start_at_ppm": 800_000, "max_price_micro_per_kwh": 300_000},
             "strategy": "rules",
         }
+    ]
+
+
+def test_a_household_knows_the_other_utilities_of_its_feeder(
+    resources_of: Callable[[str], Sequence[Resource]],
+) -> None:
+    moved = STREET.replace("feeder: east\n  tariff", "tariff").replace(
+        "{load: {annualKwh: 3000}, feeder: east, strategy: careful}",
+        "{load: {annualKwh: 3000}, utilityRef: {name: grid}}",
+    )
+    [gateway] = plan(resources_of(moved.replace("  pv: {peakKw: 8}", "  utilityRef: {name: utility}")))
+    known = [
+        (home["name"], home["backstop"]["utility_id"], home["utility_ids"])
+        for pod in gateway.pods
+        for home in pod.config["households"]
+    ]
+    assert known == [
+        ("rooftop-0", "utility.street", ["grid.street"]),
+        ("rooftop-1", "utility.street", ["grid.street"]),
+        ("flat-0", "grid.street", ["utility.street"]),
     ]
 
 

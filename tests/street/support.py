@@ -64,14 +64,14 @@ spec: {clock: {start: 2026-06-21T06:00:00Z, speed: 60}}
 """
 
 
-def utility(*, price: str = "0.25", capacity_kw: str = "50", more: str = "") -> str:
-    """A utility named `utility`."""
+def utility(*, price: str = "0.25", fees: str = "", capacity_kw: str = "50", more: str = "") -> str:
+    """A utility named `utility`. `fees` and `more` are YAML in flow style, each part after a comma."""
     return f"""
 ---
 apiVersion: wattmesh.io/v1alpha1
 kind: UtilityAgent
 metadata: {{name: utility}}
-spec: {{tariff: {{price: {price}, feedIn: 0.08}}, capacityKw: {capacity_kw}{more}}}
+spec: {{tariff: {{price: {price}, feedIn: 0.08{fees}}}, capacityKw: {capacity_kw}{more}}}
 """
 
 

@@ -143,7 +143,7 @@ def test_roles_and_purchases_stay_a_grid_day_and_as_long_as_messages_live(
     for party in ("me", "gone"):
         for name, age in ages.items():
             connection.execute(
-                "INSERT INTO purchases VALUES (?, ?, ?, 0, 1, NULL, NULL, 0)", (party, name, NOW_S - age)
+                "INSERT INTO purchases VALUES (?, ?, ?, 0, 1, NULL, NULL, 0, NULL)", (party, name, NOW_S - age)
             )
             connection.execute("INSERT INTO offers VALUES (?, ?, 'it', 'i', 1, 1, NULL, 'open')", (party, name))
             connection.execute("INSERT INTO roles VALUES (?, ?, 'buyer')", (party, NOW_S - age))

@@ -7,7 +7,7 @@ from wattmesh_agents.energy.slots import time_of_day
 
 
 def price_micro_per_kwh(tariff: TariffConfig, slot: int, utc_offset_s: int) -> int:
-    """What the utility asks for a kWh in a slot, by local time of day at the slot's start."""
+    """What the utility asks for a kWh in a slot, without grid fee, by local time of day at the slot's start."""
     now = time_of_day(slot, utc_offset_s)
     for period in tariff.periods:
         inside = (
@@ -16,3 +16,8 @@ def price_micro_per_kwh(tariff: TariffConfig, slot: int, utc_offset_s: int) -> i
         if inside:
             return period.price_micro_per_kwh
     return tariff.price_micro_per_kwh
+
+
+def all_in_micro_per_kwh(tariff: TariffConfig, slot: int, utc_offset_s: int) -> int:
+    """What a kWh of the utility costs a household in a slot: price and grid fee."""
+    return price_micro_per_kwh(tariff, slot, utc_offset_s) + tariff.grid_fee_micro_per_kwh

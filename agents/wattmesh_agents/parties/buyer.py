@@ -13,7 +13,9 @@ from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_agents.parties.shopper import Shopper
 from wattmesh_agents.parties.terms import (
     agreed_order,
+    broken_up,
     difference,
+    fee_in,
     quoted_order,
     slot_of_fulfillment,
 )
@@ -65,7 +67,7 @@ class Buyer:
     # --- contracts ---
 
     def hear_quote(self, received: Received) -> Reply | None:
-        """`on_select`: a quote for what was selected, or less. A dearer one, or more, is refused."""
+        """`on_select`: a quote for what was selected, or less. A dearer one, more, or a wrong sum is refused."""
         order = received.read(OnSelectMessage).order
         trader, context = self._trader, received.context
         seller = received.sender.subscriber_id
@@ -90,6 +92,8 @@ class Buyer:
             )
         elif order.items[0].id != selection.offer.item_id or slot != purchase.slot or order.provider.id != seller:
             wrong = "quoted another item, slot or provider than was selected"
+        else:
+            wrong = broken_up(order.quote)
         if wrong is not None:
             trader.contracts.mark_offer(context.transaction_id, seller, "failed")
             trader.story("refused the quote of %s: %s", short(seller), wrong, transaction_id=context.transaction_id)
@@ -106,10 +110,12 @@ class Buyer:
                 slot=purchase.slot,
                 energy_wh=order.energy_wh,
                 amount_micro=price.value_micro,
+                fee_micro=fee_in(order.quote),
                 state=ContractState.QUOTED,
                 expires_ms=min(expires_ms, trader.gate_ms(purchase.slot)),
                 created_ms=trader.now_ms,
                 updated_ms=trader.now_ms,
+                searched_ms=purchase.searched_ms,
             )
         )
         return None

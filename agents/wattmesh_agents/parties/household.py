@@ -10,20 +10,21 @@ from wattmesh_agents.energy.availability import Promise, buyable_wh, held_wh, ro
 from wattmesh_agents.energy.battery import Battery, SlotPlan, meter_slot
 from wattmesh_agents.energy.profiles import Profile
 from wattmesh_agents.energy.slots import SLOT_S
-from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_agents.energy.tariff import all_in_micro_per_kwh
 from wattmesh_agents.parties.buyer import Buyer
 from wattmesh_agents.parties.seller import Seller
 from wattmesh_agents.parties.shopper import Shopper
-from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
+from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, supply_order_id
+from wattmesh_agents.parties.terms import broken_up
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
 from wattmesh_agents.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
-from wattmesh_beckn.errors import ErrorCode, declined
-from wattmesh_beckn.messages import OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group
+from wattmesh_beckn.errors import ErrorCode, declined, invalid
+from wattmesh_beckn.messages import Fulfillment, OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group, tag_value
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
-from wattmesh_beckn.units import amount_micro, kwh_text, money_text
+from wattmesh_beckn.units import amount_micro, kwh_text, money_from_text, money_text
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,12 @@ class Household:
         """The household's selling price."""
         return self.config.trading.sell_price_micro_per_kwh
 
+    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
+        """What the utility, as the operator of the grid, takes for energy that goes to another household."""
+        backstop = self.config.backstop
+        utilities = (backstop.utility_id, *self.config.utility_ids)
+        return 0 if buyer in utilities else backstop.tariff.local_grid_fee_micro_per_kwh
+
     def _view(self, slot: int) -> HouseholdView:
         trading = self.config.trading
         state = self.trader.meter.state()
@@ -169,7 +176,7 @@ class Household:
         outgoing = self._promises(Side.SELLER)
         expected = [self._profile.forecast(at) for at in range(state.next_slot, slot + SLOT_S, SLOT_S)]
         surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
-        tariff_micro = price_micro_per_kwh(self.config.backstop.tariff, slot, self.trader.around.grid.utc_offset_s)
+        tariff_micro = all_in_micro_per_kwh(self.config.backstop.tariff, slot, self.trader.around.grid.utc_offset_s)
         most_micro = trading.max_buy_price_micro_per_kwh
         return HouseholdView(
             capacity_wh=self.battery.capacity_wh,
@@ -219,7 +226,10 @@ class Household:
         )
 
     def _finalise(self, slot: int) -> None:
-        """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it."""
+        """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
+
+        So is what was sold under a grid fee, which is owed to the utility.
+        """
         trader = self.trader
         reading = trader.meter.reading(slot)
         open_purchases = any(
@@ -227,7 +237,7 @@ class Household:
         )
         if reading is None or reading.state != "open" or open_purchases:
             return
-        if reading.metered.imported_wh == reading.metered.exported_wh:
+        if reading.metered.imported_wh == reading.metered.exported_wh and not self._sold_under_fee_wh(slot):
             trader.meter.set_reading_state(slot, "booked")
             return
         trader.meter.set_reading_state(slot, "final")
@@ -236,17 +246,16 @@ class Household:
         trader.set_timer("report", str(slot), trader.now_ms + trader.wait_ms(5.0, part))
 
     def report(self, slot: int) -> None:
-        """Tell the utility what the meter says was imported or exported in a slot."""
+        """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee."""
         trader = self.trader
         reading = trader.meter.reading(slot)
         utility = self.config.backstop.utility_id
         if reading is None or trader.peers.url_of(utility) is None:
             return
-        tags = tag_group(
-            "meter",
-            imported_kwh=kwh_text(reading.metered.imported_wh),
-            exported_kwh=kwh_text(reading.metered.exported_wh),
-        )
+        metered = {"imported_kwh": reading.metered.imported_wh, "exported_kwh": reading.metered.exported_wh}
+        if sold_wh := self._sold_under_fee_wh(slot):
+            metered["delivered_kwh"] = sold_wh
+        tags = tag_group("meter", **{name: kwh_text(energy_wh) for name, energy_wh in metered.items()})
         order = UpdatedOrder(id=supply_order_id(trader.id), fulfillments=(delivery(slot, tags=(tags,)),))
         trader.tell(
             "update",
@@ -261,7 +270,9 @@ class Household:
         return self.trader.derive_id("supply", slot)
 
     def hear_supply(self, received: Received) -> Reply | None:
-        """`on_update` of the supply order: the utility has priced a reading; book what it says."""
+        """`on_update` of the supply order: the utility has priced a reading; book what it says, unless that is dearer
+        than its tariff.
+        """
         order = received.read(OnUpdateMessage).order
         trader, utility = self.trader, self.config.backstop.utility_id
         if received.sender.subscriber_id != utility or order.quote is None or not order.fulfillments:
@@ -275,21 +286,48 @@ class Household:
         energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
         signed_micro = order.quote.price.value_micro * (-1 if energy_wh > 0 else 1)
         due_micro = self._supply_micro(slot, energy_wh)
-        if signed_micro < due_micro:
+        if signed_micro < due_micro or (not energy_wh and signed_micro):
             raise declined(
                 ErrorCode.BUSINESS_ERROR,
                 f"priced {money_text(signed_micro)} but the tariff makes it {money_text(due_micro)}",
                 "message.order.quote.price.value",
             )
-        trader.meter.book(LedgerEntry("backstop", slot, utility, SUPPLY, energy_wh, signed_micro))
+        if (wrong := broken_up(order.quote)) is not None:
+            raise declined(ErrorCode.BUSINESS_ERROR, wrong, "message.order.quote.breakup")
+        if energy_wh:
+            trader.meter.book(LedgerEntry("backstop", slot, utility, SUPPLY, energy_wh, signed_micro))
+        if sold_wh := self._sold_under_fee_wh(slot):
+            fee_micro = self._fee_asked_micro(order.fulfillments[0], sold_wh)
+            trader.meter.book(LedgerEntry("grid_fee", slot, utility, fee_reference(sold_wh), 0, -fee_micro))
         trader.meter.set_reading_state(slot, "booked")
         return None
+
+    def _sold_under_fee_wh(self, slot: int) -> int:
+        """What others got in a slot by contracts that bear a grid fee."""
+        sales = self.trader.contracts.of_slot(Side.SELLER, slot)
+        return sum(contract.delivered_wh or 0 for contract in sales if contract.fee_micro)
+
+    def _fee_asked_micro(self, fulfillment: Fulfillment, sold_wh: int) -> int:
+        """The grid fee in a priced reading; Refusal when it is not stated or dearer than the tariff."""
+        path = "message.order.fulfillments.0.tags"
+        try:
+            asked_micro = money_from_text(tag_value(fulfillment.tags, *GRID_FEE_TAG) or "")
+        except ValueError as error:
+            raise invalid(f"tag {'.'.join(GRID_FEE_TAG)} {error}", path) from None
+        due_micro = amount_micro(self.config.backstop.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+        if asked_micro > due_micro:
+            raise declined(
+                ErrorCode.BUSINESS_ERROR,
+                f"grid fee of {money_text(asked_micro)} but the tariff makes it {money_text(due_micro)}",
+                path,
+            )
+        return asked_micro
 
     def _supply_micro(self, slot: int, energy_wh: int) -> int:
         """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
         tariff = self.config.backstop.tariff
         if energy_wh > 0:
-            price_micro = price_micro_per_kwh(tariff, slot, self.trader.around.grid.utc_offset_s)
+            price_micro = all_in_micro_per_kwh(tariff, slot, self.trader.around.grid.utc_offset_s)
             return -amount_micro(price_micro, energy_wh)
         return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
 

@@ -70,7 +70,11 @@ class Stock(Protocol):
         ...
 
     def price_micro_per_kwh(self, slot: int) -> int:
-        """What a kWh costs in this slot."""
+        """What a kWh costs in this slot, without grid fee."""
+        ...
+
+    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
+        """The grid fee on a kWh that a buyer gets, on top of the price."""
         ...
 
 
@@ -93,7 +97,7 @@ class Seller:
         item = CatalogItem(
             id=item_id(slot),
             descriptor=Descriptor(code=ENERGY, name=f"energy {trader.slot_text(slot)}"),
-            price=trader.price(self._stock.price_micro_per_kwh(slot)),
+            price=trader.price(self._all_in_micro_per_kwh(slot, received.context.bap_id)),
             quantity=Available(available=MeasureOf(measure=Measure(energy_wh=available_wh))),
             fulfillment_ids=(f"slot-{slot}",),
         )
@@ -131,7 +135,8 @@ class Seller:
             item_id=item_id(slot),
             slot=slot,
             energy_wh=energy_wh,
-            amount_micro=amount_micro(self._stock.price_micro_per_kwh(slot), energy_wh),
+            amount_micro=amount_micro(self._all_in_micro_per_kwh(slot, context.bap_id), energy_wh),
+            fee_micro=amount_micro(self._stock.grid_fee_micro_per_kwh(context.bap_id), energy_wh),
             state=ContractState.QUOTED,
             expires_ms=min(now_ms + QUOTE_TTL_MS, trader.gate_ms(slot)),
             created_ms=now_ms,
@@ -308,6 +313,9 @@ class Seller:
                 late = not trader.gate_open(contract.slot)
                 reason = "gate closed before it was confirmed" if late else "quote not taken in time"
                 trader.contracts.put(contract.ended(ContractState.EXPIRED, reason, trader.now_ms))
+
+    def _all_in_micro_per_kwh(self, slot: int, buyer: str) -> int:
+        return self._stock.price_micro_per_kwh(slot) + self._stock.grid_fee_micro_per_kwh(buyer)
 
     def _available_wh(self, slot: int) -> int:
         trader = self._trader

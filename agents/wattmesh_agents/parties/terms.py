@@ -11,6 +11,7 @@ from wattmesh_beckn.context import Code
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.messages import (
     ENERGY,
+    GRID_FEE,
     AgreedOrder,
     Billing,
     Breakup,
@@ -34,7 +35,7 @@ from wattmesh_beckn.messages import (
     TagGroup,
     tag_group,
 )
-from wattmesh_beckn.units import kwh_text
+from wattmesh_beckn.units import kwh_text, money_text
 
 _STATUS: dict[ContractState, Literal["ACTIVE", "COMPLETE", "CANCELLED"]] = {
     ContractState.CONFIRMED: "ACTIVE",
@@ -108,6 +109,32 @@ def payment(contract: Contract, currency: str) -> Payment:
     )
 
 
+def priced(price_micro: int, fee_micro: int, currency: str, item: BreakupItem | None = None) -> dict[str, Any]:
+    """A quote's price in all and its parts: the energy, and the grid fee where there is one."""
+    lines = [Breakup(title=ENERGY, price=Price(currency=currency, value_micro=price_micro - fee_micro), item=item)]
+    if fee_micro:
+        lines.append(Breakup(title=GRID_FEE, price=Price(currency=currency, value_micro=fee_micro)))
+    return {"price": Price(currency=currency, value_micro=price_micro), "breakup": tuple(lines)}
+
+
+def broken_up(quote: Quote) -> str | None:
+    """What is wrong with the parts of a quote's price; None when they make up the price, or none are given."""
+    if not quote.breakup:
+        return None
+    price = quote.price
+    if any(line.price.currency != price.currency for line in quote.breakup):
+        return f"the breakup is not in {price.currency} throughout, as the price is"
+    total_micro = sum(line.price.value_micro for line in quote.breakup)
+    if total_micro != price.value_micro:
+        return f"the breakup sums to {money_text(total_micro)} but the price is {money_text(price.value_micro)}"
+    return None
+
+
+def fee_in(quote: Quote) -> int:
+    """The grid fee among the parts of a quote's price."""
+    return sum(line.price.value_micro for line in quote.breakup if line.title == GRID_FEE)
+
+
 def difference(contract: Contract, order: QuotedOrder, currency: str) -> tuple[str, str] | None:
     """Where an order says something else than the contract: (path, text), or None when they agree."""
     slot = slot_of_fulfillment(order.fulfillments[0], "message.order.fulfillments.0")
@@ -122,19 +149,24 @@ def difference(contract: Contract, order: QuotedOrder, currency: str) -> tuple[s
     for path, got, agreed in pairs:
         if got != agreed:
             return f"message.order.{path}", f"order says {got} but {agreed} was quoted"
-    return None
+    wrong = broken_up(order.quote)
+    if wrong is None and order.quote.breakup and fee_in(order.quote) != contract.fee_micro:
+        fees = money_text(fee_in(order.quote)), money_text(contract.fee_micro)
+        wrong = f"order says a grid fee of {fees[0]} but {fees[1]} was quoted"
+    return None if wrong is None else ("message.order.quote.breakup", wrong)
 
 
 def _quoted(contract: Contract, currency: str, now_ms: int) -> dict[str, Any]:
-    price = Price(currency=currency, value_micro=contract.amount_micro)
     seller = contract.party if contract.side is Side.SELLER else contract.counterparty
     quantity = selected(contract.energy_wh)
-    line = Breakup(title=ENERGY, price=price, item=BreakupItem(id=contract.item_id, quantity=quantity))
+    price = priced(
+        contract.amount_micro, contract.fee_micro, currency, BreakupItem(id=contract.item_id, quantity=quantity)
+    )
     return {
         "provider": ProviderRef(id=seller),
         "items": (OrderItem(id=contract.item_id, quantity=quantity),),
         "fulfillments": (delivery(contract.slot),),
-        "quote": Quote(price=price, breakup=(line,), ttl=ttl_until(contract.expires_ms, now_ms)),
+        "quote": Quote(**price, ttl=ttl_until(contract.expires_ms, now_ms)),
     }
 
 

@@ -6,20 +6,28 @@ import logging
 
 from wattmesh_agents.config import UtilityConfig
 from wattmesh_agents.energy.slots import SLOT_S, slot_energy_wh
-from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_agents.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
 from wattmesh_agents.parties.buyer import CLOCK_TOLERANCE_S, Buyer
 from wattmesh_agents.parties.seller import QUOTE_TTL_MS, Seller
 from wattmesh_agents.parties.shopper import Shopper
-from wattmesh_agents.parties.supply import SUPPLY, supply_order_id
-from wattmesh_agents.parties.terms import slot_of_fulfillment
+from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, supply_order_id
+from wattmesh_agents.parties.terms import priced, slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
 from wattmesh_agents.trade.strategies import Buy, Decision, Hold, UtilityView, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
-from wattmesh_beckn.messages import OnUpdatedOrder, OnUpdateMessage, Quote, UpdateMessage, tag_value
+from wattmesh_beckn.messages import (
+    OnUpdatedOrder,
+    OnUpdateMessage,
+    Quote,
+    TagGroup,
+    UpdateMessage,
+    tag_group,
+    tag_value,
+)
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.units import amount_micro, energy_from_kwh
+from wattmesh_beckn.units import amount_micro, energy_from_kwh, kwh_text, money_text
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +123,10 @@ class Utility:
         """The tariff."""
         return price_micro_per_kwh(self.config.tariff, slot, self.trader.around.grid.utc_offset_s)
 
+    def grid_fee_micro_per_kwh(self, buyer: str) -> int:  # noqa: ARG002 - the same for all
+        """What comes on top of the tariff."""
+        return self.config.tariff.grid_fee_micro_per_kwh
+
     def backstop_forecast_wh(self, slot: int) -> int:
         """Persistence: the higher net import of the two newest slots before `slot` that households have reported.
 
@@ -155,44 +167,63 @@ class Utility:
         slot = slot_of_fulfillment(order.fulfillments[0], path)
         if slot + SLOT_S > trader.around.grid.now() + CLOCK_TOLERANCE_S * trader.around.grid.speed:
             raise declined(ErrorCode.BUSINESS_ERROR, "a reading of a slot that has not ended", path)
-        imported_wh, exported_wh = (_reading(order.fulfillments[0].tags, name, path) for name in _READINGS)
+        imported_wh, exported_wh, sold_wh = (_reading(order.fulfillments[0].tags, name, path) for name in _READINGS)
         if min(imported_wh, exported_wh) > 0:
             raise declined(ErrorCode.BUSINESS_ERROR, "a slot's reading is import or export, net", f"{path}.tags")
-        amount = self._supply_amount_micro(slot, imported_wh, exported_wh)
-        cost_micro = amount if imported_wh else -amount
-        entry = LedgerEntry("backstop", slot, household, SUPPLY, exported_wh - imported_wh, cost_micro)
-        known = trader.meter.entry("backstop", slot, household, SUPPLY)
-        if known is None:
-            trader.meter.book(entry)
-        elif known.energy_wh != entry.energy_wh:
+        entries = self._entries(household, slot, imported_wh, exported_wh, sold_wh)
+        known = trader.meter.entries(("backstop", "grid_fee"), slot, household)
+        if not known:
+            for entry in entries:
+                trader.meter.book(entry)
+        elif [(one.reference, one.energy_wh) for one in known] != [(one.reference, one.energy_wh) for one in entries]:
             raise declined(ErrorCode.BUSINESS_ERROR, "another reading of that slot is booked already", f"{path}.tags")
-        else:
-            amount = abs(known.amount_micro)
-        priced = OnUpdatedOrder(
+        amounts = {entry.kind: abs(entry.amount_micro) for entry in known or entries}
+        metered = dict(zip(_READINGS, (imported_wh, exported_wh, sold_wh), strict=True))
+        tags = [tag_group("meter", **{name: kwh_text(energy_wh) for name, energy_wh in metered.items()})]
+        if sold_wh:
+            group, code = GRID_FEE_TAG
+            tags.append(tag_group(group, **{code: money_text(amounts["grid_fee"])}))
+        amount = amounts.get("backstop", 0)
+        fee = min(amount, amount_micro(self.config.tariff.grid_fee_micro_per_kwh, imported_wh))
+        reply = OnUpdatedOrder(
             id=order.id,
-            fulfillments=(delivery(slot, tags=order.fulfillments[0].tags),),
+            fulfillments=(delivery(slot, tags=tuple(tags)),),
             status="ACTIVE",
-            quote=Quote(price=trader.price(amount), ttl=ttl_until(QUOTE_TTL_MS, 0)),
+            quote=Quote(**priced(amount, fee, trader.currency), ttl=ttl_until(QUOTE_TTL_MS, 0)),
         )
         trader.tell(
             "on_update",
             household,
-            OnUpdateMessage(order=priced),
+            OnUpdateMessage(order=reply),
             transaction_id=context.transaction_id,
             message_id=context.message_id,
         )
 
-    def _supply_amount_micro(self, slot: int, imported_wh: int, exported_wh: int) -> int:
+    def _entries(
+        self, household: str, slot: int, imported_wh: int, exported_wh: int, sold_wh: int
+    ) -> list[LedgerEntry]:
+        """What a reading makes the utility book."""
+        tariff, entries = self.config.tariff, []
         if imported_wh:
-            return amount_micro(self.price_micro_per_kwh(slot), imported_wh)
-        return amount_micro(self.config.tariff.feed_in_micro_per_kwh, exported_wh)
+            all_in_micro = all_in_micro_per_kwh(tariff, slot, self.trader.around.grid.utc_offset_s)
+            cost_micro = amount_micro(all_in_micro, imported_wh)
+            entries.append(LedgerEntry("backstop", slot, household, SUPPLY, -imported_wh, cost_micro))
+        elif exported_wh:
+            paid_micro = amount_micro(tariff.feed_in_micro_per_kwh, exported_wh)
+            entries.append(LedgerEntry("backstop", slot, household, SUPPLY, exported_wh, -paid_micro))
+        if sold_wh:
+            fee_micro = amount_micro(tariff.local_grid_fee_micro_per_kwh, sold_wh)
+            entries.append(LedgerEntry("grid_fee", slot, household, fee_reference(sold_wh), 0, fee_micro))
+        return entries
 
 
-_READINGS = ("imported_kwh", "exported_kwh")
+_READINGS = ("imported_kwh", "exported_kwh", "delivered_kwh")
 
 
-def _reading(tags: object, name: str, path: str) -> int:
-    text = tag_value(tags, "meter", name)  # type: ignore[arg-type]
+def _reading(tags: tuple[TagGroup, ...], name: str, path: str) -> int:
+    text = tag_value(tags, "meter", name)
+    if text is None and name == "delivered_kwh":
+        return 0  # stated only by who has sold under a grid fee
     try:
         return energy_from_kwh(text or "")
     except ValueError as error:

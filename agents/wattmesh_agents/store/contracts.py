@@ -14,7 +14,10 @@ from wattmesh_agents.trade.offers import Offer
 
 @dataclass(frozen=True)
 class Purchase:
-    """A buyer's transaction: what it wants for a slot. `asked` is how many sellers heard the search, once known."""
+    """A buyer's transaction: what it wants for a slot.
+
+    `asked` is how many sellers heard the search, once known; `searched_ms` when it began (None before schema 3).
+    """
 
     transaction_id: str
     slot: int
@@ -23,6 +26,7 @@ class Purchase:
     max_price_micro: int | None
     asked: int | None
     closed: bool
+    searched_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ class ContractTable:
     def start_purchase(self, purchase: Purchase) -> None:
         """Record a purchase; nothing when it stands there already."""
         self._db.execute(
-            "INSERT OR IGNORE INTO purchases (party, transaction_id, slot, attempt, need_wh, max_price_micro) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO purchases (party, transaction_id, slot, attempt, need_wh, max_price_micro, "
+            "searched_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 self._party,
                 purchase.transaction_id,
@@ -117,6 +121,7 @@ class ContractTable:
                 purchase.attempt,
                 purchase.need_wh,
                 purchase.max_price_micro,
+                purchase.searched_ms,
             ),
         )
 
@@ -130,11 +135,11 @@ class ContractTable:
 
     def _purchases(self, where: str, *values: object) -> list[Purchase]:
         cursor = self._db.execute(
-            "SELECT transaction_id, slot, attempt, need_wh, max_price_micro, asked, closed FROM purchases "  # noqa: S608
-            f"WHERE party = ? AND {where} ORDER BY attempt",
+            "SELECT transaction_id, slot, attempt, need_wh, max_price_micro, asked, closed, searched_ms "  # noqa: S608
+            f"FROM purchases WHERE party = ? AND {where} ORDER BY attempt",
             (self._party, *values),
         )
-        return [Purchase(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6])) for row in cursor]
+        return [Purchase(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7]) for row in cursor]
 
     def note_asked(self, transaction_id: str, sellers: int) -> None:
         """How many sellers heard the search."""

@@ -30,7 +30,34 @@ INSERT INTO peers SELECT subscriber_id, url, 0 FROM met;
 DROP TABLE met;
 """
 
-STEPS = {1: _TO_2}
+_TO_3 = """
+ALTER TABLE purchases ADD COLUMN searched_ms INTEGER;
+ALTER TABLE contracts ADD COLUMN fee_micro INTEGER NOT NULL DEFAULT 0 CHECK (fee_micro BETWEEN 0 AND amount_micro);
+ALTER TABLE contracts ADD COLUMN searched_ms INTEGER;
+ALTER TABLE contracts ADD COLUMN confirmed_ms INTEGER;
+CREATE TEMP TABLE booked AS SELECT * FROM ledger;
+DROP TABLE ledger;
+CREATE TABLE ledger (
+    party TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('trade', 'backstop', 'grid_fee')),
+    slot INTEGER NOT NULL,
+    counterparty TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    amount_micro INTEGER NOT NULL,
+    PRIMARY KEY (party, kind, slot, counterparty, reference)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ledger SELECT * FROM booked;
+DROP TABLE booked;
+CREATE TABLE messages (
+    party TEXT NOT NULL,
+    action TEXT NOT NULL,
+    sent INTEGER NOT NULL CHECK (sent >= 0),
+    PRIMARY KEY (party, action)
+) STRICT, WITHOUT ROWID;
+"""
+
+STEPS = {1: _TO_2, 2: _TO_3}
 """By the version that a step starts from. A step is never changed once it was released."""
 
 

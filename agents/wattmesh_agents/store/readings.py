@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattmesh_agents.energy.battery import Metered
@@ -28,7 +29,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A booking: energy received and money earned are positive."""
+    """A booking of kind `trade`, `backstop` or `grid_fee`: energy received and money earned are positive."""
 
     kind: str
     slot: int
@@ -142,14 +143,15 @@ class MeterTable:
             ),
         )
 
-    def entry(self, kind: str, slot: int, counterparty: str, reference: str) -> LedgerEntry | None:
-        """A booking, if it was made."""
-        row = self._db.execute(
-            "SELECT kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
-            "WHERE party = ? AND kind = ? AND slot = ? AND counterparty = ? AND reference = ?",
-            (self._party, kind, slot, counterparty, reference),
-        ).fetchone()
-        return None if row is None else LedgerEntry(*row)
+    def entries(self, kinds: Sequence[str], slot: int, counterparty: str) -> list[LedgerEntry]:
+        """The bookings of these kinds with a counterparty for a slot, by kind."""
+        cursor = self._db.execute(
+            "SELECT kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "  # noqa: S608
+            f"WHERE party = ? AND kind IN ({', '.join('?' * len(kinds))}) AND slot = ? AND counterparty = ? "
+            "ORDER BY kind, reference",
+            (self._party, *kinds, slot, counterparty),
+        )
+        return [LedgerEntry(*row) for row in cursor]
 
     def backstop_import_wh(self, slot: int) -> int:
         """What all households together imported from this utility in a slot, less what they exported."""

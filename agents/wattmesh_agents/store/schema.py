@@ -8,7 +8,7 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x574D4147
 """Marks a file as a wattmesh agents' database ("WMAG")."""
-VERSION = 2
+VERSION = 3
 """Raised with every change of TABLES; `migrations.py` has the step that goes with it."""
 
 TABLES = """
@@ -47,6 +47,7 @@ CREATE TABLE purchases (
     max_price_micro INTEGER,
     asked INTEGER,
     closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)),
+    searched_ms INTEGER,
     PRIMARY KEY (party, transaction_id),
     UNIQUE (party, slot, attempt)
 ) STRICT, WITHOUT ROWID;
@@ -81,6 +82,9 @@ CREATE TABLE contracts (
     settled_micro INTEGER CHECK (settled_micro BETWEEN 0 AND amount_micro),
     in_doubt INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)),
     reason TEXT,
+    fee_micro INTEGER NOT NULL DEFAULT 0 CHECK (fee_micro BETWEEN 0 AND amount_micro),
+    searched_ms INTEGER,
+    confirmed_ms INTEGER,
     PRIMARY KEY (party, transaction_id, counterparty)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contracts_open ON contracts (party, side, state);
@@ -96,7 +100,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
 CREATE TABLE ledger (
     party TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('trade', 'backstop')),
+    kind TEXT NOT NULL CHECK (kind IN ('trade', 'backstop', 'grid_fee')),
     slot INTEGER NOT NULL,
     counterparty TEXT NOT NULL,
     reference TEXT NOT NULL,
@@ -124,6 +128,14 @@ CREATE TABLE readings (
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
+
+-- How many messages a party has sent of each Beckn action, up to its last slot.
+CREATE TABLE messages (
+    party TEXT NOT NULL,
+    action TEXT NOT NULL,
+    sent INTEGER NOT NULL CHECK (sent >= 0),
+    PRIMARY KEY (party, action)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbox (
     party TEXT NOT NULL,

@@ -45,8 +45,10 @@ class WrongState(Exception):
 class Contract:
     """One side's record of a contract. Times are milliseconds of wall time, `slot` is grid time in unix seconds.
 
-    `amount_micro` is the price in all as the seller quoted it; `settled_micro` is what the delivered part costs.
-    `in_doubt` marks a buyer that has sent `confirm` and not heard what became of it.
+    `amount_micro` is the price in all as the seller quoted it, `fee_micro` the grid fee in it; `settled_micro` is what
+    the delivered part costs. `in_doubt` marks a buyer that has sent `confirm` and not heard what became of it.
+    `searched_ms` is when the buyer's search for it began (None at a seller), `confirmed_ms` when this side had it in
+    force.
     """
 
     party: str
@@ -66,6 +68,9 @@ class Contract:
     settled_micro: int | None = None
     in_doubt: bool = False
     reason: str | None = None
+    fee_micro: int = 0
+    searched_ms: int | None = None
+    confirmed_ms: int | None = None
 
     def expired(self, now_ms: int) -> bool:
         """Whether its quote has run out unconfirmed. In doubt nothing expires: only the seller knows."""
@@ -83,7 +88,7 @@ class Contract:
 
     def confirmed(self, now_ms: int) -> Contract:
         """In force."""
-        return replace(self._to(ContractState.CONFIRMED, now_ms), in_doubt=False)
+        return replace(self._to(ContractState.CONFIRMED, now_ms), in_doubt=False, confirmed_ms=now_ms)
 
     def delivered(self, delivered_wh: int, settled_micro: int, now_ms: int) -> Contract:
         """Metered. At most what was contracted is ever booked."""

@@ -97,6 +97,7 @@ def _terms(buyer: ContractRow, seller: ContractRow) -> Iterator[Finding]:
         ("slot", buyer.slot, seller.slot, ""),
         ("energy", buyer.energy_wh, seller.energy_wh, " Wh"),
         ("amount", buyer.amount_micro, seller.amount_micro, " millionths"),
+        ("grid fee", buyer.fee_micro, seller.fee_micro, " millionths"),
         ("item", buyer.item_id, seller.item_id, ""),
         ("order", buyer.order_id, seller.order_id, ""),
     ]
@@ -116,6 +117,11 @@ def _alone(row: ContractRow, rows: Rows) -> Iterator[Finding]:
     if row.energy_wh <= 0 or row.amount_micro < 0:
         yield _of("contract-terms", row, f"{row.side} has {row.energy_wh} Wh for {row.amount_micro} millionths")
         return
+    if not 0 <= row.fee_micro <= row.amount_micro:
+        text = f"{row.side} has a grid fee of {row.fee_micro} millionths in an amount of {row.amount_micro}"
+        yield _of("contract-terms", row, text)
+    if row.fee_micro and rows.is_kind(row.seller, "household") and rows.is_kind(row.buyer, "utility"):
+        yield _of("contract-terms", row, f"{row.side} has a grid fee on a household's sale to a utility")
     if row.state in DELIVERED:
         yield from _settlement(row)
     if row.side == "buyer" and _binds(row):

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.grid_fees import check_grid_fees
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
 
@@ -39,14 +40,15 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
     for entry in rows.ledger:
         if entry.kind == "backstop":
             supplies[entry.party, entry.counterparty, entry.slot].append(entry)
-    findings = [*_trades(rows), *_household_supplies(rows, supplies)]
+    fees = check_grid_fees(rows)
+    findings = [*_trades(rows), *_household_supplies(rows, supplies), *fees.findings]
     one_sided = [
         entry
         for entry in rows.ledger
         if entry.kind == "trade"
         and entry.energy_wh <= 0
         and (entry.party, entry.reference, entry.counterparty) in undelivered_to_buyer
-    ]
+    ] + fees.one_sided
     for entry in rows.ledger:
         if entry.kind == "backstop" and rows.is_kind(entry.party, "utility"):
             text = _unanswered(entry, rows, supplies)

@@ -101,6 +101,7 @@ def _as_json(pair: Pair, zone: tzinfo) -> dict[str, object]:
         "energy_kwh": kwh_text(row.energy_wh),
         "price_per_kwh": money_text(price_micro_per_kwh(row.amount_micro, row.energy_wh)),
         "amount": money_text(row.amount_micro),
+        "grid_fee": money_text(row.fee_micro),
         "delivered_kwh": None if row.delivered_wh is None else kwh_text(row.delivered_wh),
         "settled_amount": None if row.settled_micro is None else money_text(row.settled_micro),
         "state": row.state,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from wattmesh_cli.books import LedgerEntry
+from wattmesh_cli.books import DELIVERED, LedgerEntry
 from wattmesh_cli.kpi.energy import local_purchases
 from wattmesh_cli.kpi.rows import Rows, Slots
 
@@ -15,10 +15,11 @@ PriceMicro = Callable[[str, int], int]
 
 @dataclass(frozen=True)
 class Prices:
-    """What each household's utility asks for a kWh, and what it pays for one fed in."""
+    """What each household's utility asks for a kWh, grid fee included, what it pays for one fed in, and that fee."""
 
     tariff_micro: PriceMicro
     feed_in_micro: PriceMicro
+    grid_fee_micro: PriceMicro
 
     def supply_micro(self, household: str, slot: int, energy_wh: int) -> int:
         """What a household pays for net import (`energy_wh` > 0) in a slot; negative: it is paid for export."""
@@ -43,9 +44,9 @@ class MoneyKpis:
     the bill is than the one it is compared with; against utility only None while a metered slot is not booked, as its
     bill would lack what the other has.
 
-    `stored_more_wh` is how much more is in the battery at the end than if the household had been alone, and
-    `stored_more_micro` what it would cost to buy that from the utility in the last slot. No bill has it;
-    `utility_only_benefit_micro` is savings and it.
+    `grid_fees_micro` is the grid fees of purchases and imports, in the bill. `stored_more_wh` is how much more is in
+    the battery at the end than if the household had been alone, and `stored_more_micro` what it would cost to buy that
+    from the utility in the last slot. No bill has it; `utility_only_benefit_micro` is savings and it.
     """
 
     bill_micro: int
@@ -55,6 +56,7 @@ class MoneyKpis:
     utility_only_savings_micro: int | None
     stored_more_wh: int
     stored_more_micro: int
+    grid_fees_micro: int = 0
 
     @property
     def utility_only_benefit_micro(self) -> int | None:
@@ -65,7 +67,10 @@ class MoneyKpis:
 
 @dataclass(frozen=True)
 class LocalTrade:
-    """What households sold to households; the price per kWh is volume-weighted, rounded half up, None without trade."""
+    """What households sold to households, grid fees included.
+
+    The price per kWh is volume-weighted, rounded half up, None without trade.
+    """
 
     energy_wh: int
     amount_micro: int
@@ -83,7 +88,10 @@ def price_micro_per_kwh(amount_micro: int, energy_wh: int) -> int:
 
 
 def trade_benefit_micro(trades: Iterable[LedgerEntry], prices: Prices) -> int:
-    """How much better these trades of a household were than the same energy at its utility's tariff and feed-in."""
+    """How much better these trades of a household were than the same energy at its utility's tariff and feed-in.
+
+    Among them are the grid fees that it owes for its sales: entries without energy.
+    """
     return sum(entry.amount_micro + prices.supply_micro(entry.party, entry.slot, entry.energy_wh) for entry in trades)
 
 
@@ -92,7 +100,7 @@ def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots
     ledger = [entry for entry in rows.ledger[household] if entry.slot in slots]
     readings = [reading for reading in rows.readings[household] if reading.slot in slots]
     bill_micro = -sum(entry.amount_micro for entry in ledger)
-    saved_micro = trade_benefit_micro((entry for entry in ledger if entry.kind == "trade"), prices)
+    saved_micro = trade_benefit_micro((entry for entry in ledger if entry.kind in ("trade", "grid_fee")), prices)
     alone_micro = sum(prices.supply_micro(household, slot, net_wh) for slot, net_wh in alone.net_wh.items())
     booked = all(reading.state == "booked" for reading in readings)
     stored_more_wh = readings[-1].level_after_wh - alone.level_wh if readings else 0
@@ -106,6 +114,21 @@ def money(rows: Rows, household: str, prices: Prices, alone: Alone, slots: Slots
         utility_only_savings_micro=alone_micro - bill_micro if booked else None,
         stored_more_wh=stored_more_wh,
         stored_more_micro=worth_of_more_micro if stored_more_wh > 0 else -worth_of_more_micro,
+        grid_fees_micro=_fees_bought_micro(rows, household, slots)
+        + sum(
+            worth_micro(prices.grid_fee_micro(household, entry.slot), entry.energy_wh)
+            for entry in ledger
+            if entry.kind == "backstop" and entry.energy_wh > 0
+        ),
+    )
+
+
+def _fees_bought_micro(rows: Rows, household: str, slots: Slots) -> int:
+    """The grid fees in what a household has bought: of part deliveries the same part, rounded half up."""
+    return sum(
+        (2 * row.fee_micro * row.delivered_wh + row.energy_wh) // (2 * row.energy_wh)
+        for row in rows.purchases[household]
+        if row.slot in slots and row.state in DELIVERED and row.delivered_wh is not None
     )
 
 
@@ -121,6 +144,7 @@ def money_sum(parts: Collection[MoneyKpis]) -> MoneyKpis:
         utility_only_savings_micro=sum(known) if len(known) == len(savings) else None,
         stored_more_wh=sum(part.stored_more_wh for part in parts),
         stored_more_micro=sum(part.stored_more_micro for part in parts),
+        grid_fees_micro=sum(part.grid_fees_micro for part in parts),
     )
 
 

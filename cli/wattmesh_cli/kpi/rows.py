@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wattmesh_cli.books import Book, LedgerEntry, Offer, Pair, Reading, paired
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Pair, Reading, paired
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Rows:
     ledger: Mapping[str, Sequence[LedgerEntry]]
     pairs: Sequence[Pair]
     offers: Sequence[Offer]
+    purchases: Mapping[str, Sequence[ContractRow]]
+    """By buyer, as it holds them."""
+    messages: Mapping[str, int]
+    """How many were sent in the whole run, by Beckn action; empty where nobody has counted."""
 
 
 def collect(books: Sequence[Book]) -> Rows:
@@ -41,7 +45,14 @@ def collect(books: Sequence[Book]) -> Rows:
     kinds = {party.party: party.kind for book in books for party in book.parties}
     readings: defaultdict[str, list[Reading]] = defaultdict(list)
     ledger: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+    purchases: defaultdict[str, list[ContractRow]] = defaultdict(list)
+    messages: Counter[str] = Counter()
     for book in books:
+        for row in book.contracts:
+            if row.side == "buyer":
+                purchases[row.party].append(row)
+        for count in book.messages:
+            messages[count.action] += count.sent
         for reading in book.readings:
             readings[reading.party].append(reading)
         for entry in book.ledger:
@@ -53,6 +64,8 @@ def collect(books: Sequence[Book]) -> Rows:
         ledger={name: sorted(ledger[name], key=lambda entry: entry.slot) for name in kinds},
         pairs=paired(row for book in books for row in book.contracts),
         offers=[offer for book in books for offer in book.offers],
+        purchases={name: purchases[name] for name in kinds},
+        messages=messages,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
+from decimal import Decimal
 from itertools import combinations
 from typing import Annotated, Literal, Self
 
@@ -51,6 +52,13 @@ class Tariff(Part):
 
     price: Price = Field(description="Price in currency per kWh outside the periods.")
     feed_in: Price = Field(description="Paid per kWh for surplus that found no buyer.")
+    grid_fee: Price = Field(
+        default=Decimal(0), description="Grid fee per kWh, on top of the price, of what the utility sells or supplies."
+    )
+    local_grid_fee: Price = Field(
+        default=Decimal(0),
+        description="Grid fee per kWh, on top of the seller's price, of what its households sell to other households.",
+    )
     periods: tuple[TariffPeriod, ...] = Field(
         default=(), max_length=48, description="Hours with another price; they must not overlap."
     )

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.agents.street import QuickBrain, Street
-from tests.agents.support import FIRST_SLOT, GRID
+from tests.agents.support import FEES, FIRST_SLOT, GRID, TARIFF
 from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.config import DemandResponseConfig
+from wattmesh_agents.config import DemandResponseConfig, TariffConfig
 from wattmesh_agents.energy.profiles import SlotProfile
 
 ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.default", "flat-0.default"
@@ -100,6 +100,7 @@ class Market(RuleBasedStateMachine):
         charge=st.sampled_from([1_000_000, 950_000, 777_777]),
         discharge=st.sampled_from([1_000_000, 900_000, 777_777]),
         minimum_wh=st.sampled_from([0, 1000]),
+        tariff=st.sampled_from([TARIFF, FEES]),
     )
     def build(
         self,
@@ -108,10 +109,12 @@ class Market(RuleBasedStateMachine):
         charge: int,
         discharge: int,
         minimum_wh: int,
+        tariff: TariffConfig,
     ) -> None:
         self.street = Street(
             levels_wh,
             response,
+            tariff=tariff,
             charge_efficiency_ppm=charge,
             discharge_efficiency_ppm=discharge,
             min_level_wh=minimum_wh,

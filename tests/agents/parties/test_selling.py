@@ -252,8 +252,7 @@ def test_a_confirmed_sale_is_delivered_at_the_end_of_its_slot_and_paid() -> None
     order = read_call("on_status", pydantic_core.from_json(told.body)).message
     assert isinstance(order, OnStatusMessage)
     assert (order.order.delivered_wh, order.order.state) == (777, "DELIVERED")
-    booked = counter.node.trader.meter.entry("trade", NEXT, ANN, T1)
-    assert booked is not None
+    [booked] = counter.node.trader.meter.entries(["trade"], NEXT, ANN)
     assert (booked.energy_wh, booked.amount_micro) == (-777, amount)
     assert refusal(counter.say("update", payment(order_id, amount - 1), ANN, T1))[0] == ErrorCode.BUSINESS_ERROR
     for _ in range(2):

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.agents.store.version_1 import ORDER_INDEXES, write_version_1
+from tests.agents.store.version_2 import write_version_2
 from tests.agents.support import FIRST_SLOT, HandClock, Node, battery, household
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.store import migrations
 from wattmesh_agents.store.database import IN_MEMORY, Database
+from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.store.schema import VERSION
 from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_beckn.answers import ack
@@ -61,6 +63,7 @@ def node() -> Iterator[Node]:
                     order_id=order_id,
                 )
             )
+        node.trader.meter.book(LedgerEntry("trade", FIRST_SLOT, "roof-0.default", "t-4", 500, -1))
         node.trader.inbox.remember("roof-0.default", "m-1", "on_select", ack(), 1000)
     yield node
     node.database.close()
@@ -74,10 +77,12 @@ def old_file(node: Node, tmp_path: Path) -> Path:
 
 
 def content(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    """All rows of all tables, without what version 1 does not know."""
+    """All rows of all tables, without what only later versions than 1 know."""
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for (table,) in tables}  # noqa: S608
-    rows["peers"] = [row[:2] for row in rows["peers"]]
+    for table, columns in (("peers", 2), ("purchases", 8), ("contracts", 17)):
+        rows[table] = [row[:columns] for row in rows[table]]
+    rows.pop("messages", None)
     rows["meta"] = []  # the salt is each database's own, and tested by itself
     return rows
 
@@ -105,7 +110,7 @@ def test_a_file_of_version_1_keeps_all_rows_and_gets_todays_schema(
     try:
         before, after = content(node.database.connection), content(database.connection)
         assert after == before
-        kept = ("contracts", "inbox", "outbox", "timers", "checkpoints", "purchases", "parties", "peers")
+        kept = ("contracts", "ledger", "inbox", "outbox", "timers", "checkpoints", "purchases", "parties", "peers")
         assert all(after[table] for table in kept)
         assert len(after["contracts"]) == len(ContractState)
         assert database.salt == node.database.salt
@@ -115,6 +120,28 @@ def test_a_file_of_version_1_keeps_all_rows_and_gets_todays_schema(
         fresh.close()
         database.close()
     assert version(path) == VERSION
+
+
+def test_a_file_of_version_2_keeps_all_rows_and_gets_todays_schema(node: Node, tmp_path: Path) -> None:
+    path = tmp_path / "pod.db"
+    write_version_2(path, node.database.connection)
+    database = Database.open(path)
+    fresh = Database.open(IN_MEMORY)
+    try:
+        assert content(database.connection) == content(node.database.connection)
+        assert schema(database.connection) == schema(fresh.connection)
+        new = "SELECT DISTINCT fee_micro, searched_ms, confirmed_ms FROM contracts"
+        assert database.connection.execute(new).fetchall() == [(0, None, None)]
+        # What the older schema refused, and what today's does.
+        with database.transaction("book"):
+            database.connection.execute("INSERT INTO ledger VALUES ('p', 'grid_fee', 0, 'g', 'r', 0, -1)")
+        with pytest.raises(sqlite3.IntegrityError), database.transaction("book"):
+            database.connection.execute("INSERT INTO ledger VALUES ('p', 'gift', 0, 'g', 'r', 0, -1)")
+        with pytest.raises(sqlite3.IntegrityError), database.transaction("price"):
+            database.connection.execute("UPDATE contracts SET fee_micro = amount_micro + 1")
+    finally:
+        fresh.close()
+        database.close()
 
 
 def test_a_new_database_needs_no_migration(caplog: pytest.LogCaptureFixture) -> None:

@@ -106,10 +106,10 @@ def test_a_final_reading_is_import_or_export(
 def test_an_entry_is_booked_once(meter: MeterTable) -> None:
     entry = LedgerEntry("trade", 900, OTHER, "t-1", -500, 100_000)
     meter.book(entry)
-    assert meter.entry("trade", 900, OTHER, "t-1") == entry
+    assert meter.entries(["trade"], 900, OTHER) == [entry]
     with pytest.raises(sqlite3.IntegrityError):
         meter.book(replace(entry, energy_wh=-501))
-    assert meter.entry("trade", 900, OTHER, "t-2") is None
+    assert meter.entries(["backstop", "grid_fee"], 900, OTHER) == []
     assert meter.totals() == (500, 0, 100_000)
 
 

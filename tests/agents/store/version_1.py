@@ -12,7 +12,7 @@ ORDER_INDEXES = (
 )
 """The two forms that files of version 1 have."""
 
-_TABLES = """
+TABLES = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -173,14 +173,19 @@ CREATE TABLE writes (
 
 def write_version_1(path: Path, rows_of: sqlite3.Connection, order_index: str = ORDER_INDEXES[0]) -> None:
     """Make a file of version 1 with the rows of a database of today, without what version 1 did not know."""
+    write_version(path, rows_of, 1, f"{TABLES} {order_index};")
+
+
+def write_version(path: Path, rows_of: sqlite3.Connection, version: int, schema: str) -> None:
+    """Make a file with the rows of a database of today, as far as an older version's tables have room for them."""
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute("PRAGMA journal_mode = WAL")
-        file.executescript(f"{_TABLES} {_CHECKPOINTS} {order_index}; PRAGMA application_id = {0x574D4147};")
+        file.executescript(f"{schema} {_CHECKPOINTS} PRAGMA application_id = {0x574D4147};")
         file.execute("BEGIN")
         tables = [name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         for table in tables:
             columns = [name for _, name, *_ in file.execute(f"PRAGMA table_info({table})")]
             query = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
             file.executemany(query, rows_of.execute(f"SELECT {', '.join(columns)} FROM {table}"))  # noqa: S608
-        file.execute("PRAGMA user_version = 1")
+        file.execute(f"PRAGMA user_version = {version}")
         file.execute("COMMIT")
