@@ -12,7 +12,7 @@ from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.shopper import ADVICE
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.messages import Outbox, Outgoing, Timer
+from wattmesh_agents.store.messages import Counts, Outbox, Outgoing, Timer
 from wattmesh_agents.store.retention import Horizon, forget
 from wattmesh_agents.trade.advice import Choice, Consultation, NoChoice
 from wattmesh_beckn.answers import ack, nack
@@ -36,6 +36,7 @@ class Dispatcher:
         self._database = database
         self._brain = brain
         self._outbox = Outbox(database.connection)
+        self.counts = Counts(database)
         self._acknowledged: list[Outgoing] = []
         self.refusal: str | None = None
         """Why the disk did not take the newest change; None when it did."""
@@ -131,6 +132,7 @@ class Dispatcher:
     def open_slot(self, party: Party) -> None:
         """A slot has begun: meter what ended, say again what is unfinished, set the alarms to look at the next one."""
         with self.transaction("slot"):
+            self.counts.write(party.trader.id)
             party.catch_up()
             for transaction_id in party.buyer.expire():
                 self._brain.buyer_event(party, transaction_id, "expired")
@@ -142,6 +144,12 @@ class Dispatcher:
                 for attempt, part in enumerate(party.attempts()):
                     due_ms = max(trader.now_ms, start_ms + int(part * length_ms))
                     trader.set_timer("wake", f"{following} {attempt}", due_ms)
+
+    def count(self, parties: Collection[str]) -> None:
+        """Write down what these have sent since their last slot began."""
+        with self.transaction("count"):
+            for party in parties:
+                self.counts.write(party)
 
     def forget(self, horizon: Horizon, here: Collection[str], needed: Collection[str]) -> None:
         """Delete what has passed; see `retention.forget`."""

@@ -163,6 +163,7 @@ class Pod:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._guard("all", partial(self._dispatcher.count, self._by_id.keys()))
 
     def tidy(self) -> None:
         """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
@@ -281,6 +282,7 @@ class Pod:
         async with self._sending:
             outcome = await self._deliver(message)
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
+        self._dispatcher.counts.add(message)
         await self._until_done(party.name, partial(self._dispatcher.sent, party, message, outcome))
 
     async def _deliver(self, message: Outgoing) -> Outcome:

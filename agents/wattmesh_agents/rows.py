@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "offers", "purchases", "roles")
+LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "offers", "purchases", "roles", "messages")
 
 
 def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:

@@ -34,7 +34,9 @@ from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
 from wattmesh_cli.street.memory import run_in_memory, simulate
 
-NOTHING: dict[str, list[Any]] = {"parties": [], "contracts": [], "offers": [], "ledger": [], "readings": []}
+NOTHING: dict[str, list[Any]] = {
+    table: [] for table in ("parties", "contracts", "offers", "ledger", "readings", "messages")
+}
 
 
 class FakeCluster:

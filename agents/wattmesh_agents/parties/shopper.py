@@ -54,8 +54,9 @@ class Shopper:
         trader = self._trader
         transaction_id = self.transaction_for(slot, attempt)
         purchase = Purchase(
-            transaction_id, slot, attempt, decision.energy_wh, decision.max_price_micro_per_kwh, None, closed=False
-        )
+            transaction_id, slot, attempt, decision.energy_wh, decision.max_price_micro_per_kwh, None, closed=False,
+            searched_ms=trader.now_ms,
+        )  # fmt: skip
         trader.contracts.start_purchase(purchase)
         trader.story("%s", decision.reason, transaction_id=transaction_id)
         trader.story(

@@ -1,10 +1,12 @@
-"""Messages and alarms that outlive a crash: inbox, outbox, timers."""
+"""Messages and alarms that outlive a crash: inbox, outbox, timers; and how many messages were sent."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from wattmesh_agents.store.database import Database
 from wattmesh_beckn.transport import Reply
 
 _JSON = {"content-type": "application/json"}
@@ -93,6 +95,28 @@ class Outbox:
         """How many messages are not taken out yet."""
         count: int = self._db.execute("SELECT count(*) FROM outbox").fetchone()[0]
         return count
+
+
+class Counts:
+    """How many messages were sent: in memory, until `write` adds a party's to its totals on disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._new: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, message: Outgoing) -> None:
+        """One more was sent."""
+        self._new[message.party][message.action] += 1
+
+    def write(self, party: str) -> None:
+        """Within the open transaction; what it does not bring onto the disk is written the next time."""
+        new = self._new[party]
+        self._database.connection.executemany(
+            "INSERT INTO messages VALUES (?, ?, ?) "
+            "ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent",
+            [(party, action, sent) for action, sent in sorted(new.items())],
+        )
+        self._database.after_commit(new.clear)
 
 
 class Timers:

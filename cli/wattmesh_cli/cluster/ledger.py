@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Messages, Offer, Party, Reading
 
-Row = TypeVar("Row", Party, ContractRow, Offer, LedgerEntry, Reading)
+Row = TypeVar("Row", Party, ContractRow, Offer, LedgerEntry, Reading, Messages)
 
 _COLUMNS = {"price_micro_per_kwh": "price_micro"}
 """Columns whose name is not that of the row's field."""
@@ -38,6 +38,7 @@ def book_of(name: str, answer: object) -> Book:
         offers=_rows(name, answer, "offers", Offer),
         ledger=_rows(name, answer, "ledger", LedgerEntry),
         readings=_rows(name, answer, "readings", Reading),
+        messages=_rows(name, answer, "messages", Messages),
     )
 
 

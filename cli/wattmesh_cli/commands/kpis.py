@@ -143,6 +143,7 @@ def _party(row: PartyKpis) -> dict[str, object]:
         "stored_more_kwh": kwh_text(money.stored_more_wh),
         "stored_more_worth": money_text(money.stored_more_micro),
         "utility_only_benefit": _money(money.utility_only_benefit_micro),
+        "grid_fees": money_text(money.grid_fees_micro),
     }
 
 
@@ -164,6 +165,11 @@ def _only_community(result: Kpis) -> dict[str, object]:
         "contracts_cancelled": protocol.cancelled,
         "offers_per_contract": _ratio(protocol.offers_per_contract),
         "settled_of_quotes": _ratio(protocol.settled_of_quotes),
+        "messages": protocol.messages,
+        "messages_per_contract": _ratio(protocol.messages_per_contract),
+        "contracts_per_search": _ratio(protocol.contracts_per_search),
+        "confirm_ms_median": protocol.confirm_ms_median,
+        "confirm_ms_p95": protocol.confirm_ms_p95,
     }
 
 
@@ -180,13 +186,14 @@ def _ratio(value: Fraction | None) -> str | None:
 
 def _print(result: Kpis, names: Names) -> None:
     columns = [
-        "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "NO MARKET",
-        "UTILITY ONLY", "STORED", "BENEFIT",
+        "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "GRID FEES",
+        "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT",
     ]  # fmt: skip
     print_table(columns, [_row(row, names) for row in (*result.households, result.community)], right=columns[1:])
     typer.echo(
-        "\nEnergy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is "
-        "in the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth"
+        "\nEnergy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
+        "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
+        "UTILITY ONLY and what that is worth"
     )
     trade, protocol = result.local_trade, result.protocol
     typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
@@ -195,10 +202,15 @@ def _print(result: Kpis, names: Names) -> None:
         typer.echo(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
     energy = result.community.energy
     typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
-    offers = "-" if protocol.offers_per_contract is None else f"{float(protocol.offers_per_contract):.1f}"
     typer.echo(
         f"{protocol.settled} of {protocol.quotes} quotes settled ({_percent(protocol.settled_of_quotes)}), "
-        f"{protocol.expired} expired, {protocol.cancelled} cancelled; {offers} offers per contract"
+        f"{protocol.expired} expired, {protocol.cancelled} cancelled; "
+        f"{_number(protocol.offers_per_contract)} offers per contract"
+    )
+    waits = ["-" if ms is None else str(ms) for ms in (protocol.confirm_ms_median, protocol.confirm_ms_p95)]
+    typer.echo(
+        f"{_number(protocol.messages_per_contract)} messages per contract, {_number(protocol.contracts_per_search)} "
+        f"contracts per search; search to confirmation: {waits[0]} ms (median), {waits[1]} ms (95th percentile)"
     )
     if result.unbooked_readings:
         slots = "slot is" if result.unbooked_readings == 1 else "slots are"
@@ -214,7 +226,12 @@ def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
         "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
         *(
             _amount(micro)
-            for micro in (money.bill_micro, money.no_market_savings_micro, money.utility_only_savings_micro)
+            for micro in (
+                money.bill_micro,
+                money.grid_fees_micro,
+                money.no_market_savings_micro,
+                money.utility_only_savings_micro,
+            )
         ),
         kwh_text(money.stored_more_wh),
         _amount(money.utility_only_benefit_micro),
@@ -223,6 +240,10 @@ def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
 
 def _amount(amount_micro: int | None) -> str:
     return "-" if amount_micro is None else money_text(amount_micro)[:-2]
+
+
+def _number(value: Fraction | None) -> str:
+    return "-" if value is None else f"{float(value):.1f}"
 
 
 def _percent(value: Fraction | None) -> str:

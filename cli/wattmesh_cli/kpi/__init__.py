@@ -42,13 +42,11 @@ def kpis(
     prices: Prices,
     alone: Mapping[str, Alone],
     slots: Slots = ALL_SLOTS,
-    messages: Mapping[str, int] | None = None,
 ) -> Kpis:
     """All KPIs of a run, or of some of its slots.
 
     `alone` has for every household what it would have exchanged with its utility without a market, in these slots
-    (`wattmesh_cli.alone`). `messages` counts the messages of these slots by Beckn action; the books have
-    none.
+    (`wattmesh_cli.alone`).
     """
     rows = collect(books)
     monies = {name: money(rows, name, prices, alone[name], slots) for name in rows.households}
@@ -63,7 +61,7 @@ def kpis(
         local_trade=local_trade(rows, slots),
         against_no_market=fairness([of.no_market_savings_micro for of in monies.values()]),
         against_utility_only=fairness([of.utility_only_benefit_micro for of in monies.values()]),
-        protocol=protocol(rows, slots, messages),
+        protocol=protocol(rows, slots),
         unbooked_readings=sum(
             reading.slot in slots and reading.state != "booked"
             for name in rows.households

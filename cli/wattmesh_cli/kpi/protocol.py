@@ -1,13 +1,13 @@
-"""What trading took: offers, quotes and messages for each contract that was settled."""
+"""What trading took: offers, quotes and messages for each contract that was settled, and time until it held."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from wattmesh_cli.books import Pair
-from wattmesh_cli.kpi.rows import Rows, Slots, share
+from wattmesh_cli.kpi.rows import ALL_SLOTS, Rows, Slots, share
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class ProtocolKpis:
     """Of contracts with utilities, too. `offers` counts those in transactions that came to a quote at least.
 
     A contract is settled, expired or cancelled when one side at least has it so; `quotes` counts contracts of any
-    state. What needs counts of messages is None without them.
+    state. `messages` and what needs it is None where it was not counted, and for some slots only, as counts are of the
+    whole run. `confirm_ms_…` is wall time from a buyer's search until it had a contract confirmed.
     """
 
     offers: int
@@ -25,16 +26,27 @@ class ProtocolKpis:
     cancelled: int
     offers_per_contract: Fraction | None
     settled_of_quotes: Fraction | None
+    messages: int | None
     messages_per_contract: Fraction | None
     contracts_per_search: Fraction | None
+    confirm_ms_median: int | None
+    confirm_ms_p95: int | None
 
 
-def protocol(rows: Rows, slots: Slots, messages: Mapping[str, int] | None) -> ProtocolKpis:
-    """Of contracts for delivery in `slots`; `messages` by Beckn action."""
+def protocol(rows: Rows, slots: Slots) -> ProtocolKpis:
+    """Of contracts for delivery in `slots`."""
     pairs = [pair for pair in rows.pairs if pair.known.slot in slots]
     transactions = {(pair.known.buyer, pair.known.transaction_id) for pair in pairs}
     offers = sum((offer.party, offer.transaction_id) in transactions for offer in rows.offers)
     settled = _in(pairs, "SETTLED")
+    messages = rows.messages if slots == ALL_SLOTS else {}
+    sent = sum(messages.values()) if messages else None
+    waits_ms = sorted(
+        row.confirmed_ms - row.searched_ms
+        for bought in rows.purchases.values()
+        for row in bought
+        if row.slot in slots and row.searched_ms is not None and row.confirmed_ms is not None
+    )
     return ProtocolKpis(
         offers=offers,
         quotes=len(pairs),
@@ -43,9 +55,17 @@ def protocol(rows: Rows, slots: Slots, messages: Mapping[str, int] | None) -> Pr
         cancelled=_in(pairs, "CANCELLED"),
         offers_per_contract=share(offers, settled),
         settled_of_quotes=share(settled, len(pairs)),
-        messages_per_contract=None if messages is None else share(sum(messages.values()), settled),
-        contracts_per_search=None if messages is None else share(settled, messages.get("search", 0)),
+        messages=sent,
+        messages_per_contract=None if sent is None else share(sent, settled),
+        contracts_per_search=share(settled, messages.get("search", 0)),
+        confirm_ms_median=percentile(waits_ms, 50),
+        confirm_ms_p95=percentile(waits_ms, 95),
     )
+
+
+def percentile(ranked: Sequence[int], percent: int) -> int | None:
+    """By nearest rank: the smallest of the ranked values that at least `percent` % do not exceed; None of nothing."""
+    return ranked[-(-len(ranked) * percent // 100) - 1] if ranked else None
 
 
 def _in(pairs: list[Pair], state: str) -> int:

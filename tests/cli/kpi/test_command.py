@@ -60,24 +60,52 @@ def test_kpis_for_people(run: Run) -> None:
     result = run()
     assert result.exit_code == 0, result.output
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
-        "HOUSEHOLD     PV   LOAD     IN    OUT  SELF-CONS  SELF-SUFF  LOCAL  PEAK kW     BILL  NO MARKET  UTILITY ONLY"
-        "  STORED  BENEFIT",
-        "flat-0     0.000  0.600  0.600  0.000          -       0.0%  66.7%    2.400   0.1400     0.0400        0.0400"
-        "   0.000   0.0400",
+        "HOUSEHOLD     PV   LOAD     IN    OUT  SELF-CONS  SELF-SUFF  LOCAL  PEAK kW     BILL  GRID FEES  NO MARKET"
+        "  UTILITY ONLY  STORED  BENEFIT",
+        "flat-0     0.000  0.600  0.600  0.000          -       0.0%  66.7%    2.400   0.1400     0.0000     0.0400"
+        "        0.0400   0.000   0.0400",
         # Alone the roof would have stored 700 and 100 Wh with 95 %, 760; it has stored 280. To buy 480 Wh costs 0.144.
-        "roof-0     1.250  0.450  0.000  0.500      36.0%     100.0%      -    0.000  -0.0880     0.0480        0.0880"
-        "  -0.480  -0.0560",
-        "community  1.250  1.050  0.200  0.100      84.0%     100.0%  66.7%    0.800   0.0520     0.0880        0.1280"
-        "  -0.480  -0.0160",
+        "roof-0     1.250  0.450  0.000  0.500      36.0%     100.0%      -    0.000  -0.0880     0.0000     0.0480"
+        "        0.0880  -0.480  -0.0560",
+        "community  1.250  1.050  0.200  0.100      84.0%     100.0%  66.7%    0.800   0.0520     0.0000     0.0880"
+        "        0.1280  -0.480  -0.0160",
         "",
-        "Energy in kWh. NO MARKET, UTILITY ONLY: how much lower the bill is than in these. STORED: how much more is in "
-        "the battery than with the utility only; BENEFIT: UTILITY ONLY and what that is worth",
+        "Energy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
+        "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
+        "UTILITY ONLY and what that is worth",
         "local trade: 0.400 kWh at 0.2000 on average",
         "benefit against no market: Gini 0.05, losers 0.0%",
         "benefit against utility only: Gini -, losers 50.0%",
         "unserved 0.000 kWh, curtailed 0.000 kWh",
         "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
+        "- messages per contract, - contracts per search; search to confirmation: - ms (median), "
+        "- ms (95th percentile)",
     ]
+
+
+def test_fees_messages_and_milliseconds(run: Run, state: Path, tmp_path: Path) -> None:
+    # 0.03 of each kWh of roof's 0.20 are for the grid, and 0.07 of the utility's 0.30: 400 and 200 Wh.
+    with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
+        database.execute("UPDATE contracts SET fee_micro = 15000, searched_ms = 1000, confirmed_ms = 2750")
+        database.execute("INSERT INTO messages VALUES (?, 'search', 2), (?, 'confirm', 7)", (FLAT, FLAT))
+        database.commit()
+    with_fee = tmp_path / "fee.yaml"
+    with_fee.write_text(MANIFEST.replace("price: 0.30", "price: 0.23, gridFee: 0.07"))
+    found = json.loads(run("-o", "json", manifest=str(with_fee)).stdout)
+    assert [row["grid_fees"] for row in (*found["households"], found["community"])] == [
+        "0.026000",
+        "0.000000",
+        "0.026000",
+    ]
+    assert found["community"]["no_market_savings"] == "0.088000"  # as with 0.30 and no fee
+    names = ("messages", "messages_per_contract", "contracts_per_search", "confirm_ms_median", "confirm_ms_p95")
+    assert [found["community"][name] for name in names] == [9, "9.0000", "0.5000", 1750, 1750]
+    told = run(manifest=str(with_fee)).stdout
+    assert "9.0 messages per contract, 0.5 contracts per search; search to confirmation: 1750 ms (median), " in told
+    values = {(party, kpi): value for party, kpi, value in csv.reader(run("-o", "csv").stdout.splitlines())}
+    assert [values["community", name] for name in names] == ["9", "9.0000", "0.5000", "1750", "1750"]
+    ranged = json.loads(run("-o", "json", "--from", "2026-06-21T12:00").stdout)["community"]
+    assert [ranged[name] for name in names] == [None, None, None, 1750, 1750]
 
 
 def test_kpis_for_programs(run: Run) -> None:

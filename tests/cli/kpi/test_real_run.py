@@ -99,3 +99,48 @@ def test_terms_are_those_of_the_manifests() -> None:
     assert of.battery("flat-0.default") == Battery.of(None)
     with pytest.raises(BooksError, match=r"do not have attic\.default, barn\.default"):
         of.check(["roof-0.default", "barn.default", "attic.default"])
+
+
+def test_a_street_with_grid_fees() -> None:
+    text = (
+        MARKET
+        + utility(fees=", gridFee: 0.07, localGridFee: 0.03")
+        + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}")
+        + households("flat", "load: {annualKwh: 60000}")
+    )
+    left, of = play(planned(text), HOURS), terms_of(planned(text))
+    left.check_sound()
+    left.check_settled()
+    result = kpis_of(left, of)
+    assert result.local_trade.price_micro_per_kwh == 180_000
+    assert {row.amount_micro * 1000 // row.energy_wh for row in left.contracts("buyer", "flat-0")} == {180_000, 320_000}
+    for row in left.contracts("seller", "utility"):
+        assert row.fee_micro == row.energy_wh * 70
+    sold_wh = sum(row.delivered_wh or 0 for row in left.contracts("seller", "roof-0"))
+    assert sum(entry.amount_micro for entry in left.ledger("grid_fee", "roof-0")) == -30 * sold_wh < 0
+    assert sum(entry.amount_micro for entry in left.ledger("grid_fee", "utility")) == 30 * sold_wh
+    flat = next(row for row in result.households if short(row.party) == "flat-0")
+    imported = [row for row in left.ledger("backstop", "flat-0") if row.energy_wh > 0]
+    bought_wh = sum(row.energy_wh for row in left.contracts("seller", "utility"))
+    assert flat.money.grid_fees_micro == 30 * sold_wh + 70 * (bought_wh + sum(row.energy_wh for row in imported))
+    assert result.community.money.bill_micro + result.utilities_bill_micro == 0
+    assert result.against_no_market.losers == 0
+
+
+def test_messages_and_milliseconds_of_a_street_that_ran(trading: Street) -> None:
+    protocol = kpis_of(trading, terms("0.25")).protocol
+    sent = {(short(row.party), row.action): row.sent for book in trading.books for row in book.messages}
+    # A search of each flat for each slot but the first, asked of all three sellers.
+    searches = len(trading.rows["flat-0"]["purchases"]) + len(trading.rows["flat-1"]["purchases"])
+    assert sent["flat-0", "search"] + sent["flat-1", "search"] == searches > 0
+    assert sum(count for (_, action), count in sent.items() if action == "on_confirm") == protocol.settled
+    assert sum(count for (_, action), count in sent.items() if action == "confirm") == protocol.settled
+    assert protocol.messages == sum(sent.values())
+    assert protocol.messages_per_contract is not None
+    assert protocol.messages_per_contract > 10, "select, init, confirm, delivery and payment, each with its callback"
+    waits = [
+        row.confirmed_ms - row.searched_ms for row in trading.contracts("buyer") if row.confirmed_ms and row.searched_ms
+    ]
+    assert len(waits) == protocol.settled
+    assert protocol.confirm_ms_median is not None
+    assert min(waits) <= protocol.confirm_ms_median <= max(waits) <= 15_000, "within a slot of 15 s"

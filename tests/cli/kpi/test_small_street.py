@@ -8,7 +8,6 @@ from tests.cli.kpi.small_street import (
     BATTERIES,
     FIRST,
     FLAT,
-    PRICES,
     ROOF,
     SECOND,
     STORE,
@@ -16,9 +15,8 @@ from tests.cli.kpi.small_street import (
     kpis_with,
     small_street,
 )
-from wattmesh_cli.alone import alone
 from wattmesh_cli.audit import audit
-from wattmesh_cli.kpi import ALL_SLOTS, EnergyKpis, LocalTrade, MoneyKpis, PartyKpis, Slots, collect, kpis
+from wattmesh_cli.kpi import EnergyKpis, LocalTrade, MoneyKpis, PartyKpis, Slots
 from wattmesh_cli.kpi.fairness import Fairness
 
 KPIS = kpis_with(small_street(), BATTERIES)
@@ -152,15 +150,6 @@ def test_trade_and_protocol() -> None:
     assert (protocol.offers, protocol.quotes, protocol.settled, protocol.expired, protocol.cancelled) == (4, 3, 2, 1, 0)
     assert protocol.offers_per_contract == 2
     assert protocol.settled_of_quotes == Fraction(2, 3)
-    assert (protocol.messages_per_contract, protocol.contracts_per_search) == (None, None)
-
-
-def test_messages_are_counted_where_they_are_given() -> None:
-    books = small_street()
-    others = alone(collect(books), BATTERIES.__getitem__, ALL_SLOTS)
-    protocol = kpis(books, PRICES, others, messages={"search": 4, "select": 6}).protocol
-    assert protocol.messages_per_contract == 5
-    assert protocol.contracts_per_search == Fraction(2, 4)
 
 
 def test_a_range_of_slots_has_its_own_kpis() -> None:
