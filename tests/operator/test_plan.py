@@ -168,7 +168,7 @@ def test_a_household_knows_the_other_utilities_of_its_feeder(
     resources_of: Callable[[str], Sequence[Resource]],
 ) -> None:
     moved = STREET.replace("feeder: east\n  tariff", "tariff").replace(
-        "{load: {annualKwh: 3000}, feeder: east, strategy: careful}",
+        "{load: {annualKwh: 3000}, feeder: east, strategy: chat}",
         "{load: {annualKwh: 3000}, utilityRef: {name: grid}}",
     )
     [gateway] = plan(resources_of(moved.replace("  pv: {peakKw: 8}", "  utilityRef: {name: utility}")))
