@@ -53,6 +53,15 @@ class Seller:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A live subscriber, whatever its roles, and where it is reached."""
+
+    subscriber_id: str
+    url: str
+    feeder: str
+
+
+@dataclass(frozen=True)
 class AcceptedCalls:
     """The newest subscribe calls for one subscriber that had an effect.
 
@@ -114,6 +123,17 @@ class Registry:
         with self._available():
             rows = self._db.execute(query, {"domain": domain, "feeder": feeder, "now_ms": _ms(now)}).fetchall()
         return [Seller(subscriber_id, url) for subscriber_id, url in dict(rows).items()]
+
+    def members(self, domain: str, now: float, *, most: int) -> list[Member]:
+        """At most `most` who live in a domain as BAP or BPP, in order of subscriber id, at the url registered last."""
+        query = (
+            "SELECT subscriber_id, url, city, max(updated_ms) FROM subscription "  # noqa: S608 - no values
+            f"WHERE domain = :domain AND type <> 'BG' AND {_LIVE} GROUP BY subscriber_id ORDER BY subscriber_id "
+            "LIMIT :most"
+        )
+        with self._available():
+            rows = self._db.execute(query, {"domain": domain, "now_ms": _ms(now), "most": most}).fetchall()
+        return [Member(*row[:3]) for row in rows]
 
     def live_by_type(self, now: float) -> dict[str, int]:
         """How many live entries there are of each type."""
