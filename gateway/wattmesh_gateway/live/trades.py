@@ -54,14 +54,12 @@ class Trade:
         """
         messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, _rank(message)))
         story = sorted(self._story.values(), key=lambda line: line.at_ms)
-        times = [entry.at_ms for entry in (*messages, *story)]
-        search = next((message for message in messages if message.action == "search"), None)
+        times = [message.at_ms for message in messages] + [line.at_ms for line in story]
         return {
             "transaction_id": self.transaction_id,
             "buyer": self._buyer(messages, story),
             "started_ms": min(times),
             "last_ms": max(times),
-            "searched": search is not None,
             "last_action": messages[-1].action if messages else "",
             "messages": len(messages),
             "refused": sum(message.answer == "NACK" and message.action != "search" for message in messages),
