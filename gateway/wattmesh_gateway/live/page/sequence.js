@@ -3,10 +3,10 @@
 import { svg } from "./dom.js";
 import { cut, offset, short } from "./text.js";
 
-const COLUMN = 168;
+const COLUMN = 150;
 const ROW = 34;
 const TOP = 58;
-const LEFT = 76;
+const LEFT = 66;
 
 /**
  * Lifelines and arrows of a log. Sellers that only heard the search are one lifeline, however many they are.
@@ -14,7 +14,8 @@ const LEFT = 76;
  */
 export function sequence(log, buyer, gateway) {
   const messages = log.filter((entry) => entry.kind === "message");
-  const spoke = new Set([buyer, gateway]);
+  // Who was chosen stands next to the gateway.
+  const spoke = new Set([buyer, gateway, ...messages.filter(({ action }) => action === "select").map(({ recipient }) => recipient)]);
   for (const message of messages) {
     if (message.action !== "search") for (const id of [message.sender, message.recipient]) spoke.add(id);
   }
@@ -42,8 +43,8 @@ export function sequenceDrawing(log, buyer, gateway) {
   root.append(svg("defs", {}, head("head-ACK", "ACK"), head("head-NACK", "NACK"), head("head-LOST", "LOST")));
   for (const { id, name } of lifelines) {
     root.append(svg("line", { class: "lifeline", x1: x.get(id), x2: x.get(id), y1: 40, y2: height - 8 }),
-      svg("rect", { class: `party ${id === buyer ? "buys" : id === gateway ? "gateway" : ""}`, x: x.get(id) - 70, y: 8, width: 140, height: 30, rx: 8 }),
-      svg("text", { class: "party-name", x: x.get(id), y: 28, "text-anchor": "middle" }, cut(name, 18)));
+      svg("rect", { class: `party ${id === buyer ? "buys" : id === gateway ? "gateway" : ""}`, x: x.get(id) - 64, y: 8, width: 128, height: 30, rx: 8 }),
+      svg("text", { class: "party-name", x: x.get(id), y: 28, "text-anchor": "middle" }, cut(name, 16)));
   }
   arrows.forEach((arrow, i) => root.append(drawn(arrow, x, TOP + ROW * i + 16, began)));
   return root;
