@@ -93,10 +93,8 @@ class Happenings:
         self._recent.append(happening)
         self.newest += 1
 
-    def after(self, number: int, most: int = MOST_AT_ONCE) -> Iterator[tuple[int, Message | StoryLine]]:
-        """What came after a number, oldest first, at most `most` of what is still known, each with its own number."""
+    def after(self, number: int, most: int = MOST_AT_ONCE) -> Iterator[Message | StoryLine]:
+        """What came after a number, oldest first; only the newest `most` of it, so who is behind is told of now."""
         first = self.newest - len(self._recent)
-        skipped = max(0, number - first)
-        return zip(
-            range(first + skipped + 1, self.newest + 1), islice(self._recent, skipped, skipped + most), strict=False
-        )
+        skipped = max(0, number - first, len(self._recent) - most)
+        return islice(self._recent, skipped, None)

@@ -9,7 +9,6 @@ from typing import Any
 
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.energy.slots import SLOT_S
-from wattmesh_agents.happenings import MOST_AT_ONCE
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.status import party_status
@@ -30,7 +29,6 @@ def live_page(pod: Pod, *, after: int, slot: int) -> dict[str, Any]:
     `number` is that of the last happening on this page, to be asked for next; `boot` changes with each start.
     """
     grid, parties = pod.grid, list(pod.parties.values())
-    happened = list(pod.happenings.after(after, MOST_AT_ONCE))
     of_one = min(MOST_READINGS_OF_ONE, max(1, MOST_READINGS // max(1, len(parties))))
     contracts: list[Contract] = []
     for party in parties:
@@ -38,7 +36,7 @@ def live_page(pod: Pod, *, after: int, slot: int) -> dict[str, Any]:
         contracts += party.trader.contracts.from_slot(since, most=MOST_CONTRACTS - len(contracts))
     return {
         "boot": pod.happenings.boot,
-        "number": happened[-1][0] if happened else pod.happenings.newest,
+        "number": pod.happenings.newest,
         "grid": {"now_s": grid.now(), "speed": grid.speed, "utc_offset_s": grid.utc_offset_s},
         "parties": [_party(party) for party in parties],
         "contracts": [_contract(contract) for contract in contracts],
@@ -47,7 +45,7 @@ def live_page(pod: Pod, *, after: int, slot: int) -> dict[str, Any]:
             for party in parties
             if isinstance(party, Household)
         },
-        "happenings": [happening.shown() for _, happening in happened],
+        "happenings": [happening.shown() for happening in pod.happenings.after(after)],
     }
 
 

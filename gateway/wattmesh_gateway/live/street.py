@@ -185,7 +185,7 @@ class Street:
         if trade is None:
             if isinstance(happening, MessagePage) and happening.action in ("update", "on_update"):
                 return  # no trade begins with it: a meter's reading, or the end of a trade that is forgotten
-            trade = self._trades[name] = Trade(name)
+            trade = self._trades[name] = Trade(name, self._gateway_id)
         lines = len(trade)
         if trade.add(happening):
             self._changed.trades.add(name)

@@ -13,8 +13,9 @@ MOST_LINES = 300
 class Trade:
     """A transaction's messages and story."""
 
-    def __init__(self, transaction_id: str) -> None:
+    def __init__(self, transaction_id: str, gateway_id: str) -> None:
         self.transaction_id = transaction_id
+        self._gateway_id = gateway_id
         self._messages: dict[tuple[str, str, str, str], MessagePage] = {}
         self._story: dict[tuple[str, int, str], StoryPage] = {}
 
@@ -48,7 +49,7 @@ class Trade:
         return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
 
     def summary(self) -> dict[str, Any]:
-        """Who buys, since when, how far it is, and the newest line of the story.
+        """Who buys (empty where nobody has said), since when, how far it is, and the newest line of the story.
 
         `refused` counts NACKs, but not those of a search: by them a seller says that it has nothing to sell.
         """
@@ -57,7 +58,7 @@ class Trade:
         times = [message.at_ms for message in messages] + [line.at_ms for line in story]
         return {
             "transaction_id": self.transaction_id,
-            "buyer": self._buyer(messages, story),
+            "buyer": self._buyer(messages),
             "started_ms": min(times),
             "last_ms": max(times),
             "last_action": messages[-1].action if messages else "",
@@ -66,14 +67,13 @@ class Trade:
             "story": story[-1].text if story else "",
         }
 
-    def _buyer(self, messages: list[MessagePage], story: list[StoryPage]) -> str:
-        # Only a buyer searches, asks and is called back; the gateway passes a search on, after the buyer has sent it.
+    def _buyer(self, messages: list[MessagePage]) -> str:
+        # Only a buyer searches, asks and is called back; the gateway passes a search on.
         for message in messages:
-            if message.action.startswith("on_"):
-                return message.recipient
-            if message.action != "search":
-                return message.sender
-        return story[0].party if story else messages[0].sender if messages else ""
+            name = message.recipient if message.action.startswith("on_") else message.sender
+            if name != self._gateway_id:
+                return name
+        return ""
 
 
 _STEPS = ("search", "select", "init", "confirm", "status", "update", "cancel")

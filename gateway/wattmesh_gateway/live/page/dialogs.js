@@ -7,7 +7,7 @@ import { tradeView } from "./trade.js";
 
 const KINDS = {
   household: { path: "api/households/", title: (value) => value.name, view: householdView },
-  trade: { path: "api/trades/", title: (value) => `Trade of ${short(value.buyer)}`, view: tradeView },
+  trade: { path: "api/trades/", title: (value) => `${short(value.buyer || value.contracts[0]?.buyer || "?")} buys energy`, view: tradeView },
 };
 
 export class Dialogs {

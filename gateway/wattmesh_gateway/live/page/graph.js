@@ -60,7 +60,7 @@ const create = () => svg("g", {}, svg("path"), svg("text", { class: "flow-label"
 
 const flow = (kind, contract) => ({
   key: `${kind} ${contract.transaction_id} ${contract.buyer} ${contract.seller} ${contract.slot}`,
-  kind, from: contract.seller, to: contract.buyer, wh: contract.energy_wh, bend: kind === "now" ? 0 : 9,
+  kind, from: contract.seller, to: contract.buyer, wh: contract.energy_wh, bend: kind === "now" ? 0 : 22,
 });
 
 /** What a household had from its utility, or gave it, in the last slot that was metered. */

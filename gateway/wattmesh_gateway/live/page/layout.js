@@ -63,7 +63,9 @@ export function curve(from, to, centre, clear, bend = 0) {
   if (!spoke) {
     const out = (middle.x - centre.x) * across.x + (middle.y - centre.y) * across.y;
     const away = Math.hypot(middle.x - centre.x, middle.y - centre.y);
+    // Not through the middle, and not through the neighbours on the way.
     if (away < 110) shift += (out < 0 ? -1 : 1) * (110 - away);
+    else shift -= Math.sign(out) * Math.min(45, long * 0.13);
   }
   const via = { x: middle.x + 2 * shift * across.x, y: middle.y + 2 * shift * across.y };
   const a = towards(from, via, clear);

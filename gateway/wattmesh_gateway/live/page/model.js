@@ -46,6 +46,11 @@ export class Street {
     return this.grid.now_s + ((performance.now() - this.grid.at) / 1000) * this.grid.speed;
   }
 
+  /** How long nothing happens in a trade that still gets offers, in milliseconds of wall time. */
+  silenceMs() {
+    return Math.min(10_000, (250 * this.slotS) / (this.grid?.speed ?? 1));
+  }
+
   slot() {
     return Math.floor(this.now() / this.slotS) * this.slotS;
   }
@@ -115,8 +120,8 @@ const BY_LAST_MESSAGE = { on_confirm: "CONFIRMED", update: "DELIVERED", on_updat
 
 export const stateOf = (contract) => (contract.in_doubt ? ["in doubt", "ended"] : STEPS[contract.state]);
 
-/** How far a trade is: a word, and its kind (open, sure, done, ended). `nowMs` is wall time. */
-export function progress(trade, contracts, nowMs) {
+/** How far a trade is: a word, and its kind (open, sure, done, ended). It is over when it is silent for `longMs`. */
+export function progress(trade, contracts, longMs) {
   const live = contracts.filter((contract) => !["EXPIRED", "CANCELLED"].includes(contract.state));
   if (live.length) {
     // As far as the part that is furthest behind.
@@ -126,5 +131,5 @@ export function progress(trade, contracts, nowMs) {
   if (contracts.length) return STEPS[contracts[0].state];
   const known = BY_LAST_MESSAGE[trade.last_action];
   if (known) return STEPS[known];
-  return nowMs - trade.last_ms > 10_000 ? ["nothing bought", "ended"] : ["looking for offers", "open"];
+  return Date.now() - trade.last_ms > longMs ? ["nothing bought", "ended"] : ["looking for offers", "open"];
 }

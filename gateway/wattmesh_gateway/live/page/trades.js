@@ -9,24 +9,26 @@ const SPEAK_EVERY_MS = 12_000;
 
 export function showTrades(list, street) {
   const trades = street.newestTrades().slice(0, SHOWN);
-  const nowMs = Date.now();
-  keep(list, trades, (trade) => trade.transaction_id, create, (item, trade) => update(item, trade, street, nowMs));
+  keep(list, trades, (trade) => trade.transaction_id, create, (item, trade) => update(item, trade, street));
   return trades.length;
 }
 
 function create(trade) {
   const link = el("a", { href: `#trade/${encodeURIComponent(trade.transaction_id)}` },
-    el("span", { class: "who" }), el("span", { class: "state" }), el("span", { class: "what quiet" }));
+    el("span", { class: "who" }, el("span"), el("span", { class: "verb" }), el("span")), el("span", { class: "state" }), el("span", { class: "what quiet" }));
   return el("li", {}, link);
 }
 
-function update(item, trade, street, nowMs) {
+function update(item, trade, street) {
   const contracts = street.contractsOf(trade.transaction_id);
-  const [word, kind] = progress(trade, contracts, nowMs);
+  const [word, kind] = progress(trade, contracts, street.silenceMs());
   const sellers = [...new Set(contracts.map((contract) => short(contract.seller)))];
   const [who, state, what] = item.firstChild.children;
-  say(who, `${short(trade.buyer)} ← ${sellers.join(", ") || "…"}`);
-  set(who, { "aria-label": `${short(trade.buyer)} from ${sellers.join(" and ") || "nobody yet"}` , role: "text" });
+  const buyer = short(trade.buyer || contracts[0]?.buyer || "?");
+  const [from, arrow, to] = who.children;
+  say(from, buyer);
+  say(arrow, " buys from ");
+  say(to, sellers.join(", ") || "…");
   say(state, word);
   set(state, { "data-kind": kind });
   say(what, contracts.length ? terms(contracts, street) : trade.story);
