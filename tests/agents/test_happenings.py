@@ -41,7 +41,13 @@ def test_each_start_has_a_name_of_its_own() -> None:
 
 def test_a_message_says_how_it_was_answered_by_whoever_tells() -> None:
     refusal = declined(ErrorCode.BUSINESS_ERROR, "nothing left")
-    answers = [ack(), nack(refusal), Acked({}), Nacked(200, "40000", "nothing left"), Undelivered("no answer")]
+    answers: list[Outcome | Reply] = [
+        ack(),
+        nack(refusal),
+        Acked({}),
+        Nacked(200, "40000", "nothing left"),
+        Undelivered("no answer"),
+    ]
     assert [(message(answer)["answer"], message(answer)["text"]) for answer in answers] == [
         ("ACK", ""),
         ("NACK", "nothing left"),

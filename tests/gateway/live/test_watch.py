@@ -20,7 +20,7 @@ async def watched(*names: str) -> tuple[World, Pods, Watch]:
     for name in names:
         pod, _, household = name.partition("/")
         for role in ("BAP", "BPP"):
-            reply = await world.subscribe(entry(signer(household), role, url=f"http://{pod}/{household}"))  # type: ignore[arg-type]
+            reply = await world.subscribe(entry(signer(household), role, url=f"http://{pod}/{household}"))
             assert reply.status == 200, reply.body
         page = pages.pages.setdefault(f"http://{pod}", raw_page())
         page["parties"].append(party(household))
@@ -102,7 +102,7 @@ def test_who_leaves_the_registry_leaves_the_street() -> None:
         with watch.viewing():
             await world.clock.sleep(2)
             for role in ("BAP", "BPP"):
-                ended = entry(signer("b"), role, url="http://two/b", valid_until=utc(world.clock.wall() + 2))  # type: ignore[arg-type]
+                ended = entry(signer("b"), role, url="http://two/b", valid_until=utc(world.clock.wall() + 2))
                 assert (await world.subscribe(ended)).status == 200
             await world.clock.sleep(10)
         assert reached(watch, world) == {"a": True}

@@ -11,8 +11,9 @@ export function follow(heard, state) {
   let gone = null;
 
   function broken() {
+    if (gone !== null) return; // it is told already, and tries in vain are no news
     state("reconnecting");
-    gone ??= setTimeout(() => state("gone"), GONE_AFTER_MS);
+    gone = setTimeout(() => state("gone"), GONE_AFTER_MS);
   }
 
   function open() {
