@@ -19,6 +19,7 @@ from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_gateway.members import Member
 from wattmesh_gateway.schema import opened
 
 MOST_ENTRIES_OF_ONE = 64
@@ -50,15 +51,6 @@ class Seller:
 
     subscriber_id: str
     url: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """A live subscriber, whatever its roles, and where it is reached."""
-
-    subscriber_id: str
-    url: str
-    feeder: str
 
 
 @dataclass(frozen=True)

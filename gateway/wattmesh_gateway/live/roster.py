@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wattmesh_gateway.registry import Member
+from wattmesh_gateway.members import Member
 
 
 def pods_of(members: Iterable[Member]) -> Mapping[str, Mapping[str, Member]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wattmesh_gateway.live.pod_page import ContractPage, Grid, MessagePage, PartyPage, PodPage, Row, StoryPage
 from wattmesh_gateway.live.trades import Trade
-from wattmesh_gateway.registry import Member
+from wattmesh_gateway.members import Member
 
 SLOT_S = 900
 SLOTS_BACK = 4

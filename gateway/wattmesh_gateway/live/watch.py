@@ -25,7 +25,8 @@ from wattmesh_gateway.live.feed import Feed
 from wattmesh_gateway.live.pod_page import read_page
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
-from wattmesh_gateway.registry import Member, Registry
+from wattmesh_gateway.members import Member
+from wattmesh_gateway.registry import Registry
 
 PERIOD_S = 1.0
 PODS_PER_S = 100.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from wattmesh_beckn.transport import Reply, TransportError
 from wattmesh_gateway.live.pod_page import PodPage, read_page
-from wattmesh_gateway.registry import Member
+from wattmesh_gateway.members import Member
 
 SLOT = 1_790_000_100
 """The running slot of a grid whose time is a minute later."""

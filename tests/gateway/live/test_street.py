@@ -24,7 +24,7 @@ from wattmesh_gateway.live import street as bounds
 from wattmesh_gateway.live.pod_page import PodPage
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
-from wattmesh_gateway.registry import Member
+from wattmesh_gateway.members import Member
 
 NOW = 1_000.0
 HOMES = pods(roof=[ROOF], flat=[FLAT])
