@@ -6,7 +6,7 @@ import { ROLE_TEXT, roleOf } from "./model.js";
 import { cut, energy, kwh, percent, price } from "./text.js";
 
 const MOST_FLOWS = 150;
-const MOST_LABELS = 24;
+const MOST_LABELLED = 80;
 const CLEAR = { house: 36, small: 20, dot: 9 };
 
 export class Graph {
@@ -35,21 +35,22 @@ export class Graph {
     around(households.length, size).forEach((place, i) => places.set(households[i].subscriber_id, place));
     keep(this.nodes, parties, (party) => `${size.form} ${party.kind} ${party.subscriber_id}`, (party) => node(party, size.form),
       (element, party) => show(element, party, places.get(party.subscriber_id), size.form));
-    this.drawFlows(street, parties, places, centre, size.form);
+    this.drawFlows(street, parties, places, centre, size);
   }
 
-  drawFlows(street, parties, places, centre, form) {
+  drawFlows(street, parties, places, centre, { form, width }) {
     const { now, next } = street.flows();
     const shown = [
       ...parties.flatMap((party) => backstop(party, parties)),
       ...next.map((contract) => flow("next", contract)),
       ...now.map((contract) => flow("now", contract)),
     ].filter(({ from, to }) => places.has(from) && places.has(to)).slice(-MOST_FLOWS);
-    const labelled = form !== "dot" && shown.length <= 3 * MOST_LABELS;
+    const labelled = form === "house" || (form === "small" && width > 500 && shown.length <= MOST_LABELLED);
+    const thick = form === "dot" ? 0.5 : 1;
     keep(this.flows, shown, ({ key }) => key, create, (element, { kind, from, to, wh, bend }) => {
       const { d, at } = curve(places.get(from), places.get(to), centre, CLEAR[form], bend);
       const [path, label] = element.children;
-      set(path, { d, class: `flow ${kind}`, "marker-end": `url(#arrow-${kind})`, "stroke-width": kind === "grid" ? 1.5 : 2 + Math.min(5, wh / 400) });
+      set(path, { d, class: `flow ${kind}`, "marker-end": `url(#arrow-${kind})`, "stroke-width": kind === "grid" ? 1.5 : thick * (2 + Math.min(5, wh / 400)) });
       set(label, { x: at.x.toFixed(1), y: at.y.toFixed(1) });
       say(label, labelled && kind !== "grid" ? energy(wh) : "");
     });
