@@ -108,7 +108,7 @@ class ContractTable:
             "ORDER BY slot DESC, created_ms DESC LIMIT ?",
             (self._party, slot, most),
         )
-        return [_contract(dict(zip(_COLUMNS, row, strict=True))) for row in cursor]
+        return [_contract(row) for row in cursor]
 
     def _select(self, where: str, *values: object) -> list[Contract]:
         cursor = self._db.execute(
