@@ -59,6 +59,9 @@ def _party(party: Party) -> dict[str, Any]:
         "next_role": _role(party, slot + SLOT_S),
         "price_micro_per_kwh": party.price_micro_per_kwh(slot),
         "next_price_micro_per_kwh": party.price_micro_per_kwh(slot + SLOT_S),
+        "grid_fee_micro_per_kwh": (
+            tariff.local_grid_fee_micro_per_kwh if isinstance(party, Household) else tariff.grid_fee_micro_per_kwh
+        ),
         "feed_in_micro_per_kwh": tariff.feed_in_micro_per_kwh,
     }
 

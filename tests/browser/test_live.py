@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import Visits
-from tests.street.support import MARKET, households, planned, utility
+from tests.street.support import MARKET, households, logged, planned, utility
 from wattmesh_cli.street.local import locked, running_street
 
 pytestmark = pytest.mark.browser
@@ -56,7 +56,7 @@ class Background:
         self._thread.join(60)
 
     def _run(self) -> None:
-        with locked(self._state):
+        with locked(self._state), logged():  # a story that nobody would read is not told
             self._loop.run_until_complete(self._trade())
         self._loop.close()
 

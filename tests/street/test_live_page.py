@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.street.support import MARKET, households, planned, utility
+from tests.street.support import MARKET, households, logged, planned, utility
 from wattmesh_agents.live import live_page
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply, TransportError
 from wattmesh_cli.street.memory import run_in_memory, simulate
@@ -17,7 +17,7 @@ from wattmesh_cli.street.run import StreetRun
 
 STREET = planned(
     MARKET
-    + utility()
+    + utility(fees=", gridFee: 0.07, localGridFee: 0.03")
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}")
     + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
 )
@@ -70,7 +70,8 @@ def seen() -> tuple[dict[str, Any], list[dict[str, Any]], list[Page]]:
         return await run_in_memory(STREET, start + timedelta(minutes=60), watch=look)
 
     pages: list[Page] = []
-    simulate(run).close()
+    with logged():  # a story that nobody would read is not told
+        simulate(run).close()
     return found[0], found[1], pages
 
 
@@ -79,6 +80,10 @@ def test_everybody_is_there_with_level_role_and_price(seen: tuple[dict[str, Any]
     assert parties.keys() == {"roof-0", "flat-0", "flat-1", "utility"}
     assert all(party["reached"] for party in parties.values())
     assert parties["roof-0"]["next_role"] == parties["utility"]["next_role"] == "seller"
+    assert (parties["utility"]["grid_fee_micro_per_kwh"], parties["roof-0"]["grid_fee_micro_per_kwh"]) == (
+        70_000,
+        30_000,
+    )
     assert parties["flat-0"]["bought_wh"] > 0
     assert parties["roof-0"]["sold_wh"] == parties["flat-0"]["bought_wh"] + parties["flat-1"]["bought_wh"]
     assert parties["flat-0"]["last_reading"][3] > 0

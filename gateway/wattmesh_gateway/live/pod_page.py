@@ -28,7 +28,10 @@ class Grid(_Part):
 
 
 class PartyPage(_Part):
-    """How a household or utility stands. Prices are per kWh, in millionths; `next_` is about the slot traded now."""
+    """How a household or utility stands. Prices are per kWh, in millionths; `next_` is about the slot traded now.
+
+    The grid fee comes on top of what it sells at, to those on its feeder.
+    """
 
     subscriber_id: Name
     name: Name
@@ -47,6 +50,7 @@ class PartyPage(_Part):
     next_role: Role | None
     price_micro_per_kwh: Amount
     next_price_micro_per_kwh: Amount
+    grid_fee_micro_per_kwh: Amount
     feed_in_micro_per_kwh: Amount
 
 

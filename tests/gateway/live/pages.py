@@ -35,6 +35,7 @@ def party(subscriber_id: str, **changes: Any) -> dict[str, Any]:
         "next_role": "seller",
         "price_micro_per_kwh": 150_000,
         "next_price_micro_per_kwh": 150_000,
+        "grid_fee_micro_per_kwh": 0,
         "feed_in_micro_per_kwh": 80_000,
         **changes,
     }

@@ -44,7 +44,7 @@ function facts(party) {
   const role = roleOf(party);
   const list = el("dl", { class: "facts" }, fact("Role", ROLE_TEXT[role]));
   if (party.capacity_wh) list.append(fact("Battery", `${kwh(party.level_wh)} of ${kwh(party.capacity_wh)} kWh (${percent(party.level_wh, party.capacity_wh)} %)`));
-  list.append(fact("Its price", `${price(party.price_micro_per_kwh)} ${party.currency}/kWh`), fact("Bought", `${kwh(party.bought_wh)} kWh`), fact("Sold", `${kwh(party.sold_wh)} kWh`),
+  list.append(fact("Its price", `${price(party.price_micro_per_kwh)} ${party.currency}/kWh${party.grid_fee_micro_per_kwh ? ` + ${price(party.grid_fee_micro_per_kwh)} grid fee` : ""}`), fact("Bought", `${kwh(party.bought_wh)} kWh`), fact("Sold", `${kwh(party.sold_wh)} kWh`),
     fact("Balance", money(party.balance_micro, party.currency)), fact("Open contracts", String(party.open_contracts)), fact("Feeder", party.feeder));
   return list;
 }

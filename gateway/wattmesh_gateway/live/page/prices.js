@@ -13,11 +13,12 @@ export function showPrices(root, street, feeder) {
   const ids = new Set(parties.map((party) => party.subscriber_id));
   const sum = (contracts) => contracts.filter((c) => ids.has(c.buyer)).reduce((total, c) => total + c.energy_wh, 0);
   const unit = utility ? `${utility.currency}/kWh` : "";
+  const fee = (party) => (party.grid_fee_micro_per_kwh ? ` + ${price(party.grid_fee_micro_per_kwh)} grid fee` : "");
   const slot = street.slot();
   const span = (start) => (street.grid ? `${timeOfDay(start, street.grid.utc_offset_s)}–${timeOfDay(start + street.slotS, street.grid.utc_offset_s)}` : "");
   const cards = [
-    ["Utility, now", utility ? price(utility.price_micro_per_kwh) : "–", utility ? `${unit}, next slot ${price(utility.next_price_micro_per_kwh)}` : ""],
-    ["Cheapest neighbour", cheapest ? price(cheapest.next_price_micro_per_kwh) : "–", cheapest ? `${cheapest.currency}/kWh, ${short(cheapest.name)}` : "nobody sells in the next slot"],
+    ["Utility, now", utility ? price(utility.price_micro_per_kwh) : "–", utility ? `${unit}${fee(utility)}, next slot ${price(utility.next_price_micro_per_kwh)}` : ""],
+    ["Cheapest neighbour", cheapest ? price(cheapest.next_price_micro_per_kwh) : "–", cheapest ? `${cheapest.currency}/kWh${fee(cheapest)}, ${short(cheapest.name)}` : "nobody sells in the next slot"],
     ["Feed-in", utility ? price(utility.feed_in_micro_per_kwh) : "–", unit],
     ["Traded in this slot", energy(sum(now)), span(slot)],
     ["Agreed for the next", energy(sum(next)), span(slot + street.slotS)],
