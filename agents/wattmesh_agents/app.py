@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.dispatch import ACTIONS
 from wattmesh_agents.drain import DRAIN, DrainCall
+from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.status import party_status
@@ -44,6 +45,13 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     @app.get("/ledger", summary="Every row that an audit needs")
     async def ledger() -> dict[str, list[dict[str, Any]]]:
         return {table: table_rows(pod.database.connection, table) for table in LEDGER_TABLES}
+
+    @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
+    async def live_view(
+        after: Annotated[int, Query(ge=0, description="number of the last happening that is known")] = 0,
+        slot: Annotated[int, Query(ge=0, description="the slot after which readings are wanted")] = 0,
+    ) -> dict[str, Any]:
+        return live_page(pod, after=after, slot=slot)
 
     @app.get("/health/live", summary="Whether the process does its work")
     async def live(response: Response) -> dict[str, str]:

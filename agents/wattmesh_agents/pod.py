@@ -18,6 +18,7 @@ from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
 from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
 from wattmesh_agents.energy.profiles import profile_of
 from wattmesh_agents.energy.slots import SLOT_S, slot_of
+from wattmesh_agents.happenings import Happenings, Message
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.trader import Surroundings
@@ -75,6 +76,7 @@ class Pod:
     ) -> None:
         self.config = config
         self.metrics = PodMetrics()
+        self.happenings = Happenings()
         self.database = database
         start = config.clock.start
         offset = start.utcoffset()
@@ -108,6 +110,7 @@ class Pod:
             self._post,
             self._arm,
             self.metrics.missed_gates.inc,
+            self.happenings.add,
             None if advisor is None else lambda asked: self._ask(advisor, asked),
         )
         self.parties: dict[str, Party] = {}
@@ -124,6 +127,19 @@ class Pod:
         def handle(received: Received) -> Reply:
             reply = self._dispatcher.receive(party, received)
             self.metrics.received.labels(received.action, "ack" if reply.body.find(b'"NACK"') < 0 else "nack").inc()
+            context = received.context
+            sender = self.config.gateway.subscriber_id if received.action == "search" else context.sender
+            self.happenings.add(
+                Message(
+                    self._clock.wall(),
+                    context.transaction_id,
+                    context.message_id,
+                    received.action,
+                    sender,
+                    party.trader.id,
+                    reply,
+                )
+            )
             return reply
 
         return Receiver(
@@ -280,9 +296,21 @@ class Pod:
         if party is None:
             return
         async with self._sending:
+            at = self._clock.wall()
             outcome = await self._deliver(message)
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
         self._dispatcher.counts.add(message)
+        self.happenings.add(
+            Message(
+                at,
+                message.transaction_id,
+                message.message_id,
+                message.action,
+                message.party,
+                message.recipient,
+                outcome,
+            )
+        )
         await self._until_done(party.name, partial(self._dispatcher.sent, party, message, outcome))
 
     async def _deliver(self, message: Outgoing) -> Outcome:

@@ -81,6 +81,9 @@ class GuardedConfig(Config):
         super().__init__(app, http=GuardedProtocol, **settings)
         self.limits = limits
         self.door = door
+        self.stopping = asyncio.Event()
+        """Set when the server begins to stop: an answer without an end (server-sent events) ends then."""
+        app.state.stopping = self.stopping
 
 
 class _Phase(Enum):
@@ -113,6 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
         guarded = cast(GuardedConfig, config)
         self._limits = guarded.limits
         self._door = guarded.door
+        self._stopping = guarded.stopping
         self._phase = _Phase.NEW
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -171,6 +175,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """See HttpToolsProtocol."""
+        self._stopping.set()
         super().shutdown()
         self._watch()
 

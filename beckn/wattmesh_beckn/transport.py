@@ -1,4 +1,4 @@
-"""The Transport port: one HTTP POST. Over the network by httpx, or inside one process without any."""
+"""The Transport port, one HTTP POST: over the network by httpx, or inside one process without any. Pages: one GET."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ class Transport(Protocol):
         ...
 
 
+class Pages(Protocol):
+    """Reads pages that are for looking at."""
+
+    async def get(self, url: str, *, timeout_s: float) -> Reply:
+        """GET and wait for the answer; TransportError when none comes within `timeout_s`."""
+        ...
+
+
 class HttpTransport:
     """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
 
@@ -62,11 +70,18 @@ class HttpTransport:
         self._client = httpx.AsyncClient(transport=inner, trust_env=False, cookies=_no_cookies())
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        """See Transport. An answer that is compressed, or more than 1 MiB, is an error."""
+        """See Transport. An answer that is compressed, or more than 1 MiB, is an error; no redirect is followed."""
+        return await self._ask("POST", url, body, headers, timeout_s)
+
+    async def get(self, url: str, *, timeout_s: float) -> Reply:
+        """See Pages. The same limits hold."""
+        return await self._ask("GET", url, b"", {}, timeout_s)
+
+    async def _ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Reply:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._client.stream("POST", url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
+                self._client.stream(method, url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
             ):
                 answer = bytearray()
                 if response.status_code < 200:

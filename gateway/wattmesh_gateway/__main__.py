@@ -26,7 +26,7 @@ async def run(config: GatewayConfig, signer: Signer, host: str, port: int) -> No
     transport = HttpTransport()
     try:
         gateway = Gateway(config, signer, registry, transport, SystemClock())
-        await serve(create_app(gateway), host, port)
+        await serve(create_app(gateway, transport), host, port)
     finally:
         await transport.close()
         registry.close()

@@ -10,13 +10,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
+from wattmesh_beckn.transport import Pages
 from wattmesh_gateway.gateway import Gateway
+from wattmesh_gateway.live.routes import add_live_page
 from wattmesh_gateway.lookup import LookupFilter
 from wattmesh_gateway.site import PATHS
 
 
-def create_app(gateway: Gateway) -> FastAPI:
-    """The gateway's HTTP side. Its lifespan starts and stops the gateway."""
+def create_app(gateway: Gateway, pages: Pages) -> FastAPI:
+    """The gateway's HTTP side. Its lifespan starts and stops the gateway. The live page reads pods through `pages`."""
+    watch = gateway.watched_through(pages)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -24,6 +27,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         try:
             yield
         finally:
+            await watch.stop()
             await gateway.stop()
 
     app = FastAPI(title="wattmesh gateway", lifespan=lifespan)
@@ -31,6 +35,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
     add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
     _add_probes(app, gateway)
+    add_live_page(app, watch, gateway.clock)
     add_not_found(app, lambda: ", ".join(PATHS))
     return app
 

@@ -13,10 +13,11 @@ from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
-from wattmesh_beckn.transport import Reply, Transport
+from wattmesh_beckn.transport import Pages, Reply, Transport
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError, GatewayConfig
 from wattmesh_gateway.inbox import MemoryInbox
+from wattmesh_gateway.live.watch import Watch
 from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.registry import OwnDirectory, Registry
@@ -54,7 +55,7 @@ class Gateway:
         self._config = config
         self._signer = signer
         self._registry = registry
-        self._clock = clock
+        self.clock = clock
         self._inbox = MemoryInbox(clock)
         self._broadcast = Broadcast(transport, clock, self.metrics)
         self.site = GatewaySite(
@@ -82,7 +83,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
-        now = self._clock.wall()
+        now = self.clock.wall()
         held = self._registry.find(self._config.subscriber_id, now)
         own = own_entry(self._config, self._signer, now)
         for entry in held:
@@ -100,21 +101,25 @@ class Gateway:
         """Refuse further searches, finish what is under way within 5 s and give up the rest."""
         await self._broadcast.stop()
 
+    def watched_through(self, pages: Pages) -> Watch:
+        """What the live page shows, read from the subscribers' pods through `pages` once somebody looks."""
+        return Watch(self._config.subscriber_id, self._config.domain, self._registry, pages, self.clock)
+
     @property
     def ready(self) -> bool:
         """Whether the registry can be read."""
         try:
-            self._registry.live_by_type(self._clock.wall())
+            self._registry.live_by_type(self.clock.wall())
         except RegistryUnavailable:
             return False
         return True
 
     def metrics_text(self) -> bytes:
         """The metrics in Prometheus' text format. Raises RegistryUnavailable."""
-        return self.metrics.text(self._registry.live_by_type(self._clock.wall()), self._broadcast.waiting)
+        return self.metrics.text(self._registry.live_by_type(self.clock.wall()), self._broadcast.waiting)
 
     def _search(self, received: Received) -> Reply:
-        context, now = received.context, self._clock.wall()
+        context, now = received.context, self.clock.wall()
         self._inbox.require_room(context.sender)
         try:
             sellers = self._registry.sellers(context.domain, context.location.city.code, now)

@@ -19,6 +19,7 @@ from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_gateway.members import Member
 from wattmesh_gateway.schema import opened
 
 MOST_ENTRIES_OF_ONE = 64
@@ -114,6 +115,17 @@ class Registry:
         with self._available():
             rows = self._db.execute(query, {"domain": domain, "feeder": feeder, "now_ms": _ms(now)}).fetchall()
         return [Seller(subscriber_id, url) for subscriber_id, url in dict(rows).items()]
+
+    def members(self, domain: str, now: float, *, most: int) -> list[Member]:
+        """At most `most` who live in a domain as BAP or BPP, in order of subscriber id, at the url registered last."""
+        query = (
+            "SELECT subscriber_id, url, city, max(updated_ms) FROM subscription "  # noqa: S608 - no values
+            f"WHERE domain = :domain AND type <> 'BG' AND {_LIVE} GROUP BY subscriber_id ORDER BY subscriber_id "
+            "LIMIT :most"
+        )
+        with self._available():
+            rows = self._db.execute(query, {"domain": domain, "now_ms": _ms(now), "most": most}).fetchall()
+        return [Member(*row[:3]) for row in rows]
 
     def live_by_type(self, now: float) -> dict[str, int]:
         """How many live entries there are of each type."""

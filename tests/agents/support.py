@@ -23,6 +23,7 @@ from wattmesh_agents.config import (
 )
 from wattmesh_agents.dispatch import Dispatcher
 from wattmesh_agents.energy.profiles import SlotProfile
+from wattmesh_agents.happenings import StoryLine
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.trader import Surroundings
 from wattmesh_agents.parties.utility import Utility
@@ -205,6 +206,7 @@ class Node:
     posted: list[Outgoing] = field(default_factory=list)
     armed: list[Timer] = field(default_factory=list)
     missed_gates: int = 0
+    told: list[StoryLine] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = Database.open(IN_MEMORY, salt=self.config.name)
@@ -217,7 +219,16 @@ class Node:
         """What a process makes anew from its database."""
         grid = GridClock(self.clock, float(FIRST_SLOT), EPOCH, self.speed)
         around = Surroundings(
-            self.database, grid, self.end_s, DOMAIN, CURRENCY, GATEWAY, self.posted.append, self.armed.append, self.miss
+            self.database,
+            grid,
+            self.end_s,
+            DOMAIN,
+            CURRENCY,
+            GATEWAY,
+            self.posted.append,
+            self.armed.append,
+            self.miss,
+            self.told.append,
         )
         self.party: Party = (
             Household(around, self.config, url_of(self.config.subscriber_id), self.weather)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -60,6 +61,7 @@ def test_a_household_buys_for_an_hour_and_the_books_are_right(tmp_path: Path) ->
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "✅ Contract confirmed! Energy purchased. New battery level: " in ran.stdout
     assert ran.stdout.splitlines()[-1] == "time is over"
+    assert re.search(r"live page: http://127\.0\.0\.1:\d+/$", ran.stdout, re.M)
 
     contracts = json.loads(wattmesh("contracts", "--output", "json", cwd=tmp_path).stdout)
     assert contracts

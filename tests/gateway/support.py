@@ -32,7 +32,7 @@ from wattmesh_beckn.messages import (
 )
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
-from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
+from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
@@ -116,6 +116,13 @@ class SellerSite:
     @property
     def times(self) -> list[float]:
         return [time for time, *_ in self.got]
+
+
+class NoPages:
+    """Pages of nobody."""
+
+    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002
+        raise TransportError(f"nobody listens at {url}")
 
 
 class World:

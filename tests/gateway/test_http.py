@@ -97,7 +97,11 @@ def test_a_search_goes_over_http_from_buyer_to_gateway_to_seller(tmp_path: Path)
         gateway = Gateway(config(tmp_path / "registry.db"), GATEWAY, registry, transport, clock)
         inn, inn_app = Inn(), FastAPI()
         add_calls(inn_app, inn, "/house", ["search"])
-        async with served(create_app(gateway)) as at, served(inn_app) as inn_at, httpx.AsyncClient(base_url=at) as http:
+        async with (
+            served(create_app(gateway, transport)) as at,
+            served(inn_app) as inn_at,
+            httpx.AsyncClient(base_url=at) as http,
+        ):
             buyer, seller = signer("buyer"), signer("seller")
             for body in (now_entry(buyer, "BAP", "http://buyer"), now_entry(seller, "BPP", f"{inn_at}/house")):
                 reply = await transport.post(f"{at}/subscribe", body, signed(REGISTRAR, body), timeout_s=5)

@@ -104,6 +104,14 @@ class Wires:
         finally:
             self.under_way -= 1
 
+    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - as above
+        """See Pages."""
+        self.sent.append((url, {}))
+        host, slash, path = url.removeprefix("http://").partition("/")
+        if host not in self.origins:
+            raise TransportError(f"nobody is called {host}")
+        return await self._http.get(f"{self.origins[host]}{slash}{path}", timeout_s=PATIENCE_S)
+
 
 class _Player:
     """The clock of whoever plays with the street: waiting lets time pass."""
@@ -146,7 +154,7 @@ class Arena:
             pod.config = pod.config.model_copy(update={"registrar_keys": {registrar.key_id: registrar.public_key}})
 
     async def start(self) -> None:
-        await self.serve("gateway", create_gateway_app(self.run.gateway))
+        await self.serve("gateway", create_gateway_app(self.run.gateway, self.wires))
         for name, pod in self.run.pods.items():
             await self.serve(name, create_agents_app(pod))
         await self.listen("puppet", self.puppet)

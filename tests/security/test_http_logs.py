@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from tests.gateway.support import GATEWAY, REGISTRAR, World
+from tests.gateway.support import GATEWAY, REGISTRAR, NoPages, World
 from tests.security.http_support import HEAD, run, served
 from tests.street.support import MARKET, Street, households, planned, play, utility
 from wattmesh_agents.dispatch import ACTIONS
@@ -123,7 +123,7 @@ def test_no_call_makes_a_new_series_in_the_gateways_metrics(tmp_path: Path) -> N
         )
         registry = Registry(database)
         gateway = Gateway(config, GATEWAY, registry, MemoryTransport(), SystemClock())
-        async with served(create_app(gateway)) as street:
+        async with served(create_app(gateway, NoPages())) as street:
             before = series(gateway.metrics_text())
             for path in paths:
                 for body in bodies:

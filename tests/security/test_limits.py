@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.beckn.support import changed
-from tests.gateway.support import REGISTRAR, World, asked, entry, problem, run, signer
+from tests.gateway.support import REGISTRAR, NoPages, World, asked, entry, problem, run, signer
 from tests.security.partners import ACKED, answer_to, played, said, tell
 from tests.street.puppet import PUPPET, SPEED, STRANGER, Puppet
 from tests.street.stages import search
@@ -261,7 +261,7 @@ def test_over_http_nobody_can_say_it_calls_from_elsewhere(header: str, monkeypat
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
         async with (
-            serving(create_app(world.gateway), listener),
+            serving(create_app(world.gateway, NoPages()), listener),
             httpx.AsyncClient(base_url=url, trust_env=False) as http,
             httpx.AsyncClient(base_url=url, transport=elsewhere) as other,
         ):

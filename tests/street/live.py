@@ -234,7 +234,7 @@ class HttpWorld(LiveWorld):
         return await self._http.post(f"{self._routes[f'http://{origin}']}/{path}", body, headers, timeout_s=timeout_s)
 
     async def serve_gateway(self, origin: str, gateway: Gateway) -> None:
-        self._routes[origin] = await self._listen(gateway_app(gateway))
+        self._routes[origin] = await self._listen(gateway_app(gateway, self._http))
         self._stack.push_async_callback(gateway.stop)
 
     async def serve_pod(self, origin: str, pod: Pod) -> None:

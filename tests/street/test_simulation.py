@@ -140,7 +140,7 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(street.close)
         stack.push_async_callback(transport.close)
-        await stack.enter_async_context(serving(gateway_app(street.gateway), sockets["gateway"]))
+        await stack.enter_async_context(serving(gateway_app(street.gateway, transport), sockets["gateway"]))
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(agents_app(pod), sockets[name]))
         stack.push_async_callback(street.stop)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from wattmesh_agents.energy.slots import SLOT_S, local, slot_of, slot_range, slot_text
+from wattmesh_agents.happenings import StoryLine
 from wattmesh_agents.store.contracts import ContractTable
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timers
@@ -36,7 +37,8 @@ class Surroundings:
     """What the traders of one pod share.
 
     No slot that starts at or after `end_s` (unix seconds of grid time) is traded. `post` and `arm` take a message or an
-    alarm once it is on disk. `ask` has an adviser asked, outside of any transaction; None when there is none.
+    alarm once it is on disk, `happened` a line of somebody's story. `ask` has an adviser asked, outside of any
+    transaction; None when there is none.
     """
 
     database: Database
@@ -48,6 +50,7 @@ class Surroundings:
     post: Callable[[Outgoing], None]
     arm: Callable[[Timer], None]
     missed_gate: Callable[[], None]
+    happened: Callable[[StoryLine], None]
     ask: Callable[[Consultation], None] | None = None
 
 
@@ -203,7 +206,13 @@ class Trader:
             "household": short(self.id),
             "transaction": transaction_id,
         }
-        self.around.database.after_commit(lambda: self._log.log(level, text, *values, extra=extra))
+        line = StoryLine(self.around.grid.clock.wall(), transaction_id, self.id, text, values)
+
+        def tell() -> None:
+            self._log.log(level, text, *values, extra=extra)
+            self.around.happened(line)
+
+        self.around.database.after_commit(tell)
 
 
 def short(subscriber_id: str) -> str:

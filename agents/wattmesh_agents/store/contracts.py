@@ -101,6 +101,15 @@ class ContractTable:
         """All contracts on a side for a slot."""
         return self._select("slot = ? AND side = ?", slot, side)
 
+    def from_slot(self, slot: int, *, most: int) -> list[Contract]:
+        """The newest `most` contracts for a slot and later ones, the newest first."""
+        cursor = self._db.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM contracts WHERE party = ? AND slot >= ? "  # noqa: S608
+            "ORDER BY slot DESC, created_ms DESC LIMIT ?",
+            (self._party, slot, most),
+        )
+        return [_contract(row) for row in cursor]
+
     def _select(self, where: str, *values: object) -> list[Contract]:
         cursor = self._db.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM contracts "  # noqa: S608

@@ -101,6 +101,18 @@ class MeterTable:
         """The reading of a slot."""
         return next(iter(self._readings("slot = ?", slot)), None)
 
+    def readings_after(self, slot: int, *, most: int) -> list[tuple[int, ...]]:
+        """The newest `most` readings after a slot, oldest first.
+
+        Each is slot, level after it, PV, load, bought, sold, imported, exported (Wh).
+        """
+        cursor = self._db.execute(
+            "SELECT slot, level_after_wh, pv_wh, load_wh, bought_wh, sold_wh, imported_wh, exported_wh FROM readings "
+            "WHERE party = ? AND slot > ? ORDER BY slot DESC LIMIT ?",
+            (self._party, slot, most),
+        )
+        return cursor.fetchall()[::-1]
+
     def readings_in(self, state: str) -> list[Reading]:
         """All readings in a state, oldest first."""
         return self._readings("state = ?", state)

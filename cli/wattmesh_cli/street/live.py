@@ -65,7 +65,7 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
     grid = next(iter(street.pods.values())).grid
     missed = sum(pod.metrics.missed_gate_count for pod in street.pods.values())
     now = street.time.at(grid.clock.wall())
-    title = f"{now:%a %d %b %H:%M}  x{street.time.speed:g}"
+    title = f"{now:%a %d %b %H:%M}  x{street.time.speed:g}  [dim]{street.gateway_url}/[/]"
     if missed:
         title += f"  [yellow]{missed} trades missed: too fast for this machine[/]"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")

@@ -95,7 +95,7 @@ async def running_street(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(street.close)
         stack.push_async_callback(transport.close)
-        await stack.enter_async_context(serving(create_gateway_app(street.gateway), sockets[""], door))
+        await stack.enter_async_context(serving(create_gateway_app(street.gateway, transport), sockets[""], door))
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
         stack.callback(lambda: keep(state / "clock.json", time, clock.wall()))

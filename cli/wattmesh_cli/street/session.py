@@ -52,6 +52,7 @@ async def _run(plan: GatewayPlan, state: Path, speed: float | None, last_for_s: 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console = Console()
     async with running_street(plan, state, speed=speed, last_for=last_for_s) as street:
+        log.info("live page: %s/", street.gateway_url)
         log.info("gateway at %s; %d pods; speed %g", street.gateway_url, len(street.pods), street.time.speed)
         async with live_view(street, console) if console.is_terminal else _plain():
             seconds = None if last_for_s is None else street.remaining_s()

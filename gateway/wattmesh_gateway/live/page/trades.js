@@ -1,0 +1,67 @@
+// The list of trades as they happen, newest first, and what is said of them to who does not see it.
+
+import { el, keep, say, set } from "./dom.js";
+import { progress } from "./model.js";
+import { energy, price, short, timeOfDay } from "./text.js";
+
+const SHOWN = 40;
+const SPEAK_EVERY_MS = 12_000;
+
+export function showTrades(list, street) {
+  const trades = street.newestTrades().slice(0, SHOWN);
+  keep(list, trades, (trade) => trade.transaction_id, create, (item, trade) => update(item, trade, street));
+  return trades.length;
+}
+
+function create(trade) {
+  const link = el("a", { href: `#trade/${encodeURIComponent(trade.transaction_id)}` },
+    el("span", { class: "who" }, el("span"), el("span", { class: "verb" }), el("span")), el("span", { class: "state" }), el("span", { class: "what quiet" }));
+  return el("li", {}, link);
+}
+
+function update(item, trade, street) {
+  const contracts = street.contractsOf(trade.transaction_id);
+  const [word, kind] = progress(trade, contracts, street.silenceMs());
+  const sellers = [...new Set(contracts.map((contract) => short(contract.seller)))];
+  const [who, state, what] = item.firstChild.children;
+  const buyer = short(trade.buyer || contracts[0]?.buyer || "?");
+  const [from, arrow, to] = who.children;
+  say(from, buyer);
+  say(arrow, " buys from ");
+  say(to, sellers.join(", ") || "…");
+  say(state, word);
+  set(state, { "data-kind": kind });
+  say(what, contracts.length ? terms(contracts, street) : trade.story);
+}
+
+function terms(contracts, street) {
+  const wh = contracts.reduce((sum, contract) => sum + contract.energy_wh, 0);
+  const micro = contracts.reduce((sum, contract) => sum + contract.amount_micro, 0);
+  const { slot } = contracts[0];
+  const from = timeOfDay(slot, street.grid?.utc_offset_s ?? 0);
+  return `${energy(wh)} at ${price((micro / wh) * 1000)} for ${from}`;
+}
+
+/** Says in one sentence what was confirmed since it last spoke, and not more often than anybody could listen to. */
+export class Speaker {
+  constructor(place) {
+    this.place = place;
+    this.known = null;
+    this.spokeAt = 0;
+  }
+
+  hear(street) {
+    const sure = [...street.contracts.values()].filter((c) => ["CONFIRMED", "DELIVERED", "SETTLED"].includes(c.state));
+    const keys = new Set(sure.map((c) => `${c.transaction_id} ${c.seller}`));
+    this.known ??= keys; // what was there when the page was opened is no news
+    const now = Date.now();
+    if (now - this.spokeAt < SPEAK_EVERY_MS) return;
+    const fresh = sure.filter((c) => !this.known.has(`${c.transaction_id} ${c.seller}`));
+    this.known = keys;
+    if (!fresh.length) return;
+    this.spokeAt = now;
+    const [one] = fresh.slice(-1);
+    const last = `${short(one.buyer)} buys ${energy(one.energy_wh)} from ${short(one.seller)}`;
+    say(this.place, fresh.length === 1 ? last : `${fresh.length} trades confirmed; the last: ${last}`);
+  }
+}

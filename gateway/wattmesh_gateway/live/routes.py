@@ -1,0 +1,87 @@
+"""The live page over HTTP: its files, its events, and the same as JSON. Nothing on it has any effect."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pydantic_core
+from fastapi import FastAPI, Header, Request, Response
+
+from wattmesh_beckn.clock import Clock
+from wattmesh_gateway.live.events import EventStream, events
+from wattmesh_gateway.live.watch import MOST_VIEWERS, TooManyViewers, Watch
+
+PAGE = Path(__file__).parent / "page"
+_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_BUSY_S = 10
+_GUARD = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
+    """Serve the page at `/`, what it needs below `/page/` and `/api/`, and `/events`."""
+    files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in _TYPES}
+
+    # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
+    @app.get("/", summary="The live page, for people", response_class=Response)
+    async def page() -> Response:
+        return _file("index.html", files["index.html"])
+
+    @app.get("/page/{name}", summary="A file of the live page", response_class=Response)
+    async def file(name: str) -> Response:
+        if name not in files:
+            return _json({"detail": "no such file"}, 404)
+        return _file(name, files[name])
+
+    @app.get("/api/street", summary="Who there is, newest contracts and trades")
+    async def street() -> Response:
+        await watch.look()
+        return _json(watch.street.snapshot(clock.wall()))
+
+    @app.get("/api/households/{subscriber_id}", summary="One household or utility with its newest readings")
+    async def household(subscriber_id: str) -> Response:
+        await watch.look()
+        return _found(watch.street.household(subscriber_id), "nobody of this name is registered")
+
+    @app.get("/api/trades/{transaction_id}", summary="Messages, story and contracts of one transaction")
+    async def trade(transaction_id: str) -> Response:
+        await watch.look()
+        return _found(watch.street.trade(transaction_id), "no such trade is remembered; only the newest are")
+
+    @app.get("/events", summary="The street, then each change of it, as server-sent events", response_class=Response)
+    async def stream(request: Request, last_event_id: str | None = Header(default=None)) -> Response:
+        place = ExitStack()
+        try:
+            place.enter_context(watch.viewing())
+        except TooManyViewers:
+            answer = _json({"detail": f"{MOST_VIEWERS} look already"}, 503)
+            answer.headers["Retry-After"] = str(_BUSY_S)
+            return answer
+        stopping: asyncio.Event = request.app.state.stopping
+        answer = EventStream(place, events(watch, clock, last_event_id, stopping))
+        answer.headers.update(_GUARD)
+        return answer
+
+
+def _found(value: dict[str, Any] | None, otherwise: str) -> Response:
+    return _json({"detail": otherwise}, 404) if value is None else _json(value)
+
+
+def _file(name: str, content: bytes) -> Response:
+    headers = {"Cache-Control": "no-cache", **_GUARD}
+    return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    headers = {"Cache-Control": "no-store", **_GUARD}
+    return Response(pydantic_core.to_json(value), status, headers, media_type="application/json")

@@ -1,0 +1,93 @@
+"""One transaction as those who took part tell it: each message once, in order. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wattmesh_gateway.live.pod_page import MessagePage, StoryPage
+
+MOST_LINES = 300
+"""Of one transaction; a search that many sellers hear has two for each."""
+
+
+class Trade:
+    """A transaction's messages and story."""
+
+    def __init__(self, transaction_id: str, gateway_id: str) -> None:
+        self.transaction_id = transaction_id
+        self._gateway_id = gateway_id
+        self._messages: dict[tuple[str, str, str, str], MessagePage] = {}
+        self._story: dict[tuple[str, int, str], StoryPage] = {}
+
+    def __len__(self) -> int:
+        return len(self._messages) + len(self._story)
+
+    def add(self, happening: MessagePage | StoryPage) -> bool:
+        """Take a message or line; False when it was known. Sender and receiver both tell of a message."""
+        if isinstance(happening, StoryPage):
+            line = (happening.party, happening.at_ms, happening.text)
+            if line in self._story or self._full:
+                return False
+            self._story[line] = happening
+            return True
+        key = (happening.message_id, happening.action, happening.sender, happening.recipient)
+        known = self._messages.get(key)
+        if known is None and self._full:
+            return False
+        merged = happening if known is None else _merged(known, happening)
+        self._messages[key] = merged
+        return merged != known
+
+    @property
+    def _full(self) -> bool:
+        return len(self) >= MOST_LINES
+
+    def log(self) -> list[dict[str, Any]]:
+        """Messages and lines by time; of one moment, requests before their callbacks."""
+        entries: list[MessagePage | StoryPage] = [*self._messages.values(), *self._story.values()]
+        entries.sort(key=lambda entry: (entry.at_ms, _rank(entry)))
+        return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
+
+    def summary(self) -> dict[str, Any]:
+        """Who buys (empty where nobody has said), since when, how far it is, and the newest line of the story.
+
+        `refused` counts NACKs, but not those of a search: by them a seller says that it has nothing to sell.
+        """
+        messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, _rank(message)))
+        story = sorted(self._story.values(), key=lambda line: line.at_ms)
+        times = [message.at_ms for message in messages] + [line.at_ms for line in story]
+        return {
+            "transaction_id": self.transaction_id,
+            "buyer": self._buyer(messages),
+            "started_ms": min(times),
+            "last_ms": max(times),
+            "last_action": messages[-1].action if messages else "",
+            "messages": len(messages),
+            "refused": sum(message.answer == "NACK" and message.action != "search" for message in messages),
+            "story": story[-1].text if story else "",
+        }
+
+    def _buyer(self, messages: list[MessagePage]) -> str:
+        # Only a buyer searches, asks and is called back; the gateway passes a search on.
+        for message in messages:
+            name = message.recipient if message.action.startswith("on_") else message.sender
+            if name != self._gateway_id:
+                return name
+        return ""
+
+
+_STEPS = ("search", "select", "init", "confirm", "status", "update", "cancel")
+
+
+def _rank(entry: MessagePage | StoryPage) -> tuple[int, int, str]:
+    if isinstance(entry, StoryPage):
+        return (len(_STEPS), 0, entry.text)
+    request = entry.action.removeprefix("on_")
+    step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
+    return (step, int(entry.action.startswith("on_")), entry.recipient)
+
+
+def _merged(one: MessagePage, other: MessagePage) -> MessagePage:
+    """The two accounts of one message: it was sent when the earlier says, and answered unless both say it was not."""
+    answered = other if one.answer == "LOST" else one
+    return answered.model_copy(update={"at_ms": min(one.at_ms, other.at_ms)})

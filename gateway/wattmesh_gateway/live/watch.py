@@ -1,0 +1,171 @@
+"""Looks at the pods about once a second while somebody looks at the page, and not at all otherwise.
+
+It has nothing to do with the broadcast but the process: few questions at once, each short and bounded; a pod that does
+not answer rests for a growing while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pydantic_core
+from pydantic import ValidationError
+
+from wattmesh_beckn.clock import Clock
+from wattmesh_beckn.registry import RegistryUnavailable
+from wattmesh_beckn.transport import Pages, TransportError
+from wattmesh_gateway.addresses import host_problem
+from wattmesh_gateway.broadcast import rest_s
+from wattmesh_gateway.live.feed import Feed
+from wattmesh_gateway.live.pod_page import read_page
+from wattmesh_gateway.live.roster import pods_of
+from wattmesh_gateway.live.street import Street
+from wattmesh_gateway.members import Member
+from wattmesh_gateway.registry import Registry
+
+PERIOD_S = 1.0
+PODS_PER_S = 100.0
+"""Of a larger street, each pod is asked less often."""
+PARALLEL = 8
+POD_TIMEOUT_S = 2.0
+ROSTER_S = 5.0
+MOST_MEMBERS = 2_000
+MOST_VIEWERS = 32
+FIRST_LOOK_S = 2.0
+"""How long who comes first waits for the pods' answers before it is shown what is known."""
+
+log = logging.getLogger(__name__)
+
+
+class TooManyViewers(Exception):
+    """`MOST_VIEWERS` look already."""
+
+
+@dataclass
+class _Health:
+    failures: int = 0
+    rests_until: float = float("-inf")
+
+
+class Watch:
+    """What the page is made from. `stop` ends it; the registry and the pages' port stay the caller's."""
+
+    def __init__(self, gateway_id: str, domain: str, registry: Registry, pages: Pages, clock: Clock) -> None:
+        self.feed = Feed()
+        self.street = Street(gateway_id)
+        self._domain = domain
+        self._registry = registry
+        self._pages = pages
+        self._clock = clock
+        self._viewers = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._round: asyncio.Task[None] | None = None
+        self._looked_at = float("-inf")
+        self._enrolled_at = float("-inf")
+        self._pods: Mapping[str, Mapping[str, Member]] = {}
+        self._health: dict[str, _Health] = {}
+
+    @property
+    def viewers(self) -> int:
+        """How many look now."""
+        return self._viewers
+
+    @contextmanager
+    def viewing(self) -> Iterator[None]:
+        """Somebody looks while the block runs; TooManyViewers when there is no room."""
+        if self._viewers >= MOST_VIEWERS:
+            raise TooManyViewers
+        self._viewers += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._keep_looking())
+        try:
+            yield
+        finally:
+            self._viewers -= 1
+
+    async def look(self) -> None:
+        """Know the street as it was at most a period ago, if its pods answer within `FIRST_LOOK_S`."""
+        if self._clock.wall() - self._looked_at < self._period_s:
+            return
+        if self._round is None or self._round.done():
+            self._round = asyncio.create_task(self._look_once())
+        timer = asyncio.create_task(self._clock.sleep(FIRST_LOOK_S))
+        await asyncio.wait({timer, self._round}, return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+
+    async def stop(self) -> None:
+        """Look no more."""
+        tasks = [task for task in (self._looking, self._round) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def _period_s(self) -> float:
+        return max(PERIOD_S, len(self._pods) / PODS_PER_S)
+
+    async def _keep_looking(self) -> None:
+        while self._viewers:
+            await self.look()
+            await self._clock.sleep(max(0.05, self._looked_at + self._period_s - self._clock.wall()))
+
+    async def _look_once(self) -> None:
+        try:
+            self._enrol()
+            now = self._clock.wall()
+            due = iter([pod for pod in self._pods if self._health[pod].rests_until <= now])
+            await asyncio.gather(*(self._ask_all(due) for _ in range(PARALLEL)))
+        except Exception:
+            log.exception("fault in looking at the street")
+        self._looked_at = self._clock.wall()
+        changes = self.street.changes(self._looked_at)
+        if changes is not None:
+            self.feed.publish(pydantic_core.to_json(changes))
+
+    def _enrol(self) -> None:
+        now = self._clock.wall()
+        if now - self._enrolled_at < ROSTER_S:
+            return
+        try:
+            members = self._registry.members(self._domain, now, most=MOST_MEMBERS)
+        except RegistryUnavailable as error:
+            log.warning("%s", error)
+            return
+        self._enrolled_at = now
+        self._pods = {pod: here for pod, here in pods_of(members).items() if _may_be_called(pod)}
+        self._health = {pod: self._health.get(pod, _Health()) for pod in self._pods}
+        self.street.enrol(self._pods)
+
+    async def _ask_all(self, pods: Iterator[str]) -> None:
+        for pod in pods:
+            await self._ask(pod)
+
+    async def _ask(self, pod: str) -> None:
+        health, (number, slot) = self._health[pod], self.street.wanted(pod)
+        try:
+            reply = await self._pages.get(f"{pod}/live?after={number}&slot={slot}", timeout_s=POD_TIMEOUT_S)
+            if reply.status != 200:
+                raise TransportError(f"HTTP {reply.status}")
+            page = read_page(reply.body)
+        except (TransportError, ValidationError):
+            # Not logged: the pod's own log and the page say it, and nobody else need know.
+            health.failures += 1
+            health.rests_until = self._clock.wall() + rest_s(health.failures)
+            self.street.lost(pod)
+            return
+        health.failures, health.rests_until = 0, float("-inf")
+        self.street.learn(pod, page, self._clock.wall())
+
+
+def _may_be_called(url: str) -> bool:
+    """Whether a url may be called by today's rules; an older registry may hold others."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return False
+    return bool(host) and host_problem(host or "") is None

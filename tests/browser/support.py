@@ -1,0 +1,74 @@
+"""What browser tests share: where Chromium is, pages that are watched, work beside Playwright's event loop."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+
+T = TypeVar("T")
+
+ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"]
+"""No sandbox, as tests may run as root; no name but this machine's is resolved."""
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_HERE = {"127.0.0.1", "localhost", "[::1]", "::1"}
+
+
+def chromium() -> str:
+    """Where the system's Chromium is. Playwright's own is never downloaded."""
+    for name in _NAMES:
+        if found := shutil.which(name):
+            return found
+    raise FileNotFoundError(
+        "there is no Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), "
+        "brew install --cask chromium (macOS)"
+    )
+
+
+def apart(work: Callable[..., T], *arguments: Any) -> T:
+    """Do what runs an event loop of its own, in a thread of its own; Playwright's loop occupies the tests' thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work, *arguments).result()
+
+
+class Visits:
+    """Pages of one test. `wrong` has what the browser complains of: errors on the console, uncaught exceptions, calls
+    to other machines (which are refused).
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self.wrong: list[str] = []
+
+    def open(self, url: str, **options: Any) -> Page:
+        """Open a page in a context of its own; `options` are Playwright's for a context: viewport, color_scheme, …"""
+        context = self._browser.new_context(**options)
+        self._contexts.append(context)
+        context.route("**/*", self._only_here)
+        page = context.new_page()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.wrong.append(f"uncaught: {error}"))
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        """Close all pages."""
+        for context in self._contexts:
+            context.close()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"{message.type}: {message.text}")
+
+    def _only_here(self, route: Route) -> None:
+        parts = urlsplit(route.request.url)
+        if parts.scheme in ("http", "https") and parts.hostname not in _HERE:
+            self.wrong.append(f"asked for {route.request.url}")
+            route.abort()
+        else:
+            route.continue_()
