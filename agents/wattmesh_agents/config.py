@@ -68,14 +68,16 @@ class TariffConfig(_Config):
 
 
 class BatteryConfig(_Config):
-    """Limits of a battery. `power_w` bounds charging and discharging, each measured at the terminals."""
+    """Limits of a battery, powers measured at the terminals. Of what is stored, a share leaks each day."""
 
     capacity_wh: Wh
     initial_level_wh: Wh
     min_level_wh: Wh
-    power_w: Watt
+    charge_power_w: Watt
+    discharge_power_w: Watt
     charge_efficiency_ppm: EfficiencyPpm
     discharge_efficiency_ppm: EfficiencyPpm
+    self_discharge_ppm_per_day: int = Field(default=0, ge=0, le=1_000_000)
 
 
 class PvConfig(_Config):
@@ -95,12 +97,13 @@ class LoadConfig(_Config):
 
 
 class HouseholdTradingConfig(_Config):
-    """When and at what price a household trades. Levels are absolute; both are 0 without a battery."""
+    """When and at what price a household trades. Levels are absolute, and 0 without a battery."""
 
     buy_below_wh: Wh
     buy_target_wh: Wh
     sell_above_wh: Wh
-    sell_price_micro_per_kwh: Micro
+    pricing: str = "fixed"
+    sell_price_micro_per_kwh: Micro | None = None
     max_buy_price_micro_per_kwh: Micro | None = None
 
 
@@ -127,6 +130,7 @@ class HouseholdConfig(_Config):
     utility_ids: tuple[SubscriberId, ...] = Field(
         default=(), description="utilities on the feeder besides the backstop; sales to them bear no local grid fee"
     )
+    forecast: str = "profile"
     strategy: str = "rules"
 
 

@@ -26,7 +26,7 @@ def _alone(rows: Rows, household: str, battery: Battery, slots: Slots) -> Alone:
     net_wh: dict[int, int] = {}
     for reading in readings:
         of_capacity = replace(battery, capacity_wh=reading.capacity_wh)
-        metered = meter_slot(of_capacity, level_wh, SlotPlan(reading.pv_wh, reading.load_wh))
+        metered = meter_slot(of_capacity, level_wh, SlotPlan(reading.slot, reading.pv_wh, reading.load_wh))
         level_wh = metered.level_after_wh
         net_wh[reading.slot] = metered.imported_wh - metered.exported_wh
     return Alone(net_wh, level_wh)

@@ -12,6 +12,7 @@ from typing import Any
 from wattmesh_operator.naming import profile_file, subscriber_id
 from wattmesh_operator.resources import Battery, Profile, SolarAgent, Tariff, Trading, UtilityAgent
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
+from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
 
 PROFILES = "/etc/wattmesh/profiles"
 """Folder of a pod that holds its households' profiles, from a ConfigMap."""
@@ -51,6 +52,7 @@ def household_config(
         "utility_ids": [
             subscriber_id(other.metadata.name, other.metadata.namespace) for other in utilities if other != utility
         ],
+        "forecast": spec.forecast,
         "strategy": spec.strategy,
     }
 
@@ -93,23 +95,31 @@ def _battery(battery: Battery) -> dict[str, int]:
         "capacity_wh": wh(battery.capacity_kwh),
         "initial_level_wh": wh(battery.initial_kwh),
         "min_level_wh": wh(battery.min_kwh),
-        "power_w": watt(battery.power_kw),
+        "charge_power_w": watt(battery.power_kw if battery.charge_power_kw is None else battery.charge_power_kw),
+        "discharge_power_w": watt(
+            battery.power_kw if battery.discharge_power_kw is None else battery.discharge_power_kw
+        ),
         "charge_efficiency_ppm": ppm(battery.charge_efficiency_percent),
         "discharge_efficiency_ppm": ppm(battery.discharge_efficiency_percent),
+        "self_discharge_ppm_per_day": ppm(battery.self_discharge_percent_per_day),
     }
 
 
-def _trading(trading: Trading, battery: Battery | None) -> dict[str, int | None]:
+def _trading(trading: Trading, battery: Battery | None) -> dict[str, int | str | None]:
     capacity_wh = wh(battery.capacity_kwh) if battery else 0
     # A share of a Wh is dropped. The rules between thresholds and minimum level still hold then.
     buy_below_wh, buy_target_wh, sell_above_wh = (
         capacity_wh * ppm(percent) // 1_000_000 for percent in trading.thresholds
     )
+    sell_price = trading.sell_price
+    if sell_price is None and trading.pricing == "fixed":
+        sell_price = DEFAULT_SELL_PRICE
     return {
         "buy_below_wh": buy_below_wh,
         "buy_target_wh": buy_target_wh,
         "sell_above_wh": sell_above_wh,
-        "sell_price_micro_per_kwh": micro(trading.sell_price),
+        "pricing": trading.pricing,
+        "sell_price_micro_per_kwh": None if sell_price is None else micro(sell_price),
         "max_buy_price_micro_per_kwh": None if trading.max_buy_price is None else micro(trading.max_buy_price),
     }
 

@@ -221,12 +221,13 @@ class Street:
     def check_promises(self, node: Node, home: Household) -> None:
         sales = node.trader.contracts.in_states(Side.SELLER, PROMISED)
         promises = [Promise(contract.slot, contract.energy_wh) for contract in sales]
-        level_wh = node.trader.meter.state().level_wh
-        assert 0 <= level_wh <= home.battery.capacity_wh
+        state = node.trader.meter.state()
+        assert 0 <= state.level_wh <= home.battery.capacity_wh
         if promises:
-            assert held_wh(home.battery, promises) <= level_wh - home.battery.min_level_wh
+            held = held_wh(home.battery, promises, state.next_slot)
+            assert held <= state.level_wh - home.battery.min_level_wh
         for slot in {promise.slot for promise in promises}:
-            assert sum(one.energy_wh for one in promises if one.slot == slot) <= home.battery.slot_limit_wh
+            assert sum(one.energy_wh for one in promises if one.slot == slot) <= home.battery.discharge_limit_wh
 
     def check_end(self) -> None:
         """In the end: nothing open or under way, everything sums to zero, and what was confirmed was delivered."""

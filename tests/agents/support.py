@@ -86,7 +86,8 @@ def battery(level_wh: int = 9000, **changes: Any) -> BatteryConfig:
         "capacity_wh": 10_000,
         "initial_level_wh": level_wh,
         "min_level_wh": 1000,
-        "power_w": 4000,
+        "charge_power_w": 4000,
+        "discharge_power_w": 4000,
         "charge_efficiency_ppm": 950_000,
         "discharge_efficiency_ppm": 900_000,
     }

@@ -366,9 +366,11 @@ class Actor:
         sales = party.trader.contracts.in_states(Side.SELLER, PROMISED)
         if sales:
             promises = [Promise(contract.slot, contract.energy_wh) for contract in sales]
-            spare_wh = party.trader.meter.state().level_wh - party.battery.min_level_wh
-            assert held_wh(party.battery, promises) <= spare_wh, "more is promised than there is"
-            assert sum(one.energy_wh for one in promises) <= party.battery.slot_limit_wh, "more than the inverter gives"
+            state = party.trader.meter.state()
+            spare_wh = state.level_wh - party.battery.min_level_wh
+            assert held_wh(party.battery, promises, state.next_slot) <= spare_wh, "more is promised than there is"
+            given_wh = sum(one.energy_wh for one in promises)
+            assert given_wh <= party.battery.discharge_limit_wh, "more than the inverter gives"
         for purchase in party.trader.contracts.purchases_of_slot(SLOT):
             bought = party.trader.contracts.of_transaction(purchase.transaction_id)
             taken_wh = sum(one.energy_wh for one in bought if one.state not in (State.EXPIRED, State.CANCELLED))

@@ -177,7 +177,7 @@ def test_what_was_left_out_is_filled_in() -> None:
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
     }
     agent = with_defaults(schema_of("SolarAgent"), {"spec": {"load": {"annualKwh": 1}}})
-    assert agent["spec"]["trading"] == {"sellPrice": 0.15}, "thresholds without a battery would be a mistake"
+    assert agent["spec"]["trading"] == {"pricing": "fixed"}, "thresholds without a battery would be a mistake"
 
 
 def test_the_status_is_never_filled_in() -> None:

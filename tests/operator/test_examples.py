@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from wattmesh_agents.config import RuntimeConfig
+from wattmesh_agents.energy.forecast import FORECASTS
 from wattmesh_agents.energy.profiles import read_profile_csv
+from wattmesh_agents.trade.pricing import PRICINGS
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan, runtime_config
+from wattmesh_operator.resources import solar_agent
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -35,6 +38,11 @@ def test_the_runtime_understands_what_is_planned(example: str) -> None:
     for config in configs:
         parsed = RuntimeConfig.model_validate_json(json.dumps(config), strict=True)
         assert parsed.pod == config["pod"]
+
+
+def test_the_names_that_a_manifest_may_write_are_those_that_the_runtime_knows() -> None:
+    assert set(solar_agent.PRICINGS) == set(PRICINGS)
+    assert set(solar_agent.FORECASTS) == set(FORECASTS)
 
 
 def _levels(example: str) -> dict[str, tuple[int, int, int]]:

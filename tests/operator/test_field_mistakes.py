@@ -112,6 +112,22 @@ MistakesOf = Callable[[str], list[str]]
             " not 20 (the default) ≤ 50 (the default) ≤ 45",
         ),
         (
+            "{battery: {capacityKwh: 10, initialKwh: 5, selfDischargePercentPerDay: 100.1}}",
+            "spec.battery.selfDischargePercentPerDay: must be a number of percent from 0 to 100, not 100.1",
+        ),
+        (
+            f"{{{BATTERY}, trading: {{pricing: greedy}}}}",
+            'spec.trading.pricing: must be fixed, level, mid-market or zero-intelligence, not "greedy"',
+        ),
+        (
+            f"{{{BATTERY}, trading: {{pricing: [level]}}}}",
+            "spec.trading.pricing: must be fixed, level, mid-market or zero-intelligence, not a list",
+        ),
+        (
+            f"{{{BATTERY}, forecast: oracle}}",
+            'spec.forecast: must be profile, persistence or perfect, not "oracle"',
+        ),
+        (
             f"{{{BATTERY}, trading: {{sellPrice: 0.1234567}}}}",
             "spec.trading.sellPrice: must be a multiple of 0.000001 (a millionth of the currency), not 0.1234567",
         ),

@@ -49,7 +49,13 @@ metadata: {name: rooftop, namespace: street}
 spec:
   replicas: 2
   pv: {peakKw: 8}
-  battery: {capacityKwh: 13.5, initialKwh: 12, minKwh: 0.5, dischargeEfficiencyPercent: 94.5}
+  battery:
+    capacityKwh: 13.5
+    initialKwh: 12
+    minKwh: 0.5
+    dischargePowerKw: 3.68
+    dischargeEfficiencyPercent: 94.5
+    selfDischargePercentPerDay: 0.1
   trading: {buyBelowPercent: 33.3333, sellPrice: 0.18, maxBuyPrice: 0.2}
 ---
 apiVersion: wattmesh.io/v1alpha1
@@ -112,9 +118,11 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     "capacity_wh": 13_500,
                     "initial_level_wh": 12_000,
                     "min_level_wh": 500,
-                    "power_w": 5_000,
+                    "charge_power_w": 5_000,
+                    "discharge_power_w": 3_680,
                     "charge_efficiency_ppm": 950_000,
                     "discharge_efficiency_ppm": 945_000,
+                    "self_discharge_ppm_per_day": 1_000,
                 },
                 "pv": {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6, "tilt_degrees": 0, "azimuth_degrees": 180},
                 "load": None,
@@ -123,6 +131,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     "buy_below_wh": 4_499,  # 33.3333 % of 13 500, the rest of a Wh dropped
                     "buy_target_wh": 6_750,
                     "sell_above_wh": 10_800,
+                    "pricing": "fixed",
                     "sell_price_micro_per_kwh": 180_000,
                     "max_buy_price_micro_per_kwh": 200_000,
                 },
@@ -137,6 +146,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     },
                 },
                 "utility_ids": [],
+                "forecast": "profile",
                 "strategy": "rules",
             }
         ],
@@ -189,6 +199,25 @@ def test_without_a_battery_the_thresholds_are_0(street: GatewayPlan) -> None:
     assert flat["battery"] is None
     assert (flat["trading"]["buy_below_wh"], flat["trading"]["sell_above_wh"]) == (0, 0)
     assert (flat["strategy"], flat["backstop"]["utility_id"]) == ("chat", "grid.street")
+
+
+@pytest.mark.parametrize(
+    ("written", "sell_price"),
+    [
+        ("{}", 150_000),
+        ("{sellPrice: 0.12}", 120_000),
+        ("{pricing: level}", None),
+        ("{pricing: level, sellPrice: 0.12}", 120_000),
+    ],
+)
+def test_only_a_fixed_price_has_a_default(
+    written: str, sell_price: int | None, resources_of: Callable[[str], Sequence[Resource]]
+) -> None:
+    trading = "trading: {buyBelowPercent: 33.3333, sellPrice: 0.18, maxBuyPrice: 0.2}"
+    [gateway] = plan(resources_of(STREET.replace(trading, f"trading: {written}")))
+    [rooftop] = gateway.pods[2].config["households"]
+    assert rooftop["name"] == "rooftop-0"
+    assert rooftop["trading"]["sell_price_micro_per_kwh"] == sell_price
 
 
 def test_a_run_may_set_its_own_time(street: GatewayPlan) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wattmesh_agents.energy.battery import Battery
+from wattmesh_agents.energy.slots import SLOT_S
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,21 @@ class Promise:
     energy_wh: int
 
 
-def held_wh(battery: Battery, promises: Iterable[Promise]) -> int:
-    """What must stay in the store to keep promises to buyers."""
+def drawn_wh(battery: Battery, promises: Iterable[Promise]) -> int:
+    """What must leave the store to keep promises to buyers."""
     return sum(battery.drawn_wh(promise.energy_wh) for promise in promises)
+
+
+def held_wh(battery: Battery, promises: Iterable[Promise], start: int) -> int:
+    """What must be stored above the minimum level when slot `start` begins, to keep promises to buyers.
+
+    That is what they draw, and what leaks until then of it and of the minimum level below it.
+    """
+    drawn = _drawn_by_slot(battery, promises, start)
+    level_wh = battery.min_level_wh
+    for slot in range(max(drawn, default=start - SLOT_S), start - SLOT_S, -SLOT_S):
+        level_wh = battery.before_leak_wh(level_wh + drawn.get(slot, 0), slot)
+    return level_wh - battery.min_level_wh
 
 
 def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
@@ -26,21 +39,41 @@ def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
     return battery.stored_wh(sum(purchase.energy_wh for purchase in purchases))
 
 
-def sellable_wh(battery: Battery, level_wh: int, floor_wh: int, promises: Iterable[Promise], slot: int) -> int:
+def sellable_wh(
+    battery: Battery, level_wh: int, floor_wh: int, promises: Iterable[Promise], start: int, slot: int
+) -> int:
     """What can still be promised for `slot`: stored above `floor_wh` and not promised, within power x slot.
 
-    `promises` are all open ones, of any slot. Below the battery's minimum level nothing is sold, whatever the floor.
+    `level_wh` is stored when slot `start` begins; `promises` are all open ones, of any slot. Below the battery's
+    minimum level nothing is sold, whatever the floor. It is the most with which `held_wh` of all promises stays within
+    what is stored above the floor.
     """
     promises = tuple(promises)
-    floor_wh = max(floor_wh, battery.min_level_wh)
-    spare_wh = battery.dischargeable_wh(level_wh - floor_wh - held_wh(battery, promises))
-    power_wh = battery.slot_limit_wh - sum(promise.energy_wh for promise in promises if promise.slot == slot)
-    return max(0, min(spare_wh, power_wh))
+    drawn = _drawn_by_slot(battery, promises, start)
+    left_wh = level_wh - max(0, floor_wh - battery.min_level_wh)
+    if left_wh <= battery.min_level_wh:
+        return 0
+    for at in range(start, slot + SLOT_S, SLOT_S):
+        left_wh -= battery.leaked_wh(left_wh, at) + drawn.get(at, 0)
+    later = [promise for promise in promises if promise.slot > slot]
+    spare_wh = left_wh - battery.min_level_wh - held_wh(battery, later, slot + SLOT_S)
+    power_wh = battery.discharge_limit_wh - sum(promise.energy_wh for promise in promises if promise.slot == slot)
+    return max(0, min(battery.dischargeable_wh(spare_wh), power_wh))
 
 
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
-    """What can still be bought for `slot` and will fit, within power x slot."""
+    """What can still be bought for `slot` and will fit, within power x slot. What leaks until then only makes room."""
     purchases = tuple(purchases)
     space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh) - sum(p.energy_wh for p in purchases)
-    power_wh = battery.slot_limit_wh - sum(purchase.energy_wh for purchase in purchases if purchase.slot == slot)
+    power_wh = battery.charge_limit_wh - sum(purchase.energy_wh for purchase in purchases if purchase.slot == slot)
     return max(0, min(space_wh, power_wh)) if battery.capacity_wh else 0
+
+
+def _drawn_by_slot(battery: Battery, promises: Iterable[Promise], start: int) -> dict[int, int]:
+    """What promises draw, by slot; one that is overdue draws in the slot that comes next."""
+    drawn: dict[int, int] = {}
+    for promise in promises:
+        if promise.energy_wh:
+            slot = max(promise.slot, start)
+            drawn[slot] = drawn.get(slot, 0) + battery.drawn_wh(promise.energy_wh)
+    return drawn

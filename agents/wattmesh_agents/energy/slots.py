@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time, timedelta, timezone
 
 SLOT_S = 900
 """Length of a delivery slot (seconds of grid time)."""
+DAY_S = 86_400
+SLOTS_PER_DAY = DAY_S // SLOT_S
 
 
 def slot_of(grid_s: float) -> int:

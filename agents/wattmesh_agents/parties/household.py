@@ -6,9 +6,10 @@ import logging
 from dataclasses import replace
 
 from wattmesh_agents.config import HouseholdConfig
-from wattmesh_agents.energy.availability import Promise, buyable_wh, held_wh, room_wh, sellable_wh
+from wattmesh_agents.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
 from wattmesh_agents.energy.battery import Battery, SlotPlan, meter_slot
-from wattmesh_agents.energy.profiles import Profile
+from wattmesh_agents.energy.forecast import forecast_named
+from wattmesh_agents.energy.profiles import Profile, SlotProfile
 from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_agents.energy.tariff import all_in_micro_per_kwh
 from wattmesh_agents.parties.buyer import Buyer
@@ -19,6 +20,7 @@ from wattmesh_agents.parties.terms import broken_up
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.pricing import PricingView, pricing_named
 from wattmesh_agents.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import Fulfillment, OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group, tag_value
@@ -44,6 +46,8 @@ class Household:
         self.shopper = Shopper(self.trader, advised=strategy.advised)
         self.buyer = Buyer(self.trader, self.shopper, self._on_delivered)
         self._profile = profile
+        self._forecast = forecast_named(config.forecast, profile, self._metered)
+        self._pricing = pricing_named(config.trading.pricing)
         self._decide = strategy.household
 
     def enrol(self) -> None:
@@ -86,11 +90,12 @@ class Household:
         purchases = [c for c in trader.contracts.of_slot(Side.BUYER, slot) if _scheduled(c)]
         sun = self._profile.actual(slot)
         plan = SlotPlan(
+            slot=slot,
             pv_wh=sun.pv_wh,
             load_wh=sun.load_wh,
             bought_wh=sum(contract.energy_wh for contract in purchases),
             sold_wh=sum(contract.energy_wh for contract in sales),
-            held_wh=held_wh(self.battery, self._promises(Side.SELLER, after=slot)),
+            held_wh=held_wh(self.battery, self._promises(Side.SELLER, after=slot), slot + SLOT_S),
             room_wh=room_wh(self.battery, self._promises(Side.BUYER, after=slot)),
         )
         metered = meter_slot(self.battery, state.level_wh, plan)
@@ -155,13 +160,33 @@ class Household:
 
     def sellable_wh(self, slot: int) -> int:
         """Stored above the selling threshold and not promised, within power x slot."""
-        level_wh = self.trader.meter.state().level_wh
+        state = self.trader.meter.state()
         floor_wh = self.config.trading.sell_above_wh
-        return sellable_wh(self.battery, level_wh, floor_wh, self._promises(Side.SELLER), slot)
+        return sellable_wh(self.battery, state.level_wh, floor_wh, self._promises(Side.SELLER), state.next_slot, slot)
 
-    def price_micro_per_kwh(self, slot: int) -> int:  # noqa: ARG002 - one price for all slots
+    def price_micro_per_kwh(self, slot: int) -> int:
         """The household's selling price."""
-        return self.config.trading.sell_price_micro_per_kwh
+        return self._pricing.ask(self._pricing_view(slot))
+
+    def _pricing_view(self, slot: int) -> PricingView:
+        trading, tariff = self.config.trading, self.config.backstop.tariff
+        return PricingView(
+            slot=slot,
+            seed=self.config.seed,
+            utility_price_micro_per_kwh=all_in_micro_per_kwh(tariff, slot, self.trader.around.grid.utc_offset_s),
+            local_grid_fee_micro_per_kwh=tariff.local_grid_fee_micro_per_kwh,
+            feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+            sell_price_micro_per_kwh=trading.sell_price_micro_per_kwh,
+            max_buy_price_micro_per_kwh=trading.max_buy_price_micro_per_kwh,
+            capacity_wh=self.battery.capacity_wh,
+            level_wh=self.trader.meter.state().level_wh,
+            sell_above_wh=trading.sell_above_wh,
+            buy_target_wh=trading.buy_target_wh,
+        )
+
+    def _metered(self, slot: int) -> SlotProfile | None:
+        reading = self.trader.meter.reading(slot)
+        return None if reading is None else SlotProfile(reading.metered.pv_wh, reading.metered.load_wh)
 
     def grid_fee_micro_per_kwh(self, buyer: str) -> int:
         """What the utility, as the operator of the grid, takes for energy that goes to another household."""
@@ -174,16 +199,16 @@ class Household:
         state = self.trader.meter.state()
         incoming = self._promises(Side.BUYER, after=state.next_slot - SLOT_S)  # earlier ones are metered
         outgoing = self._promises(Side.SELLER)
-        expected = [self._profile.forecast(at) for at in range(state.next_slot, slot + SLOT_S, SLOT_S)]
+        coming = range(state.next_slot, slot + SLOT_S, SLOT_S)
+        expected = [self._forecast.expected(at) for at in coming]
         surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
-        tariff_micro = all_in_micro_per_kwh(self.config.backstop.tariff, slot, self.trader.around.grid.utc_offset_s)
-        most_micro = trading.max_buy_price_micro_per_kwh
         return HouseholdView(
             capacity_wh=self.battery.capacity_wh,
             level_wh=state.level_wh,
             projected_wh=state.level_wh
             + room_wh(self.battery, incoming)
-            - held_wh(self.battery, outgoing)
+            - drawn_wh(self.battery, outgoing)
+            - sum(self.battery.leaked_wh(state.level_wh, at) for at in coming)
             + surplus_wh,
             deficit_wh=expected[-1].load_wh
             - expected[-1].pv_wh
@@ -194,7 +219,7 @@ class Household:
             buy_below_wh=trading.buy_below_wh,
             buy_target_wh=trading.buy_target_wh,
             charge_efficiency_ppm=self.battery.charge_efficiency_ppm,
-            max_buy_price_micro_per_kwh=tariff_micro if most_micro is None else min(most_micro, tariff_micro),
+            max_buy_price_micro_per_kwh=self._pricing.bid(self._pricing_view(slot)),
         )
 
     def _promises(self, side: Side, after: int | None = None) -> list[Promise]:

@@ -32,10 +32,17 @@ from wattmesh_operator.resources.values import (
     DnsLabel,
     FilePath,
     ObjectName,
+    OneOf,
     StrategyName,
     Whole,
     rule_broken,
 )
+
+# What the agents' registries know; a test holds them together.
+PRICINGS = ("fixed", "level", "mid-market", "zero-intelligence")
+FORECASTS = ("profile", "persistence", "perfect")
+
+DEFAULT_SELL_PRICE = Decimal("0.15")
 
 
 class Battery(Part):
@@ -47,11 +54,18 @@ class Battery(Part):
         default=Decimal(0), validate_default=True, description="Level below which it is never discharged, in kWh."
     )
     power_kw: Kw = Field(default=Decimal(5), description="Greatest power of charging and of discharging, in kW.")
+    charge_power_kw: Kw | None = Field(default=None, description="Greatest power of charging, in kW. Default: powerKw.")
+    discharge_power_kw: Kw | None = Field(
+        default=None, description="Greatest power of discharging, in kW. Default: powerKw."
+    )
     charge_efficiency_percent: EfficiencyPercent = Field(
         default=Decimal(95), description="Share of the energy charged that is stored."
     )
     discharge_efficiency_percent: EfficiencyPercent = Field(
         default=Decimal(95), description="Share of the energy taken from store that comes out."
+    )
+    self_discharge_percent_per_day: Percent = Field(
+        default=Decimal(0), description="Share of what is stored that is lost in a day, used or not."
     )
 
     @field_validator("initial_kwh")
@@ -154,9 +168,20 @@ class Trading(Part):
         validate_default=True,
         description="Sells what the battery holds above this share of its capacity. Default: 80.",
     )
-    sell_price: Price = Field(default=Decimal("0.15"), description="Price it asks, in currency per kWh.")
+    pricing: Annotated[str, OneOf(PRICINGS)] = Field(
+        default="fixed",
+        description="How it names prices: sellPrice and maxBuyPrice as they stand (fixed), by the battery's level"
+        " (level), the middle of the utility's price and its feed-in (mid-market), or at random (zero-intelligence).",
+    )
+    # Nor has this one a default in the schema: written, it is the least that any pricing asks.
+    sell_price: Price | None = Field(
+        default=None,
+        description="Price it asks, in currency per kWh; with a pricing other than fixed, the least it asks. Default:"
+        f" {plain(DEFAULT_SELL_PRICE)} if the pricing is fixed, else no limit but the utility's feed-in price.",
+    )
     max_buy_price: Price | None = Field(
-        default=None, description="Greatest price it pays, in currency per kWh. Default: no limit."
+        default=None,
+        description="Greatest price it pays, in currency per kWh. Default: no limit but the utility's price.",
     )
 
     @field_validator("sell_above_percent")
@@ -225,6 +250,11 @@ class SolarAgentSpec(Part):
     )
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
+    )
+    forecast: Annotated[str, OneOf(FORECASTS)] = Field(
+        default="profile",
+        description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
+        " before (persistence), or what will be metered (perfect).",
     )
     strategy: StrategyName = Field(default="rules", description=STRATEGY)
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(

@@ -10,16 +10,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from wattmesh_agents.config import BatteryConfig
-from wattmesh_agents.energy.availability import Promise, buyable_wh, held_wh, room_wh, sellable_wh
+from wattmesh_agents.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
 from wattmesh_agents.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
 from wattmesh_agents.energy.slots import SLOT_S
 
+NOON = 1_782_036_000
 BATTERY = Battery(
-    capacity_wh=10_000, min_level_wh=1000, power_w=4000, charge_efficiency_ppm=950_000, discharge_efficiency_ppm=900_000
+    capacity_wh=10_000,
+    min_level_wh=1000,
+    charge_power_w=4000,
+    discharge_power_w=4000,
+    charge_efficiency_ppm=950_000,
+    discharge_efficiency_ppm=900_000,
 )
 """1000 Wh per slot in each direction; 1000 Wh charged store 950, 900 Wh discharged take 1000."""
 
 energies = st.integers(0, 3000)
+slots = st.integers(0, 4_000_000).map(lambda number: number * SLOT_S)
+leaks = st.just(0) | st.integers(0, 20_000) | st.integers(0, 1_000_000)
 efficiencies = st.integers(1, 1_000_000) | st.integers(800_000, 1_000_000)
 
 
@@ -30,12 +38,14 @@ def batteries(draw: st.DrawFn) -> Battery:
         capacity_wh,
         draw(st.integers(0, capacity_wh)),
         draw(st.integers(0, 10_000)),
+        draw(st.integers(0, 10_000)),
         draw(efficiencies),
         draw(efficiencies),
+        draw(leaks),
     )
 
 
-plans = st.builds(SlotPlan, energies, energies, energies, energies, energies, energies)
+plans = st.builds(SlotPlan, slots, energies, energies, energies, energies, energies, energies)
 
 
 def balance_wh(metered: Metered) -> int:
@@ -49,52 +59,52 @@ def balance_wh(metered: Metered) -> int:
 
 
 def test_surplus_charges_with_losses() -> None:
-    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=900, load_wh=200))
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=900, load_wh=200))
     # 700 Wh at the terminals store 665 and lose 35.
     assert metered == Metered(5000, 5665, 900, 200, 0, 0, imported_wh=0, exported_wh=0, losses_wh=35)
 
 
 def test_surplus_beyond_the_power_limit_is_exported() -> None:
-    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=1500, load_wh=100))
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=1500, load_wh=100))
     assert metered == Metered(5000, 5950, 1500, 100, 0, 0, imported_wh=0, exported_wh=400, losses_wh=50)
 
 
 def test_surplus_beyond_the_capacity_is_exported() -> None:
-    metered = meter_slot(BATTERY, 9905, SlotPlan(pv_wh=800, load_wh=0))
+    metered = meter_slot(BATTERY, 9905, SlotPlan(NOON, pv_wh=800, load_wh=0))
     # 95 Wh of room take 100 Wh at the terminals.
     assert metered == Metered(9905, 10_000, 800, 0, 0, 0, imported_wh=0, exported_wh=700, losses_wh=5)
 
 
 def test_a_full_battery_takes_nothing() -> None:
-    metered = meter_slot(BATTERY, 10_000, SlotPlan(pv_wh=800, load_wh=0))
+    metered = meter_slot(BATTERY, 10_000, SlotPlan(NOON, pv_wh=800, load_wh=0))
     assert metered == Metered(10_000, 10_000, 800, 0, 0, 0, imported_wh=0, exported_wh=800, losses_wh=0)
 
 
 def test_deficit_discharges_with_losses() -> None:
-    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=50, load_wh=500))
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=50, load_wh=500))
     # 450 Wh at the terminals take 500 of the store.
     assert metered == Metered(5000, 4500, 50, 500, 0, 0, imported_wh=0, exported_wh=0, losses_wh=50)
 
 
 def test_deficit_below_the_minimum_level_is_imported() -> None:
-    metered = meter_slot(BATTERY, 1100, SlotPlan(pv_wh=0, load_wh=500))
+    metered = meter_slot(BATTERY, 1100, SlotPlan(NOON, pv_wh=0, load_wh=500))
     assert metered == Metered(1100, 1000, 0, 500, 0, 0, imported_wh=410, exported_wh=0, losses_wh=10)
 
 
 def test_deficit_beyond_the_power_limit_is_imported() -> None:
-    metered = meter_slot(BATTERY, 5000, SlotPlan(pv_wh=0, load_wh=1800))
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=0, load_wh=1800))
     # 1000 Wh at the terminals take 1112 of the store: 1111.1, rounded against the owner.
     assert metered == Metered(5000, 3888, 0, 1800, 0, 0, imported_wh=800, exported_wh=0, losses_wh=112)
 
 
 def test_a_sale_comes_before_own_load() -> None:
-    metered = meter_slot(BATTERY, 2000, SlotPlan(pv_wh=0, load_wh=600, sold_wh=900))
+    metered = meter_slot(BATTERY, 2000, SlotPlan(NOON, pv_wh=0, load_wh=600, sold_wh=900))
     # The store gives 900 Wh down to the minimum; all of them are the buyer's.
     assert metered == Metered(2000, 1000, 0, 600, 0, 900, imported_wh=600, exported_wh=0, losses_wh=100)
 
 
 def test_a_sale_is_met_by_sun_first_but_never_exceeds_the_store() -> None:
-    metered = meter_slot(BATTERY, 1100, SlotPlan(pv_wh=5000, load_wh=0, sold_wh=900))
+    metered = meter_slot(BATTERY, 1100, SlotPlan(NOON, pv_wh=5000, load_wh=0, sold_wh=900))
     # 100 Wh above the minimum would give 90; more was never there to be promised.
     assert metered.sold_wh == 90
     assert metered.level_after_wh == 1100 + 950
@@ -103,38 +113,38 @@ def test_a_sale_is_met_by_sun_first_but_never_exceeds_the_store() -> None:
 
 
 def test_own_load_leaves_what_is_held_for_later_buyers() -> None:
-    metered = meter_slot(BATTERY, 3000, SlotPlan(pv_wh=0, load_wh=900, held_wh=1500))
+    metered = meter_slot(BATTERY, 3000, SlotPlan(NOON, pv_wh=0, load_wh=900, held_wh=1500))
     # 500 Wh are free; they give 450.
     assert metered == Metered(3000, 2500, 0, 900, 0, 0, imported_wh=450, exported_wh=0, losses_wh=50)
 
 
 def test_own_sun_leaves_the_room_kept_for_purchases() -> None:
-    metered = meter_slot(BATTERY, 8000, SlotPlan(pv_wh=1000, load_wh=0, room_wh=1810))
+    metered = meter_slot(BATTERY, 8000, SlotPlan(NOON, pv_wh=1000, load_wh=0, room_wh=1810))
     # 190 Wh are free; they take 200.
     assert metered == Metered(8000, 8190, 1000, 0, 0, 0, imported_wh=0, exported_wh=800, losses_wh=10)
 
 
 def test_a_purchase_charges() -> None:
-    metered = meter_slot(BATTERY, 8000, SlotPlan(pv_wh=0, load_wh=400, bought_wh=1000))
+    metered = meter_slot(BATTERY, 8000, SlotPlan(NOON, pv_wh=0, load_wh=400, bought_wh=1000))
     assert metered == Metered(8000, 8570, 0, 400, 1000, 0, imported_wh=0, exported_wh=0, losses_wh=30)
 
 
 def test_what_no_longer_fits_a_smaller_battery_is_lost_and_counted() -> None:
     smaller = replace(BATTERY, capacity_wh=6000)
-    metered = meter_slot(smaller, 9000, SlotPlan(pv_wh=0, load_wh=90))
+    metered = meter_slot(smaller, 9000, SlotPlan(NOON, pv_wh=0, load_wh=90))
     assert metered == Metered(9000, 5900, 0, 90, 0, 0, imported_wh=0, exported_wh=0, losses_wh=3010)
 
 
 def test_without_a_battery_everything_is_exchanged_with_the_backstop() -> None:
-    night = meter_slot(NO_BATTERY, 0, SlotPlan(pv_wh=0, load_wh=300, bought_wh=200))
+    night = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=0, load_wh=300, bought_wh=200))
     assert night == Metered(0, 0, 0, 300, 200, 0, imported_wh=100, exported_wh=0, losses_wh=0)
-    noon = meter_slot(NO_BATTERY, 0, SlotPlan(pv_wh=800, load_wh=300, sold_wh=500))
+    noon = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=800, load_wh=300, sold_wh=500))
     assert noon == Metered(0, 0, 800, 300, 0, 0, imported_wh=0, exported_wh=500, losses_wh=0)
 
 
 def test_a_level_below_the_minimum_only_rises() -> None:
     raised = replace(BATTERY, min_level_wh=5000)
-    metered = meter_slot(raised, 3000, SlotPlan(pv_wh=0, load_wh=300, sold_wh=200))
+    metered = meter_slot(raised, 3000, SlotPlan(NOON, pv_wh=0, load_wh=300, sold_wh=200))
     assert metered == Metered(3000, 3000, 0, 300, 0, 0, imported_wh=300, exported_wh=0, losses_wh=0)
 
 
@@ -143,7 +153,8 @@ def test_of_configuration() -> None:
         capacity_wh=10_000,
         initial_level_wh=5000,
         min_level_wh=1000,
-        power_w=4000,
+        charge_power_w=4000,
+        discharge_power_w=4000,
         charge_efficiency_ppm=950_000,
         discharge_efficiency_ppm=900_000,
     )
@@ -151,9 +162,78 @@ def test_of_configuration() -> None:
     assert Battery.of(None) is NO_BATTERY
 
 
-@pytest.mark.parametrize(("power_w", "slot_limit_wh"), [(0, 0), (3, 0), (4, 1), (4000, 1000), (11_001, 2750)])
-def test_slot_limit_is_a_quarter_of_an_hour_rounded_down(power_w: int, slot_limit_wh: int) -> None:
-    assert replace(BATTERY, power_w=power_w).slot_limit_wh == slot_limit_wh
+@pytest.mark.parametrize(("power_w", "limit_wh"), [(0, 0), (3, 0), (4, 1), (4000, 1000), (11_001, 2750)])
+def test_the_limits_of_a_slot_are_a_quarter_of_an_hour_rounded_down(power_w: int, limit_wh: int) -> None:
+    assert replace(BATTERY, charge_power_w=power_w).charge_limit_wh == limit_wh
+    assert replace(BATTERY, discharge_power_w=power_w).discharge_limit_wh == limit_wh
+
+
+def test_each_direction_has_its_own_power() -> None:
+    lopsided = replace(BATTERY, charge_power_w=800, discharge_power_w=400)
+    charged = meter_slot(lopsided, 5000, SlotPlan(NOON, pv_wh=900, load_wh=0))
+    assert (charged.level_after_wh, charged.exported_wh) == (5190, 700)
+    discharged = meter_slot(lopsided, 5000, SlotPlan(NOON, pv_wh=0, load_wh=900))
+    assert (discharged.level_after_wh, discharged.imported_wh) == (4888, 800)
+
+
+# --- self-discharge ---
+
+LEAKY = replace(BATTERY, self_discharge_ppm_per_day=10_000)
+"""1 % a day."""
+
+
+def test_what_leaks_counts_as_lost_and_goes_first() -> None:
+    leaky = replace(BATTERY, self_discharge_ppm_per_day=960_000)  # of 5000 Wh 50 in each slot
+    metered = meter_slot(leaky, 5000, SlotPlan(NOON, pv_wh=200, load_wh=0))
+    assert metered == Metered(5000, 5140, 200, 0, 0, 0, imported_wh=0, exported_wh=0, losses_wh=60)
+    # 950 Wh are left above the minimum and give 855.
+    metered = meter_slot(leaky, 1969, SlotPlan(NOON, pv_wh=0, load_wh=0, sold_wh=900))
+    assert (metered.sold_wh, metered.level_after_wh) in {(854, 1000), (855, 1000), (856, 1000)}
+
+
+def test_it_leaks_below_the_minimum_level_and_never_below_empty() -> None:
+    leaky = replace(BATTERY, self_discharge_ppm_per_day=1_000_000)
+    level_wh = 1000
+    for number in range(3000):
+        level_wh = meter_slot(leaky, level_wh, SlotPlan(NOON + number * SLOT_S, pv_wh=0, load_wh=100)).level_after_wh
+    assert level_wh == 0
+
+
+@pytest.mark.parametrize("level_wh", [1, 997, 10_000])
+def test_over_a_whole_period_a_level_leaks_exactly_its_share(level_wh: int) -> None:
+    period = 75_025
+    lost_wh = sum(LEAKY.leaked_wh(level_wh, NOON + number * SLOT_S) for number in range(period))
+    assert lost_wh == level_wh * period // (96 * 100)
+
+
+@given(st.integers(0, 20_000), slots, st.integers(1, 1000), leaks)
+def test_over_any_number_of_slots_a_level_leaks_its_share_but_for_some_watt_hours(
+    level_wh: int, first: int, count: int, leak: int
+) -> None:
+    leaky = replace(BATTERY, self_discharge_ppm_per_day=leak)
+    lost_wh = sum(leaky.leaked_wh(level_wh, first + number * SLOT_S) for number in range(count))
+    assert abs(lost_wh - level_wh * leak * count / 96e6) < 3
+
+
+def test_left_alone_a_battery_loses_its_share_day_after_day() -> None:
+    level_wh = 10_000
+    for number in range(30 * 96):
+        level_wh = meter_slot(LEAKY, level_wh, SlotPlan(NOON + number * SLOT_S, pv_wh=0, load_wh=0)).level_after_wh
+    assert abs(level_wh - 10_000 * (1 - 0.01 / 96) ** (30 * 96)) < 5
+
+
+@given(batteries(), st.integers(0, 20_000), slots)
+def test_more_stored_never_leaves_less(battery: Battery, level_wh: int, slot: int) -> None:
+    left_wh = level_wh - battery.leaked_wh(level_wh, slot)
+    assert 0 <= left_wh <= level_wh
+    assert left_wh <= level_wh + 1 - battery.leaked_wh(level_wh + 1, slot) <= left_wh + 1
+
+
+@given(batteries(), st.integers(1, 20_000), slots)
+def test_the_least_that_leaves_a_level_is_the_least(battery: Battery, level_wh: int, slot: int) -> None:
+    before_wh = battery.before_leak_wh(level_wh, slot)
+    assert before_wh - battery.leaked_wh(before_wh, slot) >= level_wh
+    assert before_wh - 1 - battery.leaked_wh(before_wh - 1, slot) < level_wh
 
 
 # --- properties of one slot ---
@@ -176,6 +256,7 @@ def test_a_slot_balances_to_the_watt_hour(battery: Battery, level_wh: int, plan:
 def test_neither_load_nor_sale_takes_the_reserve(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
     metered = meter_slot(battery, level_wh, plan)
     start_wh = min(level_wh, battery.capacity_wh)
+    start_wh -= battery.leaked_wh(start_wh, plan.slot)
     assert metered.level_after_wh >= min(start_wh, battery.min_level_wh + plan.held_wh)
 
 
@@ -195,8 +276,8 @@ def test_the_power_limit_holds_in_both_directions(battery: Battery, level_wh: in
     # What passed the terminals: the other side of everything that was not stored energy.
     into_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
     out_wh = metered.load_wh + metered.sold_wh + metered.exported_wh
-    assert abs(into_wh - out_wh) <= battery.slot_limit_wh
-    assert metered.sold_wh <= battery.slot_limit_wh
+    assert -battery.discharge_limit_wh <= into_wh - out_wh <= battery.charge_limit_wh
+    assert metered.sold_wh <= battery.discharge_limit_wh
 
 
 @given(batteries(), st.integers(0, 8000), plans)
@@ -204,15 +285,17 @@ def test_the_power_limit_holds_in_both_directions(battery: Battery, level_wh: in
 def test_losses_are_those_of_the_battery(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
     level_wh = min(level_wh, battery.capacity_wh)
     metered = meter_slot(battery, level_wh, plan)
-    change_wh = metered.level_after_wh - level_wh
+    leaked_wh = battery.leaked_wh(level_wh, plan.slot)
+    change_wh = metered.level_after_wh - level_wh + leaked_wh
+    burnt_wh = metered.losses_wh - leaked_wh
     if change_wh > 0:
-        charged_wh = change_wh + metered.losses_wh
+        charged_wh = change_wh + burnt_wh
         assert change_wh * 1_000_000 <= charged_wh * battery.charge_efficiency_ppm
     elif change_wh < 0:
-        given_wh = -change_wh - metered.losses_wh
+        given_wh = -change_wh - burnt_wh
         assert given_wh * 1_000_000 <= -change_wh * battery.discharge_efficiency_ppm
     elif metered.level_after_wh == battery.capacity_wh:
-        assert metered.losses_wh == 0, "a full battery burns nothing"
+        assert burnt_wh == 0, "a full battery burns nothing"
 
 
 # --- properties of the conversions ---
@@ -240,7 +323,7 @@ def test_a_round_trip_never_makes_energy(battery: Battery, energy_wh: int) -> No
 
 @given(batteries(), st.lists(energies, max_size=8))
 def test_rounding_many_promises_never_needs_more_than_is_held(battery: Battery, sales: list[int]) -> None:
-    held = held_wh(battery, [Promise(0, energy_wh) for energy_wh in sales])
+    held = drawn_wh(battery, [Promise(0, energy_wh) for energy_wh in sales])
     assert battery.drawn_wh(sum(sales)) <= held
     assert battery.dischargeable_wh(held) >= sum(sales)
 
@@ -274,13 +357,13 @@ class PromisesAreKept(RuleBasedStateMachine):
         self.battery = battery
         self.floor_wh = floor_wh  # may lie below the minimum level: then that counts
         self.level_wh = min(level_wh, battery.capacity_wh)
-        self.slot = 0
+        self.slot = NOON
         self.sales, self.purchases = [], []
 
     @rule(ahead=st.integers(1, 4), part=st.fractions(0, 1))
     def promise_a_sale(self, ahead: int, part: float) -> None:
         slot = self.slot + ahead * SLOT_S
-        most_wh = sellable_wh(self.battery, self.level_wh, self.floor_wh, self.sales, slot)
+        most_wh = sellable_wh(self.battery, self.level_wh, self.floor_wh, self.sales, self.slot + SLOT_S, slot)
         assert most_wh >= 0
         self.sales.append(Promise(slot, int(most_wh * part)))
 
@@ -303,12 +386,14 @@ class PromisesAreKept(RuleBasedStateMachine):
         bought_wh = sum(promise.energy_wh for promise in self.purchases if promise.slot == self.slot)
         self.sales = [promise for promise in self.sales if promise.slot > self.slot]
         self.purchases = [promise for promise in self.purchases if promise.slot > self.slot]
-        held, room = held_wh(self.battery, self.sales), room_wh(self.battery, self.purchases)
-        metered = meter_slot(self.battery, self.level_wh, SlotPlan(pv_wh, load_wh, bought_wh, sold_wh, held, room))
+        held, room = held_wh(self.battery, self.sales, self.slot + SLOT_S), room_wh(self.battery, self.purchases)
+        plan = SlotPlan(self.slot, pv_wh, load_wh, bought_wh, sold_wh, held, room)
+        metered = meter_slot(self.battery, self.level_wh, plan)
         assert metered.sold_wh == sold_wh, "what was promised is delivered in full"
         assert balance_wh(metered) == 0
         if bought_wh and pv_wh >= load_wh and not sold_wh:
-            taken_wh = metered.level_after_wh - metered.level_before_wh
+            leaked_wh = self.battery.leaked_wh(self.level_wh, self.slot)
+            taken_wh = metered.level_after_wh - metered.level_before_wh + leaked_wh
             assert taken_wh >= self.battery.stored_wh(bought_wh), "what was bought finds its room"
         self.level_wh = metered.level_after_wh
 
@@ -316,13 +401,13 @@ class PromisesAreKept(RuleBasedStateMachine):
     def promises_are_covered(self) -> None:
         assert 0 <= self.level_wh <= self.battery.capacity_wh
         if any(promise.energy_wh for promise in self.sales):
-            assert held_wh(self.battery, self.sales) <= self.level_wh - self.battery.min_level_wh
+            assert held_wh(self.battery, self.sales, self.slot + SLOT_S) <= self.level_wh - self.battery.min_level_wh
         if any(promise.energy_wh for promise in self.purchases):
             assert room_wh(self.battery, self.purchases) <= self.battery.capacity_wh - self.level_wh
-        for promises in (self.sales, self.purchases):
+        limits_wh = (self.battery.discharge_limit_wh, self.battery.charge_limit_wh)
+        for promises, limit_wh in zip((self.sales, self.purchases), limits_wh, strict=True):
             for slot in {promise.slot for promise in promises}:
-                total_wh = sum(promise.energy_wh for promise in promises if promise.slot == slot)
-                assert total_wh <= self.battery.slot_limit_wh
+                assert sum(promise.energy_wh for promise in promises if promise.slot == slot) <= limit_wh
 
 
 TestPromisesAreKept = PromisesAreKept.TestCase

@@ -404,18 +404,20 @@ class Selling(RuleBasedStateMachine):
     @initialize(
         level_wh=st.integers(0, 10_000),
         power_w=st.integers(0, 20_000),
+        leak=st.sampled_from([0, 0, 1_000, 50_000, 1_000_000]),
         minimum_wh=st.sampled_from([0, 1000, 8500]),
         charge=st.integers(700_000, 1_000_000),
         discharge=st.integers(700_000, 1_000_000),
         sell_percent=st.sampled_from([0, 10, 80]),
     )
     def open_shop(
-        self, level_wh: int, power_w: int, minimum_wh: int, charge: int, discharge: int, sell_percent: int
+        self, level_wh: int, power_w: int, leak: int, minimum_wh: int, charge: int, discharge: int, sell_percent: int
     ) -> None:
         self.counter = Counter(
             level_wh=level_wh,
             sell_percent=sell_percent,
-            power_w=power_w,
+            discharge_power_w=power_w,
+            self_discharge_ppm_per_day=leak,
             min_level_wh=minimum_wh,
             charge_efficiency_ppm=charge,
             discharge_efficiency_ppm=discharge,
@@ -462,7 +464,10 @@ class Selling(RuleBasedStateMachine):
             assert answer.order.payments[0].params.amount_micro == deal.quote.order.quote.price.value_micro
             deal.terms = answer
         else:
-            assert self.state(deal) not in TENTATIVE
+            contract = self.counter.contract(
+                deal.transaction, deal.buyer
+            )  # its expiry was undone with the refused call
+            assert contract.state not in TENTATIVE or contract.expired(self.now_ms)
 
     @precondition(lambda self: any(deal.terms for deal in self.deals))
     @rule(data=st.data())
@@ -557,10 +562,10 @@ class Selling(RuleBasedStateMachine):
         assert 0 <= state.level_wh <= home.battery.capacity_wh
         promises = [Promise(c.slot, c.energy_wh) for c in self.counter.sales() if c.state in PROMISED]
         if promises:
-            assert held_wh(home.battery, promises) <= state.level_wh - home.battery.min_level_wh
+            assert held_wh(home.battery, promises, state.next_slot) <= state.level_wh - home.battery.min_level_wh
         for slot in {promise.slot for promise in promises}:
             of_slot_wh = sum(promise.energy_wh for promise in promises if promise.slot == slot)
-            assert of_slot_wh <= home.battery.slot_limit_wh
+            assert of_slot_wh <= home.battery.discharge_limit_wh
 
     @invariant()
     def contracts_only_go_forwards(self) -> None:

@@ -26,8 +26,8 @@ FLAT, ROOF, STORE, GRID = "flat.default", "roof.default", "store.default", "grid
 
 BATTERIES = {
     FLAT: NO_BATTERY,
-    ROOF: Battery(2000, 0, 8000, 1_000_000, 1_000_000),
-    STORE: Battery(1000, 0, 4000, 900_000, 1_000_000),
+    ROOF: Battery(2000, 0, 8000, 8000, 1_000_000, 1_000_000),
+    STORE: Battery(1000, 0, 4000, 4000, 900_000, 1_000_000),
 }
 
 

@@ -14,7 +14,7 @@ from wattmesh_agents.energy.battery import Battery
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import Kpis, gini
 
-BATTERY = Battery(CAPACITY_WH, 500, 5000, 950_000, 950_000)
+BATTERY = Battery(CAPACITY_WH, 500, 5000, 5000, 950_000, 950_000)
 
 
 def kpis_of(books: list[Book]) -> Kpis:
