@@ -102,6 +102,8 @@ def household(
     buy_percent: int = 20,
     sell_percent: int = 80,
     tariff: TariffConfig = TARIFF,
+    pricing: str = "fixed",
+    forecast: str = "profile",
 ) -> HouseholdConfig:
     """Buys below 20 % up to 50 %, sells above 80 %."""
     capacity_wh = of.capacity_wh if of else 0
@@ -115,9 +117,11 @@ def household(
             buy_below_wh=capacity_wh * buy_percent // 100,
             buy_target_wh=min(capacity_wh // 2, capacity_wh * sell_percent // 100),
             sell_above_wh=capacity_wh * sell_percent // 100,
+            pricing=pricing,
             sell_price_micro_per_kwh=price_micro,
         ),
         backstop=BackstopConfig(utility_id=GRID, tariff=tariff),
+        forecast=forecast,
     )
 
 

@@ -85,6 +85,12 @@ def test_heatwave_has_more_load_than_the_utility_likes_and_full_batteries_below_
     assert all(roof["trading"]["sell_price_micro_per_kwh"] < limit for roof in roofs)
 
 
+def test_strategies_shows_every_pricing_and_every_forecast() -> None:
+    households = [household for config in _configs("strategies.yaml") for household in config["households"]]
+    assert {household["trading"]["pricing"] for household in households} == set(PRICINGS)
+    assert {household["forecast"] for household in households} == set(FORECASTS)
+
+
 def test_the_measured_profile_covers_its_day_slot_by_slot_and_the_runtime_reads_it() -> None:
     [profile] = [
         Path(household["profile_csv"])

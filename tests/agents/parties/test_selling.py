@@ -35,6 +35,7 @@ from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import item_id, select_order, selected
 from wattmesh_agents.parties.trader import delivery
 from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
+from wattmesh_agents.trade.pricing import PRICINGS
 from wattmesh_beckn.context import Action, BecknModel, Code
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_beckn.messages import (
@@ -74,7 +75,13 @@ class Counter:
     """A selling household and somebody who talks to it."""
 
     def __init__(
-        self, level_wh: int = 9000, weather: Weather | None = None, *, sell_percent: int = 80, **of_battery: int
+        self,
+        level_wh: int = 9000,
+        weather: Weather | None = None,
+        *,
+        sell_percent: int = 80,
+        pricing: str = "fixed",
+        **of_battery: int,
     ) -> None:
         self.clock = HandClock()
         config = household(
@@ -83,6 +90,7 @@ class Counter:
             price_micro=PRICE,
             buy_percent=min(20, sell_percent),
             sell_percent=sell_percent,
+            pricing=pricing,
         )
         self.node = Node(config, self.clock, weather or Weather())
         assert isinstance(self.node.party, Household)
@@ -229,6 +237,20 @@ def test_a_quote_is_rounded_once() -> None:
     # 0.200001 x 0.333 = 0.066600333
     assert order.quote.price.value_micro == 66_600
     assert order.quote.breakup[0].price.value_micro == 66_600
+
+
+@pytest.mark.parametrize("pricing", PRICINGS)
+def test_a_quote_costs_what_the_offer_said_whatever_was_reserved_meanwhile(pricing: str) -> None:
+    counter = Counter(level_wh=9500, weather=Weather(SlotProfile(200, 100)), pricing=pricing)
+    counter.pass_slots(1)
+    slot = NEXT + 900
+    offer = counter.say("search", search(slot), ANN, T1)
+    assert isinstance(offer, OnSearchMessage)
+    confirmed(counter, 300, BOB, T2, slot)
+    counter.clock.now += 10  # of the slot's 15 s
+    quote = quoted(counter, 500, ANN, T1, slot)
+    price_micro = offer.catalog.providers[0].items[0].price.value_micro
+    assert quote.order.quote.price.value_micro == amount_micro(price_micro, 500)
 
 
 def test_an_expired_quote_is_free_for_others() -> None:
