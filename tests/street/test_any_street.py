@@ -107,7 +107,7 @@ def flow(fields: dict[str, Any]) -> str:
     prices(0, 150),
     st.sampled_from(["0.5", "50"]),
 )
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_energy_balances_to_the_watt_hour_and_money_to_the_millionth(
     with_batteries: list[Home], without: list[Home], price: str, feed_in: str, capacity_kw: str
 ) -> None:
