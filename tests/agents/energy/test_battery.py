@@ -338,6 +338,44 @@ def test_rounding_many_purchases_never_needs_more_than_the_room(battery: Battery
 # --- promise → any slots → delivery ---
 
 
+LIVELY = st.builds(
+    Battery,
+    st.integers(4000, 8000),
+    st.integers(0, 1000),
+    st.integers(2000, 10_000),
+    st.integers(2000, 10_000),
+    st.integers(800_000, 1_000_000),
+    st.integers(800_000, 1_000_000),
+    st.integers(50_000, 1_000_000),
+)
+"""Has much to promise, and much leaks of it."""
+
+
+@given(
+    LIVELY,
+    slots,
+    st.integers(2000, 8000),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4)), min_size=1, max_size=6),
+    st.lists(energies, min_size=7, max_size=7),
+)
+@settings(max_examples=300)
+def test_all_that_was_promised_for_several_slots_is_there_however_much_leaks_until_then(
+    battery: Battery, first: int, level_wh: int, promises: list[tuple[int, int]], loads: list[int]
+) -> None:
+    level_wh = min(level_wh, battery.capacity_wh)
+    sales: list[Promise] = []
+    for ahead, part in promises:
+        slot = first + ahead * SLOT_S
+        sales.append(Promise(slot, sellable_wh(battery, level_wh, 0, sales, first, slot) // part))
+    for number, load_wh in enumerate(loads):
+        slot = first + number * SLOT_S
+        sold_wh = sum(sale.energy_wh for sale in sales if sale.slot == slot)
+        held = held_wh(battery, [sale for sale in sales if sale.slot > slot], slot + SLOT_S)
+        metered = meter_slot(battery, level_wh, SlotPlan(slot, 0, load_wh, sold_wh=sold_wh, held_wh=held))
+        assert metered.sold_wh == sold_wh
+        level_wh = metered.level_after_wh
+
+
 class PromisesAreKept(RuleBasedStateMachine):
     """A household that promises all it may, for any slot ahead, lives through any weather and delivers in full.
 
@@ -352,7 +390,11 @@ class PromisesAreKept(RuleBasedStateMachine):
     purchases: list[Promise]
     sun_wh: int
 
-    @initialize(battery=batteries(), floor_wh=st.integers(0, 8000), level_wh=st.integers(0, 8000))
+    @initialize(
+        battery=batteries() | LIVELY,
+        floor_wh=st.just(0) | st.integers(0, 8000),
+        level_wh=st.just(8000) | st.integers(0, 8000),
+    )
     def move_in(self, battery: Battery, floor_wh: int, level_wh: int) -> None:
         self.battery = battery
         self.floor_wh = floor_wh  # may lie below the minimum level: then that counts
@@ -360,7 +402,7 @@ class PromisesAreKept(RuleBasedStateMachine):
         self.slot = NOON
         self.sales, self.purchases = [], []
 
-    @rule(ahead=st.integers(1, 4), part=st.fractions(0, 1))
+    @rule(ahead=st.integers(1, 4), part=st.just(1) | st.fractions(0, 1))
     def promise_a_sale(self, ahead: int, part: float) -> None:
         slot = self.slot + ahead * SLOT_S
         most_wh = sellable_wh(self.battery, self.level_wh, self.floor_wh, self.sales, self.slot + SLOT_S, slot)
