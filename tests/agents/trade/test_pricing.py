@@ -58,7 +58,7 @@ def test_no_buyer_pays_more_than_its_limit_or_its_utility(name: str, view: Prici
 def test_no_seller_asks_less_than_its_floor_or_more_than_the_utility(name: str, view: PricingView) -> None:
     ask = PRICINGS[name].ask(view)
     floor = max(view.feed_in_micro_per_kwh, view.sell_price_micro_per_kwh or 0)
-    assert floor <= ask <= max(floor, view.utility_price_micro_per_kwh)
+    assert floor <= ask <= max(floor, view.utility_price_micro_per_kwh - view.local_grid_fee_micro_per_kwh)
 
 
 @given(names, views)
@@ -100,6 +100,14 @@ def test_neighbours_meet_in_the_middle_of_utility_and_feed_in() -> None:
     assert MID_MARKET.ask(VIEW) == MID_MARKET.bid(VIEW) == 190_000
     assert MID_MARKET.ask(replace(VIEW, sell_price_micro_per_kwh=200_000)) == 200_000
     assert MID_MARKET.bid(replace(VIEW, max_buy_price_micro_per_kwh=150_000)) == 150_000
+
+
+def test_with_the_local_grid_fee_on_top_nobody_pays_more_than_the_utility_asks() -> None:
+    view = replace(VIEW, local_grid_fee_micro_per_kwh=40_000)
+    assert LEVEL.ask(replace(view, level_wh=8000)) == 260_000
+    # (80 000 + 300 000 - 40 000) / 2 goes to the seller; the buyer pays 40 000 more.
+    assert (MID_MARKET.ask(view), MID_MARKET.bid(view)) == (170_000, 210_000)
+    assert LEVEL.bid(replace(view, level_wh=5000)) == 120_000
 
 
 def test_random_prices_spread_over_all_that_a_budget_allows() -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 class PricingView:
     """A household before a delivery slot: prices in millionths of the currency per kWh, energy in Wh.
 
-    The utility's price is what a buyer pays it in that slot, all in. What is asked goes to the seller; a buyer pays it and
-    the local grid fee, so what is bid covers both. `sell_price_micro_per_kwh` and
-    `max_buy_price_micro_per_kwh` are the household's own, None where it wrote none. `level_wh` is what was stored when
-    the current slot began: it does not move with what is reserved, so a quote costs what the offer said.
+    The utility's price is what a buyer pays it in that slot, all in. What is asked goes to the seller; a buyer pays it
+    and the local grid fee, so what is bid covers both. `sell_price_micro_per_kwh` and `max_buy_price_micro_per_kwh` are
+    the household's own, None where it wrote none. `level_wh` is what was stored when the current slot began: it does
+    not move with what is reserved, so a quote costs what the offer said.
     """
 
     slot: int
@@ -35,15 +35,13 @@ class PricingView:
 
     @property
     def most_ask_micro_per_kwh(self) -> int:
-        """The ceiling of a seller: what leaves a buyer no worse off than the utility; where that is lower, its floor."""
+        """The ceiling of a seller: a buyer pays no more than at the utility; where that is lower, its floor."""
         return max(self.least_ask_micro_per_kwh, self.utility_price_micro_per_kwh - self.local_grid_fee_micro_per_kwh)
 
     @property
     def middle_ask_micro_per_kwh(self) -> int:
         """Halfway between the feed-in and what a neighbour could ask at most."""
-        return (
-            self.feed_in_micro_per_kwh + self.utility_price_micro_per_kwh - self.local_grid_fee_micro_per_kwh
-        ) // 2
+        return (self.feed_in_micro_per_kwh + self.utility_price_micro_per_kwh - self.local_grid_fee_micro_per_kwh) // 2
 
     @property
     def most_bid_micro_per_kwh(self) -> int:
