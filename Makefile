@@ -44,7 +44,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz audit-deps sbom bench crds chart chart-test browser-test image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos fuzz audit-deps sbom bench crds chart chart-test browser-test screenshots image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (nee
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit; done; \
 	echo "make browser-test needs Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)" >&2; exit 1
 	@$(BIN)/pytest -m browser $(ARGS) tests/browser
+
+screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real run (needs Chromium)
+	@$(BIN)/python -m hack.screenshots $(ARGS)
 
 image: ## Build the images wattmesh/operator and wattmesh/runtime (needs docker; TAG=, IMAGE_PREFIX=)
 	@docker version >/dev/null 2>&1 || { echo "make image needs docker, running: https://docs.docker.com/get-started/get-docker/" >&2; exit 1; }

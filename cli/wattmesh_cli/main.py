@@ -12,6 +12,7 @@ from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
+from wattmesh_cli.commands.report import report
 from wattmesh_cli.commands.simulate import simulate
 from wattmesh_cli.commands.status import status
 from wattmesh_cli.commands.up import up
@@ -47,5 +48,6 @@ app.command()(status)
 app.command()(contracts)
 app.command()(audit)
 app.command()(kpis)
+app.command()(report)
 app.command()(validate)
 app.command()(profiles)

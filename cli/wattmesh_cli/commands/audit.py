@@ -55,7 +55,7 @@ def audit(
     except BooksError as error:
         refuse(error)
     if output is Output.JSON:
-        print_json(_as_json(result, zone) | (_departed_json(result) if kubernetes else {}))
+        print_json(audit_json(result, zone) | (_departed_json(result) if kubernetes else {}))
     else:
         _print(result, names, zone)
     if result.findings:
@@ -110,7 +110,8 @@ def _count(findings: int) -> str:
     return "nothing wrong" if not findings else "1 finding" if findings == 1 else f"{findings} findings"
 
 
-def _as_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
+def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
+    """An audit's result, JSON-able."""
     return {
         "findings": [
             {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from datetime import datetime, tzinfo
 from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated
@@ -13,14 +10,19 @@ import typer
 
 from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.commands.demo import demo_manifest, is_demo
-from wattmesh_cli.commands.up import planned
-from wattmesh_cli.kpi import Kpis, PartyKpis, Slots, collect
-from wattmesh_cli.kpi import kpis as kpis_of
+from wattmesh_cli.evaluation import (
+    FilesOption,
+    FromOption,
+    MoreFiles,
+    UntilOption,
+    evaluate,
+    range_json,
+)
+from wattmesh_cli.kpi import Kpis, PartyKpis
+from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.names import Names
-from wattmesh_cli.output import StateOption, print_json, print_table, refuse, slot_json
-from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, street_zone
+from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
+from wattmesh_cli.state import DEFAULT_STATE
 
 
 class KpiOutput(StrEnum):
@@ -31,31 +33,15 @@ class KpiOutput(StrEnum):
     CSV = "csv"
 
 
-_FORMS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 _DEFAULT_OUTPUT = KpiOutput.TABLE
 
 
 def kpis(
-    files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--file",
-            "-f",
-            metavar="FILE",
-            help="The manifests that the street ran with, for batteries and tariffs. After a demo: its own.",
-        ),
-    ] = None,
-    more_files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
-    ] = None,
+    files: FilesOption = None,
+    more_files: MoreFiles = None,
     state: StateOption = DEFAULT_STATE,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=_FORMS, help="Only slots from here on, in the street's local time."),
-    ] = None,
-    end: Annotated[
-        datetime | None, typer.Option("--until", formats=_FORMS, help="Only slots that start before this.")
-    ] = None,
+    first: FromOption = None,
+    end: UntilOption = None,
     output: Annotated[
         KpiOutput, typer.Option("--output", "-o", help="A table for people, JSON, or CSV.")
     ] = _DEFAULT_OUTPUT,
@@ -65,123 +51,17 @@ def kpis(
     docs/kpis.md defines each. Savings are against the same energy at the utility's prices (no market), and against each
     household alone with its battery and the utility (utility only).
     """
-    from wattmesh_cli.alone import alone  # the agents take a second to import
-    from wattmesh_cli.terms import terms_of
-
     try:
-        if first is not None and end is not None and end <= first:
-            raise BooksError("--until must be later than --from")
-        books = read_books(state)
-        zone = street_zone(state)
-        given = [*(files or []), *(more_files or [])]
-        if not given and not is_demo(state):
-            raise BooksError("-f is needed: the manifests that this street ran with")
-        terms = terms_of(planned(given or [str(demo_manifest())]))
-        slots = Slots(_slot(first, zone), _slot(end, zone))
-        rows = collect(books)
-        terms.check(rows.households)
+        asked = evaluate([*(files or []), *(more_files or [])], state, first, end)
     except (BooksError, ValueError) as error:
         refuse(error)
-    result = kpis_of(books, terms.prices, alone(rows, terms.battery, slots), slots)
     match output:
         case KpiOutput.JSON:
-            print_json({"from": slot_json(slots.first, zone), "until": slot_json(slots.end, zone)} | _as_json(result))
+            print_json(range_json(asked) | kpis_json(asked.kpis))
         case KpiOutput.CSV:
-            typer.echo(_as_csv(result), nl=False)
+            typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
         case KpiOutput.TABLE:
-            _print(result, Names(party.party for book in books for party in book.parties))
-
-
-def _slot(when: datetime | None, zone: tzinfo) -> int | None:
-    return None if when is None else int(when.replace(tzinfo=zone).timestamp())
-
-
-# --- for programs ---
-
-
-def _as_json(result: Kpis) -> dict[str, object]:
-    return {
-        "unbooked_readings": result.unbooked_readings,
-        "households": [{"party": row.party, **_party(row)} for row in result.households],
-        "community": _party(result.community) | _only_community(result),
-    }
-
-
-def _as_csv(result: Kpis) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["party", "kpi", "value"])
-    parts = [(row, _party(row)) for row in result.households]
-    parts.append((result.community, _party(result.community) | _only_community(result)))
-    for row, values in parts:
-        writer.writerows((row.party, name, "" if value is None else value) for name, value in values.items())
-    writer.writerow([result.community.party, "unbooked_readings", result.unbooked_readings])
-    return text.getvalue()
-
-
-def _party(row: PartyKpis) -> dict[str, object]:
-    energy, money = row.energy, row.money
-    return {
-        "pv_kwh": kwh_text(energy.pv_wh),
-        "load_kwh": kwh_text(energy.load_wh),
-        "inflow_kwh": kwh_text(energy.inflow_wh),
-        "outflow_kwh": kwh_text(energy.outflow_wh),
-        "losses_kwh": kwh_text(energy.losses_wh),
-        "used_pv_kwh": kwh_text(energy.used_pv_wh),
-        "self_consumption": _ratio(energy.self_consumption),
-        "self_sufficiency": _ratio(energy.self_sufficiency),
-        "local_kwh": kwh_text(energy.local_wh),
-        "local_share": _ratio(energy.local_share),
-        "peak_import_kw": None if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
-        "unserved_kwh": kwh_text(energy.unserved_wh),
-        "curtailed_kwh": kwh_text(energy.curtailed_wh),
-        "bill": money_text(money.bill_micro),
-        "no_market_bill": money_text(money.no_market_bill_micro),
-        "no_market_savings": money_text(money.no_market_savings_micro),
-        "utility_only_bill": money_text(money.utility_only_bill_micro),
-        "utility_only_savings": _money(money.utility_only_savings_micro),
-        "stored_more_kwh": kwh_text(money.stored_more_wh),
-        "stored_more_worth": money_text(money.stored_more_micro),
-        "utility_only_benefit": _money(money.utility_only_benefit_micro),
-        "grid_fees": money_text(money.grid_fees_micro),
-    }
-
-
-def _only_community(result: Kpis) -> dict[str, object]:
-    trade, protocol = result.local_trade, result.protocol
-    return {
-        "utilities_bill": money_text(result.utilities_bill_micro),
-        "local_trade_kwh": kwh_text(trade.energy_wh),
-        "local_trade_amount": money_text(trade.amount_micro),
-        "local_price_per_kwh": _money(trade.price_micro_per_kwh),
-        "no_market_gini": _ratio(result.against_no_market.gini),
-        "no_market_losers": _ratio(result.against_no_market.losers),
-        "utility_only_gini": _ratio(result.against_utility_only.gini),
-        "utility_only_losers": _ratio(result.against_utility_only.losers),
-        "offers": protocol.offers,
-        "quotes": protocol.quotes,
-        "contracts_settled": protocol.settled,
-        "contracts_expired": protocol.expired,
-        "contracts_cancelled": protocol.cancelled,
-        "offers_per_contract": _ratio(protocol.offers_per_contract),
-        "settled_of_quotes": _ratio(protocol.settled_of_quotes),
-        "messages": protocol.messages,
-        "messages_per_contract": _ratio(protocol.messages_per_contract),
-        "contracts_per_search": _ratio(protocol.contracts_per_search),
-        "confirm_ms_median": protocol.confirm_ms_median,
-        "confirm_ms_p95": protocol.confirm_ms_p95,
-    }
-
-
-def _money(amount_micro: int | None) -> str | None:
-    return None if amount_micro is None else money_text(amount_micro)
-
-
-def _ratio(value: Fraction | None) -> str | None:
-    return None if value is None else f"{float(value):.4f}"
-
-
-# --- for people ---
+            _print(asked.kpis, asked.names)
 
 
 def _print(result: Kpis, names: Names) -> None:

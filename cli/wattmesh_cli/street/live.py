@@ -25,20 +25,23 @@ _LINES = 14
 _BAR = 12
 
 
-class _Recent(logging.Handler):
+class Recent(logging.Handler):
+    """Keeps the newest log lines."""
+
     def __init__(self) -> None:
         super().__init__()
         self.lines: deque[str] = deque(maxlen=_LINES)
         self.setFormatter(TextFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep one more."""
         self.lines.append(self.format(record))
 
 
 @asynccontextmanager
 async def live_view(street: StreetRun, console: Console) -> AsyncIterator[None]:
     """Show the street on the terminal while the block runs, in place of log lines."""
-    recent = _Recent()
+    recent = Recent()
     root = logging.getLogger()
     before = root.handlers[:]
     root.handlers[:] = [recent]

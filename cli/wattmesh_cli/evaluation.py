@@ -1,0 +1,93 @@
+"""A run that is read and evaluated: what `wattmesh kpis` and `wattmesh report` start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.commands.demo import demo_manifest, is_demo
+from wattmesh_cli.commands.up import planned
+from wattmesh_cli.kpi import Kpis, Slots, collect, kpis
+from wattmesh_cli.names import Names
+from wattmesh_cli.output import slot_json
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import street_zone
+from wattmesh_operator.plan import GatewayPlan
+
+if TYPE_CHECKING:
+    from wattmesh_cli.terms import Terms
+
+_FORMS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+
+FilesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="The manifests that the street ran with, for batteries and tariffs. After a demo: its own.",
+    ),
+]
+MoreFiles = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=_FORMS, help="Only slots from here on, in the street's local time."),
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", formats=_FORMS, help="Only slots that start before this.")
+]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The books of a run, what its manifests say, and its KPIs in the slots asked for."""
+
+    books: tuple[Book, ...]
+    plan: GatewayPlan
+    terms: Terms
+    zone: tzinfo
+    slots: Slots
+    kpis: Kpis
+
+    @property
+    def names(self) -> Names:
+        """The names of all parties."""
+        return Names(party.party for book in self.books for party in book.parties)
+
+
+def evaluate(files: Sequence[str], state: Path, first: datetime | None, end: datetime | None) -> Evaluation:
+    """Read the books of a state directory and compute their KPIs, from `first` until `end` in the street's local time.
+
+    Raises BooksError or ValueError where that cannot be done; ends the command at mistakes in manifests.
+    """
+    from wattmesh_cli.alone import alone  # the agents take a second to import
+    from wattmesh_cli.terms import terms_of
+
+    if first is not None and end is not None and end <= first:
+        raise BooksError("--until must be later than --from")
+    books = read_books(state)
+    zone = street_zone(state)
+    if not files and not is_demo(state):
+        raise BooksError("-f is needed: the manifests that this street ran with")
+    plan = planned(list(files) or [str(demo_manifest())])
+    terms = terms_of(plan)
+    slots = Slots(_slot(first, zone), _slot(end, zone))
+    rows = collect(books)
+    terms.check(rows.households)
+    result = kpis(books, terms.prices, alone(rows, terms.battery, slots), slots)
+    return Evaluation(books, plan, terms, zone, slots, result)
+
+
+def range_json(of: Evaluation) -> dict[str, object]:
+    """The slots asked for."""
+    return {"from": slot_json(of.slots.first, of.zone), "until": slot_json(of.slots.end, of.zone)}
+
+
+def _slot(when: datetime | None, zone: tzinfo) -> int | None:
+    return None if when is None else int(when.replace(tzinfo=zone).timestamp())

@@ -1,0 +1,106 @@
+"""All that a report says, as one value. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from wattmesh_cli.audit import AuditResult
+from wattmesh_cli.books import SLOT_S, Book
+from wattmesh_cli.kpi import Kpis, Prices, Rows, Slots, collect
+from wattmesh_cli.names import Names
+from wattmesh_cli.report.flows import Flow, Grouping, flows, grouping
+from wattmesh_cli.report.series import (
+    Metered,
+    Traded,
+    UtilityPrices,
+    local_at_tariff_micro_per_kwh,
+    metered,
+    traded,
+    utility_prices,
+)
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the manifests say of a market. By household: its utility, its SolarAgent, its feeder."""
+
+    name: str
+    currency: str
+    zone: tzinfo
+    utility: Mapping[str, str]
+    agent: Mapping[str, str]
+    feeder: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report. `slots` are those with a reading; `community` and `traded` have one row for each, prices one value.
+
+    `audited` is of the whole books, everything else of the slots asked for. `grouping` says what a node of the flow
+    diagram is. `local_at_tariff_micro_per_kwh` is what the energy that households sold each other costs at their
+    utility's tariff.
+    """
+
+    market: Market
+    names: Names
+    asked: Slots
+    slots: tuple[int, ...]
+    households: Mapping[str, tuple[Metered, ...]]
+    utilities: tuple[str, ...]
+    community: tuple[Metered, ...]
+    traded: tuple[Traded, ...]
+    prices: tuple[UtilityPrices, ...]
+    flows: tuple[Flow, ...]
+    grouping: Grouping
+    local_at_tariff_micro_per_kwh: int | None
+    kpis: Kpis
+    audited: AuditResult
+
+    @property
+    def end(self) -> int | None:
+        """When the last slot ends; None without any."""
+        return self.slots[-1] + SLOT_S if self.slots else None
+
+
+def content(
+    books: Sequence[Book], market: Market, prices: Prices, kpis: Kpis, audited: AuditResult, asked: Slots
+) -> Content:
+    """The report of books; `kpis` are of the slots asked for."""
+    rows = collect(books)
+    community = metered(rows, rows.households, asked)
+    slots = tuple(row.slot for row in community)
+    found = flows(rows, asked)
+    names = Names((*rows.households, *rows.utilities))
+    return Content(
+        market=market,
+        names=names,
+        asked=asked,
+        slots=slots,
+        households={name: metered(rows, [name], asked) for name in rows.households},
+        utilities=rows.utilities,
+        community=community,
+        traded=traded(rows, slots),
+        prices=utility_prices(prices, _customers(rows, market), slots),
+        flows=found,
+        grouping=grouping(found, _ways(rows, market)),
+        local_at_tariff_micro_per_kwh=local_at_tariff_micro_per_kwh(rows, prices, asked),
+        kpis=kpis,
+        audited=audited,
+    )
+
+
+def _customers(rows: Rows, market: Market) -> dict[str, str]:
+    """One household of each utility."""
+    return {market.utility[name]: name for name in reversed(rows.households)}
+
+
+def _ways(rows: Rows, market: Market) -> list[Grouping]:
+    """How households may be grouped, from fine to coarse."""
+    return [
+        Grouping("household", {}),
+        Grouping("SolarAgent", {name: f"{market.agent[name]} (all)" for name in rows.households}),
+        Grouping("feeder", {name: f"feeder {market.feeder[name]}" for name in rows.households}),
+        Grouping("all households", dict.fromkeys(rows.households, f"{len(rows.households)} households")),
+    ]

@@ -1,0 +1,143 @@
+"""What was metered, traded and asked in each slot. Pure.
+
+Energy is in Wh, money in millionths of the currency (`micro`), a slot is its start in unix seconds of grid time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wattmesh_cli.books import LedgerEntry, Reading
+from wattmesh_cli.kpi import Prices, Rows, Slots
+from wattmesh_cli.kpi.money import price_micro_per_kwh
+
+
+@dataclass(frozen=True)
+class Metered:
+    """The readings of one slot together: of a household, or of all. `households` counts them."""
+
+    slot: int
+    households: int = 0
+    pv_wh: int = 0
+    load_wh: int = 0
+    bought_wh: int = 0
+    sold_wh: int = 0
+    imported_wh: int = 0
+    exported_wh: int = 0
+    level_before_wh: int = 0
+    level_after_wh: int = 0
+    capacity_wh: int = 0
+
+    @property
+    def net_import_wh(self) -> int:
+        """What came in less what went out; what households sell each other cancels in the sum of all."""
+        return self.bought_wh + self.imported_wh - self.sold_wh - self.exported_wh
+
+    def with_(self, reading: Reading) -> Metered:
+        """Together with one more reading of the slot."""
+        return Metered(
+            self.slot,
+            self.households + 1,
+            self.pv_wh + reading.pv_wh,
+            self.load_wh + reading.load_wh,
+            self.bought_wh + reading.bought_wh,
+            self.sold_wh + reading.sold_wh,
+            self.imported_wh + reading.imported_wh,
+            self.exported_wh + reading.exported_wh,
+            self.level_before_wh + reading.level_before_wh,
+            self.level_after_wh + reading.level_after_wh,
+            self.capacity_wh + reading.capacity_wh,
+        )
+
+
+@dataclass(frozen=True)
+class Traded:
+    """Trades of one slot, by what buyers and sellers among the households booked: with each other (`local`), and with
+    utilities on the market. The backstop is not among them.
+    """
+
+    slot: int
+    local_wh: int = 0
+    local_micro: int = 0
+    from_utilities_wh: int = 0
+    to_utilities_wh: int = 0
+
+    @property
+    def local_price_micro_per_kwh(self) -> int | None:
+        """What a kWh cost between households, weighted by volume, rounded half up; None without such a trade."""
+        return price_micro_per_kwh(self.local_micro, self.local_wh) if self.local_wh else None
+
+
+@dataclass(frozen=True)
+class UtilityPrices:
+    """What a utility asks and pays per kWh, in the same slots as the report's."""
+
+    utility: str
+    tariff_micro: tuple[int, ...]
+    feed_in_micro: tuple[int, ...]
+
+
+def metered(rows: Rows, households: Iterable[str], slots: Slots) -> tuple[Metered, ...]:
+    """The readings of these households summed by slot; slots without any are left out."""
+    found: dict[int, Metered] = {}
+    for household in households:
+        for reading in rows.readings[household]:
+            if reading.slot in slots:
+                found[reading.slot] = found.get(reading.slot, Metered(reading.slot)).with_(reading)
+    return tuple(found[slot] for slot in sorted(found))
+
+
+def traded(rows: Rows, slots: Sequence[int]) -> tuple[Traded, ...]:
+    """The trades of each of these slots."""
+    households = frozenset(rows.households)
+    by_slot: defaultdict[int, list[LedgerEntry]] = defaultdict(list)
+    for household in rows.households:
+        for entry in rows.ledger[household]:
+            if entry.kind == "trade":
+                by_slot[entry.slot].append(entry)
+    return tuple(_traded(slot, by_slot[slot], households) for slot in slots)
+
+
+def _traded(slot: int, entries: Sequence[LedgerEntry], households: frozenset[str]) -> Traded:
+    # A sale to a household is counted by its buyer's entry.
+    bought = [entry for entry in entries if entry.energy_wh > 0]
+    local = [entry for entry in bought if entry.counterparty in households]
+    return Traded(
+        slot,
+        local_wh=sum(entry.energy_wh for entry in local),
+        local_micro=-sum(entry.amount_micro for entry in local),
+        from_utilities_wh=sum(entry.energy_wh for entry in bought if entry.counterparty not in households),
+        to_utilities_wh=-sum(
+            entry.energy_wh for entry in entries if entry.energy_wh < 0 and entry.counterparty not in households
+        ),
+    )
+
+
+def utility_prices(prices: Prices, customers: dict[str, str], slots: Sequence[int]) -> tuple[UtilityPrices, ...]:
+    """Tariff and feed-in price of each utility; `customers` has one household of each, by utility."""
+    return tuple(
+        UtilityPrices(
+            utility,
+            tuple(prices.tariff_micro(household, slot) for slot in slots),
+            tuple(prices.feed_in_micro(household, slot) for slot in slots),
+        )
+        for utility, household in sorted(customers.items())
+    )
+
+
+def local_at_tariff_micro_per_kwh(rows: Rows, prices: Prices, slots: Slots) -> int | None:
+    """What a kWh of the energy traded between households would have cost its buyers at their utility's tariff, weighted
+    by volume, rounded half up; None without such a trade.
+    """
+    households = frozenset(rows.households)
+    bought = [
+        entry
+        for household in rows.households
+        for entry in rows.ledger[household]
+        if entry.kind == "trade" and entry.energy_wh > 0 and entry.counterparty in households and entry.slot in slots
+    ]
+    energy_wh = sum(entry.energy_wh for entry in bought)
+    amount_micro = sum(prices.supply_micro(entry.party, entry.slot, entry.energy_wh) for entry in bought)
+    return price_micro_per_kwh(amount_micro, energy_wh) if energy_wh else None

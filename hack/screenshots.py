@@ -1,0 +1,137 @@
+"""Pictures for docs/images/ of a real run: the demo's street, a whole day in virtual time. Needs Chromium.
+
+`make screenshots` makes all, `make screenshots ARGS=report` those whose names begin like this.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+
+from tests.browser.support import ARGUMENTS, chromium
+from wattmesh_agents.store.database import Database
+from wattmesh_cli.commands.demo import demo_manifest
+from wattmesh_cli.commands.report import ReportOutput, report
+from wattmesh_cli.street.clock import keep
+from wattmesh_cli.street.live import Recent, picture
+from wattmesh_cli.street.memory import run_in_memory, simulate
+from wattmesh_cli.street.run import StreetRun
+from wattmesh_operator.manifests import load
+from wattmesh_operator.plan import plan
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+DAY = timedelta(hours=24)
+EVENING = timedelta(hours=12, minutes=27)
+"""After the start: when the terminal is looked at."""
+DESKTOP = {"width": 1200, "height": 900}
+PHONE = {"width": 390, "height": 844}
+_THEME = TerminalTheme(
+    (18, 22, 29),
+    (232, 235, 241),
+    [(90, 100, 115), (255, 120, 130), (92, 214, 150), (240, 190, 80), (110, 170, 250), (220, 140, 220), (90, 205, 225),
+     (232, 235, 241)],
+)  # fmt: skip
+
+
+def run_street(state: Path) -> str:
+    """Run the demo's street for a day; its books are in `state` then. Gives the terminal's view of it as SVG."""
+    [street] = plan(load([str(demo_manifest())]))
+    start = street.resource.spec.clock.start
+    recent = Recent()
+    console = Console(record=True, width=132, file=sys.stderr, quiet=True)
+    (state / "agents").mkdir(parents=True)
+
+    async def look(running: StreetRun) -> None:
+        pod = next(iter(running.pods.values()))
+        await pod.grid.sleep_until((start + EVENING).timestamp())
+        console.quiet = False
+        with tempfile.TemporaryFile("w") as unseen:
+            console.file = unseen
+            console.print(picture(running, list(recent.lines)))
+
+    async def run() -> StreetRun:
+        return await run_in_memory(
+            street, start + DAY, watch=look,
+            database=lambda name, salt: Database.open(state / "agents" / f"{name}.db", salt=salt),
+        )  # fmt: skip
+
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(recent)
+    try:
+        ran = simulate(run)
+        keep(state / "clock.json", ran.time, ran.time.wall_at(start + DAY))
+        ran.close()
+    finally:
+        root.removeHandler(recent)
+    return console.export_svg(title="wattmesh up -f examples/street.yaml", theme=_THEME)
+
+
+class Camera:
+    """Takes pictures of pages, as small as PNG allows, of those that are `wanted`."""
+
+    def __init__(self, browser: Browser, wanted: tuple[str, ...]) -> None:
+        self._browser = browser
+        self._wanted = wanted
+
+    def take(
+        self, name: str, url: str, *, prepare: Callable[[Page], None] = lambda _: None, of: str = "", **options: Any
+    ) -> None:
+        """Picture of a page, or of the element `of`, as docs/images/`name`.png; `options` are a browser context's."""
+        if not name.startswith(self._wanted):
+            return
+        context = self._browser.new_context(**options)
+        page = context.new_page()
+        page.goto(url)
+        prepare(page)
+        path = IMAGES / f"{name}.png"
+        if of:
+            page.locator(of).screenshot(path=path)
+        else:
+            page.screenshot(path=path)
+        context.close()
+        sys.stdout.write(f"{path.relative_to(IMAGES.parents[1])}: {path.stat().st_size / 1000:.0f} kB\n")
+
+
+def scroll_to(anchor: str) -> Callable[[Page], None]:
+    """So that an element is at the top."""
+
+    def scroll(page: Page) -> None:
+        page.locator(anchor).evaluate("element => { element.scrollIntoView({behavior: 'instant'}); scrollBy(0, -12) }")
+
+    return scroll
+
+
+def main(wanted: tuple[str, ...]) -> None:
+    """Make the pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        state, page = Path(folder) / "state", Path(folder) / "report.html"
+        svg = run_street(state)
+        report([str(demo_manifest())], None, state, None, None, ReportOutput.HTML, page)
+        terminal = Path(folder) / "terminal.html"
+        terminal.write_text(f"<!doctype html><title>{escape('terminal')}</title><body style='margin:0'>{svg}")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+            camera = Camera(browser, wanted)
+            url = page.as_uri()
+            camera.take("report", url, viewport=DESKTOP)
+            camera.take("report-dark", url, viewport=DESKTOP, color_scheme="dark", prepare=scroll_to("#flow"))
+            camera.take("report-bills", url, viewport=DESKTOP, prepare=scroll_to("#bills"))
+            camera.take("report-phone", url, viewport=PHONE, is_mobile=True, has_touch=True)
+            camera.take("terminal", terminal.as_uri(), of="svg", viewport=DESKTOP)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or ("",))
