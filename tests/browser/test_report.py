@@ -100,7 +100,7 @@ def test_tables_are_sorted_by_keyboard(visits: Visits, small: str) -> None:
 def test_who_cannot_see_it_is_told(visits: Visits, small: str) -> None:
     page = visits.open(small)
     for landmark in ("banner", "main", "contentinfo"):
-        assert page.get_by_role(landmark).count() == 1  # type: ignore[arg-type] # the names are Playwright's
+        assert page.get_by_role(landmark).count() == 1
     assert page.get_by_role("heading", level=1).inner_text() == "street"
     plots = page.locator("figure > [role=img]").all()
     assert len(plots) == 5
