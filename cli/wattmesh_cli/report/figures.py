@@ -17,6 +17,8 @@ from wattmesh_cli.report.text import kwh, money, price
 
 MOST_HOUSEHOLDS = 50
 """Up to so many households have a curve of their own."""
+_MOST_GAPS = 100
+"""Gaps between more bars than this would only be noise."""
 
 # Light and dark: after Okabe and Ito's palette, which the colour-blind tell apart, moved until each stands out from its
 # background by 3:1 at least.
@@ -184,7 +186,7 @@ def _trades(shown: Content) -> dict[str, Any]:
             y=[wh / 1000 for wh in values],
             name=name,
             offset=0,
-            width=SLOT_S * 1000 * 0.92,
+            width=SLOT_S * 1000 * (0.92 if len(times) <= _MOST_GAPS else 1),
             marker={
                 "color": _LIGHT[colour],
                 "line": {"width": 0},
