@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -112,24 +111,35 @@ def scroll_to(anchor: str) -> Callable[[Page], None]:
     return scroll
 
 
+def take_report(camera: Camera, state: Path, folder: Path) -> None:
+    """The report of a state directory."""
+    page = folder / "report.html"
+    report([str(demo_manifest())], None, state, None, None, ReportOutput.HTML, page)
+    url = page.as_uri()
+    camera.take("report", url, viewport=DESKTOP)
+    camera.take("report-dark", url, viewport=DESKTOP, color_scheme="dark", prepare=scroll_to("#flow"))
+    camera.take("report-bills", url, viewport=DESKTOP, prepare=scroll_to("#bills"))
+    camera.take("report-phone", url, viewport=PHONE, is_mobile=True, has_touch=True)
+
+
+def take_terminal(camera: Camera, svg: str, folder: Path) -> None:
+    """The live view that a terminal shows."""
+    page = folder / "terminal.html"
+    page.write_text(f"<!doctype html><title>terminal</title><body style='margin:0'>{svg}")
+    camera.take("terminal", page.as_uri(), of="svg", viewport=DESKTOP)
+
+
 def main(wanted: tuple[str, ...]) -> None:
     """Make the pictures."""
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        state, page = Path(folder) / "state", Path(folder) / "report.html"
-        svg = run_street(state)
-        report([str(demo_manifest())], None, state, None, None, ReportOutput.HTML, page)
-        terminal = Path(folder) / "terminal.html"
-        terminal.write_text(f"<!doctype html><title>{escape('terminal')}</title><body style='margin:0'>{svg}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        svg = run_street(folder / "state")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
             camera = Camera(browser, wanted)
-            url = page.as_uri()
-            camera.take("report", url, viewport=DESKTOP)
-            camera.take("report-dark", url, viewport=DESKTOP, color_scheme="dark", prepare=scroll_to("#flow"))
-            camera.take("report-bills", url, viewport=DESKTOP, prepare=scroll_to("#bills"))
-            camera.take("report-phone", url, viewport=PHONE, is_mobile=True, has_touch=True)
-            camera.take("terminal", terminal.as_uri(), of="svg", viewport=DESKTOP)
+            take_report(camera, folder / "state", folder)
+            take_terminal(camera, svg, folder)
             browser.close()
 
 
