@@ -14,7 +14,7 @@ from wattmesh_cli.report.content import Content, Market, content
 FIRST = 1_782_021_600
 GRID = "grid.town"
 PRICES = Prices(lambda _, __: 300_000, lambda _, __: 80_000, lambda _, __: 0)
-BATTERY = Battery(10_000, 0, 5000, 1_000_000, 1_000_000)
+BATTERY = Battery(10_000, 0, 5000, 5000, 1_000_000, 1_000_000)
 
 
 def town(households: int, slots: int = 96, *, agents: int = 40) -> Content:
