@@ -1,4 +1,5 @@
-"""Pictures for docs/images/ of a real run: the demo's street, a whole day in virtual time. Needs Chromium.
+"""Pictures for docs/images/ of real runs of the demo's street: a whole day in virtual time for the report and the
+terminal, an evening over HTTP for the live page. Needs Chromium.
 
 `make screenshots` makes all, `make screenshots ARGS=report` those whose names begin like this.
 """
@@ -6,14 +7,17 @@
 from __future__ import annotations
 
 import logging
+import re
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
@@ -34,6 +38,8 @@ EVENING = timedelta(hours=12, minutes=27)
 """After the start: when the terminal is looked at."""
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}
+LIVE_SPEED = 120
+PATIENCE_MS = 120_000
 _THEME = TerminalTheme(
     (18, 22, 29),
     (232, 235, 241),
@@ -129,6 +135,46 @@ def take_terminal(camera: Camera, svg: str, folder: Path) -> None:
     camera.take("terminal", page.as_uri(), of="svg", viewport=DESKTOP)
 
 
+@contextmanager
+def street_over_http(folder: Path) -> Iterator[str]:
+    """`wattmesh up` with the demo's street; gives the live page's address."""
+    wattmesh = Path(sys.executable).with_name("wattmesh")
+    command = [str(part) for part in (wattmesh, "up", "-f", demo_manifest(), "--state", folder, "--speed", LIVE_SPEED)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - its own command
+        lines = process.stdout or ()
+        try:
+            yield next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+        finally:
+            process.terminate()
+
+
+def take_live(camera: Camera, folder: Path) -> None:
+    """The live page while neighbours trade: the street, light, dark and on a phone; a household; a trade."""
+    with street_over_http(folder) as url:
+        camera.take("live", url, viewport=DESKTOP, prepare=until_trading)
+        camera.take("live-dark", url, viewport=DESKTOP, color_scheme="dark", prepare=until_trading)
+        camera.take("live-phone", url, viewport=PHONE, is_mobile=True, has_touch=True, prepare=until_trading)
+        camera.take("live-trade", url, viewport=DESKTOP, prepare=open_trade)
+
+
+def until_trading(page: Page) -> None:
+    """Wait until a trade is paid and another's energy is on its way."""
+    expect(paid_trades(page).first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#graph .flow.now").first).to_be_attached(timeout=PATIENCE_MS)
+
+
+def open_trade(page: Page) -> None:
+    """Open a trade that is paid."""
+    until_trading(page)
+    paid_trades(page).first.click()
+    expect(page.locator("#trade svg.sequence")).to_be_visible()
+
+
+def paid_trades(page: Page) -> Locator:
+    """The trades of the list that are paid, the newest first."""
+    return page.locator("#trades a").filter(has=page.locator(".state", has_text="paid"))
+
+
 def main(wanted: tuple[str, ...]) -> None:
     """Make the pictures."""
     IMAGES.mkdir(exist_ok=True)
@@ -140,6 +186,7 @@ def main(wanted: tuple[str, ...]) -> None:
             camera = Camera(browser, wanted)
             take_report(camera, folder / "state", folder)
             take_terminal(camera, svg, folder)
+            take_live(camera, folder / "live")
             browser.close()
 
 
