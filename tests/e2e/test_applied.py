@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from tests.e2e.kube import Kube, is_so, until
-from tests.e2e.market import SUCCESS, Books, books, buyer, entries, metrics, uid_of_pod, writes
+from tests.e2e.market import SUCCESS, Books, books, buyer, entries, metrics, solar, uid_of_pod, writes
 
 pytestmark = pytest.mark.e2e
 
@@ -65,3 +66,17 @@ def test_households_share_a_pod_when_told_so(street: Kube) -> None:
     flat = street.get("solaragent", "flat")
     assert (flat["status"]["ready"], flat["status"]["replicas"]) == ("3/3", 3)
     until("flats buy", lambda: books(street, "flat-pod-0").settled("buyer"))
+
+
+def test_a_household_lives_by_its_profile_in_a_configmap(street: Kube) -> None:
+    """PV only, and no battery: it feeds in, and trades with nobody."""
+    midnight = datetime(2026, 6, 21, tzinfo=timezone(timedelta(hours=2)))
+    slots = (midnight + timedelta(minutes=15 * number) for number in range(96))
+    profile = "slot,pv_wh,load_wh\n" + "".join(f"{slot.isoformat()},123,0\n" for slot in slots)
+    file = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sunny"}, "data": {"sunny-0.csv": profile}}
+    street.apply(file, solar("sunny", profile={"configMap": {"name": "sunny"}}))
+
+    street.ready("solaragent/sunny")
+
+    readings = until("slots are metered", lambda: books(street, "sunny-0").tables["readings"])
+    assert {(reading["pv_wh"], reading["exported_wh"]) for reading in readings} == {(123, 123)}
