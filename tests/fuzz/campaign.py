@@ -140,11 +140,18 @@ class Campaign:
         if "household" in case.path_parameters and self._rng.random() < 0.5:
             case.path_parameters["household"] = host
         request = requests.Request(case.method, url + case.formatted_path)
-        answer = self._send(f"GET {case.path}", "pages", request)
-        if answer is None or (case.path_parameters and answer.status_code in (307, 404)):
+        answer = self._send(f"GET {case.path}", "pages", request, stream=True)
+        if answer is None:
+            return
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            with answer:  # never ends by itself
+                next(answer.iter_lines())
+            return
+        text = answer.text  # to its end, so that the connection serves the next
+        if case.path_parameters and answer.status_code in (307, 404):
             return
         if answer.status_code >= 500:
-            self._tell(request, f"HTTP {answer.status_code}: {answer.text[:300]}")
+            self._tell(request, f"HTTP {answer.status_code}: {text[:300]}")
             return
         try:
             case.validate_response(answer, checks=[response_schema_conformance, status_code_conformance])
@@ -178,10 +185,12 @@ class Campaign:
         if problem:
             self._tell(request, problem)
 
-    def _send(self, operation: str, campaign: str, request: requests.Request) -> requests.Response | None:
+    def _send(
+        self, operation: str, campaign: str, request: requests.Request, *, stream: bool = False
+    ) -> requests.Response | None:
         begin = time.monotonic()
         prepared = self._session.prepare_request(request)
-        send = partial(self._session.send, prepared, timeout=TIMEOUT_S, allow_redirects=False)
+        send = partial(self._session.send, prepared, timeout=TIMEOUT_S, allow_redirects=False, stream=stream)
         try:
             try:
                 answer = send()
