@@ -157,15 +157,18 @@ def _mark(state: Path, plan: GatewayPlan, seed: int) -> None:
             new.write_text(json.dumps(mark), encoding="utf-8")
             new.replace(path)
         kept = json.loads(path.read_bytes())
-        seed_there, manifests_there = kept["seed"], kept["manifests"]
+        there = {name: kept[name] for name in mark}
     except OSError as error:
         raise StateError(f"{path}: cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise StateError(f"{path}: must hold a JSON object with 'seed' and 'manifests'") from None
-    if seed_there != seed:
-        raise StateError(f"{state}: is simulated with --seed {seed_there}; give that, or name another --state")
-    if manifests_there != mark["manifests"]:
-        raise StateError(f"{state}: holds a simulation of other manifests or profiles; name another --state")
+    texts = {
+        "seed": f"is simulated with --seed {there['seed']}; give that, or name another --state",
+        "manifests": "holds a simulation of other manifests or profiles; name another --state",
+    }
+    for name, value in mark.items():
+        if there[name] != value:
+            raise StateError(f"{state}: {texts[name]}")
 
 
 def fingerprint(plan: GatewayPlan) -> str:
