@@ -30,7 +30,10 @@ _SAMPLE_S = 0.2
 def measure() -> Measured:
     """A row for each size; 100 households with one process and with one a core, to see what these gain."""
     cores = os.cpu_count() or 1
-    rows = [_row(households, jobs) for households, jobs in ((10, 1), (100, 1), (100, cores), (1000, cores))]
+    rows = []
+    for households, jobs in ((10, 1), (100, 1), (100, cores), (1000, cores)):
+        rows.append(_row(households, jobs))
+        sys.stderr.write(f"{', '.join(rows[-1])}\n")  # the last one takes a while
     columns = ["households", "processes", "s", "goal s", "contracts", "ms per contract", "findings", "memory MB"]
     return Measured("days", columns, rows)
 
