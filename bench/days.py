@@ -41,7 +41,9 @@ def measure() -> Measured:
 def town(feeders: int) -> Iterator[dict[str, Any]]:
     """The resources of a town: one gateway, and the agents of examples/street.yaml on each feeder."""
     resources = list(yaml.safe_load_all(STREET.read_text(encoding="utf-8")))
-    yield from (one for one in resources if one["kind"] == "BecknGateway")
+    for gateway in (one for one in resources if one["kind"] == "BecknGateway"):
+        gateway["spec"]["clock"]["start"] = gateway["spec"]["clock"]["start"].isoformat()
+        yield gateway
     for number in range(feeders):
         for agent in resources:
             if agent["kind"] != "BecknGateway":
