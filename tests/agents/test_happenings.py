@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+import pytest
 
 from tests.agents.support import HandClock, Node, household
 from wattmesh_agents.happenings import LONGEST_TEXT, Happenings, Message, StoryLine
@@ -67,7 +70,8 @@ def test_a_line_without_values_may_hold_a_percent_sign() -> None:
     assert line("%d %%", 20).shown()["text"] == "20 %"
 
 
-def test_a_story_is_remembered_once_it_is_on_disk() -> None:
+def test_a_story_is_remembered_once_it_is_on_disk(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wattmesh_agents")  # a story that nobody would read is not told
     node = Node(household("flat", None), HandClock())
     with node.database.transaction():
         node.trader.story("looks at %s", "the slot", transaction_id="t")

@@ -104,7 +104,7 @@ def test_a_file_of_version_1_keeps_all_rows_and_gets_todays_schema(
 ) -> None:
     path = tmp_path / "pod.db"
     write_version_1(path, node.database.connection, order_index)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "wattmesh_agents"):
         database = Database.open(path)
     fresh = Database.open(IN_MEMORY)
     try:
@@ -145,7 +145,7 @@ def test_a_file_of_version_2_keeps_all_rows_and_gets_todays_schema(node: Node, t
 
 
 def test_a_new_database_needs_no_migration(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "wattmesh_agents"):
         Database.open(IN_MEMORY).close()
     assert caplog.records == []
 
