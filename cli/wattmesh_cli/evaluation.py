@@ -34,7 +34,6 @@ FilesOption = Annotated[
         help="The manifests that the street ran with, for batteries and tariffs. After a demo: its own.",
     ),
 ]
-MoreFiles = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")]
 FromOption = Annotated[
     datetime | None,
     typer.Option("--from", formats=_FORMS, help="Only slots from here on, in the street's local time."),

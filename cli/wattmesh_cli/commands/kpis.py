@@ -13,13 +13,13 @@ from wattmesh_cli.books import BooksError
 from wattmesh_cli.evaluation import (
     FilesOption,
     FromOption,
-    MoreFiles,
     UntilOption,
     evaluate,
     range_json,
 )
 from wattmesh_cli.kpi import Kpis, PartyKpis
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
+from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
 from wattmesh_cli.state import DEFAULT_STATE

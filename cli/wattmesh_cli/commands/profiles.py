@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import BAD_INPUT, refuse
 from wattmesh_operator.manifests import load
 from wattmesh_operator.mistakes import ManifestErrors
@@ -22,18 +23,11 @@ _DEFAULT_KIND = "h0"
 
 
 def profiles(
-    files: Annotated[
-        list[str],
-        typer.Option(
-            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
-        ),
-    ],
+    files: ManifestsOption,
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the profiles and the new manifest go.")
     ],
-    more_files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
-    ] = None,
+    more_files: MoreFiles = None,
     days: Annotated[
         int, typer.Option("--days", min=1, max=366, help="Days from that of clock.start on; later days repeat them.")
     ] = 7,

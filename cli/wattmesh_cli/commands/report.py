@@ -12,7 +12,8 @@ import typer
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.commands.audit import audit_json, summary_line
-from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, MoreFiles, UntilOption, evaluate
+from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, UntilOption, evaluate
+from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
 from wattmesh_cli.report.content import Content, Market, content
 from wattmesh_cli.report.forms import COLUMNS, as_json, csv_rows

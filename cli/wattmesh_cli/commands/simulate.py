@@ -21,6 +21,7 @@ from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import planned
 from wattmesh_cli.kpi import ALL_SLOTS, collect
 from wattmesh_cli.kpi.energy import community_energy
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
@@ -40,15 +41,8 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    files: Annotated[
-        list[str],
-        typer.Option(
-            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
-        ),
-    ],
-    more_files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
-    ] = None,
+    files: ManifestsOption,
+    more_files: MoreFiles = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days from the gateway's clock.start on.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of keys and ids; the same one gives the same ledger.")] = 0,
     state: StateOption = DEFAULT_STATE,

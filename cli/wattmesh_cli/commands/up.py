@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmesh_cli.durations import duration_s
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import BAD_INPUT, StateOption, refuse
 from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_operator.manifests import load
@@ -26,15 +27,8 @@ SpeedOption = Annotated[
 
 
 def up(
-    files: Annotated[
-        list[str],
-        typer.Option(
-            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
-        ),
-    ],
-    more_files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
-    ] = None,
+    files: ManifestsOption,
+    more_files: MoreFiles = None,
     last: Annotated[
         str | None, typer.Option("--for", metavar="DURATION", help="Stop after this much grid time: 90m, 16h, 1d.")
     ] = None,

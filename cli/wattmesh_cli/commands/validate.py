@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json
 from wattmesh_operator.manifests import load
 from wattmesh_operator.mistakes import ManifestErrors, Mistake
 
 
 def validate(
-    files: Annotated[
-        list[str],
-        typer.Option(
-            "--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."
-        ),
-    ],
-    more_files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")
-    ] = None,
+    files: ManifestsOption,
+    more_files: MoreFiles = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
     """Check manifests, all files together, and print every mistake. Exit code 1 when there is one."""
