@@ -25,7 +25,7 @@ GROUPS    := --all-groups --all-extras
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
 NOT_IN_RUNTIME  := async-solipsism plotly rich typer
-NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph langgraph-checkpoint-sqlite
+NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())

@@ -1,4 +1,4 @@
-"""From a proven message to its effect: one transaction holds effect, first answer, thread and what is to be sent."""
+"""From a proven message to its effect: one transaction holds effect, first answer and what is to be sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from wattmesh_beckn.transport import Reply
 ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
 KEEP_AFTER_EXPIRY_MS = 10_000
 """How much longer than it could be taken the answer to a message is kept."""
-_THREADS_AT_ONCE = 500
 
 
 class Dispatcher:
@@ -155,7 +154,6 @@ class Dispatcher:
         """Delete what has passed; see `retention.forget`."""
         with self.transaction("prune"):
             forget(self._database.connection, horizon, here, needed)
-            self._brain.forget_threads(horizon.slot, _THREADS_AT_ONCE)
 
     def _wake(self, party: Party, slot: int, attempt: int) -> None:
         if not party.trader.gate_open(slot):
@@ -164,11 +162,11 @@ class Dispatcher:
             return
         party.catch_up()
         # After a restart the slot is opened again, and the alarm of an attempt that was made rings once more.
-        if not party.shopper.searched(slot, attempt) and not party.shopper.buying(slot) and party.wants(slot):
+        if not party.shopper.searched(slot, attempt) and not party.shopper.buying(slot):
             self._brain.wake(party, slot, attempt)
 
     def _offers_are_in(self, party: Party, transaction_id: str, event: str) -> None:
-        """The collecting is over: choose, unless an adviser is asked first; the thread waits until it has answered."""
+        """The collecting is over: choose, unless an adviser is asked first; then its answer is waited for."""
         if not party.shopper.ask_advice(transaction_id):
             self._brain.buyer_event(party, transaction_id, event)
 
@@ -186,7 +184,7 @@ class Dispatcher:
             party.supply(received)
             return
         if received.action == "search":
-            party.seller.offer(received)  # holds nothing, so there is no thread to remember it
+            party.seller.offer(received)  # nothing to decide: whoever sells has an offer
         else:
             self._brain.hear_buyer(party, received)
 

@@ -92,7 +92,7 @@ class Pod:
         self._signers = signers
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
         self._client = BecknClient(transport, clock, rng)
-        self._dispatcher = Dispatcher(database, Brain(database.connection))
+        self._dispatcher = Dispatcher(database, Brain())
         self._outbox = Outbox(database.connection)
         self._peers = Peers(database.connection)
         self._timers = Timers(database.connection)

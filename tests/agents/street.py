@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Sequence
 from random import Random
-from typing import Any, ClassVar
 
-from langgraph.graph import END
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 from tests.agents.support import (
     FIRST_SLOT,
@@ -26,7 +21,6 @@ from tests.agents.support import (
 )
 from wattmesh_agents.brain import graph
 from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.config import BatteryConfig, DemandResponseConfig, TariffConfig
 from wattmesh_agents.energy.availability import Promise, held_wh
 from wattmesh_agents.energy.profiles import SlotProfile
@@ -34,49 +28,18 @@ from wattmesh_agents.parties.household import Household
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
-from wattmesh_beckn.receiver import Received
 from wattmesh_cli.audit import AuditResult, audit
 
 
 class QuickBrain(Brain):
-    """The brain's own nodes, walked without LangGraph, whose machinery takes ten times as long as they do.
+    """The brain's own nodes, walked without LangGraph, whose machinery takes ten times as long as they do."""
 
-    Threads live in the database as they do there, and go with the transaction.
-    """
-
-    _FOLLOWS: ClassVar = {"search": "collect", "select": "wait_for_seller"}
-    _WAITING: ClassVar = ("collect", "wait_for_seller")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        connection.execute("CREATE TABLE IF NOT EXISTS threads (thread TEXT PRIMARY KEY, node TEXT, state TEXT)")
-
-    def hear_buyer(self, party: Party, received: Received) -> None:
-        state: graph.TradeState = {"transaction_id": received.context.transaction_id, "event": received.action}
-        runtime = Runtime(context=graph.Scene(party, received))
-        getattr(graph, str(graph.supervisor(state, runtime).goto))(state, runtime)
-
-    def _forget(self, thread: str) -> None:
-        self._connection.execute("DELETE FROM threads WHERE thread = ?", (thread,))
-
-    def _waits(self, thread: str) -> bool:
-        return self._connection.execute("SELECT 1 FROM threads WHERE thread = ?", (thread,)).fetchone() is not None
-
-    def _run(self, party: Party, thread: str, value: Any) -> None:
-        runtime = Runtime(context=graph.Scene(party))
-        node, state = "supervisor", value
-        if isinstance(value, Command):
-            query = "SELECT node, state FROM threads WHERE thread = ?"
-            waiting, text = self._connection.execute(query, (thread,)).fetchone()
-            event = str(value.resume)
-            state = {**json.loads(text), "event": event}
-            node = "choose" if waiting == "collect" else graph.BUYING.get(event, "review")
-        while node != END and node not in self._WAITING:
-            command = getattr(graph, node)(state, runtime)
-            node = str(command.goto) if isinstance(command, Command) else self._FOLLOWS[node]
-        self._forget(thread)
-        if node != END:
-            self._connection.execute("INSERT INTO threads VALUES (?, ?, ?)", (thread, node, json.dumps(state)))
+    def _run(self, state: graph.TradeState, scene: graph.Scene) -> None:
+        runtime = Runtime(context=scene)
+        node = graph.supervisor(state, runtime)
+        while node != graph.HOLD:
+            getattr(graph, node)(state, runtime)
+            node = graph.go_on(state, runtime) if node in ("init", "confirm", "settle") else graph.HOLD
 
 
 TRADING_SLOTS = 40

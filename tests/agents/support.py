@@ -241,7 +241,7 @@ class Node:
             else Utility(around, self.config, url_of(self.config.subscriber_id))
         )
         self.trader = self.party.trader
-        self.dispatcher = Dispatcher(self.database, self.brain(self.database.connection))
+        self.dispatcher = Dispatcher(self.database, self.brain())
 
     def restart(self) -> None:
         """Die and come back: what was only in memory is gone, what the database holds is taken up."""

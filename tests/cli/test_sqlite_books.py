@@ -70,11 +70,6 @@ def test_a_file_of_version_1_is_read_as_it_is(tmp_path: Path) -> None:
     (old / "agents").mkdir(parents=True)
     for path in (state / "agents").glob("*.db"):
         with closing(sqlite3.connect(path)) as now:
-            for table in ("checkpoints", "writes"):
-                now.execute(
-                    f"CREATE TABLE {table} (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, "
-                    "type, checkpoint, metadata, task_id, task_path, idx, channel, value)"
-                )
             write_version_1(old / "agents" / path.name, now)
     assert read_books(old) == tuple(street())
 

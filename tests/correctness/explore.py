@@ -385,7 +385,6 @@ class Exploration:
         assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
         for actor, moment in zip(self.actors, moments, strict=True):
             assert not moment.timers, f"{actor.id} keeps the alarms {moment.timers}"
-            assert not moment.tables["threads"], f"{actor.id} keeps the threads {moment.tables['threads']}"
             assert all(row[-1] == "booked" for row in moment.tables["readings"]), f"{actor.id} has unbooked readings"
         pairs = self._pairs(moments)
         for buyer, seller in pairs:

@@ -12,11 +12,13 @@ Two states are one when nothing can tell them apart: see `_essence`.
 from __future__ import annotations
 
 import json
+import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
+from unittest import mock
 
 from tests.agents.street import QuickBrain
 from tests.agents.support import EPOCH, FIRST_SLOT, HandClock, Node, Weather, book_of
@@ -42,7 +44,7 @@ HEARD_WHEN_LOST = ("search", "select", "confirm")
 """To these senders it makes a difference whether they heard an ACK or gave up. To all others it makes none (checked at
 each step), so that an ACK of theirs is lost makes no state of its own."""
 TABLES = (
-    "contracts", "purchases", "offers", "outbox", "inbox", "timers", "threads", "ledger", "readings", "roles",
+    "contracts", "purchases", "offers", "outbox", "inbox", "timers", "ledger", "readings", "roles",
     "parties", "peers",
 )  # fmt: skip
 
@@ -52,6 +54,10 @@ State = ContractState
 _WAY = (State.QUOTED, State.AGREED, State.CONFIRMED, State.DELIVERED, State.SETTLED)
 """The only way forward; EXPIRED may come of the first two, CANCELLED of the first three."""
 _PHASES_MS = [int((EPOCH + at) * 1000) for at in PHASES_S]
+
+
+class _Connection(sqlite3.Connection):
+    """One whose `commit` can be replaced."""
 
 
 class Crashed(Exception):
@@ -106,7 +112,8 @@ class Actor:
     """All states that one party was seen in, and the steps between them."""
 
     def __init__(self, config: HouseholdConfig | UtilityConfig, clock: HandClock, post: Post) -> None:
-        self.node = Node(config, clock, Weather(), end_s=float(SLOT), brain=QuickBrain, speed=SPEED)
+        with mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
+            self.node = Node(config, clock, Weather(), end_s=float(SLOT), brain=QuickBrain, speed=SPEED)
         self.id = self.node.id
         self.steps_run = 0
         self.moments: list[Moment] = []
@@ -257,8 +264,7 @@ class Actor:
         connection: Any = self.node.database.connection
 
         def die() -> None:
-            if not connection.within_transaction:
-                raise Crashed
+            raise Crashed
 
         connection.commit = die
         try:
@@ -280,7 +286,7 @@ class Actor:
 
         def commit() -> None:
             nonlocal commits
-            commits += not connection.within_transaction
+            commits += 1
             type(connection).commit(connection)
 
         connection.commit = commit
@@ -320,8 +326,8 @@ class Actor:
     def _essence(self, table: str) -> Callable[[Row], Hashable]:
         """What of a row can make a difference to what happens.
 
-        Not when a row was written or how long an answer is kept, and of a thread only where it waits (what woke it last
-        is overwritten when it is woken). Of times to come only the phase in which the clock passes them.
+        Not when a row was written or how long an answer is kept. Of times to come only the phase in which the clock
+        passes them.
         """
         match table:
             case "contracts":
@@ -334,8 +340,6 @@ class Actor:
                 return lambda row: self._post.one(Outgoing(*row))
             case "timers":
                 return lambda row: (*row[:-1], row[1] != "report" and bisect_left(_PHASES_MS, row[-1]))
-            case "threads":
-                return lambda row: row[:2]
             case _:
                 return lambda row: row
 

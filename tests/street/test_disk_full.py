@@ -35,7 +35,8 @@ class Listening:
 
 
 def fill(pod: Pod) -> None:
-    """Let the database have no page more than it has: what SQLite then says is what it says of a full disk."""
+    """Let the database have no page more than it needs: what SQLite then says is what it says of a full disk."""
+    pod.database.connection.execute("VACUUM")
     (pages,) = pod.database.connection.execute("PRAGMA page_count").fetchone()
     pod.database.connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(sqlite3.OperationalError, match="full"), pod.database.transaction() as connection:

@@ -1,19 +1,17 @@
 """The graph: supervisor, buy flow, sell flow.
 
-A purchase is a thread: it waits for offers, callbacks and the clock. A seller waits for nothing: each of a buyer's
-messages runs the graph once, from the supervisor to the end. Nodes call the party's buyer or seller, which write to the
-ledger and the outbox; a thread itself remembers only which transaction it is and where it waits. All that a node needs
-it reads from the ledger, so a node may run twice.
+Whatever happens runs it once, from the supervisor to the end: an alarm, a message, an answer. It waits for nothing. How
+far a purchase or a sale has come stands in the ledger, from which the supervisor and the nodes read all that they need;
+nodes call the party's buyer or seller, which write to the ledger and the outbox. So a node may run twice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Command, interrupt
 
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.utility import Utility
@@ -21,13 +19,11 @@ from wattmesh_agents.trade.strategies import Buy
 from wattmesh_beckn.receiver import Received
 
 Party = Household | Utility
+WAKE = "wake"
 
 
 class TradeState(TypedDict, total=False):
-    """What a run is about, and what a thread remembers.
-
-    `event` is what woke it: an action, or a word of the post or the clock.
-    """
+    """What a run is about. `event` is what set it going: an action, or a word of the post or the clock."""
 
     transaction_id: str
     slot: int
@@ -50,7 +46,13 @@ class Scene:
         return self.received
 
 
-_SELL = {
+Buying = Literal["search", "select", "give_up", "init", "confirm", "settle"]
+Selling = Literal["quote", "agree", "commit", "report", "withdraw", "receive_payment"]
+Step = Buying | Selling | Literal["__end__"]
+HOLD: Literal["__end__"] = "__end__"
+"""LangGraph's END, typed."""
+
+_SELL: dict[str, Selling] = {
     "select": "quote",
     "init": "agree",
     "confirm": "commit",
@@ -58,18 +60,32 @@ _SELL = {
     "cancel": "withdraw",
     "update": "receive_payment",
 }
-BUYING = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
-"""The node that a callback leads to; everything else leads to `review`."""
-
-AfterSeller = Literal["choose", "wait_for_seller", "__end__"]
+_BUY: dict[str, Buying] = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
+"""Where a callback leads; everything else leads to what is missing."""
 
 
-def supervisor(state: TradeState, runtime: Runtime[Scene]) -> Command[Any]:
+def supervisor(state: TradeState, runtime: Runtime[Scene]) -> Step:
     """Look at level, forecast and open contracts; route to buy, sell or hold."""
-    if state["event"] in _SELL:
-        return Command(goto=_SELL[state["event"]])
-    decision = runtime.context.party.decide(state["slot"])
-    return Command(goto="search" if isinstance(decision, Buy) else END)
+    event, party = state["event"], runtime.context.party
+    if event in _SELL:
+        return _SELL[event]
+    if event in _BUY:
+        return _BUY[event]
+    if event == WAKE:
+        return "search" if isinstance(party.decide(state["slot"]), Buy) else HOLD
+    if party.shopper.collecting(state["transaction_id"]):
+        return _choose(party, state["transaction_id"])
+    return go_on(state, runtime)
+
+
+def go_on(state: TradeState, runtime: Runtime[Scene]) -> Step:
+    """What a purchase whose offers are in needs next: more from others, or nothing now."""
+    party, transaction_id = runtime.context.party, state["transaction_id"]
+    return _choose(party, transaction_id) if party.buyer.wants_more(transaction_id) else HOLD
+
+
+def _choose(party: Party, transaction_id: str) -> Step:
+    return "select" if party.shopper.has_choice(transaction_id) else "give_up"
 
 
 # --- buy ---
@@ -83,57 +99,29 @@ def search(state: TradeState, runtime: Runtime[Scene]) -> None:
         party.shopper.search(state["slot"], state["attempt"], decision)
 
 
-def collect(state: TradeState) -> TradeState:  # noqa: ARG001
-    """Wait until the window closes or all have answered."""
-    return {"event": interrupt("offers")}
-
-
-def choose(state: TradeState, runtime: Runtime[Scene]) -> Command[Literal["select", "wait_for_seller", "__end__"]]:
-    """Take the cheapest mix; when there is none, see what is still under way."""
-    shopper = runtime.context.party.shopper
-    if shopper.has_choice(state["transaction_id"]):
-        return Command(goto="select")
-    shopper.give_up(state["transaction_id"])
-    return _after_seller(state, runtime)  # type: ignore[return-value]
-
-
 def select(state: TradeState, runtime: Runtime[Scene]) -> None:
-    """Ask the chosen sellers for quotes."""
+    """Take the cheapest mix: ask the chosen sellers for quotes."""
     runtime.context.party.shopper.select(state["transaction_id"])
 
 
-def wait_for_seller(state: TradeState) -> Command[Any]:  # noqa: ARG001
-    """Wait for a callback, a refusal or the clock."""
-    event = interrupt("seller")
-    return Command(update={"event": event}, goto=BUYING.get(event, "review"))
+def give_up(state: TradeState, runtime: Runtime[Scene]) -> None:
+    """There is none: buy no more in this transaction."""
+    runtime.context.party.shopper.give_up(state["transaction_id"])
 
 
-def init(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
+def init(state: TradeState, runtime: Runtime[Scene]) -> None:
     """Take the quotes."""
     runtime.context.party.buyer.init(state["transaction_id"])
-    return _after_seller(state, runtime)
 
 
-def confirm(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
+def confirm(state: TradeState, runtime: Runtime[Scene]) -> None:
     """Confirm what is agreed."""
     runtime.context.party.buyer.confirm(state["transaction_id"])
-    return _after_seller(state, runtime)
 
 
-def settle(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
+def settle(state: TradeState, runtime: Runtime[Scene]) -> None:
     """Pay for what was delivered."""
     runtime.context.party.buyer.settle(state["transaction_id"])
-    return _after_seller(state, runtime)
-
-
-def review(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
-    """See what is missing."""
-    return _after_seller(state, runtime)
-
-
-def _after_seller(state: TradeState, runtime: Runtime[Scene]) -> Command[AfterSeller]:
-    step = runtime.context.party.buyer.next_step(state["transaction_id"])
-    return Command(goto={"choose": "choose", "wait": "wait_for_seller", "end": END}[step])  # type: ignore[arg-type]
 
 
 # --- sell ---
@@ -170,15 +158,13 @@ def receive_payment(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa
 
 
 def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
-    """The graph, to be compiled with or without a checkpointer."""
+    """The graph, to be compiled."""
     graph: StateGraph[TradeState, Scene, TradeState, TradeState] = StateGraph(TradeState, context_schema=Scene)
-    sells = (quote, agree, commit, report, withdraw, receive_payment)
-    for node in (search, collect, choose, select, init, confirm, settle, review, *sells):
+    callbacks = (init, confirm, settle)
+    nodes = (search, select, give_up, *callbacks, quote, agree, commit, report, withdraw, receive_payment)
+    for node in nodes:
         graph.add_node(node.__name__, node)
-    graph.add_node("supervisor", supervisor, destinations=("search", *_SELL.values(), END))
-    graph.add_node("wait_for_seller", wait_for_seller, destinations=("init", "confirm", "settle", "review"))
-    graph.add_edge(START, "supervisor")
-    graph.add_edge("search", "collect")
-    graph.add_edge("collect", "choose")
-    graph.add_edge("select", "wait_for_seller")
+    graph.add_conditional_edges(START, supervisor, [*(node.__name__ for node in nodes), END])
+    for node in callbacks:
+        graph.add_conditional_edges(node.__name__, go_on, ["select", "give_up", END])
     return graph

@@ -7,7 +7,6 @@ decide and send what comes next, and do nothing when run twice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_agents.parties.shopper import Shopper
@@ -52,8 +51,6 @@ from wattmesh_beckn.units import amount_micro, kwh_text, money_text, share_micro
 
 CLOCK_TOLERANCE_S = 5.0
 """How far a seller's clock may run ahead when it reports a delivery (wall time)."""
-
-Step = Literal["choose", "wait", "end"]
 
 
 class Buyer:
@@ -281,7 +278,7 @@ class Buyer:
     # --- what the post and the clock say ---
 
     def sent(self, message: Outgoing, outcome: Outcome) -> str | None:
-        """What a synchronous answer means; returns the event for the transaction's thread, if any."""
+        """What a synchronous answer means; returns the event for the brain, if any."""
         trader = self._trader
         transaction_id = message.transaction_id
         if message.action == "search":
@@ -342,23 +339,26 @@ class Buyer:
         if any(c.state in TENTATIVE and not c.in_doubt for c in self._trader.contracts.of_transaction(transaction_id)):
             self._shopper.watch(transaction_id)
 
-    def next_step(self, transaction_id: str) -> Step:
-        """Where a transaction goes: buy more of what is missing, wait for others, or end."""
+    def wants_more(self, transaction_id: str) -> bool:
+        """Whether something is missing that others offer. When nothing is under way either, the purchase is closed.
+
+        Contracts may outlive what was noted of their purchase; then no more is bought.
+        """
         trader = self._trader
-        purchase = self._shopper.purchase(transaction_id)
+        purchase = trader.contracts.purchase(transaction_id)
         selections = trader.contracts.offers(transaction_id)
         contracts = trader.contracts.of_transaction(transaction_id)
         if (
-            not purchase.closed
+            purchase is not None
+            and not purchase.closed
             and any(s.outcome == "open" for s in selections)
             and self._shopper.choose(transaction_id)
         ):
-            return "choose"
+            return True
         ended = (ContractState.SETTLED, ContractState.EXPIRED, ContractState.CANCELLED)
-        if any(s.outcome == "selected" for s in selections) or any(c.state not in ended for c in contracts):
-            return "wait"
-        trader.contracts.close_purchase(transaction_id)
-        return "end"
+        if all(s.outcome != "selected" for s in selections) and all(c.state in ended for c in contracts):
+            trader.contracts.close_purchase(transaction_id)
+        return False
 
     def drive(self, before: int, occasion: int) -> None:
         """Say again what purchases for slots before `before` wait for."""

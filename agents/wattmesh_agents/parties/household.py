@@ -146,10 +146,6 @@ class Household:
             return Sell()
         return decision
 
-    def wants(self, slot: int) -> bool:
-        """Whether there is something to buy for a slot."""
-        return isinstance(self.decide(slot), Buy)
-
     def sells(self, slot: int) -> bool:
         """Whether the household is a seller for this slot; the first to ask makes it decide."""
         if self.trader.draining:

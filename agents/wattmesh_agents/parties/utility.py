@@ -15,7 +15,7 @@ from wattmesh_agents.parties.terms import priced, slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
 from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
-from wattmesh_agents.trade.strategies import Buy, Decision, Hold, UtilityView, strategy_named
+from wattmesh_agents.trade.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import (
     OnUpdatedOrder,
@@ -102,10 +102,6 @@ class Utility:
             max_price_micro_per_kwh=response.max_price_micro_per_kwh if response else 0,
         )
         return self._decide(view)
-
-    def wants(self, slot: int) -> bool:
-        """Whether there is something to buy for a slot."""
-        return isinstance(self.decide(slot), Buy)
 
     def sells(self, slot: int) -> bool:  # noqa: ARG002 - in every slot
         """A utility always sells, unless it drains."""

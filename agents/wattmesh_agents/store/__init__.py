@@ -1,1 +1,1 @@
-"""One SQLite database per runtime: contracts, readings, ledger, messages, timers and graph checkpoints."""
+"""One SQLite database per runtime: contracts, readings, ledger, messages and timers."""

@@ -19,27 +19,13 @@ IN_MEMORY = ":memory:"
 _OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION)
 
 
-class _Connection(sqlite3.Connection):
-    """Leaves commits inside a transaction to the transaction.
-
-    LangGraph's SQLite checkpointer commits after each write; here its checkpoint belongs to the transaction of the
-    effect that it goes with.
-    """
-
-    within_transaction = False
-
-    def commit(self) -> None:
-        """Commit, unless a transaction is open that will."""
-        if not self.within_transaction:
-            super().commit()
-
-
 class Database:
     """A runtime's SQLite database. Used from one event loop; a transaction never waits for anything."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._open = ExitStack()
+        self._within = False
         self._after: list[Callable[[], None]] = []
 
     @classmethod
@@ -55,9 +41,7 @@ class Database:
                 stack.enter_context(held(Path(path), _OURS))
             # By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does
             # that): what is still written then is undone with the rest, not committed piece by piece.
-            connection = sqlite3.connect(
-                path, factory=_Connection, isolation_level="IMMEDIATE", check_same_thread=False, cached_statements=512
-            )
+            connection = sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=512)
             stack.callback(connection.close)
             if copied is not None:
                 with (
@@ -92,20 +76,20 @@ class Database:
         What was put off with `after_commit` runs when it is on disk.
         Every step that was put off is done, even when one of them fails; that failure is raised after the last.
         """
-        if self.connection.within_transaction:
+        if self._within:
             raise RuntimeError("a transaction is open already")
         self.connection.execute("BEGIN IMMEDIATE")
-        self.connection.within_transaction = True
+        self._within = True
         try:
             yield self.connection
             sys.audit(FaultPoint.BEFORE_COMMIT, occasion)
-            self.connection.within_transaction = False
             self.connection.commit()
         except BaseException:
             self._after.clear()
-            self.connection.within_transaction = False
             self.connection.rollback()
             raise
+        finally:
+            self._within = False
         sys.audit(FaultPoint.AFTER_COMMIT, occasion)
         after, self._after = self._after, []
         with ExitStack() as steps:

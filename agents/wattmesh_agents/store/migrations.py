@@ -57,7 +57,13 @@ CREATE TABLE messages (
 ) STRICT, WITHOUT ROWID;
 """
 
-STEPS = {1: _TO_2, 2: _TO_3}
+_TO_4 = """
+-- The graph remembered here where a purchase waits; that is read from the books now.
+DROP TABLE IF EXISTS checkpoints;
+DROP TABLE IF EXISTS writes;
+"""
+
+STEPS = {1: _TO_2, 2: _TO_3, 3: _TO_4}
 """By the version that a step starts from. A step is never changed once it was released."""
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from wattmesh_agents.trade.contracts import OPEN
 
 DAY_S = 86_400
-"""How long purchases, offers, roles, quotes that came to nothing and threads stay after their slot (grid time)."""
+"""How long purchases, offers, roles and quotes that came to nothing stay after their slot (grid time)."""
 MESSAGES_S = 600
 """… and at least so long in wall time: many times a message's life. Mail and alarms of parties that left, too."""
 AGREED_DAYS = 30

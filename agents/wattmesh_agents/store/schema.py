@@ -8,7 +8,7 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x574D4147
 """Marks a file as a wattmesh agents' database ("WMAG")."""
-VERSION = 3
+VERSION = 4
 """Raised with every change of TABLES; `migrations.py` has the step that goes with it."""
 
 TABLES = """

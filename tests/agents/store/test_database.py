@@ -314,14 +314,3 @@ def test_one_step_that_fails_does_not_keep_the_others_from_being_done(database: 
     with database.transaction():
         write(database, "b")
     assert seen == ["posted"]
-
-
-def test_a_commit_within_belongs_to_the_transaction(database: Database) -> None:
-    def work() -> None:
-        write(database, "a")
-        database.connection.commit()
-        raise Failure
-
-    with pytest.raises(Failure):
-        transact(database, work)
-    assert keys(database) == {"salt"}

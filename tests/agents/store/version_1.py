@@ -182,7 +182,10 @@ def write_version(path: Path, rows_of: sqlite3.Connection, version: int, schema:
         file.execute("PRAGMA journal_mode = WAL")
         file.executescript(f"{schema} {_CHECKPOINTS} PRAGMA application_id = {0x574D4147};")
         file.execute("BEGIN")
-        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        file.execute("INSERT INTO checkpoints VALUES ('buy/home-0/t', '', 'c-1', NULL, 'msgpack', x'80', x'7b7d')")
+        file.execute("INSERT INTO writes VALUES ('buy/home-0/t', '', 'c-1', 'n-1', '', 0, 'w', 'msgpack', x'80')")
+        known = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('checkpoints', 'writes')"
+        tables = [name for (name,) in file.execute(known)]
         for table in tables:
             columns = [name for _, name, *_ in file.execute(f"PRAGMA table_info({table})")]
             query = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
