@@ -1,8 +1,10 @@
 """The broadcast: each search to each of its sellers, with no seller able to delay another.
 
 Searches wait in one short line per seller; sellers take turns. At most `PARALLEL` sends run at once, `PER_SELLER` of
-them to one seller. A seller that fails rests for a growing while and is then tried with one search, and such trials
-together use only a part of the sends, so many dead sellers at once do not hold up the live ones.
+them to one seller. After a pause few begin and soon more join them, so that the first offers are made while others are
+still to be asked, also where sellers share a process. A seller that fails rests for a growing while and is then tried
+with one search, and such trials together use only a part of the sends, so many dead sellers at once do not hold up the
+live ones.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ from wattmesh_gateway.outcome import Outcome
 from wattmesh_gateway.registry import Seller
 
 PARALLEL = 64
+FIRST_PARALLEL = 8
+WIDENED_AFTER_S = 0.02
+"""From `FIRST_PARALLEL` on, twice as many may run each time that this has passed."""
 PARALLEL_TRIALS = 16
 PER_SELLER = 4
 MOST_WAITING = 10_000
@@ -82,6 +87,8 @@ class Broadcast:
         self._ready: deque[_Line] = deque()
         self._trials: deque[_Line] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._parallel = FIRST_PARALLEL
+        self._widening: asyncio.Task[None] | None = None
         self._trials_in_flight = 0
         self._waiting = 0
         self._bytes = 0
@@ -123,7 +130,7 @@ class Broadcast:
             await asyncio.wait({timer, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         for line in self._lines.values():
             self._clear(line, Outcome.DROPPED)
-        left = [timer, *self._tasks]
+        left = [timer, *self._tasks, *([self._widening] if self._widening else [])]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -153,7 +160,7 @@ class Broadcast:
             (self._trials if line.failures else self._ready).append(line)
 
     def _pump(self) -> None:
-        while len(self._tasks) < PARALLEL:
+        while len(self._tasks) < self._parallel:
             if self._ready:
                 line, trial = self._ready.popleft(), False
             elif self._trials and self._trials_in_flight < PARALLEL_TRIALS:
@@ -171,6 +178,15 @@ class Broadcast:
             self._tasks.add(task)
             task.add_done_callback(partial(self._done, cast, line, trial))
             self._make_ready(line)
+        if self._widening is None and self._parallel < PARALLEL:
+            self._widening = asyncio.create_task(self._widen())
+
+    async def _widen(self) -> None:
+        await self._clock.sleep(WIDENED_AFTER_S)
+        self._widening = None
+        if self._tasks:  # else a pause has begun
+            self._parallel = min(2 * self._parallel, PARALLEL)
+        self._pump()
 
     async def _deliver(self, cast: Cast, line: _Line) -> None:
         url, begun = line.url, self._clock.wall()
@@ -240,4 +256,6 @@ class Broadcast:
         if error := task.exception():
             _log.error("a search could not be sent to %s", line.url, exc_info=error)
         self._make_ready(line)
+        if not self._tasks and not self._waiting:
+            self._parallel = FIRST_PARALLEL
         self._pump()

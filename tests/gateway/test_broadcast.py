@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
@@ -182,6 +183,34 @@ def test_a_seller_has_four_searches_in_flight_and_the_others_wait_their_turn() -
     run(main())
 
 
+def test_few_sellers_are_asked_first_and_soon_more_at_once() -> None:
+    async def main() -> None:
+        street = Street()
+        sites = [street.site(f"house-{number}", delay_s=1) for number in range(100)]
+        street.broadcast.submit(cast(), sellers(*(f"house-{number}" for number in range(100))))
+        await street.clock.sleep(3)
+        begun = Counter(round(at, 2) for site in sites for at in site.times)
+        assert begun == {0: 8, 0.02: 8, 0.04: 16, 0.06: 32, 1: 8, 1.02: 8, 1.04: 16, 1.06: 4}
+
+    run(main())
+
+
+def test_after_a_pause_few_are_asked_first_again() -> None:
+    async def main() -> None:
+        street = Street()
+        sites = [street.site(f"house-{number}") for number in range(10)]
+        for _ in range(2):
+            street.broadcast.submit(cast(), sellers(*(f"house-{number}" for number in range(10))))
+            await street.clock.sleep(1)
+        assert Counter(at for site in sites for at in site.times) == {0: 10, 1: 10}, "who answers at once makes room"
+        slow = [street.site(f"slow-{number}", delay_s=1) for number in range(10)]
+        street.broadcast.submit(cast(), sellers(*(f"slow-{number}" for number in range(10))))
+        await street.clock.sleep(2)
+        assert Counter(round(at, 2) for site in slow for at in site.times) == {2: 8, 2.02: 2}
+
+    run(main())
+
+
 def test_what_waits_for_one_seller_is_bounded_and_the_rest_is_dropped_and_counted() -> None:
     async def main() -> None:
         street = Street()
@@ -223,7 +252,9 @@ def test_a_search_that_does_not_fit_whole_is_refused_and_the_queue_stays_bounded
         buyer = await world.buyer()
         for number in range(30):
             await world.seller(f"house-{number}", delay_s=1)
-        assert [asked(await world.search(buyer)) for _ in range(5)] == [30] * 5
+        assert [asked(await world.search(buyer)) for _ in range(2)] == [30] * 2
+        await world.clock.sleep(0.1)  # until as many may be asked at once as ever
+        assert [asked(await world.search(buyer)) for _ in range(3)] == [30] * 3
         reply = await world.search(buyer)
         assert problem(reply) == (503, "40000", "86 sends wait already and this search needs 30 more")
         assert reply.headers["retry-after"] == "1"
