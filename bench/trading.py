@@ -25,7 +25,7 @@ from wattmesh_cli.street.run import StreetRun
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
-SPEEDS = (480, 960, 1920, 3840)
+SPEEDS = (480, 960, 1360, 1920, 2720)
 RUN_S = 20
 GOAL_PERCENT = 60
 POSTS = 3000

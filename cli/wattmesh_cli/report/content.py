@@ -10,7 +10,7 @@ from wattmesh_cli.audit import AuditResult
 from wattmesh_cli.books import SLOT_S, Book
 from wattmesh_cli.kpi import Kpis, Prices, Rows, Slots, collect
 from wattmesh_cli.names import Names
-from wattmesh_cli.report.flows import Flow, Grouping, flows, grouping
+from wattmesh_cli.report.flows import Flow, Grouping, flows, grouping, ways
 from wattmesh_cli.report.series import (
     Metered,
     Traded,
@@ -84,7 +84,7 @@ def content(
         traded=traded(rows, slots),
         prices=utility_prices(prices, _customers(rows, market), slots),
         flows=found,
-        grouping=grouping(found, _ways(rows, market)),
+        grouping=grouping(found, ways(rows.households, rows.utilities, market.agent, market.feeder)),
         local_at_tariff_micro_per_kwh=local_at_tariff_micro_per_kwh(rows, prices, asked),
         kpis=kpis,
         audited=audited,
@@ -94,13 +94,3 @@ def content(
 def _customers(rows: Rows, market: Market) -> dict[str, str]:
     """One household of each utility."""
     return {market.utility[name]: name for name in reversed(rows.households)}
-
-
-def _ways(rows: Rows, market: Market) -> list[Grouping]:
-    """How households may be grouped, from fine to coarse."""
-    return [
-        Grouping("household", {}),
-        Grouping("SolarAgent", {name: f"{market.agent[name]} (all)" for name in rows.households}),
-        Grouping("feeder", {name: f"feeder {market.feeder[name]}" for name in rows.households}),
-        Grouping("all households", dict.fromkeys(rows.households, f"{len(rows.households)} households")),
-    ]

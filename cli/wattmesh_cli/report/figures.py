@@ -211,7 +211,7 @@ def _flows(shown: Content, drawn: Sequence[Flow]) -> dict[str, Any]:
     place = {("seller", name): number for number, name in enumerate(sellers)}
     place |= {("buyer", name): len(sellers) + number for number, name in enumerate(buyers)}
     currency = escape(shown.market.currency)
-    utilities = frozenset(shown.utilities)
+    utilities = frozenset(shown.grouping.groups.get(name, name) for name in shown.utilities)
     links = [
         (
             place["seller", flow.seller],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wattmesh_cli.books import LedgerEntry
 from wattmesh_cli.kpi import Rows, Slots
 from wattmesh_cli.kpi.money import price_micro_per_kwh
+from wattmesh_cli.report.text import many
 
 MOST_NODES = 24
 """More sellers or buyers than this are unreadable in a diagram."""
@@ -33,9 +34,9 @@ class Flow:
 
 @dataclass(frozen=True)
 class Grouping:
-    """What a node of the diagram stands for (`of`), and the group of each household."""
+    """How households are shown (`how`, empty for each by itself), and the group of each party that is in one."""
 
-    of: str
+    how: str
     groups: Mapping[str, str]
 
 
@@ -77,13 +78,31 @@ def grouped(all_flows: Iterable[Flow], groups: Mapping[str, str]) -> tuple[Flow,
     )
 
 
-def grouping(all_flows: Sequence[Flow], ways: Sequence[Grouping]) -> Grouping:
+def ways(
+    households: Sequence[str], utilities: Sequence[str], agent: Mapping[str, str], feeder: Mapping[str, str]
+) -> list[Grouping]:
+    """How parties may be grouped, from fine to coarse: households by SolarAgent, feeder, all; utilities in the end."""
+    feeders = {name: f"feeder {feeder[name]}" for name in households}
+    all_households = dict.fromkeys(households, many(len(households), "household"))
+    all_utilities = dict.fromkeys(utilities, many(len(utilities), "utility", "utilities"))
+    if len(utilities) == 1:
+        all_utilities = {}
+    return [
+        Grouping("", {}),
+        Grouping("by SolarAgent", {name: f"{agent[name]} (all)" for name in households}),
+        Grouping("by feeder", feeders),
+        Grouping("by feeder", feeders | all_utilities),
+        Grouping("as one", all_households | all_utilities),
+    ]
+
+
+def grouping(all_flows: Sequence[Flow], among: Sequence[Grouping]) -> Grouping:
     """The first way to group in which no side of the diagram has more than MOST_NODES; else the last."""
-    for way in ways:
+    for way in among:
         shown = grouped(all_flows, way.groups)
         if max(len({flow.seller for flow in shown}), len({flow.buyer for flow in shown})) <= MOST_NODES:
             return way
-    return ways[-1]
+    return among[-1]
 
 
 def _summed(parts: Iterable[Flow]) -> tuple[Flow, ...]:

@@ -171,7 +171,7 @@ def _headlines(shown: Content) -> str:
             "of what households took came from households",
         ),
         (
-            "Savings",
+            "Benefit",
             cell(bills.no_market_savings_micro, money, ""),
             currency,
             f"against “no market”; {saved}",
@@ -249,8 +249,8 @@ def _flow_section(shown: Content) -> str:
     begin = '<section aria-labelledby="flow"><h2 id="flow">Who sold to whom</h2>'
     if not shown.flows:
         return f"{begin}<p>{sentences.flows(shown)}</p></section>"
-    of = shown.grouping.of
-    nodes = "" if of == "household" else f" Households are shown by {of}, as they are many."
+    how = shown.grouping.how
+    nodes = f" Households are shown {how}, as they are many." if how else ""
     drawn = grouped(shown.flows, shown.grouping.groups)
     rows = max(len({flow.seller for flow in drawn}), len({flow.buyer for flow in drawn}))
     all_shown = "" if any(flow.kind == TRADE for flow in drawn) else " checked"

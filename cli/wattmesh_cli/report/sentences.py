@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wattmesh_cli.report.content import Content
 from wattmesh_cli.report.flows import TRADE, Flow, grouped
 from wattmesh_cli.report.text import clock, kw, kwh, many, moment, money, price
@@ -48,10 +50,7 @@ def prices(shown: Content) -> str:
     """What a kWh cost among households, and at the utility."""
     if not shown.community:
         return NOTHING
-    parts = [
-        f"{shown.names.short(of.utility)} asked {_range(of.tariff_micro)} and paid {_range(of.feed_in_micro)}"
-        for of in shown.prices[:_TOLD]
-    ]
+    parts = _asked(shown)
     local = [row.local_price_micro_per_kwh for row in shown.traded]
     known = tuple(micro for micro in local if micro is not None)
     if known:
@@ -59,6 +58,21 @@ def prices(shown: Content) -> str:
     else:
         parts.append("households sold each other nothing")
     return f"Per kWh in {shown.market.currency}: {'; '.join(parts)}."
+
+
+def _asked(shown: Content) -> list[str]:
+    """What utilities asked and paid, those with the same prices together."""
+    alike: dict[str, list[str]] = {}
+    for of in shown.prices:
+        terms = f"asked {_range(of.tariff_micro)} and paid {_range(of.feed_in_micro)}"
+        alike.setdefault(terms, []).append(shown.names.short(of.utility))
+    told = [f"{_utilities(names)} {terms}" for terms, names in list(alike.items())[:_TOLD]]
+    others = [name for names in list(alike.values())[_TOLD:] for name in names]
+    return [*told, f"{_utilities(others)} had other prices"] if others else told
+
+
+def _utilities(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else many(len(names), "utility", "utilities")
 
 
 def trades(shown: Content) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.cli.kpi.small_street import FIRST, FLAT, GRID, ROOF, SECOND, STORE, THIRD, small_street
 from tests.cli.report.support import reported
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import Slots
 from wattmesh_cli.report import sentences
-from wattmesh_cli.report.flows import MOST_NODES, Flow, Grouping, grouped, grouping
+from wattmesh_cli.report.flows import MOST_NODES, Flow, Grouping, grouped, grouping, ways
 from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
 
 NOBODY: list[Book] = [Book("grid", parties=small_street()[3].parties)]
@@ -82,9 +84,43 @@ def test_groups_are_summed() -> None:
 
 def test_households_are_grouped_where_a_diagram_had_too_many() -> None:
     many = [Flow("trade", "roof", f"flat-{number}", 1, 1, 1) for number in range(MOST_NODES + 1)]
-    ways = [Grouping("household", {}), Grouping("SolarAgent", {flow.buyer: "flat" for flow in many})]
-    assert grouping(many, ways).of == "SolarAgent"
-    assert grouping(many[1:], ways).of == "household"
+    among = [Grouping("", {}), Grouping("by SolarAgent", {flow.buyer: "flat" for flow in many})]
+    assert grouping(many, among).how == "by SolarAgent"
+    assert grouping(many[1:], among).how == ""
+
+
+@pytest.mark.parametrize(
+    ("feeders", "of_feeder", "how", "sellers"),
+    [
+        (1, 12, "", 13),
+        (3, 40, "by SolarAgent", 6),  # a SolarAgent and a utility on each feeder
+        (12, 40, "by SolarAgent", 24),
+        (20, 40, "by feeder", 21),  # with one utility each they were 40
+        (24, 40, "as one", 2),
+    ],
+)
+def test_a_town_is_grouped_as_finely_as_can_be_read(feeders: int, of_feeder: int, how: str, sellers: int) -> None:
+    flats = {f"flat-{one}-{number}": str(one) for one in range(feeders) for number in range(of_feeder)}
+    grids = [f"grid-{one}" for one in range(feeders)]
+    sold = [Flow("trade", f"flat-{one}-0", flat, 1, 1, 1) for flat, one in flats.items()]
+    sold += [Flow("trade", flat, f"flat-{one}-0", 1, 1, 1) for flat, one in flats.items()]
+    sold += [Flow("backstop", f"grid-{one}", flat, 1, 1, 1) for flat, one in flats.items()]
+    found = grouping(sold, ways(list(flats), grids, {flat: f"flat-{one}" for flat, one in flats.items()}, flats))
+    drawn = grouped(sold, found.groups)
+    assert (found.how, len({flow.seller for flow in drawn})) == (how, sellers)
+    assert sum(flow.energy_wh for flow in drawn) == len(sold)
+
+
+def test_utilities_with_the_same_prices_are_told_together() -> None:
+    def asks(name: str, micro: int) -> UtilityPrices:
+        return UtilityPrices(name, (micro,), (80_000,))
+
+    alike = replace(reported(), prices=(asks("u-1", 300_000), asks("u-2", 310_000), asks("u-3", 300_000)))
+    assert sentences.prices(alike).startswith(
+        "Per kWh in EUR: 2 utilities asked 0.3000 and paid 0.0800; u-2 asked 0.3100 and paid 0.0800; households"
+    )
+    each = replace(reported(), prices=tuple(asks(f"u-{number}", 300_000 + number) for number in range(0, 500, 100)))
+    assert "u-200 asked 0.3002 and paid 0.0800; 2 utilities had other prices; households" in sentences.prices(each)
 
 
 def test_plots_in_words() -> None:
