@@ -39,7 +39,7 @@ class QuickBrain(Brain):
         node = graph.supervisor(state, runtime)
         while node != graph.HOLD:
             getattr(graph, node)(state, runtime)
-            node = graph.go_on(state, runtime) if node in ("init", "confirm", "settle") else graph.HOLD
+            node = graph.go_on(state, runtime) if node in graph.CALLBACKS.values() else graph.HOLD
 
 
 TRADING_SLOTS = 40

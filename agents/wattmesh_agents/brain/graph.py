@@ -60,8 +60,8 @@ _SELL: dict[str, Selling] = {
     "cancel": "withdraw",
     "update": "receive_payment",
 }
-_BUY: dict[str, Buying] = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
-"""Where a callback leads; everything else leads to what is missing."""
+CALLBACKS: dict[str, Buying] = {"on_select": "init", "on_init": "confirm", "on_status": "settle"}
+"""Where a callback leads, and from there to what is missing; everything else leads to that at once."""
 
 
 def supervisor(state: TradeState, runtime: Runtime[Scene]) -> Step:
@@ -69,8 +69,8 @@ def supervisor(state: TradeState, runtime: Runtime[Scene]) -> Step:
     event, party = state["event"], runtime.context.party
     if event in _SELL:
         return _SELL[event]
-    if event in _BUY:
-        return _BUY[event]
+    if event in CALLBACKS:
+        return CALLBACKS[event]
     if event == WAKE:
         return "search" if isinstance(party.decide(state["slot"]), Buy) else HOLD
     if party.shopper.collecting(state["transaction_id"]):
@@ -160,11 +160,11 @@ def receive_payment(state: TradeState, runtime: Runtime[Scene]) -> None:  # noqa
 def build_graph() -> StateGraph[TradeState, Scene, TradeState, TradeState]:
     """The graph, to be compiled."""
     graph: StateGraph[TradeState, Scene, TradeState, TradeState] = StateGraph(TradeState, context_schema=Scene)
-    callbacks = (init, confirm, settle)
-    nodes = (search, select, give_up, *callbacks, quote, agree, commit, report, withdraw, receive_payment)
-    for node in nodes:
+    buys = (search, select, give_up, init, confirm, settle)
+    sells = (quote, agree, commit, report, withdraw, receive_payment)
+    for node in (*buys, *sells):
         graph.add_node(node.__name__, node)
-    graph.add_conditional_edges(START, supervisor, [*(node.__name__ for node in nodes), END])
-    for node in callbacks:
-        graph.add_conditional_edges(node.__name__, go_on, ["select", "give_up", END])
+    graph.add_conditional_edges(START, supervisor, [*graph.nodes, END])
+    for name in CALLBACKS.values():
+        graph.add_conditional_edges(name, go_on, ["select", "give_up", END])
     return graph

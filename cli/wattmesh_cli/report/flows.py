@@ -84,9 +84,7 @@ def ways(
     """How parties may be grouped, from fine to coarse: households by SolarAgent, feeder, all; utilities in the end."""
     feeders = {name: f"feeder {feeder[name]}" for name in households}
     all_households = dict.fromkeys(households, many(len(households), "household"))
-    all_utilities = dict.fromkeys(utilities, many(len(utilities), "utility", "utilities"))
-    if len(utilities) == 1:
-        all_utilities = {}
+    all_utilities = dict.fromkeys(utilities, f"{len(utilities):,} utilities") if len(utilities) > 1 else {}
     return [
         Grouping("", {}),
         Grouping("by SolarAgent", {name: f"{agent[name]} (all)" for name in households}),
