@@ -29,11 +29,15 @@ RUN $INSTALL -r /tmp/requirements-runtime.lock && $COMPILE /opt/wattmesh/lib
 
 # Our own code is a layer apart from the packages: a change of code changes a few hundred kilobytes.
 FROM build AS operator-code
+COPY market/wattmesh_market /app/wattmesh_market
+COPY common/wattmesh_common /app/wattmesh_common
 COPY beckn/wattmesh_beckn /app/wattmesh_beckn
 COPY operator/wattmesh_operator /app/wattmesh_operator
 RUN $COMPILE /app
 
 FROM build AS runtime-code
+COPY market/wattmesh_market /app/wattmesh_market
+COPY common/wattmesh_common /app/wattmesh_common
 COPY beckn/wattmesh_beckn /app/wattmesh_beckn
 COPY agents/wattmesh_agents /app/wattmesh_agents
 COPY gateway/wattmesh_gateway /app/wattmesh_gateway

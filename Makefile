@@ -114,7 +114,7 @@ e2e: $(INSTALLED) ## Run the tests on a real cluster of their own (needs docker,
 
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
-	find operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find market common operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: $(VENV)/pyvenv.cfg ## Write uv.lock and the requirements locks anew (ARGS=--upgrade takes newer versions)
 	@$(FIND_UV); \

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 
 from bench.tables import keep
-from wattmesh_beckn.logs import configure
+from wattmesh_common.logs import configure
 
 PARTS = ("memory", "search", "trading", "durability", "hotspots", "days")
 """Modules of this package with a `measure`, in the order in which they run: the longest is the last."""

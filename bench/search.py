@@ -19,11 +19,9 @@ from fastapi import FastAPI
 
 from bench.memory import market
 from bench.tables import Measured
-from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.parties.terms import selected
 from wattmesh_agents.parties.trader import delivery
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import SystemClock, utc
 from wattmesh_beckn.context import Code, request_context
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, SearchMessage, write_call
@@ -33,6 +31,8 @@ from wattmesh_beckn.transport import HttpTransport, Reply
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers, kept_signers
 from wattmesh_cli.street.local import LOOPBACK, listen, locked, running_street, serving
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.clock import SystemClock, utc
+from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_operator.plan import Participant
 from wattmesh_operator.registration import Registrant, wanted_entries
 

@@ -14,17 +14,18 @@ from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
 from wattmesh_agents.chat import advisor_of
-from wattmesh_agents.config import HouseholdConfig, RuntimeConfig, UtilityConfig
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.trade.strategies import advised
-from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
-from wattmesh_beckn.logs import configure
-from wattmesh_beckn.serving import serve
-from wattmesh_beckn.sqlite_files import DatabaseRefused, refusing
 from wattmesh_beckn.transport import HttpTransport
+from wattmesh_common.clock import SystemClock
+from wattmesh_common.logs import configure
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_common.serving import serve
+from wattmesh_common.sqlite_files import DatabaseRefused, refusing
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.trade.strategies import advised
 
 
 async def run(options: argparse.Namespace) -> None:

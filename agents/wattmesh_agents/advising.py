@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wattmesh_agents.trade.advice import Advisor, Choice, NoChoice, Question
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 
 
 async def ask_until(advisor: Advisor, question: Question, until: float, clock: Clock) -> Choice | NoChoice | None:

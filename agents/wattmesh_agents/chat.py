@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wattmesh_agents.trade.advice import Advisor, Choice, NoChoice, Question
-from wattmesh_beckn.units import money_text
+from wattmesh_market.units import money_text
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.keys import KeyFileError
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.clock import Clock
 
 log = logging.getLogger(__name__)
 

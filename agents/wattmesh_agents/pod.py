@@ -13,11 +13,8 @@ from typing import Any
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
 from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
-from wattmesh_agents.energy.profiles import profile_of
-from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.happenings import Happenings, Message
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.parties.household import Household
@@ -31,13 +28,16 @@ from wattmesh_agents.store.retention import Horizon
 from wattmesh_agents.trade.advice import Advisor, Consultation
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
-from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy
-from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
+from wattmesh_common.clock import Clock, GridClock
+from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
+from wattmesh_common.profile_files import profile_of
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.slots import SLOT_S, slot_of
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pydantic_core
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import CLOCK_TOLERANCE_S
-from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply, Transport, TransportError
+from wattmesh_common.clock import Clock
+from wattmesh_common.faultpoints import FaultPoint
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 10.0

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from wattmesh_beckn.clock import rfc3339, utc
 from wattmesh_beckn.errors import invalid
+from wattmesh_common.clock import rfc3339, utc
 
 VERSION = "1.1.0"
 COUNTRY = "DEU"

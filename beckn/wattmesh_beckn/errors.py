@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil
 
+from wattmesh_common.limits import RateLimit
+
 
 class ErrorCode(StrEnum):
     """Error codes of BECKN-005 that wattmesh answers with."""
@@ -64,3 +66,9 @@ def too_many(message: str, wait_s: float) -> Refusal:
     seconds = max(1, ceil(wait_s))
     text = f"{message}; come again in {seconds} s"
     return Refusal(429, ErrorCode.POLICY_ERROR, text, headers={"Retry-After": str(seconds)})
+
+
+def require(limit: RateLimit, name: str, now: float) -> None:
+    """Take one of `name`'s share at unix seconds `now`, or refuse (429) and say what the limit is and when to retry."""
+    if wait_s := limit.wait_s(name, now):
+        raise too_many(limit.refusal(name), wait_s)

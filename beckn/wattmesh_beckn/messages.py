@@ -13,7 +13,8 @@ from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_mo
 
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
 from wattmesh_beckn.errors import invalid
-from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro, energy_from_kwh
+from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro
+from wattmesh_market.units import energy_from_kwh
 
 ENERGY = "energy"
 GRID_FEE = "grid fee"

@@ -13,10 +13,8 @@ from typing import Any, Protocol, TypeVar
 import pydantic_core
 
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid
-from wattmesh_beckn.limits import RateLimit
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid, require
 from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -29,6 +27,8 @@ from wattmesh_beckn.signature import (
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
 BodyT = TypeVar("BodyT", bound=BecknModel)
@@ -112,7 +112,7 @@ class Receiver:
         raw = parse(body)
         header, sender = await self._authenticate(action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
-            self._limit.require(sender.subscriber_id, self._clock.wall())
+            require(self._limit, sender.subscriber_id, self._clock.wall())
         call = _read(action, body)
         context = call.context
         now = self._clock.wall()

@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wattmesh_beckn.clock import rfc3339
 from wattmesh_beckn.context import CLOCK_TOLERANCE_S
+from wattmesh_common.clock import rfc3339
 
 AUTHORIZATION = "authorization"
 GATEWAY_AUTHORIZATION = "x-gateway-authorization"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pydantic_core
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply, Transport, TransportError
+from wattmesh_common.clock import Clock
 
 _SIGNATURE_S = 30
 _TIMEOUT_S = 5.0

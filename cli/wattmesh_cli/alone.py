@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from wattmesh_agents.energy.battery import Battery, SlotPlan, meter_slot
 from wattmesh_cli.kpi import Alone, Rows, Slots
+from wattmesh_market.energy.battery import Battery, SlotPlan, meter_slot
 
 
 def alone(rows: Rows, battery: Callable[[str], Battery], slots: Slots) -> dict[str, Alone]:

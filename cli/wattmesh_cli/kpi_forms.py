@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.kpi import Kpis, PartyKpis
+from wattmesh_market.units import kwh_text, money_text
 
 
 def kpis_json(result: Kpis) -> dict[str, object]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wattmesh_agents.config import HouseholdConfig, RuntimeConfig
-from wattmesh_agents.energy.battery import Battery
-from wattmesh_agents.energy.tariff import all_in_micro_per_kwh
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi.money import Prices
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.battery import NO_BATTERY, Battery
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 
@@ -27,7 +28,7 @@ class Terms:
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
-        return Battery.of(self.households[household].battery)
+        return self.households[household].battery or NO_BATTERY
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""

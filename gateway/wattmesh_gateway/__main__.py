@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.keys import KeyFileError, read_keys
-from wattmesh_beckn.logs import configure
-from wattmesh_beckn.serving import serve
 from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_beckn.transport import HttpTransport
+from wattmesh_common.clock import SystemClock
+from wattmesh_common.logs import configure
+from wattmesh_common.serving import serve
+from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.config import ConfigError, GatewayConfig, read_config
 from wattmesh_gateway.gateway import Gateway

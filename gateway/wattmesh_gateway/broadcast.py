@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from wattmesh_beckn.client import Acked, read_answer
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import busy
-from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.transport import Transport, TransportError, TransportTimeoutError
+from wattmesh_common.clock import Clock
+from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
 from wattmesh_gateway.registry import Seller

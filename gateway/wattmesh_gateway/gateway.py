@@ -6,14 +6,14 @@ from datetime import timedelta
 from math import ceil
 
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.errors import busy
-from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Pages, Reply, Transport
+from wattmesh_common.clock import Clock, utc
+from wattmesh_common.limits import RateLimit
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError, GatewayConfig
 from wattmesh_gateway.inbox import MemoryInbox

@@ -8,9 +8,9 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import busy, too_many
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
 
 MOST = 100_000
 MOST_OF_ONE_SENDER = 1_000

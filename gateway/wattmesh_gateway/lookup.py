@@ -11,14 +11,14 @@ from math import floor
 
 from pydantic import ConfigDict, ValidationError
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.context import BecknModel, Code, Timestamp
-from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.errors import invalid, require
 from wattmesh_beckn.http import PEER
-from wattmesh_beckn.limits import RateLimit
 from wattmesh_beckn.receiver import check_size, parse
 from wattmesh_beckn.registry import SUBSCRIPTIONS, SubscriberType, SubscriptionStatus
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import RateLimit
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import Registry
 
@@ -97,7 +97,7 @@ class Lookups:
         check_size(len(body))
         wanted = read_filter(body)
         if "subscriber_id" not in wanted:
-            self._wide.require(headers.get(PEER, ""), self._clock.wall())
+            require(self._wide, headers.get(PEER, ""), self._clock.wall())
         entries = self._registry.lookup(wanted, self._clock.wall(), most=MOST_FOUND + 1)
         if len(entries) > MOST_FOUND:
             raise invalid(f"more than {MOST_FOUND} entries match; ask for fewer, for example by type or location")

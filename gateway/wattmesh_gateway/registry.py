@@ -15,10 +15,10 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
-from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_common.clock import Clock, utc
+from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_gateway.members import Member
 from wattmesh_gateway.schema import opened
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from wattmesh_beckn.sqlite_files import Kind, held, prepare, refusing
+from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
 
 APPLICATION_ID = 0x574D4752
 """`WMGR`, in the file's header."""

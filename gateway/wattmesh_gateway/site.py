@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping
 
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy
-from wattmesh_beckn.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_beckn.receiver import Receiver
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.subscribe import Subscribing

@@ -12,9 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wattmesh_beckn.answers import json_reply
-from wattmesh_beckn.clock import Clock
-from wattmesh_beckn.errors import invalid
-from wattmesh_beckn.limits import RateLimit
+from wattmesh_beckn.errors import invalid, require
 from wattmesh_beckn.receiver import check_size, parse, unauthorized
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import (
@@ -26,6 +24,8 @@ from wattmesh_beckn.signature import (
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import RateLimit
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import AcceptedCall, Registry
 from wattmesh_gateway.rules import (
@@ -68,7 +68,7 @@ class Subscribing:
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._gateway_id) from None
         if header.subscriber_id != REGISTRAR:
-            self._limit.require(header.subscriber_id, now)
+            require(self._limit, header.subscriber_id, now)
         entry = _read(raw)
         check_entry(entry, now)
         accepted = self._registry.accepted_calls(entry.subscriber_id)

@@ -11,9 +11,9 @@ import kopf
 from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
-from wattmesh_beckn.clock import Clock, SystemClock
-from wattmesh_beckn.logs import configure
 from wattmesh_beckn.transport import HttpTransport
+from wattmesh_common.clock import Clock, SystemClock
+from wattmesh_common.logs import configure
 from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.kubernetes import KubernetesCluster

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 from wattmesh_operator.metrics import OperatorMetrics
 from wattmesh_operator.watch_health import WatchHealth
 from wattmesh_operator.work import Workers

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import Object, annotations_of
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
 

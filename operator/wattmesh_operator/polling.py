@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.transport import TransportError
+from wattmesh_common.clock import Clock
 from wattmesh_operator.pages import Pages
 from wattmesh_operator.status.readings import Reading, read_page
 

@@ -11,9 +11,9 @@ import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import (
     CLAIM,
     DEPLOYMENT,

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.keys import RetiringKey
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus, lookup
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import Transport
+from wattmesh_common.clock import Clock, utc
 from wattmesh_operator.plan import Participant
 
 VALIDITY = timedelta(days=365)

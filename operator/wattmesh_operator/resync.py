@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import RESOURCES, namespace_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError
 from wattmesh_operator.watch_health import WatchHealth

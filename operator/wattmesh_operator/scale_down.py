@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SECRET, Object, labels_of, namespace_of
 from wattmesh_operator.desired.names import GATEWAY, registrar_secret, service_url
 from wattmesh_operator.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.clock import Clock, utc
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus, lookup
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import SubscriptionRefused, subscribe
 from wattmesh_beckn.transport import Transport
+from wattmesh_common.clock import Clock, utc
 from wattmesh_operator.registration import Registrant, changes, wanted_entries
 
 _AT_ONCE = 16

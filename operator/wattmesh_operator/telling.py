@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from wattmesh_beckn.clock import Clock, utc
+from wattmesh_common.clock import Clock, utc
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.desired.names import OPERATOR, selector_of, service_url

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.port import ClusterError
 from wattmesh_operator.metrics import OperatorMetrics
 from wattmesh_operator.reconcile import Pass

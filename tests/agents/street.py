@@ -21,14 +21,16 @@ from tests.agents.support import (
 )
 from wattmesh_agents.brain import graph
 from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.config import BatteryConfig, DemandResponseConfig, TariffConfig
-from wattmesh_agents.energy.availability import Promise, held_wh
-from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.store.messages import Outgoing
-from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
 from wattmesh_cli.audit import AuditResult, audit
+from wattmesh_market.energy.availability import Promise, held_wh
+from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.config import DemandResponse
+from wattmesh_market.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 
 
 class QuickBrain(Brain):
@@ -52,9 +54,9 @@ class Street:
     def __init__(
         self,
         levels_wh: Sequence[int] = (9500, 9800, 1200),
-        response: DemandResponseConfig | None = None,
+        response: DemandResponse | None = None,
         *,
-        tariff: TariffConfig = TARIFF,
+        tariff: Tariff = TARIFF,
         brain: type[Brain] = QuickBrain,
         **of_battery: int,
     ) -> None:
@@ -74,7 +76,7 @@ class Street:
             )
         }
 
-    def home(self, name: str, of: BatteryConfig | None, price_micro: int, usual: SlotProfile) -> Node:
+    def home(self, name: str, of: Battery | None, price_micro: int, usual: SlotProfile) -> Node:
         config = household(name, of, price_micro=price_micro, tariff=self.tariff)
         return Node(config, self.clock, Weather(usual), end_s=self.end_s, brain=self.brain)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,17 +12,7 @@ import pydantic_core
 
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.config import (
-    BackstopConfig,
-    BatteryConfig,
-    DemandResponseConfig,
-    HouseholdConfig,
-    HouseholdTradingConfig,
-    TariffConfig,
-    UtilityConfig,
-)
 from wattmesh_agents.dispatch import Dispatcher
-from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.happenings import StoryLine
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.trader import Surroundings
@@ -30,7 +20,6 @@ from wattmesh_agents.parties.utility import Utility
 from wattmesh_agents.rows import table_rows
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers
-from wattmesh_beckn.clock import GridClock, utc
 from wattmesh_beckn.context import Action, BecknModel, Code, Location, request_context
 from wattmesh_beckn.messages import read_call, write_call
 from wattmesh_beckn.receiver import Received
@@ -38,6 +27,11 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Reading
 from wattmesh_cli.books import Party as PartyRow
+from wattmesh_common.clock import GridClock, utc
+from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.config import Backstop, DemandResponse, HouseholdConfig, Trading, UtilityConfig
 
 DOMAIN, FEEDER, CURRENCY = "uei:p2p_trading", "feeder-1", "EUR"
 GATEWAY, GRID = "gateway.default", "grid.default"
@@ -46,8 +40,8 @@ FIRST_SLOT = int(datetime(2026, 6, 21, 6, 0, tzinfo=UTC).timestamp())
 SPEED = 60.0
 SLOT_WALL_S = 900 / SPEED
 """Wall seconds in a slot."""
-TARIFF = TariffConfig(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
-FEES = TARIFF.model_copy(update={"grid_fee_micro_per_kwh": 70_001, "local_grid_fee_micro_per_kwh": 29_999})
+TARIFF = Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
+FEES = replace(TARIFF, grid_fee_micro_per_kwh=70_001, local_grid_fee_micro_per_kwh=29_999)
 """The same with grid fees, odd, so that amounts need rounding."""
 
 RowT = TypeVar("RowT")
@@ -80,7 +74,7 @@ class Weather:
         return self.usual
 
 
-def battery(level_wh: int = 9000, **changes: Any) -> BatteryConfig:
+def battery(level_wh: int = 9000, **changes: Any) -> Battery:
     """10 kWh with a minimum of 1 kWh, 1000 Wh per slot each way, 95 % in and 90 % out."""
     usual = {
         "capacity_wh": 10_000,
@@ -91,17 +85,17 @@ def battery(level_wh: int = 9000, **changes: Any) -> BatteryConfig:
         "charge_efficiency_ppm": 950_000,
         "discharge_efficiency_ppm": 900_000,
     }
-    return BatteryConfig.model_validate(usual | changes)
+    return Battery(**(usual | changes))
 
 
 def household(
     name: str,
-    of: BatteryConfig | None,
+    of: Battery | None,
     *,
     price_micro: int = 200_000,
     buy_percent: int = 20,
     sell_percent: int = 80,
-    tariff: TariffConfig = TARIFF,
+    tariff: Tariff = TARIFF,
     pricing: str = "fixed",
     forecast: str = "profile",
 ) -> HouseholdConfig:
@@ -113,21 +107,19 @@ def household(
         feeder=FEEDER,
         seed=1,
         battery=of,
-        trading=HouseholdTradingConfig(
+        trading=Trading(
             buy_below_wh=capacity_wh * buy_percent // 100,
             buy_target_wh=min(capacity_wh // 2, capacity_wh * sell_percent // 100),
             sell_above_wh=capacity_wh * sell_percent // 100,
             pricing=pricing,
             sell_price_micro_per_kwh=price_micro,
         ),
-        backstop=BackstopConfig(utility_id=GRID, tariff=tariff),
+        backstop=Backstop(utility_id=GRID, tariff=tariff),
         forecast=forecast,
     )
 
 
-def utility(
-    capacity_w: int = 40_000, response: DemandResponseConfig | None = None, tariff: TariffConfig = TARIFF
-) -> UtilityConfig:
+def utility(capacity_w: int = 40_000, response: DemandResponse | None = None, tariff: Tariff = TARIFF) -> UtilityConfig:
     """The backstop; 10 kWh per slot."""
     return UtilityConfig(
         name="grid",

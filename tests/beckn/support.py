@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import async_solipsism
 import pytest
 
-from wattmesh_beckn.clock import LoopClock, rfc3339, utc
 from wattmesh_beckn.context import Code, Context, Location, request_context
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.registry import RegistryUnavailable, SubscriberType, Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import LoopClock, rfc3339, utc
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.beckn.support import NOW, run
-from wattmesh_beckn.clock import GridClock, LoopClock, SystemClock, rfc3339, utc
+from wattmesh_common.clock import GridClock, LoopClock, SystemClock, rfc3339, utc
 
 GRID_START = 1_780_300_800.0
 

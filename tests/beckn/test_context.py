@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.beckn.support import DOMAIN, NOW, example, make_context, refusal
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.context import (
     ACTIONS,
     CALLBACKS,
@@ -22,6 +21,7 @@ from wattmesh_beckn.context import (
     iso_duration,
 )
 from wattmesh_beckn.errors import Refusal
+from wattmesh_common.clock import utc
 
 
 def check(context: Context, *, action: str | None = None, subscriber_id: str | None = None, now: float = NOW) -> None:

@@ -17,14 +17,14 @@ from uvicorn import Server
 from tests.beckn.support import BUYER, DOMAIN, Entries, Json, entry, example, make_context, rng
 from wattmesh_beckn.answers import ack, json_reply, nack
 from wattmesh_beckn.client import Acked, BecknClient, Nacked
-from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.context import ACTIONS
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.messages import CALLS, read_call, write_call
 from wattmesh_beckn.receiver import MAX_BODY_BYTES, Received, Receiver
-from wattmesh_beckn.serving import server_settings
 from wattmesh_beckn.transport import HttpTransport, Reply, Site
+from wattmesh_common.clock import SystemClock
+from wattmesh_common.serving import server_settings
 
 JSON = {"content-type": "application/json"}
 

@@ -5,7 +5,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_beckn.ids import derive_uuid
+from wattmesh_market.ids import derive_uuid
 
 parts = st.lists(st.from_regex(r"[!-~]{0,20}", fullmatch=True), min_size=1, max_size=4)
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.beckn.support import NOW
-from wattmesh_beckn.errors import Refusal
-from wattmesh_beckn.limits import RateLimit
+from wattmesh_beckn.errors import Refusal, require
+from wattmesh_common.limits import RateLimit
 
 RATES = st.floats(0.1, 1000)
 BURSTS = st.integers(1, 50)
@@ -97,11 +97,11 @@ def test_what_is_given_back_can_be_had_again() -> None:
 
 def test_a_refusal_says_the_limit_and_when_to_come_again() -> None:
     limit = RateLimit(per_s=0.4, burst=2, what="searches")
-    limit.require("a.street", NOW)
-    limit.require("a.street", NOW)
+    require(limit, "a.street", NOW)
+    require(limit, "a.street", NOW)
     with pytest.raises(Refusal) as info:
-        limit.require("a.street", NOW)
+        require(limit, "a.street", NOW)
     refusal = info.value
     assert (refusal.status, refusal.code, refusal.headers) == (429, "50000", {"Retry-After": "3"})
     assert refusal.message == "'a.street' may send 2 searches at once and 0.4 a second; come again in 3 s"
-    limit.require("a.street", NOW + 3)
+    require(limit, "a.street", NOW + 3)

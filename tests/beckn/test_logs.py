@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.beckn.support import NOW
-from wattmesh_beckn.logs import JsonFormatter, TextFormatter, configure
+from wattmesh_common.logs import JsonFormatter, TextFormatter, configure
 
 FORGED = "ok\n06:15 rooftop-9 forged\r\x1b[2Kline\u2028next\x85\x9b31m"
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.gateway.support import NOW, entry, signer
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.sqlite_files import WAL_BYTES, DatabaseRefused
+from wattmesh_common.sqlite_files import WAL_BYTES, DatabaseRefused
 from wattmesh_gateway.registry import Registry
 
 NOBODY = 65_534

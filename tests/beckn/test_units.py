@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from wattmesh_beckn.units import (
+from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro
+from wattmesh_market.units import (
     MAX_ENERGY_WH,
     MAX_MONEY_MICRO,
-    WIRE,
-    EnergyWh,
-    MoneyMicro,
     amount_micro,
     energy_from_kwh,
     kwh_text,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from wattmesh_agents.energy.battery import Battery
 from wattmesh_cli.alone import alone
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import SLOT_S, Book, LedgerEntry, Party, Reading
 from wattmesh_cli.kpi import ALL_SLOTS, Prices, collect, kpis
 from wattmesh_cli.report.content import Content, Market, content
+from wattmesh_market.energy.battery import Battery
 
 FIRST = 1_782_021_600
 GRID = "grid.town"

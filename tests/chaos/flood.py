@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from tests.chaos.carrier import SINK
 from tests.chaos.street import GATEWAY, Street
-from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.parties.terms import selected
 from wattmesh_agents.parties.trader import delivery
-from wattmesh_beckn.clock import Clock, GridClock
 from wattmesh_beckn.context import Code, request_context
 from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, SearchMessage, write_call
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
+from wattmesh_common.clock import Clock, GridClock
+from wattmesh_market.energy.slots import SLOT_S, slot_of
 
 _AT_ONCE = 20
 _TTL_S = 5.0

@@ -18,11 +18,11 @@ from tests.chaos.flood import flood
 from tests.chaos.processes import Process
 from tests.chaos.schedule import Kind, Trouble, fatal_points, lives, troubles
 from tests.chaos.street import GATEWAY, Street, make_street
-from wattmesh_beckn.clock import SystemClock, utc
-from wattmesh_beckn.faultpoints import FaultPoint
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
+from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_operator.registration import keep_registered, wanted_entries
 
 SLOT_S = 900

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from wattmesh_beckn.faultpoints import FaultPoint
+from wattmesh_common.faultpoints import FaultPoint
 
 Kind = Literal["gateway", "roofs", "flats", "utility"]
 """What runs in a process."""

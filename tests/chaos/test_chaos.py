@@ -16,7 +16,7 @@ import pytest
 from tests.chaos import books
 from tests.chaos.run import Result, Run
 from tests.chaos.schedule import Kind, fatal_points, fate, lives, troubles
-from wattmesh_beckn.faultpoints import FaultPoint
+from wattmesh_common.faultpoints import FaultPoint
 
 CONTRACTS = 60
 _GIVE_UP_S = 240

@@ -37,13 +37,13 @@ from tests.fuzz.answers import problem_of
 from tests.fuzz.cases import lean_document, parsed, signed_entry, signed_message, unsigned_headers
 from tests.fuzz.trader import TIMEOUT_S, Trader, listening
 from tests.street.puppet import PUPPET, STREET, findings
-from wattmesh_beckn.clock import SystemClock, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_common.clock import SystemClock, utc
 
 Operation = APIOperation[Any, Any, Any, Any]
 AnyCase = Case[Any]

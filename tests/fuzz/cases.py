@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.fuzz.trader import Json, Trader, recipient
 from tests.street.puppet import PUPPET
-from wattmesh_beckn.clock import SystemClock, rfc3339, utc
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
+from wattmesh_common.clock import SystemClock, rfc3339, utc
 
 ODD: tuple[Any, ...] = (
     None,

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from tests.street.puppet import STREET
-from wattmesh_beckn.logs import configure
 from wattmesh_cli.street.local import locked, running_street
+from wattmesh_common.logs import configure
 
 SPEED = 300
 """A slot takes three seconds, so that a fuzzed trade also comes to its delivery and payment."""

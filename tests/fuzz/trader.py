@@ -19,8 +19,8 @@ import requests
 from tests.street.puppet import PUPPET
 from tests.street.stages import PRICE, quantity
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import rfc3339
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
+from wattmesh_common.clock import rfc3339
 
 Json = dict[str, Any]
 

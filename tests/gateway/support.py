@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import async_solipsism
 
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import LoopClock, utc
 from wattmesh_beckn.context import Code, Location, request_context
 from wattmesh_beckn.messages import (
     Fulfillment,
@@ -33,6 +32,7 @@ from wattmesh_beckn.messages import (
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
+from wattmesh_common.clock import LoopClock, utc
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics

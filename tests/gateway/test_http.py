@@ -21,12 +21,12 @@ from fastapi import FastAPI
 
 from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry, signer
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import SystemClock, utc
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
-from wattmesh_beckn.serving import server_settings
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, check_signature, parse_header
 from wattmesh_beckn.transport import HttpTransport, Reply
+from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.serving import server_settings
 from wattmesh_gateway.__main__ import main
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.config import GatewayConfig

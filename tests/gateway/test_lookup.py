@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.support import NOW, World, entry, problem, run, signer
-from wattmesh_beckn.clock import utc
+from wattmesh_common.clock import utc
 from wattmesh_gateway import lookup
 
 A, B = signer("a"), signer("b")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.support import NOW, World, asked, entry, problem, run, signer
 from wattmesh_beckn.registry import RegistryUnavailable
-from wattmesh_beckn.sqlite_files import DatabaseRefused
+from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.registry import Registry
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from tests.gateway.support import GATEWAY, NOW, TTL_S, World, asked, entry, problem, run, signer
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.context import SubscriberId
 from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.registry import SubscriptionStatus
@@ -20,6 +19,7 @@ from wattmesh_beckn.signature import (
     digest,
     parse_header,
 )
+from wattmesh_common.clock import utc
 from wattmesh_gateway import inbox
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.gateway.support import GATEWAY, NOW, REGISTRAR, World, answer_of, entry, problem, run, signer
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer, digest
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import utc
 from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE
 
 HOUSE = signer("rooftop-0")

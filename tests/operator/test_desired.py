@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.operator.world import STREET
-from wattmesh_agents.config import RuntimeConfig
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_operator.cluster.objects import Object, kind_of
 from wattmesh_operator.desired.files import key_secret

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from wattmesh_agents.config import RuntimeConfig
-from wattmesh_agents.energy.forecast import FORECASTS
-from wattmesh_agents.energy.profiles import read_profile_csv
-from wattmesh_agents.trade.pricing import PRICINGS
+from wattmesh_common.profile_files import read_profile_csv
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.forecast import FORECASTS
+from wattmesh_market.pricing import PRICINGS
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan, runtime_config
 from wattmesh_operator.resources import solar_agent

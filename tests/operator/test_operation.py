@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from tests.operator.world import NOW, STREET, World, run
-from wattmesh_beckn.clock import Clock, LoopClock
+from wattmesh_common.clock import Clock, LoopClock
 from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.keys import KeyFileError, SubscriberKeys, parse_keys
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_common.clock import utc
 from wattmesh_gateway.rules import check_entry, check_key
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.names import ROTATED_KEYS

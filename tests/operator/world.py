@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import async_solipsism
 import yaml
 
-from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.drain import asked_to_drain, drain_reply
-from wattmesh_beckn.clock import Clock, LoopClock
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
+from wattmesh_common.clock import Clock, LoopClock
+from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry

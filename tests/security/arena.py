@@ -21,7 +21,6 @@ from tests.street.puppet import SEED, SPEED, STREET, Puppet
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.http import add_post
 from wattmesh_beckn.registry import SubscriberType, Subscription
@@ -32,6 +31,7 @@ from wattmesh_cli.street.keys import REGISTRAR, derived_signers
 from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_common.clock import utc
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
 

@@ -15,10 +15,10 @@ from tests.beckn.support import changed
 from tests.security.arena import Arena
 from tests.security.calls import BECKN, DRAIN, GATEWAY_ID, GATEWAY_SEARCH, SUBSCRIBE, TARGETS, Good, Target, sign, write
 from tests.street.puppet import SEED, STRANGER
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, HEADERS, Signer
 from wattmesh_cli.street.keys import derived_signers
+from wattmesh_common.clock import utc
 
 Sent = tuple[bytes, dict[str, str]]
 Forge = Callable[[Arena, Good], Sent]

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from uvicorn import Server
 
 from wattmesh_beckn.answers import json_reply
-from wattmesh_beckn.connections import Door, Limits
 from wattmesh_beckn.http import add_not_found, add_post
-from wattmesh_beckn.serving import server_settings
 from wattmesh_beckn.transport import Reply, Site
+from wattmesh_common.connections import Door, Limits
+from wattmesh_common.serving import server_settings
 
 LONG_S = 60.0
 SHORT_S = 0.2

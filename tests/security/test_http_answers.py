@@ -14,7 +14,6 @@ from tests.beckn.support import BUYER, rng
 from tests.security.http_support import LONG_S, SHORT_S, run
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Acked, BecknClient, Nacked, Undelivered, read_answer
-from wattmesh_beckn.clock import SystemClock
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.transport import (
     MAX_ANSWER_BYTES,
@@ -23,6 +22,7 @@ from wattmesh_beckn.transport import (
     TransportError,
     TransportTimeoutError,
 )
+from wattmesh_common.clock import SystemClock
 
 OK = b"HTTP/1.1 200 OK\r\n"
 Send = Callable[[bytes], Awaitable[None]]

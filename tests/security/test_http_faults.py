@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from tests.security.http_support import GOOD, app, run, served
-from wattmesh_beckn.logs import JsonFormatter, TextFormatter
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.logs import JsonFormatter, TextFormatter
 
 INNER = "/data/keys.json\n06:15 rooftop-9 forged\x1b[2J"
 SIGNS = (b"Traceback", b"keys.json", b"KeyError", b".py", b"wattmesh", b"uvicorn", b"starlette")

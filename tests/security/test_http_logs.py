@@ -16,11 +16,11 @@ from tests.security.http_support import HEAD, run, served
 from tests.street.support import MARKET, Street, households, planned, play, utility
 from wattmesh_agents.dispatch import ACTIONS
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.clock import LoopClock, SystemClock
 from wattmesh_beckn.errors import ErrorCode, declined
-from wattmesh_beckn.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonFormatter, TextFormatter
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.clock import LoopClock, SystemClock
+from wattmesh_common.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonFormatter, TextFormatter
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway

@@ -21,12 +21,12 @@ from wattmesh_agents import pod
 from wattmesh_agents.pod import messages_per_s
 from wattmesh_agents.store.messages import Inbox
 from wattmesh_beckn.http import PEER
-from wattmesh_beckn.limits import TOLD_AT_ONCE
 from wattmesh_beckn.registry import IN_VAIN_AT_ONCE
 from wattmesh_beckn.signature import AUTHORIZATION
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.limits import TOLD_AT_ONCE
 from wattmesh_gateway import gateway, lookup, subscribe
 from wattmesh_gateway.app import create_app
 

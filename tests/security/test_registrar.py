@@ -17,12 +17,12 @@ from tests.security.attacks import LEFT, ONLY_BUYER, ONLY_SELLER, OTHER_GATEWAY,
 from tests.security.calls import GATEWAY_ID
 from tests.street.puppet import PUPPET, STRANGER
 from wattmesh_beckn.client import Nacked, read_answer
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.street.keys import REGISTRAR
+from wattmesh_common.clock import utc
 
 NEW_KEY = Signer.from_seed(PUPPET, "00000000-0000-4000-8000-00000000000a", bytes(31) + b"\x01")
 Wanted = Callable[[Arena], tuple[Subscription, Signer]]

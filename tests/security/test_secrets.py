@@ -23,12 +23,12 @@ from tests.security.attacks import MALFORMED, SIGNATURE, enrol_cast
 from tests.security.calls import BECKN, DRAIN, GATEWAY_SEARCH, SUBSCRIBE, sign, write
 from wattmesh_agents.parties.seller import Seller
 from wattmesh_beckn.keys import KeyFileError, read_keys
-from wattmesh_beckn.logs import JsonFormatter, TextFormatter
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, parse_header
 from wattmesh_cli.street.keys import kept_signers
+from wattmesh_common.logs import JsonFormatter, TextFormatter
 from wattmesh_gateway.broadcast import Cast
 from wattmesh_operator.drain import Asked
 from wattmesh_operator.key_files import KeysUnreadable, signers_of

@@ -18,11 +18,9 @@ from fastapi import FastAPI
 
 from tests.operator.world import NOW, World
 from wattmesh_agents.app import create_app as agents_app
-from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.signature import AUTHORIZATION, Signer, parse_header
 from wattmesh_beckn.transport import HttpTransport, Reply, Transport, TransportError
@@ -30,6 +28,8 @@ from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.local import listen, serving
+from wattmesh_common.clock import Clock
+from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_operator.settings import PodSettings

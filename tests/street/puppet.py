@@ -10,7 +10,6 @@ from typing import Any
 
 from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.clock import Clock, LoopClock, rfc3339, utc
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
@@ -21,6 +20,7 @@ from wattmesh_cli.books import Book, LedgerEntry, Offer, Party
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
+from wattmesh_common.clock import Clock, LoopClock, rfc3339, utc
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.street.puppet import Json, Puppet
 from tests.street.stages import fulfillment
 from tests.street.support import SLOT_S
-from wattmesh_beckn.clock import rfc3339
+from wattmesh_common.clock import rfc3339
 
 Answer = tuple[int, str, str, str | None]
 Value = Any

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from tests.street.puppet import Json, Puppet
-from wattmesh_agents.energy.slots import slot_range
+from wattmesh_market.energy.slots import slot_range
 
 Stage = Callable[[Puppet], Awaitable[Json]]
 PRICE = "0.050000"

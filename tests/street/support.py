@@ -20,7 +20,6 @@ from wattmesh_agents.pod import Pod
 from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.trade.advice import Advisor
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import (
     MemoryTransport,
     Reply,
@@ -35,6 +34,7 @@ from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers
 from wattmesh_cli.street.memory import EPOCH, run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
+from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry

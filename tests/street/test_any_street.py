@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.street.support import MARKET, SLOT_S, Street, households, planned, play, short, utility
-from wattmesh_agents.energy.forecast import FORECASTS
-from wattmesh_agents.trade.pricing import PRICINGS
+from wattmesh_market.energy.forecast import FORECASTS
+from wattmesh_market.pricing import PRICINGS
 
 START = int(datetime(2026, 6, 21, tzinfo=UTC).timestamp())
 FIRST = START + 6 * 3600

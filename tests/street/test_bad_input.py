@@ -18,10 +18,10 @@ from tests.street.spoiling import Case
 from tests.street.stages import QUIET_S, STAGES
 from tests.street.support import Street, ledger_bytes
 from tests.street.trade_cases import BUYER, READINGS, SELLER
-from wattmesh_beckn.clock import rfc3339
 from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import Finding
+from wattmesh_common.clock import rfc3339
 
 CASES = [*FORM, *SIGNATURES, *SELLER, *READINGS, *BUYER]
 ONLY_BAD = {

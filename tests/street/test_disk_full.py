@@ -12,9 +12,9 @@ from tests.street.support import planned, play
 from tests.street.test_faults import STREET
 from wattmesh_agents.app import create_app
 from wattmesh_agents.pod import Pod
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.clock import LoopClock
 
 PLAN = planned(STREET)
 FULL_S = 25.0

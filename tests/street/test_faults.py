@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from tests.street.support import FAULTS, MARKET, Faulty, Wrap, households, planned, play, utility
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.memory import EPOCH
+from wattmesh_common.clock import LoopClock
 
 # Two sellers that together do not have enough, three buyers of two kinds, and a utility that buys, too.
 STREET = (

@@ -14,9 +14,9 @@ from wattmesh_agents.pod import Pod
 from wattmesh_agents.store import retention
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.retention import DAY_S, Horizon
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.clock import LoopClock
 
 BOOKS = frozenset({"meta", "parties", "readings", "ledger", "contracts", "offers"})
 """Of the last two, only what belongs to a contract that was agreed."""

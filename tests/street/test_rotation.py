@@ -14,9 +14,9 @@ from tests.operator.mortal import operate
 from tests.operator.world import NOW, run
 from tests.street.live import OVERLAP_S, Call, HttpWorld, LiveWorld
 from tests.street.support import households, utility
-from wattmesh_beckn.clock import LoopClock, utc
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
+from wattmesh_common.clock import LoopClock, utc
 
 SPEED = 20
 SLOT_S = 900 / SPEED

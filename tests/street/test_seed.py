@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests.street.support import Street, example, play
-from wattmesh_beckn.logs import TextFormatter, configure
+from wattmesh_common.logs import TextFormatter, configure
 
 ENTRY_KEYS = {"time", "level", "logger", "message", "grid", "household", "transaction"}
 

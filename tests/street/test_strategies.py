@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from tests.street.support import example, play, short
-from wattmesh_beckn.units import amount_micro
+from wattmesh_market.units import amount_micro
 
 
 def test_each_pricing_sells_within_its_bounds_and_no_quote_is_dearer_than_its_offer() -> None:

@@ -5,13 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from wattmesh_agents.config import HouseholdConfig
-from wattmesh_agents.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
-from wattmesh_agents.energy.battery import Battery, SlotPlan, meter_slot
-from wattmesh_agents.energy.forecast import forecast_named
-from wattmesh_agents.energy.profiles import Profile, SlotProfile
-from wattmesh_agents.energy.slots import SLOT_S
-from wattmesh_agents.energy.tariff import all_in_micro_per_kwh
 from wattmesh_agents.parties.buyer import Buyer
 from wattmesh_agents.parties.seller import Seller
 from wattmesh_agents.parties.shopper import Shopper
@@ -19,14 +12,21 @@ from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, 
 from wattmesh_agents.parties.terms import broken_up
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
-from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
-from wattmesh_agents.trade.pricing import PricingView, pricing_named
-from wattmesh_agents.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import Fulfillment, OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group, tag_value
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
-from wattmesh_beckn.units import amount_micro, kwh_text, money_from_text, money_text
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.battery import NO_BATTERY, SlotPlan, meter_slot
+from wattmesh_market.energy.forecast import forecast_named
+from wattmesh_market.energy.profiles import Profile, SlotProfile
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.pricing import PricingView, pricing_named
+from wattmesh_market.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
+from wattmesh_market.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
+from wattmesh_market.units import amount_micro, kwh_text, money_from_text, money_text
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Household:
         self.config = config
         self.name = config.name
         self.trader = Trader(around, config.subscriber_id, url, config.feeder, log)
-        self.battery = Battery.of(config.battery)
+        self.battery = config.battery or NO_BATTERY
         self.seller = Seller(self.trader, self)
         strategy = strategy_named(config.strategy)
         self.shopper = Shopper(self.trader, advised=strategy.advised)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattmesh_beckn.units import kwh_text
+from wattmesh_market.units import kwh_text
 
 SUPPLY = "supply"
 """The ledger's reference for what was exchanged with the backstop."""

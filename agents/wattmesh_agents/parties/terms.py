@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from wattmesh_agents.energy.slots import slot_from_range
 from wattmesh_agents.parties.trader import delivery, ttl_until
-from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_beckn.context import Code
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.messages import (
@@ -35,7 +33,9 @@ from wattmesh_beckn.messages import (
     TagGroup,
     tag_group,
 )
-from wattmesh_beckn.units import kwh_text, money_text
+from wattmesh_market.energy.slots import slot_from_range
+from wattmesh_market.trade.contracts import Contract, ContractState, Side
+from wattmesh_market.units import kwh_text, money_text
 
 _STATUS: dict[ContractState, Literal["ACTIVE", "COMPLETE", "CANCELLED"]] = {
     ContractState.CONFIRMED: "ACTIVE",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from wattmesh_agents.energy.slots import SLOT_S, local, slot_of, slot_range, slot_text
 from wattmesh_agents.happenings import StoryLine
 from wattmesh_agents.store.contracts import ContractTable
 from wattmesh_agents.store.database import Database
@@ -16,12 +15,13 @@ from wattmesh_agents.store.messages import Inbox, Outbox, Outgoing, Timer, Timer
 from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.readings import MeterTable
 from wattmesh_agents.trade.advice import Consultation
-from wattmesh_beckn.clock import GridClock
 from wattmesh_beckn.context import Action, BecknModel, request_context
 from wattmesh_beckn.errors import ErrorCode, declined
-from wattmesh_beckn.ids import derive_uuid
 from wattmesh_beckn.messages import Fulfillment, Price, Stop, StopTime, TimeRange, write_call
 from wattmesh_beckn.registry import Subscription
+from wattmesh_common.clock import GridClock
+from wattmesh_market.energy.slots import SLOT_S, local, slot_of, slot_range, slot_text
+from wattmesh_market.ids import derive_uuid
 
 DRIVE_EVERY_MS = 5_000
 """How often at most unfinished business is said again (wall time), however short a slot is."""

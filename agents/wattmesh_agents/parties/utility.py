@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from wattmesh_agents.config import UtilityConfig
-from wattmesh_agents.energy.slots import SLOT_S, slot_energy_wh
-from wattmesh_agents.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
 from wattmesh_agents.parties.buyer import CLOCK_TOLERANCE_S, Buyer
 from wattmesh_agents.parties.seller import QUOTE_TTL_MS, Seller
 from wattmesh_agents.parties.shopper import Shopper
@@ -14,8 +11,6 @@ from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, 
 from wattmesh_agents.parties.terms import priced, slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
-from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
-from wattmesh_agents.trade.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import (
     OnUpdatedOrder,
@@ -27,7 +22,12 @@ from wattmesh_beckn.messages import (
     tag_value,
 )
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.units import amount_micro, energy_from_kwh, kwh_text, money_text
+from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
+from wattmesh_market.parties.config import UtilityConfig
+from wattmesh_market.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
+from wattmesh_market.trade.strategies import Decision, Hold, UtilityView, strategy_named
+from wattmesh_market.units import amount_micro, energy_from_kwh, kwh_text, money_text
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from wattmesh_agents.store.migrations import migrate
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
-from wattmesh_beckn.faultpoints import FaultPoint
-from wattmesh_beckn.sqlite_files import Kind, held, prepare, refusing
+from wattmesh_common.faultpoints import FaultPoint
+from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
 
 IN_MEMORY = ":memory:"
 _OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wattmesh_agents.energy.battery import Metered
+from wattmesh_market.energy.battery import Metered
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The market's pure part: offers and their choice, contracts and their states, strategies."""
+"""How far a buyer is trusted, and what an adviser may choose."""

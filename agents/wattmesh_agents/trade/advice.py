@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, feasible
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, feasible
 
 MOST_SHOWN = 50
 """How many offers an adviser is shown, the cheapest; a choice among more needs no adviser."""

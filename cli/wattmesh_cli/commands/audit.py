@@ -6,7 +6,6 @@ from datetime import tzinfo
 
 import typer
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.audit import AuditResult
 from wattmesh_cli.audit import audit as audit_books
 from wattmesh_cli.books import Book, BooksError
@@ -31,6 +30,7 @@ from wattmesh_cli.sources import (
     Source,
     source,
 )
+from wattmesh_market.units import kwh_text, money_text
 
 
 def audit(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.books import OPEN, BooksError, Pair, paired
 from wattmesh_cli.kpi.money import price_micro_per_kwh
 from wattmesh_cli.names import Names, UnknownName
@@ -29,6 +28,7 @@ from wattmesh_cli.sources import (
     NamespaceOption,
     source,
 )
+from wattmesh_market.units import kwh_text, money_text
 
 
 def contracts(

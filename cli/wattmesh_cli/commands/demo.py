@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import SpeedOption, say_missed
@@ -17,6 +16,7 @@ from wattmesh_cli.names import Names
 from wattmesh_cli.output import FOUND, StateOption, print_table, refuse
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 

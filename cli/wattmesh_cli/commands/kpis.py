@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.evaluation import (
     FilesOption,
@@ -23,6 +22,7 @@ from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
 from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_market.units import kwh_text, money_text
 
 
 class KpiOutput(StrEnum):

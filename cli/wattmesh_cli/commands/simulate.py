@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from wattmesh_beckn.logs import configure
-from wattmesh_beckn.units import kwh_text
 from wattmesh_cli.audit import AuditResult, audit
 from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
 from wattmesh_cli.commands.audit import summary_line
@@ -35,6 +33,8 @@ from wattmesh_cli.output import (
 )
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_common.logs import configure
+from wattmesh_market.units import kwh_text
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.simulation import SimulationResult

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
@@ -26,6 +25,7 @@ from wattmesh_cli.sources import (
     source,
 )
 from wattmesh_cli.status import PartyStatus, status_of
+from wattmesh_market.units import kwh_text, money_text
 
 
 def status(

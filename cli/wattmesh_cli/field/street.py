@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from wattmesh_agents.config import LoadConfig, PvConfig
-from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_cli.field.consumption import load_wh
 from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import Weather
+from wattmesh_market.energy.profiles import Load, Pv
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.naming import profile_file
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
@@ -105,8 +105,8 @@ def _series(
 ) -> tuple[list[int], list[int]]:
     pv, load = household["pv"], household["load"]
     nothing = [0] * len(slots)
-    roof = PvConfig.model_validate(pv) if pv else None
-    annual_wh = LoadConfig.model_validate(load).annual_wh if load else None
+    roof = Pv(**pv) if pv else None
+    annual_wh = Load(**load).annual_wh if load else None
     return (
         nothing if roof is None else pv_wh(roof, slots, wanted.weather, wanted.altitude_m),
         nothing if annual_wh is None else load_wh(kind, annual_wh, household["seed"], slots[0], len(slots)),

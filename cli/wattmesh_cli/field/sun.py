@@ -11,9 +11,9 @@ import pandas as pd
 from pvlib import inverter, irradiance, pvsystem, temperature
 from pvlib.location import Location
 
-from wattmesh_agents.config import PvConfig
 from wattmesh_cli.field.rounding import Series, whole_wh
 from wattmesh_cli.field.weather import FIELDS, Weather
+from wattmesh_market.energy.profiles import Pv
 
 _GAMMA_PER_K = -0.004
 """Power of silicon cells by temperature, against 25 °C."""
@@ -22,7 +22,7 @@ _MILD_AIR = {"temp_air": 20.0, "wind_speed": 1.0}
 """Air under a clear sky of which nothing is known; ModelChain of pvlib takes the same."""
 
 
-def pv_wh(roof: PvConfig, slots: Sequence[datetime], weather: Weather | None, altitude_m: float | None) -> list[int]:
+def pv_wh(roof: Pv, slots: Sequence[datetime], weather: Weather | None, altitude_m: float | None) -> list[int]:
     """Energy of a roof in each slot, by the slots' starts (with zone), in whole Wh with what is left over carried.
 
     Without `weather` the sky is clear: Ineichen and Perez (2002) with the monthly Linke turbidity of pvlib's table.

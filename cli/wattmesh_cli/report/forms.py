@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.kpi import COMMUNITY
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.output import slot_json
 from wattmesh_cli.report.content import Content
 from wattmesh_cli.report.flows import Flow
 from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
+from wattmesh_market.units import kwh_text, money_text
 
 COLUMNS = ("part", "slot", "party", "counterparty", "name", "value")
 """Of the CSV. `part` is `series`, `flow`, `kpi` (the bills among them) or `audit`; in a flow `party` sells."""

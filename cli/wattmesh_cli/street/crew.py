@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Literal, Protocol
 
-from wattmesh_beckn.logs import configure
 from wattmesh_cli.state import StateError
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of, shared_out
+from wattmesh_common.logs import configure
 from wattmesh_operator.plan import GatewayPlan
 
 AHEAD = 2

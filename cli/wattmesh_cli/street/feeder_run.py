@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from wattmesh_agents.energy.slots import SLOT_S, slot_of
 from wattmesh_agents.store.database import IN_MEMORY, Database
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.registry import RegistryDirectory
 from wattmesh_beckn.transport import MemoryTransport
 from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers
 from wattmesh_cli.street.memory import EPOCH, simulate
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_operator.plan import GatewayPlan
 
 _EDGE_S = 0.001

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.status import party_status
-from wattmesh_beckn.logs import TextFormatter
-from wattmesh_beckn.units import kwh_text, money_text
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.logs import TextFormatter
+from wattmesh_market.units import kwh_text, money_text
 
 _REFRESH_S = 0.25
 _LINES = 14

@@ -19,18 +19,18 @@ from fastapi import FastAPI
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.chat import advisor_of
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.trade.strategies import advised
-from wattmesh_beckn.clock import SystemClock
-from wattmesh_beckn.connections import Door
-from wattmesh_beckn.serving import LIMITS, server_settings
-from wattmesh_beckn.sqlite_files import DatabaseRefused
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.state import StateError
 from wattmesh_cli.street.clock import begin_or_go_on, keep
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_common.clock import SystemClock
+from wattmesh_common.connections import Door
+from wattmesh_common.serving import LIMITS, server_settings
+from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.trade.strategies import advised
 from wattmesh_operator.plan import GatewayPlan
 
 LOOPBACK = "127.0.0.1"

@@ -16,10 +16,10 @@ import async_solipsism
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.trade.advice import Advisor
-from wattmesh_beckn.clock import LoopClock
 from wattmesh_beckn.transport import MemoryTransport, Transport
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.plan import GatewayPlan
 

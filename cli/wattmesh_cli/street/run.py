@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from wattmesh_agents.config import RuntimeConfig
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.trade.advice import Advisor
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.keys import REGISTRAR
+from wattmesh_common.clock import Clock
+from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry

@@ -14,11 +14,11 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from wattmesh_beckn.logs import configure
 from wattmesh_cli.state import StateError, is_simulation
 from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.logs import configure
 from wattmesh_operator.plan import GatewayPlan
 
 log = logging.getLogger(__name__)

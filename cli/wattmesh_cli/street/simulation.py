@@ -17,7 +17,6 @@ from typing import Any
 
 from rich.console import Console
 
-from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_cli.state import SIMULATION, StateError, is_simulation
 from wattmesh_cli.street.clock import keep
 from wattmesh_cli.street.crew import Crew, crew
@@ -28,6 +27,7 @@ from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.progress import shown_progress
 from wattmesh_cli.street.run import GridTime
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
 
 SLOTS_A_DAY = 86_400 // SLOT_S

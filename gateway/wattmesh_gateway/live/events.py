@@ -10,7 +10,7 @@ import pydantic_core
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 from wattmesh_gateway.live.watch import Watch
 
 HEARTBEAT_S = 15.0

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic_core
 from fastapi import FastAPI, Header, Request, Response
 
-from wattmesh_beckn.clock import Clock
+from wattmesh_common.clock import Clock
 from wattmesh_gateway.live.events import EventStream, events
 from wattmesh_gateway.live.watch import MOST_VIEWERS, TooManyViewers, Watch
 

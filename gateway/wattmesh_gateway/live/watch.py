@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pydantic_core
 from pydantic import ValidationError
 
-from wattmesh_beckn.clock import Clock
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Pages, TransportError
+from wattmesh_common.clock import Clock
 from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.broadcast import rest_s
 from wattmesh_gateway.live.feed import Feed

@@ -7,7 +7,7 @@ from copy import deepcopy
 from itertools import count
 from typing import Any
 
-from wattmesh_beckn.clock import utc
+from wattmesh_common.clock import utc
 from wattmesh_operator.cluster.objects import Kind, Object, kind_of, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 

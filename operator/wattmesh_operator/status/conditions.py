@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from wattmesh_beckn.clock import rfc3339
+from wattmesh_common.clock import rfc3339
 from wattmesh_operator.graph import Problem
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
 

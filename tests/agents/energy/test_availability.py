@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_agents.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
-from wattmesh_agents.energy.battery import NO_BATTERY, Battery
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.battery import NO_BATTERY, Battery
 
 NOW, LATER = 900, 1800
 BATTERY = Battery(10_000, 1000, 4000, 4000, 950_000, 900_000)

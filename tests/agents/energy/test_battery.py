@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from wattmesh_agents.config import BatteryConfig
-from wattmesh_agents.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
-from wattmesh_agents.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
-from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
+from wattmesh_market.energy.slots import SLOT_S
 
 NOON = 1_782_036_000
 BATTERY = Battery(
@@ -146,20 +145,6 @@ def test_a_level_below_the_minimum_only_rises() -> None:
     raised = replace(BATTERY, min_level_wh=5000)
     metered = meter_slot(raised, 3000, SlotPlan(NOON, pv_wh=0, load_wh=300, sold_wh=200))
     assert metered == Metered(3000, 3000, 0, 300, 0, 0, imported_wh=300, exported_wh=0, losses_wh=0)
-
-
-def test_of_configuration() -> None:
-    config = BatteryConfig(
-        capacity_wh=10_000,
-        initial_level_wh=5000,
-        min_level_wh=1000,
-        charge_power_w=4000,
-        discharge_power_w=4000,
-        charge_efficiency_ppm=950_000,
-        discharge_efficiency_ppm=900_000,
-    )
-    assert Battery.of(config) == BATTERY
-    assert Battery.of(None) is NO_BATTERY
 
 
 @pytest.mark.parametrize(("power_w", "limit_wh"), [(0, 0), (3, 0), (4, 1), (4000, 1000), (11_001, 2750)])

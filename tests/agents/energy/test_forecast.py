@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.agents.support import Weather
-from wattmesh_agents.energy.forecast import FORECASTS, forecast_named
-from wattmesh_agents.energy.profiles import SlotProfile
+from wattmesh_market.energy.forecast import FORECASTS, forecast_named
+from wattmesh_market.energy.profiles import SlotProfile
 
 NOON = 1_782_036_000
 DAY_BEFORE = NOON - 86_400

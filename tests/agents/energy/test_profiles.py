@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,30 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattmesh_agents.config import (
-    BackstopConfig,
-    HouseholdConfig,
-    HouseholdTradingConfig,
-    LoadConfig,
-    PvConfig,
-    TariffConfig,
-)
-from wattmesh_agents.energy.profiles import (
+from wattmesh_common.profile_files import profile_of, read_profile_csv
+from wattmesh_market.energy.profiles import (
+    Load,
     MeasuredProfile,
+    Pv,
     ShapeProfile,
     SlotProfile,
     clear_sky_wh,
     mean_load_wh,
-    profile_of,
-    read_profile_csv,
 )
-from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.config import Backstop, HouseholdConfig, Trading
 
 MIDSUMMER = int(datetime(2026, 6, 21, tzinfo=UTC).timestamp())
 MIDWINTER = int(datetime(2026, 12, 21, tzinfo=UTC).timestamp())
 NEW_YEAR = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
-ROOF = PvConfig(peak_w=5000, latitude=52.5, longitude=13.4)
-HOME = LoadConfig(annual_wh=3_500_000)
+ROOF = Pv(peak_w=5000, latitude=52.5, longitude=13.4)
+HOME = Load(annual_wh=3_500_000)
 PROFILE = ShapeProfile(seed=7, utc_offset_s=7200, pv=ROOF, load=HOME)
 
 slots = st.integers(0, 3_000_000).map(lambda number: number * SLOT_S)
@@ -63,7 +59,7 @@ def test_another_seed_gives_another_household() -> None:
 def test_sun_is_never_more_than_the_peak_nor_less_than_nothing(
     slot: int, latitude: float, longitude: float, peak_w: int
 ) -> None:
-    roof = PvConfig(peak_w=peak_w, latitude=latitude, longitude=longitude)
+    roof = Pv(peak_w=peak_w, latitude=latitude, longitude=longitude)
     assert 0 <= clear_sky_wh(roof, slot) <= peak_w // 4
     profile = ShapeProfile(1, 0, roof, HOME)
     assert 0 <= profile.actual(slot).pv_wh <= profile.forecast(slot).pv_wh
@@ -94,7 +90,8 @@ def test_the_sun_of_a_day_and_a_year_is_plausible() -> None:
 
 def test_sloping_panels_look_somewhere_and_flat_ones_nowhere() -> None:
     def halves(start: int, **changed: float) -> tuple[int, int]:
-        given_wh = [clear_sky_wh(ROOF.model_copy(update=changed), slot) for slot in day(start)]
+        roof = replace(ROOF, **changed)  # type: ignore[arg-type]
+        given_wh = [clear_sky_wh(roof, slot) for slot in day(start)]
         return sum(given_wh[:44]), sum(given_wh[44:])  # the sun of Berlin stands highest at about 11:06 UTC
 
     morning_wh, evening_wh = halves(MIDSUMMER, tilt_degrees=35, azimuth_degrees=90)
@@ -108,7 +105,7 @@ def test_sloping_panels_look_somewhere_and_flat_ones_nowhere() -> None:
 
 @pytest.mark.parametrize("annual_wh", [1_500_000, 3_500_000, 12_000_000])
 def test_consumption_sums_to_the_year(annual_wh: int) -> None:
-    load = LoadConfig(annual_wh=annual_wh)
+    load = Load(annual_wh=annual_wh)
     day_wh = sum(mean_load_wh(load, slot, 7200) for slot in day(MIDSUMMER))
     assert day_wh * 365 == pytest.approx(annual_wh, rel=0.02)
     profile = ShapeProfile(3, 7200, None, load)
@@ -260,7 +257,7 @@ def test_a_file_that_is_no_csv_is_refused(tmp_path: Path) -> None:
 
 
 def test_profile_of_a_household(tmp_path: Path) -> None:
-    tariff = TariffConfig(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
+    tariff = Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
     household = HouseholdConfig(
         name="home-0",
         subscriber_id="home-0.default",
@@ -268,11 +265,9 @@ def test_profile_of_a_household(tmp_path: Path) -> None:
         seed=7,
         pv=ROOF,
         load=HOME,
-        trading=HouseholdTradingConfig(
-            buy_below_wh=0, buy_target_wh=0, sell_above_wh=0, sell_price_micro_per_kwh=200_000
-        ),
-        backstop=BackstopConfig(utility_id="grid.default", tariff=tariff),
+        trading=Trading(buy_below_wh=0, buy_target_wh=0, sell_above_wh=0, sell_price_micro_per_kwh=200_000),
+        backstop=Backstop(utility_id="grid.default", tariff=tariff),
     )
     assert profile_of(household, 7200) == PROFILE
-    measured = household.model_copy(update={"profile_csv": csv_of(tmp_path / "day.csv", rows_of(96))})
+    measured = replace(household, profile_csv=csv_of(tmp_path / "day.csv", rows_of(96)))
     assert profile_of(measured, 7200).actual(MIDSUMMER) == SlotProfile(0, 1000)

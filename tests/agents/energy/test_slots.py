@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_agents.energy.slots import (
+from wattmesh_market.energy.slots import (
     SLOT_S,
     slot_energy_wh,
     slot_from_range,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time
 
 import pytest
 
-from wattmesh_agents.config import TariffConfig, TariffPeriodConfig
-from wattmesh_agents.energy.tariff import price_micro_per_kwh
+from wattmesh_market.energy.tariff import Tariff, TariffPeriod, price_micro_per_kwh
 
 BASE, DAY, NIGHT, EVENING = 300_000, 350_000, 200_000, 420_000
-TARIFF = TariffConfig(
+TARIFF = Tariff(
     price_micro_per_kwh=BASE,
     feed_in_micro_per_kwh=80_000,
     periods=(
-        TariffPeriodConfig(start=time(22), end=time(6), price_micro_per_kwh=NIGHT),
-        TariffPeriodConfig(start=time(17), end=time(20), price_micro_per_kwh=EVENING),
-        TariffPeriodConfig(start=time(12), end=time(18), price_micro_per_kwh=DAY),
+        TariffPeriod(start=time(22), end=time(6), price_micro_per_kwh=NIGHT),
+        TariffPeriod(start=time(17), end=time(20), price_micro_per_kwh=EVENING),
+        TariffPeriod(start=time(12), end=time(18), price_micro_per_kwh=DAY),
     ),
 )
 
@@ -51,10 +51,10 @@ def test_periods_follow_the_streets_time_zone() -> None:
 
 
 def test_without_periods_the_base_price() -> None:
-    assert price_micro_per_kwh(TARIFF.model_copy(update={"periods": ()}), at(3), 0) == BASE
+    assert price_micro_per_kwh(replace(TARIFF, periods=()), at(3), 0) == BASE
 
 
 def test_a_period_that_ends_where_it_starts_lasts_all_day() -> None:
-    whole = TariffPeriodConfig(start=time(9), end=time(9), price_micro_per_kwh=DAY)
-    tariff = TARIFF.model_copy(update={"periods": (whole,)})
+    whole = TariffPeriod(start=time(9), end=time(9), price_micro_per_kwh=DAY)
+    tariff = replace(TARIFF, periods=(whole,))
     assert {price_micro_per_kwh(tariff, at(hour), 0) for hour in range(24)} == {DAY}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.agents.support import FIRST_SLOT, HandClock, Node, Weather, battery, household
-from wattmesh_agents.config import HouseholdConfig
-from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.parties.household import Household
-from wattmesh_agents.trade.strategies import Buy
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.trade.strategies import Buy
 
 DAY = 96
 WEATHER = Weather(
@@ -55,6 +57,6 @@ def test_a_low_battery_pays_what_its_pricing_says(pricing: str, price: int) -> N
 
 def test_what_leaks_until_then_is_missing_too() -> None:
     tight = battery(1900, charge_power_w=40_000, charge_efficiency_ppm=1_000_000)
-    leaky = tight.model_copy(update={"self_discharge_ppm_per_day": 960_000})  # about 19 Wh in each of two slots
+    leaky = replace(tight, self_discharge_ppm_per_day=960_000)  # about 19 Wh in each of two slots
     more_wh = decision(household("home-0", leaky), 0).energy_wh - decision(household("home-0", tight), 0).energy_wh
     assert 36 <= more_wh <= 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pydantic_core
@@ -25,13 +26,10 @@ from tests.agents.support import (
     utility,
     uuid_of,
 )
-from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import agreed_order, quoted_order, select_order
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.store.readings import LedgerEntry
-from wattmesh_agents.trade.contracts import DELIVERED, Side
-from wattmesh_agents.trade.strategies import Buy
 from wattmesh_beckn.messages import (
     Breakup,
     OnInitMessage,
@@ -44,7 +42,10 @@ from wattmesh_beckn.messages import (
     tag_group,
     tag_value,
 )
-from wattmesh_beckn.units import amount_micro
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.trade.contracts import DELIVERED, Side
+from wattmesh_market.trade.strategies import Buy
+from wattmesh_market.units import amount_micro
 
 ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.default", "flat-0.default"
 NEXT = FIRST_SLOT + 900
@@ -156,7 +157,7 @@ def test_terms_with_another_fee_are_refused() -> None:
 
 
 def test_a_seller_of_a_feeder_with_two_utilities_charges_neither() -> None:
-    config = household("roof-0", battery(9000), tariff=FEES).model_copy(update={"utility_ids": ("other.default",)})
+    config = replace(household("roof-0", battery(9000), tariff=FEES), utility_ids=("other.default",))
     home = Node(config, HandClock()).party
     assert isinstance(home, Household)
     of = {buyer: home.grid_fee_micro_per_kwh(buyer) for buyer in (GRID, "other.default", FLAT)}

@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.agents.street import QuickBrain, Street
 from tests.agents.support import FEES, FIRST_SLOT, GRID, TARIFF
 from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.config import DemandResponseConfig, TariffConfig
-from wattmesh_agents.energy.profiles import SlotProfile
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.config import DemandResponse
 
 ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.default", "flat-0.default"
 NAMES = (ROOF, OTHER_ROOF, HOME, FLAT, GRID)
-RESPONSE = DemandResponseConfig(start_at_ppm=5_000, max_price_micro_per_kwh=280_000)
+RESPONSE = DemandResponse(start_at_ppm=5_000, max_price_micro_per_kwh=280_000)
 """Demand response above 50 Wh per slot."""
 
 
@@ -105,11 +106,11 @@ class Market(RuleBasedStateMachine):
     def build(
         self,
         levels_wh: tuple[int, int, int],
-        response: DemandResponseConfig | None,
+        response: DemandResponse | None,
         charge: int,
         discharge: int,
         minimum_wh: int,
-        tariff: TariffConfig,
+        tariff: Tariff,
     ) -> None:
         self.street = Street(
             levels_wh,

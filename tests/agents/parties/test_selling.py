@@ -29,13 +29,9 @@ from tests.agents.support import (
     utility,
     uuid_of,
 )
-from wattmesh_agents.energy.availability import Promise, held_wh
-from wattmesh_agents.energy.profiles import SlotProfile
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import item_id, select_order, selected
 from wattmesh_agents.parties.trader import delivery
-from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
-from wattmesh_agents.trade.pricing import PRICINGS
 from wattmesh_beckn.context import Action, BecknModel, Code
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_beckn.messages import (
@@ -61,10 +57,14 @@ from wattmesh_beckn.messages import (
     read_call,
 )
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.units import amount_micro, share_micro
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, LedgerEntry, Offer
 from wattmesh_cli.books import Party as PartyRow
+from wattmesh_market.energy.availability import Promise, held_wh
+from wattmesh_market.energy.profiles import SlotProfile
+from wattmesh_market.pricing import PRICINGS
+from wattmesh_market.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
+from wattmesh_market.units import amount_micro, share_micro
 
 SELLER, NEXT = "roof-0.default", FIRST_SLOT + 900
 PRICE = 200_001

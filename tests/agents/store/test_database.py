@@ -11,7 +11,7 @@ import pytest
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.schema import APPLICATION_ID, VERSION
-from wattmesh_beckn.sqlite_files import DatabaseRefused
+from wattmesh_common.sqlite_files import DatabaseRefused
 
 FOREIGN = "this is another program's database, not a wattmesh agents' database; name another file"
 LOOK = "look at its folder, its rights and the space left"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattmesh_agents.energy.battery import Metered
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.readings import LedgerEntry, MeterTable, PartyState, Reading
+from wattmesh_market.energy.battery import Metered
 
 ME, OTHER = "roof-0.default", "flat-0.default"
 METERED = Metered(5000, 5400, 900, 200, 0, 100, imported_wh=0, exported_wh=170, losses_wh=30)

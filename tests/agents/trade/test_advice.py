@@ -16,7 +16,7 @@ from wattmesh_agents.trade.advice import (
     picks_of,
     question_about,
 )
-from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick
 
 CHEAP, DEAR = Offer("ann", "energy-900", 100_000, 500), Offer("bob", "energy-900", 200_000, 800)
 QUESTION = Question("10:00-10:15", "EUR", 1000, 250_000, (CHEAP, DEAR))

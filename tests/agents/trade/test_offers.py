@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattmesh_agents.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 
 
 def offer(seller: str, price_micro: int, available_wh: int, item_id: str = "energy-900") -> Offer:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_agents.trade.pricing import PRICINGS, PricingView, pricing_named
+from wattmesh_market.pricing import PRICINGS, PricingView, pricing_named
 
 VIEW = PricingView(
     slot=1_782_036_000,

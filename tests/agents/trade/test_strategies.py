@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_agents.trade.offers import MIN_TRADE_WH
-from wattmesh_agents.trade.strategies import (
+from wattmesh_market.trade.offers import MIN_TRADE_WH
+from wattmesh_market.trade.strategies import (
     STRATEGIES,
     Buy,
     Hold,

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from wattmesh_agents.config import LoadConfig, PvConfig
-from wattmesh_agents.energy.profiles import clear_sky_wh, mean_load_wh
 from wattmesh_cli.field.consumption import standard_load_wh
 from wattmesh_cli.field.sun import pv_wh
+from wattmesh_market.energy.profiles import Load, Pv, clear_sky_wh, mean_load_wh
 
 DOCS = Path(__file__).parents[3] / "docs" / "profiles.md"
 ZONE_S = 3600
@@ -22,11 +21,11 @@ START = datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=ZONE_S)))
 SLOTS = [START + timedelta(minutes=15 * number) for number in range(35_040)]
 MONTHS = np.array([slot.month for slot in SLOTS])
 ROOFS = {
-    "Munich, flat": PvConfig(peak_w=5000, latitude=48.1, longitude=11.6),
-    "Munich, 35° south": PvConfig(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35),
-    "Munich, 35° east": PvConfig(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=90),
-    "Berlin, 35° south": PvConfig(peak_w=5000, latitude=52.5, longitude=13.4, tilt_degrees=35),
-    "Rome, 35° south": PvConfig(peak_w=5000, latitude=41.9, longitude=12.5, tilt_degrees=35),
+    "Munich, flat": Pv(peak_w=5000, latitude=48.1, longitude=11.6),
+    "Munich, 35° south": Pv(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35),
+    "Munich, 35° east": Pv(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=90),
+    "Berlin, 35° south": Pv(peak_w=5000, latitude=52.5, longitude=13.4, tilt_degrees=35),
+    "Rome, 35° south": Pv(peak_w=5000, latitude=41.9, longitude=12.5, tilt_degrees=35),
 }
 
 
@@ -65,7 +64,7 @@ def test_the_built_in_sun_is_off_by_what_is_documented(name: str) -> None:
 
 
 def test_the_built_in_consumption_is_off_by_what_is_documented() -> None:
-    load = LoadConfig(annual_wh=3_500_000)
+    load = Load(annual_wh=3_500_000)
     shape = [mean_load_wh(load, int(slot.timestamp()), ZONE_S) for slot in SLOTS]
     found = error(shape, standard_load_wh("h0", 3_500_000, 2026))
     assert found == pytest.approx(documented("H0, 3500 kWh a year"), abs=0.6)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from wattmesh_agents.config import PvConfig
-from wattmesh_agents.energy.profiles import read_profile_csv
-from wattmesh_agents.energy.slots import SLOT_S
 from wattmesh_cli.field.consumption import load_wh
 from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.main import app
+from wattmesh_common.profile_files import read_profile_csv
+from wattmesh_market.energy.profiles import Pv
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.manifests import load
 from wattmesh_operator.naming import subscriber_id
 from wattmesh_operator.participant_config import household_seed
@@ -83,7 +83,7 @@ def test_the_runtime_reads_what_was_computed(manifest: Path, tmp_path: Path) -> 
         f"{household}.csv" for household in HOUSEHOLDS
     )
     slots = [MIDNIGHT + timedelta(minutes=15 * n) for n in range(192)]
-    roof = PvConfig(peak_w=8000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=150)
+    roof = Pv(peak_w=8000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=150)
     for household, kind, annual_wh, seed, pv in (
         ("rooftop/rooftop-1", "h0", 3_500_000, 5, pv_wh(roof, slots, None, 500)),
         ("bakery/bakery-0", "g5", 40_000_000, 0, [0] * 192),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from wattmesh_agents.config import PvConfig
 from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import DatedWeather, Moment
+from wattmesh_market.energy.profiles import Pv
 
-ROOF = PvConfig(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=180)
+ROOF = Pv(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=180)
 JUNE, DECEMBER = datetime(2026, 6, 21, tzinfo=UTC), datetime(2026, 12, 21, tzinfo=UTC)
 
 
@@ -21,7 +22,8 @@ def day(start: datetime) -> list[datetime]:
 
 
 def clear_wh(start: datetime, *, altitude_m: float | None = None, **changed: float) -> list[int]:
-    return pv_wh(ROOF.model_copy(update=changed), day(start), None, altitude_m)
+    roof = replace(ROOF, **changed)  # type: ignore[arg-type]
+    return pv_wh(roof, day(start), None, altitude_m)
 
 
 def weather(start: datetime, moments: Sequence[Moment], step_s: int = 3600) -> DatedWeather:

@@ -15,10 +15,10 @@ roof sells 300 Wh to flat and 200 Wh to store, all at 0.20. flat asked for a quo
 from __future__ import annotations
 
 from tests.cli.street_books import other_side
-from wattmesh_agents.energy.battery import NO_BATTERY, Battery
 from wattmesh_cli.alone import alone
 from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, Prices, Slots, collect, kpis
+from wattmesh_market.energy.battery import NO_BATTERY, Battery
 
 FIRST = 1_782_036_000
 SECOND, THIRD, END = FIRST + 900, FIRST + 1800, FIRST + 2700

@@ -20,10 +20,10 @@ from tests.cli.kpi.small_street import (
     kpis_with,
     small_street,
 )
-from wattmesh_agents.energy.battery import NO_BATTERY
 from wattmesh_cli.books import Book, LedgerEntry, Party, Reading
 from wattmesh_cli.kpi import Alone, EnergyKpis, Kpis, LocalTrade, MoneyKpis, gini, kpis
 from wattmesh_cli.kpi.fairness import Fairness, fairness
+from wattmesh_market.energy.battery import NO_BATTERY
 
 NO_MONEY = MoneyKpis(0, 0, 0, 0, 0, 0, 0)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.cli.kpi.small_street import kpis_with
 from tests.cli.test_audit_properties import CAPACITY_WH, markets
-from wattmesh_agents.energy.battery import Battery
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import Kpis, gini
+from wattmesh_market.energy.battery import Battery
 
 BATTERY = Battery(CAPACITY_WH, 500, 5000, 5000, 950_000, 950_000)
 

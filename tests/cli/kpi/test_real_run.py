@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.street.support import MARKET, Street, households, planned, play, short, utility
-from wattmesh_agents.energy.battery import Battery
 from wattmesh_cli.alone import alone
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, collect, kpis
 from wattmesh_cli.market import summarize
 from wattmesh_cli.terms import Terms, terms_of
+from wattmesh_market.energy.battery import NO_BATTERY
 
 HOURS = 3
 BATTERY = "battery: {capacityKwh: 10, initialKwh: 9}, pv: {peakKw: 4}"
@@ -96,7 +96,7 @@ def test_terms_are_those_of_the_manifests() -> None:
     of = terms("0.25")
     assert sorted(map(short, of.households)) == ["flat-0", "flat-1", "roof-0", "roof-1"]
     assert of.battery("roof-0.default").capacity_wh == 10_000
-    assert of.battery("flat-0.default") == Battery.of(None)
+    assert of.battery("flat-0.default") == NO_BATTERY
     with pytest.raises(BooksError, match=r"do not have attic\.default, barn\.default"):
         of.check(["roof-0.default", "barn.default", "attic.default"])
 

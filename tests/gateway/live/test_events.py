@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from tests.gateway.live.pages import Pods, party, raw_page
 from tests.gateway.support import DOMAIN, GATEWAY, entry, signer
 from tests.security.http_support import SHORT_S, Street, run, served, until
-from wattmesh_beckn.clock import SystemClock, utc
-from wattmesh_beckn.connections import Limits
+from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.connections import Limits
 from wattmesh_gateway.live import events
 from wattmesh_gateway.live.routes import PAGE, add_live_page
 from wattmesh_gateway.live.watch import MOST_VIEWERS, Watch

@@ -9,8 +9,8 @@ import pytest
 
 from tests.gateway.live.pages import Pods, party, raw_page
 from tests.gateway.support import DOMAIN, World, entry, run, signer
-from wattmesh_beckn.clock import utc
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import utc
 from wattmesh_gateway.live.watch import FIRST_LOOK_S, MOST_VIEWERS, TooManyViewers, Watch
 
 

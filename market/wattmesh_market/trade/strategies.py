@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wattmesh_agents.trade.offers import MIN_TRADE_WH
+from wattmesh_market.trade.offers import MIN_TRADE_WH
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ nothing is ever made by rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from wattmesh_agents.config import BatteryConfig
-from wattmesh_agents.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
+from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
 
 _PPM = 1_000_000
 _PERIOD, _STEP = 75_025, 46_368
@@ -19,7 +19,12 @@ _WHOLE = _PPM * SLOTS_PER_DAY * _PERIOD
 
 @dataclass(frozen=True)
 class Battery:
-    """Limits of a battery. A household without one has `NO_BATTERY`."""
+    """Limits of a battery, powers measured at the terminals, and what it holds when the household enters the books.
+
+    Of what is stored a share leaks each day. A household without a battery has `NO_BATTERY`.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     capacity_wh: int
     min_level_wh: int
@@ -28,21 +33,22 @@ class Battery:
     charge_efficiency_ppm: int
     discharge_efficiency_ppm: int
     self_discharge_ppm_per_day: int = 0
+    initial_level_wh: int = 0
 
-    @classmethod
-    def of(cls, config: BatteryConfig | None) -> Battery:
-        """From configuration."""
-        if config is None:
-            return NO_BATTERY
-        return cls(
-            config.capacity_wh,
-            config.min_level_wh,
-            config.charge_power_w,
-            config.discharge_power_w,
-            config.charge_efficiency_ppm,
-            config.discharge_efficiency_ppm,
-            config.self_discharge_ppm_per_day,
+    def __post_init__(self) -> None:
+        energies_and_powers = (
+            self.capacity_wh,
+            self.min_level_wh,
+            self.charge_power_w,
+            self.discharge_power_w,
+            self.initial_level_wh,
         )
+        if min(energies_and_powers) < 0:
+            raise ValueError("a battery's energies and powers must be 0 or more")
+        if not (0 < self.charge_efficiency_ppm <= _PPM and 0 < self.discharge_efficiency_ppm <= _PPM):
+            raise ValueError(f"a battery's efficiencies must be from 1 to {_PPM} ppm")
+        if not 0 <= self.self_discharge_ppm_per_day <= _PPM:
+            raise ValueError(f"self-discharge must be from 0 to {_PPM} ppm per day")
 
     @property
     def charge_limit_wh(self) -> int:

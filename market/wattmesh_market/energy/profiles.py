@@ -5,17 +5,13 @@ The built-in shapes are the same in every run with the same seed: each slot's va
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from math import asin, cos, degrees, exp, pi, radians, sin
-from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from wattmesh_agents.config import HouseholdConfig, LoadConfig, PvConfig
-from wattmesh_agents.energy.slots import SLOT_S, local, slot_energy_wh
+from wattmesh_market.energy.slots import SLOT_S, local, slot_energy_wh
 
 _HOUR_WEIGHT = (
     0.47, 0.41, 0.38, 0.37, 0.39, 0.52, 0.86, 1.11, 1.08, 0.99, 0.97, 1.06,
@@ -25,6 +21,32 @@ _HOUR_WEIGHT = (
 evening; the form of the German standard load profile H0 on a working day, in rough."""
 _CLEAR_DAY = 0.35
 _HAZE = 0.25
+
+
+@dataclass(frozen=True)
+class Pv:
+    """A roof: peak power, where it stands, its slope and where it looks (degrees; azimuth from north over east)."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    peak_w: int
+    latitude: float
+    longitude: float
+    tilt_degrees: float = 0
+    azimuth_degrees: float = 180
+
+    def __post_init__(self) -> None:
+        if self.peak_w < 0 or not (abs(self.latitude) <= 66 and abs(self.longitude) <= 180):
+            raise ValueError("a roof needs a peak power of 0 W or more, latitude within ±66°, longitude within ±180°")
+
+
+@dataclass(frozen=True)
+class Load:
+    """A household's consumption: yearly energy, spread over the day by the built-in shape."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    annual_wh: int
 
 
 @dataclass(frozen=True)
@@ -53,8 +75,8 @@ class ShapeProfile:
 
     seed: int
     utc_offset_s: int
-    pv: PvConfig | None
-    load: LoadConfig | None
+    pv: Pv | None
+    load: Load | None
 
     def actual(self, slot: int) -> SlotProfile:
         """The forecast, times what clouds let through and what people did."""
@@ -76,7 +98,7 @@ class ShapeProfile:
         return int.from_bytes(raw, "big") / 2**64
 
 
-def clear_sky_wh(pv: PvConfig, slot: int) -> int:
+def clear_sky_wh(pv: Pv, slot: int) -> int:
     """Energy of a roof under a clear sky in one slot, at mid-slot sun.
 
     Declination by Cooper (1969), hour angle from longitude without the equation of time, direct light thinned by air
@@ -103,7 +125,7 @@ def clear_sky_wh(pv: PvConfig, slot: int) -> int:
     return int(slot_energy_wh(pv.peak_w) * min(1.0, roof_w_per_m2 / 1000))
 
 
-def mean_load_wh(load: LoadConfig, slot: int, utc_offset_s: int) -> int:
+def mean_load_wh(load: Load, slot: int, utc_offset_s: int) -> int:
     """A household's mean consumption in a slot, by hour of day, straight lines between hours."""
     moment = local(slot, utc_offset_s)
     hour, fraction = moment.hour, moment.minute / 60
@@ -127,48 +149,3 @@ class MeasuredProfile:
     def forecast(self, slot: int) -> SlotProfile:
         """What is measured is also what is expected."""
         return self.actual(slot)
-
-
-def read_profile_csv(path: Path) -> MeasuredProfile:
-    """Read columns `slot` (RFC 3339 start, with zone), `pv_wh`, `load_wh`: whole days, every slot, in order.
-
-    ValueError names the file, the line and what is expected there.
-    """
-    slots: dict[int, SlotProfile] = {}
-    for line, row in _csv_rows(path):
-        where = f"{path}: line {line}"
-        try:
-            moment = datetime.fromisoformat(row["slot"])
-            values = SlotProfile(int(row["pv_wh"]), int(row["load_wh"]))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {error}; slot is RFC 3339, pv_wh and load_wh are whole Wh") from None
-        if moment.tzinfo is None or values.pv_wh < 0 or values.load_wh < 0:
-            raise ValueError(f"{where}: slot needs a time zone, pv_wh and load_wh must be 0 or more")
-        start = moment.timestamp()
-        expected = next(iter(slots)) + len(slots) * SLOT_S if slots else start
-        if start != expected or start % SLOT_S:
-            raise ValueError(f"{where}: slots must start on the quarter hour and follow each other, none left out")
-        slots[int(start)] = values
-    if not slots or len(slots) % 96:
-        raise ValueError(f"{path}: needs whole days of 96 slots, has {len(slots)} slots")
-    return MeasuredProfile(slots, next(iter(slots)), len(slots) // 96)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their line numbers; with or without the mark that spreadsheets put before UTF-8."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            if not {"slot", "pv_wh", "load_wh"} <= set(reader.fieldnames or ()):
-                raise ValueError(f"{path}: line 1: needs the columns slot, pv_wh and load_wh")
-            for row in reader:
-                yield reader.line_num, row
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{path}: no CSV text in UTF-8: {error}") from None
-
-
-def profile_of(config: HouseholdConfig, utc_offset_s: int) -> Profile:
-    """The profile that a household is configured with."""
-    if config.profile_csv is not None:
-        return read_profile_csv(config.profile_csv)
-    return ShapeProfile(config.seed, utc_offset_s, config.pv, config.load)

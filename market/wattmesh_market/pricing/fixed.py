@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattmesh_agents.trade.pricing.view import PricingView
+from wattmesh_market.pricing.view import PricingView
 
 
 def ask(view: PricingView) -> int:

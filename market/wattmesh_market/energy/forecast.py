@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from wattmesh_agents.energy.profiles import Profile, SlotProfile
-from wattmesh_agents.energy.slots import DAY_S
+from wattmesh_market.energy.profiles import Profile, SlotProfile
+from wattmesh_market.energy.slots import DAY_S
 
 Metered = Callable[[int], SlotProfile | None]
 """What was metered in a slot; None when nothing was, or not yet."""

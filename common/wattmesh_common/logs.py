@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from wattmesh_beckn.clock import rfc3339
+from wattmesh_common.clock import rfc3339
 
 FIELDS = ("grid", "household", "transaction")
 LONGEST_MESSAGE = 2_000

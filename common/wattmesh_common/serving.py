@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from uvicorn import Server
 
-from wattmesh_beckn.connections import Door, GuardedConfig, Limits
+from wattmesh_common.connections import Door, GuardedConfig, Limits
 
 GRACE_S = 10
 """How long a stop waits for calls under way."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wattmesh_agents.energy.battery import Battery
-from wattmesh_agents.energy.slots import SLOT_S
+from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.slots import SLOT_S
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from wattmesh_agents.trade.pricing import fixed, level, mid_market, zero_intelligence
-from wattmesh_agents.trade.pricing.view import PricingView
+from wattmesh_market.pricing import fixed, level, mid_market, zero_intelligence
+from wattmesh_market.pricing.view import PricingView
 
 __all__ = ["PRICINGS", "Pricing", "PricingView", "pricing_named"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from wattmesh_beckn.errors import too_many
-
 MOST_NAMES = 10_000
 """Names remembered; about 1 MB."""
 TOLD_PER_S, TOLD_AT_ONCE = 0.1, 5
@@ -49,9 +47,6 @@ class RateLimit:
             taken, as_of = self._taken[name]
             self._taken[name] = max(0.0, taken - 1), as_of
 
-    def require(self, name: str, now: float) -> None:
-        """Take one, or refuse (429) and say what the limit is and when to come again."""
-        if wait_s := self.wait_s(name, now):
-            raise too_many(
-                f"{name!r} may send {self._burst} {self._what} at once and {self._per_s:.4g} a second", wait_s
-            )
+    def refusal(self, name: str) -> str:
+        """What to tell somebody who has asked in vain."""
+        return f"{name!r} may send {self._burst} {self._what} at once and {self._per_s:.4g} a second"

@@ -7,7 +7,7 @@ without anyone's skill. A kWh costs a seller its floor, and to a buyer it is wor
 
 from __future__ import annotations
 
-from wattmesh_agents.trade.pricing.view import PricingView
+from wattmesh_market.pricing.view import PricingView
 
 
 def ask(view: PricingView) -> int:

@@ -1,0 +1,1 @@
+"""What is neither market nor protocol: clock, logs, files, limits, serving, and what the packages say to each other."""

@@ -1,0 +1,89 @@
+"""What a household or utility is made of: energy in Wh, power in W, money in millionths of the currency (`micro`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.profiles import Load, Pv
+from wattmesh_market.energy.tariff import Tariff
+
+
+@dataclass(frozen=True)
+class Trading:
+    """When and at what price a household trades. Levels are absolute, and 0 without a battery."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    buy_below_wh: int
+    buy_target_wh: int
+    sell_above_wh: int
+    pricing: str = "fixed"
+    sell_price_micro_per_kwh: int | None = None
+    max_buy_price_micro_per_kwh: int | None = None
+
+
+@dataclass(frozen=True)
+class Backstop:
+    """The utility that supplies what the market did not, and its tariff."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    utility_id: str
+    tariff: Tariff
+
+
+@dataclass(frozen=True)
+class HouseholdConfig:
+    """One household.
+
+    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv` and `load`. `utility_ids` are the utilities on the feeder
+    besides the backstop; sales to them bear no local grid fee.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    subscriber_id: str
+    feeder: str
+    seed: int
+    trading: Trading
+    backstop: Backstop
+    battery: Battery | None = None
+    pv: Pv | None = None
+    load: Load | None = None
+    profile_csv: Path | None = None
+    utility_ids: tuple[str, ...] = ()
+    forecast: str = "profile"
+    strategy: str = "rules"
+
+
+@dataclass(frozen=True)
+class DemandResponse:
+    """When a utility turns buyer: above `start_at_ppm` of its slot capacity, up to the price given."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    start_at_ppm: int
+    max_price_micro_per_kwh: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_at_ppm <= 1_000_000:
+            raise ValueError("start_at_ppm must be from 0 to 1000000")
+
+
+@dataclass(frozen=True)
+class UtilityConfig:
+    """One utility."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    name: str
+    subscriber_id: str
+    feeder: str
+    tariff: Tariff
+    capacity_w: int
+    demand_response: DemandResponse | None = None
+    strategy: str = "rules"

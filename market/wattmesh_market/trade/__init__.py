@@ -1,0 +1,1 @@
+"""The market's pure part: offers and their choice, contracts and their states, strategies."""
