@@ -108,7 +108,7 @@ class Dispatcher:
             slot, attempt = timer.subject.split()
             self._wake(party, int(slot), int(attempt))
         elif timer.kind == "collect":
-            if party.shopper.window_closed(timer.subject):
+            if party.shopper.collecting(timer.subject):
                 self._offers_are_in(party, timer.subject, "window closed")
         elif timer.kind == ADVICE:
             if party.shopper.advice_late(timer.subject):
@@ -139,9 +139,9 @@ class Dispatcher:
             trader = party.trader
             following = trader.following_slot()
             if following is not None:
-                start_ms, length_ms = trader.gate_ms(trader.current_slot), trader.slot_ms()
-                for attempt, part in enumerate(party.attempts()):
-                    due_ms = max(trader.now_ms, start_ms + int(part * length_ms))
+                party.take_role(following)
+                for attempt, look_s in enumerate(party.looks(following)):
+                    due_ms = max(trader.now_ms, trader.gate_ms(look_s))
                     trader.set_timer("wake", f"{following} {attempt}", due_ms)
 
     def count(self, parties: Collection[str]) -> None:
@@ -192,10 +192,7 @@ class Dispatcher:
         buyer, transaction_id = party.buyer, received.context.transaction_id
         match received.action:
             case "on_search":
-                reply = party.shopper.hear_offers(received)
-                if party.shopper.all_answered(transaction_id) and party.shopper.collecting(transaction_id):
-                    self._offers_are_in(party, transaction_id, "answered")
-                return reply
+                return party.shopper.hear_offers(received)
             case "on_select":
                 reply = buyer.hear_quote(received)
             case "on_init":

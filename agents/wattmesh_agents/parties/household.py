@@ -24,6 +24,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.pricing import PricingView, pricing_named
+from wattmesh_market.schedule import HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
 from wattmesh_market.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
 from wattmesh_market.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.units import amount_micro, kwh_text, money_from_text, money_text
@@ -57,9 +58,16 @@ class Household:
 
     # --- each slot ---
 
-    def attempts(self) -> tuple[float, ...]:
-        """When in a slot, as parts of it, to look whether to buy for the next."""
-        return 0.08 + 0.16 * self.trader.chance("attempt", self.trader.current_slot), 0.6
+    def looks(self, slot: int) -> list[float]:
+        """When (grid time) to look whether to buy for a slot."""
+        now, seed = self.trader.current_slot, self.config.seed
+        looks = HOUSEHOLD_LOOKS_PPM
+        return [moment_s(now, look_ppm(looks, seed, self.trader.id, slot, attempt)) for attempt in range(len(looks))]
+
+    def take_role(self, slot: int) -> None:
+        """At a slot's start: decide what to be for the next one, whoever asks first."""
+        if not self.trader.draining and self.trader.meter.role(slot) is None:
+            self.decide(slot)
 
     def catch_up(self) -> None:
         """Meter every slot that has ended and was not metered yet, and free expired quotes."""
@@ -263,8 +271,8 @@ class Household:
             return
         trader.meter.set_reading_state(slot, "final")
         # Not at once: at the start of a slot everybody delivers and pays.
-        part = 0.2 + 0.3 * trader.chance("report", slot)
-        trader.set_timer("report", str(slot), trader.now_ms + trader.wait_ms(5.0, part))
+        due_s = moment_s(slot + SLOT_S, report_ppm(self.config.seed, trader.id, slot))
+        trader.set_timer("report", str(slot), max(trader.now_ms, trader.gate_ms(due_s)))
 
     def report(self, slot: int) -> None:
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee."""

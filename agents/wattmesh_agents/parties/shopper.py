@@ -25,6 +25,7 @@ from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, OnSearchMessage, SearchMessage, SelectMessage
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
+from wattmesh_market.schedule import PPM, WINDOW_PPM
 from wattmesh_market.trade.contracts import ContractState
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 from wattmesh_market.trade.strategies import Buy
@@ -75,7 +76,9 @@ class Shopper:
             message_id=trader.derive_id("search", transaction_id),
             until_ms=trader.gate_ms(slot),
         )
-        self._collect(purchase)
+        window_ms = trader.slot_ms() * WINDOW_PPM // PPM
+        left_ms = max(0, trader.gate_ms(slot) - trader.now_ms)
+        trader.set_timer("collect", transaction_id, trader.now_ms + min(left_ms // 2, window_ms))
 
     def hear_offers(self, received: Received) -> Reply | None:
         """`on_search`: write the seller's offer down. One that was not asked for is refused."""
@@ -103,11 +106,6 @@ class Shopper:
                     trader.contracts.add_offer(context.transaction_id, offer)
         return None
 
-    def all_answered(self, transaction_id: str) -> bool:
-        """Whether every seller that was asked has made an offer."""
-        purchase = self.purchase(transaction_id)
-        return purchase.asked is not None and self._trader.contracts.count_offers(transaction_id) >= purchase.asked
-
     def buying(self, slot: int) -> bool:
         """Whether a purchase for this slot is still under way."""
         return any(not purchase.closed for purchase in self._trader.contracts.purchases_of_slot(slot))
@@ -120,17 +118,6 @@ class Shopper:
         """Whether nothing was chosen yet."""
         purchase = self._trader.contracts.purchase(transaction_id)
         return purchase is not None and not purchase.closed and not self._trader.contracts.has_chosen(transaction_id)
-
-    def window_closed(self, transaction_id: str) -> bool:
-        """Whether the time to collect offers is over. Without any offer it goes on, while there is time to use one."""
-        if not self.collecting(transaction_id):
-            return False
-        purchase = self.purchase(transaction_id)
-        late_ms = self._trader.gate_ms(purchase.slot) - 2 * self._window_ms()
-        if self._trader.contracts.count_offers(transaction_id) or purchase.asked == 0 or self._trader.now_ms >= late_ms:
-            return True
-        self._collect(purchase)
-        return False
 
     def ask_advice(self, transaction_id: str) -> bool:
         """Have the adviser asked which offers to take; whether its answer is to be waited for.
@@ -284,15 +271,6 @@ class Shopper:
         more = f", and {len(offers) - 5} more" if len(offers) > 5 else ""
         text = f"{len(offers)}: {listed}{more}" if offers else "none"
         self._trader.story("offers received: %s", text, transaction_id=transaction_id)
-
-    def _collect(self, purchase: Purchase) -> None:
-        trader = self._trader
-        left_ms = max(0, trader.gate_ms(purchase.slot) - trader.now_ms)
-        due_ms = trader.now_ms + min(left_ms // 2, self._window_ms())
-        trader.set_timer("collect", purchase.transaction_id, due_ms)
-
-    def _window_ms(self) -> int:
-        return self._trader.wait_ms(2.0, 0.12)
 
     def watch(self, transaction_id: str) -> None:
         """Set the alarm that gives up sellers which do not answer."""

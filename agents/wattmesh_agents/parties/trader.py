@@ -101,9 +101,9 @@ class Trader:
         """Length of a slot in milliseconds of wall time."""
         return int(1000 * SLOT_S / self.around.grid.speed)
 
-    def gate_ms(self, slot: int) -> int:
-        """When the gate of a slot closes, in milliseconds of wall time, rounded down."""
-        return int(self.around.grid.wall_at(slot) * 1000)
+    def gate_ms(self, grid_s: float) -> int:
+        """The wall time in milliseconds, rounded down, of a grid time: of a slot, when its gate closes."""
+        return int(self.around.grid.wall_at(grid_s) * 1000)
 
     def wait_ms(self, longest_s: float, part_of_slot: float) -> int:
         """A waiting time in milliseconds of wall time: a part of a slot, but never longer than `longest_s`."""
@@ -147,10 +147,6 @@ class Trader:
     def derive_id(self, *parts: object) -> str:
         """An id that comes out the same when a step is run twice."""
         return derive_uuid(self._salt, self.id, *parts)
-
-    def chance(self, *parts: object) -> float:
-        """A number from 0 to 1, scattered but always the same: it spreads what all would do at once."""
-        return int(self.derive_id("chance", *parts)[:8], 16) / 0xFFFFFFFF
 
     def tell(
         self, action: Action, to: str, body: BecknModel, *, transaction_id: str, message_id: str,

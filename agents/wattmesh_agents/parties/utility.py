@@ -25,6 +25,7 @@ from wattmesh_beckn.receiver import Received
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
 from wattmesh_market.parties.config import UtilityConfig
+from wattmesh_market.schedule import SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
 from wattmesh_market.trade.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.units import amount_micro, energy_from_kwh, kwh_text, money_text
@@ -54,9 +55,15 @@ class Utility:
 
     # --- each slot ---
 
-    def attempts(self) -> tuple[float, ...]:
-        """When in a slot, as parts of it, to look at demand; households have bought by then."""
-        return (0.45, 0.7) if self.config.demand_response else ()
+    def looks(self, slot: int) -> list[float]:
+        """When (grid time) to look at demand for a slot; households have bought by then."""
+        if self.config.demand_response is None:
+            return []
+        now, looks = self.trader.current_slot, UTILITY_LOOKS_PPM
+        return [moment_s(now, look_ppm(looks, 0, self.trader.id, slot, attempt)) for attempt in range(len(looks))]
+
+    def take_role(self, slot: int) -> None:
+        """A utility sells in every slot."""
 
     def catch_up(self) -> None:
         """Deliver what was sold for every slot that has ended, and free expired quotes."""
@@ -97,7 +104,7 @@ class Utility:
         view = UtilityView(
             sold_wh=self._energy_wh(Side.SELLER, slot),
             bought_wh=self._energy_wh(Side.BUYER, slot),
-            backstop_wh=self.backstop_forecast_wh(slot),
+            backstop_wh=self.backstop_forecast_wh(),
             start_wh=start_wh,
             max_price_micro_per_kwh=response.max_price_micro_per_kwh if response else 0,
         )
@@ -109,7 +116,7 @@ class Utility:
 
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
-        used_wh = self._energy_wh(Side.SELLER, slot) + max(0, self.backstop_forecast_wh(slot))
+        used_wh = self._energy_wh(Side.SELLER, slot) + max(0, self.backstop_forecast_wh())
         sure = (ContractState.CONFIRMED, *DELIVERED)
         bought = self.trader.contracts.of_slot(Side.BUYER, slot)
         relief_wh = sum(contract.energy_wh for contract in bought if contract.state in sure)
@@ -123,16 +130,10 @@ class Utility:
         """What comes on top of the tariff."""
         return self.config.tariff.grid_fee_micro_per_kwh
 
-    def backstop_forecast_wh(self, slot: int) -> int:
-        """Persistence: the higher net import of the two newest slots before `slot` that households have reported.
-
-        The newest may be reported in part only, hence two.
-        """
-        meter = self.trader.meter
-        newest = meter.last_backstop_slot(before=slot)
-        if newest is None:
-            return 0
-        return max(meter.backstop_import_wh(newest), meter.backstop_import_wh(newest - SLOT_S))
+    def backstop_forecast_wh(self) -> int:
+        """Persistence: the higher net import of the two newest slots that all households have surely reported."""
+        meter, newest = self.trader.meter, self.trader.current_slot - SURELY_REPORTED_S
+        return max(0, meter.backstop_import_wh(newest), meter.backstop_import_wh(newest - SLOT_S))
 
     def _energy_wh(self, side: Side, slot: int) -> int:
         ended = (ContractState.EXPIRED, ContractState.CANCELLED)

@@ -1,0 +1,44 @@
+"""When things happen in a delivery slot.
+
+Every moment is a part of the slot and follows from seed, party, slot and attempt alone: never from the speed of grid
+time, the machine, or how households share pods. Where two moments are equal, the party whose id comes first acts first.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from wattmesh_market.energy.slots import SLOT_S
+
+PPM = 1_000_000
+HOUSEHOLD_LOOKS_PPM = ((80_000, 240_000), (600_000, 680_000))
+"""Between which parts of a slot a household looks whether to buy for the next one, for each attempt."""
+UTILITY_LOOKS_PPM = ((450_000, 500_000), (700_000, 750_000))
+"""The same for a utility with demand response: after the households have bought, then after they looked again."""
+WINDOW_PPM = 120_000
+"""How long after its search a buyer chooses among the offers."""
+REPORT_PPM = (200_000, 500_000)
+"""Between which parts of the following slot a household reports its reading to the utility."""
+SURELY_REPORTED_S = 2 * SLOT_S
+"""What was delivered so long before the current slot has been reported by everybody who could."""
+
+
+def look_ppm(looks: tuple[tuple[int, int], ...], seed: int, party: str, slot: int, attempt: int) -> int:
+    """The part of the current slot at which `party` looks whether to buy for `slot`."""
+    return _between(looks[attempt], seed, party, slot, f"look-{attempt}")
+
+
+def report_ppm(seed: int, party: str, slot: int) -> int:
+    """The part of the slot after `slot` at which `party` reports its reading of `slot`."""
+    return _between(REPORT_PPM, seed, party, slot, "report")
+
+
+def moment_s(slot: int, part_ppm: int) -> float:
+    """Grid time (unix seconds) of a part of a slot."""
+    return slot + part_ppm * SLOT_S / PPM
+
+
+def _between(bounds_ppm: tuple[int, int], seed: int, party: str, slot: int, what: str) -> int:
+    low, high = bounds_ppm
+    raw = blake2b(f"{seed}/{party}/{slot}/{what}".encode(), digest_size=8).digest()
+    return low + int.from_bytes(raw, "big") % (high - low)
