@@ -25,7 +25,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_common.serving import serve
 from wattmesh_common.sqlite_files import DatabaseRefused, refusing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_market.trade.strategies import advised
+from wattmesh_market.strategies import advised
 
 
 async def run(options: argparse.Namespace) -> None:

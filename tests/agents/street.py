@@ -30,7 +30,7 @@ from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties.config import DemandResponse
-from wattmesh_market.trade.contracts import DELIVERED, PROMISED, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 
 
 class QuickBrain(Brain):

@@ -36,7 +36,7 @@ from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_market.trade.contracts import Contract
+from wattmesh_agents.trade.contracts import Contract
 
 FAULTY_PHASES = 5
 """Faults happen in the first phases; in those after them everything works."""

@@ -29,7 +29,7 @@ from wattmesh_cli.books import Book
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_market.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
 """The one delivery slot that is traded."""

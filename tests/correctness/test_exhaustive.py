@@ -11,7 +11,7 @@ import os
 import pytest
 
 from tests.correctness.explore import TOGETHER, Exploration
-from wattmesh_market.trade.contracts import ContractState
+from wattmesh_agents.trade.contracts import ContractState
 
 EXTRA_FAULTS = int(os.environ.get("EXTRA_FAULTS", "0"))
 ONE, TWO = (8600,), (8600, 8800)

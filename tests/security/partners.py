@@ -15,7 +15,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
 from wattmesh_cli.street.run import subscriber_ids
-from wattmesh_market.trade.contracts import Contract, Side
+from wattmesh_agents.trade.contracts import Contract, Side
 
 HONEST = frozenset(subscriber_ids(STREET))
 ACKED = (200, "", "")

@@ -12,7 +12,7 @@ from tests.beckn.support import changed
 from tests.street.puppet import PUPPET, Json, Puppet, findings, puppet_play
 from tests.street.stages import QUIET_S, STAGES, on_confirm, on_init, on_select, on_status, pay, reading
 from tests.street.support import Street, ledger_bytes
-from wattmesh_market.trade.contracts import Side
+from wattmesh_agents.trade.contracts import Side
 
 _AMOUNT = "message.order.payments.0.params.amount"
 _PRICE = "message.order.quote.price.value"

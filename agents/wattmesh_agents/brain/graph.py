@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.utility import Utility
 from wattmesh_beckn.receiver import Received
-from wattmesh_market.trade.strategies import Buy
+from wattmesh_market.strategies import Buy
 
 Party = Household | Utility
 WAKE = "wake"

@@ -46,7 +46,7 @@ from wattmesh_beckn.messages import (
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.units import amount_micro, kwh_text, money_text, share_micro
 
 CLOCK_TOLERANCE_S = 5.0

@@ -25,8 +25,8 @@ from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.pricing import PricingView, pricing_named
 from wattmesh_market.schedule import HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
-from wattmesh_market.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
-from wattmesh_market.trade.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
+from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.units import amount_micro, kwh_text, money_from_text, money_text
 
 log = logging.getLogger(__name__)

@@ -48,7 +48,7 @@ from wattmesh_beckn.messages import (
     UpdateMessage,
 )
 from wattmesh_beckn.receiver import Received
-from wattmesh_market.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 

@@ -26,9 +26,9 @@ from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, OnSearchMessage,
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 from wattmesh_market.schedule import PPM, WINDOW_PPM
-from wattmesh_market.trade.contracts import ContractState
+from wattmesh_agents.trade.contracts import ContractState
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
-from wattmesh_market.trade.strategies import Buy
+from wattmesh_market.strategies import Buy
 from wattmesh_market.units import kwh_text, money_text
 
 MOST_OFFERS = 1000

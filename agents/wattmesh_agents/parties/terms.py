@@ -34,7 +34,7 @@ from wattmesh_beckn.messages import (
     tag_group,
 )
 from wattmesh_market.energy.slots import slot_from_range
-from wattmesh_market.trade.contracts import Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_market.units import kwh_text, money_text
 
 _STATUS: dict[ContractState, Literal["ACTIVE", "COMPLETE", "CANCELLED"]] = {

@@ -26,8 +26,8 @@ from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
 from wattmesh_market.parties.config import UtilityConfig
 from wattmesh_market.schedule import SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
-from wattmesh_market.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
-from wattmesh_market.trade.strategies import Decision, Hold, UtilityView, strategy_named
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
+from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.units import amount_micro, energy_from_kwh, kwh_text, money_text
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from wattmesh_market.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
 from wattmesh_market.trade.offers import Offer
 
 

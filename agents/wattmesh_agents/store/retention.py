@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from wattmesh_market.trade.contracts import OPEN
+from wattmesh_agents.trade.contracts import OPEN
 
 DAY_S = 86_400
 """How long purchases, offers, roles and quotes that came to nothing stay after their slot (grid time)."""

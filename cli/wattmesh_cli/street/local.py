@@ -30,7 +30,7 @@ from wattmesh_common.serving import LIMITS, server_settings
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
-from wattmesh_market.trade.strategies import advised
+from wattmesh_market.strategies import advised
 from wattmesh_operator.plan import GatewayPlan
 
 LOOPBACK = "127.0.0.1"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.slots import SLOT_S
 
 
-@dataclass(frozen=True)
-class Promise:
+class Promise(NamedTuple):
     """Energy promised for a slot and not delivered yet: a reservation or a commitment, `energy_wh` at the terminals."""
 
     slot: int

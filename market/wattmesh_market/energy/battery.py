@@ -7,7 +7,7 @@ nothing is ever made by rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
 
@@ -102,8 +102,7 @@ def _phase(slot: int) -> int:
 NO_BATTERY = Battery(0, 0, 0, 0, _PPM, _PPM)
 
 
-@dataclass(frozen=True)
-class SlotPlan:
+class SlotPlan(NamedTuple):
     """What meets the battery in a slot, in Wh.
 
     `bought_wh` and `sold_wh` are contracted for this slot; `held_wh` (in the store) is promised to buyers of later
@@ -119,8 +118,7 @@ class SlotPlan:
     room_wh: int = 0
 
 
-@dataclass(frozen=True)
-class Metered:
+class Metered(NamedTuple):
     """One slot as metered, in Wh. Always:
 
     level after - level before = pv - load + bought - sold + imported - exported - losses.

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import asin, cos, degrees, exp, pi, radians, sin
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from wattmesh_market.energy.slots import SLOT_S, local, slot_energy_wh
 
@@ -49,8 +49,7 @@ class Load:
     annual_wh: int
 
 
-@dataclass(frozen=True)
-class SlotProfile:
+class SlotProfile(NamedTuple):
     """What the sun gives and the house takes in one slot (Wh)."""
 
     pv_wh: int

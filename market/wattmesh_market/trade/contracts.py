@@ -1,13 +1,14 @@
-"""A contract, as one of its two sides holds it, and the states it may go through."""
+"""A contract as one of its two sides holds it: terms once, deliveries one by one, and the states both go through."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ContractState(StrEnum):
-    """Where a contract stands. QUOTED and AGREED reserve energy at the seller; CONFIRMED commits it."""
+    """Where a delivery stands, and so a contract. QUOTED and AGREED reserve energy at the seller; CONFIRMED commits it."""
 
     QUOTED = "QUOTED"
     AGREED = "AGREED"
@@ -25,87 +26,178 @@ class Side(StrEnum):
     SELLER = "seller"
 
 
+class Ended(StrEnum):
+    """Why a contract, or a delivery of it, came to nothing."""
+
+    GATE_CLOSED = "gate closed before it was confirmed"
+    QUOTE_RAN_OUT = "quote ran out"
+    NOT_TAKEN = "quote not taken in time"
+    BY_BUYER = "cancelled by the buyer"
+    BY_SELLER = "ended by the seller"
+    UNKNOWN_TO_SELLER = "unknown to the seller"
+
+
 _NEXT = {
     ContractState.QUOTED: {ContractState.AGREED, ContractState.EXPIRED, ContractState.CANCELLED},
     ContractState.AGREED: {ContractState.CONFIRMED, ContractState.EXPIRED, ContractState.CANCELLED},
     ContractState.CONFIRMED: {ContractState.DELIVERED, ContractState.CANCELLED},
     ContractState.DELIVERED: {ContractState.SETTLED},
 }
-TENTATIVE = (ContractState.QUOTED, ContractState.AGREED)
-OPEN = (*TENTATIVE, ContractState.CONFIRMED, ContractState.DELIVERED)
-PROMISED = (*TENTATIVE, ContractState.CONFIRMED)
-DELIVERED = (ContractState.DELIVERED, ContractState.SETTLED)
+TENTATIVE = frozenset((ContractState.QUOTED, ContractState.AGREED))
+OPEN = frozenset((*TENTATIVE, ContractState.CONFIRMED, ContractState.DELIVERED))
+PROMISED = frozenset((*TENTATIVE, ContractState.CONFIRMED))
+DELIVERED = frozenset((ContractState.DELIVERED, ContractState.SETTLED))
+OVER = frozenset((ContractState.EXPIRED, ContractState.CANCELLED))
+_PROGRESS = {state: number for number, state in enumerate(ContractState)}
 
 
 class WrongState(Exception):
     """A contract was asked for a step that its state does not allow."""
 
 
-@dataclass(frozen=True)
-class Contract:
-    """One side's record of a contract. Times are milliseconds of wall time, `slot` is grid time in unix seconds.
+class Delivery(NamedTuple):
+    """One slot of a contract: energy in Wh, money in millionths of the currency; `slot` is grid time in unix seconds.
 
     `amount_micro` is the price in all as the seller quoted it, `fee_micro` the grid fee in it; `settled_micro` is what
-    the delivered part costs. `in_doubt` marks a buyer that has sent `confirm` and not heard what became of it.
-    `searched_ms` is when the buyer's search for it began (None at a seller), `confirmed_ms` when this side had it in
-    force.
+    the delivered part costs.
+    """
+
+    slot: int
+    item_id: str
+    energy_wh: int
+    amount_micro: int
+    fee_micro: int
+    state: ContractState
+    delivered_wh: int | None = None
+    settled_micro: int | None = None
+
+    def to(self, state: ContractState) -> Delivery:
+        """The same in a later state; WrongState when it does not lead there."""
+        if state not in _NEXT.get(self.state, ()):
+            raise WrongState(f"cannot go from {self.state} to {state}")
+        return self._replace(state=state)
+
+
+Key = tuple[str, str]
+"""What names a contract among those of a party: its transaction and the counterparty."""
+
+
+class Contract(NamedTuple):
+    """One side's record of a contract. Times are milliseconds of wall time; deliveries are in order of their slots.
+
+    `in_doubt` marks a buyer that has sent `confirm` and not heard what became of it. `searched_ms` is when the buyer's
+    search for it began and `offers` how many offers it chose among (None at a seller), `confirmed_ms` when this side
+    had it in force. `reason` says why it, or a part of it, came to nothing.
     """
 
     party: str
     side: Side
     transaction_id: str
     counterparty: str
-    item_id: str
-    slot: int
-    energy_wh: int
-    amount_micro: int
-    state: ContractState
+    deliveries: tuple[Delivery, ...]
     expires_ms: int
     created_ms: int
     updated_ms: int
     order_id: str | None = None
-    delivered_wh: int | None = None
-    settled_micro: int | None = None
     in_doubt: bool = False
     reason: str | None = None
-    fee_micro: int = 0
     searched_ms: int | None = None
     confirmed_ms: int | None = None
+    offered_micro_per_kwh: int | None = None
+    offers: int | None = None
+
+    @property
+    def key(self) -> Key:
+        """What names it among those of its party."""
+        return self.transaction_id, self.counterparty
+
+    @property
+    def state(self) -> ContractState:
+        """Its least advanced delivery's, of those that did not come to nothing."""
+        deliveries = self.deliveries
+        if len(deliveries) == 1:
+            return deliveries[0].state
+        live = [delivery.state for delivery in deliveries if delivery.state not in OVER]
+        return min(live, key=_PROGRESS.__getitem__) if live else deliveries[0].state
+
+    @property
+    def first_slot(self) -> int:
+        """The earliest slot: with its gate the time to confirm is over."""
+        return self.deliveries[0].slot
+
+    @property
+    def last_slot(self) -> int:
+        """The latest slot."""
+        return self.deliveries[-1].slot
+
+    @property
+    def energy_wh(self) -> int:
+        """What was agreed in all."""
+        return sum(delivery.energy_wh for delivery in self.deliveries)
+
+    @property
+    def amount_micro(self) -> int:
+        """What that costs: the sum of its deliveries' amounts, each rounded once."""
+        return sum(delivery.amount_micro for delivery in self.deliveries)
+
+    @property
+    def fee_micro(self) -> int:
+        """The grid fee in it."""
+        return sum(delivery.fee_micro for delivery in self.deliveries)
+
+    def of_slot(self, slot: int) -> Delivery | None:
+        """The delivery of a slot."""
+        return next((delivery for delivery in self.deliveries if delivery.slot == slot), None)
 
     def expired(self, now_ms: int) -> bool:
         """Whether its quote has run out unconfirmed. In doubt nothing expires: only the seller knows."""
-        return self.state in TENTATIVE and not self.in_doubt and now_ms >= self.expires_ms
+        return now_ms >= self.expires_ms and not self.in_doubt and self.state in TENTATIVE
 
     def agreed(self, order_id: str, now_ms: int) -> Contract:
         """Terms fixed under an order id."""
-        return replace(self._to(ContractState.AGREED, now_ms), order_id=order_id)
+        return self._replace(deliveries=self._all_to(ContractState.AGREED), order_id=order_id, updated_ms=now_ms)
 
     def doubted(self, now_ms: int) -> Contract:
         """`confirm` is on its way."""
         if self.state is not ContractState.AGREED:
             raise WrongState(f"cannot confirm what is {self.state}")
-        return replace(self, in_doubt=True, updated_ms=now_ms)
+        return self._replace(in_doubt=True, updated_ms=now_ms)
 
     def confirmed(self, now_ms: int) -> Contract:
         """In force."""
-        return replace(self._to(ContractState.CONFIRMED, now_ms), in_doubt=False, confirmed_ms=now_ms)
+        return self._replace(
+            deliveries=self._all_to(ContractState.CONFIRMED), in_doubt=False, confirmed_ms=now_ms, updated_ms=now_ms
+        )
 
-    def delivered(self, delivered_wh: int, settled_micro: int, now_ms: int) -> Contract:
-        """Metered. At most what was contracted is ever booked."""
-        if not 0 <= delivered_wh <= self.energy_wh:
-            raise WrongState(f"cannot book {delivered_wh} Wh of a contract over {self.energy_wh} Wh")
-        contract = self._to(ContractState.DELIVERED, now_ms)
-        return replace(contract, delivered_wh=delivered_wh, settled_micro=settled_micro)
+    def delivered(self, slot: int, delivered_wh: int, settled_micro: int, now_ms: int) -> Contract:
+        """One slot metered. At most what was contracted is ever booked."""
+        found = self._delivery(slot)
+        if not 0 <= delivered_wh <= found.energy_wh:
+            raise WrongState(f"cannot book {delivered_wh} Wh of a contract over {found.energy_wh} Wh")
+        metered = found.to(ContractState.DELIVERED)
+        return self._with(metered._replace(delivered_wh=delivered_wh, settled_micro=settled_micro), now_ms)
 
-    def settled(self, now_ms: int) -> Contract:
-        """Paid."""
-        return self._to(ContractState.SETTLED, now_ms)
+    def settled(self, slot: int, now_ms: int) -> Contract:
+        """One slot paid."""
+        return self._with(self._delivery(slot).to(ContractState.SETTLED), now_ms)
 
-    def ended(self, state: ContractState, reason: str, now_ms: int) -> Contract:
-        """EXPIRED or CANCELLED, and why."""
-        return replace(self._to(state, now_ms), in_doubt=False, reason=reason)
+    def ended(self, state: ContractState, reason: str, now_ms: int, slots: Collection[int] | None = None) -> Contract:
+        """EXPIRED or CANCELLED, and why: the whole, or the deliveries of some slots."""
+        deliveries = tuple(one.to(state) if slots is None or one.slot in slots else one for one in self.deliveries)
+        return self._replace(deliveries=deliveries, in_doubt=False, reason=reason, updated_ms=now_ms)
 
-    def _to(self, state: ContractState, now_ms: int) -> Contract:
-        if state not in _NEXT.get(self.state, ()):
-            raise WrongState(f"cannot go from {self.state} to {state}")
-        return replace(self, state=state, updated_ms=now_ms)
+    def _all_to(self, state: ContractState) -> tuple[Delivery, ...]:
+        return tuple([one if one.state in OVER else one.to(state) for one in self.deliveries])
+
+    def _delivery(self, slot: int) -> Delivery:
+        found = self.of_slot(slot)
+        if found is None:
+            raise WrongState(f"has no delivery in slot {slot}")
+        return found
+
+    def _with(self, changed: Delivery, now_ms: int) -> Contract:
+        deliveries = self.deliveries
+        new = (changed,)
+        if len(deliveries) > 1:
+            new = tuple([changed if one.slot == changed.slot else one for one in deliveries])
+        return self._replace(deliveries=new, updated_ms=now_ms)

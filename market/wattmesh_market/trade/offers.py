@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MIN_TRADE_WH = 10
 """Less than this is not worth a contract; the backstop takes it."""
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """What one seller can spare in one slot; a buyer may take any part of it."""
 
     seller: str
@@ -19,8 +18,7 @@ class Offer:
     available_wh: int
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(NamedTuple):
     """The part of an offer that a buyer takes."""
 
     offer: Offer

@@ -13,7 +13,7 @@ from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import build_graph
 from wattmesh_agents.store.contracts import Purchase
 from wattmesh_agents.store.messages import Outbox, Timers
-from wattmesh_market.trade.contracts import Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_market.trade.offers import Offer
 
 NEXT = FIRST_SLOT + 900

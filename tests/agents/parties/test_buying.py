@@ -24,9 +24,9 @@ from wattmesh_agents.store.contracts import Purchase
 from wattmesh_beckn.context import Action, BecknModel
 from wattmesh_beckn.messages import OnInitMessage, OnSelectMessage, OnStatusMessage
 from wattmesh_market.energy.profiles import SlotProfile
-from wattmesh_market.trade.contracts import Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_market.trade.offers import Offer
-from wattmesh_market.trade.strategies import Buy, Hold
+from wattmesh_market.strategies import Buy, Hold
 
 BUYER, ANN, BOB = "home-0.default", "ann.default", "bob.default"
 NEXT = FIRST_SLOT + 900

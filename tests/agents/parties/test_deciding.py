@@ -10,7 +10,7 @@ from tests.agents.support import FIRST_SLOT, HandClock, Node, Weather, battery, 
 from wattmesh_agents.parties.household import Household
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_market.trade.strategies import Buy
+from wattmesh_market.strategies import Buy
 
 DAY = 96
 WEATHER = Weather(

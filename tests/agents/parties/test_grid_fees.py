@@ -43,8 +43,8 @@ from wattmesh_beckn.messages import (
     tag_value,
 )
 from wattmesh_market.energy.profiles import SlotProfile
-from wattmesh_market.trade.contracts import DELIVERED, Side
-from wattmesh_market.trade.strategies import Buy
+from wattmesh_agents.trade.contracts import DELIVERED, Side
+from wattmesh_market.strategies import Buy
 from wattmesh_market.units import amount_micro
 
 ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.default", "flat-0.default"

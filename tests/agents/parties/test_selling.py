@@ -63,7 +63,7 @@ from wattmesh_cli.books import Party as PartyRow
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.pricing import PRICINGS
-from wattmesh_market.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.units import amount_micro, share_micro
 
 SELLER, NEXT = "roof-0.default", FIRST_SLOT + 900

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wattmesh_agents.store.contracts import ContractTable, Purchase, Selection
 from wattmesh_agents.store.database import IN_MEMORY, Database
-from wattmesh_market.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
 from wattmesh_market.trade.offers import Offer
 
 ME, OTHER = "roof-0.default", "flat-0.default"

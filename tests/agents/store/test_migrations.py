@@ -23,7 +23,7 @@ from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.store.schema import VERSION
 from wattmesh_beckn.answers import ack
 from wattmesh_common.sqlite_files import DatabaseRefused
-from wattmesh_market.trade.contracts import Contract, ContractState, Side
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 
 _KILLED_IN_THE_MIDDLE = """
 import os, signal, sqlite3, sys

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from wattmesh_market.trade.contracts import (
+from wattmesh_agents.trade.contracts import (
     DELIVERED,
     OPEN,
     PROMISED,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattmesh_market.trade.offers import MIN_TRADE_WH
-from wattmesh_market.trade.strategies import (
+from wattmesh_market.strategies import (
     STRATEGIES,
     Buy,
     Hold,

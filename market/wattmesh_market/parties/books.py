@@ -1,0 +1,360 @@
+"""A party's state in memory, and what one event changes of it.
+
+State is changed in place while an event is handled; `Changes` has each row that changed and what stood there before.
+Whoever runs the party stores the rows and keeps the changes, or takes all of them back. Nobody looks in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.trade.advice import Consultation
+from wattmesh_market.trade.contracts import OPEN, PROMISED, Contract, Key, Side
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+from wattmesh_market.trade.messages import Send
+from wattmesh_market.trade.offers import Offer
+
+REMEMBERED_S = DAY_S + 2 * SLOT_S
+"""How long what is over stays in memory after its slot (grid time): the persistence forecast looks a day back."""
+
+
+class Role(StrEnum):
+    """What a household is for a slot, never two of them."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    NEITHER = "neither"
+
+
+class Standing(NamedTuple):
+    """Where a party stands: `level_wh` is stored at the start of `next_slot`, the first slot not metered yet.
+
+    `buying` says that the battery fell below its threshold and has not reached the target since.
+    """
+
+    capacity_wh: int
+    initial_level_wh: int
+    level_wh: int
+    first_slot: int
+    next_slot: int
+    buying: bool
+
+
+class Purchase(NamedTuple):
+    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it."""
+
+    transaction_id: str
+    slot: int
+    attempt: int
+    need_wh: int
+    max_price_micro: int | None
+    searched_ms: int
+    closed: bool = False
+    asked_adviser: bool = False
+
+
+class Outcome(StrEnum):
+    """What became of an offer."""
+
+    OPEN = "open"
+    SELECTED = "selected"
+    QUOTED = "quoted"
+    FAILED = "failed"
+
+
+class Selection(NamedTuple):
+    """An offer and what the buyer made of it."""
+
+    offer: Offer
+    selected_wh: int | None = None
+    outcome: Outcome = Outcome.OPEN
+
+
+class AlarmKind(StrEnum):
+    """What a party asks to be reminded of."""
+
+    LOOK = "look"
+    OFFERS_IN = "offers in"
+    ADVICE_LATE = "advice late"
+    STALLED = "stalled"
+    DOUBT = "doubt"
+    REPORT = "report"
+
+
+class Alarm(NamedTuple):
+    """A reminder: of a slot's look or report, or of a purchase and one of its sellers. None of them outlives a restart:
+    whoever loads a party asks it anew (`Party.resume`).
+    """
+
+    kind: AlarmKind
+    slot: int = 0
+    attempt: int = 0
+    transaction_id: str = ""
+    seller: str = ""
+
+
+class LogLine(NamedTuple):
+    """A line of the event log; `text % values` is what people read."""
+
+    text: str
+    values: tuple[Any, ...]
+    transaction_id: str | None
+    level: int = logging.INFO
+
+
+class Changes:
+    """What one event changes: rows to store, messages to send, alarms to set (grid time), questions to an adviser,
+    lines for the event log.
+
+    A study, in which nothing is refused, needs none of it to be `reversible`.
+    """
+
+    __slots__ = (
+        "alarms",
+        "consultations",
+        "contracts",
+        "ledger",
+        "lines",
+        "missed_gates",
+        "readings",
+        "roles",
+        "sends",
+        "standing",
+        "undo",
+    )
+
+    def __init__(self, *, reversible: bool = True) -> None:
+        self.contracts: dict[Key, Contract] = {}
+        self.readings: dict[int, Reading] = {}
+        self.roles: dict[int, Role] = {}
+        self.ledger: list[LedgerEntry] = []
+        self.standing: Standing | None = None
+        self.sends: list[Send] = []
+        self.alarms: list[tuple[Alarm, float]] = []
+        self.lines: list[LogLine] = []
+        self.consultations: list[Consultation] = []
+        self.missed_gates = 0
+        self.undo: list[tuple[dict[Any, Any], Any, Any]] | None = [] if reversible else None
+
+    @property
+    def stored(self) -> bool:
+        """Whether there is a row to store."""
+        return bool(self.contracts or self.readings or self.roles or self.ledger or self.standing)
+
+    def revert(self) -> None:
+        """Put back what stood there before."""
+        for table, key, before in reversed(self.undo or ()):
+            if before is None:
+                table.pop(key, None)
+            else:
+                table[key] = before
+
+
+class Totals(NamedTuple):
+    """Energy sold and bought in trades (Wh), and the balance of all bookings (millionths)."""
+
+    sold_wh: int = 0
+    bought_wh: int = 0
+    balance_micro: int = 0
+
+
+_ONE = ""
+"""The key of a table that has one row."""
+
+
+class Books:
+    """One party's state. Contracts and readings that are over leave it some time after their slot: see `forget`.
+
+    `changes` is where changes are written down. All tables are dictionaries of immutable rows.
+    """
+
+    def __init__(self, standing: Standing, changes: Changes | None = None) -> None:
+        self.changes = changes or Changes()
+        self._standing: dict[str, Standing] = {_ONE: standing}
+        self._totals: dict[str, Totals] = {_ONE: Totals()}
+        self._repeated: dict[str, int] = {}
+        self.contracts: dict[Key, Contract] = {}
+        self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
+        self._by_slot: dict[int, dict[Key, bool]] = {}
+        self._by_order: dict[tuple[str, str], Key] = {}
+        self._by_transaction: dict[str, dict[str, bool]] = {}
+        self.readings: dict[int, Reading] = {}
+        self.unbooked: dict[int, bool] = {}
+        self.roles: dict[int, Role] = {}
+        self.purchases: dict[str, Purchase] = {}
+        self.selections: dict[str, dict[str, Selection]] = {}
+        self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
+        self.net_import_wh: dict[int, int] = {}
+        self.version = 0
+        """Grows with every change of contracts or standing; what is computed from them may be kept until then."""
+
+    # --- standing and totals ---
+
+    @property
+    def standing(self) -> Standing:
+        """Where the party stands."""
+        return self._standing[_ONE]
+
+    @property
+    def totals(self) -> Totals:
+        """What it has traded and earned so far."""
+        return self._totals[_ONE]
+
+    def stand(self, standing: Standing) -> None:
+        """Move on."""
+        self._set(self._standing, _ONE, standing)
+        self.changes.standing = standing
+        self.version += 1
+
+    # --- contracts ---
+
+    def put(self, contract: Contract) -> None:
+        """Enter a contract, or its new state."""
+        key = (contract.transaction_id, contract.counterparty)
+        before = self.contracts.get(key)
+        self._set(self.contracts, key, contract)
+        self.changes.contracts[key] = contract
+        self._index(key, before, contract)
+        self.version += 1
+
+    def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
+        if before is None:
+            for delivery in contract.deliveries:
+                self._set(self._by_slot.setdefault(delivery.slot, {}), key, True)
+            self._set(self._by_transaction.setdefault(key[0], {}), key[1], True)
+        if contract.order_id is not None and (before is None or before.order_id is None):
+            self._set(self._by_order, (contract.order_id, key[1]), key)
+        self._set(self.open[contract.side], key, contract if contract.state in OPEN else None)
+
+    def contract(self, transaction_id: str, counterparty: str) -> Contract | None:
+        """The contract of a transaction with a counterparty."""
+        return self.contracts.get((transaction_id, counterparty))
+
+    def by_order(self, order_id: str, counterparty: str) -> Contract | None:
+        """The contract under an order id with a counterparty."""
+        key = self._by_order.get((order_id, counterparty))
+        return None if key is None else self.contracts[key]
+
+    def of_transaction(self, transaction_id: str) -> list[Contract]:
+        """All contracts of a transaction."""
+        sellers = self._by_transaction.get(transaction_id, ())
+        return [self.contracts[transaction_id, seller] for seller in sellers]
+
+    def of_slot(self, side: Side, slot: int) -> list[Contract]:
+        """All contracts on a side with a delivery in a slot, oldest first."""
+        found = [self.contracts[key] for key in self._by_slot.get(slot, ())]
+        return sorted((one for one in found if one.side is side), key=_age)
+
+    def promises(self, side: Side) -> Iterator[tuple[int, int]]:
+        """Slot and energy (Wh) of each delivery that is reserved or committed and not delivered yet."""
+        for contract in self.open[side].values():
+            for delivery in contract.deliveries:
+                if delivery.state in PROMISED:
+                    yield delivery.slot, delivery.energy_wh
+
+    def open_with(self, side: Side, counterparty: str) -> list[Contract]:
+        """All contracts on a side with a counterparty that are not over."""
+        return [one for one in self.open[side].values() if one.counterparty == counterparty]
+
+    # --- meter and ledger ---
+
+    def read(self, reading: Reading) -> None:
+        """Enter a reading, or its new state."""
+        self._set(self.readings, reading.slot, reading)
+        self.changes.readings[reading.slot] = reading
+        self._set(self.unbooked, reading.slot, None if reading.state is ReadingState.BOOKED else True)
+
+    def take_role(self, slot: int, role: Role) -> None:
+        """Take a role for a slot, once."""
+        self._set(self.roles, slot, role)
+        self.changes.roles[slot] = role
+
+    def book(self, entry: LedgerEntry) -> None:
+        """Enter a booking."""
+        self.changes.ledger.append(entry)
+        self._count(entry)
+
+    def _count(self, entry: LedgerEntry) -> None:
+        totals = self.totals
+        sold_wh, bought_wh, balance_micro = totals
+        if entry.kind is EntryKind.TRADE:
+            if entry.energy_wh < 0:
+                sold_wh -= entry.energy_wh
+            else:
+                bought_wh += entry.energy_wh
+        else:
+            key = (entry.slot, entry.counterparty)
+            self._set(self.supplied, key, (*self.supplied.get(key, ()), entry))
+            if entry.kind is EntryKind.BACKSTOP:
+                net_wh = self.net_import_wh.get(entry.slot, 0) - entry.energy_wh
+                self._set(self.net_import_wh, entry.slot, net_wh)
+        self._set(self._totals, _ONE, Totals(sold_wh, bought_wh, balance_micro + entry.amount_micro))
+
+    def mark_repeated(self, occasion: int) -> bool:
+        """Note that what is unfinished is said again on an occasion; False when it was on that one."""
+        if self._repeated.get(_ONE) == occasion:
+            return False
+        self._set(self._repeated, _ONE, occasion)
+        return True
+
+    # --- purchases ---
+
+    def purchase(self, purchase: Purchase) -> None:
+        """Enter a purchase, or its new state."""
+        self._set(self.purchases, purchase.transaction_id, purchase)
+
+    def select(self, transaction_id: str, seller: str, selection: Selection) -> None:
+        """Enter an offer, or what became of it."""
+        self._set(self.selections.setdefault(transaction_id, {}), seller, selection)
+
+    # --- time ---
+
+    def forget(self, now_slot: int) -> None:
+        """Let go of what is over since `REMEMBERED_S`. Done between events: it changes no row and is not reverted."""
+        before, self.changes = now_slot - REMEMBERED_S, Changes(reversible=False)
+        for slot in [slot for slot in self._by_slot if slot < before]:
+            for key in list(self._by_slot[slot]):
+                contract = self.contracts.get(key)
+                if contract is not None and contract.state not in OPEN and contract.last_slot < before:
+                    self._drop(contract)
+            if not self._by_slot[slot]:
+                del self._by_slot[slot]
+        for table in (self.roles, self.net_import_wh):
+            for slot in [slot for slot in table if slot < before]:
+                self._set(table, slot, None)
+        for slot in [slot for slot in self.readings if slot < before and slot not in self.unbooked]:
+            self._set(self.readings, slot, None)
+        for reported in [reported for reported in self.supplied if reported[0] < before]:
+            self._set(self.supplied, reported, None)
+        for purchase in [one for one in self.purchases.values() if one.slot < now_slot - 2 * SLOT_S]:
+            self._set(self.purchases, purchase.transaction_id, None)
+            self.selections.pop(purchase.transaction_id, None)
+
+    def _drop(self, contract: Contract) -> None:
+        key = contract.key
+        self._set(self.contracts, key, None)
+        for delivery in contract.deliveries:
+            if delivery.slot in self._by_slot:
+                self._set(self._by_slot[delivery.slot], key, None)
+        self._set(self._by_transaction[key[0]], key[1], None)
+        if not self._by_transaction[key[0]]:
+            del self._by_transaction[key[0]]
+        if contract.order_id is not None:
+            self._set(self._by_order, (contract.order_id, key[1]), None)
+
+    def _set(self, table: dict[Any, Any], key: Any, row: Any) -> None:
+        undo = self.changes.undo
+        if undo is not None:
+            undo.append((table, key, table.get(key)))
+        if row is None:
+            table.pop(key, None)
+        else:
+            table[key] = row
+
+
+def _age(contract: Contract) -> tuple[int, str, str]:
+    return contract.created_ms, contract.counterparty, contract.transaction_id

@@ -1,0 +1,235 @@
+"""What each event does to a party: a new slot, a message, an answer to one, a reminder, an adviser's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties import buying, selling, shopping
+from wattmesh_market.parties.books import Alarm, AlarmKind
+from wattmesh_market.parties.party import Party
+from wattmesh_market.steps import Event, Situation, Step, Trigger, Walker, walk
+from wattmesh_market.trade.advice import Advice, Consultation
+from wattmesh_market.trade.contracts import Side
+from wattmesh_market.trade.messages import (
+    Agreed,
+    AskStatus,
+    Call,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
+    Init,
+    Offers,
+    Pay,
+    PricedReading,
+    Quote,
+    Receipt,
+    ReportReading,
+    Search,
+    Select,
+    Send,
+    Status,
+)
+from wattmesh_market.trade.refusal import Reason, Refused
+
+REPEAT_EVERY_MS = 5_000
+"""How often at most unfinished business is said again (wall time), however short a slot is."""
+_REQUESTS: Mapping[type, Event] = {
+    Select: Event.QUOTE_ASKED,
+    Init: Event.TERMS_ASKED,
+    Confirm: Event.CONFIRM_HEARD,
+    AskStatus: Event.STATUS_ASKED,
+    Cancel: Event.CANCEL_HEARD,
+    Pay: Event.PAYMENT_HEARD,
+}
+
+
+class Unanswered(NamedTuple):
+    """What came of a message that was not acknowledged: the receiver's refusal, or None when nobody answered in time."""
+
+    reason: Reason | None
+    text: str
+
+
+class Events:
+    """Handles the events of one party, one at a time. `walk` follows the table of steps."""
+
+    def __init__(self, party: Party, walk: Callable[[Walker, Trigger], None] = walk) -> None:
+        self.party = party
+        self.walk = walk
+
+    def resume(self) -> None:
+        """After a start: ask for the reminders that what is open needs."""
+        for contract in self.party.books.open[Side.BUYER].values():
+            if contract.in_doubt:
+                buying.doubt_again(self.party, contract)
+        for slot in self.party.books.unbooked:
+            self.party.report_later(slot)
+
+    def open_slot(self) -> None:
+        """A slot has begun: close what ended, say again what is unfinished, prepare to trade the next."""
+        self.catch_up()
+        for transaction_id in buying.expire(self.party):
+            self._go(Event.CHECK, transaction_id)
+        self._repeat()
+        following = self.party.following_slot()
+        self.party.enter_slot(following)
+        if following is not None:
+            for attempt, look_s in enumerate(self.party.looks_s(following)):
+                if look_s >= self.party.now.grid_s:
+                    self.party.alarm(Alarm(AlarmKind.LOOK, following, attempt), look_s)
+
+    def catch_up(self) -> None:
+        """Close every slot that has ended, and free expired quotes."""
+        if self.party.books.standing.next_slot < self.party.now.slot:
+            self.party.meter()
+        selling.expire(self.party)
+
+    def ring(self, alarm: Alarm) -> None:
+        """A reminder has come due."""
+        kind, transaction_id = alarm.kind, alarm.transaction_id
+        if kind is AlarmKind.LOOK:
+            self.look(alarm.slot, alarm.attempt)
+        elif kind is AlarmKind.OFFERS_IN:
+            self._go(Event.OFFERS_IN, transaction_id)
+        elif kind is AlarmKind.ADVICE_LATE:
+            if shopping.advice_late(self.party, transaction_id):
+                self._go(Event.ADVISED, transaction_id)
+        elif kind is AlarmKind.STALLED:
+            buying.stalled(self.party, transaction_id)
+            self._go(Event.CHECK, transaction_id)
+        elif kind is AlarmKind.DOUBT:
+            buying.ask_status(self.party, transaction_id, alarm.seller)
+        else:
+            self.party.report(alarm.slot)
+
+    def look(self, slot: int, attempt: int) -> None:
+        """Look whether to buy for a slot."""
+        if not self.party.gate_open(slot):
+            self.party.books.changes.missed_gates += 1
+            self.party.tell("too late to trade for %s: the gate closed", self.party.slot_text(slot))
+            return
+        self.catch_up()
+        transaction_id = shopping.transaction_for(self.party, slot, attempt)
+        if transaction_id not in self.party.books.purchases and not shopping.buying(self.party, slot):
+            self.walk(self, Trigger(Event.LOOK, transaction_id, slot, attempt))
+
+    def receive(self, call: Call) -> Refused | None:
+        """Act on a message. Raises Refused when it has no effect; returns one where it is declined with an effect."""
+        self.catch_up()
+        party, message, transaction_id = self.party, call.message, call.transaction_id
+        request = _REQUESTS.get(type(message))
+        if request is not None:
+            self.walk(self, Trigger(request, transaction_id, call=call))
+            return None
+        refused = None
+        match message:
+            case Search():
+                selling.offer(party, call, message)
+            case Offers():
+                shopping.on_offers(party, call, message)
+            case Quote():
+                refused = buying.on_quote(party, call, message)
+                self._go_on(Event.QUOTED, transaction_id)
+            case Agreed():
+                refused = buying.on_agreed(party, call, message)
+                self._go_on(Event.AGREED, transaction_id)
+            case Confirmed():
+                buying.on_confirmed(party, call, message)
+                self._go_on(Event.CHECK, transaction_id)
+            case Status():
+                buying.on_status(party, call, message)
+                self._go_on(Event.DELIVERED, transaction_id)
+            case Cancelled():
+                buying.on_status(party, call, message.status)
+                self._go_on(Event.CHECK, transaction_id)
+            case Receipt():
+                buying.on_receipt(party, call, message)
+                self._go_on(Event.CHECK, transaction_id)
+            case ReportReading():
+                party.on_reading(call, message)
+            case PricedReading():
+                party.on_priced_reading(call, message)
+            case _:
+                raise TypeError(f"no rule for {type(message).__name__}")
+        return refused
+
+    def advised_by(self, consultation: Consultation, advice: Advice) -> None:
+        """An adviser has answered, or failed: its choice is taken, or the rules'. Nothing when it comes too late."""
+        if shopping.take_advice(self.party, consultation, advice):
+            try:
+                self._go(Event.ADVISED, consultation.transaction_id)
+            finally:
+                self.party.advised_picks.clear()
+
+    def unanswered(self, sent: Send, why: Unanswered) -> None:
+        """A message was declined, or nobody answered it in time."""
+        message = sent.message
+        if isinstance(message, Search):
+            self.party.tell("search failed: %s", why.text, transaction_id=sent.transaction_id)
+            self._go(Event.OFFERS_IN, sent.transaction_id)
+        elif isinstance(message, Quote | Agreed):
+            if why.reason is not None:
+                selling.declined_by_buyer(
+                    self.party, sent.transaction_id, sent.to, f"declined by the buyer: {why.text}"
+                )
+        elif buying.unanswered(self.party, sent, why):
+            self._go(Event.CHECK, sent.transaction_id)
+
+    # --- the walk along the table of steps ---
+
+    def situation(self, trigger: Trigger) -> Situation:
+        """What the party finds when it looks at its state."""
+        return shopping.situation(self.party, trigger)
+
+    def perform(self, step: Step, trigger: Trigger) -> None:
+        """Do a step."""
+        _PERFORM[step](self.party, trigger)
+
+    def _go(self, event: Event, transaction_id: str) -> None:
+        self.walk(self, Trigger(event, transaction_id))
+
+    def _go_on(self, event: Event, transaction_id: str) -> None:
+        # While offers are collected nothing was chosen, so nothing can follow yet.
+        if not shopping.collecting(self.party, transaction_id):
+            self._go(event, transaction_id)
+
+    def _repeat(self) -> None:
+        # Not more often than every 5 s: a machine that has fallen behind must not be kept busy by what it says of it.
+        party = self.party
+        occasion = party.now.ms // max(REPEAT_EVERY_MS, party.slot_ms())
+        if party.books.mark_repeated(occasion):
+            party.repeat(party.now.slot - SLOT_S, occasion)
+
+
+def _bought(step: Callable[[Party, str], None]) -> Callable[[Party, Trigger], None]:
+    return lambda party, trigger: step(party, trigger.transaction_id)
+
+
+def _sold(step: Callable[[Party, Call], None]) -> Callable[[Party, Trigger], None]:
+    def answer(party: Party, trigger: Trigger) -> None:
+        if trigger.call is None:
+            raise TypeError(f"{trigger.event} needs a message to answer")
+        step(party, trigger.call)
+
+    return answer
+
+
+_PERFORM: Mapping[Step, Callable[[Party, Trigger], None]] = {
+    Step.SEARCH: shopping.search,
+    Step.ASK_ADVISER: _bought(shopping.ask_adviser),
+    Step.SELECT: _bought(shopping.select),
+    Step.GIVE_UP: _bought(shopping.give_up),
+    Step.CLOSE: _bought(shopping.close),
+    Step.INIT: _bought(buying.init),
+    Step.CONFIRM: _bought(buying.confirm),
+    Step.SETTLE: _bought(buying.settle),
+    Step.QUOTE: _sold(selling.quote),
+    Step.AGREE: _sold(selling.agree),
+    Step.COMMIT: _sold(selling.commit),
+    Step.REPORT: _sold(selling.report),
+    Step.WITHDRAW: _sold(selling.withdraw),
+    Step.RECEIVE_PAYMENT: _sold(selling.receive_payment),
+}

@@ -1,0 +1,365 @@
+"""A household: its meter, its battery, its role in each slot, and its account with the backstop utility."""
+
+from __future__ import annotations
+
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
+from wattmesh_market.energy.forecast import forecast_named
+from wattmesh_market.energy.profiles import Profile, SlotProfile
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.parties import buying, selling
+from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Role, Standing
+from wattmesh_market.parties.buying import scheduled
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.party import Party, Surroundings
+from wattmesh_market.parties.shopping import short
+from wattmesh_market.parties.supply import SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.pricing import PricingView, pricing_named
+from wattmesh_market.schedule import HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
+from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
+from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+from wattmesh_market.trade.messages import Call, PricedReading, ReportReading
+from wattmesh_market.trade.refusal import About, Reason, Refused
+from wattmesh_market.units import amount_micro, kwh_text, money_text
+
+
+class Household(Party):
+    """One household."""
+
+    kind = "household"
+
+    def __init__(
+        self, config: HouseholdConfig, profile: Profile, around: Surroundings, books: Books, salt: str
+    ) -> None:
+        super().__init__(config.name, config.subscriber_id, config.feeder, around, books, salt)
+        self.config = config
+        self.battery = config.battery or NO_BATTERY
+        strategy = strategy_named(config.strategy)
+        self.advised = strategy.advised
+        self._decide = strategy.household
+        self._profile = profile
+        self._forecast = forecast_named(config.forecast, profile, self._metered)
+        self._pricing = pricing_named(config.trading.pricing)
+        self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
+        self._sellable: dict[int, int] = {}
+        self._asks: dict[int, int] = {}
+        self._sellable_version = self._ask_slot = -1
+
+    # --- each slot ---
+
+    def looks_s(self, slot: int) -> list[float]:
+        """When (grid time) to look whether to buy for a slot: see `schedule`."""
+        seed, start = self.config.seed, slot - SLOT_S
+        looks = HOUSEHOLD_LOOKS_PPM
+        return [moment_s(start, look_ppm(looks, seed, self.id, slot, attempt)) for attempt in range(len(looks))]
+
+    def enter_slot(self, following: int | None) -> None:
+        """Take the role for the slot that is traded now, whoever asks first."""
+        if following is not None and not self.draining and following not in self.books.roles:
+            self.decide(following)
+
+    def meter(self) -> None:
+        """Meter every slot that has ended and was not metered yet."""
+        standing = self.books.standing
+        while standing.next_slot < self.now.slot:
+            standing = self._close(standing)
+
+    def repeat(self, before: int, occasion: int) -> None:
+        """Say again whatever should have been settled or booked by now."""
+        selling.repeat(self, before, occasion)
+        buying.repeat(self, before, occasion)
+        late = [slot for slot in sorted(self.books.unbooked) if slot < before]
+        for slot in late[: buying.MOST_REPEATED]:
+            if self.books.readings[slot].state is ReadingState.FINAL:
+                self.report(slot)
+
+    def _close(self, standing: Standing) -> Standing:
+        """Meter one slot: deliver what was sold, take what was bought, book and report both."""
+        slot, books = standing.next_slot, self.books
+        sales = [
+            (one, delivery.energy_wh)
+            for one in books.of_slot(Side.SELLER, slot)
+            if (delivery := _of(one, slot)).state is ContractState.CONFIRMED
+        ]
+        purchases = [
+            (one, delivery) for one in books.of_slot(Side.BUYER, slot) if scheduled(one, delivery := _of(one, slot))
+        ]
+        sun = self._profile.actual(slot)
+        plan = SlotPlan(
+            slot=slot,
+            pv_wh=sun.pv_wh,
+            load_wh=sun.load_wh,
+            bought_wh=sum(delivery.energy_wh for _, delivery in purchases),
+            sold_wh=sum(energy_wh for _, energy_wh in sales),
+            held_wh=held_wh(self.battery, self._promises(Side.SELLER, after=slot), slot + SLOT_S),
+            room_wh=room_wh(self.battery, self._promises(Side.BUYER, after=slot)),
+        )
+        metered = meter_slot(self.battery, standing.level_wh, plan)
+        left_wh = metered.sold_wh
+        for contract, energy_wh in sales:
+            delivered_wh = min(left_wh, energy_wh)
+            left_wh -= delivered_wh
+            selling.deliver(self, contract, slot, delivered_wh)
+        booked_wh = sum(delivery.delivered_wh or 0 for _, delivery in purchases)
+        metered = _with_purchases_booked(metered, booked_wh)
+        level_wh = metered.level_after_wh
+        standing = standing._replace(
+            capacity_wh=self.battery.capacity_wh,
+            level_wh=level_wh,
+            next_slot=slot + SLOT_S,
+            buying=self._buying(standing.buying, level_wh),
+        )
+        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN)
+        books.stand(standing)
+        for contract, delivery in purchases:
+            if delivery.state in DELIVERED:
+                self._tell_success(contract, slot, level_wh)
+        self._finalise(reading)
+        return standing
+
+    def _buying(self, buying: bool, level_wh: int) -> bool:
+        trading = self.config.trading
+        return level_wh < trading.buy_below_wh or (buying and level_wh < trading.buy_target_wh)
+
+    # --- role and decision ---
+
+    def decide(self, slot: int) -> Decision:
+        """What to do for a slot: by strategy, within the role already taken for it."""
+        if self.draining:
+            return Hold()
+        role = self.books.roles.get(slot)
+        decision = self._decide(self._view(slot))
+        if role is None:
+            buys, sells = isinstance(decision, Buy), isinstance(decision, Sell)
+            self.books.take_role(slot, Role.BUYER if buys else Role.SELLER if sells else Role.NEITHER)
+        elif isinstance(decision, Buy) and role is not Role.BUYER:
+            return Sell()
+        return decision
+
+    def sells(self, slot: int) -> bool:
+        """Whether the household is a seller for this slot; for a later one, the first to ask makes it decide."""
+        if self.draining:
+            return False
+        role = self.books.roles.get(slot)
+        if role is None:
+            self.decide(slot)
+            role = self.books.roles.get(slot)
+        return role is Role.SELLER
+
+    def sellable_wh(self, slot: int) -> int:
+        """Stored above the selling threshold and not promised, within power x slot."""
+        books = self.books
+        if self._sellable_version != books.version:
+            self._sellable_version = books.version
+            self._sellable.clear()
+        if (known := self._sellable.get(slot)) is not None:
+            return known
+        standing, floor_wh = books.standing, self.config.trading.sell_above_wh
+        promises = self._promises(Side.SELLER)
+        found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
+        self._sellable[slot] = found
+        return found
+
+    def price_micro_per_kwh(self, slot: int) -> int:
+        """The household's selling price: it does not move while a slot lasts."""
+        if self._ask_slot != self.books.standing.next_slot:
+            self._ask_slot = self.books.standing.next_slot
+            self._asks.clear()
+        if slot not in self._asks:
+            self._asks[slot] = self._pricing.ask(self._pricing_view(slot))
+        return self._asks[slot]
+
+    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
+        """What the utility, as the operator of the grid, takes for energy that goes to another household."""
+        return 0 if buyer in self._utilities else self.config.backstop.tariff.local_grid_fee_micro_per_kwh
+
+    def _pricing_view(self, slot: int) -> PricingView:
+        trading, tariff = self.config.trading, self.config.backstop.tariff
+        return PricingView(
+            slot=slot,
+            seed=self.config.seed,
+            utility_price_micro_per_kwh=all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s),
+            local_grid_fee_micro_per_kwh=tariff.local_grid_fee_micro_per_kwh,
+            feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+            sell_price_micro_per_kwh=trading.sell_price_micro_per_kwh,
+            max_buy_price_micro_per_kwh=trading.max_buy_price_micro_per_kwh,
+            capacity_wh=self.battery.capacity_wh,
+            level_wh=self.books.standing.level_wh,
+            sell_above_wh=trading.sell_above_wh,
+            buy_target_wh=trading.buy_target_wh,
+        )
+
+    def _metered(self, slot: int) -> SlotProfile | None:
+        reading = self.books.readings.get(slot)
+        return None if reading is None else SlotProfile(reading.metered.pv_wh, reading.metered.load_wh)
+
+    def _view(self, slot: int) -> HouseholdView:
+        trading, standing = self.config.trading, self.books.standing
+        incoming = self._promises(Side.BUYER, after=standing.next_slot - SLOT_S)  # earlier ones are metered
+        outgoing = self._promises(Side.SELLER)
+        coming = range(standing.next_slot, slot + SLOT_S, SLOT_S)
+        expected = [self._forecast.expected(at) for at in coming]
+        surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
+        level_wh, battery = standing.level_wh, self.battery
+        return HouseholdView(
+            capacity_wh=battery.capacity_wh,
+            level_wh=level_wh,
+            projected_wh=level_wh
+            + room_wh(battery, incoming)
+            - drawn_wh(battery, outgoing)
+            - sum(battery.leaked_wh(level_wh, at) for at in coming)
+            + surplus_wh,
+            deficit_wh=expected[-1].load_wh
+            - expected[-1].pv_wh
+            - sum(promise.energy_wh for promise in incoming if promise.slot == slot),
+            buyable_wh=buyable_wh(battery, level_wh, incoming, slot),
+            sellable_wh=self.sellable_wh(slot),
+            buying=self._buying(standing.buying, level_wh),
+            buy_below_wh=trading.buy_below_wh,
+            buy_target_wh=trading.buy_target_wh,
+            charge_efficiency_ppm=battery.charge_efficiency_ppm,
+            max_buy_price_micro_per_kwh=self._pricing.bid(self._pricing_view(slot)),
+        )
+
+    def _promises(self, side: Side, after: int | None = None) -> list[Promise]:
+        return [
+            Promise(slot, energy_wh) for slot, energy_wh in self.books.promises(side) if after is None or slot > after
+        ]
+
+    # --- bookings ---
+
+    def on_delivered(self, contract: Contract, slot: int) -> None:
+        """The seller has said what it delivered: what stood as import was bought."""
+        reading = self.books.readings.get(slot)
+        if reading is None:
+            return
+        delivered_wh = _of(contract, slot).delivered_wh or 0
+        metered = reading.metered
+        moved = metered._replace(
+            bought_wh=metered.bought_wh + delivered_wh, imported_wh=metered.imported_wh - delivered_wh
+        )
+        self._tell_success(contract, slot, self.books.standing.level_wh)
+        self._finalise(reading._replace(metered=moved))
+
+    def _tell_success(self, contract: Contract, slot: int, level_wh: int) -> None:
+        if not self.tells:
+            return
+        delivered_wh = _of(contract, slot).delivered_wh or 0
+        text = "✅ Contract confirmed! Energy purchased."
+        if self.battery.capacity_wh:
+            text += f" New battery level: {level_wh / 1000:.2f} kWh"
+        else:
+            text += f" {delivered_wh / 1000:.2f} kWh used in the house"
+        seller = short(contract.counterparty)
+        self.tell("%s (%s kWh from %s)", text, kwh_text(delivered_wh), seller, transaction_id=contract.transaction_id)
+
+    def _finalise(self, reading: Reading) -> None:
+        """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
+
+        So is what was sold under a grid fee, which is owed to the utility.
+        """
+        slot, metered = reading.slot, reading.metered
+        if reading.state is not ReadingState.OPEN or self._awaits_delivery(slot):
+            self.books.read(reading)
+            return
+        netted_wh = min(metered.imported_wh, metered.exported_wh)
+        if netted_wh:
+            metered = metered._replace(
+                imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
+            )
+        exchanged = metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
+        state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
+        self.books.read(reading._replace(metered=metered, state=state))
+        if exchanged:
+            self.report_later(slot)
+
+    def _awaits_delivery(self, slot: int) -> bool:
+        return any(
+            (delivery := _of(one, slot)).state not in DELIVERED and scheduled(one, delivery)
+            for one in self.books.of_slot(Side.BUYER, slot)
+        )
+
+    def report_later(self, slot: int) -> None:
+        """Report a reading that is final: not at once, as at the start of a slot everybody delivers and pays."""
+        if self.books.readings[slot].state is ReadingState.FINAL:
+            due_s = moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
+            self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, self.now.grid_s))
+
+    def report(self, slot: int) -> None:
+        """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee."""
+        reading = self.books.readings.get(slot)
+        if reading is None or reading.state is not ReadingState.FINAL:
+            return
+        metered = reading.metered
+        told = ReportReading(
+            supply_order_id(self.id), slot, metered.imported_wh, metered.exported_wh, self._sold_under_fee_wh(slot)
+        )
+        utility = self.config.backstop.utility_id
+        self.send(utility, self._supply_transaction(slot), told, f"{slot} {self.now.ms}")
+
+    def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
+        """The utility has priced a reading; book what it says, unless that is dearer than its tariff."""
+        books, utility, slot = self.books, self.config.backstop.utility_id, priced.reading.slot
+        if call.sender != utility:
+            raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
+        reading = books.readings.get(slot)
+        if reading is None or self._supply_transaction(slot) != call.transaction_id:
+            raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
+        if reading.state is not ReadingState.FINAL:
+            return
+        energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
+        signed_micro = priced.amount_micro * (-1 if energy_wh > 0 else 1)
+        due_micro = self._supply_micro(slot, energy_wh)
+        if signed_micro < due_micro or (not energy_wh and signed_micro):
+            text = f"priced {money_text(signed_micro)} but the tariff makes it {money_text(due_micro)}"
+            raise Refused(Reason.BUSINESS, text, About.PRICE)
+        if energy_wh:
+            books.book(LedgerEntry(EntryKind.BACKSTOP, slot, utility, SUPPLY, energy_wh, signed_micro))
+        if sold_wh := self._sold_under_fee_wh(slot):
+            fee_micro = self._fee_asked_micro(priced, sold_wh)
+            books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
+        books.read(reading._replace(state=ReadingState.BOOKED))
+
+    def _supply_transaction(self, slot: int) -> str:
+        """The transaction id under which a slot's reading is reported."""
+        return self.ids.derive("supply", slot)
+
+    def _sold_under_fee_wh(self, slot: int) -> int:
+        """What others got in a slot by contracts that bear a grid fee."""
+        sales = (_of(one, slot) for one in self.books.of_slot(Side.SELLER, slot))
+        return sum(delivery.delivered_wh or 0 for delivery in sales if delivery.fee_micro)
+
+    def _fee_asked_micro(self, priced: PricedReading, sold_wh: int) -> int:
+        """The grid fee in a priced reading; Refused when it is not stated or dearer than the tariff."""
+        asked_micro = priced.local_fee_micro
+        if asked_micro is None:
+            raise Refused(Reason.UNSOUND, "a grid fee must be stated for what was sold to others", About.GRID_FEE)
+        due_micro = amount_micro(self.config.backstop.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+        if asked_micro > due_micro:
+            text = f"grid fee of {money_text(asked_micro)} but the tariff makes it {money_text(due_micro)}"
+            raise Refused(Reason.BUSINESS, text, About.GRID_FEE)
+        return asked_micro
+
+    def _supply_micro(self, slot: int, energy_wh: int) -> int:
+        """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
+        tariff = self.config.backstop.tariff
+        if energy_wh > 0:
+            return -amount_micro(all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s), energy_wh)
+        return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
+
+
+def _of(contract: Contract, slot: int) -> Delivery:
+    delivery = contract.of_slot(slot)
+    if delivery is None:
+        raise TypeError(f"no delivery in slot {slot}")
+    return delivery
+
+
+def _with_purchases_booked(metered: Metered, booked_wh: int) -> Metered:
+    """What is bought and not booked yet stands as import."""
+    missing_wh = metered.bought_wh - booked_wh
+    return (
+        metered._replace(bought_wh=booked_wh, imported_wh=metered.imported_wh + missing_wh) if missing_wh else metered
+    )

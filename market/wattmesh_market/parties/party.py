@@ -1,0 +1,221 @@
+"""What households and utilities have in common: identity, time, books and a voice.
+
+What events do to a party is `events.Events`; the rules are functions of a party: `selling`, `shopping` (search to select)
+and `buying` (quote to payment).
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from wattmesh_market.energy.grid_time import GridTime
+from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
+from wattmesh_market.ids import Ids
+from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
+from wattmesh_market.strategies import Decision
+from wattmesh_market.trade.contracts import OPEN, Contract
+from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
+from wattmesh_market.trade.offers import Pick
+from wattmesh_market.trade.refusal import About, Reason, Refused
+
+MOST_REPEATED = 50
+"""How much of each kind is said again at once; the oldest first, so all get their turn."""
+CLOCK_TOLERANCE_S = 5.0
+"""How far a partner's clock may run ahead when it tells of something in grid time (wall time)."""
+
+
+class Now:
+    """The moment at which an event is handled: wall time in ms, grid time in unix seconds, and its slot."""
+
+    __slots__ = ("grid_s", "ms", "slot")
+
+    def __init__(self) -> None:
+        self.ms = 0
+        self.grid_s = 0.0
+        self.slot = 0
+
+    def move(self, wall_s: float, grid_s: float) -> None:
+        """It is that late now."""
+        self.ms = int(wall_s * 1000)
+        self.grid_s = grid_s
+        self.slot = slot_of(grid_s)
+
+
+class Surroundings(NamedTuple):
+    """What the parties of a market share: its currency, the gateway's subscriber id and its time.
+
+    `told` says whether anybody reads the event log; `adviser` whether there is one to ask.
+    """
+
+    currency: str
+    gateway_id: str
+    grid: GridTime
+    now: Now
+    told: Callable[[int], bool] = lambda _: False
+    adviser: bool = False
+
+
+class Party(ABC):
+    """A household or utility: its configuration, its state, and what each event does to it."""
+
+    kind: str
+    advised = False
+    """Whether an adviser chooses among offers."""
+
+    def __init__(
+        self, name: str, subscriber_id: str, feeder: str, around: Surroundings, books: Books, salt: str
+    ) -> None:
+        self.name = name
+        self.id = subscriber_id
+        self.feeder = feeder
+        self.around = around
+        self.now = around.now
+        self.grid = around.grid
+        self.books = books
+        self.ids = Ids(salt, subscriber_id)
+        self.draining = False
+        """Makes no new contracts: the party is about to be taken down."""
+        self.advised_picks: dict[str, tuple[Pick, ...]] = {}
+        """What an adviser chose, by transaction, while that is acted on."""
+        self._tells_info = around.told(logging.INFO)
+
+    # --- what a party has to sell, and what its strategy wants ---
+
+    @abstractmethod
+    def decide(self, slot: int) -> Decision:
+        """What to do for a slot."""
+
+    @abstractmethod
+    def sells(self, slot: int) -> bool:
+        """Whether the party is a seller for this slot."""
+
+    @abstractmethod
+    def sellable_wh(self, slot: int) -> int:
+        """What can still be promised for this slot."""
+
+    @abstractmethod
+    def price_micro_per_kwh(self, slot: int) -> int:
+        """What a kWh costs in this slot, without grid fee."""
+
+    @abstractmethod
+    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
+        """The grid fee on a kWh that a buyer gets, on top of the price."""
+
+    @abstractmethod
+    def looks_s(self, slot: int) -> list[float]:
+        """When (grid time) to look whether to buy for a slot."""
+
+    @abstractmethod
+    def meter(self) -> None:
+        """Close every slot that has ended and was not closed yet."""
+
+    @abstractmethod
+    def enter_slot(self, following: int | None) -> None:
+        """What else a new slot asks for, `following` being the one that is traded in it."""
+
+    @abstractmethod
+    def repeat(self, before: int, occasion: int) -> None:
+        """Say again whatever should have been settled by now in slots before `before`."""
+
+    def report(self, slot: int) -> None:
+        """Tell the utility what the meter read in a slot."""
+
+    def report_later(self, slot: int) -> None:
+        """Ask to be reminded to do so, where a reading waits to be reported."""
+
+    @abstractmethod
+    def on_delivered(self, contract: Contract, slot: int) -> None:
+        """A seller has said what it delivered in a slot, and it is booked."""
+
+    def on_reading(self, call: Call, reading: ReportReading) -> None:
+        """A household's meter reading."""
+        raise Refused(Reason.POLICY, "only a utility takes meter readings", About.TARGET)
+
+    def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
+        """A priced meter reading."""
+        raise Refused(Reason.POLICY, "a utility reports no meter readings")
+
+    # --- time ---
+
+    def gate_open(self, slot: int) -> bool:
+        """Whether contracts for a slot may still be made: until it starts."""
+        return self.now.grid_s < slot
+
+    def gate_ms(self, slot: int) -> int:
+        """When the gate of a slot closes (ms of wall time)."""
+        return self.grid.wall_ms(slot)
+
+    def slot_ms(self) -> int:
+        """Length of a slot in milliseconds of wall time."""
+        return int(1000 * SLOT_S / self.grid.speed)
+
+    def following_slot(self) -> int | None:
+        """The slot that is traded now: the next; None when trading ends before it."""
+        slot, end_s = self.now.slot + SLOT_S, self.grid.end_s
+        return None if end_s is not None and slot >= end_s else slot
+
+    def grid_in(self, wall_s: float) -> float:
+        """Grid time in so many seconds of wall time."""
+        return self.now.grid_s + wall_s * self.grid.speed
+
+    # --- saying ---
+
+    def send(
+        self, to: str, transaction_id: str, message: Message, occasion: object = "", until_ms: int | None = None
+    ) -> None:
+        """Have a message sent once the changes are stored; one of the same occasion is the same message."""
+        self.books.changes.sends.append(Send(to, transaction_id, message, None, str(occasion), until_ms))
+
+    def answer(self, call: Call, message: Message, until_ms: int | None = None) -> None:
+        """Have the callback to a request sent."""
+        self.books.changes.sends.append(Send(call.sender, call.transaction_id, message, call.message_id, "", until_ms))
+
+    def alarm(self, alarm: Alarm, due_s: float) -> None:
+        """Ask to be reminded at a grid time; an earlier reminder of the same thing is replaced."""
+        self.books.changes.alarms.append((alarm, due_s))
+
+    @property
+    def tells(self) -> bool:
+        """Whether anybody reads the event log."""
+        return self._tells_info
+
+    def tell(self, text: str, *values: Any, transaction_id: str | None = None) -> None:
+        """Write a line into the event log once the changes are stored."""
+        if self._tells_info:
+            self.books.changes.lines.append(LogLine(text, values, transaction_id))
+
+    def slot_text(self, slot: int) -> str:
+        """A slot for people, in local time."""
+        return slot_text(slot, self.grid.utc_offset_s)
+
+    def require_near(self, call: Call) -> None:
+        """Refuse who is registered on another feeder: energy is traded within one."""
+        if not call.near:
+            raise Refused(Reason.POLICY, f"{call.sender!r} is not on feeder {self.feeder!r}")
+
+    # --- for others ---
+
+    def open_contracts(self) -> list[Contract]:
+        """All contracts that are not settled, expired or cancelled."""
+        return [contract for side in self.books.open.values() for contract in side.values()]
+
+    def settled(self) -> bool:
+        """Whether every slot that has ended is closed, delivered, paid and booked."""
+        now_slot = self.now.slot
+        return (
+            self.books.standing.next_slot >= now_slot
+            and not self.books.unbooked
+            and not any(
+                delivery.slot < now_slot and delivery.state in OPEN
+                for contract in self.open_contracts()
+                for delivery in contract.deliveries
+            )
+        )
+
+
+def standing_at(slot: int, capacity_wh: int = 0, level_wh: int = 0) -> Standing:
+    """Where a party stands that enters the books at a slot."""
+    return Standing(capacity_wh, level_wh, level_wh, slot, slot, buying=False)

@@ -1,0 +1,343 @@
+"""The selling side of a party: answers each of a buyer's messages, promises no more than there is.
+
+A `Refused` that a function raises undoes all that it did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wattmesh_market.parties.shopping import short
+from wattmesh_market.parties.terms import difference, terms_of
+from wattmesh_market.trade.contracts import (
+    DELIVERED,
+    OVER,
+    TENTATIVE,
+    Contract,
+    ContractState,
+    Delivery,
+    Ended,
+    Side,
+)
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
+from wattmesh_market.trade.messages import (
+    Agreed,
+    AskStatus,
+    Call,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
+    DeliveryStatus,
+    Init,
+    Offers,
+    Pay,
+    Quote,
+    Receipt,
+    Search,
+    Select,
+    Status,
+    Terms,
+)
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
+from wattmesh_market.trade.quotas import check_open_quotes, check_unpaid
+from wattmesh_market.trade.refusal import About, Reason, Refused
+from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
+
+if TYPE_CHECKING:
+    from wattmesh_market.parties.party import Party
+
+QUOTE_TTL_MS = 30_000
+"""How long a quote holds its energy, if the gate does not close before (wall time)."""
+HORIZON_S = 86_400
+"""How far ahead slots are sold (grid time)."""
+MOST_REPEATED = 50
+"""How much is said again at once; the oldest first, so all get their turn."""
+
+
+def item_id(slot: int) -> str:
+    """The catalog id of energy in a slot."""
+    return f"energy-{slot}"
+
+
+def offer(party: Party, call: Call, message: Search) -> None:
+    """Say what could be had; nothing is held for it."""
+    party.require_near(call)
+    slot = message.slot
+    available_wh = _available_wh(party, slot)
+    price_micro = _all_in_micro_per_kwh(party, slot, call.sender)
+    offers = Offers(((slot, Offer(party.id, item_id(slot), price_micro, available_wh)),))
+    party.answer(call, offers, until_ms=party.gate_ms(slot))
+
+
+def quote(party: Party, call: Call) -> None:
+    """Reserve, less when less is left, and price it."""
+    message, buyer, now_ms = call.message, call.sender, party.now.ms
+    assert isinstance(message, Select)  # noqa: S101 - the step follows from the message
+    party.require_near(call)
+    if message.seller != party.id:
+        raise Refused(Reason.ITEM_NOT_FOUND, f"no provider {message.seller!r} here", About.PROVIDER)
+    for wanted in message.wanted:
+        if wanted.item_id != item_id(wanted.slot):
+            raise Refused(Reason.ITEM_NOT_FOUND, f"no item {wanted.item_id!r} in that slot", About.ITEM)
+    slots = [wanted.slot for wanted in message.wanted]
+    if slots != sorted(set(slots)):
+        raise Refused(Reason.UNSOUND, "an order's delivery slots must differ and be in order", About.SLOT)
+    if party.books.contract(call.transaction_id, buyer) is not None:
+        raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
+    check_open_quotes(buyer, party.books.open_with(Side.SELLER, buyer), now_ms)
+    check_unpaid(buyer, party.books.open_with(Side.SELLER, buyer), now_ms, party.slot_ms())
+    contract = Contract(
+        party.id,
+        Side.SELLER,
+        call.transaction_id,
+        buyer,
+        (),
+        min(now_ms + QUOTE_TTL_MS, party.gate_ms(slots[0])),
+        now_ms,
+        now_ms,
+    )
+    deliveries: list[Delivery] = []
+    for slot, item, wanted_wh in message.wanted:
+        # Each delivery counts for the next one: they draw on the same store.
+        energy_wh = min(wanted_wh, _available_wh(party, slot))
+        amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
+        fee = amount_micro(party.grid_fee_micro_per_kwh(buyer), energy_wh)
+        deliveries.append(Delivery(slot, item, energy_wh, amount, fee, ContractState.QUOTED))
+        contract = contract._replace(deliveries=tuple(deliveries))
+        party.books.put(contract)
+    if party.tells:
+        _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
+    message_terms = terms_of(contract, party.around.currency)
+    party.answer(call, Quote(message_terms, contract.expires_ms), until_ms=contract.expires_ms)
+
+
+def agree(party: Party, call: Call) -> None:
+    """Fix the quoted terms under an order id."""
+    message = call.message
+    assert isinstance(message, Init)  # noqa: S101 - the step follows from the message
+    contract = _tentative(party, call)
+    _check(party, contract, message.terms)
+    if contract.state is ContractState.QUOTED:
+        contract = contract.agreed(party.ids.derive("order", call.transaction_id, call.sender), party.now.ms)
+        party.books.put(contract)
+    terms = terms_of(contract, party.around.currency)
+    agreed = Agreed(contract.order_id or "", terms, contract.amount_micro, contract.expires_ms)
+    party.answer(call, agreed, until_ms=contract.expires_ms)
+
+
+def commit(party: Party, call: Call) -> None:
+    """The reservation becomes a commitment."""
+    message = call.message
+    assert isinstance(message, Confirm)  # noqa: S101 - the step follows from the message
+    contract = _of_buyer(party, call.transaction_id, call.sender)
+    if contract is None or contract.order_id != message.order_id:
+        raise _no_order(message.order_id)
+    _check(party, contract, message.terms)
+    if message.due_micro != contract.amount_micro:
+        raise Refused(
+            Reason.QUOTE_UNAVAILABLE,
+            f"payment of {money_text(message.due_micro)} is not the agreed {money_text(contract.amount_micro)}",
+            About.PAYMENT_AMOUNT,
+        )
+    if contract.state is not ContractState.CONFIRMED:
+        contract = _tentative(party, call).confirmed(party.now.ms)
+        party.books.put(contract)
+        if party.tells:
+            _tell_sale(party, "sold %s kWh for %s to %s at %s %s", contract)
+    terms = terms_of(contract, party.around.currency)
+    party.answer(call, Confirmed(contract.order_id or "", terms, contract.amount_micro))
+
+
+def report(party: Party, call: Call) -> None:
+    """Say how an order stands."""
+    message = call.message
+    assert isinstance(message, AskStatus)  # noqa: S101 - the step follows from the message
+    party.answer(call, status_of(party, _ordered(party, message.order_id, call.sender)))
+
+
+def withdraw(party: Party, call: Call) -> None:
+    """Free what was promised, until its slot starts: the whole order, or some of its deliveries."""
+    message = call.message
+    assert isinstance(message, Cancel)  # noqa: S101 - the step follows from the message
+    contract = _ordered(party, message.order_id, call.sender)
+    slots = message.slots if message.slots is not None else [one.slot for one in contract.deliveries]
+    asked = [one for one in contract.deliveries if one.slot in slots]
+    if message.slots is not None and (len(asked) != len(slots) or contract.state in TENTATIVE):
+        raise Refused(Reason.CANCELLATION_NOT_POSSIBLE, "single deliveries are cancelled of a confirmed order only")
+    live = [one for one in asked if one.state not in OVER]
+    for one in live:
+        if one.state in DELIVERED:
+            raise Refused(Reason.CANCELLATION_NOT_POSSIBLE, f"the order is {one.state}")
+        if not party.gate_open(one.slot):
+            raise Refused(
+                Reason.CANCELLATION_NOT_POSSIBLE,
+                f"the delivery slot {party.slot_text(one.slot)} has started; what was confirmed is delivered",
+            )
+    if live:
+        reason = f"{Ended.BY_BUYER}: {message.reason}"
+        contract = contract.ended(ContractState.CANCELLED, reason, party.now.ms, [one.slot for one in live])
+        party.books.put(contract)
+        party.tell("order cancelled by %s", short(contract.counterparty), transaction_id=contract.transaction_id)
+    party.answer(call, Cancelled(status_of(party, contract)))
+
+
+def receive_payment(party: Party, call: Call) -> None:
+    """A delivery is paid: settled."""
+    message = call.message
+    assert isinstance(message, Pay)  # noqa: S101 - the step follows from the message
+    contract = _ordered(party, message.order_id, call.sender)
+    slot = message.slot
+    if slot is None and len(contract.deliveries) == 1:
+        slot = contract.first_slot
+    delivery = None if slot is None else contract.of_slot(slot)
+    if delivery is None:
+        raise Refused(Reason.UNSOUND, "a payment must name a delivery of its order", About.PAYMENT_STATUS)
+    if delivery.state not in DELIVERED:
+        raise Refused(Reason.BUSINESS, f"nothing to pay yet: the order is {delivery.state}")
+    if message.amount_micro != delivery.settled_micro or message.currency != party.around.currency:
+        raise Refused(
+            Reason.BUSINESS,
+            f"paid {money_text(message.amount_micro)} {message.currency} but "
+            f"{money_text(delivery.settled_micro or 0)} {party.around.currency} is due",
+            About.PAYMENT_AMOUNT,
+        )
+    if delivery.state is ContractState.DELIVERED:
+        party.books.put(contract.settled(delivery.slot, party.now.ms))
+        if party.tells:
+            party.tell(
+                "paid %s %s by %s",
+                money_text(message.amount_micro),
+                party.around.currency,
+                short(contract.counterparty),
+                transaction_id=contract.transaction_id,
+            )
+    party.answer(call, Receipt(message.order_id, delivery.slot, message.amount_micro, party.around.currency))
+
+
+def deliver(party: Party, contract: Contract, slot: int, delivered_wh: int) -> None:
+    """Book what was metered for a confirmed delivery and tell the buyer."""
+    delivery = contract.of_slot(slot)
+    if delivery is None:
+        raise TypeError(f"no delivery in slot {slot}")
+    settled_micro = share_micro(delivery.amount_micro, delivered_wh, delivery.energy_wh)
+    contract = contract.delivered(slot, delivered_wh, settled_micro, party.now.ms)
+    party.books.put(contract)
+    party.books.book(
+        LedgerEntry(EntryKind.TRADE, slot, contract.counterparty, contract.transaction_id, -delivered_wh, settled_micro)
+    )
+    if delivered_wh < delivery.energy_wh and party.tells:
+        party.tell(
+            "delivered only %s of %s kWh to %s",
+            kwh_text(delivered_wh),
+            kwh_text(delivery.energy_wh),
+            short(contract.counterparty),
+            transaction_id=contract.transaction_id,
+        )
+    tell_delivery(party, contract, slot, "end of slot")
+
+
+def tell_delivery(party: Party, contract: Contract, slot: int, occasion: object) -> None:
+    """Say unasked what was delivered. `occasion` tells one telling from the next."""
+    status = status_of(party, contract)
+    party.send(contract.counterparty, contract.transaction_id, status, f"{slot} {occasion}")
+
+
+def repeat(party: Party, before: int, occasion: int) -> None:
+    """Tell again what was delivered in slots before `before` and is not paid."""
+    unpaid = [
+        (delivery.slot, contract.created_ms, contract.counterparty, contract)
+        for contract in party.books.open[Side.SELLER].values()
+        for delivery in contract.deliveries
+        if delivery.state is ContractState.DELIVERED and delivery.slot < before
+    ]
+    for slot, _, _, contract in sorted(unpaid, key=lambda one: one[:3])[:MOST_REPEATED]:
+        tell_delivery(party, contract, slot, occasion)
+
+
+def declined_by_buyer(party: Party, transaction_id: str, buyer: str, reason: str) -> None:
+    """The buyer refused the quote or the terms: free what they held."""
+    contract = _of_buyer(party, transaction_id, buyer)
+    if contract is not None and contract.state in TENTATIVE:
+        party.books.put(contract.ended(ContractState.CANCELLED, reason, party.now.ms))
+
+
+def expire(party: Party) -> None:
+    """Free what expired quotes held."""
+    now_ms = party.now.ms
+    expired = [one for one in party.books.open[Side.SELLER].values() if one.expired(now_ms)]
+    for contract in expired:
+        reason = Ended.NOT_TAKEN if party.gate_open(contract.first_slot) else Ended.GATE_CLOSED
+        party.books.put(contract.ended(ContractState.EXPIRED, reason, now_ms))
+
+
+def status_of(party: Party, contract: Contract) -> Status:
+    """How a contract stands."""
+    return Status(
+        contract.order_id or "",
+        terms_of(contract, party.around.currency),
+        tuple(
+            [DeliveryStatus(one.slot, one.state, one.delivered_wh, one.settled_micro) for one in contract.deliveries]
+        ),
+        contract.reason,
+    )
+
+
+def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
+    return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer)
+
+
+def _available_wh(party: Party, slot: int) -> int:
+    if not party.gate_open(slot):
+        raise Refused(
+            Reason.BUSINESS, f"gate closed: the delivery slot {party.slot_text(slot)} has started", About.SLOT
+        )
+    if slot > party.now.slot + HORIZON_S:
+        raise Refused(Reason.BUSINESS, f"slots are sold up to {HORIZON_S // 3600} h ahead")
+    available_wh = min(party.sellable_wh(slot), MAX_ENERGY_WH) if party.sells(slot) else 0
+    if available_wh < MIN_TRADE_WH:
+        raise Refused(Reason.QUANTITY_UNAVAILABLE, f"nothing to sell for {party.slot_text(slot)}")
+    return available_wh
+
+
+def _of_buyer(party: Party, transaction_id: str, buyer: str) -> Contract | None:
+    contract = party.books.contract(transaction_id, buyer)
+    return contract if contract is not None and contract.side is Side.SELLER else None
+
+
+def _tentative(party: Party, call: Call) -> Contract:
+    contract = _of_buyer(party, call.transaction_id, call.sender)
+    if contract is None:
+        raise Refused(Reason.QUOTE_UNAVAILABLE, "no quote was given in this transaction")
+    if contract.state not in TENTATIVE:
+        raise Refused(Reason.QUOTE_UNAVAILABLE, f"the quote is {contract.state}: {contract.reason or 'taken'}")
+    return contract
+
+
+def _ordered(party: Party, order_id: str, buyer: str) -> Contract:
+    contract = party.books.by_order(order_id, buyer)
+    if contract is None or contract.side is not Side.SELLER:
+        raise _no_order(order_id)
+    return contract
+
+
+def _check(party: Party, contract: Contract, terms: Terms) -> None:
+    wrong = difference(contract, terms, party.around.currency)
+    if wrong is not None:
+        raise Refused(Reason.QUOTE_UNAVAILABLE, wrong[1], wrong[0])
+
+
+def _tell_sale(party: Party, text: str, contract: Contract) -> None:
+    party.tell(
+        text,
+        kwh_text(contract.energy_wh),
+        party.slot_text(contract.first_slot),
+        short(contract.counterparty),
+        money_text(contract.amount_micro),
+        party.around.currency,
+        transaction_id=contract.transaction_id,
+    )
+
+
+def _no_order(order_id: str) -> Refused:
+    return Refused(Reason.ORDER_NOT_FOUND, f"no order {order_id!r} of yours here", About.ORDER_ID)

@@ -1,0 +1,299 @@
+"""The first half of a purchase: search, collect offers, choose the cheapest mix or as advised, select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Purchase, Selection
+from wattmesh_market.schedule import PPM, WINDOW_PPM
+from wattmesh_market.steps import Event, Situation, Trigger
+from wattmesh_market.strategies import Buy
+from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, NoChoice, picks_of, question_about
+from wattmesh_market.trade.contracts import OVER, ContractState
+from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
+from wattmesh_market.trade.refusal import Reason, Refused
+from wattmesh_market.units import kwh_text, money_text
+
+if TYPE_CHECKING:
+    from wattmesh_market.parties.party import Party
+
+MOST_OFFERS = 1000
+STALLED_S, STALLED_PPM = 5.0, 200_000
+"""How long a seller may take to answer: so long in wall time, but no more than that part of a slot."""
+_ADVICE_MS = 30_000
+"""How long an adviser may take at most (wall time); it is never more than a third of the time to the gate."""
+_FINISHED = frozenset((ContractState.SETTLED, *OVER))
+_LOOKING = frozenset((Event.OFFERS_IN, Event.ADVISED))
+
+
+def transaction_for(party: Party, slot: int, attempt: int) -> str:
+    """The transaction id of a purchase."""
+    return party.ids.derive("purchase", slot, attempt)
+
+
+def situation(party: Party, trigger: Trigger) -> Situation:
+    """What a party finds when it looks at its purchase."""
+    event, transaction_id = trigger.event, trigger.transaction_id
+    if event is Event.LOOK:
+        wants = isinstance(party.decide(trigger.slot), Buy)
+        return Situation.NEEDS_ENERGY if wants else Situation.NEEDS_NOTHING
+    if event in _LOOKING:
+        if not collecting(party, transaction_id):
+            return Situation.UNDER_WAY
+        purchase = party.books.purchases[transaction_id]
+        if not (party.gate_open(purchase.slot) and picks(party, purchase)):
+            return Situation.NO_CHOICE
+        if event is Event.OFFERS_IN and _to_ask(party, purchase) is not None:
+            return Situation.ADVISER_WANTED
+        return Situation.CHOICE
+    if event is Event.CHECK:
+        return _missing(party, transaction_id)
+    return Situation.ALWAYS
+
+
+def _missing(party: Party, transaction_id: str) -> Situation:
+    """Whether something is missing that others offer. Contracts may outlive what was noted of their purchase."""
+    books = party.books
+    purchase = books.purchases.get(transaction_id)
+    if purchase is None or purchase.closed:
+        return Situation.UNDER_WAY
+    selections = books.selections.get(transaction_id, {}).values()
+    if any(one.outcome is Outcome.OPEN for one in selections) and picks(party, purchase):
+        return Situation.CHOICE if party.gate_open(purchase.slot) else Situation.NO_CHOICE
+    if any(one.outcome is Outcome.SELECTED for one in selections):
+        return Situation.UNDER_WAY
+    over = all(contract.state in _FINISHED for contract in books.of_transaction(transaction_id))
+    return Situation.DONE if over else Situation.UNDER_WAY
+
+
+def search(party: Party, trigger: Trigger) -> None:
+    """Ask the gateway for offers and be reminded when the time to collect them is over."""
+    slot, transaction_id = trigger.slot, trigger.transaction_id
+    decision = party.decide(slot)
+    if not isinstance(decision, Buy):
+        raise TypeError(f"a search needs a decision to buy, not {decision}")
+    party.books.purchase(
+        Purchase(
+            transaction_id,
+            slot,
+            trigger.attempt,
+            decision.energy_wh,
+            decision.max_price_micro_per_kwh,
+            party.now.ms,
+        )
+    )
+    if party.tells:
+        party.tell("%s", decision.reason, transaction_id=transaction_id)
+        text = "search: %s kWh for %s"
+        party.tell(text, kwh_text(decision.energy_wh), party.slot_text(slot), transaction_id=transaction_id)
+    party.send(party.around.gateway_id, transaction_id, Search(slot, decision.energy_wh), until_ms=party.gate_ms(slot))
+    left_s = max(0.0, slot - party.now.grid_s)
+    window_s = min(left_s / 2, WINDOW_PPM * SLOT_S / PPM)
+    party.alarm(Alarm(AlarmKind.OFFERS_IN, transaction_id=transaction_id), party.now.grid_s + window_s)
+
+
+def on_offers(party: Party, call: Call, message: Offers) -> None:
+    """Write the seller's offer down. One that was not asked for is refused; one that comes too late is passed over."""
+    purchase = _purchase(party, call.transaction_id)
+    party.require_near(call)
+    if purchase.closed:
+        return
+    offers = party.books.selections.get(call.transaction_id, {})
+    if len(offers) >= MOST_OFFERS:
+        raise Refused(Reason.BUSINESS, f"this search has {MOST_OFFERS} offers already")
+    if call.sender in offers:
+        return
+    for slot, offer in message.offers:
+        if slot == purchase.slot:
+            party.books.select(call.transaction_id, call.sender, Selection(offer))
+            return
+
+
+def buying(party: Party, slot: int) -> bool:
+    """Whether a purchase for this slot is still under way."""
+    return any(one.slot == slot and not one.closed for one in party.books.purchases.values())
+
+
+def collecting(party: Party, transaction_id: str) -> bool:
+    """Whether nothing was chosen yet."""
+    purchase = party.books.purchases.get(transaction_id)
+    if purchase is None or purchase.closed:
+        return False
+    selections = party.books.selections.get(transaction_id, {})
+    return all(one.outcome is Outcome.OPEN for one in selections.values())
+
+
+def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
+    """What the adviser chose; else the cheapest mix for what is still needed, among offers not tried yet."""
+    advised = party.advised_picks.get(purchase.transaction_id)
+    if advised is not None:
+        return advised
+    return choose(_open_offers(party, purchase), _missing_wh(party, purchase), purchase.max_price_micro)
+
+
+def select(party: Party, transaction_id: str) -> None:
+    """Ask the chosen sellers for their part."""
+    books = party.books
+    purchase = books.purchases[transaction_id]
+    chosen = picks(party, purchase)
+    if party.tells:
+        _tell_choice(party, purchase, chosen)
+    for offer, energy_wh in chosen:
+        books.select(transaction_id, offer.seller, Selection(offer, energy_wh, Outcome.SELECTED))
+        wanted = (Wanted(purchase.slot, offer.item_id, energy_wh),)
+        party.send(offer.seller, transaction_id, Select(offer.seller, wanted), until_ms=party.gate_ms(purchase.slot))
+        if party.tells:
+            text = "select: %s kWh from %s"
+            party.tell(text, kwh_text(energy_wh), short(offer.seller), transaction_id=transaction_id)
+    watch(party, transaction_id)
+
+
+def watch(party: Party, transaction_id: str) -> None:
+    """Be reminded to give up sellers which do not answer."""
+    wait_s = min(STALLED_S * party.grid.speed, STALLED_PPM * SLOT_S / PPM)
+    party.alarm(Alarm(AlarmKind.STALLED, transaction_id=transaction_id), party.now.grid_s + wait_s)
+
+
+def give_up(party: Party, transaction_id: str) -> None:
+    """Buy no more in this transaction, and say what is missing and why."""
+    purchase = party.books.purchases[transaction_id]
+    gate_closed = not party.gate_open(purchase.slot)
+    close(party, transaction_id)
+    if gate_closed:
+        party.books.changes.missed_gates += 1
+    missing_wh = _missing_wh(party, purchase)
+    if missing_wh >= MIN_TRADE_WH and party.tells:
+        why = "the gate closed" if gate_closed else "no more offers"
+        party.tell("%s kWh not bought: %s", kwh_text(missing_wh), why, transaction_id=transaction_id)
+
+
+def close(party: Party, transaction_id: str) -> None:
+    """Nothing more is bought in this transaction."""
+    party.books.purchase(party.books.purchases[transaction_id]._replace(closed=True))
+
+
+def ask_adviser(party: Party, transaction_id: str) -> None:
+    """Have the adviser asked which offers to take: once for each purchase, about the first choice.
+
+    Whichever comes first, its answer or the reminder that it is late, lets the purchase go on.
+    """
+    purchase = party.books.purchases[transaction_id]
+    consultation = _to_ask(party, purchase)
+    if consultation is None:
+        raise TypeError("there is nothing to ask an adviser")
+    party.books.purchase(purchase._replace(asked_adviser=True))
+    party.alarm(
+        Alarm(AlarmKind.ADVICE_LATE, transaction_id=transaction_id),
+        party.grid_in((consultation.due_ms - party.now.ms) / 1000),
+    )
+    party.books.changes.consultations.append(consultation)
+    party.tell("asks the chat model: %d offers", len(consultation.question.offers), transaction_id=transaction_id)
+
+
+def take_advice(party: Party, consultation: Consultation, advice: Advice) -> bool:
+    """Choose as the adviser says, or by the rules when that is outside of the limits; whether it was waited for."""
+    transaction_id = consultation.transaction_id
+    if not collecting(party, transaction_id):
+        return False
+    purchase = party.books.purchases[transaction_id]
+    if not purchase.asked_adviser or party.now.ms >= consultation.due_ms:
+        return False
+    try:
+        if isinstance(advice, NoChoice):
+            _tell_no_advice(party, transaction_id, advice.reason)
+        else:
+            chosen = picks_of(advice, consultation.question, _open_offers(party, purchase))
+            party.advised_picks[transaction_id] = chosen
+    except AdviceRefused as refused:
+        _tell_no_advice(party, transaction_id, f"its answer is refused: {refused}")
+    return True
+
+
+def advice_late(party: Party, transaction_id: str) -> bool:
+    """The adviser's time is over; whether it was still waited for."""
+    waited = collecting(party, transaction_id)
+    if waited:
+        _tell_no_advice(party, transaction_id, "no answer in time")
+    return waited
+
+
+def short(subscriber_id: str) -> str:
+    """A subscriber's name for people: its id without the namespace."""
+    return subscriber_id.partition(".")[0]
+
+
+def _to_ask(party: Party, purchase: Purchase) -> Consultation | None:
+    if not (party.advised and party.around.adviser) or purchase.asked_adviser:
+        return None
+    question = question_about(
+        party.slot_text(purchase.slot),
+        party.around.currency,
+        _open_offers(party, purchase),
+        _missing_wh(party, purchase),
+        purchase.max_price_micro,
+    )
+    left_ms = party.gate_ms(purchase.slot) - party.now.ms
+    if question is None or left_ms <= 0:
+        return None
+    return Consultation(purchase.transaction_id, party.now.ms + min(_ADVICE_MS, left_ms // 3), question)
+
+
+def _purchase(party: Party, transaction_id: str) -> Purchase:
+    purchase = party.books.purchases.get(transaction_id)
+    if purchase is None:
+        raise Refused(Reason.BUSINESS, f"no search with transaction_id {transaction_id!r} was sent from here")
+    return purchase
+
+
+def _open_offers(party: Party, purchase: Purchase) -> list[Offer]:
+    selections = party.books.selections.get(purchase.transaction_id, {})
+    return [one.offer for one in selections.values() if one.outcome is Outcome.OPEN]
+
+
+def _missing_wh(party: Party, purchase: Purchase) -> int:
+    transaction_id = purchase.transaction_id
+    taken_wh = sum(
+        delivery.energy_wh
+        for contract in party.books.of_transaction(transaction_id)
+        for delivery in contract.deliveries
+        if delivery.state not in OVER
+    )
+    asked_wh = sum(
+        one.selected_wh or 0
+        for one in party.books.selections.get(transaction_id, {}).values()
+        if one.outcome is Outcome.SELECTED
+    )
+    return purchase.need_wh - taken_wh - asked_wh
+
+
+def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:
+    party.tell("the rules choose, not the chat model: %s", reason, transaction_id=transaction_id)
+
+
+def _tell_choice(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> None:
+    transaction_id = purchase.transaction_id
+    selections = party.books.selections.get(transaction_id, {}).values()
+    first = all(one.outcome is Outcome.OPEN for one in selections)
+    if first:
+        _tell_offers(party, transaction_id, [one.offer for one in selections])
+    parts = [
+        f"{kwh_text(energy_wh)} kWh from {short(offer.seller)} at {money_text(offer.price_micro_per_kwh)}"
+        for offer, energy_wh in chosen
+    ]
+    why = "the cheapest offer" if len(parts) == 1 else f"the cheapest mix of {len(parts)} offers"
+    if transaction_id in party.advised_picks:
+        why = "the chat model's choice"
+    party.tell("chosen: %s (%s%s)", ", ".join(parts), why, "" if first else " left", transaction_id=transaction_id)
+
+
+def _tell_offers(party: Party, transaction_id: str, offers: list[Offer]) -> None:
+    listed = ", ".join(
+        f"{short(offer.seller)} {kwh_text(offer.available_wh)} kWh at {money_text(offer.price_micro_per_kwh)}"
+        for offer in sorted(offers, key=lambda offer: (offer.price_micro_per_kwh, offer.seller))[:5]
+    )
+    more = f", and {len(offers) - 5} more" if len(offers) > 5 else ""
+    text = f"{len(offers)}: {listed}{more}" if offers else "none"
+    party.tell("offers received: %s", text, transaction_id=transaction_id)

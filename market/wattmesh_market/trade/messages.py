@@ -1,0 +1,250 @@
+"""What parties say to each other, in the market's own terms. A codec translates it to and from a network's messages.
+
+Energy is in Wh, money in millionths of the currency, a slot is its start in unix seconds of grid time. Who says it to
+whom, and in which transaction, stands outside of a message (`Call`, `Send`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from wattmesh_market.trade.contracts import ContractState
+from wattmesh_market.trade.offers import Offer
+
+
+class Search(NamedTuple):
+    """A buyer asks what could be had in a slot."""
+
+    slot: int
+    energy_wh: int
+
+
+class Offers(NamedTuple):
+    """A seller's answer: what it could spare, by slot. Nothing is held for it."""
+
+    offers: tuple[tuple[int, Offer], ...]
+
+
+class Wanted(NamedTuple):
+    """How much a buyer wants in a slot."""
+
+    slot: int
+    item_id: str
+    energy_wh: int
+
+
+class Select(NamedTuple):
+    """A buyer asks for a quote."""
+
+    seller: str
+    wanted: tuple[Wanted, ...]
+
+
+class Line(NamedTuple):
+    """A slot of a quote. `amount_micro` is the price in all, `fee_micro` the grid fee in it; None where none is stated."""
+
+    slot: int
+    item_id: str
+    energy_wh: int
+    amount_micro: int
+    fee_micro: int | None
+
+
+class Terms(NamedTuple):
+    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up."""
+
+    seller: str
+    lines: tuple[Line, ...]
+    total_micro: int
+    currency: str
+
+
+class Quote(NamedTuple):
+    """A seller's quote, which holds until `expires_ms` (wall time)."""
+
+    terms: Terms
+    expires_ms: int
+
+
+class Init(NamedTuple):
+    """A buyer takes a quote."""
+
+    terms: Terms
+
+
+class Agreed(NamedTuple):
+    """A seller has fixed the terms under an order id; `due_micro` is to be paid after delivery."""
+
+    order_id: str
+    terms: Terms
+    due_micro: int
+    expires_ms: int
+
+
+class Confirm(NamedTuple):
+    """A buyer confirms agreed terms; until it hears what became of that, it is in doubt."""
+
+    order_id: str
+    terms: Terms
+    due_micro: int
+
+
+class Confirmed(NamedTuple):
+    """A seller is committed."""
+
+    order_id: str
+    terms: Terms
+    due_micro: int
+
+
+class AskStatus(NamedTuple):
+    """A buyer asks how an order stands."""
+
+    order_id: str
+
+
+class DeliveryStatus(NamedTuple):
+    """How one delivery stands; `delivered_wh` and `due_micro` once it was metered."""
+
+    slot: int
+    state: ContractState
+    delivered_wh: int | None
+    due_micro: int | None
+
+
+class Status(NamedTuple):
+    """How an order stands at the seller: asked for, or said unasked after a delivery. `reason` when it came to nothing."""
+
+    order_id: str
+    terms: Terms
+    deliveries: tuple[DeliveryStatus, ...]
+    reason: str | None
+
+
+class Cancel(NamedTuple):
+    """A buyer cancels an order, or the deliveries of some slots of it."""
+
+    order_id: str
+    reason: str
+    slots: tuple[int, ...] | None = None
+
+
+class Cancelled(NamedTuple):
+    """A seller's answer to that, or its own cancellation: how the order stands now."""
+
+    status: Status
+
+
+class Pay(NamedTuple):
+    """A buyer has paid for the delivery of a slot; None: of the only one."""
+
+    order_id: str
+    slot: int | None
+    amount_micro: int
+    currency: str
+
+
+class Receipt(NamedTuple):
+    """A seller has been paid for the delivery of a slot; None: of the only one."""
+
+    order_id: str
+    slot: int | None
+    amount_micro: int
+    currency: str
+
+
+class ReportReading(NamedTuple):
+    """A household tells its utility what it imported or exported in a slot, and what it sold to others under a fee."""
+
+    order_id: str
+    slot: int
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
+
+
+class PricedReading(NamedTuple):
+    """The utility has priced a reading: `amount_micro` for import or export, `fee_micro` of it the grid fee.
+
+    `local_fee_micro` is the grid fee on what was sold to others; None where none is stated.
+    """
+
+    order_id: str
+    reading: ReportReading
+    amount_micro: int
+    fee_micro: int
+    local_fee_micro: int | None
+    currency: str
+
+
+Request = Search | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
+Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading
+Message = Request | Callback
+
+
+class Action(StrEnum):
+    """What a message is called among parties: a request, or the callback that answers it."""
+
+    SEARCH = "search"
+    SELECT = "select"
+    INIT = "init"
+    CONFIRM = "confirm"
+    STATUS = "status"
+    CANCEL = "cancel"
+    UPDATE = "update"
+    ON_SEARCH = "on_search"
+    ON_SELECT = "on_select"
+    ON_INIT = "on_init"
+    ON_CONFIRM = "on_confirm"
+    ON_STATUS = "on_status"
+    ON_CANCEL = "on_cancel"
+    ON_UPDATE = "on_update"
+
+
+ACTION_OF: Mapping[type[Message], Action] = {
+    Search: Action.SEARCH,
+    Select: Action.SELECT,
+    Init: Action.INIT,
+    Confirm: Action.CONFIRM,
+    AskStatus: Action.STATUS,
+    Cancel: Action.CANCEL,
+    Pay: Action.UPDATE,
+    ReportReading: Action.UPDATE,
+    Offers: Action.ON_SEARCH,
+    Quote: Action.ON_SELECT,
+    Agreed: Action.ON_INIT,
+    Confirmed: Action.ON_CONFIRM,
+    Status: Action.ON_STATUS,
+    Cancelled: Action.ON_CANCEL,
+    Receipt: Action.ON_UPDATE,
+    PricedReading: Action.ON_UPDATE,
+}
+
+
+class Call(NamedTuple):
+    """A message that was received: who says it, in which transaction, and the id that its answer will carry.
+
+    `near` says whether the sender is registered on the receiver's feeder; energy is traded within one.
+    """
+
+    sender: str
+    transaction_id: str
+    message_id: str
+    message: Message
+    near: bool = True
+
+
+class Send(NamedTuple):
+    """A message to send. An answer carries the id of what it answers; another is named by `occasion`.
+
+    After `until_ms` (wall time) it is not worth sending any more.
+    """
+
+    to: str
+    transaction_id: str
+    message: Message
+    reply_to: str | None
+    occasion: str
+    until_ms: int | None

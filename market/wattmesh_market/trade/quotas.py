@@ -1,0 +1,45 @@
+"""How far a seller trusts one buyer: quotes it may hold open, and deliveries it may owe."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from wattmesh_market.trade.contracts import TENTATIVE, Contract, ContractState
+from wattmesh_market.trade.refusal import Reason, Refused
+
+MOST_OPEN_QUOTES = 8
+"""Each holds energy until it expires. A household of wattmesh holds at most two with one seller, one per attempt to buy
+for the next slot; others may buy for more slots ahead."""
+MOST_UNPAID = 4
+"""Deliveries owed for longer than `unpaid_after_ms` says. Payment follows delivery at once; even after lost messages it
+is made within that time, so an honest buyer owes none."""
+_UNPAID_SLOTS = 4
+_UNPAID_MS = 60_000
+
+
+def check_open_quotes(buyer: str, contracts: Collection[Contract], now_ms: int) -> None:
+    """Refuse (TOO_MANY) one more quote than `buyer` may hold. `contracts` are its open ones."""
+    quotes = [contract for contract in contracts if contract.state in TENTATIVE]
+    if len(quotes) >= MOST_OPEN_QUOTES:
+        first_end_ms = min(quote.expires_ms for quote in quotes)
+        text = f"{buyer!r} holds {len(quotes)} quotes that are not confirmed, and may hold no more"
+        raise Refused(Reason.TOO_MANY, text, wait_s=(first_end_ms - now_ms) / 1000)
+
+
+def check_unpaid(buyer: str, contracts: Collection[Contract], now_ms: int, slot_ms: int) -> None:
+    """Decline to sell more to a `buyer` that does not pay. `contracts` are its open ones."""
+    longest_ms = unpaid_after_ms(slot_ms)
+    unpaid = sum(
+        delivery.state is ContractState.DELIVERED
+        for contract in contracts
+        for delivery in contract.deliveries
+        if now_ms - contract.updated_ms > longest_ms
+    )
+    if unpaid > MOST_UNPAID:
+        text = f"{buyer!r} has {unpaid} unpaid contracts here; pay them, then select again"
+        raise Refused(Reason.BUSINESS, text)
+
+
+def unpaid_after_ms(slot_ms: int) -> int:
+    """How long after its delivery a contract counts as unpaid: four slots, but at least a minute of wall time."""
+    return max(_UNPAID_MS, _UNPAID_SLOTS * slot_ms)
