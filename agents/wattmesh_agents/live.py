@@ -11,8 +11,8 @@ from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.status import party_status
-from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_agents.trade.contracts import Contract
+from wattmesh_market.energy.slots import SLOT_S
 
 SLOTS_BACK = 4
 """Contracts are shown from that many slots before the current one: by then they are settled."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.parties.household import Household
-from wattmesh_market.energy.slots import slot_range
 from wattmesh_agents.trade.contracts import OPEN, Contract, Side
+from wattmesh_market.energy.slots import slot_range
 
 
 def open_contracts(party: Party) -> int:

@@ -23,6 +23,7 @@ from wattmesh_agents.brain import graph
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.store.messages import Outgoing
+from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
 from wattmesh_cli.audit import AuditResult, audit
 from wattmesh_market.energy.availability import Promise, held_wh
@@ -30,7 +31,6 @@ from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties.config import DemandResponse
-from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, ContractState, Side
 
 
 class QuickBrain(Brain):

@@ -32,11 +32,11 @@ from typing import NamedTuple
 from tests.agents.support import EPOCH, FEES, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
 from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.trade.contracts import Contract
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_agents.trade.contracts import Contract
 
 FAULTY_PHASES = 5
 """Faults happen in the first phases; in those after them everything works."""

@@ -24,12 +24,12 @@ from tests.agents.street import QuickBrain
 from tests.agents.support import EPOCH, FIRST_SLOT, HandClock, Node, Weather, book_of
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.store.messages import Outgoing, Timer
+from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
 from wattmesh_cli.books import Book
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
 """The one delivery slot that is traded."""

@@ -11,11 +11,11 @@ from tests.street.puppet import PUPPET, STRANGER, STREET, Json, Puppet, puppet_p
 from tests.street.stages import fulfillment, quantity
 from tests.street.support import Street
 from wattmesh_agents.store.contracts import ContractTable
+from wattmesh_agents.trade.contracts import Contract, Side
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
 from wattmesh_cli.street.run import subscriber_ids
-from wattmesh_agents.trade.contracts import Contract, Side
 
 HONEST = frozenset(subscriber_ids(STREET))
 ACKED = (200, "", "")

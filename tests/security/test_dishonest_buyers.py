@@ -30,8 +30,8 @@ from tests.street.stages import confirm, fulfillment, pay, reading, search
 from tests.street.support import Street
 from wattmesh_agents.parties.seller import QUOTE_TTL_MS
 from wattmesh_agents.parties.trader import DRIVE_EVERY_MS
-from wattmesh_agents.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
 from wattmesh_agents.trade.contracts import Side
+from wattmesh_agents.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
 
 SLOT_WALL_S = 15
 """At the street's speed."""

@@ -20,6 +20,7 @@ from wattmesh_agents.parties.terms import (
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, short
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.store.readings import LedgerEntry
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Acked, Nacked, Outcome
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
@@ -46,7 +47,6 @@ from wattmesh_beckn.messages import (
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_agents.trade.contracts import DELIVERED, OPEN, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.units import amount_micro, kwh_text, money_text, share_micro
 
 CLOCK_TOLERANCE_S = 5.0

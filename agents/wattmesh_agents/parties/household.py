@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from wattmesh_agents.parties.buyer import Buyer
 from wattmesh_agents.parties.seller import Seller
@@ -12,6 +11,7 @@ from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, 
 from wattmesh_agents.parties.terms import broken_up
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Surroundings, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import Fulfillment, OnUpdateMessage, UpdatedOrder, UpdateMessage, tag_group, tag_value
 from wattmesh_beckn.receiver import Received
@@ -25,7 +25,6 @@ from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.pricing import PricingView, pricing_named
 from wattmesh_market.schedule import HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
-from wattmesh_agents.trade.contracts import DELIVERED, OPEN, PROMISED, Contract, ContractState, Side
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.units import amount_micro, kwh_text, money_from_text, money_text
 
@@ -114,7 +113,7 @@ class Household:
             self.seller.deliver(contract, delivered_wh)
         booked_wh = sum(contract.delivered_wh or 0 for contract in purchases)
         missing_wh = metered.bought_wh - booked_wh
-        metered = replace(metered, bought_wh=booked_wh, imported_wh=metered.imported_wh + missing_wh)
+        metered = metered._replace(bought_wh=booked_wh, imported_wh=metered.imported_wh + missing_wh)
         trader.meter.add_reading(slot, metered, self.battery.capacity_wh)
         level_wh = metered.level_after_wh
         state = PartyState(level_wh, slot + SLOT_S, self._buying(state.buying, level_wh))

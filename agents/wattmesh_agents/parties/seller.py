@@ -18,6 +18,7 @@ from wattmesh_agents.parties.terms import (
 )
 from wattmesh_agents.parties.trader import MOST_DRIVEN, Trader, delivery, short
 from wattmesh_agents.store.readings import LedgerEntry
+from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_agents.trade.quotas import check_open_quotes, check_unpaid
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.messages import (
@@ -48,7 +49,6 @@ from wattmesh_beckn.messages import (
     UpdateMessage,
 )
 from wattmesh_beckn.receiver import Received
-from wattmesh_agents.trade.contracts import DELIVERED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 

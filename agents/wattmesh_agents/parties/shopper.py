@@ -20,15 +20,15 @@ from wattmesh_agents.trade.advice import (
     picks_of,
     question_about,
 )
+from wattmesh_agents.trade.contracts import ContractState
 from wattmesh_beckn.context import Code
 from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, OnSearchMessage, SearchMessage, SelectMessage
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
 from wattmesh_market.schedule import PPM, WINDOW_PPM
-from wattmesh_agents.trade.contracts import ContractState
-from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 from wattmesh_market.strategies import Buy
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
 from wattmesh_market.units import kwh_text, money_text
 
 MOST_OFFERS = 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from wattmesh_agents.parties.trader import delivery, ttl_until
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_beckn.context import Code
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.messages import (
@@ -34,7 +35,6 @@ from wattmesh_beckn.messages import (
     tag_group,
 )
 from wattmesh_market.energy.slots import slot_from_range
-from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_market.units import kwh_text, money_text
 
 _STATUS: dict[ContractState, Literal["ACTIVE", "COMPLETE", "CANCELLED"]] = {

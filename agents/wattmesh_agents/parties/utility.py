@@ -11,6 +11,7 @@ from wattmesh_agents.parties.supply import GRID_FEE_TAG, SUPPLY, fee_reference, 
 from wattmesh_agents.parties.terms import priced, slot_of_fulfillment
 from wattmesh_agents.parties.trader import Surroundings, Trader, delivery, short, ttl_until
 from wattmesh_agents.store.readings import LedgerEntry, PartyState
+from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import (
     OnUpdatedOrder,
@@ -26,7 +27,6 @@ from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
 from wattmesh_market.parties.config import UtilityConfig
 from wattmesh_market.schedule import SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
-from wattmesh_agents.trade.contracts import DELIVERED, OPEN, Contract, ContractState, Side
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.units import amount_micro, energy_from_kwh, kwh_text, money_text
 

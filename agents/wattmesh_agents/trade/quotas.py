@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from wattmesh_beckn.errors import ErrorCode, declined, too_many
 from wattmesh_agents.trade.contracts import Contract
+from wattmesh_beckn.errors import ErrorCode, declined, too_many
 
 MOST_OPEN_QUOTES = 8
 """Each holds energy until it expires. A household of wattmesh holds at most two with one seller, one per attempt to buy

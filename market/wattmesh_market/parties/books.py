@@ -222,7 +222,7 @@ class Books:
         self.version += 1
 
     def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
-        if before is None:
+        if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
                 self._set(self._by_slot.setdefault(delivery.slot, {}), key, True)
             self._set(self._by_transaction.setdefault(key[0], {}), key[1], True)
@@ -315,7 +315,8 @@ class Books:
 
     def forget(self, now_slot: int) -> None:
         """Let go of what is over since `REMEMBERED_S`. Done between events: it changes no row and is not reverted."""
-        before, self.changes = now_slot - REMEMBERED_S, Changes(reversible=False)
+        before, changes = now_slot - REMEMBERED_S, self.changes
+        self.changes = Changes(reversible=False)
         for slot in [slot for slot in self._by_slot if slot < before]:
             for key in list(self._by_slot[slot]):
                 contract = self.contracts.get(key)
@@ -333,6 +334,7 @@ class Books:
         for purchase in [one for one in self.purchases.values() if one.slot < now_slot - 2 * SLOT_S]:
             self._set(self.purchases, purchase.transaction_id, None)
             self.selections.pop(purchase.transaction_id, None)
+        self.changes = changes
 
     def _drop(self, contract: Contract) -> None:
         key = contract.key

@@ -47,7 +47,7 @@ _REQUESTS: Mapping[type, Event] = {
 
 
 class Unanswered(NamedTuple):
-    """What came of a message that was not acknowledged: the receiver's refusal, or None when nobody answered in time."""
+    """What came of a message that was not acknowledged: the receiver's reason, or None when nobody answered in time."""
 
     reason: Reason | None
     text: str

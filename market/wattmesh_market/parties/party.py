@@ -1,7 +1,7 @@
 """What households and utilities have in common: identity, time, books and a voice.
 
-What events do to a party is `events.Events`; the rules are functions of a party: `selling`, `shopping` (search to select)
-and `buying` (quote to payment).
+What events do to a party is `events.Events`; the rules are functions of a party: `selling`, `shopping` (search to
+select) and `buying` (quote to payment).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Now:
         self.grid_s = 0.0
         self.slot = 0
 
-    def move(self, wall_s: float, grid_s: float) -> None:
+    def move(self, wall_ms: int, grid_s: float) -> None:
         """It is that late now."""
-        self.ms = int(wall_s * 1000)
+        self.ms = wall_ms
         self.grid_s = grid_s
         self.slot = slot_of(grid_s)
 
@@ -120,21 +120,21 @@ class Party(ABC):
     def repeat(self, before: int, occasion: int) -> None:
         """Say again whatever should have been settled by now in slots before `before`."""
 
-    def report(self, slot: int) -> None:
+    def report(self, slot: int) -> None:  # noqa: B027 - a utility has no meter
         """Tell the utility what the meter read in a slot."""
 
-    def report_later(self, slot: int) -> None:
+    def report_later(self, slot: int) -> None:  # noqa: B027 - a utility has no meter
         """Ask to be reminded to do so, where a reading waits to be reported."""
 
     @abstractmethod
     def on_delivered(self, contract: Contract, slot: int) -> None:
         """A seller has said what it delivered in a slot, and it is booked."""
 
-    def on_reading(self, call: Call, reading: ReportReading) -> None:
+    def on_reading(self, call: Call, reading: ReportReading) -> None:  # noqa: ARG002 - a utility needs them
         """A household's meter reading."""
         raise Refused(Reason.POLICY, "only a utility takes meter readings", About.TARGET)
 
-    def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
+    def on_priced_reading(self, call: Call, priced: PricedReading) -> None:  # noqa: ARG002 - a household does
         """A priced meter reading."""
         raise Refused(Reason.POLICY, "a utility reports no meter readings")
 

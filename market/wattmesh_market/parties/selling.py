@@ -93,19 +93,28 @@ def quote(party: Party, call: Call) -> None:
         call.transaction_id,
         buyer,
         (),
-        min(now_ms + QUOTE_TTL_MS, party.gate_ms(slots[0])),
+        now_ms + QUOTE_TTL_MS,
         now_ms,
         now_ms,
     )
     deliveries: list[Delivery] = []
+    refused = None
     for slot, item, wanted_wh in message.wanted:
-        # Each delivery counts for the next one: they draw on the same store.
-        energy_wh = min(wanted_wh, _available_wh(party, slot))
+        # Each delivery counts for the next one: they draw on the same store. What cannot be had is left out.
+        try:
+            energy_wh = min(wanted_wh, _available_wh(party, slot))
+        except Refused as nothing:
+            refused = nothing
+            continue
         amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
         fee = amount_micro(party.grid_fee_micro_per_kwh(buyer), energy_wh)
         deliveries.append(Delivery(slot, item, energy_wh, amount, fee, ContractState.QUOTED))
-        contract = contract._replace(deliveries=tuple(deliveries))
+        contract = contract._replace(
+            deliveries=tuple(deliveries), expires_ms=min(contract.expires_ms, party.gate_ms(slot))
+        )
         party.books.put(contract)
+    if refused is not None and not deliveries:
+        raise refused
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
     message_terms = terms_of(contract, party.around.currency)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class ContractState(StrEnum):
-    """Where a delivery stands, and so a contract. QUOTED and AGREED reserve energy at the seller; CONFIRMED commits it."""
+    """Where a delivery stands, and so a contract. QUOTED and AGREED reserve energy at the seller; CONFIRMED commits."""
 
     QUOTED = "QUOTED"
     AGREED = "AGREED"
@@ -197,7 +197,7 @@ class Contract(NamedTuple):
 
     def _with(self, changed: Delivery, now_ms: int) -> Contract:
         deliveries = self.deliveries
-        new = (changed,)
+        new: tuple[Delivery, ...] = (changed,)
         if len(deliveries) > 1:
             new = tuple([changed if one.slot == changed.slot else one for one in deliveries])
         return self._replace(deliveries=new, updated_ms=now_ms)

@@ -43,7 +43,7 @@ class Select(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A slot of a quote. `amount_micro` is the price in all, `fee_micro` the grid fee in it; None where none is stated."""
+    """A slot of a quote. `amount_micro` is the price in all, `fee_micro` the grid fee in it, None if none is stated."""
 
     slot: int
     item_id: str
@@ -115,7 +115,7 @@ class DeliveryStatus(NamedTuple):
 
 
 class Status(NamedTuple):
-    """How an order stands at the seller: asked for, or said unasked after a delivery. `reason` when it came to nothing."""
+    """How an order stands at the seller: asked for, or told after a delivery. `reason` when it came to nothing."""
 
     order_id: str
     terms: Terms

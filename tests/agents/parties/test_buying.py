@@ -21,12 +21,12 @@ from tests.agents.support import (
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import agreed_order, item_id, quoted_order, status_order
 from wattmesh_agents.store.contracts import Purchase
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_beckn.context import Action, BecknModel
 from wattmesh_beckn.messages import OnInitMessage, OnSelectMessage, OnStatusMessage
 from wattmesh_market.energy.profiles import SlotProfile
-from wattmesh_agents.trade.contracts import Contract, ContractState, Side
-from wattmesh_market.trade.offers import Offer
 from wattmesh_market.strategies import Buy, Hold
+from wattmesh_market.trade.offers import Offer
 
 BUYER, ANN, BOB = "home-0.default", "ann.default", "bob.default"
 NEXT = FIRST_SLOT + 900

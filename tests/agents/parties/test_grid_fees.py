@@ -30,6 +30,7 @@ from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import agreed_order, quoted_order, select_order
 from wattmesh_agents.store.messages import Outgoing
 from wattmesh_agents.store.readings import LedgerEntry
+from wattmesh_agents.trade.contracts import DELIVERED, Side
 from wattmesh_beckn.messages import (
     Breakup,
     OnInitMessage,
@@ -43,7 +44,6 @@ from wattmesh_beckn.messages import (
     tag_value,
 )
 from wattmesh_market.energy.profiles import SlotProfile
-from wattmesh_agents.trade.contracts import DELIVERED, Side
 from wattmesh_market.strategies import Buy
 from wattmesh_market.units import amount_micro
 

@@ -32,6 +32,7 @@ from tests.agents.support import (
 from wattmesh_agents.parties.household import Household
 from wattmesh_agents.parties.terms import item_id, select_order, selected
 from wattmesh_agents.parties.trader import delivery
+from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_beckn.context import Action, BecknModel, Code
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_beckn.messages import (
@@ -63,7 +64,6 @@ from wattmesh_cli.books import Party as PartyRow
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.pricing import PRICINGS
-from wattmesh_agents.trade.contracts import DELIVERED, PROMISED, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.units import amount_micro, share_micro
 
 SELLER, NEXT = "roof-0.default", FIRST_SLOT + 900

@@ -190,11 +190,11 @@ def test_purchases_of_a_slot_in_order_of_attempt(table: ContractTable) -> None:
 def test_the_first_offer_of_a_seller_counts(table: ContractTable) -> None:
     first = Offer("roof-1", "energy-900", 200_000, 400)
     table.add_offer("t-1", first)
-    table.add_offer("t-1", replace(first, price_micro_per_kwh=1, available_wh=10**6))
-    table.add_offer("t-1", replace(first, seller="grid"))
-    table.add_offer("t-2", replace(first, seller="roof-2"))
+    table.add_offer("t-1", first._replace(price_micro_per_kwh=1, available_wh=10**6))
+    table.add_offer("t-1", first._replace(seller="grid"))
+    table.add_offer("t-2", first._replace(seller="roof-2"))
     assert table.offers("t-1") == [
-        Selection(replace(first, seller="grid"), None, "open"),
+        Selection(first._replace(seller="grid"), None, "open"),
         Selection(first, None, "open"),
     ]
     assert table.offer("t-1", "roof-2") is None

@@ -21,9 +21,9 @@ from wattmesh_agents.store import migrations
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.readings import LedgerEntry
 from wattmesh_agents.store.schema import VERSION
+from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 from wattmesh_beckn.answers import ack
 from wattmesh_common.sqlite_files import DatabaseRefused
-from wattmesh_agents.trade.contracts import Contract, ContractState, Side
 
 _KILLED_IN_THE_MIDDLE = """
 import os, signal, sqlite3, sys

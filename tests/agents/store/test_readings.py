@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
@@ -154,7 +153,7 @@ def test_parties_of_one_database_keep_their_own_books(connection: sqlite3.Connec
 @pytest.mark.parametrize("name", ["imported_wh", "exported_wh", "losses_wh"])
 def test_negative_flows_never_reach_the_books(meter: MeterTable, name: str) -> None:
     with pytest.raises(sqlite3.IntegrityError):
-        meter.add_reading(900, replace(METERED, **{name: -1}), 10_000)
+        meter.add_reading(900, METERED._replace(**{name: -1}), 10_000)
 
 
 def test_metered_fields_stand_in_the_order_of_the_columns(connection: sqlite3.Connection, meter: MeterTable) -> None:
@@ -164,4 +163,4 @@ def test_metered_fields_stand_in_the_order_of_the_columns(connection: sqlite3.Co
         "SELECT level_before_wh, level_after_wh, pv_wh, load_wh, bought_wh, sold_wh, imported_wh, exported_wh, "
         "losses_wh, capacity_wh FROM readings"
     ).fetchone()
-    assert row == (*astuple(metered), 10_000)
+    assert row == (*metered, 10_000)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattmesh_market.trade.offers import MIN_TRADE_WH
 from wattmesh_market.strategies import (
     STRATEGIES,
     Buy,
@@ -21,6 +20,7 @@ from wattmesh_market.strategies import (
     strategy_named,
     utility_rules,
 )
+from wattmesh_market.trade.offers import MIN_TRADE_WH
 from wattmesh_operator.resources.values import STRATEGIES as DECLARED
 
 LOW = HouseholdView(
