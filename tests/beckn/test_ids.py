@@ -7,24 +7,23 @@ from hypothesis import strategies as st
 
 from wattmesh_market.ids import derive_uuid
 
+salts = st.from_regex(r"[ -~]{0,20}", fullmatch=True)
 parts = st.lists(st.from_regex(r"[!-~]{0,20}", fullmatch=True), min_size=1, max_size=4)
 
 
 def test_a_derived_id_is_the_same_on_every_machine_and_in_every_release() -> None:
-    assert derive_uuid("rooftop-0", "select", 7) == "a2bb18e5-7adf-5e2d-915a-8e082fa5dff0"
-    namespace = uuid.uuid5(uuid.NAMESPACE_OID, "rooftop-0")
-    assert derive_uuid("rooftop-0", "select", 7) == str(uuid.uuid5(namespace, "select\x1f7"))
+    assert derive_uuid("rooftop-0", "select", 7) == "c6d131f5-f871-84b6-b145-73b342f62d68"
 
 
-@given(st.text(max_size=20), parts)
+@given(salts, parts)
 def test_the_same_step_run_twice_gives_the_same_id_and_it_is_a_uuid(salt: str, step: list[str]) -> None:
     derived = derive_uuid(salt, *step)
     assert derived == derive_uuid(salt, *step)
     assert str(uuid.UUID(derived)) == derived
-    assert uuid.UUID(derived).version == 5
+    assert uuid.UUID(derived).version == 8
 
 
-@given(st.text(max_size=20), st.text(max_size=20), parts)
+@given(salts, salts, parts)
 def test_two_databases_never_share_an_id(salt: str, other: str, step: list[str]) -> None:
     assert (derive_uuid(salt, *step) == derive_uuid(other, *step)) == (salt == other)
 

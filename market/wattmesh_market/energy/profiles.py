@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import asin, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
 
-from wattmesh_market.energy.slots import SLOT_S, local, slot_energy_wh
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, local, slot_energy_wh
 
 _HOUR_WEIGHT = (
     0.47, 0.41, 0.38, 0.37, 0.39, 0.52, 0.86, 1.11, 1.08, 0.99, 0.97, 1.06,
@@ -19,8 +20,11 @@ _HOUR_WEIGHT = (
 )  # fmt: skip
 """Household consumption by hour of day against its mean: low at night, up at breakfast and noon, highest in the
 evening; the form of the German standard load profile H0 on a working day, in rough."""
+_MEAN_WEIGHT = sum(_HOUR_WEIGHT) / 24
 _CLEAR_DAY = 0.35
 _HAZE = 0.25
+_REMEMBERED = 4096
+"""Roofs and loads are often alike, and each slot is looked at several times before it is metered."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class ShapeProfile:
         return int.from_bytes(raw, "big") / 2**64
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def clear_sky_wh(pv: Pv, slot: int) -> int:
     """Energy of a roof under a clear sky in one slot, at mid-slot sun.
 
@@ -124,13 +129,13 @@ def clear_sky_wh(pv: Pv, slot: int) -> int:
     return int(slot_energy_wh(pv.peak_w) * min(1.0, roof_w_per_m2 / 1000))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def mean_load_wh(load: Load, slot: int, utc_offset_s: int) -> int:
     """A household's mean consumption in a slot, by hour of day, straight lines between hours."""
-    moment = local(slot, utc_offset_s)
-    hour, fraction = moment.hour, moment.minute / 60
+    hour, second = divmod((slot + utc_offset_s) % DAY_S, 3600)
+    fraction = second // 60 / 60
     weight = _HOUR_WEIGHT[hour] * (1 - fraction) + _HOUR_WEIGHT[(hour + 1) % 24] * fraction
-    mean_weight = sum(_HOUR_WEIGHT) / 24
-    return int(load.annual_wh / (365 * 96) * weight / mean_weight)
+    return int(load.annual_wh / (365 * 96) * weight / _MEAN_WEIGHT)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,15 @@ def local(slot: int, utc_offset_s: int) -> datetime:
 
 def time_of_day(slot: int, utc_offset_s: int) -> time:
     """Local time of day at a slot's start."""
-    return local(slot, utc_offset_s).time()
+    hour, rest = divmod((slot + utc_offset_s) % DAY_S, 3600)
+    return time(hour, *divmod(rest, 60))
 
 
 def slot_text(slot: int, utc_offset_s: int) -> str:
     """A slot for people: `06:15-06:30`."""
-    return f"{local(slot, utc_offset_s):%H:%M}-{local(slot + SLOT_S, utc_offset_s):%H:%M}"
+    return f"{_clock_text(slot + utc_offset_s)}-{_clock_text(slot + SLOT_S + utc_offset_s)}"
+
+
+def _clock_text(local_s: int) -> str:
+    minutes = local_s % DAY_S // 60
+    return f"{minutes // 60:02}:{minutes % 60:02}"

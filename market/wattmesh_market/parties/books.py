@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
-from wattmesh_market.trade.contracts import OPEN, PROMISED, Contract, Key, Side
+from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
 from wattmesh_market.trade.messages import Send
 from wattmesh_market.trade.offers import Offer
@@ -162,6 +162,7 @@ class Totals(NamedTuple):
     balance_micro: int = 0
 
 
+_NEVER_MS = 2**62
 _ONE = ""
 """The key of a table that has one row."""
 
@@ -189,6 +190,8 @@ class Books:
         self.selections: dict[str, dict[str, Selection]] = {}
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
         self.net_import_wh: dict[int, int] = {}
+        self.first_expiry_ms = 0
+        """Before that no quote that was given runs out (wall time)."""
         self.version = 0
         """Grows with every change of contracts or standing; what is computed from them may be kept until then."""
 
@@ -219,6 +222,8 @@ class Books:
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
         self._index(key, before, contract)
+        if contract.expires_ms < self.first_expiry_ms and contract.state in TENTATIVE:
+            self.first_expiry_ms = contract.expires_ms
         self.version += 1
 
     def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
@@ -229,6 +234,11 @@ class Books:
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if contract.state in OPEN else None)
+
+    def note_first_expiry(self) -> None:
+        """Work out when the next quote runs out, after those that have were ended."""
+        quotes = [one.expires_ms for one in self.open[Side.SELLER].values() if one.state in TENTATIVE]
+        self.first_expiry_ms = min(quotes, default=_NEVER_MS)
 
     def contract(self, transaction_id: str, counterparty: str) -> Contract | None:
         """The contract of a transaction with a counterparty."""
@@ -243,6 +253,15 @@ class Books:
         """All contracts of a transaction."""
         sellers = self._by_transaction.get(transaction_id, ())
         return [self.contracts[transaction_id, seller] for seller in sellers]
+
+    def deliveries(self, side: Side, slot: int) -> Iterator[Delivery]:
+        """All deliveries in a slot of contracts on a side, in no order."""
+        for key in self._by_slot.get(slot, ()):
+            contract = self.contracts[key]
+            if contract.side is side:
+                for delivery in contract.deliveries:
+                    if delivery.slot == slot:
+                        yield delivery
 
     def of_slot(self, side: Side, slot: int) -> list[Contract]:
         """All contracts on a side with a delivery in a slot, oldest first."""

@@ -112,6 +112,8 @@ class Events:
             self.party.tell("too late to trade for %s: the gate closed", self.party.slot_text(slot))
             return
         self.catch_up()
+        if not self.party.may_buy(slot):
+            return
         transaction_id = shopping.transaction_for(self.party, slot, attempt)
         if transaction_id not in self.party.books.purchases and not shopping.buying(self.party, slot):
             self.walk(self, Trigger(Event.LOOK, transaction_id, slot, attempt))

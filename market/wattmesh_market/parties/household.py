@@ -46,6 +46,7 @@ class Household(Party):
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._sellable_version = self._ask_slot = -1
+        self._supply = (-1, "")
 
     # --- each slot ---
 
@@ -137,6 +138,10 @@ class Household(Party):
         elif isinstance(decision, Buy) and role is not Role.BUYER:
             return Sell()
         return decision
+
+    def may_buy(self, slot: int) -> bool:
+        """Only a buyer buys: its role was taken when the slot began in which `slot` is traded."""
+        return self.books.roles.get(slot, Role.BUYER) is Role.BUYER and not self.draining
 
     def sells(self, slot: int) -> bool:
         """Whether the household is a seller for this slot; for a later one, the first to ask makes it decide."""
@@ -324,12 +329,14 @@ class Household(Party):
 
     def _supply_transaction(self, slot: int) -> str:
         """The transaction id under which a slot's reading is reported."""
-        return self.ids.derive("supply", slot)
+        if self._supply[0] != slot:
+            self._supply = (slot, self.derive_id("supply", slot))
+        return self._supply[1]
 
     def _sold_under_fee_wh(self, slot: int) -> int:
         """What others got in a slot by contracts that bear a grid fee."""
-        sales = (_of(one, slot) for one in self.books.of_slot(Side.SELLER, slot))
-        return sum(delivery.delivered_wh or 0 for delivery in sales if delivery.fee_micro)
+        sales = self.books.deliveries(Side.SELLER, slot)
+        return sum([delivery.delivered_wh or 0 for delivery in sales if delivery.fee_micro])
 
     def _fee_asked_micro(self, priced: PricedReading, sold_wh: int) -> int:
         """The grid fee in a priced reading; Refused when it is not stated or dearer than the tariff."""

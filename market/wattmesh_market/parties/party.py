@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
-from wattmesh_market.ids import Ids
+from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract
@@ -75,7 +75,7 @@ class Party(ABC):
         self.now = around.now
         self.grid = around.grid
         self.books = books
-        self.ids = Ids(salt, subscriber_id)
+        self._salt = salt
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
@@ -87,6 +87,10 @@ class Party(ABC):
     @abstractmethod
     def decide(self, slot: int) -> Decision:
         """What to do for a slot."""
+
+    def may_buy(self, slot: int) -> bool:
+        """Whether there is any reason to look for offers for a slot."""
+        return not self.draining
 
     @abstractmethod
     def sells(self, slot: int) -> bool:
@@ -162,6 +166,10 @@ class Party(ABC):
         return self.now.grid_s + wall_s * self.grid.speed
 
     # --- saying ---
+
+    def derive_id(self, *parts: object) -> str:
+        """An id that comes out the same when a step is run twice."""
+        return derive_uuid(self._salt, self.id, *parts)
 
     def send(
         self, to: str, transaction_id: str, message: Message, occasion: object = "", until_ms: int | None = None

@@ -128,7 +128,7 @@ def agree(party: Party, call: Call) -> None:
     contract = _tentative(party, call)
     _check(party, contract, message.terms)
     if contract.state is ContractState.QUOTED:
-        contract = contract.agreed(party.ids.derive("order", call.transaction_id, call.sender), party.now.ms)
+        contract = contract.agreed(party.derive_id("order", call.transaction_id, call.sender), party.now.ms)
         party.books.put(contract)
     terms = terms_of(contract, party.around.currency)
     agreed = Agreed(contract.order_id or "", terms, contract.amount_micro, contract.expires_ms)
@@ -273,11 +273,13 @@ def declined_by_buyer(party: Party, transaction_id: str, buyer: str, reason: str
 
 def expire(party: Party) -> None:
     """Free what expired quotes held."""
-    now_ms = party.now.ms
-    expired = [one for one in party.books.open[Side.SELLER].values() if one.expired(now_ms)]
-    for contract in expired:
+    now_ms, books = party.now.ms, party.books
+    if now_ms < books.first_expiry_ms:
+        return
+    for contract in [one for one in books.open[Side.SELLER].values() if one.expired(now_ms)]:
         reason = Ended.NOT_TAKEN if party.gate_open(contract.first_slot) else Ended.GATE_CLOSED
-        party.books.put(contract.ended(ContractState.EXPIRED, reason, now_ms))
+        books.put(contract.ended(ContractState.EXPIRED, reason, now_ms))
+    books.note_first_expiry()
 
 
 def status_of(party: Party, contract: Contract) -> Status:

@@ -31,7 +31,7 @@ _LOOKING = frozenset((Event.OFFERS_IN, Event.ADVISED))
 
 def transaction_for(party: Party, slot: int, attempt: int) -> str:
     """The transaction id of a purchase."""
-    return party.ids.derive("purchase", slot, attempt)
+    return party.derive_id("purchase", slot, attempt)
 
 
 def situation(party: Party, trigger: Trigger) -> Situation:

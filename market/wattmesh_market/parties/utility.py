@@ -87,11 +87,8 @@ class Utility(Party):
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
         used_wh = self._energy_wh(Side.SELLER, slot) + self.backstop_forecast_wh()
-        relief_wh = sum(
-            delivery.energy_wh
-            for contract in self.books.of_slot(Side.BUYER, slot)
-            if (delivery := contract.of_slot(slot)) is not None and delivery.state in _SURE
-        )
+        bought = self.books.deliveries(Side.BUYER, slot)
+        relief_wh = sum([delivery.energy_wh for delivery in bought if delivery.state in _SURE])
         return max(0, self._capacity_wh - used_wh + relief_wh)
 
     def price_micro_per_kwh(self, slot: int) -> int:
@@ -109,11 +106,8 @@ class Utility(Party):
         return max(0, imports.get(newest, 0), imports.get(newest - SLOT_S, 0))
 
     def _energy_wh(self, side: Side, slot: int) -> int:
-        return sum(
-            delivery.energy_wh
-            for contract in self.books.of_slot(side, slot)
-            if (delivery := contract.of_slot(slot)) is not None and delivery.state not in OVER
-        )
+        deliveries = self.books.deliveries(side, slot)
+        return sum([delivery.energy_wh for delivery in deliveries if delivery.state not in OVER])
 
     # --- bookings ---
 

@@ -7,7 +7,7 @@ reminder of a lost message ever comes due, and only looks, choices and reports a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from wattmesh_market.energy.grid_time import GridTime
@@ -19,6 +19,7 @@ from wattmesh_market.parties.party import Now, Party
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Search, Send
 from wattmesh_market.trade.refusal import Refused
 
+_FORGET_EVERY_S = 6 * 3600
 _AWAITED = frozenset((AlarmKind.LOOK, AlarmKind.OFFERS_IN, AlarmKind.REPORT))
 
 
@@ -51,7 +52,7 @@ class Feeder:
             due_s, name, _, alarm = heappop(self._waiting)
             self._move(due_s)
             self._events[name].ring(alarm)
-            self._hand_over()
+            self._hand_over((name,))
 
     def end_trading(self, slot: int | None) -> None:
         """Let no slot from `slot` on be traded."""
@@ -62,10 +63,11 @@ class Feeder:
     def open_slot(self, slot: int) -> None:
         """Begin a slot: what was delivered in the one before is metered, told and paid."""
         self._move(slot)
-        for name, events in self._events.items():
-            events.party.books.forget(slot)
+        for events in self._events.values():
+            if slot % _FORGET_EVERY_S == 0:
+                events.party.books.forget(slot)
             events.open_slot()
-        self._hand_over()
+        self._hand_over(self._events)
 
     def settle(self, slot: int) -> None:
         """After the last slot: let what was delivered be paid, reported and booked, at the start of `slot`."""
@@ -75,15 +77,15 @@ class Feeder:
             if alarm.kind is AlarmKind.REPORT:
                 self._move(due_s)
                 self._events[name].ring(alarm)
-                self._hand_over()
+                self._hand_over((name,))
 
     def _move(self, grid_s: float) -> None:
         self._now.move(self._grid.wall_ms(grid_s), grid_s)
 
-    def _hand_over(self) -> None:
-        """Deliver all that was said, and what is said because of it."""
+    def _hand_over(self, names: Iterable[str]) -> None:
+        """Deliver all that these parties said, and what is said because of it."""
         mail: deque[tuple[str, Send]] = deque()
-        for name in self._events:
+        for name in names:
             self._collect(name, mail)
         while mail:
             sender, sent = mail.popleft()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -94,7 +95,7 @@ def test_what_is_delivered_moves_from_import_to_bought(meter: MeterTable) -> Non
 def test_a_final_reading_is_import_or_export(
     meter: MeterTable, imported_wh: int, exported_wh: int, net: tuple[int, int]
 ) -> None:
-    meter.add_reading(900, replace(METERED, imported_wh=imported_wh, exported_wh=exported_wh), 10_000)
+    meter.add_reading(900, METERED._replace(imported_wh=imported_wh, exported_wh=exported_wh), 10_000)
     meter.set_reading_state(900, "final")
     reading = meter.reading(900)
     assert reading is not None
