@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
-from wattmesh_agents.chat import advisor_of
+from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
@@ -50,7 +50,7 @@ async def run(options: argparse.Namespace) -> None:
         transport,
         clock,
         random.Random(),  # noqa: S311 - jitter
-        advisor_of(wanting, os.environ),
+        adviser_of(wanting, os.environ),
     )
     keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
     try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from wattmesh_agents.trade.advice import Advisor, Choice, NoChoice, Question
 from wattmesh_common.clock import Clock
+from wattmesh_market.trade.advice import Advice, Adviser, NoChoice, Question
 
 
-async def ask_until(advisor: Advisor, question: Question, until: float, clock: Clock) -> Choice | NoChoice | None:
+async def ask_until(adviser: Adviser, question: Question, until: float, clock: Clock) -> Advice | None:
     """What the adviser chooses, or that it failed; None when it has not answered until then (wall time).
 
     Of an error only the kind is told: its text is a stranger's, and may hold a key.
     """
-    asking = asyncio.ensure_future(advisor.advise(question))
+    asking = asyncio.ensure_future(adviser.advise(question))
     late = asyncio.ensure_future(clock.sleep(until - clock.wall()))
     asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # an error after the end is nobody's
     try:

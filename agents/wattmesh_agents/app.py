@@ -7,14 +7,16 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.dispatch import ACTIONS
 from wattmesh_agents.drain import DRAIN, DrainCall
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.rows import LEDGER_TABLES, table_rows
+from wattmesh_agents.receiving import ACTIONS
 from wattmesh_agents.status import party_status
+from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_market.energy.slots import slot_of
+from wattmesh_market.parties.party import Party
 
 
 def create_app(pod: Pod) -> FastAPI:
@@ -65,7 +67,8 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         if pod.refusal is not None:
             response.status_code = 503
             return {"status": f"the database cannot be written: {pod.refusal}"}
-        late = [p.name for p in pod.parties.values() if p.trader.meter.state().next_slot < p.trader.current_slot]
+        slot = slot_of(pod.grid.now())
+        late = [party.name for party in pod.parties.values() if party.books.standing.next_slot < slot]
         if pod.alive and not late:
             return {"status": "ready"}
         response.status_code = 503

@@ -12,7 +12,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wattmesh_agents.trade.advice import Advisor, Choice, NoChoice, Question
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from wattmesh_market.trade.advice import Advice, Adviser, Choice, NoChoice, Part, Question
 from wattmesh_market.units import money_text
 
 if TYPE_CHECKING:
@@ -29,23 +31,40 @@ available_wh; in total as close to need_wh as the offers allow, and never more. 
 thrown away as a whole."""
 
 
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PartAnswer(_Answer):
+    """How much to take of one offer."""
+
+    offer: StrictInt = Field(description="Number of the offer.")
+    energy_wh: StrictInt = Field(description="Energy to take of it, a whole number of Wh.")
+
+
+class ChoiceAnswer(_Answer):
+    """The offers to take, and how much of each."""
+
+    picks: list[PartAnswer] = Field(description="One entry for each offer that is taken.")
+
+
 class NoChatModel(Exception):
     """Why there is no chat model to ask; the text is for people."""
 
 
-class ChatAdvisor:
+class ChatAdviser:
     """Asks a LangChain chat model that can give structured output. NotImplementedError when it cannot."""
 
     def __init__(self, model: BaseChatModel) -> None:
-        self._model = model.with_structured_output(Choice, include_raw=True)
+        self._model = model.with_structured_output(ChoiceAnswer, include_raw=True)
 
-    async def advise(self, question: Question) -> Choice | NoChoice:
+    async def advise(self, question: Question) -> Advice:
         """One call of the model. Raises whatever its library raises; an answer of another form is no choice."""
         answer: Any = await self._model.ainvoke([("system", _TASK), ("human", brief(question))])
         calls = getattr(answer["raw"], "tool_calls", ())
-        if answer["parsing_error"] is not None or not isinstance(answer["parsed"], Choice) or len(calls) > 1:
+        if answer["parsing_error"] is not None or not isinstance(answer["parsed"], ChoiceAnswer) or len(calls) > 1:
             return NoChoice("its answer has not the form that was asked for")
-        return answer["parsed"]
+        return Choice(tuple(Part(pick.offer, pick.energy_wh) for pick in answer["parsed"].picks))
 
 
 def brief(question: Question) -> str:
@@ -68,7 +87,7 @@ def brief(question: Question) -> str:
     return json.dumps(told)
 
 
-def advisor_of(parties: Sequence[str], environ: Mapping[str, str]) -> Advisor | None:
+def adviser_of(parties: Sequence[str], environ: Mapping[str, str]) -> Adviser | None:
     """The adviser for the households and utilities named, which have the strategy `chat`.
 
     None when nobody wants one, or there is none; then it is said, once, that the rules decide.
@@ -77,15 +96,15 @@ def advisor_of(parties: Sequence[str], environ: Mapping[str, str]) -> Advisor | 
         return None
     who = f"{', '.join(parties[:5])}{f' and {len(parties) - 5} more' if len(parties) > 5 else ''}"
     try:
-        advisor = _advisor(environ.get(MODEL, ""))
+        adviser = _adviser(environ.get(MODEL, ""))
     except NoChatModel as reason:
         log.warning("strategy chat of %s: %s; the rules decide", who, reason)
         return None
     log.info("strategy chat of %s: %s chooses among offers", who, environ[MODEL])
-    return advisor
+    return adviser
 
 
-def _advisor(name: str) -> ChatAdvisor:
+def _adviser(name: str) -> ChatAdviser:
     if not name:
         raise NoChatModel(f"{MODEL} names no chat model (provider:model)")
     provider, _, model = name.partition(":")
@@ -94,7 +113,7 @@ def _advisor(name: str) -> ChatAdvisor:
     try:
         # By name: the package is there only with the extra.
         models = importlib.import_module("langchain.chat_models")
-        return ChatAdvisor(models.init_chat_model(model, model_provider=provider))
+        return ChatAdviser(models.init_chat_model(model, model_provider=provider))
     except ImportError as error:
         raise NoChatModel(f"{name} needs a package that is not installed ({error})") from None
     except Exception as error:  # noqa: BLE001 - a provider's library may raise anything

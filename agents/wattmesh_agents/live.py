@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.parties.household import Household
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.status import party_status
-from wattmesh_agents.trade.contracts import Contract
-from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.party import Party
+from wattmesh_market.parties.utility import Utility
+from wattmesh_market.trade.contracts import Contract, Delivery
 
 SLOTS_BACK = 4
 """Contracts are shown from that many slots before the current one: by then they are settled."""
@@ -29,29 +30,25 @@ def live_page(pod: Pod, *, after: int, slot: int) -> dict[str, Any]:
     `number` is that of the last happening on this page, to be asked for next; `boot` changes with each start.
     """
     grid, parties = pod.grid, list(pod.parties.values())
+    now_slot = slot_of(grid.now())
     of_one = min(MOST_READINGS_OF_ONE, max(1, MOST_READINGS // max(1, len(parties))))
-    contracts: list[Contract] = []
+    contracts: list[dict[str, Any]] = []
     for party in parties:
-        since = party.trader.current_slot - SLOTS_BACK * SLOT_S
-        contracts += party.trader.contracts.from_slot(since, most=MOST_CONTRACTS - len(contracts))
+        contracts += _newest_contracts(party, now_slot - SLOTS_BACK * SLOT_S, MOST_CONTRACTS - len(contracts))
     return {
         "boot": pod.happenings.boot,
         "number": pod.happenings.newest,
         "grid": {"now_s": grid.now(), "speed": grid.speed, "utc_offset_s": grid.utc_offset_s},
-        "parties": [_party(party) for party in parties],
-        "contracts": [_contract(contract) for contract in contracts],
+        "parties": [_party(party, now_slot) for party in parties],
+        "contracts": contracts,
         "readings": {
-            party.trader.id: party.trader.meter.readings_after(slot, most=of_one)
-            for party in parties
-            if isinstance(party, Household)
+            party.id: _readings_after(party, slot, of_one) for party in parties if isinstance(party, Household)
         },
         "happenings": [happening.shown() for happening in pod.happenings.after(after)],
     }
 
 
-def _party(party: Party) -> dict[str, Any]:
-    trader = party.trader
-    slot = trader.current_slot
+def _party(party: Household | Utility, slot: int) -> dict[str, Any]:
     tariff = party.config.backstop.tariff if isinstance(party, Household) else party.config.tariff
     return {
         **party_status(party),
@@ -66,25 +63,58 @@ def _party(party: Party) -> dict[str, Any]:
     }
 
 
-def _role(party: Party, slot: int) -> str | None:
+def _role(party: Household | Utility, slot: int) -> str | None:
     """The role taken for a slot; looking must not make anybody decide."""
-    taken = party.trader.meter.role(slot)
+    taken = party.books.roles.get(slot)
     return taken if isinstance(party, Household) else taken or "seller"
 
 
-def _contract(contract: Contract) -> dict[str, Any]:
+def _newest_contracts(party: Party, since: int, most: int) -> list[dict[str, Any]]:
+    """The deliveries in `since` and later slots, the newest first."""
+    found = [
+        (delivery.slot, contract.created_ms, contract, delivery)
+        for contract in party.books.contracts.values()
+        for delivery in contract.deliveries
+        if delivery.slot >= since
+    ]
+    found.sort(key=lambda one: one[:2], reverse=True)
+    return [_contract(contract, delivery) for _, _, contract, delivery in found[:most]]
+
+
+def _readings_after(party: Party, slot: int, most: int) -> list[tuple[int, ...]]:
+    """The newest readings after a slot, oldest first.
+
+    Each is slot, level after it, PV, load, bought, sold, imported, exported (Wh).
+    """
+    newest = sorted((one for one in party.books.readings.values() if one.slot > slot), key=lambda one: one.slot)
+    return [
+        (
+            one.slot,
+            one.metered.level_after_wh,
+            one.metered.pv_wh,
+            one.metered.load_wh,
+            one.metered.bought_wh,
+            one.metered.sold_wh,
+            one.metered.imported_wh,
+            one.metered.exported_wh,
+        )
+        for one in newest[-most:]
+    ]
+
+
+def _contract(contract: Contract, delivery: Delivery) -> dict[str, Any]:
     return {
         "party": contract.party,
         "side": contract.side,
         "transaction_id": contract.transaction_id,
         "counterparty": contract.counterparty,
-        "slot": contract.slot,
-        "energy_wh": contract.energy_wh,
-        "amount_micro": contract.amount_micro,
-        "state": contract.state,
+        "slot": delivery.slot,
+        "energy_wh": delivery.energy_wh,
+        "amount_micro": delivery.amount_micro,
+        "state": delivery.state,
         "in_doubt": contract.in_doubt,
-        "delivered_wh": contract.delivered_wh,
-        "settled_micro": contract.settled_micro,
+        "delivered_wh": delivery.delivered_wh,
+        "settled_micro": delivery.settled_micro,
         "reason": contract.reason and contract.reason[:_LONGEST_REASON],
         "created_ms": contract.created_ms,
         "updated_ms": contract.updated_ms,

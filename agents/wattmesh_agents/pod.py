@@ -1,4 +1,4 @@
-"""A runtime process: any number of households and utilities on one database, one clock, one address."""
+"""A runtime process: any number of households and utilities on one journal, one clock, one address."""
 
 from __future__ import annotations
 
@@ -11,54 +11,48 @@ from functools import partial
 from typing import Any
 
 from wattmesh_agents.advising import ask_until
-from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
-from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
-from wattmesh_agents.happenings import Happenings, Message
+from wattmesh_agents.alarms import Alarms
+from wattmesh_agents.brain import think
+from wattmesh_agents.driver import Driver, Place
+from wattmesh_agents.happenings import Happenings, Message, StoryLine
 from wattmesh_agents.metrics import PodMetrics
-from wattmesh_agents.parties.household import Household
-from wattmesh_agents.parties.trader import Surroundings
-from wattmesh_agents.parties.utility import Utility
-from wattmesh_agents.status import open_contracts
+from wattmesh_agents.receiving import Reception
+from wattmesh_agents.sending import Sender
+from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers
-from wattmesh_agents.store.peers import Peers
+from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
-from wattmesh_agents.trade.advice import Advisor, Consultation
-from wattmesh_beckn.answers import nack
-from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy
-from wattmesh_beckn.receiver import Received, Receiver
-from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType, Subscription
+from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock, GridClock
-from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.energy.grid_time import GridTime
+from wattmesh_market.energy.slots import SLOT_S, local, slot_of
+from wattmesh_market.parties.books import Alarm, LogLine
+from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.party import Now, Party, Surroundings, standing_at
+from wattmesh_market.parties.shopping import short
+from wattmesh_market.parties.utility import Utility
+from wattmesh_market.trade.advice import Adviser, Consultation
 
 log = logging.getLogger(__name__)
+event_log = logging.getLogger("wattmesh_agents.parties")
+"""What households and utilities do, for people."""
 
-SENDS_AT_ONCE = 256
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
-_BUSY_S = 2
-"""When a caller may try again that the disk kept from being answered."""
-MESSAGES_PER_SLOT = 100
-"""What one subscriber may say to one party here. A contract takes each side about ten messages; a household has one or
-two contracts per slot with the same party, and a reading."""
-LEAST_MESSAGES_PER_S = 20.0
-"""At slow grid speeds, where trading and telling again go by wall time."""
-MESSAGES_AT_ONCE = 500
-"""After an outage, when what is unfinished is said again: 50 of each kind (see `MOST_DRIVEN`), with what follows."""
 
 
 class Pod:
     """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached.
 
-    `advisor` is asked by parties whose strategy has one choose among offers. Without a `directory` the pod asks the
+    `adviser` is asked by parties whose strategy has one choose among offers. Without a `directory` the pod asks the
     gateway's registry for others itself.
     """
 
@@ -71,125 +65,95 @@ class Pod:
         transport: Transport,
         clock: Clock,
         rng: random.Random,
-        advisor: Advisor | None = None,
+        adviser: Adviser | None = None,
         directory: Directory | None = None,
     ) -> None:
         self.config = config
         self.metrics = PodMetrics()
         self.happenings = Happenings()
         self.database = database
-        start = config.clock.start
+        start, end = config.clock.start, config.clock.end
         offset = start.utcoffset()
-        self.grid = GridClock(
-            clock,
-            start.timestamp(),
-            config.clock.epoch,
-            config.clock.speed,
-            int(offset.total_seconds()) if offset else 0,
+        utc_offset_s = int(offset.total_seconds()) if offset else 0
+        self.grid = GridClock(clock, start.timestamp(), config.clock.epoch, config.clock.speed, utc_offset_s)
+        self._time = GridTime(
+            start.timestamp(), config.clock.epoch, config.clock.speed, utc_offset_s, end.timestamp() if end else None
         )
+        self._url = url
         self._clock = clock
-        self._end = config.clock.end.timestamp() if config.clock.end else None
         self._signers = signers
+        self._adviser = adviser
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
-        self._client = BecknClient(transport, clock, rng)
-        self._dispatcher = Dispatcher(database, Brain())
-        self._outbox = Outbox(database.connection)
-        self._peers = Peers(database.connection)
-        self._timers = Timers(database.connection)
+        self._sender = Sender(config, signers, self._directory, transport, clock, rng, self._on_sent)
+        self._profiles = {one.name: profile_of(one, utc_offset_s) for one in config.households}
+        self._backstops = sorted({household.backstop.utility_id for household in config.households})
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
-        self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
-        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
+        self.now = Now()
+        self.load()
+
+    def load(self) -> None:
+        """Take up the state that the journal has, as in a new process."""
+        self._move()
         around = Surroundings(
-            database,
-            self.grid,
-            self._end,
-            config.domain,
-            config.currency,
-            config.gateway.subscriber_id,
-            self._post,
-            self._arm,
-            self.metrics.missed_gates.inc,
-            self.happenings.add,
-            None if advisor is None else lambda asked: self._ask(advisor, asked),
+            self.config.currency,
+            self.config.gateway.subscriber_id,
+            self._time,
+            self.now,
+            event_log.isEnabledFor,
+            adviser=self._adviser is not None,
         )
-        self.parties: dict[str, Party] = {}
-        for household in config.households:
-            profile = profile_of(household, self.grid.utc_offset_s)
-            self.parties[household.name] = Household(around, household, f"{url}/{household.name}", profile)
-        for utility in config.utilities:
-            self.parties[utility.name] = Utility(around, utility, f"{url}/{utility.name}")
-        self._by_id = {party.trader.id: party for party in self.parties.values()}
-        self._backstops = sorted({household.backstop.utility_id for household in config.households})
-        self._receivers = {name: self._receiver(party) for name, party in self.parties.items()}
-
-    def _receiver(self, party: Party) -> Receiver:
-        def handle(received: Received) -> Reply:
-            reply = self._dispatcher.receive(party, received)
-            self.metrics.received.labels(received.action, "ack" if reply.body.find(b'"NACK"') < 0 else "nack").inc()
-            context = received.context
-            sender = self.config.gateway.subscriber_id if received.action == "search" else context.sender
-            self.happenings.add(
-                Message(
-                    self._clock.wall(),
-                    context.transaction_id,
-                    context.message_id,
-                    received.action,
-                    sender,
-                    party.trader.id,
-                    reply,
-                )
-            )
-            return reply
-
-        return Receiver(
-            subscriber_id=party.trader.id,
-            domain=self.config.domain,
-            actions=ACTIONS,
-            directory=self._directory,
-            inbox=party.trader.inbox,
-            clock=self._clock,
-            handler=handle,
-            gateway_id=self.config.gateway.subscriber_id,
-            limit=RateLimit(per_s=messages_per_s(self.grid.speed), burst=MESSAGES_AT_ONCE),
+        connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
+        parties: list[Household | Utility] = []
+        for household in self.config.households:
+            battery = household.battery
+            new = standing_at(slot, battery.capacity_wh, battery.initial_level_wh) if battery else standing_at(slot)
+            books = journal.load(connection, household.subscriber_id, slot, new)
+            parties.append(Household(household, self._profiles[household.name], around, books, salt))
+        for utility in self.config.utilities:
+            books = journal.load(connection, utility.subscriber_id, slot, standing_at(slot))
+            parties.append(Utility(utility, around, books, salt))
+        self.parties = {party.name: party for party in parties}
+        members = [Events(party, think) for party in parties]
+        urls = {party.id: f"{self._url}/{party.name}" for party in parties}
+        self._driver = Driver(self.database, members, CodecV1(), Place(self.config.domain, urls), self)
+        self._alarms = Alarms(self.grid, self._ring)
+        self._reception = Reception(
+            self.config, self._driver, self._directory, self._clock, self.metrics, self._on_received
         )
 
     # --- life ---
 
     def start(self) -> None:
-        """Take up what was left open and begin with the current slot.
-
-        After a stop it is as in a new process: nothing is known but what the database says.
-        """
-        self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
-        self._receivers = {name: self._receiver(party) for name, party in self.parties.items()}
-        with self.database.transaction("start"):
-            for party in self.parties.values():
-                party.trader.begin()
-                party.enrol()
-        for message in self._outbox.waiting():
-            self._post(message)
-        for timer in self._timers.waiting():
-            self._arm(timer)
+        """Take up what was left open and begin with the current slot; after a stop it is as in a new process."""
+        draining = {name for name, party in self.parties.items() if party.draining}
+        self.load()
+        for name in draining:
+            self.parties[name].draining = True
+        self._sender.begin()
+        self._driver.enrol()
+        for message in list(self._driver.outbox.waiting.values()):
+            self.send(message)
         self._slots = self._spawn(self._run_slots())
+        self._spawn(self._alarms.run())
 
     async def stop(self) -> None:
-        """Stop at once; whatever is open stands in the database."""
+        """Stop at once; whatever is open stands in the journal."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._guard("all", partial(self._dispatcher.count, self._by_id.keys()))
+        self._guard("all", self._driver.write_counts)
 
     def tidy(self) -> None:
         """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
-        with self._dispatcher.transaction("tidy"):
-            pass
+        self._driver.tidy()
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to send and everything up to now is delivered, paid and reported."""
-        return not self._dispatcher.sending and all(party.settled() for party in self.parties.values())
+        self._move()
+        return not self._driver.sending and all(party.settled() for party in self.parties.values())
 
     @property
     def alive(self) -> bool:
@@ -199,60 +163,30 @@ class Pod:
     @property
     def refusal(self) -> str | None:
         """Why the disk does not take changes now; None when it does."""
-        return self._dispatcher.refusal
+        return self._driver.refusal
 
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
-        return self._signers[party.trader.id].key_id
+        return self._signers[party.id].key_id
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Answer `POST /<household>/<action>`."""
-        name, _, action = path.lstrip("/").partition("/")
-        receiver = self._receivers.get(name)
-        if receiver is None:
-            message = f"no household {name[:63]!r} here; there are {', '.join(sorted(self.parties))}"
-            return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
-        try:
-            if action == DRAIN:
-                return self._drain(self.parties[name], body, headers)
-            reply = await receiver.receive(action, body, headers)
-        except sqlite3.OperationalError as error:
-            return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
-        if reply.status == 429:
-            self.metrics.limited.labels(action).inc()
-            if not self._told.wait_s("", self._clock.wall()):
-                log.warning("refused %s: %s", action, reply.body.decode())
-        return reply
+        """Answer `POST /<party>/<action>`."""
+        return await self._reception.post(path, body, headers)
 
-    def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
-        try:
-            keys = self.config.registrar_keys
-            call, header = asked_to_drain(body, headers, keys, party.trader.id, self._clock.wall())
-        except Refusal as refusal:
-            return nack(refusal)
-        inbox = party.trader.inbox
-        if (first := inbox.first_answer(REGISTRAR, call.message_id, DRAIN)) is not None:
-            return first
-        reply = drain_reply(call.draining, open_contracts(party))
-        with self._dispatcher.transaction("drain"):
-            inbox.remember(REGISTRAR, call.message_id, DRAIN, reply, header.expires * 1000 + KEEP_AFTER_EXPIRY_MS)
-        party.trader.draining = call.draining
-        return reply
-
-    # --- slots, alarms, messages ---
+    # --- slots ---
 
     async def _run_slots(self) -> None:
         while True:
             slot = slot_of(self.grid.now())
             await self._meet_backstops()
-            for party in self.parties.values():
-                step = partial(self._dispatcher.open_slot, party)
-                if not self._guard(party.name, step):
-                    self._spawn(self._until_done(party.name, step, self.grid.wall_at(slot + SLOT_S)))
+            for member in self._driver.members.values():
+                step = partial(self._driver.open_slot, member)
+                if not self._guard(member.party.name, step):
+                    self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
+            self._guard("all", self._driver.write_counts)
             horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.speed)
-            self._guard("all", partial(self._dispatcher.forget, horizon, self._by_id.keys(), self._backstops))
-            late_s = self._clock.wall() - self.grid.wall_at(slot + SLOT_S)
-            if late_s > 0:
+            self._guard("all", partial(self._driver.forget, horizon, self._backstops))
+            if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
                 log.warning("this machine is too slow for speed %g: a slot ended before it was opened", self.grid.speed)
             await self.grid.sleep_until(slot + SLOT_S)
@@ -260,103 +194,102 @@ class Pod:
     async def _meet_backstops(self) -> None:
         """Learn the utilities' addresses before the first reading is reported to them."""
         for subscriber_id in self._backstops:
-            if self._peers.url_of(subscriber_id) is None:
+            if self._driver.peers.url_of(subscriber_id) is None:
                 try:
                     entries = await self._directory.find(subscriber_id)
                 except RegistryUnavailable as error:
                     log.warning("the registry does not answer: %s", error)
                     return
                 if entries:
-                    self._guard(subscriber_id, partial(self._meet, entries[0]))
+                    meet = partial(self._driver.meet, entries[0], int(self._clock.wall() * 1000))
+                    self._guard(subscriber_id, meet)
 
-    def _meet(self, entry: Subscription) -> None:
-        with self._dispatcher.transaction("meet"):
-            self._peers.meet(entry, int(self._clock.wall() * 1000))
+    # --- what follows from an event, once it is on disk ---
 
-    def _arm(self, timer: Timer) -> None:
-        self._spawn(self._ring_at(timer))
+    def send(self, message: Outgoing) -> None:
+        """Have a message sent."""
+        self._spawn(self._sender.send(message))
 
-    async def _ring_at(self, timer: Timer) -> None:
-        await self._clock.sleep(timer.due_ms / 1000 - self._clock.wall())
-        party = self._by_id.get(timer.party)
+    def remind(self, party: Party, alarm: Alarm, due_s: float) -> None:
+        """Ring an alarm at a grid time."""
+        self._alarms.set(party.id, alarm, due_s)
 
-        def ring() -> None:
-            with self._dispatcher.transaction(f"alarm {timer.kind}"):
-                if self._timers.take(timer) and party is not None:
-                    self._dispatcher.ring(party, timer)
+    def tell(self, party: Party, line: LogLine) -> None:
+        """Write a line into the event log."""
+        extra = {
+            "grid": f"{local(int(self.now.grid_s), self.grid.utc_offset_s):%m-%d %H:%M}",
+            "household": short(party.id),
+            "transaction": line.transaction_id,
+        }
+        event_log.log(line.level, line.text, *line.values, extra=extra)
+        self.happenings.add(StoryLine(self._clock.wall(), line.transaction_id, party.id, line.text, line.values))
 
-        if party is not None:
-            await self._until_done(party.name, ring)
+    def consult(self, party: Party, asked: Consultation) -> None:
+        """Have the adviser asked."""
+        if self._adviser is not None:
+            self._spawn(self._advise(self._adviser, party, asked))
 
-    def _post(self, message: Outgoing) -> None:
-        self._spawn(self._send(message))
+    def missed_gates(self, number: int) -> None:
+        """Count trades that were missed because the gate had closed."""
+        self.metrics.missed_gates.inc(number)
 
-    async def _send(self, message: Outgoing) -> None:
-        party = self._by_id.get(message.party)
-        if party is None:
+    # --- events from outside ---
+
+    def _ring(self, party_id: str, alarm: Alarm) -> None:
+        member = self._driver.members[party_id]
+        self._try(member.party.name, partial(self._driver.ring, member, alarm))
+
+    def _on_sent(self, message: Outgoing, at: float, outcome: Outcome) -> None:
+        member = self._driver.members.get(message.party)
+        if member is None:
             return
-        async with self._sending:
-            at = self._clock.wall()
-            outcome = await self._deliver(message)
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
-        self._dispatcher.counts.add(message)
-        self.happenings.add(
-            Message(
-                at,
-                message.transaction_id,
-                message.message_id,
-                message.action,
-                message.party,
-                message.recipient,
-                outcome,
-            )
-        )
-        await self._until_done(party.name, partial(self._dispatcher.sent, party, message, outcome))
+        self._driver.count(message)
+        shown = (message.transaction_id, message.message_id, message.action, message.party, message.recipient)
+        self.happenings.add(Message(at, *shown, outcome))
+        self._try(member.party.name, partial(self._driver.answered, member, message, outcome))
 
-    async def _deliver(self, message: Outgoing) -> Outcome:
-        expires_at = message.expires_ms / 1000
-        if message.action == "search":
-            url = self.config.gateway.url
-        else:
-            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
-            domain = self.config.domain
-            try:
-                entries = await self._directory.find(message.recipient)
-                live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
-                if not live:
-                    entries = await self._directory.find(message.recipient, fresh=True)
-                    live = [entry for entry in entries if entry.speaks_as(role, domain, self._clock.wall())]
-            except RegistryUnavailable as error:
-                return Undelivered(str(error))
-            if not live:
-                return Undelivered(f"{message.recipient} is not in the registry as {role}")
-            url = live[0].url
-        return await self._client.send(
-            self._signers[message.party], f"{url}/{message.action}", message.body, expires_at
-        )
+    def _on_received(self, member: Events, received: Received) -> Reply:
+        self._move()
+        reply = self._driver.receive(member, received)
+        self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
+        context = received.context
+        sender = self.config.gateway.subscriber_id if received.action == "search" else context.sender
+        shown = (context.transaction_id, context.message_id, received.action, sender, member.party.id)
+        self.happenings.add(Message(self._clock.wall(), *shown, reply))
+        return reply
 
-    def _ask(self, advisor: Advisor, asked: Consultation) -> None:
-        self._spawn(self._advise(advisor, asked))
-
-    async def _advise(self, advisor: Advisor, asked: Consultation) -> None:
-        until, party = asked.due_ms / 1000, self._by_id[asked.party]
-        advice = await ask_until(advisor, asked.question, until, self._clock)
+    async def _advise(self, adviser: Adviser, party: Party, asked: Consultation) -> None:
+        advice = await ask_until(adviser, asked.question, asked.due_ms / 1000, self._clock)
         if advice is not None:  # else the alarm says that it is late
-            await self._until_done(party.name, partial(self._dispatcher.advised, party, asked, advice))
+            member = self._driver.members[party.id]
+            self._try(party.name, partial(self._driver.advised, member, asked, advice))
 
-    async def _until_done(self, who: str, step: Callable[[], None], end: float = float("inf")) -> None:
-        """Run a step as soon as the disk takes it, or give it up at `end` (wall time)."""
-        while not self._guard(who, step):
+    # --- running steps ---
+
+    def _move(self) -> None:
+        wall_s = self._clock.wall()
+        self.now.move(int(wall_s * 1000), self._time.at(wall_s))
+
+    def _try(self, who: str, step: Callable[[], object]) -> None:
+        """Run a step, or do so as soon as the disk takes it."""
+        if not self._guard(who, step):
+            self._spawn(self._until_done(who, step))
+
+    async def _until_done(self, who: str, step: Callable[[], object], end: float = float("inf")) -> None:
+        """Run a step that the disk refused as soon as it takes it, or give it up at `end` (wall time)."""
+        while True:
             await self._clock.sleep(REFUSED_RETRY_S)
-            if self._clock.wall() >= end:
+            if self._clock.wall() >= end or self._guard(who, step):
                 return
 
-    def _guard(self, who: str, step: Callable[[], None]) -> bool:
-        """Run a step in a transaction of its own; a fault in it is told and counted, and the rest goes on.
+    def _guard(self, who: str, step: Callable[[], object]) -> bool:
+        """Run a step; a fault in it is told and counted, and the rest goes on.
 
         False when the disk refused it: then nothing of it has happened, and it may be tried again.
         """
         known = self.refusal
+        self._move()
         try:
             step()
         except sqlite3.OperationalError as error:
@@ -376,8 +309,3 @@ class Pod:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def messages_per_s(speed: float) -> float:
-    """How many messages a second (wall time) one subscriber may send to one party on a grid of that speed."""
-    return max(LEAST_MESSAGES_PER_S, MESSAGES_PER_SLOT * speed / SLOT_S)

@@ -27,7 +27,8 @@ def nack(refusal: Refusal) -> Reply:
     if refusal.paths:
         error["paths"] = refusal.paths
     reply = _reply(refusal.status, {"message": {"ack": {"status": "NACK"}}, "error": error})
-    return Reply(reply.status, reply.body, {**reply.headers, **{k.lower(): v for k, v in refusal.headers.items()}})
+    headers = {**reply.headers, **{name.lower(): value for name, value in refusal.headers.items()}}
+    return Reply(reply.status, reply.body, headers, refused=True)
 
 
 def json_reply(status: int, value: Any) -> Reply:

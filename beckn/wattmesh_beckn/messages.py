@@ -14,9 +14,10 @@ from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_mo
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro
-from wattmesh_market.units import energy_from_kwh
 
 ENERGY = "energy"
+MOST_DELIVERIES = 96
+"""Delivery slots in one order: a day."""
 GRID_FEE = "grid fee"
 """Title of the part of a quote's price that is for the grid."""
 Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
@@ -233,7 +234,7 @@ class Quote(BecknModel):
     """The price in all, rounded once by the seller, and how long it stands."""
 
     price: Price
-    breakup: Many[Breakup] = Field(default=(), max_length=20)
+    breakup: Many[Breakup] = Field(default=(), max_length=2 * MOST_DELIVERIES)
     ttl: Duration
 
 
@@ -251,8 +252,9 @@ class PaymentParams(BecknModel):
 
 
 class Payment(BecknModel):
-    """How and whether an order is paid."""
+    """How and whether a delivery is paid; `id` is that of its fulfillment, where an order has several."""
 
+    id: Id | None = None
     type: Literal["POST-FULFILLMENT"] = "POST-FULFILLMENT"
     collected_by: Literal["BPP"] = "BPP"
     status: Literal["NOT-PAID", "PAID"]
@@ -266,16 +268,17 @@ class Cancellation(BecknModel):
 
 
 class SelectOrder(BecknModel):
-    """What a buyer wants of one seller: one item in one slot."""
+    """What a buyer wants of one seller: an item for each delivery slot, in the same order as the fulfillments."""
 
     provider: ProviderRef
-    items: tuple[OrderItem] = Field()
-    fulfillments: tuple[Fulfillment] = Field()
+    items: Many[OrderItem] = Field(min_length=1, max_length=MOST_DELIVERIES)
+    fulfillments: Many[Fulfillment] = Field(min_length=1, max_length=MOST_DELIVERIES)
 
-    @property
-    def energy_wh(self) -> int:
-        """The energy ordered."""
-        return self.items[0].quantity.selected.measure.energy_wh
+    @model_validator(mode="after")
+    def _an_item_for_each_fulfillment(self) -> Self:
+        if len(self.items) != len(self.fulfillments):
+            raise ValueError("an order needs as many items as fulfillments: one for each delivery slot")
+        return self
 
 
 class QuotedOrder(SelectOrder):
@@ -294,7 +297,7 @@ class AgreedOrder(InitOrder):
     """Terms fixed under an order id."""
 
     id: Id
-    payments: tuple[Payment] = Field()
+    payments: Many[Payment] = Field(min_length=1, max_length=MOST_DELIVERIES)
 
 
 class ConfirmedOrder(AgreedOrder):
@@ -307,18 +310,6 @@ class StatusOrder(ConfirmedOrder):
     """An order as it stands: contract state, and what was delivered once it was."""
 
     cancellation: Cancellation | None = None
-
-    @property
-    def state(self) -> str:
-        """The contract state that the seller says."""
-        state = self.fulfillments[0].state
-        return state.descriptor.code if state else ""
-
-    @property
-    def delivered_wh(self) -> int | None:
-        """Energy metered as delivered; None before delivery."""
-        text = tag_value(self.fulfillments[0].tags, "delivery", "delivered_kwh")
-        return None if text is None else energy_from_kwh(text)
 
 
 class SelectMessage(BecknModel):
@@ -370,10 +361,11 @@ class OnStatusMessage(BecknModel):
 
 
 class CancelMessage(BecknModel):
-    """Body of `cancel`."""
+    """Body of `cancel`. `descriptor` names single deliveries of the order, where not all are meant."""
 
     order_id: Id
     cancellation_reason_id: Id
+    descriptor: Descriptor | None = None
 
 
 class OnCancelMessage(BecknModel):

@@ -33,11 +33,12 @@ class TransportTimeoutError(TransportError):
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer. Header names are lower case."""
+    """An HTTP answer. Header names are lower case. `refused` marks a NACK of ours."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    refused: bool = field(default=False, compare=False)
 
 
 class Transport(Protocol):

@@ -36,9 +36,10 @@ class Party:
 
 @dataclass(frozen=True)
 class ContractRow:
-    """One side's record of a contract; `side` is `buyer` or `seller`. `fee_micro` is the grid fee in the amount.
+    """One side's record of a contract's delivery in a slot; `side` is `buyer` or `seller`.
 
-    `searched_ms` is when the buyer's search began, `confirmed_ms` when this side had it in force (wall time).
+    `fee_micro` is the grid fee in the amount. `searched_ms` is when the buyer's search began, `confirmed_ms` when this
+    side had it in force (wall time). A buyer also keeps what the seller had asked and how many `offers` there were.
     """
 
     party: str
@@ -58,6 +59,8 @@ class ContractRow:
     fee_micro: int = 0
     searched_ms: int | None = None
     confirmed_ms: int | None = None
+    offered_micro_per_kwh: int | None = None
+    offers: int | None = None
 
     @property
     def buyer(self) -> str:
@@ -68,16 +71,6 @@ class ContractRow:
     def seller(self) -> str:
         """Who sells."""
         return self.counterparty if self.side == "buyer" else self.party
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What a seller asked in a buyer's transaction."""
-
-    party: str
-    transaction_id: str
-    seller: str
-    price_micro_per_kwh: int
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,6 @@ class Book:
     name: str
     parties: tuple[Party, ...] = ()
     contracts: tuple[ContractRow, ...] = ()
-    offers: tuple[Offer, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     readings: tuple[Reading, ...] = ()
     messages: tuple[Messages, ...] = ()
@@ -136,7 +128,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Pair:
-    """A contract as its two sides hold it; None where a side has no record. One of them is there."""
+    """A delivery of a contract as its two sides hold it; None where a side has no record. One of them is there."""
 
     buyer: ContractRow | None
     seller: ContractRow | None
@@ -151,9 +143,9 @@ class Pair:
 
 
 def paired(contracts: Iterable[ContractRow]) -> list[Pair]:
-    """Contracts by transaction, buyer and seller; ordered by slot, then by those."""
-    sides: dict[tuple[str, str, str], dict[str, ContractRow]] = {}
+    """Deliveries by transaction, buyer, seller and slot; ordered by slot, then by those."""
+    sides: dict[tuple[str, str, str, int], dict[str, ContractRow]] = {}
     for row in contracts:
-        sides.setdefault((row.transaction_id, row.buyer, row.seller), {})[row.side] = row
+        sides.setdefault((row.transaction_id, row.buyer, row.seller, row.slot), {})[row.side] = row
     pairs = [Pair(of.get("buyer"), of.get("seller")) for _, of in sorted(sides.items())]
     return sorted(pairs, key=lambda pair: pair.known.slot)

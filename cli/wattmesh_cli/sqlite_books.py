@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from wattmesh_agents.store.schema import APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Offer, Party, Reading
+from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Party, Reading
 from wattmesh_cli.state import StateError, agent_databases
 
 _PARTIES = (
@@ -17,11 +17,9 @@ _PARTIES = (
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
-    "delivered_wh, settled_micro, in_doubt, reason, {new} FROM contracts ORDER BY party, transaction_id, counterparty"
+    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, searched_ms, confirmed_ms, offered_micro_per_kwh, "
+    "offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
 )
-_NEW_IN_3 = "fee_micro, searched_ms, confirmed_ms"
-_BEFORE_3 = "0, NULL, NULL"
-_OFFERS = "SELECT party, transaction_id, seller, price_micro FROM offers ORDER BY party, transaction_id, seller"
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
     "ORDER BY party, kind, slot, counterparty, reference"
@@ -57,6 +55,8 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection | None]:
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if tables and application == FORMER_APPLICATION_ID:
+            raise StateError(f"{path}: made by a wattmesh before its first release, which is not read; move it away")
         if tables and application != APPLICATION_ID:
             raise StateError(f"{path}: this is another program's database")
         if version > VERSION:
@@ -70,22 +70,20 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
     if connection is None:
         return Book(path.stem)
     with _refusing(path):
-        old = connection.execute("PRAGMA user_version").fetchone()[0] < 3
-        contracts = _CONTRACTS.format(new=_BEFORE_3 if old else _NEW_IN_3)
         return Book(
             name=path.stem,
             parties=tuple(Party(*row) for row in connection.execute(_PARTIES)),
-            contracts=tuple(_contract(row) for row in connection.execute(contracts)),
-            offers=tuple(Offer(*row) for row in connection.execute(_OFFERS)),
+            contracts=tuple(_contract(row) for row in connection.execute(_CONTRACTS)),
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
-            messages=() if old else tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
+            messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
         )
 
 
 def _contract(row: tuple[Any, ...]) -> ContractRow:
-    *values, in_doubt, reason, fee_micro, searched_ms, confirmed_ms = row
-    return ContractRow(*[*values, bool(in_doubt), reason, fee_micro, searched_ms, confirmed_ms])
+    values = list(row)
+    values[12] = bool(row[12])
+    return ContractRow(*values)
 
 
 @contextmanager

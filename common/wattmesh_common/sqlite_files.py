@@ -24,11 +24,15 @@ class DatabaseRefused(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """What marks a file as one of ours: SQLite's `application_id` and `user_version`. `what` names it to people."""
+    """What marks a file as one of ours: SQLite's `application_id` and `user_version`. `what` names it to people.
+
+    `former` marked files of ours that are not read any more.
+    """
 
     what: str
     application_id: int
     version: int
+    former: int | None = None
 
 
 @contextmanager
@@ -90,6 +94,8 @@ def _check_mark(path: Path, kind: Kind) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if kind.former is not None and application_id == kind.former:
+        raise DatabaseRefused(f"{path}: made by a wattmesh before its first release, which is not read; move it away")
     if application_id != kind.application_id and (application_id or tables or version):
         raise DatabaseRefused(f"{path}: this is another program's database, not {kind.what}; name another file")
     if version > kind.version:

@@ -1,4 +1,4 @@
-"""Opening a runtime's database, and the one way to change it: a transaction."""
+"""Opening a runtime's journal, and the one way to change it: a transaction."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 import secrets
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from wattmesh_agents.store.migrations import migrate
-from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
+from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
 
 IN_MEMORY = ":memory:"
-_OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION)
+_OURS = Kind("a wattmesh agents' journal", APPLICATION_ID, VERSION, former=FORMER_APPLICATION_ID)
 
 
 class Database:
@@ -26,7 +25,6 @@ class Database:
         self.connection = connection
         self._open = ExitStack()
         self._within = False
-        self._after: list[Callable[[], None]] = []
 
     @classmethod
     def open(cls, path: Path | str, *, salt: str | None = None, copied: Path | None = None) -> Database:
@@ -51,9 +49,13 @@ class Database:
                     file.backup(connection)
             prepare(connection, path)
             database = cls(connection)
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 database._create(salt or secrets.token_hex(16))
-            migrate(connection, path)
+            for number, step in enumerate(MIGRATIONS, 1):
+                if version == number:
+                    version += 1
+                    connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;")
             database._open = stack.pop_all()
         return database
 
@@ -71,11 +73,7 @@ class Database:
 
     @contextmanager
     def transaction(self, occasion: str = "write") -> Iterator[sqlite3.Connection]:
-        """All or nothing, for what `occasion` names. Transactions do not nest.
-
-        What was put off with `after_commit` runs when it is on disk.
-        Every step that was put off is done, even when one of them fails; that failure is raised after the last.
-        """
+        """All or nothing, for what `occasion` names. Transactions do not nest."""
         if self._within:
             raise RuntimeError("a transaction is open already")
         self.connection.execute("BEGIN IMMEDIATE")
@@ -85,20 +83,11 @@ class Database:
             sys.audit(FaultPoint.BEFORE_COMMIT, occasion)
             self.connection.commit()
         except BaseException:
-            self._after.clear()
             self.connection.rollback()
             raise
         finally:
             self._within = False
         sys.audit(FaultPoint.AFTER_COMMIT, occasion)
-        after, self._after = self._after, []
-        with ExitStack() as steps:
-            for step in reversed(after):
-                steps.callback(step)
-
-    def after_commit(self, step: Callable[[], None]) -> None:
-        """Do `step` once the open transaction is on disk, not at all when it fails."""
-        self._after.append(step)
 
     def save(self, path: Path) -> None:
         """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error."""

@@ -1,4 +1,4 @@
-"""What is forgotten, and when. The books stay: parties, readings, ledger, contracts that hold, and their offers.
+"""What is forgotten, and when. The books stay: parties, readings, ledger, contracts that hold.
 
 Grid time may run much faster than wall time, and messages live in wall time. So what belongs to a slot goes when the
 slot ended a day of grid time ago and no message about it can be under way any more (wall time); what the other side of
@@ -12,12 +12,10 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from wattmesh_agents.trade.contracts import OPEN
-
 DAY_S = 86_400
-"""How long purchases, offers, roles and quotes that came to nothing stay after their slot (grid time)."""
+"""How long roles and quotes that came to nothing stay after their slot (grid time)."""
 MESSAGES_S = 600
-"""… and at least so long in wall time: many times a message's life. Mail and alarms of parties that left, too."""
+"""… and at least so long in wall time: many times a message's life. Mail of parties that left, too."""
 AGREED_DAYS = 30
 """How long a seller can tell what became of an order that ended undelivered, by either clock."""
 HEARD_DAYS = 30
@@ -26,37 +24,21 @@ MOST_AT_ONCE = 1_000
 """Rows of each kind, and so many more for each party; the rest goes with the next slot."""
 MOST_OF_ONE_PARTY = 50
 
-_STATES = ", ".join(f"'{state}'" for state in OPEN)
 _DEAD = "state IN ('EXPIRED', 'CANCELLED')"
-_KEYS = "party, transaction_id, counterparty"
-_UNAGREED = f"SELECT {_KEYS} FROM contracts WHERE order_id IS NULL AND {_DEAD} AND slot < :slot LIMIT :most"
-_AGREED = (
-    f"SELECT {_KEYS} FROM contracts "
-    f"WHERE order_id IS NOT NULL AND {_DEAD} AND updated_ms < :agreed_ms AND slot < :agreed_slot LIMIT :most"
-)
-_PURCHASES = (
-    "SELECT party, transaction_id FROM purchases "
-    "WHERE party IN (SELECT party FROM parties) AND slot < :slot LIMIT :most"
-)
+_KEYS = "party, transaction_id, counterparty, slot"
 STATEMENTS = (
     "DELETE FROM inbox WHERE (party, sender, message_id, action) IN "
     "(SELECT party, sender, message_id, action FROM inbox WHERE keep_until_ms < :now_ms LIMIT :most)",
-    f"DELETE FROM offers WHERE (party, transaction_id, seller) IN ({_UNAGREED})",
-    f"DELETE FROM contracts WHERE ({_KEYS}) IN ({_UNAGREED})",
-    f"DELETE FROM offers WHERE (party, transaction_id, seller) IN ({_AGREED})",
-    f"DELETE FROM contracts WHERE ({_KEYS}) IN ({_AGREED})",
-    f"DELETE FROM offers WHERE (party, transaction_id) IN ({_PURCHASES}) AND NOT EXISTS (SELECT 1 FROM contracts c "
-    "WHERE c.party = offers.party AND c.transaction_id = offers.transaction_id AND c.counterparty = offers.seller)",
-    f"DELETE FROM purchases WHERE (party, transaction_id) IN ({_PURCHASES})",
+    f"DELETE FROM contracts WHERE ({_KEYS}) IN "
+    f"(SELECT {_KEYS} FROM contracts WHERE order_id IS NULL AND {_DEAD} AND slot < :slot LIMIT :most)",
+    f"DELETE FROM contracts WHERE ({_KEYS}) IN (SELECT {_KEYS} FROM contracts "
+    f"WHERE order_id IS NOT NULL AND {_DEAD} AND updated_ms < :agreed_ms AND slot < :agreed_slot LIMIT :most)",
     "DELETE FROM roles WHERE (party, slot) IN "
     "(SELECT party, slot FROM roles WHERE party IN (SELECT party FROM parties) AND slot < :slot LIMIT :most)",
     "DELETE FROM peers WHERE subscriber_id IN (SELECT subscriber_id FROM peers WHERE heard_ms < :heard_ms LIMIT :most) "
-    "AND subscriber_id NOT IN (SELECT value FROM json_each(:needed)) AND subscriber_id NOT IN "
-    "(SELECT c.counterparty FROM parties CROSS JOIN contracts c ON c.party = parties.party "
-    f"AND c.side IN ('buyer', 'seller') AND c.state IN ({_STATES}))",
-    # These two hold only what is under way.
+    "AND subscriber_id NOT IN (SELECT value FROM json_each(:needed))",
+    # What is still under way for a party that does not live here any more.
     "DELETE FROM outbox WHERE expires_ms < :left_ms AND party NOT IN (SELECT value FROM json_each(:here))",
-    "DELETE FROM timers WHERE due_ms < :left_ms AND party NOT IN (SELECT value FROM json_each(:here))",
 )
 """What is run for a Horizon, in this order."""
 
@@ -83,7 +65,8 @@ class Horizon:
 def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[str], needed: Collection[str]) -> None:
     """Delete what has passed, a bounded number of rows, within the caller's transaction.
 
-    `here` are the parties that live in this pod, `needed` the subscribers whose addresses must stay.
+    `here` are the parties that live in this pod, `needed` the subscribers whose addresses must stay: of who supplies
+    them, and of who has open contracts with them.
     """
     values = {
         "now_ms": horizon.now_ms,

@@ -1,4 +1,4 @@
-"""The tables of a runtime's database.
+"""The tables of a runtime's journal.
 
 Energy is in Wh, money in millionths of the currency, `slot` is the slot's start in unix seconds of grid time, `_ms` is
 milliseconds of wall time. `party` is the subscriber id of the household or utility that a row belongs to.
@@ -6,10 +6,16 @@ milliseconds of wall time. `party` is the subscriber id of the household or util
 
 from __future__ import annotations
 
-APPLICATION_ID = 0x574D4147
-"""Marks a file as a wattmesh agents' database ("WMAG")."""
-VERSION = 4
-"""Raised with every change of TABLES; `migrations.py` has the step that goes with it."""
+APPLICATION_ID = 0x574D4A4E
+"""Marks a file as a wattmesh agents' journal ("WMJN")."""
+FORMER_APPLICATION_ID = 0x574D4147
+"""Marked the databases that were written before there was a journal; nothing in them is taken over."""
+VERSION = 1
+"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+MIGRATIONS: tuple[str, ...] = ()
+"""The SQL that leads from each version to the next, from 1 on."""
+LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages")
+"""What an audit reads."""
 
 TABLES = """
 CREATE TABLE meta (
@@ -26,10 +32,10 @@ CREATE TABLE parties (
     level_wh INTEGER NOT NULL CHECK (level_wh >= 0),
     first_slot INTEGER NOT NULL,
     next_slot INTEGER NOT NULL,
-    buying INTEGER NOT NULL DEFAULT 0 CHECK (buying IN (0, 1))
-) STRICT;
+    buying INTEGER NOT NULL CHECK (buying IN (0, 1))
+) STRICT, WITHOUT ROWID;
 
--- Buyer or seller for a slot, never both: whoever writes first has decided.
+-- Buyer or seller for a slot, never both.
 CREATE TABLE roles (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -37,60 +43,35 @@ CREATE TABLE roles (
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 
--- A buyer's transactions: one search and what came of it.
-CREATE TABLE purchases (
-    party TEXT NOT NULL,
-    transaction_id TEXT NOT NULL,
-    slot INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    need_wh INTEGER NOT NULL CHECK (need_wh > 0),
-    max_price_micro INTEGER,
-    asked INTEGER,
-    closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)),
-    searched_ms INTEGER,
-    PRIMARY KEY (party, transaction_id),
-    UNIQUE (party, slot, attempt)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE offers (
-    party TEXT NOT NULL,
-    transaction_id TEXT NOT NULL,
-    seller TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    price_micro INTEGER NOT NULL CHECK (price_micro >= 0),
-    available_wh INTEGER NOT NULL CHECK (available_wh >= 0),
-    selected_wh INTEGER,
-    outcome TEXT NOT NULL DEFAULT 'open' CHECK (outcome IN ('open', 'selected', 'quoted', 'failed')),
-    PRIMARY KEY (party, transaction_id, seller)
-) STRICT, WITHOUT ROWID;
-
+-- One row for each delivery of a contract; what belongs to the contract as a whole stands in each of its rows.
 CREATE TABLE contracts (
     party TEXT NOT NULL,
     side TEXT NOT NULL CHECK (side IN ('buyer', 'seller')),
     transaction_id TEXT NOT NULL,
     counterparty TEXT NOT NULL,
-    item_id TEXT NOT NULL,
     slot INTEGER NOT NULL,
+    item_id TEXT NOT NULL,
     energy_wh INTEGER NOT NULL CHECK (energy_wh > 0),
     amount_micro INTEGER NOT NULL CHECK (amount_micro >= 0),
+    fee_micro INTEGER NOT NULL CHECK (fee_micro BETWEEN 0 AND amount_micro),
     state TEXT NOT NULL,
+    delivered_wh INTEGER CHECK (delivered_wh BETWEEN 0 AND energy_wh),
+    settled_micro INTEGER CHECK (settled_micro BETWEEN 0 AND amount_micro),
     expires_ms INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
     order_id TEXT,
-    delivered_wh INTEGER CHECK (delivered_wh BETWEEN 0 AND energy_wh),
-    settled_micro INTEGER CHECK (settled_micro BETWEEN 0 AND amount_micro),
-    in_doubt INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)),
+    in_doubt INTEGER NOT NULL CHECK (in_doubt IN (0, 1)),
     reason TEXT,
-    fee_micro INTEGER NOT NULL DEFAULT 0 CHECK (fee_micro BETWEEN 0 AND amount_micro),
     searched_ms INTEGER,
     confirmed_ms INTEGER,
-    PRIMARY KEY (party, transaction_id, counterparty)
+    offered_micro_per_kwh INTEGER,
+    offers INTEGER,
+    PRIMARY KEY (party, transaction_id, counterparty, slot)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX contracts_open ON contracts (party, side, state);
-CREATE INDEX contracts_slot ON contracts (party, slot);
+CREATE INDEX contracts_slot ON contracts (slot);
 -- Order ids are the seller's: two sellers may use the same, one seller may not.
-CREATE UNIQUE INDEX contracts_order ON contracts (party, counterparty, order_id) WHERE order_id IS NOT NULL;
+CREATE UNIQUE INDEX contracts_order ON contracts (party, counterparty, order_id, slot) WHERE order_id IS NOT NULL;
 -- What is forgotten after a while; see retention.py.
 CREATE INDEX contracts_unagreed ON contracts (slot)
     WHERE order_id IS NULL AND state IN ('EXPIRED', 'CANCELLED');
@@ -116,7 +97,6 @@ CREATE TABLE readings (
     slot INTEGER NOT NULL,
     level_before_wh INTEGER NOT NULL,
     level_after_wh INTEGER NOT NULL,
-    capacity_wh INTEGER NOT NULL,
     pv_wh INTEGER NOT NULL,
     load_wh INTEGER NOT NULL,
     bought_wh INTEGER NOT NULL,
@@ -124,6 +104,7 @@ CREATE TABLE readings (
     imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
     exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
     losses_wh INTEGER NOT NULL CHECK (losses_wh >= 0),
+    capacity_wh INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('open', 'final', 'booked')),
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
@@ -137,6 +118,7 @@ CREATE TABLE messages (
     PRIMARY KEY (party, action)
 ) STRICT, WITHOUT ROWID;
 
+-- The answer that was given to each message; searches and offers have no effect on disk and are not here.
 CREATE TABLE inbox (
     party TEXT NOT NULL,
     sender TEXT NOT NULL,
@@ -168,12 +150,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-
-CREATE TABLE timers (
-    party TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    due_ms INTEGER NOT NULL,
-    PRIMARY KEY (party, kind, subject)
-) STRICT, WITHOUT ROWID;
 """

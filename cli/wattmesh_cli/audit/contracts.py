@@ -35,13 +35,13 @@ class ContractChecks:
     checked: int
     in_flight: int
     with_departed: int
-    undelivered_to_buyer: frozenset[tuple[str, str, str]]
+    undelivered_to_buyer: frozenset[tuple[str, str, str, int]]
 
 
 def check_contracts(rows: Rows) -> ContractChecks:
     """Compare the two sides of every contract that binds one of them, and check each side by itself."""
     findings: list[Finding] = []
-    undelivered: set[tuple[str, str, str]] = set()
+    undelivered: set[tuple[str, str, str, int]] = set()
     checked = in_flight = with_departed = 0
     for pair in paired(rows.contracts):
         if not (_binds(pair.buyer) or _binds(pair.seller)):
@@ -70,7 +70,7 @@ def check_contracts(rows: Rows) -> ContractChecks:
         elif position != pair.seller.state:
             in_flight += 1
             if pair.seller.state == "DELIVERED":
-                undelivered.add((pair.seller.party, pair.seller.transaction_id, pair.buyer.party))
+                undelivered.add((pair.seller.party, pair.seller.transaction_id, pair.buyer.party, pair.buyer.slot))
     for row in rows.contracts:
         findings += _alone(row, rows)
     findings += _both_roles(rows)
@@ -125,11 +125,10 @@ def _alone(row: ContractRow, rows: Rows) -> Iterator[Finding]:
     if row.state in DELIVERED:
         yield from _settlement(row)
     if row.side == "buyer" and _binds(row):
-        offer = rows.offers.get((row.party, row.transaction_id, row.counterparty))
-        if offer is None:
+        if row.offered_micro_per_kwh is None:
             yield _of("contract-price", row, f"buyer has no offer of {row.counterparty}")
             return
-        most = _rounded(offer.price_micro_per_kwh * row.energy_wh, 1000)
+        most = _rounded(row.offered_micro_per_kwh * row.energy_wh, 1000)
         if row.amount_micro > most:
             text = f"{row.energy_wh} Wh cost {row.amount_micro} millionths; by the offer at most {most}"
             yield _of("contract-price", row, text)

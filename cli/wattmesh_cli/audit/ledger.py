@@ -31,10 +31,10 @@ class LedgerChecks:
     amount_with_departed_micro: int
 
 
-def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str]]) -> LedgerChecks:
+def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str, int]]) -> LedgerChecks:
     """Check all entries.
 
-    `undelivered_to_buyer` are the sales (seller, transaction, buyer) that the buyer has yet to book.
+    `undelivered_to_buyer` are the sales (seller, transaction, buyer, slot) that the buyer has yet to book.
     """
     supplies: _Supplies = defaultdict(list)
     for entry in rows.ledger:
@@ -47,7 +47,7 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
         for entry in rows.ledger
         if entry.kind == "trade"
         and entry.energy_wh <= 0
-        and (entry.party, entry.reference, entry.counterparty) in undelivered_to_buyer
+        and (entry.party, entry.reference, entry.counterparty, entry.slot) in undelivered_to_buyer
     ] + fees.one_sided
     for entry in rows.ledger:
         if entry.kind == "backstop" and rows.is_kind(entry.party, "utility"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wattmesh_cli.audit.findings import Finding
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
 
 
 @dataclass
@@ -16,7 +16,6 @@ class Rows:
 
     parties: dict[str, Party] = field(default_factory=dict)
     contracts: list[ContractRow] = field(default_factory=list)
-    offers: dict[tuple[str, str, str], Offer] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
     readings: dict[str, dict[int, Reading]] = field(default_factory=dict)
     departed: frozenset[str] = frozenset()
@@ -46,9 +45,6 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
         mine = {name for name in listed if home[name] == book.name}
         rows.contracts += [row for row in book.contracts if row.party in mine]
         rows.ledger += [row for row in book.ledger if row.party in mine]
-        rows.offers.update(
-            {(row.party, row.transaction_id, row.seller): row for row in book.offers if row.party in mine}
-        )
         for reading in book.readings:
             if reading.party in mine:
                 rows.readings[reading.party][reading.slot] = reading

@@ -1,16 +1,14 @@
-"""What a pod answers to `/ledger` → its book. Pure. Source: `wattmesh_agents.rows`."""
+"""What a pod answers to `/ledger` → its book. Pure. Source: `wattmesh_agents.store.schema`."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Messages, Offer, Party, Reading
+from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Messages, Party, Reading
 
-Row = TypeVar("Row", Party, ContractRow, Offer, LedgerEntry, Reading, Messages)
+Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages)
 
-_COLUMNS = {"price_micro_per_kwh": "price_micro"}
-"""Columns whose name is not that of the row's field."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -35,7 +33,6 @@ def book_of(name: str, answer: object) -> Book:
         name=name,
         parties=tuple(sorted(_rows(name, answer, "parties", Party), key=lambda party: party.party)),
         contracts=_rows(name, answer, "contracts", ContractRow),
-        offers=_rows(name, answer, "offers", Offer),
         ledger=_rows(name, answer, "ledger", LedgerEntry),
         readings=_rows(name, answer, "readings", Reading),
         messages=_rows(name, answer, "messages", Messages),
@@ -57,14 +54,13 @@ def _row(at: str, row: object, kind: type[Row]) -> Row:
 
 
 def _value(at: str, row: dict[str, object], field: str, wanted: str) -> Any:
-    column = _COLUMNS.get(field, field)
-    if column not in row:
-        raise BooksError(f"{at} has no {column!r}; is this another version of wattmesh?")
-    value = row[column]
+    if field not in row:
+        raise BooksError(f"{at} has no {field!r}; is this another version of wattmesh?")
+    value = row[field]
     # true and false are numbers to Python, but none that SQLite has written.
     if not isinstance(value, bool):
         if wanted == "bool" and isinstance(value, int) and value in (0, 1):
             return bool(value)
         if isinstance(value, _TYPES.get(wanted, ())):
             return value
-    raise BooksError(f"{at}: {column!r} must be {_WANTED[wanted]}")
+    raise BooksError(f"{at}: {field!r} must be {_WANTED[wanted]}")

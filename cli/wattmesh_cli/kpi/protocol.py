@@ -36,16 +36,18 @@ class ProtocolKpis:
 def protocol(rows: Rows, slots: Slots) -> ProtocolKpis:
     """Of contracts for delivery in `slots`."""
     pairs = [pair for pair in rows.pairs if pair.known.slot in slots]
-    transactions = {(pair.known.buyer, pair.known.transaction_id) for pair in pairs}
-    offers = sum((offer.party, offer.transaction_id) in transactions for offer in rows.offers)
+    bought = [row for of_buyer in rows.purchases.values() for row in of_buyer if row.slot in slots]
+    heard: dict[tuple[str, str], int] = {}
+    for row in bought:
+        heard[row.party, row.transaction_id] = max(heard.get((row.party, row.transaction_id), 0), row.offers or 0)
+    offers = sum(heard.values())
     settled = _in(pairs, "SETTLED")
     messages = rows.messages if slots == ALL_SLOTS else {}
     sent = sum(messages.values()) if messages else None
     waits_ms = sorted(
         row.confirmed_ms - row.searched_ms
-        for bought in rows.purchases.values()
         for row in bought
-        if row.slot in slots and row.searched_ms is not None and row.confirmed_ms is not None
+        if row.searched_ms is not None and row.confirmed_ms is not None
     )
     return ProtocolKpis(
         offers=offers,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Pair, Reading, paired
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Pair, Reading, paired
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class Rows:
     readings: Mapping[str, Sequence[Reading]]
     ledger: Mapping[str, Sequence[LedgerEntry]]
     pairs: Sequence[Pair]
-    offers: Sequence[Offer]
     purchases: Mapping[str, Sequence[ContractRow]]
     """By buyer, as it holds them."""
     messages: Mapping[str, int]
@@ -63,7 +62,6 @@ def collect(books: Sequence[Book]) -> Rows:
         readings={name: sorted(readings[name], key=lambda reading: reading.slot) for name in kinds},
         ledger={name: sorted(ledger[name], key=lambda entry: entry.slot) for name in kinds},
         pairs=paired(row for book in books for row in book.contracts),
-        offers=[offer for book in books for offer in book.offers],
         purchases={name: purchases[name] for name in kinds},
         messages=messages,
     )

@@ -14,10 +14,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.status import party_status
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import TextFormatter
+from wattmesh_market.parties.party import Party
 from wattmesh_market.units import kwh_text, money_text
 
 _REFRESH_S = 0.25
@@ -83,9 +83,8 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
 
 def _row(party: Party) -> list[Text | str]:
     status = party_status(party)
-    slot = party.trader.current_slot
-    following = party.trader.following_slot()
-    decided = (following is not None and party.trader.meter.role(following)) or party.trader.meter.role(slot)
+    slot, following, roles = party.now.slot, party.following_slot(), party.books.roles
+    decided = (following is not None and roles.get(following)) or roles.get(slot)
     role = "seller" if party.kind == "utility" else decided or "-"
     price = money_text(party.price_micro_per_kwh(slot))[:-3] if role == "seller" else "-"
     soc, bar = "-", Text("")

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from wattmesh_agents.app import create_app as create_agents_app
-from wattmesh_agents.chat import advisor_of
+from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.state import StateError
@@ -84,7 +84,7 @@ async def running_street(
         signers,
         lambda: Registry(state / "gateway.db"),
         lambda name: Database.open(state / "agents" / f"{name}.db"),
-        advisor_of(_advised(plan), os.environ),
+        adviser_of(_advised(plan), os.environ),
     )
     try:
         street = StreetRun(plan, time, ports, urls[""], urls)

@@ -15,12 +15,12 @@ from typing import TypeVar
 import async_solipsism
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
-from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.transport import MemoryTransport, Transport
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan
 
 EPOCH = 1_800_000_000.0
@@ -49,12 +49,12 @@ async def run_in_memory(
     wrap: Callable[[Transport, LoopClock], Transport] | None = None,
     watch: Callable[[StreetRun], Awaitable[None]] | None = None,
     database: Callable[[str, str], Database] = lambda _, salt: Database.open(IN_MEMORY, salt=salt),
-    advisor: Advisor | None = None,
+    adviser: Adviser | None = None,
 ) -> StreetRun:
     """Run a street until grid time `end` within `simulate`; returns it stopped, its databases open.
 
     `wrap` may put something between the parties and the network (loss, delay); `watch` runs beside the street;
-    `database` opens that of a pod, by its name and salt; `advisor` chooses for those whose strategy asks one.
+    `database` opens that of a pod, by its name and salt; `adviser` chooses for those whose strategy asks one.
     """
     clock = LoopClock(EPOCH)
     sites = MemoryTransport()
@@ -68,7 +68,7 @@ async def run_in_memory(
         derived_signers(subscriber_ids(plan), seed),
         lambda: Registry(None),
         lambda name: database(name, f"{seed}/{name}"),
-        advisor,
+        adviser,
     )
     street = StreetRun(plan, time, ports, "http://gateway", {pod.name: f"http://{pod.name}" for pod in plan.pods})
     sites.attach("http://gateway", street.gateway.site)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.trade.advice import Advisor
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
@@ -20,6 +19,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
 from wattmesh_operator.registration import Registrant, keep_registered
 
@@ -46,7 +46,7 @@ class GridTime:
 class Ports:
     """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
 
-    `advisor` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods;
+    `adviser` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods;
     without it each asks the registry itself.
     """
 
@@ -56,7 +56,7 @@ class Ports:
     signers: Mapping[str, Signer]
     registry: Callable[[], Registry]
     database: Callable[[str], Database]
-    advisor: Advisor | None = None
+    adviser: Adviser | None = None
     directory: Directory | None = None
 
 
@@ -111,7 +111,7 @@ class StreetRun:
             ports.transport,
             ports.clock,
             ports.rng,
-            ports.advisor,
+            ports.adviser,
             ports.directory,
         )
 

@@ -7,7 +7,7 @@ Whoever runs the party stores the rows and keeps the changes, or takes all of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -319,6 +319,13 @@ class Books:
             return False
         self._set(self._repeated, _ONE, occasion)
         return True
+
+    def know(self, supplied: Iterable[LedgerEntry], totals: Totals | None = None) -> None:
+        """Take up bookings that stand in the journal: those for what was supplied, and the totals of all."""
+        for entry in supplied:
+            self._count(entry)
+        if totals is not None:
+            self._totals[_ONE] = totals
 
     # --- purchases ---
 

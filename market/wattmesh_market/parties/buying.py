@@ -25,6 +25,7 @@ from wattmesh_market.trade.contracts import (
 )
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
 from wattmesh_market.trade.messages import (
+    Action,
     Agreed,
     AskStatus,
     Call,
@@ -36,8 +37,6 @@ from wattmesh_market.trade.messages import (
     Pay,
     Quote,
     Receipt,
-    Select,
-    Send,
     Status,
     Terms,
 )
@@ -107,7 +106,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
                     for one in terms.lines
                 ]
             ),
-            min(message.expires_ms, party.gate_ms(purchase.slot)),
+            min(terms.expires_ms, party.gate_ms(purchase.slot)),
             now_ms,
             now_ms,
             searched_ms=purchase.searched_ms,
@@ -242,29 +241,26 @@ def on_receipt(party: Party, call: Call, message: Receipt) -> None:
         party.books.put(contract.settled(delivery.slot, party.now.ms))
 
 
-def unanswered(party: Party, sent: Send, why: Unanswered) -> bool:
+def unanswered(party: Party, seller: str, transaction_id: str, action: Action, why: Unanswered) -> bool:
     """What it means that a request was declined or not answered; whether something else may be missing now."""
-    books, message, seller, transaction_id = party.books, sent.message, sent.to, sent.transaction_id
+    books = party.books
     contract = books.contract(transaction_id, seller)
-    if isinstance(message, Select):
+    if action is Action.SELECT:
         selection = books.selections.get(transaction_id, {}).get(seller)
         if selection is not None:
             books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))
         party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
         return True
-    if isinstance(message, Init) and why.reason is not None:
+    if action is Action.INIT and why.reason is not None:
         if contract is not None and contract.state is ContractState.QUOTED:
             books.put(contract.ended(ContractState.EXPIRED, why.text, party.now.ms))
             party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
         return True
-    if isinstance(message, Confirm):
+    if action is Action.CONFIRM:
         party.tell("in doubt about %s: %s", short(seller), why.text, transaction_id=transaction_id)
         ask_status(party, transaction_id, seller)
     elif (
-        isinstance(message, AskStatus)
-        and why.reason is Reason.ORDER_NOT_FOUND
-        and contract is not None
-        and contract.in_doubt
+        action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None and contract.in_doubt
     ):
         books.put(contract.ended(ContractState.CANCELLED, Ended.UNKNOWN_TO_SELLER, party.now.ms))
         return True

@@ -13,6 +13,7 @@ from wattmesh_market.steps import Event, Situation, Step, Trigger, Walker, walk
 from wattmesh_market.trade.advice import Advice, Consultation
 from wattmesh_market.trade.contracts import Side
 from wattmesh_market.trade.messages import (
+    Action,
     Agreed,
     AskStatus,
     Call,
@@ -29,7 +30,6 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
-    Send,
     Status,
 )
 from wattmesh_market.trade.refusal import Reason, Refused
@@ -166,19 +166,17 @@ class Events:
             finally:
                 self.party.advised_picks.clear()
 
-    def unanswered(self, sent: Send, why: Unanswered) -> None:
+    def unanswered(self, to: str, transaction_id: str, action: Action, why: Unanswered) -> None:
         """A message was declined, or nobody answered it in time."""
-        message = sent.message
-        if isinstance(message, Search):
-            self.party.tell("search failed: %s", why.text, transaction_id=sent.transaction_id)
-            self._go(Event.OFFERS_IN, sent.transaction_id)
-        elif isinstance(message, Quote | Agreed):
+        party = self.party
+        if action is Action.SEARCH:
+            party.tell("search failed: %s", why.text, transaction_id=transaction_id)
+            self._go(Event.OFFERS_IN, transaction_id)
+        elif action in (Action.ON_SELECT, Action.ON_INIT):
             if why.reason is not None:
-                selling.declined_by_buyer(
-                    self.party, sent.transaction_id, sent.to, f"declined by the buyer: {why.text}"
-                )
-        elif buying.unanswered(self.party, sent, why):
-            self._go(Event.CHECK, sent.transaction_id)
+                selling.declined_by_buyer(party, transaction_id, to, f"declined by the buyer: {why.text}")
+        elif buying.unanswered(party, to, transaction_id, action, why):
+            self._go(Event.CHECK, transaction_id)
 
     # --- the walk along the table of steps ---
 

@@ -88,7 +88,7 @@ class Party(ABC):
     def decide(self, slot: int) -> Decision:
         """What to do for a slot."""
 
-    def may_buy(self, slot: int) -> bool:
+    def may_buy(self, slot: int) -> bool:  # noqa: ARG002 - a household looks at its role
         """Whether there is any reason to look for offers for a slot."""
         return not self.draining
 

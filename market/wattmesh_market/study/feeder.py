@@ -96,7 +96,8 @@ class Feeder:
                     if seller != sender:
                         self._deliver(sender, seller, sent, mail)
             elif (refused := self._deliver(sender, sent.to, sent, mail)) is not None:
-                self._events[sender].unanswered(sent, Unanswered(refused.reason, refused.text))
+                why = Unanswered(refused.reason, refused.text)
+                self._events[sender].unanswered(sent.to, sent.transaction_id, count[1], why)
                 self._collect(sender, mail)
 
     def _deliver(self, sender: str, to: str, sent: Send, mail: deque[tuple[str, Send]]) -> Refused | None:

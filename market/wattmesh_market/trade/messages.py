@@ -25,6 +25,7 @@ class Offers(NamedTuple):
     """A seller's answer: what it could spare, by slot. Nothing is held for it."""
 
     offers: tuple[tuple[int, Offer], ...]
+    currency: str
 
 
 class Wanted(NamedTuple):
@@ -53,19 +54,22 @@ class Line(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up."""
+    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up.
+
+    Unconfirmed it stands until `expires_ms` (wall time).
+    """
 
     seller: str
     lines: tuple[Line, ...]
     total_micro: int
     currency: str
+    expires_ms: int
 
 
 class Quote(NamedTuple):
-    """A seller's quote, which holds until `expires_ms` (wall time)."""
+    """A seller's quote."""
 
     terms: Terms
-    expires_ms: int
 
 
 class Init(NamedTuple):
@@ -80,7 +84,6 @@ class Agreed(NamedTuple):
     order_id: str
     terms: Terms
     due_micro: int
-    expires_ms: int
 
 
 class Confirm(NamedTuple):

@@ -1,1 +1,0 @@
-"""The LangGraph brain: what to do next in a transaction."""

@@ -1,0 +1,356 @@
+"""One event at a time: the market's core changes a party's state, one transaction writes that down, then it is current.
+
+An event's rows, the answer to its message (inbox) and what is to be sent because of it (outbox) are on disk together or
+not at all; when the disk refuses them, the state in memory is put back, too. Only then do messages leave, reminders run
+and lines reach the event log. Searches and offers change nothing on disk: losing them costs a look.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from wattmesh_agents.store import journal
+from wattmesh_agents.store.database import Database
+from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
+from wattmesh_agents.store.retention import Horizon, forget
+from wattmesh_beckn.answers import ack, nack
+from wattmesh_beckn.client import Acked, Outcome
+from wattmesh_beckn.codec import Codec, Envelope, refusal_of, unanswered_of
+from wattmesh_beckn.errors import ErrorCode, Refusal, declined
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.registry import Subscription
+from wattmesh_beckn.transport import Reply
+from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
+from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.party import Party
+from wattmesh_market.trade.advice import Advice, Consultation
+from wattmesh_market.trade.messages import (
+    ACTION_OF,
+    Action,
+    Call,
+    Offers,
+    PricedReading,
+    Quote,
+    ReportReading,
+    Search,
+    Select,
+    Send,
+)
+from wattmesh_market.trade.refusal import Reason, Refused
+
+KEEP_AFTER_EXPIRY_MS = 10_000
+"""How much longer than it could be taken the answer to a message is kept."""
+MESSAGE_TTL_MS = 30_000
+"""How long a message is worth sending (wall time); what still matters then is said anew."""
+_LEAST_TTL_MS = 1_000
+
+
+class Publisher(Protocol):
+    """Takes what follows from an event once it is on disk."""
+
+    def send(self, message: Outgoing) -> None:
+        """Have a message sent."""
+        ...
+
+    def remind(self, party: Party, alarm: Alarm, due_s: float) -> None:
+        """Ring an alarm at a grid time."""
+        ...
+
+    def tell(self, party: Party, line: LogLine) -> None:
+        """Write a line into the event log."""
+        ...
+
+    def consult(self, party: Party, asked: Consultation) -> None:
+        """Have the adviser asked."""
+        ...
+
+    def missed_gates(self, number: int) -> None:
+        """Count trades that were missed because the gate had closed."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where a pod's parties are: the network's domain, and the parties' own addresses by subscriber id."""
+
+    domain: str
+    urls: Mapping[str, str]
+
+
+class Driver:
+    """Runs the parties of a pod on its journal."""
+
+    def __init__(
+        self, database: Database, members: Sequence[Events], codec: Codec, place: Place, publisher: Publisher
+    ) -> None:
+        connection = database.connection
+        self._database = database
+        self._codec = codec
+        self._place = place
+        self._publisher = publisher
+        self.members = {member.party.id: member for member in members}
+        self.inbox = Inbox(connection)
+        self.outbox = Outbox(connection)
+        self.peers = Peers(connection)
+        self._acknowledged: list[Outgoing] = []
+        self._sent: Counter[tuple[str, str]] = Counter()
+        self.refusal: str | None = None
+        """Why the disk did not take the newest change; None when it did."""
+
+    # --- events ---
+
+    def open_slot(self, member: Events) -> None:
+        """A slot has begun."""
+        party = member.party
+        self._act(party, "slot", member.open_slot)
+        party.books.forget(party.now.slot)
+
+    def ring(self, member: Events, alarm: Alarm) -> None:
+        """A reminder has come due."""
+        self._act(member.party, f"alarm {alarm.kind}", lambda: member.ring(alarm))
+
+    def receive(self, member: Events, received: Received) -> Reply:
+        """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
+        party, context = member.party, received.context
+        try:
+            message = self._codec.decode(received)
+        except Refusal as refusal:
+            return self._refuse(party, received, refusal)
+        call = Call(
+            received.sender.subscriber_id,
+            context.transaction_id,
+            context.message_id,
+            message,
+            near=received.sender.location.city.code == party.feeder,
+        )
+        self.peers.meet(received.sender, party.now.ms)
+        self._recall(party, call)
+        durable = not isinstance(message, Search | Offers)
+
+        def respond(refused: Refused | None) -> Reply:
+            return ack() if refused is None else nack(refusal_of(refused))
+
+        try:
+            return self._act(
+                party,
+                f"receive {received.action}",
+                lambda: member.receive(call),
+                respond=respond,
+                received=received if durable else None,
+            )
+        except sqlite3.IntegrityError:
+            # A contract of long ago stands under this transaction.
+            text = "this transaction has an order here already; search anew"
+            return self._refuse(party, received, declined(ErrorCode.BUSINESS_ERROR, text))
+
+    def answered(self, member: Events, message: Outgoing, outcome: Outcome) -> None:
+        """A message was acknowledged, declined, or not answered in time."""
+        if isinstance(outcome, Acked):
+            # It leaves the outbox with the next transaction: after a crash it is sent again, and dropped there.
+            if message[:4] in self.outbox.waiting:
+                self._acknowledged.append(message)
+            return
+        why = unanswered_of(outcome)
+
+        def act() -> None:
+            member.unanswered(message.recipient, message.transaction_id, Action(message.action), why)
+
+        self._act(member.party, f"sent {message.action}", act, done=message)
+
+    def advised(self, member: Events, asked: Consultation, advice: Advice) -> None:
+        """An adviser has answered, or failed."""
+        self._act(member.party, "advised", lambda: member.advised_by(asked, advice))
+
+    # --- around them ---
+
+    def enrol(self) -> None:
+        """Write down parties that are new, and ask for the reminders that all need."""
+        for member in self.members.values():
+            self._act(member.party, "start", member.resume)
+
+    def meet(self, entry: Subscription, now_ms: int) -> None:
+        """Remember where a subscriber lives; it is on disk with the next transaction."""
+        self.peers.meet(entry, now_ms)
+
+    def remember(self, occasion: str, answered: Answered) -> None:
+        """Remember the answer to a call that changes no party."""
+        with self._transaction(occasion):
+            self.inbox.write(answered)
+        self.inbox.know(answered)
+
+    def count(self, message: Outgoing) -> None:
+        """One more was sent."""
+        self._sent[message.party, message.action] += 1
+
+    def write_counts(self) -> None:
+        """Write down how many messages were sent."""
+        sent, self._sent = self._sent, Counter()
+        try:
+            with self._transaction("count") as connection:
+                journal.count_messages(connection, [(*key, number) for key, number in sorted(sent.items())])
+        except BaseException:
+            self._sent.update(sent)
+            raise
+
+    def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
+        """Delete what has passed; see `retention.forget`."""
+        partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
+        with self._transaction("prune") as connection:
+            forget(connection, horizon, self.members, partners.union(needed))
+        self.inbox.forget(horizon.now_ms)
+
+    def tidy(self) -> None:
+        """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
+        with self._transaction("tidy"):
+            pass
+
+    @property
+    def sending(self) -> bool:
+        """Whether a message waits for its acknowledgement."""
+        return len(self.outbox.waiting) > len(self._acknowledged)
+
+    # --- one event ---
+
+    def _act(
+        self,
+        party: Party,
+        occasion: str,
+        step: Callable[[], Refused | None],
+        *,
+        respond: Callable[[Refused | None], Reply] = lambda _: ack(),
+        received: Received | None = None,
+        done: Outgoing | None = None,
+    ) -> Reply:
+        """Let the core handle an event, write down what it changes, make that current and publish it."""
+        books, refused = party.books, None
+        try:
+            refused = step()
+        except Refused as error:
+            _take_back(party)
+            refused = error
+        except BaseException:
+            _take_back(party)
+            raise
+        reply, changes = respond(refused), books.changes
+        answered = None
+        if received is not None and (refused is None or refused.reason is not Reason.TOO_MANY):
+            answered = _answered(party, received, reply)
+        try:
+            outgoing = [self._outgoing(party, send) for send in changes.sends]
+            kept = [one for one in outgoing if one.action not in _LIGHT and one[:4] not in self.outbox.waiting]
+            if changes.stored or kept or answered or done:
+                with self._transaction(occasion, done) as connection:
+                    journal.write(connection, party.id, party.kind, changes)
+                    self.outbox.write(kept)
+                    if answered:
+                        self.inbox.write(answered)
+        except BaseException:
+            _take_back(party)
+            raise
+        books.changes = Changes()
+        for message in kept:
+            self.outbox.know(message)
+        if answered:
+            self.inbox.know(answered)
+        self._publish(party, changes, [*kept, *(one for one in outgoing if one.action in _LIGHT)])
+        return reply
+
+    @contextmanager
+    def _transaction(self, occasion: str, done: Outgoing | None = None) -> Iterator[sqlite3.Connection]:
+        """A transaction that also takes out of the outbox what was acknowledged, and `done`.
+
+        sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
+        a change again.
+        """
+        gone = [*self._acknowledged, done] if done else list(self._acknowledged)
+        before = self._database.connection.total_changes
+        try:
+            with self._database.transaction(occasion) as connection:
+                if gone:
+                    self.outbox.take_out(gone)
+                self.peers.write()
+                yield connection
+                wrote = connection.total_changes > before
+        except sqlite3.OperationalError as error:
+            self.refusal = str(error)
+            raise
+        self.peers.written()
+        self._acknowledged.clear()
+        for message in gone:
+            self.outbox.waiting.pop(message[:4], None)
+        if wrote:
+            self.refusal = None
+
+    def _refuse(self, party: Party, received: Received, refusal: Refusal) -> Reply:
+        reply = nack(refusal)
+        if not refusal.passing:
+            self.remember(f"refuse {received.action}", _answered(party, received, reply))
+        return reply
+
+    def _recall(self, party: Party, call: Call) -> None:
+        """Bring back from the disk what memory has let go of and an old message is about."""
+        books, connection, message = party.books, self._database.connection, call.message
+        if isinstance(message, ReportReading):
+            old = message.slot < party.now.slot - REMEMBERED_S
+            if old and (message.slot, call.sender) not in books.supplied:
+                books.know(journal.recall_supply(connection, party.id, call.sender, message.slot))
+        elif (
+            not isinstance(message, Search | Offers | Select | Quote | PricedReading)
+            and books.contract(call.transaction_id, call.sender) is None
+        ):
+            for contract in journal.recall_contracts(connection, party.id, call.transaction_id):
+                if books.contract(*contract.key) is None:
+                    books.put(contract)
+        books.changes = Changes()
+
+    def _outgoing(self, party: Party, send: Send) -> Outgoing:
+        action, now_ms, here = ACTION_OF[type(send.message)], party.now.ms, self._place.urls[party.id]
+        ttl_ms = MESSAGE_TTL_MS
+        if send.until_ms is not None:
+            ttl_ms = max(_LEAST_TTL_MS, min(MESSAGE_TTL_MS, send.until_ms - now_ms))
+        message_id = send.reply_to or party.derive_id(action, send.transaction_id, send.to, send.occasion)
+        envelope = Envelope(
+            domain=self._place.domain,
+            feeder=party.feeder,
+            sender=(party.id, here),
+            receiver=(send.to, self.peers.url_of(send.to) or ""),
+            transaction_id=send.transaction_id,
+            message_id=message_id,
+            now_ms=now_ms,
+            ttl_ms=ttl_ms,
+        )
+        body = self._codec.encode(send.message, envelope)
+        return Outgoing(party.id, message_id, action, send.to, send.transaction_id, body, now_ms + ttl_ms)
+
+    def _publish(self, party: Party, changes: Changes, outgoing: Sequence[Outgoing]) -> None:
+        publisher = self._publisher
+        for message in outgoing:
+            publisher.send(message)
+        for alarm, due_s in changes.alarms:
+            publisher.remind(party, alarm, due_s)
+        for line in changes.lines:
+            publisher.tell(party, line)
+        for asked in changes.consultations:
+            publisher.consult(party, asked)
+        if changes.missed_gates:
+            publisher.missed_gates(changes.missed_gates)
+
+
+_LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH))
+"""What is sent without the outbox."""
+
+
+def _take_back(party: Party) -> None:
+    party.books.changes.revert()
+    party.books.changes = Changes()
+
+
+def _answered(party: Party, received: Received, reply: Reply) -> Answered:
+    context = received.context
+    # A sender may sign for years, but a message out of its ttl is refused whatever its signature.
+    expires_at = min(received.signature_expires, context.expires_at)
+    keep_until_ms = int(expires_at * 1000) + KEEP_AFTER_EXPIRY_MS
+    return Answered(party.id, context.sender, context.message_id, received.action, reply, keep_until_ms)

@@ -1,0 +1,124 @@
+"""Receiving a pod's messages: proven calls go to their party, the registrar's `drain` is answered here."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
+from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
+from wattmesh_agents.metrics import PodMetrics
+from wattmesh_agents.store.mail import Answered
+from wattmesh_beckn.answers import nack
+from wattmesh_beckn.context import CALLBACKS, REQUESTS
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy
+from wattmesh_beckn.receiver import Received, Receiver
+from wattmesh_beckn.registry import Directory
+from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.party import Party
+
+log = logging.getLogger(__name__)
+
+ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
+_BUSY_S = 2
+"""When a caller may try again that the disk kept from being answered."""
+MESSAGES_PER_SLOT = 100
+"""What one subscriber may say to one party here. A contract takes each side about ten messages; a household has one or
+two contracts per slot with the same party, and a reading."""
+LEAST_MESSAGES_PER_S = 20.0
+"""At slow grid speeds, where trading and telling again go by wall time."""
+MESSAGES_AT_ONCE = 500
+"""After an outage, when what is unfinished is said again: 50 of each kind, with what follows."""
+
+
+class Reception:
+    """Answers `POST /<party>/<action>`. `handle` acts on a proven call of a party."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        driver: Driver,
+        directory: Directory,
+        clock: Clock,
+        metrics: PodMetrics,
+        handle: Callable[[Events, Received], Reply],
+    ) -> None:
+        self._config = config
+        self._driver = driver
+        self._directory = directory
+        self._clock = clock
+        self._metrics = metrics
+        self._handle = handle
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
+        self._members = {member.party.name: member for member in driver.members.values()}
+        self._receivers = {name: self._receiver(member) for name, member in self._members.items()}
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Answer a call."""
+        name, _, action = path.lstrip("/").partition("/")
+        receiver = self._receivers.get(name)
+        if receiver is None:
+            message = f"no household {name[:63]!r} here; there are {', '.join(sorted(self._members))}"
+            return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
+        try:
+            if action == DRAIN:
+                return self._drain(self._members[name].party, body, headers)
+            reply = await receiver.receive(action, body, headers)
+        except sqlite3.OperationalError as error:
+            return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
+        if reply.status == 429:
+            self._metrics.limited.labels(action).inc()
+            if not self._told.wait_s("", self._clock.wall()):
+                log.warning("refused %s: %s", action, reply.body.decode())
+        return reply
+
+    def _receiver(self, member: Events) -> Receiver:
+        party = member.party
+        return Receiver(
+            subscriber_id=party.id,
+            domain=self._config.domain,
+            actions=ACTIONS,
+            directory=self._directory,
+            inbox=_PartyInbox(self._driver, party.id),
+            clock=self._clock,
+            handler=lambda received: self._handle(member, received),
+            gateway_id=self._config.gateway.subscriber_id,
+            limit=RateLimit(per_s=messages_per_s(self._config.clock.speed), burst=MESSAGES_AT_ONCE),
+        )
+
+    def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
+        try:
+            keys = self._config.registrar_keys
+            call, header = asked_to_drain(body, headers, keys, party.id, self._clock.wall())
+        except Refusal as refusal:
+            return nack(refusal)
+        if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
+            return first
+        reply = drain_reply(call.draining, len(party.open_contracts()))
+        until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
+        self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
+        party.draining = call.draining
+        return reply
+
+
+class _PartyInbox:
+    """One party's part of the inbox."""
+
+    def __init__(self, driver: Driver, party: str) -> None:
+        self._driver = driver
+        self._party = party
+
+    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+        """The answer given before, or None when the message is new."""
+        return self._driver.inbox.first_answer(self._party, sender, message_id, action)
+
+
+def messages_per_s(speed: float) -> float:
+    """How many messages a second (wall time) one subscriber may send to one party on a grid of that speed."""
+    return max(LEAST_MESSAGES_PER_S, MESSAGES_PER_SLOT * speed / SLOT_S)

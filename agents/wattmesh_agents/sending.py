@@ -1,0 +1,72 @@
+"""Sending a pod's messages: to where the registry says that their receivers live, until they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+
+from wattmesh_agents.store.mail import Outgoing
+from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
+from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType
+from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.transport import Transport
+from wattmesh_common.clock import Clock
+from wattmesh_common.runtime import RuntimeConfig
+
+SENDS_AT_ONCE = 256
+
+
+class Sender:
+    """Sends messages side by side. `sent` is told of each: when it was first sent (wall time), and what came of it."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        signers: Mapping[str, Signer],
+        directory: Directory,
+        transport: Transport,
+        clock: Clock,
+        rng: random.Random,
+        sent: Callable[[Outgoing, float, Outcome], None],
+    ) -> None:
+        self._config = config
+        self._signers = signers
+        self._directory = directory
+        self._client = BecknClient(transport, clock, rng)
+        self._clock = clock
+        self._sent = sent
+        self._room = asyncio.Semaphore(SENDS_AT_ONCE)
+
+    def begin(self) -> None:
+        """As in a new process: nothing is under way."""
+        self._room = asyncio.Semaphore(SENDS_AT_ONCE)
+
+    async def send(self, message: Outgoing) -> None:
+        """Send a message until it is answered or its time is over."""
+        async with self._room:
+            at = self._clock.wall()
+            outcome = await self._deliver(message)
+        self._sent(message, at, outcome)
+
+    async def _deliver(self, message: Outgoing) -> Outcome:
+        if message.action == "search":
+            url = self._config.gateway.url
+        else:
+            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
+            try:
+                found = await self._url(message.recipient, role)
+            except RegistryUnavailable as error:
+                return Undelivered(str(error))
+            if found is None:
+                return Undelivered(f"{message.recipient} is not in the registry as {role}")
+            url = found
+        signer = self._signers[message.party]
+        return await self._client.send(signer, f"{url}/{message.action}", message.body, message.expires_ms / 1000)
+
+    async def _url(self, subscriber_id: str, role: SubscriberType) -> str | None:
+        for fresh in (False, True):
+            for entry in await self._directory.find(subscriber_id, fresh=fresh):
+                if entry.speaks_as(role, self._config.domain, self._clock.wall()):
+                    return entry.url
+        return None

@@ -1,0 +1,161 @@
+"""A party's changes onto the disk, and its state back from there.
+
+The state in memory is what the market's core works on; these rows are its journal. A row is written over by a newer one
+with the same key, ledger entries are written once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from wattmesh_market.energy.battery import Metered
+from wattmesh_market.parties.books import REMEMBERED_S, Books, Changes, Role, Standing, Totals
+from wattmesh_market.trade.contracts import OPEN, Contract, ContractState, Delivery, Side
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+
+
+def _replace(table: str, columns: int) -> str:
+    return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - names of ours
+
+
+_PUT_CONTRACT = _replace("contracts", 22)
+_NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
+_PUT_READING = _replace("readings", 13)
+_PUT_ROLE = _replace("roles", 3)
+_BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
+_STAND = (
+    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (party) DO UPDATE SET "
+    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8"
+)
+_COUNT = "INSERT INTO messages VALUES (?, ?, ?) ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent"
+_OPEN = ", ".join(f"'{state}'" for state in OPEN)
+
+
+def write(connection: sqlite3.Connection, party: str, kind: str, changes: Changes) -> None:
+    """Write the rows that changed, within the caller's transaction.
+
+    sqlite3.IntegrityError when a new contract or booking stands there already.
+    """
+    if changes.contracts:
+        # A new one must not push out another that memory has let go of.
+        new = [one for one in changes.contracts.values() if one.state is ContractState.QUOTED]
+        old = [one for one in changes.contracts.values() if one.state is not ContractState.QUOTED]
+        connection.executemany(_NEW_CONTRACT, [row for one in new for row in _rows(one)])
+        connection.executemany(_PUT_CONTRACT, [row for one in old for row in _rows(one)])
+    if changes.readings:
+        connection.executemany(
+            _PUT_READING,
+            [(party, one.slot, *one.metered, one.capacity_wh, one.state) for one in changes.readings.values()],
+        )
+    if changes.roles:
+        connection.executemany(_PUT_ROLE, [(party, slot, role) for slot, role in changes.roles.items()])
+    if changes.ledger:
+        connection.executemany(_BOOK, [(party, *entry) for entry in changes.ledger])
+    if changes.standing is not None:
+        connection.execute(_STAND, (party, kind, *changes.standing))
+
+
+def count_messages(connection: sqlite3.Connection, counts: Iterable[tuple[str, str, int]]) -> None:
+    """Add to how many messages were sent: party, action, number."""
+    connection.executemany(_COUNT, list(counts))
+
+
+def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Standing) -> Books:
+    """A party's books as the journal has them; of one that is new, those of `default`, which are still to be written.
+
+    What is over since `REMEMBERED_S` before `at_slot` stays on disk (see `recall`).
+    """
+    row = connection.execute("SELECT * FROM parties WHERE party = ?", (party,)).fetchone()
+    if row is None:
+        books = Books(default)
+        books.stand(default)
+        return books
+    standing = Standing._make((*row[2:7], bool(row[7])))
+    books = Books(standing)
+    since = min(at_slot, standing.next_slot) - REMEMBERED_S
+    for contract in _contracts(connection, party, f"(slot >= ?2 OR state IN ({_OPEN}))", (since,)):
+        books.put(contract)
+    books.note_first_expiry()
+    for values in connection.execute(
+        "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
+    ):
+        books.read(Reading(values[1], Metered(*values[2:11]), values[11], ReadingState(values[12])))
+    for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
+        books.take_role(slot, Role(role))
+    books.know(
+        [_entry(row) for row in connection.execute(_SUPPLIED + " AND slot >= ?", (party, since))],
+        _totals(connection, party),
+    )
+    books.changes = Changes()
+    return books
+
+
+def recall_contracts(connection: sqlite3.Connection, party: str, transaction_id: str) -> list[Contract]:
+    """The contracts of a transaction that memory has let go of."""
+    return _contracts(connection, party, "transaction_id = ?2", (transaction_id,))
+
+
+def recall_supply(connection: sqlite3.Connection, party: str, household: str, slot: int) -> list[LedgerEntry]:
+    """What was booked for a household's reading of a slot that memory has let go of."""
+    rows = connection.execute(_SUPPLIED + " AND counterparty = ? AND slot = ?", (party, household, slot))
+    return [_entry(row) for row in rows]
+
+
+_SUPPLIED = "SELECT * FROM ledger WHERE party = ? AND kind IN ('backstop', 'grid_fee')"
+
+
+def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    """All rows of a table, in the order of their keys; columns are named as in the schema."""
+    cursor = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - the caller names one of ours
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _rows(contract: Contract) -> list[tuple[Any, ...]]:
+    (
+        party, side, transaction_id, counterparty, deliveries, expires_ms, created_ms, updated_ms, order_id, in_doubt,
+        reason, searched_ms, confirmed_ms, offered, offers,
+    ) = contract  # fmt: skip
+    return [
+        (
+            party, side, transaction_id, counterparty, *delivery, expires_ms, created_ms, updated_ms, order_id,
+            in_doubt, reason, searched_ms, confirmed_ms, offered, offers,
+        )
+        for delivery in deliveries
+    ]  # fmt: skip
+
+
+def _contracts(connection: sqlite3.Connection, party: str, where: str, values: Sequence[object]) -> list[Contract]:
+    """Whole contracts of which a row matches."""
+    rows = connection.execute(
+        "SELECT * FROM contracts WHERE party = ?1 AND (transaction_id, counterparty) IN "  # noqa: S608
+        f"(SELECT transaction_id, counterparty FROM contracts WHERE party = ?1 AND {where}) "
+        "ORDER BY created_ms, transaction_id, counterparty, slot",
+        (party, *values),
+    )
+    found: dict[tuple[str, str], Contract] = {}
+    for row in rows:
+        delivery = Delivery._make((*row[4:9], ContractState(row[9]), *row[10:12]))
+        key = (row[2], row[3])
+        if key in found:
+            found[key] = found[key]._replace(deliveries=(*found[key].deliveries, delivery))
+        else:
+            whole = (*row[12:16], bool(row[16]), *row[17:22])
+            found[key] = Contract(row[0], Side(row[1]), row[2], row[3], (delivery,), *whole)
+    return list(found.values())
+
+
+def _entry(row: Sequence[Any]) -> LedgerEntry:
+    return LedgerEntry(EntryKind(row[1]), *row[2:7])
+
+
+def _totals(connection: sqlite3.Connection, party: str) -> Totals:
+    row = connection.execute(
+        "SELECT coalesce(-sum(min(energy_wh, 0)) FILTER (WHERE kind = 'trade'), 0), "
+        "coalesce(sum(max(energy_wh, 0)) FILTER (WHERE kind = 'trade'), 0), coalesce(sum(amount_micro), 0) "
+        "FROM ledger WHERE party = ?",
+        (party,),
+    ).fetchone()
+    return Totals(*row)

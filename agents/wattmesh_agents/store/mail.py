@@ -1,0 +1,131 @@
+"""Messages that outlive a crash: the answers that were given, and what is still to be sent. Kept in memory, too."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from wattmesh_beckn.registry import Subscription
+from wattmesh_beckn.transport import Reply
+
+_JSON = {"content-type": "application/json"}
+HEARD_EVERY_MS = 3_600_000
+"""How exactly it is known when a subscriber was last heard."""
+
+
+class Outgoing(NamedTuple):
+    """A message to send until acknowledged or `expires_ms` (wall time). `recipient` is a subscriber id."""
+
+    party: str
+    message_id: str
+    action: str
+    recipient: str
+    transaction_id: str
+    body: bytes
+    expires_ms: int
+
+
+class Answered(NamedTuple):
+    """The answer that a party gave to a message, to be given again until `keep_until_ms` (wall time)."""
+
+    party: str
+    sender: str
+    message_id: str
+    action: str
+    reply: Reply
+    keep_until_ms: int
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What names the message."""
+        return self[:4]
+
+
+class Inbox:
+    """The answers that the parties of a pod have given, until the messages' signatures would be refused anyway."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._answers: dict[tuple[str, str, str, str], tuple[Reply, int]] = {}
+        for row in connection.execute("SELECT * FROM inbox ORDER BY keep_until_ms"):
+            self.know(Answered._make((*row[:4], Reply(row[4], row[5], _JSON), row[6])))
+
+    def first_answer(self, party: str, sender: str, message_id: str, action: str) -> Reply | None:
+        """The answer given before, or None when the message is new."""
+        found = self._answers.get((party, sender, message_id, action))
+        return None if found is None else found[0]
+
+    def write(self, answered: Answered) -> None:
+        """Keep an answer on disk, in the transaction of the effect."""
+        self._db.execute(
+            "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*answered.key, answered.reply.status, answered.reply.body, answered.keep_until_ms),
+        )
+
+    def know(self, answered: Answered) -> None:
+        """Give this answer from now on."""
+        self._answers[answered.key] = (answered.reply, answered.keep_until_ms)
+
+    def forget(self, now_ms: int) -> None:
+        """Let go of answers that nobody can ask for any more."""
+        for key in [key for key, (_, until_ms) in self._answers.items() if until_ms < now_ms]:
+            del self._answers[key]
+
+
+class Outbox:
+    """Messages waiting to be sent. Searches and offers are sent without it: losing them costs a look."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        rows = connection.execute("SELECT * FROM outbox ORDER BY expires_ms, message_id")
+        self.waiting: dict[tuple[str, str, str, str], Outgoing] = {}
+        for row in rows:
+            self.know(Outgoing(*row))
+
+    def write(self, messages: Iterable[Outgoing]) -> None:
+        """Add messages on disk."""
+        self._db.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)", list(messages))
+
+    def know(self, message: Outgoing) -> None:
+        """It waits from now on."""
+        self.waiting[message[:4]] = message
+
+    def take_out(self, messages: Iterable[Outgoing]) -> None:
+        """Take messages out on disk."""
+        self._db.executemany(
+            "DELETE FROM outbox WHERE party = ? AND message_id = ? AND action = ? AND recipient = ?",
+            [message[:4] for message in messages],
+        )
+
+
+class Peers:
+    """Where other subscribers live, as the registry said when they were last heard."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        rows = connection.execute("SELECT subscriber_id, url, heard_ms FROM peers")
+        self._known: dict[str, tuple[str, int]] = {row[0]: (row[1], row[2]) for row in rows}
+        self._news: dict[str, tuple[str, int]] = {}
+
+    def url_of(self, subscriber_id: str) -> str | None:
+        """Where a subscriber lives, if it was met."""
+        found = self._known.get(subscriber_id)
+        return None if found is None else found[0]
+
+    def meet(self, entry: Subscription, now_ms: int) -> None:
+        """A subscriber lives there and is heard now; `write` brings onto the disk what is new of that."""
+        url, heard_ms = self._known.get(entry.subscriber_id, ("", 0))
+        if url != entry.url or heard_ms < now_ms - HEARD_EVERY_MS:
+            self._known[entry.subscriber_id] = (entry.url, now_ms)
+            self._news[entry.subscriber_id] = (entry.url, now_ms)
+
+    def write(self) -> None:
+        """Write down what is new, within the caller's transaction."""
+        if self._news:
+            rows = [(name, *where) for name, where in self._news.items()]
+            self._db.executemany("INSERT OR REPLACE INTO peers VALUES (?, ?, ?)", rows)
+
+    def written(self) -> None:
+        """What was new is on disk."""
+        self._news.clear()

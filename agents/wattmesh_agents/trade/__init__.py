@@ -1,1 +1,0 @@
-"""How far a buyer is trusted, and what an adviser may choose."""
