@@ -79,7 +79,7 @@ class Pod:
         self._time = GridTime(
             start.timestamp(), config.clock.epoch, config.clock.speed, utc_offset_s, end.timestamp() if end else None
         )
-        self._url = url
+        self.url = url
         self._clock = clock
         self._signers = signers
         self._adviser = adviser
@@ -115,7 +115,7 @@ class Pod:
             parties.append(Utility(utility, around, books, salt))
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
-        urls = {party.id: f"{self._url}/{party.name}" for party in parties}
+        urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         self._driver = Driver(self.database, members, CodecV1(), Place(self.config.domain, urls), self)
         self._alarms = Alarms(self.grid, self._ring)
         self._reception = Reception(

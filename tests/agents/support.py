@@ -1,8 +1,7 @@
-"""A street in small: a clock moved by hand, parties on databases in memory, messages carried by hand."""
+"""A pod in small: one party on a journal in memory, a clock moved by hand, messages and reminders carried by hand."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -10,28 +9,32 @@ from typing import Any, TypeVar
 
 import pydantic_core
 
-from wattmesh_agents.brain.brain import Brain
-from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.dispatch import Dispatcher
-from wattmesh_agents.happenings import StoryLine
-from wattmesh_agents.parties.household import Household
-from wattmesh_agents.parties.trader import Surroundings
-from wattmesh_agents.parties.utility import Utility
-from wattmesh_agents.rows import table_rows
+from wattmesh_agents.brain import think
+from wattmesh_agents.driver import Driver, Place
+from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
-from wattmesh_agents.store.messages import Outbox, Outgoing, Timer, Timers
-from wattmesh_beckn.context import Action, BecknModel, Code, Location, request_context
-from wattmesh_beckn.messages import read_call, write_call
+from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.mail import Outgoing
+from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.transport import Reply
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Reading
 from wattmesh_cli.books import Party as PartyRow
-from wattmesh_common.clock import GridClock, utc
+from wattmesh_common.clock import utc
 from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.books import Alarm, LogLine
 from wattmesh_market.parties.config import Backstop, DemandResponse, HouseholdConfig, Trading, UtilityConfig
+from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.party import Now, Party, Surroundings, standing_at
+from wattmesh_market.parties.utility import Utility
+from wattmesh_market.trade.advice import Consultation
 
 DOMAIN, FEEDER, CURRENCY = "uei:p2p_trading", "feeder-1", "EUR"
 GATEWAY, GRID = "gateway.default", "grid.default"
@@ -158,108 +161,100 @@ def received(body: bytes, action: str) -> Received:
     return Received(action, call.context, call.message, sender, body, "", int(call.context.expires_at) + 1)
 
 
-def call(
-    action: Action,
-    body: BecknModel,
-    *,
-    sender: str,
-    recipient: str,
-    transaction_id: str,
-    now: float,
-    message_id: str | None = None,
-) -> Received:
-    """A message of anybody, well-formed on the wire."""
-    me, other = (sender, url_of(sender)), (recipient, url_of(recipient))
-    callback = action.startswith("on_")
-    context = request_context(
-        domain=DOMAIN,
-        feeder=FEEDER,
-        action=action,
-        bap=other if callback else me,
-        bpp=None if action == "search" else me if callback else other,
-        transaction_id=transaction_id,
-        message_id=message_id or uuid_of(action, sender, transaction_id, now),
-        now=now,
-        ttl_s=30,
-    )
-    return received(write_call(context, body), action)
-
-
-def uuid_of(*parts: object) -> str:
-    """The same UUID for the same parts."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(map(str, parts))))
-
-
 @dataclass
 class Node:
-    """A pod with one party. `posted` are messages on disk that are to be sent, `armed` alarms that are to ring."""
+    """A pod with one party. `posted` are messages that are to be sent, `armed` reminders that are to ring."""
 
     config: HouseholdConfig | UtilityConfig
     clock: HandClock
     weather: Weather = field(default_factory=Weather)
     end_s: float | None = None
-    brain: type[Brain] = Brain
     speed: float = SPEED
     posted: list[Outgoing] = field(default_factory=list)
-    armed: list[Timer] = field(default_factory=list)
-    missed_gates: int = 0
-    told: list[StoryLine] = field(default_factory=list)
+    armed: dict[Alarm, float] = field(default_factory=dict)
+    missed: int = 0
+    told: list[LogLine] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = Database.open(IN_MEMORY, salt=self.config.name)
-        self.boot()
-        with self.database.transaction():
-            self.party.enrol()
-            self.trader.peers.meet(entry(GRID, "BPP"), self.trader.now_ms)
+        self.grid = GridTime(float(FIRST_SLOT), EPOCH, self.speed, 0, self.end_s)
+        self.now = Now()
+        self.load()
+        self.driver.enrol()
+        self.driver.meet(entry(GRID, "BPP"), self.now.ms)
+        self.driver.tidy()
 
-    def boot(self) -> None:
-        """What a process makes anew from its database."""
-        grid = GridClock(self.clock, float(FIRST_SLOT), EPOCH, self.speed)
-        around = Surroundings(
-            self.database,
-            grid,
-            self.end_s,
-            DOMAIN,
-            CURRENCY,
-            GATEWAY,
-            self.posted.append,
-            self.armed.append,
-            self.miss,
-            self.told.append,
-        )
-        self.party: Party = (
-            Household(around, self.config, url_of(self.config.subscriber_id), self.weather)
-            if isinstance(self.config, HouseholdConfig)
-            else Utility(around, self.config, url_of(self.config.subscriber_id))
-        )
-        self.trader = self.party.trader
-        self.dispatcher = Dispatcher(self.database, self.brain())
+    def load(self) -> None:
+        """What a process makes anew from its journal."""
+        self.move()
+        around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now)
+        config, connection, salt = self.config, self.database.connection, self.database.salt
+        self.party: Household | Utility
+        if isinstance(config, HouseholdConfig):
+            of = config.battery
+            new = standing_at(self.now.slot, of.capacity_wh, of.initial_level_wh) if of else standing_at(self.now.slot)
+            books = journal.load(connection, self.id, self.now.slot, new)
+            self.party = Household(config, self.weather, around, books, salt)
+        else:
+            books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot))
+            self.party = Utility(config, around, books, salt)
+        self.member = Events(self.party, think)
+        self.driver = Driver(self.database, [self.member], CodecV1(), Place(DOMAIN, {self.id: url_of(self.id)}), self)
 
     def restart(self) -> None:
-        """Die and come back: what was only in memory is gone, what the database holds is taken up."""
-        self.posted[:] = Outbox(self.database.connection).waiting()
-        self.armed[:] = Timers(self.database.connection).waiting()
-        self.boot()
+        """Die and come back: what was only in memory is gone, what the journal holds is taken up."""
+        self.armed.clear()
+        self.load()
+        self.posted[:] = self.driver.outbox.waiting.values()
+        self.driver.enrol()
 
-    def miss(self) -> None:
-        self.missed_gates += 1
+    def move(self) -> None:
+        """Look at the clock, as a pod does before each event."""
+        self.now.move(int(self.clock.now * 1000), self.grid.at(self.clock.now))
 
     @property
     def id(self) -> str:
         return self.config.subscriber_id
 
-    def receive(self, body: bytes, action: str) -> Reply:
-        """Answer as the receiving end does: the first answer to what it knows, the dispatcher's to what is new."""
-        message = received(body, action)
-        first = self.trader.inbox.first_answer(message.context.sender, message.context.message_id, action)
-        return first or self.dispatcher.receive(self.party, message)
+    # --- what a driver publishes to ---
 
-    def ring(self, timer: Timer) -> None:
-        """Let an alarm go off, if it is still set."""
-        self.armed.remove(timer)
-        with self.dispatcher.transaction(f"alarm {timer.kind}"):
-            if Timers(self.database.connection).take(timer):
-                self.dispatcher.ring(self.party, timer)
+    def send(self, message: Outgoing) -> None:
+        self.posted.append(message)
+
+    def remind(self, party: Party, alarm: Alarm, due_s: float) -> None:
+        assert party is self.party
+        self.armed[alarm] = due_s
+
+    def tell(self, party: Party, line: LogLine) -> None:
+        assert party is self.party
+        self.told.append(line)
+
+    def consult(self, party: Party, asked: Consultation) -> None:
+        raise AssertionError(f"nobody advises {party.id} about {asked}")
+
+    def missed_gates(self, number: int) -> None:
+        self.missed += number
+
+    # --- events ---
+
+    def receive(self, body: bytes, action: str) -> Reply:
+        """Answer as the receiving end does: the first answer to what it knows, the driver's to what is new."""
+        self.move()
+        message = received(body, action)
+        context = message.context
+        first = self.driver.inbox.first_answer(self.id, context.sender, context.message_id, action)
+        return first or self.driver.receive(self.member, message)
+
+    def ring(self, alarm: Alarm) -> None:
+        """Let a reminder come due."""
+        self.move()
+        self.armed.pop(alarm, None)
+        self.driver.ring(self.member, alarm)
+
+    def open_slot(self) -> None:
+        """Notice that a slot has begun."""
+        self.move()
+        self.driver.open_slot(self.member)
 
 
 # --- books for the audit ---
@@ -268,17 +263,12 @@ class Node:
 def book_of(node: Node) -> Book:
     """A node's rows as the audit reads them."""
     connection = node.database.connection
-    offers = [
-        Offer(row["party"], row["transaction_id"], row["seller"], row["price_micro"])
-        for row in table_rows(connection, "offers")
-    ]
     return Book(
         node.config.name,
         tuple(_as(PartyRow, row) for row in table_rows(connection, "parties")),
         tuple(
             _as(ContractRow, {**row, "in_doubt": bool(row["in_doubt"])}) for row in table_rows(connection, "contracts")
         ),
-        tuple(offers),
         tuple(_as(LedgerEntry, row) for row in table_rows(connection, "ledger")),
         tuple(_as(Reading, row) for row in table_rows(connection, "readings")),
     )

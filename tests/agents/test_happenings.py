@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-import pytest
-
-from tests.agents.support import HandClock, Node, household
 from wattmesh_agents.happenings import LONGEST_TEXT, Happenings, Message, StoryLine
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Acked, Nacked, Outcome, Undelivered
@@ -68,12 +64,3 @@ def test_long_texts_are_cut() -> None:
 def test_a_line_without_values_may_hold_a_percent_sign() -> None:
     assert line("100 %").shown()["text"] == "100 %"
     assert line("%d %%", 20).shown()["text"] == "20 %"
-
-
-def test_a_story_is_remembered_once_it_is_on_disk(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "wattmesh_agents")  # a story that nobody would read is not told
-    node = Node(household("flat", None), HandClock())
-    with node.database.transaction():
-        node.trader.story("looks at %s", "the slot", transaction_id="t")
-        assert node.told == []
-    assert [told.shown()["text"] for told in node.told] == ["looks at the slot"]

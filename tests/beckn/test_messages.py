@@ -84,24 +84,18 @@ def test_unknown_fields_are_passed_over_on_reading(action: str) -> None:
 def test_messages_are_made_of_integers_and_slots() -> None:
     select = read_call("select", example("select")).message
     assert isinstance(select, SelectMessage)
-    assert select.order.energy_wh == 1250
+    assert select.order.items[0].quantity.selected.measure.energy_wh == 1250
     assert select.order.fulfillments[0].slot == (
         datetime(2026, 5, 28, 10, 0, tzinfo=UTC),
         datetime(2026, 5, 28, 10, 15, tzinfo=UTC),
     )
     status = read_call("on_status", example("on_status")).message
     assert isinstance(status, OnStatusMessage)
-    assert (status.order.state, status.order.delivered_wh) == ("DELIVERED", 1100)
+    [fulfillment] = status.order.fulfillments
+    assert fulfillment.state
+    assert fulfillment.state.descriptor.code == "DELIVERED"
+    assert tag_value(fulfillment.tags, "delivery", "delivered_kwh") == "1.100"
     assert status.order.quote.price.value_micro == 234_375
-
-
-def test_before_delivery_there_is_no_state_and_nothing_delivered() -> None:
-    raw = changed(
-        changed(example("on_status"), "message.order.fulfillments.0.tags", []), "message.order.status", "ACTIVE"
-    )
-    status = read_call("on_status", changed(raw, "message.order.fulfillments.0.state", GONE)).message
-    assert isinstance(status, OnStatusMessage)
-    assert (status.order.state, status.order.delivered_wh) == ("", None)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -121,7 +121,7 @@ def test_a_good_call_is_handed_over_with_what_is_proven_about_it() -> None:
     assert (received.action, received.body, received.sender) == ("select", SELECT, entry(BUYER, "BAP"))
     assert (received.authorization, received.signature_expires) == (headers["authorization"], CREATED + 30)
     assert received.context.message_id == example("select")["context"]["message_id"]
-    assert received.read(SelectMessage).order.energy_wh == 1250
+    assert received.read(SelectMessage).order.items[0].quantity.selected.measure.energy_wh == 1250
     with pytest.raises(TypeError, match=r"^select carries no OnSelectMessage$"):
         received.read(OnSelectMessage)
 

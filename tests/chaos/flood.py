@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 from tests.chaos.carrier import SINK
 from tests.chaos.street import GATEWAY, Street
-from wattmesh_agents.parties.terms import selected
-from wattmesh_agents.parties.trader import delivery
-from wattmesh_beckn.context import Code, request_context
-from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, SearchMessage, write_call
+from wattmesh_beckn.codec import Envelope
+from wattmesh_beckn.codec.v1 import CodecV1
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, GridClock
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.trade.messages import Search
 
 _AT_ONCE = 20
 _TTL_S = 5.0
@@ -47,18 +46,16 @@ async def flood(street: Street, feeder: str, searches: int, transport: Transport
 
 def _search(street: Street, signer: Signer, feeder: str, slot: int, clock: Clock) -> tuple[bytes, dict[str, str]]:
     now = clock.wall()
-    context = request_context(
+    envelope = Envelope(
         domain=street.plan.resource.spec.domain,
         feeder=feeder,
-        action="search",
-        bap=(signer.subscriber_id, street.url_of(SINK)),
-        bpp=None,
+        sender=(signer.subscriber_id, street.url_of(SINK)),
+        receiver=("", ""),
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),
-        now=now,
-        ttl_s=_TTL_S,
+        now_ms=int(now * 1000),
+        ttl_ms=int(_TTL_S * 1000),
     )
-    item = IntentItem(descriptor=Code(code=ENERGY), quantity=selected(1000))
-    body = write_call(context, SearchMessage(intent=Intent(item=item, fulfillment=delivery(slot))))
+    body = CodecV1().encode(Search(slot, 1000), envelope)
     signature = signer.sign(body, created=int(now), expires=int(now + _TTL_S))
     return body, {"content-type": "application/json", AUTHORIZATION: signature}

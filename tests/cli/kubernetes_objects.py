@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.street_books import write_database
-from wattmesh_agents.rows import LEDGER_TABLES, table_rows
+from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_cli.books import Book
 from wattmesh_operator.desired.names import labels
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
 
 NOON = "2026-06-21T12:00:00+02:00"
 SLOT = int(datetime.fromisoformat(NOON).timestamp())
@@ -22,7 +22,7 @@ def contract(transaction_id: str, slot: int, state: str, **more: object) -> Cont
     """The buyer's record: flat-0 buys 500 Wh from roof-0 for 0.10."""
     row = ContractRow(
         FLAT, "buyer", transaction_id, ROOF, f"energy-{slot}", slot, 500, 100_000, state, f"order-{transaction_id}",
-        None, None, False, None,
+        None, None, False, None, offered_micro_per_kwh=200_000, offers=1,
     )  # fmt: skip
     return replace(row, **more)  # type: ignore[arg-type]
 
@@ -30,7 +30,9 @@ def contract(transaction_id: str, slot: int, state: str, **more: object) -> Cont
 def other_side(row: ContractRow, **changes: object) -> ContractRow:
     """The same contract as the counterparty holds it."""
     side = "seller" if row.side == "buyer" else "buyer"
-    mirrored = replace(row, party=row.counterparty, counterparty=row.party, side=side)
+    mirrored = replace(
+        row, party=row.counterparty, counterparty=row.party, side=side, offered_micro_per_kwh=None, offers=None
+    )
     return replace(mirrored, **changes)  # type: ignore[arg-type]
 
 
@@ -55,7 +57,6 @@ def street() -> list[Book]:
         "flat-0",
         parties=(Party(FLAT, "household", 0, 0, 0, SLOT, THIRD),),
         contracts=(bought, promised),
-        offers=(Offer(FLAT, BOUGHT, ROOF, 200_000), Offer(FLAT, PROMISED, ROOF, 200_000)),
         ledger=(
             LedgerEntry(FLAT, "backstop", SLOT, GRID, "supply", 200, -60_000),
             LedgerEntry(FLAT, "trade", SLOT, ROOF, BOUGHT, 400, -80_000),
@@ -93,9 +94,8 @@ def write_database(path: Path, book: Book) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     rows = [
-        *(("parties", asdict(row)) for row in book.parties),
+        *(("parties", asdict(row) | {"buying": 0}) for row in book.parties),
         *(("contracts", asdict(row) | {"expires_ms": 0, "created_ms": 0, "updated_ms": 0}) for row in book.contracts),
-        *(("offers", _offer(row)) for row in book.offers),
         *(("ledger", asdict(row)) for row in book.ledger),
         *(("readings", asdict(row)) for row in book.readings),
         *(("messages", asdict(row)) for row in book.messages),
@@ -104,14 +104,3 @@ def write_database(path: Path, book: Book) -> None:
         marks = ", ".join(f":{name}" for name in row)
         connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)  # noqa: S608
     connection.close()
-
-
-def _offer(row: Offer) -> dict[str, object]:
-    return {
-        "party": row.party,
-        "transaction_id": row.transaction_id,
-        "seller": row.seller,
-        "item_id": "energy",
-        "price_micro": row.price_micro_per_kwh,
-        "available_wh": 1000,
-    }

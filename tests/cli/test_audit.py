@@ -313,13 +313,13 @@ def test_a_party_of_a_namespace_that_nobody_looked_at_has_not_departed() -> None
         ),
         pytest.param(
             "flat-0",
-            f"UPDATE offers SET price_micro = 199998 WHERE {PROMISE}",
+            f"UPDATE contracts SET offered_micro_per_kwh = 199998 WHERE {PROMISE}",
             ("contract-price", FLAT, THIRD, PROMISED, "500 Wh cost 100000 millionths; by the offer at most 99999"),
             id="above the offer",
         ),
         pytest.param(
             "flat-0",
-            f"DELETE FROM offers WHERE {PROMISE}",
+            f"UPDATE contracts SET offered_micro_per_kwh = NULL WHERE {PROMISE}",
             ("contract-price", FLAT, THIRD, PROMISED, f"buyer has no offer of {ROOF}"),
             id="no offer",
         ),
@@ -444,19 +444,19 @@ def test_rows_of_a_party_that_its_book_does_not_list_are_found() -> None:
         ),
         pytest.param(
             "flat-0",
-            f"UPDATE offers SET price_micro = 199999 WHERE {PROMISE}",
+            f"UPDATE contracts SET offered_micro_per_kwh = 199999 WHERE {PROMISE}",
             [],
             id="rounded half up is not above the offer",
         ),
         pytest.param(
             "flat-0",
-            f"UPDATE offers SET price_micro = 199998 WHERE {PROMISE}",
+            f"UPDATE contracts SET offered_micro_per_kwh = 199998 WHERE {PROMISE}",
             [("contract-price", FLAT, THIRD, PROMISED, "500 Wh cost 100000 millionths; by the offer at most 99999")],
             id="above the offer",
         ),
         pytest.param(
             "flat-0",
-            f"DELETE FROM offers WHERE {PROMISE}",
+            f"UPDATE contracts SET offered_micro_per_kwh = NULL WHERE {PROMISE}",
             [("contract-price", FLAT, THIRD, PROMISED, f"buyer has no offer of {ROOF}")],
             id="no offer",
         ),
@@ -497,13 +497,12 @@ def test_a_contract_is_over_some_energy_and_not_less_than_no_money(energy_wh: in
 def test_nobody_is_buyer_and_seller_in_one_slot() -> None:
     flat, grid, roof = street()
     resold = other_side(flat.contracts[1], transaction_id="cccccccc-resold", party=FLAT, counterparty=GRID)
-    grids = other_side(resold)
+    grids = replace(other_side(resold), offered_micro_per_kwh=200_000)
     books = [
         replace(flat, contracts=(*flat.contracts, resold)),
         replace(
             grid,
             contracts=(grids,),
-            offers=(replace(flat.offers[0], party=GRID, transaction_id=resold.transaction_id, seller=FLAT),),
         ),
         roof,
     ]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
 
 FIRST_SLOT = 1_782_036_000
 GRID = "grid.default"
@@ -21,7 +21,6 @@ class Pages:
     """A book being written."""
 
     contracts: list[ContractRow] = field(default_factory=list)
-    offers: list[Offer] = field(default_factory=list)
     ledger: list[LedgerEntry] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
 
@@ -30,7 +29,6 @@ class Pages:
             party.party.partition(".")[0],
             (party,),
             tuple(self.contracts),
-            tuple(self.offers),
             tuple(self.ledger),
             tuple(self.readings),
         )
@@ -90,8 +88,7 @@ def trade(pages: dict[str, Pages], slot: int, buyer: str, seller: str, number: C
         buyer, "buyer", transaction_id, seller, f"energy-{slot}", slot, energy_wh, amount_micro, "SETTLED",
         f"order-{transaction_id}-{seller}", delivered_wh, settled_micro, False, None,
     )  # fmt: skip
-    pages[buyer].contracts.append(row)
-    pages[buyer].offers.append(Offer(buyer, transaction_id, seller, price_micro))
+    pages[buyer].contracts.append(replace(row, offered_micro_per_kwh=price_micro, offers=1))
     pages[seller].contracts.append(replace(row, party=seller, side="seller", counterparty=buyer))
     book_both(pages, "trade", slot, buyer, seller, transaction_id, delivered_wh, -settled_micro)
     return delivered_wh

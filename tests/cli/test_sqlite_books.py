@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.agents.store.version_1 import write_version_1
 from tests.cli.street_books import FLAT, street, write_database, write_state
-from wattmesh_agents.store.schema import VERSION
+from wattmesh_agents.store.schema import FORMER_APPLICATION_ID, VERSION
 from wattmesh_cli.books import Book, Messages
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
@@ -65,15 +63,6 @@ def test_fees_times_and_counts_are_read(tmp_path: Path) -> None:
     assert read_books(write_state(tmp_path / "state", [book, *others])) == (book, *others)
 
 
-def test_a_file_of_version_1_is_read_as_it_is(tmp_path: Path) -> None:
-    state, old = write_state(tmp_path / "state", street()), tmp_path / "old"
-    (old / "agents").mkdir(parents=True)
-    for path in (state / "agents").glob("*.db"):
-        with closing(sqlite3.connect(path)) as now:
-            write_version_1(old / "agents" / path.name, now)
-    assert read_books(old) == tuple(street())
-
-
 def test_a_name_that_means_something_in_a_uri_is_only_a_name(tmp_path: Path) -> None:
     state = write_state(tmp_path / "state?mode=rw#1 %41", street())
     assert [book.name for book in read_books(state)] == ["flat-0", "grid", "roof-0"]
@@ -83,6 +72,7 @@ def test_a_name_that_means_something_in_a_uri_is_only_a_name(tmp_path: Path) -> 
     ("how", "what"),
     [
         ("foreign", "this is another program's database"),
+        ("former", "made by a wattmesh before its first release, which is not read; move it away"),
         ("newer", f"made by a newer wattmesh (schema {VERSION + 1}; this one knows {VERSION})"),
         ("text", "not a usable database (file is not a database)"),
         ("no table", "not a usable database (no such table: contracts)"),
@@ -101,7 +91,9 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, how: str, what:
         case _:
             write_database(path, street()[1])
             connection = sqlite3.connect(path)
-            if how == "newer":
+            if how == "former":
+                connection.execute(f"PRAGMA application_id = {FORMER_APPLICATION_ID}")
+            elif how == "newer":
                 connection.execute(f"PRAGMA user_version = {VERSION + 1}")
             else:
                 connection.execute("DROP TABLE contracts")

@@ -21,9 +21,7 @@ SPEED = 300
 
 async def _serve(state: Path) -> None:
     async with running_street(STREET, state, speed=SPEED) as street:
-        pods = {
-            name: next(iter(pod.parties.values())).trader.url.rpartition("/")[0] for name, pod in street.pods.items()
-        }
+        pods = {name: pod.url for name, pod in street.pods.items()}
         sys.stdout.write(json.dumps({"gateway": street.gateway_url, "pods": pods}) + "\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)

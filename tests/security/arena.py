@@ -192,7 +192,7 @@ class Arena:
         pod = Pod(
             old.config,
             f"http://{name}",
-            {party.trader.id: self.signers[party.trader.id] for party in old.parties.values()},
+            {party.id: self.signers[party.id] for party in old.parties.values()},
             self._database(name),
             self.wires,
             self.clock,
@@ -258,7 +258,7 @@ class Arena:
         with closing(sqlite3.connect(self._folder / "registry.db")) as registry:
             books["registry"] = _rows(registry)
         books["draining"] = {
-            name: party.trader.draining for pod in self.run.pods.values() for name, party in pod.parties.items()
+            name: party.draining for pod in self.run.pods.values() for name, party in pod.parties.items()
         }
         return books
 

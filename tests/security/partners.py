@@ -10,12 +10,12 @@ from tests.beckn.support import changed
 from tests.street.puppet import PUPPET, STRANGER, STREET, Json, Puppet, puppet_play
 from tests.street.stages import fulfillment, quantity
 from tests.street.support import Street
-from wattmesh_agents.store.contracts import ContractTable
-from wattmesh_agents.trade.contracts import Contract, Side
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_market.parties.books import Books
+from wattmesh_market.trade.contracts import Contract, Side
 
 HONEST = frozenset(subscriber_ids(STREET))
 ACKED = (200, "", "")
@@ -89,16 +89,16 @@ def payment_of(puppet: Puppet, order: Mapping[str, Any], transaction: str, of: s
     return puppet.call("update", of, message, transaction)
 
 
-def contracts_of(puppet: Puppet, party: str) -> ContractTable:
-    """A household's contracts, as they stand now."""
-    return puppet.run.pods[party].parties[party].trader.contracts
+def books_of(puppet: Puppet, party: str) -> Books:
+    """A household's books, as they stand now."""
+    return puppet.run.pods[party].parties[party].books
 
 
 def sold_to_others(puppet: Puppet) -> list[Contract]:
     """What roof-0 has under order with its neighbours."""
-    contracts = contracts_of(puppet, "roof-0")
+    books = books_of(puppet, "roof-0")
     slots = range(puppet.slot - 4 * 900, puppet.slot + 2 * 900, 900)
-    rows = [row for slot in slots for row in contracts.of_slot(Side.SELLER, slot)]
+    rows = [row for slot in slots for row in books.of_slot(Side.SELLER, slot)]
     return [row for row in rows if row.counterparty != PUPPET and row.order_id is not None]
 
 

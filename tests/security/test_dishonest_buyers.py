@@ -16,8 +16,8 @@ from tests.security.partners import (
     PRICE_OF_UTILITY_MICRO,
     anew,
     answer_to,
+    books_of,
     bought,
-    contracts_of,
     payment_of,
     played,
     said,
@@ -28,10 +28,10 @@ from tests.security.partners import (
 from tests.street.puppet import PUPPET, STRANGER, Json, Puppet
 from tests.street.stages import confirm, fulfillment, pay, reading, search
 from tests.street.support import Street
-from wattmesh_agents.parties.seller import QUOTE_TTL_MS
-from wattmesh_agents.parties.trader import DRIVE_EVERY_MS
-from wattmesh_agents.trade.contracts import Side
-from wattmesh_agents.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
+from wattmesh_market.parties.events import REPEAT_EVERY_MS
+from wattmesh_market.parties.selling import QUOTE_TTL_MS
+from wattmesh_market.trade.contracts import PROMISED, Side
+from wattmesh_market.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
 
 SLOT_WALL_S = 15
 """At the street's speed."""
@@ -50,8 +50,8 @@ def with_puppet(street: Street, seller: str = "roof-0") -> list[tuple[str, int |
 
 def held_wh(puppet: Puppet) -> int:
     """What roof-0 holds for the puppet."""
-    rows = contracts_of(puppet, "roof-0").promised(Side.SELLER)
-    return sum(row.energy_wh for row in rows if row.counterparty == PUPPET)
+    contracts = books_of(puppet, "roof-0").open_with(Side.SELLER, PUPPET)
+    return sum(contract.energy_wh for contract in contracts if contract.state in PROMISED)
 
 
 # --- quotes ---
@@ -256,7 +256,7 @@ def test_a_buyer_that_never_pays_is_told_now_and_then_and_sold_no_more_until_it_
         calls = [h for h in puppet.heard if h["context"]["action"] == "on_status"]
         often = Counter(call["context"]["transaction_id"] for call in calls)
         assert set(often) == {trade(number) for number in range(unpaid)}
-        most = 2 + (puppet.clock.wall() - began + unpaid * SLOT_WALL_S) / max(SLOT_WALL_S, DRIVE_EVERY_MS / 1000)
+        most = 2 + (puppet.clock.wall() - began + unpaid * SLOT_WALL_S) / max(SLOT_WALL_S, REPEAT_EVERY_MS / 1000)
         assert 1 < max(often.values()) <= most
         for call in calls:
             transaction = call["context"]["transaction_id"]

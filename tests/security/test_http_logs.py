@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 from tests.gateway.support import GATEWAY, REGISTRAR, NoPages, World
 from tests.security.http_support import HEAD, run, served
 from tests.street.support import MARKET, Street, households, planned, play, utility
-from wattmesh_agents.dispatch import ACTIONS
+from wattmesh_agents.receiving import ACTIONS
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport

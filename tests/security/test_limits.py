@@ -17,9 +17,8 @@ from tests.security.partners import ACKED, answer_to, played, said, tell
 from tests.street.puppet import PUPPET, SPEED, STRANGER, Puppet
 from tests.street.stages import search
 from tests.street.support import MARKET, SLOT_S, households, planned, play, utility
-from wattmesh_agents import pod
-from wattmesh_agents.pod import messages_per_s
-from wattmesh_agents.store.messages import Inbox
+from wattmesh_agents import receiving
+from wattmesh_agents.receiving import messages_per_s
 from wattmesh_beckn.http import PEER
 from wattmesh_beckn.registry import IN_VAIN_AT_ONCE
 from wattmesh_beckn.signature import AUTHORIZATION
@@ -45,7 +44,7 @@ def count(metrics: CollectorRegistry, name: str, **labels: str) -> float:
 def test_who_sends_too_much_is_refused_until_it_has_waited_and_others_are_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pod, "MESSAGES_AT_ONCE", 30)
+    monkeypatch.setattr(receiving, "MESSAGES_AT_ONCE", 30)
     assert messages_per_s(SPEED) == 20
 
     async def work(puppet: Puppet) -> None:
@@ -58,8 +57,8 @@ def test_who_sends_too_much_is_refused_until_it_has_waited_and_others_are_heard(
         reply = await tell(puppet, call)
         text = "'puppet.default' may send 30 messages at once and 20 a second; come again in 1 s"
         assert (said(reply), reply.headers["retry-after"]) == ((429, "50000", text), "1")
-        inbox: Inbox = puppet.run.pods["roof-0"].parties["roof-0"].trader.inbox
-        assert inbox.first_answer(PUPPET, call["context"]["message_id"], "status") is None
+        inbox = puppet.run.pods["roof-0"]._driver.inbox
+        assert inbox.first_answer("roof-0.default", PUPPET, call["context"]["message_id"], "status") is None
         theirs = puppet.call("status", "roof-0", UNKNOWN, str(uuid.uuid4()))
         assert await answer_to(puppet, theirs, other) == UNKNOWN_ORDER
         at_utility = puppet.call("status", "utility", UNKNOWN, str(uuid.uuid4()))
@@ -79,7 +78,7 @@ def test_who_sends_too_much_is_refused_until_it_has_waited_and_others_are_heard(
 
 
 def test_what_is_said_again_counts_and_a_bad_message_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "MESSAGES_AT_ONCE", 30)
+    monkeypatch.setattr(receiving, "MESSAGES_AT_ONCE", 30)
 
     async def work(puppet: Puppet) -> None:
         call = await search(puppet)
@@ -97,7 +96,7 @@ def test_what_is_said_again_counts_and_a_bad_message_too(monkeypatch: pytest.Mon
 
 
 def test_nobody_can_use_up_anothers_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod, "MESSAGES_AT_ONCE", 30)
+    monkeypatch.setattr(receiving, "MESSAGES_AT_ONCE", 30)
 
     async def work(puppet: Puppet) -> None:
         call = puppet.call("status", "roof-0", UNKNOWN, str(uuid.uuid4()))

@@ -21,7 +21,7 @@ import pytest
 from tests.security.arena import Arena, arena
 from tests.security.attacks import MALFORMED, SIGNATURE, enrol_cast
 from tests.security.calls import BECKN, DRAIN, GATEWAY_SEARCH, SUBSCRIBE, sign, write
-from wattmesh_agents.parties.seller import Seller
+from wattmesh_agents.driver import Driver
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
@@ -30,6 +30,7 @@ from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signe
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_common.logs import JsonFormatter, TextFormatter
 from wattmesh_gateway.broadcast import Cast
+from wattmesh_market.parties.events import Events
 from wattmesh_operator.drain import Asked
 from wattmesh_operator.key_files import KeysUnreadable, signers_of
 
@@ -157,11 +158,11 @@ async def _break(street: Arena, answers: dict[str, str]) -> None:
     good = await BECKN[0].prepare(street)
     body = write(good.call)
 
-    def fault(_: Seller, received: Received) -> None:
+    def fault(_: Driver, member: Events, received: Received) -> None:  # noqa: ARG001
         raise RuntimeError(f"cannot do {received!r}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Seller, "offer", fault)
+        patch.setattr(Driver, "receive", fault)
         reply = await street.wires.post(good.url, body, sign(street, good, body), timeout_s=5.0)
     assert reply.status == 500
     answers["a fault"] = f"{reply.body.decode()} {reply.headers}"

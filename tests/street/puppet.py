@@ -16,7 +16,7 @@ from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signe
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.audit import Finding, audit
-from wattmesh_cli.books import Book, LedgerEntry, Offer, Party
+from wattmesh_cli.books import Book, LedgerEntry, Party
 from wattmesh_cli.street.keys import REGISTRAR, derived_signers
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
@@ -174,10 +174,10 @@ def findings(books: Sequence[Book]) -> tuple[Finding, ...]:
                 counterparty=row.party,
                 side="seller" if row.side == "buyer" else "buyer",
                 in_doubt=False,
+                offered_micro_per_kwh=10**9 if row.side == "seller" else None,
             )
             for row in contracts
         ),
-        offers=tuple(Offer(PUPPET, row.transaction_id, row.party, 10**9) for row in contracts if row.side == "seller"),
         ledger=tuple(
             LedgerEntry(PUPPET, row.kind, row.slot, row.party, row.reference, -row.energy_wh, -row.amount_micro)
             for row in ledger

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.trade.advice import Advisor
+from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.transport import (
     MemoryTransport,
     Reply,
@@ -38,6 +38,7 @@ from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.documents import read_documents
 from wattmesh_operator.manifests import load
 from wattmesh_operator.parsing import parse_resource
@@ -183,7 +184,7 @@ def play(
     seed: int = 1,
     wrap: Wrap | None = None,
     watch: Callable[[StreetRun], Awaitable[None]] | None = None,
-    advisor: Advisor | None = None,
+    adviser: Adviser | None = None,
 ) -> Street:
     """Run a street in virtual time. An error in `watch` is raised here."""
     end = planned_street.resource.spec.clock.start + timedelta(hours=hours)
@@ -199,7 +200,7 @@ def play(
     with logged() as log:
         run = simulate(
             lambda: run_in_memory(
-                planned_street, end, seed=seed, wrap=wrap, watch=watched if watch else None, advisor=advisor
+                planned_street, end, seed=seed, wrap=wrap, watch=watched if watch else None, adviser=adviser
             )
         )
     try:
@@ -382,7 +383,7 @@ class Hands:
     seed: int
     folder: Path
     wrap: Wrap | None = None
-    advisor: Advisor | None = None
+    adviser: Adviser | None = None
     _plugs: dict[str, Plug] = field(default_factory=dict)
     _files: dict[str, Path] = field(default_factory=dict)
 
@@ -414,10 +415,10 @@ class Hands:
     def revive(self, name: str) -> None:
         """Start a killed pod again: a new process with the same database, keys and address."""
         old = self._run.pods[name]
-        signers = {party.trader.id: self.signers[party.trader.id] for party in old.parties.values()}
+        signers = {party.id: self.signers[party.id] for party in old.parties.values()}
         database = Database.open(self._files[name])
         rng = random.Random(self.seed)
-        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.advisor)
+        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.adviser)
         self._run.pods[name] = pod
         self._plugs[name].plug(pod)
         pod.start()

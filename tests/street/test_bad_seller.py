@@ -12,7 +12,7 @@ from tests.beckn.support import changed
 from tests.street.puppet import PUPPET, Json, Puppet, findings, puppet_play
 from tests.street.stages import QUIET_S, STAGES, on_confirm, on_init, on_select, on_status, pay, reading
 from tests.street.support import Street, ledger_bytes
-from wattmesh_agents.trade.contracts import Side
+from wattmesh_market.trade.contracts import PROMISED, Side
 
 _AMOUNT = "message.order.payments.0.params.amount"
 _PRICE = "message.order.quote.price.value"
@@ -140,8 +140,8 @@ def test_a_silent_seller_is_asked_again_and_its_energy_comes_from_the_backstop_u
 
 def test_a_quote_that_is_not_taken_holds_nothing_any_more() -> None:
     def held_wh(puppet: Puppet) -> list[int]:
-        contracts = puppet.run.pods["roof-0"].parties["roof-0"].trader.contracts
-        return [row.energy_wh for row in contracts.promised(Side.SELLER) if row.counterparty == PUPPET]
+        contracts = puppet.run.pods["roof-0"].parties["roof-0"].books.open_with(Side.SELLER, PUPPET)
+        return [contract.energy_wh for contract in contracts if contract.state in PROMISED]
 
     async def work(puppet: Puppet) -> None:
         await STAGES["init"](puppet)

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from tests.chat import FakeChatModel, picking
 from tests.street.support import MARKET, Hands, Street, households, planned, play, short, utility
-from wattmesh_agents.chat import ChatAdvisor
+from wattmesh_agents.chat import ChatAdviser
 from wattmesh_cli.street.run import StreetRun
 
 STORE = "battery: {capacityKwh: 20, initialKwh: 20, powerKw: 2}, trading: {sellAbovePercent: 50, sellPrice: %s}"
@@ -40,7 +40,7 @@ RULES = {"cheap-0": 500, "dear-0": 500}
 
 def test_what_the_model_picks_is_bought() -> None:
     model = FakeChatModel(answer=lambda _: picking((2, 400), (1, 300)), thinks_s=1.0)
-    played = play(planned(street()), 0.75, advisor=ChatAdvisor(model))
+    played = play(planned(street()), 0.75, adviser=ChatAdviser(model))
     played.check_sound()
     played.check_settled()
     assert bought(played) == 2 * [{"dear-0": 400, "cheap-0": 300}]
@@ -53,7 +53,7 @@ def test_what_the_model_picks_is_bought() -> None:
 
 def test_what_it_leaves_is_bought_by_the_rules() -> None:
     model = FakeChatModel(answer=lambda _: picking((2, 500)))
-    played = play(planned(street()), 0.75, advisor=ChatAdvisor(model))
+    played = play(planned(street()), 0.75, adviser=ChatAdviser(model))
     played.check_sound()
     assert bought(played) == 2 * [RULES]
     assert [line.rpartition("(")[2] for line in told(played, "chosen")[:2]] == [
@@ -75,7 +75,7 @@ REFUSED = "the rules choose, not the chat model: "
     ],
 )
 def test_any_other_answer_and_the_rules_choose(answer: BaseMessage | Exception, reason: str) -> None:
-    played = play(planned(street()), 0.5, advisor=ChatAdvisor(FakeChatModel(answer=lambda _: answer)))
+    played = play(planned(street()), 0.5, adviser=ChatAdviser(FakeChatModel(answer=lambda _: answer)))
     played.check_sound()
     played.check_settled()
     assert bought(played) == [RULES]
@@ -84,7 +84,7 @@ def test_any_other_answer_and_the_rules_choose(answer: BaseMessage | Exception, 
 
 
 def test_a_model_that_thinks_too_long_holds_nothing_up() -> None:
-    played = play(planned(street()), 0.75, advisor=ChatAdvisor(FakeChatModel(answer=_nothing, thinks_s=3600)))
+    played = play(planned(street()), 0.75, adviser=ChatAdviser(FakeChatModel(answer=_nothing, thinks_s=3600)))
     played.check_sound()
     played.check_settled()
     assert bought(played) == 2 * [RULES]
@@ -96,8 +96,8 @@ def _nothing(text: str) -> BaseMessage:
 
 
 def test_only_those_who_want_one_have_a_model_asked() -> None:
-    asked = ChatAdvisor(FakeChatModel(answer=_nothing))
-    by_rules = play(planned(street("rules")), 0.5, advisor=asked)
+    asked = ChatAdviser(FakeChatModel(answer=_nothing))
+    by_rules = play(planned(street("rules")), 0.5, adviser=asked)
     without_model = play(planned(street("chat")), 0.5)
     assert bought(by_rules) == bought(without_model) == [RULES]
     assert by_rules.as_bytes() == without_model.as_bytes()
@@ -110,7 +110,7 @@ def test_it_is_asked_about_the_offers_of_the_slot() -> None:
         heard.append(json.loads(text))
         return picking((1, 500), (2, 500))
 
-    played = play(planned(street()), 0.5, advisor=ChatAdvisor(FakeChatModel(answer=cheapest)))
+    played = play(planned(street()), 0.5, adviser=ChatAdviser(FakeChatModel(answer=cheapest)))
     assert bought(played) == [RULES]
     assert heard == [
         {
@@ -129,9 +129,9 @@ def test_it_is_asked_about_the_offers_of_the_slot() -> None:
 def killed(folder: Path, *, down_s: float, model_again: bool) -> tuple[Street, FakeChatModel]:
     """An hour in which the home dies while the model thinks about its first purchase."""
     model = FakeChatModel(answer=_nothing, thinks_s=3600)
-    advisor = ChatAdvisor(model)
+    adviser = ChatAdviser(model)
     plan = planned(street())
-    hands = Hands(plan, 1, folder, advisor=advisor if model_again else None)
+    hands = Hands(plan, 1, folder, adviser=adviser if model_again else None)
 
     async def watch(run: StreetRun) -> None:
         hands.hold(run)
@@ -141,7 +141,7 @@ def killed(folder: Path, *, down_s: float, model_again: bool) -> tuple[Street, F
         await hands.clock.sleep(down_s)
         hands.revive("home-0")
 
-    played = play(plan, 0.75, wrap=hands, watch=watch, advisor=advisor)
+    played = play(plan, 0.75, wrap=hands, watch=watch, adviser=adviser)
     played.check_sound()
     played.check_settled()
     return played, model

@@ -92,8 +92,7 @@ def _url(street: StreetRun, page: str) -> str:
     pod, _, path = page.partition("/")
     if pod == "gateway":
         return f"{street.gateway_url}/{path}"
-    party = next(iter(street.pods[pod].parties.values()))
-    return f"{party.trader.url.removesuffix(party.name)}{path}"
+    return f"{street.pods[pod].url}/{path}"
 
 
 def test_trades_settle_and_the_audit_finds_nothing(seen: Seen) -> None:

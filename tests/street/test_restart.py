@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.agents.store.version_1 import write_version_1
 from tests.street.support import FAULTS, SLOT_S, Hands, Street, planned, play
 from tests.street.test_faults import STREET, faulty
 from wattmesh_cli.street.run import StreetRun
@@ -96,27 +93,3 @@ def test_without_a_gateway_contracts_are_still_delivered_and_paid(tmp_path: Path
     assert street.findings == ()
     assert {row.state for side in ("buyer", "seller") for row in street.contracts(side)} <= {"SETTLED", "EXPIRED"}
     assert len({row.slot for row in street.contracts("buyer")}) == 1
-
-
-def test_pods_whose_files_are_of_version_1_finish_what_was_open(tmp_path: Path) -> None:
-    hands = Hands(PLAN, 27, tmp_path)
-    open_then: list[int] = []
-
-    async def watch(run: StreetRun) -> None:
-        hands.hold(run)
-        await hands.clock.sleep(17.0)  # in the second slot: some is being delivered, some is being bought
-        for name in run.pods:
-            await hands.kill(name)
-            path, old = tmp_path / f"{name}.db", tmp_path / f"{name}-1.db"
-            with closing(sqlite3.connect(path)) as now:
-                query = "SELECT count(*) FROM contracts WHERE state IN ('QUOTED', 'AGREED', 'CONFIRMED', 'DELIVERED')"
-                open_then.extend(now.execute(query).fetchone())
-                write_version_1(old, now)
-            old.replace(path)
-            hands.revive(name)
-
-    street = play(PLAN, HOURS, seed=27, wrap=hands, watch=watch)
-    assert sum(open_then) > 0
-    street.check_sound()
-    street.check_settled()
-    assert [row for row in street.contracts("buyer") if row.state == "SETTLED"]

@@ -19,8 +19,9 @@ from tests.operator.world import NOW
 from tests.street.live import HeldClock, Wire
 from tests.street.support import MARKET, households, planned, utility
 from wattmesh_agents.app import create_app as agents_app
-from wattmesh_agents.rows import LEDGER_TABLES, table_rows
 from wattmesh_agents.store.database import IN_MEMORY, Database
+from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.street import crew as crews
 from wattmesh_cli.street.crew import SimulationError, crew

@@ -13,9 +13,8 @@ def test_each_pricing_sells_within_its_bounds_and_no_quote_is_dearer_than_its_of
     street.check_sound()
     street.check_settled()
     asked: defaultdict[str, set[int]] = defaultdict(set)
-    for book in street.books:
-        for offer in book.offers:
-            asked[short(offer.seller)].add(offer.price_micro_per_kwh)
+    for row in street.contracts("buyer"):
+        asked[short(row.counterparty)].add(row.offered_micro_per_kwh or 0)
     assert asked["fixed-roof-0"] == {170_000}
     assert asked["middle-roof-0"] == {190_000}
     assert all(120_000 <= price <= 300_000 for price in asked["level-roof-0"])

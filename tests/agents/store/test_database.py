@@ -215,27 +215,17 @@ def database() -> Database:
     return Database.open(IN_MEMORY, salt="s")
 
 
-def test_a_transaction_commits_then_does_what_was_put_off(database: Database) -> None:
-    seen: list[tuple[str, bool]] = []
+def test_a_transaction_commits_all_of_it(database: Database) -> None:
     with database.transaction():
         write(database, "a")
-        database.after_commit(lambda: seen.append(("first", database.connection.in_transaction)))
-        database.after_commit(lambda: seen.append(("second", database.connection.in_transaction)))
-        assert seen == []
-    assert seen == [("first", False), ("second", False)]
-    with database.transaction():
         write(database, "b")
-    assert len(seen) == 2, "each is done once"
     assert keys(database) == {"salt", "a", "b"}
 
 
 @pytest.mark.parametrize("error", [Failure, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_nothing_and_does_nothing(database: Database, error: type[BaseException]) -> None:
-    seen: list[str] = []
-
+def test_a_failure_leaves_nothing(database: Database, error: type[BaseException]) -> None:
     def work() -> None:
         write(database, "a")
-        database.after_commit(lambda: seen.append("done"))
         raise error
 
     with pytest.raises(error):
@@ -244,19 +234,16 @@ def test_a_failure_leaves_nothing_and_does_nothing(database: Database, error: ty
     with database.transaction():
         write(database, "b")
     assert keys(database) == {"salt", "b"}
-    assert seen == []
 
 
-def test_a_commit_that_fails_leaves_nothing_and_does_nothing(database: Database) -> None:
+def test_a_commit_that_fails_leaves_nothing(database: Database) -> None:
     connection = database.connection
-    seen: list[str] = []
     connection.execute("CREATE TABLE child (key TEXT REFERENCES meta (key) DEFERRABLE INITIALLY DEFERRED)")
     connection.execute("PRAGMA foreign_keys = ON")
 
     def work() -> None:
         write(database, "a")
         connection.execute("INSERT INTO child VALUES ('nobody')")  # told only when it is committed
-        database.after_commit(lambda: seen.append("done"))
 
     with pytest.raises(sqlite3.IntegrityError):
         transact(database, work)
@@ -265,7 +252,6 @@ def test_a_commit_that_fails_leaves_nothing_and_does_nothing(database: Database)
     with database.transaction():
         write(database, "b")
     assert keys(database) == {"salt", "b"}
-    assert seen == []
 
 
 def test_transactions_do_not_nest(database: Database) -> None:
@@ -279,38 +265,3 @@ def test_transactions_do_not_nest(database: Database) -> None:
     with database.transaction():
         write(database, "b")
     assert keys(database) == {"salt", "b"}
-
-
-def test_what_was_put_off_may_open_a_transaction_of_its_own(database: Database) -> None:
-    seen: list[str] = []
-
-    def more() -> None:
-        with database.transaction():
-            write(database, "b")
-            database.after_commit(lambda: seen.append("inner"))
-
-    with database.transaction():
-        write(database, "a")
-        database.after_commit(more)
-    assert keys(database) == {"salt", "a", "b"}
-    assert seen == ["inner"]
-
-
-def test_one_step_that_fails_does_not_keep_the_others_from_being_done(database: Database) -> None:
-    seen: list[str] = []
-
-    def fail() -> None:
-        raise Failure
-
-    def work() -> None:
-        write(database, "a")
-        database.after_commit(fail)
-        database.after_commit(lambda: seen.append("posted"))
-
-    with pytest.raises(Failure):
-        transact(database, work)
-    assert keys(database) == {"salt", "a"}, "it was on disk before"
-    assert seen == ["posted"]
-    with database.transaction():
-        write(database, "b")
-    assert seen == ["posted"]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from tests.cli.street_books import other_side
 from wattmesh_cli.alone import alone
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, Prices, Slots, collect, kpis
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 
@@ -42,18 +42,19 @@ def feed_in(_: str, __: int) -> int:
 PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0)
 
 
-def bought(buyer: str, transaction_id: str, energy_wh: int, amount_micro: int) -> ContractRow:
+def bought(buyer: str, transaction_id: str, energy_wh: int, amount_micro: int, *, offers: int) -> ContractRow:
     """A purchase from roof for the second slot, as the buyer holds it."""
     return ContractRow(
         buyer, "buyer", transaction_id, ROOF, "energy", SECOND, energy_wh, amount_micro, "SETTLED", "order",
-        energy_wh, amount_micro, False, None,
+        energy_wh, amount_micro, False, None, offered_micro_per_kwh=200_000, offers=offers,
     )  # fmt: skip
 
 
-FLAT_BOUGHT = bought(FLAT, "a", 300, 60_000)
-STORE_BOUGHT = bought(STORE, "b", 200, 40_000)
+FLAT_BOUGHT = bought(FLAT, "a", 300, 60_000, offers=2)
+STORE_BOUGHT = bought(STORE, "b", 200, 40_000, offers=1)
 FLAT_ASKED = ContractRow(
-    FLAT, "buyer", "c", ROOF, "energy", THIRD, 50, 10_000, "EXPIRED", None, None, None, False, None
+    FLAT, "buyer", "c", ROOF, "energy", THIRD, 50, 10_000, "EXPIRED", None, None, None, False, None,
+    offered_micro_per_kwh=200_000, offers=1,
 )  # fmt: skip
 
 
@@ -86,12 +87,6 @@ def small_street() -> list[Book]:
         "flat",
         parties=(Party(FLAT, "household", 0, 0, 0, FIRST, END),),
         contracts=(FLAT_BOUGHT, FLAT_ASKED),
-        offers=(
-            Offer(FLAT, "a", ROOF, 200_000),
-            Offer(FLAT, "a", GRID, 300_000),
-            Offer(FLAT, "c", ROOF, 200_000),
-            Offer(FLAT, "d", ROOF, 200_000),  # came to no quote
-        ),
         ledger=(
             supply(FLAT, GRID, FIRST, 300, -90_000),
             supply(FLAT, GRID, SECOND, 100, -30_000),
@@ -107,7 +102,6 @@ def small_street() -> list[Book]:
         "store",
         parties=(Party(STORE, "household", 1000, 0, 0, FIRST, END),),
         contracts=(STORE_BOUGHT,),
-        offers=(Offer(STORE, "b", ROOF, 200_000),),
         ledger=(supply(STORE, GRID, FIRST, 100, -30_000), trade(STORE, ROOF, "b", 200, -40_000)),
         readings=(
             Reading(STORE, FIRST, 0, 0, 1000, 0, 100, 0, 0, 100, 0, 0, "booked"),

@@ -24,7 +24,7 @@ from tests.cli.kpi.small_street import (
 )
 from wattmesh_cli.alone import alone
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Offer
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, LocalTrade, MoneyKpis, Prices, Slots, collect, kpis
 from wattmesh_cli.market import summarize
 
@@ -60,16 +60,11 @@ def with_fee(row: ContractRow) -> ContractRow:
     return replace(row, amount_micro=row.amount_micro + fee, settled_micro=settled, fee_micro=fee)
 
 
-def all_in(offer: Offer) -> Offer:
-    return replace(offer, price_micro_per_kwh=230_000 if offer.seller == ROOF else 370_000)
-
-
 def street() -> list[Book]:
     return [
         replace(
             book,
             contracts=tuple(map(with_fee, book.contracts)),
-            offers=tuple(map(all_in, book.offers)),
             ledger=LEDGER[book.name],
         )
         for book in small_street()

@@ -78,7 +78,6 @@ def test_the_order_of_rows_does_not_matter(books: list[Book], random: Random) ->
         return replace(
             book,
             contracts=tuple(random.sample(book.contracts, len(book.contracts))),
-            offers=tuple(random.sample(book.offers, len(book.offers))),
             ledger=tuple(random.sample(book.ledger, len(book.ledger))),
             readings=tuple(random.sample(book.readings, len(book.readings))),
         )
