@@ -239,8 +239,10 @@ class Driver:
         if received is not None and (refused is None or refused.reason is not Reason.TOO_MANY):
             answered = _answered(party, received, reply)
         try:
-            outgoing = [self._outgoing(party, send) for send in changes.sends]
-            kept = [one for one in outgoing if one.action not in _LIGHT and one[:4] not in self.outbox.waiting]
+            # The same message may be asked for twice, as two contracts of a purchase are paid; or be on its way already.
+            outgoing = {one[:4]: one for one in (self._outgoing(party, send) for send in changes.sends)}
+            light = [one for one in outgoing.values() if one.action in _LIGHT]
+            kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
             if changes.stored or kept or answered or done:
                 with self._transaction(occasion, done) as connection:
                     journal.write(connection, party.id, party.kind, changes)
@@ -255,7 +257,7 @@ class Driver:
             self.outbox.know(message)
         if answered:
             self.inbox.know(answered)
-        self._publish(party, changes, [*kept, *(one for one in outgoing if one.action in _LIGHT)])
+        self._publish(party, changes, [*kept, *light])
         return reply
 
     @contextmanager

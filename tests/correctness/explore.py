@@ -29,22 +29,36 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import NamedTuple
 
-from tests.agents.support import EPOCH, FEES, FIRST_SLOT, GATEWAY, GRID, HandClock, Node, battery, household, utility
+from tests.agents.support import (
+    EPOCH,
+    FEES,
+    FIRST_SLOT,
+    GATEWAY,
+    GRID,
+    HandClock,
+    Node,
+    battery,
+    entry,
+    household,
+    utility,
+)
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
-from wattmesh_agents.store.messages import Outgoing, Timer
-from wattmesh_agents.trade.contracts import Contract
+from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
+from wattmesh_cli.books import ContractRow
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.trade.messages import Cancel
 
-FAULTY_PHASES = 5
+FAULTY_PHASES = 6
 """Faults happen in the first phases; in those after them everything works."""
 
 TOGETHER = frozenset(
     (buyer, seller)
     for buyer, sellers in {
-        "none": "none QUOTED EXPIRED",
+        "none": "none QUOTED EXPIRED CANCELLED",
         "QUOTED": "QUOTED AGREED EXPIRED",
         "IN_DOUBT": "AGREED CONFIRMED DELIVERED EXPIRED CANCELLED",
         "CONFIRMED": "CONFIRMED DELIVERED CANCELLED",
@@ -109,6 +123,10 @@ class Exploration:
         post = Post()
         self.actors = [Actor(config, self.clock, post) for config in configs]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
+        for actor in self.actors:
+            for name in self.names:
+                actor.node.driver.meet(entry(name, "BPP"), actor.node.now.ms)
+            actor.node.driver.tidy()
         self.trading = range(len(self.actors) - 1)
         self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
         self.most_faults = most_faults
@@ -128,18 +146,17 @@ class Exploration:
         """The buyers have decided to buy and their searches are to be sent; or, after a calm search, all selects."""
         moments = [actor.first() for actor in self.actors]
         for at in self.buyers:
-            wake = Timer(self.actors[at].id, "wake", f"{SLOT} 0", 0)
-
-            def decide(node: Node, wake: Timer = wake) -> None:
-                node.dispatcher.ring(node.party, wake)
-
-            moments[at] = self.actors[at].do(moments[at], "wake", decide)
+            moments[at] = self.actors[at].ring(moments[at], Alarm(AlarmKind.LOOK, SLOT, 0))
         whole = Whole(0, tuple(moment.number for moment in moments), frozenset())
-        searching = ("search", "on_search") if calm_search else ()
-        while found := [
-            (at, one) for at in self.trading for one in self._moment(whole, at).under_way if one.action in searching
-        ]:
+        if not calm_search:
+            return whole
+        while found := [(at, one) for at in self.trading for one in self._moment(whole, at).under_way]:
             whole = self._calmly(whole, *found[0])
+        whole = self._tick(whole)
+        for at in self.buyers:
+            self._go_to(whole.phase)
+            [choice] = [alarm for alarm in self._due(whole, at) if alarm.kind is AlarmKind.OFFERS_IN]
+            whole = self._ring(whole, at, choice)
         return whole
 
     def run(self, start: Whole) -> Counts:
@@ -182,8 +199,8 @@ class Exploration:
             for message in self._moment(whole, at).under_way:
                 if message.recipient != GRID:
                     yield from self._fates(whole, at, message)
-            for timer in self._due(whole, at):
-                yield f"{_alarm(timer)} rings", self._ring(whole, at, timer)
+            for alarm in self._due(whole, at):
+                yield f"{self.actors[at].id} is reminded: {alarm.kind}", self._ring(whole, at, alarm)
             if not self._moment(whole, at).opened:
                 yield f"{self.actors[at].id} looks at the slot", self._open(whole, at)
         for letter in whole.late:
@@ -248,8 +265,8 @@ class Exploration:
             if seller in made or (buyer.id, "cancel") in known:
                 continue
 
-            def cancel(node: Node, contract: Contract = contract, order_id: str = contract.order_id) -> None:
-                node.party.buyer._cancel(contract, order_id)
+            def cancel(node: Node, contract: ContractRow = contract, order_id: str = contract.order_id) -> None:
+                node.party.send(contract.counterparty, contract.transaction_id, Cancel(order_id, "changed-mind"))
 
             after = buyer.do(moment, f"cancel {seller}", cancel)
             yield f"{buyer.id} cancels with {seller}", self._set(whole, at, after)
@@ -269,8 +286,8 @@ class Exploration:
     def _answered(self, whole: Whole, at: int, message: Outgoing, outcome: Outcome) -> Whole:
         return self._set(whole, at, self.actors[at].sent(self._moment(whole, at), message, outcome))
 
-    def _ring(self, whole: Whole, at: int, timer: Timer) -> Whole:
-        return self._set(whole, at, self.actors[at].ring(self._moment(whole, at), timer))
+    def _ring(self, whole: Whole, at: int, alarm: Alarm) -> Whole:
+        return self._set(whole, at, self.actors[at].ring(self._moment(whole, at), alarm))
 
     def _open(self, whole: Whole, at: int) -> Whole:
         return self._set(whole, at, self.actors[at].open_slot(self._moment(whole, at)))
@@ -297,10 +314,14 @@ class Exploration:
         """A process that lives rings its alarms and looks at its slot long before the clock's next phase."""
         return not self._moment(whole, at).opened or bool(self._due(whole, at))
 
-    def _due(self, whole: Whole, at: int) -> list[Timer]:
-        """Alarms that ring now. The report to the utility is left for the end: nothing in a trade reads it."""
-        timers = self._moment(whole, at).timers
-        return [timer for timer in timers if timer.due_ms <= self._now_ms and timer.kind != "report"]
+    def _due(self, whole: Whole, at: int) -> list[Alarm]:
+        """Reminders that are due. The report to the utility is left for the end: nothing in a trade reads it."""
+        return [alarm for alarm in self._reminders(whole, at) if alarm.kind is not AlarmKind.REPORT]
+
+    def _reminders(self, whole: Whole, at: int) -> list[Alarm]:
+        actor = self.actors[at]
+        armed = self._moment(whole, at).mind.armed
+        return [alarm for alarm, due_s in armed.items() if actor.node.grid.wall_ms(due_s) <= self._now_ms]
 
     def _may_fail(self, whole: Whole) -> bool:
         return self.most_faults is None or whole.faults < self.most_faults
@@ -339,8 +360,8 @@ class Exploration:
             sold = [one for one in moments[selling].contracts if one.counterparty == buyer]
             assert len(bought) <= 1, "two contracts in one transaction"
             assert len(sold) <= 1, "two contracts in one transaction"
-            position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state.value
-            pairs.append((position, sold[0].state.value if sold else "none"))
+            position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state
+            pairs.append((position, sold[0].state if sold else "none"))
         return pairs
 
     def _check_future(self, whole: Whole) -> None:
@@ -366,9 +387,8 @@ class Exploration:
                 if message.expires_ms <= self._now_ms:
                     return self._answered(whole, at, message, Undelivered("too late"))
                 return self._calmly(whole, at, message)
-            for timer in self._moment(whole, at).timers:
-                if timer.due_ms <= self._now_ms:
-                    return self._ring(whole, at, timer)
+            for alarm in self._reminders(whole, at):
+                return self._ring(whole, at, alarm)
         return self._tick(whole) if whole.phase + 1 < len(PHASES_S) else None
 
     def _calmly(self, whole: Whole, at: int, message: Outgoing) -> Whole:
@@ -384,14 +404,14 @@ class Exploration:
         assert (result.contracts_in_flight, result.energy_in_flight_wh, result.amount_in_flight_micro) == (0, 0, 0)
         assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
         for actor, moment in zip(self.actors, moments, strict=True):
-            assert not moment.timers, f"{actor.id} keeps the alarms {moment.timers}"
+            assert not moment.mind.armed, f"{actor.id} keeps the reminders {moment.mind.armed}"
             assert all(row[-1] == "booked" for row in moment.tables["readings"]), f"{actor.id} has unbooked readings"
         pairs = self._pairs(moments)
         for buyer, seller in pairs:
             ended = (buyer, seller) == (State.SETTLED, State.SETTLED) or {buyer, seller} <= _NOTHING
             assert ended, f"it ends {buyer} at the buyer, {seller} at the seller"
         for contract in (one for moment in moments for one in moment.contracts):
-            if contract.state is State.SETTLED:
+            if contract.state == State.SETTLED:
                 assert contract.delivered_wh == contract.energy_wh, "what was confirmed was not delivered in full"
         self.counts.ends[tuple(pairs)] += 1
 
@@ -430,11 +450,7 @@ def _text(message: Outgoing) -> str:
     return f"{message.action} from {message.party} to {message.recipient}"
 
 
-def _alarm(timer: Timer) -> str:
-    return f"{timer.party}'s alarm of {timer.kind}"
-
-
 def _standing(moment: Moment) -> str:
     contracts = [f"{one.counterparty} {one.state}{' in doubt' * one.in_doubt}" for one in moment.contracts]
     outbox = [f"{message.action}→{message.recipient}" for message in moment.under_way]
-    return f"contracts {contracts}, to send {outbox}, alarms {[timer.kind for timer in moment.timers]}"
+    return f"contracts {contracts}, to send {outbox}, reminders {[alarm.kind for alarm in moment.mind.armed]}"

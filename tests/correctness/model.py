@@ -1,10 +1,11 @@
 """A party whose whole state can be taken down, put back and stepped on: the real code on a real database in memory.
 
-An effect, the answer to its message, what is to be sent and the alarms are written in one transaction, so a party *is*
-its database. What its process keeps in mind besides are acknowledgements until the next transaction takes them out of
-the outbox (a crash makes lost answers of them, and lost answers are explored), and whether it has looked at the present
-slot. A step depends on nothing but this state, the clock and what comes in. So each is run once by the real code and
-then remembered; what parties do together is put together from such steps.
+An effect, the answer to its message and what is to be sent are written in one transaction; the state in memory is the
+same as what the journal has (checked at each step, and after a write that is refused). In mind only are purchases with
+their offers, searches and offers on their way, and reminders (`Mind`), which a crash loses; acknowledgements until the
+next transaction takes them out of the outbox (a crash makes lost answers of them, and lost answers are explored); and
+whether the process has looked at the present slot. A step depends on nothing but this state, the clock and what comes
+in. So each is run once by the real code and then remembered; what parties do together is put together from such steps.
 
 Two states are one when nothing can tell them apart: see `_essence`.
 """
@@ -14,40 +15,40 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 from unittest import mock
 
-from tests.agents.street import QuickBrain
 from tests.agents.support import EPOCH, FIRST_SLOT, HandClock, Node, Weather, book_of
-from wattmesh_agents.parties.household import Household
-from wattmesh_agents.store.messages import Outgoing, Timer
-from wattmesh_agents.trade.contracts import PROMISED, Contract, ContractState, Side
+from wattmesh_agents.store import journal
+from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
-from wattmesh_cli.books import Book
+from wattmesh_cli.books import Book, ContractRow
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Purchase, Selection
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.parties.household import Household
+from wattmesh_market.trade.contracts import OVER, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
 """The one delivery slot that is traded."""
 SPEED = 15.0
 """A slot is a minute, so that no message outlives the slot it was written in by more than its ttl, as in real time."""
-PHASES_S = (46.0, 54.0, 61.0, 121.0, 181.0, 241.0, 301.0, 361.0, 421.0)
-"""All that the clock shows, in wall seconds since the start: trading; the alarms of doubt and silence are due; the gate
-has closed; the slot has ended; what is unpaid is said again; and again."""
+PHASES_S = (36.0, 45.0, 53.0, 61.0, 121.0, 181.0, 241.0, 301.0, 361.0, 421.0)
+"""All that the clock shows, in wall seconds since the start: search; choice and trading; the reminders of doubt and
+silence are due; the gate has closed; the slot has ended; what is unpaid is said again; and again."""
 LATE_MS = 5_000
 """How long after its ttl a message may still be taken where clocks differ."""
 HEARD_WHEN_LOST = ("search", "select", "confirm")
 """To these senders it makes a difference whether they heard an ACK or gave up. To all others it makes none (checked at
 each step), so that an ACK of theirs is lost makes no state of its own."""
-TABLES = (
-    "contracts", "purchases", "offers", "outbox", "inbox", "timers", "ledger", "readings", "roles",
-    "parties", "peers",
-)  # fmt: skip
+TABLES = ("contracts", "outbox", "inbox", "ledger", "readings", "roles", "parties", "peers")
 
+LIGHT = ("search", "on_search")
+"""What is sent without the outbox."""
 Row = tuple[Any, ...]
 Rows = tuple[Row, ...]
 State = ContractState
@@ -60,8 +61,17 @@ class _Connection(sqlite3.Connection):
     """One whose `commit` can be replaced."""
 
 
-class Crashed(Exception):
-    """The process died before the commit."""
+@dataclass(frozen=True, eq=False)
+class Mind:
+    """What a process has in mind only: purchases and their offers, light messages on their way, and reminders."""
+
+    purchases: Mapping[str, Purchase]
+    selections: Mapping[str, Mapping[str, Selection]]
+    flying: tuple[Outgoing, ...]
+    armed: Mapping[Alarm, float]
+
+
+NOTHING = Mind({}, {}, (), {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +80,9 @@ class Moment:
 
     number: int
     tables: dict[str, Rows]
+    mind: Mind
     opened: bool
-    contracts: tuple[Contract, ...]
-    timers: tuple[Timer, ...]
+    contracts: tuple[ContractRow, ...]
     under_way: tuple[Outgoing, ...]
     book: Book
     book_number: int
@@ -113,9 +123,10 @@ class Actor:
 
     def __init__(self, config: HouseholdConfig | UtilityConfig, clock: HandClock, post: Post) -> None:
         with mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
-            self.node = Node(config, clock, Weather(), end_s=float(SLOT), brain=QuickBrain, speed=SPEED)
+            self.node = Node(config, clock, Weather(), end_s=float(SLOT + SLOT_S), speed=SPEED)
         self.id = self.node.id
         self.steps_run = 0
+        self._flying: tuple[Outgoing, ...] = ()
         self.moments: list[Moment] = []
         self._post = post
         self._known: dict[Hashable, Moment] = {}
@@ -147,13 +158,14 @@ class Actor:
 
         def step() -> None:
             before = self._dump()
-            self.node.dispatcher.sent(self.node.party, message, outcome)
-            if isinstance(outcome, Acked) and message.action != "search":
+            self._flying = tuple(one for one in self._flying if one[:4] != message[:4])
+            self.node.move()
+            self.node.driver.answered(self.node.member, message, outcome)
+            if isinstance(outcome, Acked):
                 assert self._dump() == before, (
                     "an ACK that is only in mind has changed something: a crash would undo it"
                 )
-            with self.node.dispatcher.transaction("next"):
-                pass  # whatever comes next takes it out of the outbox
+            self.node.driver.tidy()  # whatever comes next takes it out of the outbox
 
         tags = tuple(outcome.tags.items()) if isinstance(outcome, Acked) else ()
         after, _ = self._step(moment, ("sent", message, type(outcome).__name__, tags), step)
@@ -163,27 +175,21 @@ class Actor:
             )
         return after
 
-    def ring(self, moment: Moment, timer: Timer) -> Moment:
-        """An alarm goes off."""
-
-        def step() -> None:
-            self.node.armed[:] = [timer]
-            self.node.ring(timer)
-
-        return self._step(moment, ("ring", timer), step)[0]
+    def ring(self, moment: Moment, alarm: Alarm) -> Moment:
+        """A reminder comes due."""
+        return self._step(moment, ("ring", alarm), lambda: self.node.ring(alarm))[0]
 
     def open_slot(self, moment: Moment) -> Moment:
         """The process looks at the slot that has begun."""
-        return self._step(moment, ("open",), lambda: self.node.dispatcher.open_slot(self.node.party), opened=True)[0]
+        return self._step(moment, ("open",), self.node.open_slot, opened=True)[0]
 
     def crash(self, moment: Moment) -> Moment:
         """The process dies between two transactions and comes back."""
 
         def step() -> None:
+            self._flying = ()
             self.node.restart()
-            with self.node.database.transaction():
-                self.node.party.enrol()
-            self.node.dispatcher.open_slot(self.node.party)
+            self.node.open_slot()
 
         return self._step(moment, ("crash",), step, opened=True)[0]
 
@@ -191,8 +197,8 @@ class Actor:
         """Something else that happens in a transaction."""
 
         def step() -> None:
-            with self.node.dispatcher.transaction(name):
-                act(self.node)
+            self.node.move()
+            self.node.driver._act(self.node.party, name, lambda: act(self.node))
 
         return self._step(moment, ("do", name), step)[0]
 
@@ -205,7 +211,7 @@ class Actor:
         if found is None:
             inbox = tuple(row for row in moment.tables["inbox"] if (row[1], row[2], row[3]) not in forgotten)
             tables = {**moment.tables, "inbox": self._interned.setdefault(inbox, inbox)}
-            self._put_back(tables)
+            self._put_back(tables, moment.mind)
             found = self._over[key] = self._moment(tables, moment.opened and not slot_over)
         return found
 
@@ -227,16 +233,19 @@ class Actor:
         found = self._steps.get(key)
         if found is None:
             self.steps_run += 1
-            self._put_back(before.tables)
-            # What is in the outbox or the alarms of something else makes no difference to these two.
+            self._put_back(before.tables, before.mind)
+            # What is in the outbox makes no difference to these two.
             case = (event, self.node.clock.now, before.opened, before.tables["contracts"])
             first = case not in self._cases
             self._cases.add(case)
             if first:
                 self._fail_once(before, step)
             outcome, transactions = self._counting(step)
-            assert transactions <= 1 or event[0] in ("sent", "crash"), "between two transactions a crash leaves half"
+            assert transactions <= 1 or event[0] in ("sent", "crash", "open"), (
+                "between two transactions a crash leaves half"
+            )
             self._now = self._dump()
+            self._check_memory()
             after = self._moment(self._now, before.opened if opened is None else opened)
             self._check(before, after)
             if first and event[0] == "receive":
@@ -245,8 +254,8 @@ class Actor:
             found = self._steps[key] = after, outcome
         return found
 
-    def _put_back(self, tables: dict[str, Rows]) -> None:
-        """Make the node what it was."""
+    def _put_back(self, tables: dict[str, Rows], mind: Mind) -> None:
+        """Make the node what it was: its journal, then its memory loaded from there, then what was in mind only."""
         with self.node.database.transaction("put back") as connection:
             for table in TABLES:
                 if self._now.get(table) is not tables[table]:
@@ -254,30 +263,52 @@ class Actor:
                     marks = ", ".join("?" * len(self._columns[table]))
                     connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tables[table])  # noqa: S608
         self._now = tables
-        self.node.dispatcher._acknowledged.clear()
-        self.node.trader._driven = -1  # what is said once per slot: a process looks at each slot once
+        self.node.load()
+        books = self.node.party.books
+        books.purchases.update(mind.purchases)
+        books.selections.update({name: dict(offers) for name, offers in mind.selections.items()})
+        self._flying = mind.flying
         self.node.posted.clear()
         self.node.armed.clear()
+        self.node.armed.update(mind.armed)
+
+    def _mind(self) -> Mind:
+        books = self.node.party.books
+        light = {one[:4]: one for one in (*self._flying, *self.node.posted) if one.action in LIGHT}
+        self._flying = tuple(light.values())
+        selections = {name: dict(offers) for name, offers in books.selections.items() if offers}
+        return Mind(dict(books.purchases), selections, self._flying, dict(self.node.armed))
+
+    def _check_memory(self) -> None:
+        """What is in memory is what the journal has."""
+        party = self.node.party
+        again = journal.load(self.node.database.connection, party.id, party.now.slot, party.books.standing)
+        again.forget(party.now.slot)
+        party.books.forget(party.now.slot)
+        for one in (party.books, again):
+            one.note_first_expiry()
+        assert in_journal(party.books) == in_journal(again), "the state in memory is not that of the journal"
 
     def _fail_once(self, before: Moment, step: Callable[[], object]) -> None:
-        """Let the process die in the middle of the step: nothing of it may remain, and nothing be sent."""
+        """Let the disk refuse the step: nothing of it may remain, on disk or in memory, and nothing be sent."""
         connection: Any = self.node.database.connection
 
-        def die() -> None:
-            raise Crashed
+        def refuse() -> None:
+            raise sqlite3.OperationalError("database or disk is full")
 
-        connection.commit = die
+        connection.commit = refuse
         try:
             step()
-        except Crashed:
+        except sqlite3.OperationalError:
             stored = {Outgoing(*row) for row in before.tables["outbox"]}
             assert set(self.node.posted) <= stored, "a message of an undone step is sent"
             assert self._dump() == before.tables, "half a transaction stays"
+            self._check_memory()
         else:
             assert self._dump() == before.tables, "something is written outside a transaction"
         finally:
             del connection.commit
-        self._put_back(before.tables)
+        self._put_back(before.tables, before.mind)
 
     def _counting(self, step: Callable[[], Outcome | None]) -> tuple[Outcome | None, int]:
         """Run a step; how many transactions it took."""
@@ -305,17 +336,25 @@ class Actor:
         return dump
 
     def _moment(self, tables: dict[str, Rows], opened: bool) -> Moment:
-        key = (*(frozenset(map(self._essence(table), tables[table])) for table in TABLES), opened)
+        mind = self._mind()
+        key = (
+            *(frozenset(map(self._essence(table), tables[table])) for table in TABLES),
+            self._essentials(mind),
+            opened,
+        )
         found = self._known.get(key)
         if found is None:
             book = book_of(self.node)
             found = self._known[key] = Moment(
                 len(self.moments),
                 tables,
+                mind,
                 opened,
-                tuple(self._contract(row) for row in tables["contracts"]),
-                tuple(Timer(*row) for row in tables["timers"]),
-                tuple(self._post.one(Outgoing(*row)) for row in tables["outbox"]),
+                book.contracts,
+                (
+                    *(self._post.one(Outgoing(*row)) for row in tables["outbox"]),
+                    *(self._post.one(message) for message in mind.flying),
+                ),
                 book,
                 self._books.setdefault(book, len(self._books)),
             )
@@ -334,12 +373,10 @@ class Actor:
                 times = ("created_ms", "updated_ms", "searched_ms", "confirmed_ms")
                 dropped = {self._columns[table].index(name) for name in times}
                 return lambda row: tuple(value for at, value in enumerate(row) if at not in dropped)
-            case "inbox" | "peers" | "purchases":
+            case "inbox" | "peers":
                 return lambda row: row[:-1]
             case "outbox":
                 return lambda row: self._post.one(Outgoing(*row))
-            case "timers":
-                return lambda row: (*row[:-1], row[1] != "report" and bisect_left(_PHASES_MS, row[-1]))
             case _:
                 return lambda row: row
 
@@ -347,10 +384,18 @@ class Actor:
         cursor = self.node.database.connection.execute(f"SELECT * FROM {table}")  # noqa: S608
         return [column[0] for column in cursor.description]
 
-    def _contract(self, row: Row) -> Contract:
-        values = dict(zip(self._columns["contracts"], row, strict=True))
-        kinds = {"side": Side(values["side"]), "state": State(values["state"]), "in_doubt": bool(values["in_doubt"])}
-        return Contract(**{**values, **kinds})
+    def _essentials(self, mind: Mind) -> Hashable:
+        """The same of what is in mind."""
+        due = frozenset(
+            (alarm, alarm.kind is not AlarmKind.REPORT and bisect_left(_PHASES_MS, self.node.grid.wall_ms(due_s)))
+            for alarm, due_s in mind.armed.items()
+        )
+        return (
+            frozenset(one._replace(searched_ms=0) for one in mind.purchases.values()),
+            frozenset((name, frozenset(offers.items())) for name, offers in mind.selections.items()),
+            frozenset(self._post.one(message) for message in mind.flying),
+            due,
+        )
 
     # --- what must hold of every step and state of one party ---
 
@@ -358,38 +403,45 @@ class Actor:
         assert before.received <= after.received, "the inbox has forgotten a message"
         new = {Outgoing(*row) for row in self._now["outbox"]} - {Outgoing(*row) for row in before.tables["outbox"]}
         assert new <= set(self.node.posted), "something stands in the outbox and is not sent"
-        later = {(one.transaction_id, one.counterparty): one for one in after.contracts}
+        later = {(one.transaction_id, one.counterparty, one.slot): one for one in after.contracts}
         for old in before.contracts:
-            check_progress(old, later[old.transaction_id, old.counterparty])
+            check_progress(old, later[old.transaction_id, old.counterparty, old.slot])
 
     def _check_promises(self) -> None:
         """A seller has what it has promised, and a buyer does not buy more than it needs."""
         party = self.node.party
         if not isinstance(party, Household):
             return
-        sales = party.trader.contracts.in_states(Side.SELLER, PROMISED)
-        if sales:
-            promises = [Promise(contract.slot, contract.energy_wh) for contract in sales]
-            state = party.trader.meter.state()
-            spare_wh = state.level_wh - party.battery.min_level_wh
-            assert held_wh(party.battery, promises, state.next_slot) <= spare_wh, "more is promised than there is"
-            given_wh = sum(one.energy_wh for one in promises)
-            assert given_wh <= party.battery.discharge_limit_wh, "more than the inverter gives"
-        for purchase in party.trader.contracts.purchases_of_slot(SLOT):
-            bought = party.trader.contracts.of_transaction(purchase.transaction_id)
-            taken_wh = sum(one.energy_wh for one in bought if one.state not in (State.EXPIRED, State.CANCELLED))
+        books = party.books
+        promises = [Promise(*promise) for promise in books.promises(Side.SELLER)]
+        if promises:
+            standing = books.standing
+            spare_wh = standing.level_wh - party.battery.min_level_wh
+            assert held_wh(party.battery, promises, standing.next_slot) <= spare_wh, "more is promised than there is"
+            for slot in {promise.slot for promise in promises}:
+                given_wh = sum(one.energy_wh for one in promises if one.slot == slot)
+                assert given_wh <= party.battery.discharge_limit_wh, "more than the inverter gives"
+        for purchase in books.purchases.values():
+            bought = books.of_transaction(purchase.transaction_id)
+            taken_wh = sum(one.energy_wh for one in bought if one.state not in OVER)
             assert taken_wh <= purchase.need_wh, "more is contracted than needed"
 
 
-def check_progress(old: Contract, new: Contract) -> None:
+def in_journal(books: Books) -> dict[str, object]:
+    """What of a party's state must be the same after a restart."""
+    names = ("standing", "totals", "contracts", "open", "readings", "unbooked", "roles", "supplied", "net_import_wh")
+    return {name: getattr(books, name) for name in (*names, "first_expiry_ms")}
+
+
+def check_progress(old: ContractRow, new: ContractRow) -> None:
     """No state goes backwards, no term changes, an order id stays."""
-    fixed = ("side", "item_id", "slot", "energy_wh", "amount_micro", "fee_micro", "expires_ms")
+    fixed = ("side", "item_id", "slot", "energy_wh", "amount_micro", "fee_micro")
     assert all(getattr(old, name) == getattr(new, name) for name in fixed), "the terms of a contract change"
     assert old.order_id in (None, new.order_id), "an order id changes"
     came_from = {State.EXPIRED: (*_WAY[:2], State.EXPIRED), State.CANCELLED: (*_WAY[:3], State.CANCELLED)}
-    allowed = came_from.get(new.state) or _WAY[: _WAY.index(new.state) + 1]
+    allowed = came_from.get(State(new.state)) or _WAY[: _WAY.index(State(new.state)) + 1]
     assert old.state in allowed, f"{old.state} becomes {new.state}"
-    assert new.in_doubt or not old.in_doubt or new.state is not State.AGREED, "a doubt goes without the seller's word"
+    assert new.in_doubt or not old.in_doubt or new.state != State.AGREED, "a doubt goes without the seller's word"
 
 
 def _name(message: Outgoing) -> tuple[str, str, str]:

@@ -71,10 +71,13 @@ class Household(Party):
         """Say again whatever should have been settled or booked by now."""
         selling.repeat(self, before, occasion)
         buying.repeat(self, before, occasion)
-        late = [slot for slot in sorted(self.books.unbooked) if slot < before]
+        unbooked = [self.books.readings[slot] for slot in sorted(self.books.unbooked)]
+        for reading in unbooked:
+            if reading.state is ReadingState.OPEN:
+                self._finalise(reading)
+        late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < before]
         for slot in late[: buying.MOST_REPEATED]:
-            if self.books.readings[slot].state is ReadingState.FINAL:
-                self.report(slot)
+            self.report(slot)
 
     def _close(self, standing: Standing) -> Standing:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
