@@ -41,7 +41,7 @@ def asked(messages: list[BaseMessage]) -> str:
     return question
 
 
-def call(args: dict[str, JsonValue], name: str = "Choice") -> AIMessage:
+def call(args: dict[str, JsonValue], name: str = "ChoiceAnswer") -> AIMessage:
     """The answer of a model that uses the tool it was given."""
     return AIMessage("", tool_calls=[{"name": name, "args": args, "id": "1"}])
 

@@ -239,7 +239,7 @@ class Driver:
         if received is not None and (refused is None or refused.reason is not Reason.TOO_MANY):
             answered = _answered(party, received, reply)
         try:
-            # The same message may be asked for twice, as two contracts of a purchase are paid; or be on its way already.
+            # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
             outgoing = {one[:4]: one for one in (self._outgoing(party, send) for send in changes.sends)}
             light = [one for one in outgoing.values() if one.action in _LIGHT]
             kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]

@@ -13,7 +13,7 @@ from wattmesh_cli.sqlite_books import read_books
 
 OPEN = ("QUOTED", "AGREED", "CONFIRMED", "DELIVERED")
 _MOST_WAL_BYTES = 16 * 1024 * 1024
-_KEPT = ("inbox", "outbox", "timers")
+_KEPT = ("inbox", "outbox")
 """Tables that hold what is under way; the others are the books."""
 
 
@@ -71,8 +71,8 @@ def left_behind(database: Path) -> dict[str, int]:
 def too_much(left: Mapping[str, int], parties: int) -> list[str]:
     """What is more than a pod with that many parties may keep when all is done.
 
-    The inbox keeps the answers of the last minute or so (what a signature may be old, and its margin); alarms and
-    messages are those of the slot that runs.
+    The inbox keeps the answers of the last minute or so (what a signature may be old, and its margin); messages
+    are those of the slot that runs.
     """
-    most = {"inbox": 1200 * parties, "outbox": 20 * parties, "timers": 20 * parties, "wal bytes": _MOST_WAL_BYTES}
+    most = {"inbox": 1200 * parties, "outbox": 20 * parties, "wal bytes": _MOST_WAL_BYTES}
     return [f"{count} {what}, at most {most[what]}" for what, count in left.items() if count > most[what]]

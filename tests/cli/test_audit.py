@@ -59,7 +59,6 @@ PURCHASE = f"transaction_id = '{BOUGHT}'"
 @pytest.mark.parametrize(
     ("pod", "sql", "text"),
     [
-        ("roof-0", f"SET slot = slot + 900 WHERE {PROMISE}", f"slot is {THIRD} to the buyer, {THIRD + 900} to {ROOF}"),
         ("roof-0", f"SET energy_wh = 499 WHERE {PROMISE}", f"energy is 500 Wh to the buyer, 499 Wh to {ROOF}"),
         (
             "roof-0",

@@ -34,9 +34,7 @@ from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
 from wattmesh_cli.street.memory import run_in_memory, simulate
 
-NOTHING: dict[str, list[Any]] = {
-    table: [] for table in ("parties", "contracts", "offers", "ledger", "readings", "messages")
-}
+NOTHING: dict[str, list[Any]] = {table: [] for table in ("parties", "contracts", "ledger", "readings", "messages")}
 
 
 class FakeCluster:
@@ -86,7 +84,7 @@ def test_an_answer_is_the_same_book_as_the_database(book: Book, tmp_path: Path) 
         ("contracts", "in_doubt", False, "contracts[0]: 'in_doubt' must be 0 or 1"),
         ("contracts", "in_doubt", 2, "contracts[0]: 'in_doubt' must be 0 or 1"),
         ("contracts", "in_doubt", 1.0, "contracts[0]: 'in_doubt' must be 0 or 1"),
-        ("offers", "price_micro", [], "offers[0]: 'price_micro' must be a whole number"),
+        ("contracts", "offers", [], "contracts[0]: 'offers' must be a whole number or null"),
     ],
 )
 def test_a_strange_value_is_named(tmp_path: Path, table: str, column: str, value: object, what: str) -> None:
@@ -104,7 +102,7 @@ def test_a_strange_value_is_named(tmp_path: Path, table: str, column: str, value
         ({}, "/ledger must be a JSON object with a list 'parties'"),
         (NOTHING | {"ledger": {}}, "/ledger must be a JSON object with a list 'ledger'"),
         (NOTHING | {"readings": [5]}, "/ledger: readings[0] must be an object"),
-        (NOTHING | {"offers": [{}]}, "/ledger: offers[0] has no 'party'; is this another version of wattmesh?"),
+        (NOTHING | {"ledger": [{}]}, "/ledger: ledger[0] has no 'party'; is this another version of wattmesh?"),
     ],
 )
 def test_a_strange_answer_is_named(answer: object, what: str) -> None:

@@ -67,7 +67,7 @@ FORM = [
     Case(
         "select",
         "two items",
-        bad("message.order.items: Tuple should have at most 1 item after validation, not 2", "message.order.items"),
+        bad("message.order: an order needs as many items as fulfillments: one for each delivery slot", "message.order"),
         {"message.order.items": lambda _, items: items * 2},
     ),
     Case(

@@ -151,7 +151,7 @@ def test_a_question_that_dies_with_its_pod_ends_by_the_clock(tmp_path: Path) -> 
     played, model = killed(tmp_path, down_s=0.0, model_again=True)
     assert bought(played) == 2 * [RULES]
     assert told(played, REFUSED) == 2 * [f"{REFUSED}no answer in time"]
-    assert len(model.heard) == 2, "the first purchase's question is not asked again"
+    assert len(model.heard) == 3, "the purchase that died with the pod is made at the second look, and asks anew"
 
 
 def test_a_pod_that_comes_back_without_a_model_buys_by_the_rules(tmp_path: Path) -> None:

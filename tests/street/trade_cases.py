@@ -59,7 +59,7 @@ SELLER = [
     Case(
         "select",
         "unknown item",
-        declined("30004", "no item 'water' in that slot", "message.order.items.0"),
+        declined("30004", "no item 'water' in that slot", "message.order.items.0.id"),
         {"message.order.items.0.id": "water"},
     ),
     Case(
@@ -77,7 +77,7 @@ SELLER = [
     Case(
         "init",
         "other currency",
-        declined("40003", "order says CHF but EUR was quoted", "message.order.quote.price.currency"),
+        declined("40003", "the breakup is not in CHF throughout, as the price is", "message.order.quote.breakup"),
         {"message.order.quote.price.currency": "CHF"},
     ),
     Case(
@@ -186,7 +186,11 @@ READINGS = [
     Case(
         "reading",
         "a future slot",
-        declined("40000", "a reading of a slot that has not ended", "message.order.fulfillments.0"),
+        declined(
+            "40000",
+            "a reading of a slot that has not ended",
+            "message.order.fulfillments.0.stops.0.time.range",
+        ),
         {"message.order.fulfillments.0.stops.0.time.range": time_range(0)},
     ),
     Case(

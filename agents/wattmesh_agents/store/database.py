@@ -15,7 +15,7 @@ from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
 
 IN_MEMORY = ":memory:"
-_OURS = Kind("a wattmesh agents' journal", APPLICATION_ID, VERSION, former=FORMER_APPLICATION_ID)
+_OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION, former=FORMER_APPLICATION_ID)
 
 
 class Database:

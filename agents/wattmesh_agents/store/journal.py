@@ -47,7 +47,7 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
     if changes.readings:
         connection.executemany(
             _PUT_READING,
-            [(party, one.slot, *one.metered, one.capacity_wh, one.state) for one in changes.readings.values()],
+            [_reading_row(party, reading) for reading in changes.readings.values()],
         )
     if changes.roles:
         connection.executemany(_PUT_ROLE, [(party, slot, role) for slot, role in changes.roles.items()])
@@ -81,7 +81,8 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     for values in connection.execute(
         "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
     ):
-        books.read(Reading(values[1], Metered(*values[2:11]), values[11], ReadingState(values[12])))
+        metered = Metered(*values[2:4], *values[5:12])
+        books.read(Reading(values[1], metered, values[4], ReadingState(values[12])))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
     books.know(
@@ -111,6 +112,11 @@ def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any
     cursor = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - the caller names one of ours
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
+    metered = reading.metered
+    return (party, reading.slot, *metered[:2], reading.capacity_wh, *metered[2:], reading.state)
 
 
 def _rows(contract: Contract) -> list[tuple[Any, ...]]:

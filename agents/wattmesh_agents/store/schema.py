@@ -97,6 +97,7 @@ CREATE TABLE readings (
     slot INTEGER NOT NULL,
     level_before_wh INTEGER NOT NULL,
     level_after_wh INTEGER NOT NULL,
+    capacity_wh INTEGER NOT NULL,
     pv_wh INTEGER NOT NULL,
     load_wh INTEGER NOT NULL,
     bought_wh INTEGER NOT NULL,
@@ -104,7 +105,6 @@ CREATE TABLE readings (
     imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
     exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
     losses_wh INTEGER NOT NULL CHECK (losses_wh >= 0),
-    capacity_wh INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('open', 'final', 'booked')),
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;

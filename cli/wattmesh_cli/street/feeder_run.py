@@ -95,12 +95,12 @@ class FeederRun:
         self._registry.close()
 
     def _run(self, number: int, end: int | None, work: Callable[[], Awaitable[None]]) -> None:
-        street = self._street_until(None if end is None else slot_start(self.plan, end))
-        faults = _faults(street)
         self._rng.seed(f"{self._seed}/{feeder_of(self.plan)}/{number}")
 
         async def run() -> None:
             self._clock.begin(self._opens(number))
+            street = self._street_until(None if end is None else slot_start(self.plan, end))
+            faults = _faults(street)
             street.gateway = street.new_gateway()
             self._sites.attach(_GATEWAY, street.gateway.site)
             await street.gateway.start()
@@ -110,9 +110,9 @@ class FeederRun:
             await street.stop()
             for pod in street.pods.values():
                 pod.tidy()
+            self.faults += _faults(street) - faults
 
         simulate(run)
-        self.faults += _faults(street) - faults
 
     def _street_until(self, end: datetime | None) -> StreetRun:
         """The street whose trading ends at grid time `end`, on the databases as they are."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome
-from wattmesh_market.parties.shopping import short, watch
+from wattmesh_market.parties.shopping import no_search, short, watch
 from wattmesh_market.parties.terms import difference, terms_of, wrong_parts
 from wattmesh_market.trade.contracts import (
     DELIVERED,
@@ -61,7 +61,9 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
     transaction_id, seller = call.transaction_id, call.sender
     purchase = books.purchases.get(transaction_id)
     selection = books.selections.get(transaction_id, {}).get(seller)
-    if purchase is None or selection is None or selection.selected_wh is None:
+    if purchase is None:
+        raise no_search(transaction_id)
+    if selection is None or selection.selected_wh is None:
         raise Refused(Reason.BUSINESS, f"nothing was selected from {seller!r} in this transaction")
     if selection.outcome is not Outcome.SELECTED:
         return None

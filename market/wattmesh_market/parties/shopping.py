@@ -225,6 +225,11 @@ def short(subscriber_id: str) -> str:
     return subscriber_id.partition(".")[0]
 
 
+def no_search(transaction_id: str) -> Refused:
+    """Why an answer to a search that nobody sent is declined."""
+    return Refused(Reason.BUSINESS, f"no search with transaction_id {transaction_id!r} was sent from here")
+
+
 def _to_ask(party: Party, purchase: Purchase) -> Consultation | None:
     if not (party.advised and party.around.adviser) or purchase.asked_adviser:
         return None
@@ -244,7 +249,7 @@ def _to_ask(party: Party, purchase: Purchase) -> Consultation | None:
 def _purchase(party: Party, transaction_id: str) -> Purchase:
     purchase = party.books.purchases.get(transaction_id)
     if purchase is None:
-        raise Refused(Reason.BUSINESS, f"no search with transaction_id {transaction_id!r} was sent from here")
+        raise no_search(transaction_id)
     return purchase
 
 

@@ -57,7 +57,10 @@ LEDGER = {
 def with_fee(row: ContractRow) -> ContractRow:
     fee = FEES[row.transaction_id]
     settled = None if row.settled_micro is None else row.settled_micro + fee
-    return replace(row, amount_micro=row.amount_micro + fee, settled_micro=settled, fee_micro=fee)
+    offered = None if row.offered_micro_per_kwh is None else row.offered_micro_per_kwh + 30_000
+    return replace(
+        row, amount_micro=row.amount_micro + fee, settled_micro=settled, fee_micro=fee, offered_micro_per_kwh=offered
+    )
 
 
 def street() -> list[Book]:
