@@ -19,12 +19,10 @@ from fastapi import FastAPI
 
 from bench.memory import market
 from bench.tables import Measured
-from wattmesh_agents.parties.terms import selected
-from wattmesh_agents.parties.trader import delivery
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.context import Code, request_context
+from wattmesh_beckn.codec import Envelope
+from wattmesh_beckn.codec.v1 import CodecV1
 from wattmesh_beckn.http import add_calls
-from wattmesh_beckn.messages import ENERGY, Intent, IntentItem, SearchMessage, write_call
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport, Reply
@@ -33,6 +31,7 @@ from wattmesh_cli.street.local import LOOPBACK, listen, locked, running_street, 
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.trade.messages import Search
 from wattmesh_operator.plan import Participant
 from wattmesh_operator.registration import Registrant, wanted_entries
 
@@ -117,20 +116,17 @@ async def _enter(street: StreetRun, transport: HttpTransport, registrar: Signer,
 
 async def _search(street: StreetRun, transport: HttpTransport, signer: Signer, url: str) -> None:
     grid, now = next(iter(street.pods.values())).grid, SystemClock().wall()
-    item = IntentItem(descriptor=Code(code=ENERGY), quantity=selected(_NEED_WH))
-    intent = Intent(item=item, fulfillment=delivery(slot_of(grid.now()) + SLOT_S))
-    context = request_context(
+    envelope = Envelope(
         domain=street.plan.resource.spec.domain,
         feeder="main",
-        action="search",
-        bap=(_BUYER, url),
-        bpp=None,
+        sender=(_BUYER, url),
+        receiver=("", ""),
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),
-        now=now,
-        ttl_s=_TTL_S,
+        now_ms=int(now * 1000),
+        ttl_ms=int(_TTL_S * 1000),
     )
-    body = write_call(context, SearchMessage(intent=intent))
+    body = CodecV1().encode(Search(slot_of(grid.now()) + SLOT_S, _NEED_WH), envelope)
     signature = signer.sign(body, created=int(now), expires=int(now + _TTL_S))
     headers = {"content-type": "application/json", AUTHORIZATION: signature}
     reply = await transport.post(f"{street.gateway_url}/search", body, headers, timeout_s=_WAIT_S)

@@ -47,6 +47,8 @@ KEEP_AFTER_EXPIRY_MS = 10_000
 MESSAGE_TTL_MS = 30_000
 """How long a message is worth sending (wall time); what still matters then is said anew."""
 _LEAST_TTL_MS = 1_000
+MOST_ACKNOWLEDGED = 16
+"""So many acknowledged messages may stand in the outbox and wait for the next transaction."""
 
 
 class Publisher(Protocol):
@@ -139,7 +141,8 @@ class Driver:
                 f"receive {received.action}",
                 lambda: member.receive(call),
                 respond=respond,
-                received=received if durable else None,
+                received=received,
+                durable=durable,
             )
         except sqlite3.IntegrityError:
             # A contract of long ago stands under this transaction.
@@ -152,6 +155,8 @@ class Driver:
             # It leaves the outbox with the next transaction: after a crash it is sent again, and dropped there.
             if message[:4] in self.outbox.waiting:
                 self._acknowledged.append(message)
+                if len(self._acknowledged) >= MOST_ACKNOWLEDGED:
+                    self.tidy()
             return
         why = unanswered_of(outcome)
 
@@ -222,17 +227,23 @@ class Driver:
         *,
         respond: Callable[[Refused | None], Reply] = lambda _: ack(),
         received: Received | None = None,
+        durable: bool = True,
         done: Outgoing | None = None,
     ) -> Reply:
-        """Let the core handle an event, write down what it changes, make that current and publish it."""
+        """Let the core handle an event, write down what it changes, make that current and publish it.
+
+        The answer to a message that is not `durable` is remembered in memory only.
+        """
         books, refused = party.books, None
         try:
             refused = step()
         except Refused as error:
-            _take_back(party)
+            books.take_back()
             refused = error
+            if received is not None:
+                self.members[party.id].catch_up()  # time has passed all the same
         except BaseException:
-            _take_back(party)
+            books.take_back()
             raise
         reply, changes = respond(refused), books.changes
         answered = None
@@ -243,14 +254,14 @@ class Driver:
             outgoing = {one[:4]: one for one in (self._outgoing(party, send) for send in changes.sends)}
             light = [one for one in outgoing.values() if one.action in _LIGHT]
             kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
-            if changes.stored or kept or answered or done:
+            if changes.stored or kept or (answered and durable) or done:
                 with self._transaction(occasion, done) as connection:
                     journal.write(connection, party.id, party.kind, changes)
                     self.outbox.write(kept)
-                    if answered:
+                    if answered and durable:
                         self.inbox.write(answered)
         except BaseException:
-            _take_back(party)
+            books.take_back()
             raise
         books.changes = Changes()
         for message in kept:
@@ -343,11 +354,6 @@ class Driver:
 
 _LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH))
 """What is sent without the outbox."""
-
-
-def _take_back(party: Party) -> None:
-    party.books.changes.revert()
-    party.books.changes = Changes()
 
 
 def _answered(party: Party, received: Received, reply: Reply) -> Answered:

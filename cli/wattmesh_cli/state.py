@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from pathlib import Path
 
 from wattmesh_cli.books import BooksError
 
 DEFAULT_STATE = Path(".wattmesh")
 SIMULATION = "simulation.json"
+
+
+class Over(StrEnum):
+    """How the parties of a simulation talk to each other."""
+
+    CALLS = "calls"
+    MESSAGES = "messages"
 
 
 class StateError(BooksError):

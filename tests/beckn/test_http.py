@@ -294,8 +294,8 @@ def fits(value: Any, described: Json) -> None:
                 fits(inner, option["properties"][name])
             return
         if isinstance(value, list) and option.get("type") == "array":
-            for inner in value:
-                fits(inner, option["items"])
+            for place, inner in enumerate(value):
+                fits(inner, option["prefixItems"][place] if "prefixItems" in option else option["items"])
             return
         if isinstance(value, str) and option.get("type") == "string":
             return

@@ -15,9 +15,9 @@ from wattmesh_cli.audit import audit
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
-from wattmesh_cli.street import simulation
-from wattmesh_cli.street.feeder_run import FeederRun
+from wattmesh_cli.street import simulation, workers
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+from wattmesh_cli.street.study import Part, PartDone, StudyFeeder
 
 HOME = """
 ---
@@ -28,6 +28,8 @@ spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}}
 """
 SHORT_DAY = 8
 """Slots: enough to use, to buy and to be idle again."""
+FIRST_SLOT = 1_782_021_600
+"""06:00 on 21 June 2026, UTC."""
 
 
 @pytest.fixture
@@ -53,14 +55,15 @@ def summary(result: Result) -> dict[str, Any]:
 
 def interrupted_in_slot(number: int, patch: pytest.MonkeyPatch) -> None:
     """Let Ctrl-C come while this slot is run."""
-    run_slot = FeederRun.run_slot
+    run_part = StudyFeeder.run
 
-    def run(self: FeederRun, slot: int, end: int | None = None) -> None:
-        if slot == number:
+    def run(self: StudyFeeder, part: Part) -> PartDone:
+        if part.first == FIRST_SLOT + 900 * number:
             signal.raise_signal(signal.SIGINT)
-        run_slot(self, slot, end)
+        return run_part(self, part)
 
-    patch.setattr(FeederRun, "run_slot", run)
+    patch.setattr(workers, "SLOTS_AT_ONCE", 1)
+    patch.setattr(StudyFeeder, "run", run)
 
 
 def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
@@ -136,15 +139,15 @@ def test_findings_of_the_audit_are_shown_and_are_exit_code_1(
     street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = tmp_path / "state"
-    save = FeederRun.save
+    save = StudyFeeder.save
 
-    def save_wrongly(self: FeederRun, folder: Path) -> None:
+    def save_wrongly(self: StudyFeeder, folder: Path) -> None:
         for database in self._databases.values():
             database.connection.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
             database.connection.commit()
         save(self, folder)
 
-    monkeypatch.setattr(FeederRun, "save", save_wrongly)
+    monkeypatch.setattr(StudyFeeder, "save", save_wrongly)
     interrupted_in_slot(1, monkeypatch)
     result = simulate(street, state)
     assert result.exit_code == 1

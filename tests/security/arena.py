@@ -253,10 +253,13 @@ class Arena:
         return Subscription(**{**values, **changes})
 
     def books(self) -> Books:
-        """Every row of every table but the inboxes, and who drains: all that a message may change."""
+        """Every row of every table but the inboxes, offers in memory, and who drains: all that a message may change."""
         books: Books = {name: _rows(pod.database.connection) for name, pod in self.run.pods.items()}
         with closing(sqlite3.connect(self._folder / "registry.db")) as registry:
             books["registry"] = _rows(registry)
+        books["offers"] = {
+            name: repr(party.books.selections) for pod in self.run.pods.values() for name, party in pod.parties.items()
+        }
         books["draining"] = {
             name: party.draining for pod in self.run.pods.values() for name, party in pod.parties.items()
         }

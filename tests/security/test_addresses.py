@@ -150,14 +150,13 @@ def test_a_subscriber_that_points_its_url_at_another_household_has_nothing_of_it
         me = street.puppet.me
         await street.enrol(me, "BAP", by=me, feeder="main", url=url)
         body = json.dumps(await search(street.puppet)).encode()
-        low = street.run.pods["low-0"].database.connection
-        before = low.execute("SELECT * FROM offers").fetchall(), low.execute("SELECT * FROM purchases").fetchall()
+        low = street.run.pods["low-0"].parties["low-0"].books
+        before = repr((low.selections, low.purchases))
         reply = await street.puppet.send("roof-0", "search", body, street.puppet.signed(body))
         assert b'"ACK"' in reply.body
         await street.settle()
         assert (f"{url}/on_search") in [sent for sent, _ in street.wires.sent]
-        after = low.execute("SELECT * FROM offers").fetchall(), low.execute("SELECT * FROM purchases").fetchall()
-        return before == after
+        return before == repr((low.selections, low.purchases))
 
     assert in_arena(work)
 

@@ -117,6 +117,8 @@ def _another(target: Target, good: Good) -> dict[str, object]:
 
 
 WITH_MESSAGE_ID = (*BECKN, GATEWAY_SEARCH, DRAIN)
+LIGHT = ("search", "on_search")
+"""What these lead to is in memory only, and so is that they were heard: they hold nothing, and bind nobody."""
 TO_ONE_HOUSEHOLD = tuple(target for target in (*BECKN, DRAIN) if target.name != "search")
 """A search that was broadcast is for every seller, so there is no other household that it is not for."""
 
@@ -171,7 +173,7 @@ def test_a_call_that_is_handed_on_to_another_household_is_refused_there(target: 
     assert result.replays["elsewhere"].unchanged
 
 
-@pytest.mark.parametrize("target", [*BECKN, DRAIN], ids=str)
+@pytest.mark.parametrize("target", [*(one for one in BECKN if one.name not in LIGHT), DRAIN], ids=str)
 def test_after_a_restart_a_replay_still_gets_the_first_answer(target: Target) -> None:
     result = played(target)
     again = result.replays["after a restart"]

@@ -44,6 +44,7 @@ from wattmesh_operator.manifests import load
 from wattmesh_operator.parsing import parse_resource
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.registration import Registrant, keep_registered
+from wattmesh_operator.resources import BecknGateway, SolarAgent
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_OUTBOX_ROWS = 4
@@ -95,9 +96,18 @@ def planned(text: str) -> GatewayPlan:
     return result
 
 
-def example(name: str) -> GatewayPlan:
-    """What shall run for a file of examples/."""
-    [result] = plan(load([EXAMPLES / name]))
+def example(name: str, *, households_per_pod: int | None = None, speed: int | None = None) -> GatewayPlan:
+    """What shall run for a file of examples/, with that many households in a pod, or at another speed."""
+    resources = list(load([EXAMPLES / name]))
+    for at, resource in enumerate(resources):
+        changes: dict[str, object] = {}
+        if isinstance(resource, SolarAgent) and households_per_pod is not None:
+            changes = {"households_per_pod": households_per_pod}
+        if isinstance(resource, BecknGateway) and speed is not None:
+            changes = {"clock": resource.spec.clock.model_copy(update={"speed": speed})}
+        if changes:
+            resources[at] = resource.model_copy(update={"spec": resource.spec.model_copy(update=changes)})
+    [result] = plan(resources)
     return result
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from datetime import timedelta
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,19 @@ import pytest
 
 from tests.operator.world import NOW
 from tests.street.live import HeldClock, Wire
-from tests.street.support import MARKET, households, planned, utility
+from tests.street.support import MARKET, example, households, planned, utility
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.transport import HttpTransport
-from wattmesh_cli.street import crew as crews
-from wattmesh_cli.street.crew import SimulationError, crew
+from wattmesh_cli.state import Over
 from wattmesh_cli.street.feeder_run import FeederRun
-from wattmesh_cli.street.feeders import by_feeder, shared_out
+from wattmesh_cli.street.feeders import by_feeder
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.plan import GatewayPlan
@@ -150,83 +151,138 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
         await clock.go_on(0.9 * 900 / speed)
 
 
+# --- by calls and by messages ---
+
+
+def natural(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
+    """Rows by their natural keys: without ids and wall times, and without quotes that came to nothing."""
+    every = {table: [row for tables in rows.values() for row in tables[table]] for table in ("contracts", "readings")}
+    contracts = [row for row in every["contracts"] if row["state"] not in ("EXPIRED", "CANCELLED")]
+    names = ("party", "side", "counterparty", "slot", "energy_wh", "amount_micro", "fee_micro", "state")
+    entries = [
+        (row["party"], row["kind"], row["slot"], row["counterparty"], row["energy_wh"], row["amount_micro"])
+        for tables in rows.values()
+        for row in tables["ledger"]
+    ]
+    return {
+        "contracts": sorted(tuple(row[name] for name in (*names, "delivered_wh")) for row in contracts),
+        "readings": sorted(tuple(row.values()) for row in every["readings"]),
+        "ledger": sorted(entries),
+    }
+
+
+def study(plan: GatewayPlan, folder: Path, slots: int, **how: Any) -> Rows:
+    """What a study leaves after so many slots, all of it settled."""
+    folder.mkdir()
+    with workers(by_feeder(plan), SEED, None, lambda _: None, **how) as at_work:
+        at_work.run(0, slots, slots, lambda: True)
+        at_work.settle(slots)
+        at_work.save(folder)
+    return rows_in(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "slots", "households_per_pod", "speed"),
+    [("seed.yaml", 48, 1, 1), ("street.yaml", 20, 3, 960), ("strategies.yaml", 20, 2, 60), ("heatwave.yaml", 12, 8, 7)],
+)
+def test_by_calls_and_by_messages_the_books_are_the_same(
+    tmp_path: Path, name: str, slots: int, households_per_pod: int, speed: int
+) -> None:
+    by_calls = study(example(name), tmp_path / "calls", slots)
+    otherwise = example(name, households_per_pod=households_per_pod, speed=speed)
+    by_messages = study(otherwise, tmp_path / "messages", slots, over=Over.MESSAGES)
+    assert natural(by_messages) == natural(by_calls)
+    assert natural(by_calls)["contracts"]
+
+
+def test_a_study_that_is_stopped_after_each_slot_is_the_same(in_one_go: Rows, tmp_path: Path) -> None:
+    saved: Path | None = None
+    for number in range(SLOTS + 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with workers(by_feeder(STREET), SEED, saved, lambda _: None) as at_work:
+            if number < SLOTS:
+                at_work.run(number, number + 1, SLOTS if number == SLOTS - 1 else None, lambda: True)
+            else:
+                at_work.settle(SLOTS)
+            at_work.save(folder)
+        saved = folder
+    assert saved
+    assert natural(rows_in(saved)) == natural(in_one_go)
+
+
 # --- feeders side by side ---
 
 TWO_FEEDERS = planned(MARKET + on("north") + on("south"))
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What two worker processes wrote, and what was said when one of them was killed."""
-
-    rows: Rows
-    parties: int
-    error: str
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    folder = tmp_path_factory.mktemp("pair")
+def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_party(tmp_path: Path) -> None:
     parties: list[int] = []
-    with crew(by_feeder(TWO_FEEDERS), SEED, None, 2, parties.append) as workers:
-        workers.run(0, 2, None, lambda: True)
-        counted = sum(parties)
-        workers.save(folder)
-        os.kill(workers.pids[0], signal.SIGKILL)
-        with pytest.raises(SimulationError) as error:
-            workers.run(2, 3, None, lambda: True)
-    return Pair(rows_in(folder), counted, str(error.value))
+    (tmp_path / "two").mkdir()
+    with workers(by_feeder(TWO_FEEDERS), SEED, None, parties.append, jobs=2) as at_work:
+        at_work.run(0, 30, 30, lambda: True)
+        at_work.settle(30)
+        at_work.save(tmp_path / "two")
+    assert sum(parties) == 30 * 6
+    two = rows_in(tmp_path / "two")
+    assert two == study(TWO_FEEDERS, tmp_path / "one", 30)
+    assert any(tables["contracts"] for tables in two.values())
 
 
-def test_the_ledger_is_the_same_for_any_number_of_jobs(pair: Pair, tmp_path: Path) -> None:
-    with crew(by_feeder(TWO_FEEDERS), SEED, None, 1, lambda _: None) as alone:
-        assert alone.pids == []
-        alone.run(0, 2, None, lambda: True)
-        alone.save(tmp_path)
-    assert pair.rows == rows_in(tmp_path)
-    assert any(tables["contracts"] for tables in pair.rows.values())
+def test_a_process_that_dies_is_told_of() -> None:
+    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, jobs=2) as at_work:
+        at_work.run(0, 2, None, lambda: True)
+        for process in active_children():
+            process.kill()
+        with pytest.raises(SimulationError, match="a worker process ended; was there memory enough"):
+            at_work.run(2, 3, None, lambda: True)
 
 
-def test_progress_counts_each_party_in_each_slot(pair: Pair) -> None:
-    assert pair.parties == 2 * 6
+def test_a_stop_comes_between_two_parts() -> None:
+    looks = iter([True, False])
+    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None) as at_work:
+        assert at_work.run(0, 90, None, lambda: next(looks)) == SLOTS_AT_ONCE
 
 
-def test_a_worker_that_dies_is_told_of(pair: Pair) -> None:
-    assert pair.error == "the simulation cannot go on: a worker process ended by signal 9; was there memory enough?"
+@contextmanager
+def dask(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of a Dask cluster."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments, "--no-dashboard"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-class _Slow:
-    """A worker that does one task when asked what it has to say."""
+def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        with listen() as free:
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        stack.enter_context(dask("scheduler", "--host", address))
+        worker = ("worker", f"tcp://{address}", "--nthreads", "1", "--no-nanny")
+        first, _ = stack.enter_context(dask(*worker)), stack.enter_context(dask(*worker))
+        (tmp_path / "dask").mkdir()
+        parts: list[int] = []
 
-    def __init__(self, idle: int) -> None:
-        self.tasks: list[int] = []
-        self._idle = idle
+        def progress(parties: int) -> None:
+            parts.append(parties)
+            if len(parts) == 3:
+                first.kill()
 
-    def tell(self, task: crews.Task) -> None:
-        self.tasks.append(task.number)
-
-    def reports(self) -> Iterator[crews.Report]:
-        if self._idle:
-            self._idle -= 1
-        else:
-            yield crews.Report(done=True)
-
-    def close(self) -> None:
-        raise AssertionError
-
-
-def test_a_stop_brings_all_workers_to_the_same_slot() -> None:
-    fast, slow = _Slow(0), _Slow(3)
-    looks = iter([True, True, False])
-    workers = crews.Crew([fast, slow], lambda _: None)
-    reached = workers.run(10, 50, None, lambda: next(looks, False))
-    assert fast.tasks == slow.tasks == list(range(10, reached))
-    assert reached == 10 + crews.AHEAD
+        scheduler = f"tcp://{address}"
+        with workers(by_feeder(TWO_FEEDERS), SEED, None, progress, scheduler=scheduler) as at_work:
+            at_work.run(0, 96, 96, lambda: True)
+            at_work.settle(96)
+            at_work.save(tmp_path / "dask")
+    assert first.returncode == -signal.SIGKILL
+    assert len(parts) == 10, "four parts of a day and its settlement, on two feeders"
+    assert rows_in(tmp_path / "dask") == study(TWO_FEEDERS, tmp_path / "here", 96)
 
 
-def test_feeders_are_shared_out_by_their_size() -> None:
-    street = MARKET + on("north") + on("south") + on("west") + households("more", "feeder: west, load: {annualKwh: 1}")
-    shares = shared_out(by_feeder(planned(street)), 2)
-    names = [sorted(part.participants[0].feeder for plan in share for part in plan.pods[:1]) for share in shares]
-    assert names == [["west"], ["north", "south"]]
-    assert len(shared_out(by_feeder(planned(street)), 8)) == 3
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    with (
+        pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
+        workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
+    ):
+        pass

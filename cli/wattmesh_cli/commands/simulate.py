@@ -1,4 +1,4 @@
-"""`wattmesh simulate`: run manifests in memory, as fast as the machine allows."""
+"""`wattmesh simulate`: run manifests as a study, as fast as the machine allows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wattmesh_cli.output import (
     refuse,
 )
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.state import DEFAULT_STATE, Over, StateError
 from wattmesh_common.logs import configure
 from wattmesh_market.units import kwh_text
 
@@ -50,12 +50,20 @@ def simulate(
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders. Default: one for each core."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Address of a Dask scheduler whose cluster shares the feeders, tcp://…"),
+    ] = None,
+    over: Annotated[
+        Over,
+        typer.Option("--over", help="calls: the rules alone. messages: every signed message, in virtual time; slow."),
+    ] = Over.CALLS,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every trade to standard error, in place of the progress.")
     ] = False,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Run a street in memory and virtual time, as fast as this machine allows: the ledger that 'up' would write.
+    """Run a street as a study, as fast as this machine allows: the ledger that 'up' would write.
 
     Stopped with Ctrl-C it saves, and the same command goes on; with more --days it is extended. Exit code 1 when the
     audit finds anything.
@@ -72,6 +80,8 @@ def simulate(
             days=days,
             seed=seed,
             jobs=jobs or os.cpu_count() or 1,
+            scheduler=scheduler,
+            over=over,
             console=Console(stderr=True),
             log_level=log_level,
         )
@@ -155,6 +165,7 @@ def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) 
         "local_kwh": kwh_text(summary.local_wh),
         "local_share": None if summary.local_share is None else f"{float(summary.local_share):.4f}",
         "wall_s": round(result.wall_s, 3),
+        "cpu_s": round(result.cpu_s, 3),
         "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,
         "faults": result.faults,
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in audited.findings],

@@ -58,7 +58,8 @@ class FeederRun:
         """Begin with the street's first slot, or with the databases of folder `saved`. DatabaseRefused."""
         self.plan = plan
         self._seed = seed
-        self._time = GridTime(plan.resource.spec.clock.start, EPOCH, float(plan.resource.spec.clock.speed))
+        # Virtual time costs nothing, and at real speed no two moments of a slot fall together.
+        self._time = GridTime(plan.resource.spec.clock.start, EPOCH, 1.0)
         self._clock = _Clock(EPOCH)
         self._rng = random.Random()  # noqa: S311 - jitter
         self._sites = MemoryTransport()

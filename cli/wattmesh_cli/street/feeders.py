@@ -6,7 +6,6 @@ hands a search to its own feeder's sellers only. So a feeder with a gateway of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from wattmesh_operator.plan import GatewayPlan, PodPlan
@@ -29,14 +28,6 @@ def feeder_of(plan: GatewayPlan) -> str:
 def parties_of(plan: GatewayPlan) -> int:
     """How many households and utilities there are: about how much there is to compute."""
     return sum(len(pod.participants) for pod in plan.pods)
-
-
-def shared_out(feeders: Sequence[GatewayPlan], jobs: int) -> list[list[GatewayPlan]]:
-    """The feeders in at most `jobs` shares of about the same size, none of them empty."""
-    shares: list[list[GatewayPlan]] = [[] for _ in range(min(jobs, len(feeders)))]
-    for feeder in sorted(feeders, key=parties_of, reverse=True):
-        min(shares, key=lambda share: sum(map(parties_of, share))).append(feeder)
-    return shares
 
 
 def _feeder(pod: PodPlan) -> str:

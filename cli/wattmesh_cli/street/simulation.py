@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,8 @@ from typing import Any
 
 from rich.console import Console
 
-from wattmesh_cli.state import SIMULATION, StateError, is_simulation
+from wattmesh_cli.state import SIMULATION, Over, StateError, is_simulation
 from wattmesh_cli.street.clock import keep
-from wattmesh_cli.street.crew import Crew, crew
 from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import by_feeder, parties_of
 from wattmesh_cli.street.local import locked
@@ -27,6 +27,7 @@ from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.progress import shown_progress
 from wattmesh_cli.street.run import GridTime
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+from wattmesh_cli.street.workers import Workers, workers
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
 
@@ -38,22 +39,35 @@ _SAVING_SHARE = 0.05
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What one call did: slots that stood there before and now, whether that is all, how long it took, and faults."""
+    """What one call did: slots that stood there before and now, whether that is all, how long it took, and faults.
+
+    `cpu_s` is the time that this process and those it started have computed.
+    """
 
     slots_before: int
     slots: int
     completed: bool
     wall_s: float
+    cpu_s: float
     faults: int
 
 
 def run_simulation(
-    plan: GatewayPlan, state: Path, *, days: int, seed: int, jobs: int, console: Console, log_level: int
+    plan: GatewayPlan,
+    state: Path,
+    *,
+    days: int,
+    seed: int,
+    console: Console,
+    log_level: int,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    over: Over = Over.CALLS,
 ) -> SimulationResult:
     """Simulate a street up to `days` days after its start, from where the state directory stands.
 
-    `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it at the end of the
-    slot and saves. StateError when the directory holds something else, or files cannot be read or written.
+    `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it after a few
+    slots and saves. StateError when the directory holds something else, or files cannot be read or written.
     """
     feeders = by_feeder(plan)
     if not feeders:
@@ -69,13 +83,13 @@ def run_simulation(
             raise StateError(f"{state}: {ran} days were simulated already; ask for more, or name another --state")
         if Snapshot(slots, settled=True) in there:
             snapshots.show(Snapshot(slots, settled=True), keep=Snapshot(slots - 1))
-            return SimulationResult(slots, slots, completed=True, wall_s=0.0, faults=0)
+            return SimulationResult(slots, slots, completed=True, wall_s=0.0, cpu_s=0.0, faults=0)
         open_ends = [snapshot for snapshot in there if not snapshot.settled]
         saved = open_ends[-1] if open_ends else None
         done = saved.slots if saved else 0
         parties = sum(map(parties_of, feeders))
         folder = snapshots.folder(saved) if saved else None
-        begun = time.monotonic()
+        begun, computed = time.monotonic(), _cpu_s()
         with (
             _stopping() as stopped,
             shown_progress(
@@ -87,11 +101,17 @@ def run_simulation(
                 timedelta(seconds=SLOT_S),
                 bar=console.is_terminal and log_level > logging.INFO,
             ) as progress,
-            crew(feeders, seed, folder, jobs, progress, log_level) as workers,
+            workers(feeders, seed, folder, progress, jobs=jobs, scheduler=scheduler, over=over) as at_work,
         ):
-            reached = _Run(plan, state, snapshots, workers, slots).go(done, stopped)
-            faults = workers.faults
-        return SimulationResult(done, reached, reached == slots, time.monotonic() - begun, faults)
+            reached = _Run(plan, state, snapshots, at_work, slots).go(done, stopped)
+            faults = at_work.faults
+        return SimulationResult(done, reached, reached == slots, time.monotonic() - begun, _cpu_s() - computed, faults)
+
+
+def _cpu_s() -> float:
+    """What this process and those that it started and that have ended have computed (seconds)."""
+    of_others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + of_others.ru_utime + of_others.ru_stime
 
 
 @dataclass(frozen=True)
@@ -99,7 +119,7 @@ class _Run:
     plan: GatewayPlan
     state: Path
     snapshots: Snapshots
-    workers: Crew
+    workers: Workers
     slots: int
 
     def go(self, first: int, stopped: Callable[[], bool]) -> int:

@@ -190,10 +190,15 @@ class Books:
         self.selections: dict[str, dict[str, Selection]] = {}
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
         self.net_import_wh: dict[int, int] = {}
-        self.first_expiry_ms = 0
-        """Before that no quote that was given runs out (wall time)."""
+        self._first_expiry_ms: dict[str, int] = {_ONE: 0}
         self.version = 0
         """Grows with every change of contracts or standing; what is computed from them may be kept until then."""
+
+    def take_back(self) -> None:
+        """Undo all changes since the last event."""
+        self.changes.revert()
+        self.changes = Changes()
+        self.version += 1
 
     # --- standing and totals ---
 
@@ -222,8 +227,8 @@ class Books:
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
         self._index(key, before, contract)
-        if contract.expires_ms < self.first_expiry_ms and contract.state in TENTATIVE:
-            self.first_expiry_ms = contract.expires_ms
+        if contract.expires_ms < self._first_expiry_ms[_ONE] and contract.state in TENTATIVE:
+            self._set(self._first_expiry_ms, _ONE, contract.expires_ms)
         self.version += 1
 
     def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
@@ -238,7 +243,12 @@ class Books:
     def note_first_expiry(self) -> None:
         """Work out when the next quote runs out, after those that have were ended."""
         quotes = [one.expires_ms for one in self.open[Side.SELLER].values() if one.state in TENTATIVE]
-        self.first_expiry_ms = min(quotes, default=_NEVER_MS)
+        self._set(self._first_expiry_ms, _ONE, min(quotes, default=_NEVER_MS))
+
+    @property
+    def first_expiry_ms(self) -> int:
+        """Before that no quote that was given runs out (wall time)."""
+        return self._first_expiry_ms[_ONE]
 
     def contract(self, transaction_id: str, counterparty: str) -> Contract | None:
         """The contract of a transaction with a counterparty."""

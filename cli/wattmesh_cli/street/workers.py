@@ -1,0 +1,195 @@
+"""A simulation's feeders at work: by calls, here or on an executor of processes or machines, or by messages, here."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from wattmesh_cli.state import Over, StateError
+from wattmesh_cli.street.feeder_run import FeederRun
+from wattmesh_cli.street.feeders import parties_of
+from wattmesh_cli.street.study import Part, StudyFeeder, run_part
+from wattmesh_operator.plan import GatewayPlan
+
+SLOTS_AT_ONCE = 24
+"""So many slots are a part of a study: enough that handing it over costs little, few to wait for when it is stopped."""
+
+
+class SimulationError(StateError):
+    """A simulation cannot go on. The message is one line for the user."""
+
+
+class Workers(Protocol):
+    """All feeders of a simulation. Slots are counted from the street's first."""
+
+    @property
+    def faults(self) -> int:
+        """Steps that ended in a fault."""
+        ...
+
+    def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
+        """Run slots from `first` on, up to `until` (not included) or until `go_on` says no; no slot from `end` on is
+        traded. Returns the slot that is next.
+        """
+        ...
+
+    def settle(self, number: int) -> None:
+        """Let all be paid and booked in slot `number`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all databases to `folder`."""
+        ...
+
+    def close(self) -> None:
+        """Give up the databases."""
+        ...
+
+
+class StudyWorkers:
+    """Feeders by calls: in this process, or where an executor runs them."""
+
+    def __init__(
+        self, feeders: Sequence[StudyFeeder], executor: Executor | None, progress: Callable[[int], None]
+    ) -> None:
+        self._feeders = feeders
+        self._executor = executor
+        self._progress = progress
+
+    @property
+    def faults(self) -> int:
+        """None: what fails ends the study."""
+        return 0
+
+    def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
+        """See Workers."""
+        while first < until and go_on():
+            upto = min(until, first + SLOTS_AT_ONCE)
+            self._all([(feeder, feeder.part(first, upto, end)) for feeder in self._feeders], upto - first)
+            first = upto
+        return first
+
+    def settle(self, number: int) -> None:
+        """See Workers."""
+        self._all([(one, one.part(number, number, number, settling=True)) for one in self._feeders], 0)
+
+    def save(self, folder: Path) -> None:
+        """See Workers."""
+        for feeder in self._feeders:
+            feeder.save(folder)
+
+    def close(self) -> None:
+        """See Workers."""
+        for feeder in self._feeders:
+            feeder.close()
+
+    def _all(self, parts: Sequence[tuple[StudyFeeder, Part]], slots: int) -> None:
+        if self._executor is None:
+            for feeder, part in parts:
+                feeder.take(feeder.run(part))
+                self._progress(slots * parties_of(feeder.plan))
+            return
+        running = {self._executor.submit(run_part, part): feeder for feeder, part in parts}
+        try:
+            for future in as_completed(running):
+                feeder = running[future]
+                feeder.take(future.result())
+                self._progress(slots * parties_of(feeder.plan))
+        except BrokenProcessPool:
+            text = "a worker process ended; was there memory enough? The same command goes on from the last save"
+            raise SimulationError(f"the simulation cannot go on: {text}") from None
+
+
+class MessageWorkers:
+    """Feeders by signed messages, in virtual time: the path that a live street takes, slot by slot in this process."""
+
+    def __init__(self, feeders: Sequence[FeederRun], progress: Callable[[int], None]) -> None:
+        self._feeders = feeders
+        self._progress = progress
+
+    @property
+    def faults(self) -> int:
+        """Steps that ended in a fault."""
+        return sum(feeder.faults for feeder in self._feeders)
+
+    def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
+        """See Workers."""
+        while first < until and go_on():
+            for feeder in self._feeders:
+                feeder.run_slot(first, end)
+                self._progress(parties_of(feeder.plan))
+            first += 1
+        return first
+
+    def settle(self, number: int) -> None:
+        """See Workers."""
+        for feeder in self._feeders:
+            feeder.settle(number)
+
+    def save(self, folder: Path) -> None:
+        """See Workers."""
+        for feeder in self._feeders:
+            feeder.save(folder)
+
+    def close(self) -> None:
+        """See Workers."""
+        for feeder in self._feeders:
+            feeder.close()
+
+
+@contextmanager
+def workers(
+    feeders: Sequence[GatewayPlan],
+    seed: int,
+    saved: Path | None,
+    progress: Callable[[int], None],
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    over: Over = Over.CALLS,
+) -> Iterator[Workers]:
+    """The feeders at work, from their start or from the databases in `saved`.
+
+    With one job (or one feeder) the work is done here, else by `jobs` processes or, where `scheduler` names a Dask
+    scheduler, by its cluster. DatabaseRefused or SimulationError when it cannot begin.
+    """
+    with ExitStack() as stack:
+        if over is Over.MESSAGES:
+            runs = [FeederRun(plan, seed, saved) for plan in feeders]
+            by_messages = MessageWorkers(runs, progress)
+            stack.callback(by_messages.close)
+            yield by_messages
+            return
+        executor: Executor | None = None
+        if scheduler is not None:
+            executor = _dask(stack, scheduler)
+        elif min(jobs, len(feeders)) > 1:
+            context = multiprocessing.get_context("spawn")
+            executor = stack.enter_context(ProcessPoolExecutor(min(jobs, len(feeders)), mp_context=context))
+        working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
+        by_calls = StudyWorkers([StudyFeeder(plan, seed, saved, working) for plan in feeders], executor, progress)
+        stack.callback(by_calls.close)
+        yield by_calls
+
+
+def _dask(stack: ExitStack, scheduler: str) -> Executor:
+    """The executor of a Dask cluster. SimulationError when Dask is not installed or the scheduler does not answer."""
+    try:
+        # By name: the package is there only with the extra.
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        text = "--scheduler needs Dask: pip install 'wattmesh[dask]'"
+        raise SimulationError(text) from None
+    try:
+        client = stack.enter_context(distributed.Client(scheduler, timeout="10s", set_as_default=False))
+    except (OSError, ValueError) as error:
+        raise SimulationError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+    executor: Executor = client.get_executor(pure=False)
+    return executor
