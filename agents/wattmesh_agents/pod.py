@@ -156,6 +156,11 @@ class Pod:
         return not self._driver.sending and all(party.settled() for party in self.parties.values())
 
     @property
+    def under_way(self) -> bool:
+        """Whether a message is being sent now."""
+        return self._sender.under_way > 0
+
+    @property
     def alive(self) -> bool:
         """Whether the slot loop runs; a pod in which it has died should be restarted."""
         return self._slots is not None and not self._slots.done()

@@ -37,17 +37,24 @@ class Sender:
         self._clock = clock
         self._sent = sent
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
+        self.under_way = 0
+        """How many messages are being sent now."""
 
     def begin(self) -> None:
         """As in a new process: nothing is under way."""
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
+        self.under_way = 0
 
     async def send(self, message: Outgoing) -> None:
         """Send a message until it is answered or its time is over."""
-        async with self._room:
-            at = self._clock.wall()
-            outcome = await self._deliver(message)
-        self._sent(message, at, outcome)
+        self.under_way += 1
+        try:
+            async with self._room:
+                at = self._clock.wall()
+                outcome = await self._deliver(message)
+            self._sent(message, at, outcome)
+        finally:
+            self.under_way -= 1
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         if message.action == "search":

@@ -99,6 +99,11 @@ class Broadcast:
         """(search, seller) pairs that wait to be sent."""
         return self._waiting
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a search is being sent now."""
+        return bool(self._tasks)
+
     def submit(self, cast: Cast, sellers: Iterable[Seller]) -> int:
         """Take a search whole, to be sent to `sellers` in their order; the sending comes after this returns.
 

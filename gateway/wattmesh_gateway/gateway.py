@@ -97,6 +97,11 @@ class Gateway:
                 ended = entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED})
                 self._registry.put(ended, now)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a search is being sent to its sellers now."""
+        return self._broadcast.under_way
+
     async def stop(self) -> None:
         """Refuse further searches, finish what is under way within 5 s and give up the rest."""
         await self._broadcast.stop()

@@ -24,12 +24,14 @@ from wattmesh_cli.state import StateError
 from wattmesh_cli.street.clock import begin_or_go_on, keep
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
-from wattmesh_common.clock import SystemClock
+from wattmesh_cli.street.waiting_clock import WaitingClock
+from wattmesh_common.clock import Clock, SystemClock
 from wattmesh_common.connections import Door
 from wattmesh_common.serving import LIMITS, server_settings
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.strategies import advised
 from wattmesh_operator.plan import GatewayPlan
 
@@ -65,7 +67,7 @@ async def running_street(
     `speed` is grid seconds per second (default: where it was, or the manifest's); trading stops `last_for` grid seconds
     from now. Raises StateError when files or ports cannot be used.
     """
-    clock = SystemClock()
+    clock = WaitingClock(SystemClock())
     (state / "agents").mkdir(exist_ok=True)
     signers = kept_signers(state / "keys.json", subscriber_ids(plan))
     chosen = plan.resource.spec.clock
@@ -103,6 +105,7 @@ async def running_street(
         keeping = asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock))
         stack.callback(keeping.cancel)
         await street.start(begin)
+        clock.wait_for(lambda: street.under_way, SLOT_S / time.speed)
         yield street
 
 
@@ -110,7 +113,7 @@ def _advised(plan: GatewayPlan) -> list[str]:
     return [who.name for pod in plan.pods if advised(pod.owner.spec.strategy) for who in pod.participants]
 
 
-async def _keep_clock(path: Path, time: GridTime, clock: SystemClock) -> None:
+async def _keep_clock(path: Path, time: GridTime, clock: Clock) -> None:
     while True:
         keep(path, time, clock.wall())
         await clock.sleep(_KEEP_CLOCK_S)

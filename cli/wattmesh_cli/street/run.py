@@ -142,11 +142,20 @@ class StreetRun:
         for pod in self.pods.values():
             pod.start()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether anybody is saying something now."""
+        return self.gateway.under_way or any(pod.under_way for pod in self.pods.values())
+
     def remaining_s(self) -> float:
         """Wall seconds until trading ends."""
         if self.time.end is None:
             raise ValueError("this street has no end")
         return self.time.wall_at(self.time.end) - self._ports.clock.wall()
+
+    async def until_end(self) -> None:
+        """Wait until trading ends."""
+        await self._ports.clock.sleep(self.remaining_s())
 
     async def finish(self, at_most_s: float) -> None:
         """Let everything that was delivered be paid and booked, for a bounded time (wall seconds)."""

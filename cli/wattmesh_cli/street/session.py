@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -55,9 +54,11 @@ async def _run(plan: GatewayPlan, state: Path, speed: float | None, last_for_s: 
         log.info("live page: %s/", street.gateway_url)
         log.info("gateway at %s; %d pods; speed %g", street.gateway_url, len(street.pods), street.time.speed)
         async with live_view(street, console) if console.is_terminal else _plain():
-            seconds = None if last_for_s is None else street.remaining_s()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), seconds)
+            stopping = asyncio.ensure_future(stop.wait())
+            ending = [] if last_for_s is None else [asyncio.ensure_future(street.until_end())]
+            await asyncio.wait((stopping, *ending), return_when=asyncio.FIRST_COMPLETED)
+            for task in (stopping, *ending):
+                task.cancel()
             completed = not stop.is_set()
             if completed:
                 await street.finish(_SETTLE_S)
