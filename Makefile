@@ -44,7 +44,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz audit-deps sbom bench crds chart chart-test browser-test screenshots image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test screenshots image kind-up kind-down e2e clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,11 @@ chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then 
 
 fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
 	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
+
+nightly: ## What takes longer than a change should wait for: ten chaos seeds, 10,000 made-up calls, one more fault
+	@$(MAKE) chaos SEED="1 2 3 4 5 6 7 8 9 10"
+	@$(MAKE) fuzz CASES=10000
+	@EXTRA_FAULTS=1 $(BIN)/pytest -s tests/correctness
 
 audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked packages (asks PyPI)
 	@$(BIN)/python hack/audit_deps.py $(ARGS)
