@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from bench.memory import market
 from bench.tables import Measured
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.codec import Envelope
-from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
@@ -119,14 +119,14 @@ async def _search(street: StreetRun, transport: HttpTransport, signer: Signer, u
     envelope = Envelope(
         domain=street.plan.resource.spec.domain,
         feeder="main",
-        sender=(_BUYER, url),
-        receiver=("", ""),
+        bap=(_BUYER, url),
+        bpp=None,
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),
         now_ms=int(now * 1000),
-        ttl_ms=int(_TTL_S * 1000),
+        ttl_s=_TTL_S,
     )
-    body = CodecV1().encode(Search(slot_of(grid.now()) + SLOT_S, _NEED_WH), envelope)
+    body = CodecV1("EUR").encode(Search(slot_of(grid.now()) + SLOT_S, _NEED_WH), envelope)
     signature = signer.sign(body, created=int(now), expires=int(now + _TTL_S))
     headers = {"content-type": "application/json", AUTHORIZATION: signature}
     reply = await transport.post(f"{street.gateway_url}/search", body, headers, timeout_s=_WAIT_S)

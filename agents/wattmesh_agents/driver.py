@@ -18,8 +18,8 @@ from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
 from wattmesh_beckn.answers import ack, nack
-from wattmesh_beckn.client import Acked, Outcome
-from wattmesh_beckn.codec import Codec, Envelope, refusal_of, unanswered_of
+from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.codec.port import Codec, Envelope
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
@@ -133,7 +133,7 @@ class Driver:
         durable = not isinstance(message, Search | Offers)
 
         def respond(refused: Refused | None) -> Reply:
-            return ack() if refused is None else nack(refusal_of(refused))
+            return ack() if refused is None else nack(self._codec.refusal(refused, Action(received.action)))
 
         try:
             return self._act(
@@ -151,14 +151,14 @@ class Driver:
 
     def answered(self, member: Events, message: Outgoing, outcome: Outcome) -> None:
         """A message was acknowledged, declined, or not answered in time."""
-        if isinstance(outcome, Acked):
+        why = self._codec.unanswered(outcome)
+        if why is None:
             # It leaves the outbox with the next transaction: after a crash it is sent again, and dropped there.
             if message[:4] in self.outbox.waiting:
                 self._acknowledged.append(message)
                 if len(self._acknowledged) >= MOST_ACKNOWLEDGED:
                     self.tidy()
             return
-        why = unanswered_of(outcome)
 
         def act() -> None:
             member.unanswered(message.recipient, message.transaction_id, Action(message.action), why)
@@ -325,15 +325,19 @@ class Driver:
         if send.until_ms is not None:
             ttl_ms = max(_LEAST_TTL_MS, min(MESSAGE_TTL_MS, send.until_ms - now_ms))
         message_id = send.reply_to or party.derive_id(action, send.transaction_id, send.to, send.occasion)
+        me, other = (party.id, here), (send.to, self.peers.url_of(send.to) or "")
+        callback = action.startswith("on_")
+        contract = party.books.contract(send.transaction_id, send.to)
         envelope = Envelope(
             domain=self._place.domain,
             feeder=party.feeder,
-            sender=(party.id, here),
-            receiver=(send.to, self.peers.url_of(send.to) or ""),
+            bap=other if callback else me,
+            bpp=None if action is Action.SEARCH else me if callback else other,
             transaction_id=send.transaction_id,
             message_id=message_id,
             now_ms=now_ms,
-            ttl_ms=ttl_ms,
+            ttl_s=ttl_ms / 1000,
+            terms_until_ms=None if contract is None else contract.expires_ms,
         )
         body = self._codec.encode(send.message, envelope)
         return Outgoing(party.id, message_id, action, send.to, send.transaction_id, body, now_ms + ttl_ms)

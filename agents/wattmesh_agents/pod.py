@@ -23,7 +23,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
 from wattmesh_beckn.client import Outcome
-from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
@@ -115,8 +115,9 @@ class Pod:
             parties.append(Utility(utility, around, books, salt))
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
+        codec = CodecV1(self.config.currency, self.grid.utc_offset_s)
         urls = {party.id: f"{self.url}/{party.name}" for party in parties}
-        self._driver = Driver(self.database, members, CodecV1(), Place(self.config.domain, urls), self)
+        self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
         self._alarms = Alarms(self.grid, self._ring)
         self._reception = Reception(
             self.config, self._driver, self._directory, self._clock, self.metrics, self._on_received

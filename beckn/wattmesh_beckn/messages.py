@@ -1,4 +1,4 @@
-"""Message bodies of Beckn core 1.1 as wattmesh trades with them: one item and one delivery slot per order.
+"""Message bodies of Beckn core 1.1 as wattmesh trades with them: an order has an item and a fulfillment per slot.
 
 Names and nesting are those of Beckn core's OpenAPI file. Quantities and prices are decimal strings on the wire and
 integers (Wh, millionths) here. What core has no field for stands in `tags`.
@@ -14,14 +14,17 @@ from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_mo
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro
+from wattmesh_market.units import energy_from_kwh
 
 ENERGY = "energy"
-MOST_DELIVERIES = 96
-"""Delivery slots in one order: a day."""
+FULFILLMENT = "fulfillment"
+"""Code of the descriptor of a `cancel` that names deliveries."""
 GRID_FEE = "grid fee"
 """Title of the part of a quote's price that is for the grid."""
 Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+MOST_DELIVERIES = 96
+"""Of one order: a day of slots."""
 PartT = TypeVar("PartT")
 Many = Annotated[tuple[PartT, ...], FailFast()]
 """A list that is read up to its first wrong part: telling all of 80 000 would take seconds."""
@@ -209,10 +212,11 @@ class ProviderRef(BecknModel):
 
 
 class OrderItem(BecknModel):
-    """What is ordered."""
+    """What is ordered. `fulfillment_ids` names its delivery where the order has several."""
 
     id: Id
     quantity: Selected
+    fulfillment_ids: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=10, fail_fast=True)
 
 
 class BreakupItem(BecknModel):
@@ -252,7 +256,7 @@ class PaymentParams(BecknModel):
 
 
 class Payment(BecknModel):
-    """How and whether a delivery is paid; `id` is that of its fulfillment, where an order has several."""
+    """How and whether a delivery is paid. `id` is that of its fulfillment; an order with one delivery needs none."""
 
     id: Id | None = None
     type: Literal["POST-FULFILLMENT"] = "POST-FULFILLMENT"
@@ -268,17 +272,16 @@ class Cancellation(BecknModel):
 
 
 class SelectOrder(BecknModel):
-    """What a buyer wants of one seller: an item for each delivery slot, in the same order as the fulfillments."""
+    """What a buyer wants of one seller: an item and a fulfillment for each delivery slot."""
 
     provider: ProviderRef
     items: Many[OrderItem] = Field(min_length=1, max_length=MOST_DELIVERIES)
     fulfillments: Many[Fulfillment] = Field(min_length=1, max_length=MOST_DELIVERIES)
 
-    @model_validator(mode="after")
-    def _an_item_for_each_fulfillment(self) -> Self:
-        if len(self.items) != len(self.fulfillments):
-            raise ValueError("an order needs as many items as fulfillments: one for each delivery slot")
-        return self
+    @property
+    def energy_wh(self) -> int:
+        """The energy ordered as the first item."""
+        return self.items[0].quantity.selected.measure.energy_wh
 
 
 class QuotedOrder(SelectOrder):
@@ -310,6 +313,18 @@ class StatusOrder(ConfirmedOrder):
     """An order as it stands: contract state, and what was delivered once it was."""
 
     cancellation: Cancellation | None = None
+
+    @property
+    def state(self) -> str:
+        """The contract state that the seller says."""
+        state = self.fulfillments[0].state
+        return state.descriptor.code if state else ""
+
+    @property
+    def delivered_wh(self) -> int | None:
+        """Energy metered as delivered; None before delivery."""
+        text = tag_value(self.fulfillments[0].tags, "delivery", "delivered_kwh")
+        return None if text is None else energy_from_kwh(text)
 
 
 class SelectMessage(BecknModel):
@@ -360,12 +375,18 @@ class OnStatusMessage(BecknModel):
     order: StatusOrder
 
 
+class CancelDescriptor(Descriptor):
+    """What is cancelled. With code `fulfillment`, `short_desc` lists the ids of fulfillments, separated by commas."""
+
+    short_desc: str | None = Field(default=None, max_length=101 * MOST_DELIVERIES)
+
+
 class CancelMessage(BecknModel):
-    """Body of `cancel`. `descriptor` names single deliveries of the order, where not all are meant."""
+    """Body of `cancel`: of the whole order, unless `descriptor` names single deliveries."""
 
     order_id: Id
     cancellation_reason_id: Id
-    descriptor: Descriptor | None = None
+    descriptor: CancelDescriptor | None = None
 
 
 class OnCancelMessage(BecknModel):
@@ -378,7 +399,7 @@ class OnCancelMessage(BecknModel):
 
 
 class UpdatedOrder(BecknModel):
-    """What changes in an order: its payment, or the metered energy of a supply order."""
+    """What changes in an order: the payment of a delivery, or the metered energy of a supply order; one at a time."""
 
     id: Id
     payments: tuple[Payment] | None = None

@@ -15,7 +15,7 @@ from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.mail import Outgoing
-from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
@@ -199,7 +199,8 @@ class Node:
             books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot))
             self.party = Utility(config, around, books, salt)
         self.member = Events(self.party, think)
-        self.driver = Driver(self.database, [self.member], CodecV1(), Place(DOMAIN, {self.id: url_of(self.id)}), self)
+        place = Place(DOMAIN, {self.id: url_of(self.id)})
+        self.driver = Driver(self.database, [self.member], CodecV1(CURRENCY), place, self)
 
     def restart(self) -> None:
         """Die and come back: what was only in memory is gone, what the journal holds is taken up."""

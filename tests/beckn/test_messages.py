@@ -84,18 +84,24 @@ def test_unknown_fields_are_passed_over_on_reading(action: str) -> None:
 def test_messages_are_made_of_integers_and_slots() -> None:
     select = read_call("select", example("select")).message
     assert isinstance(select, SelectMessage)
-    assert select.order.items[0].quantity.selected.measure.energy_wh == 1250
+    assert select.order.energy_wh == 1250
     assert select.order.fulfillments[0].slot == (
         datetime(2026, 5, 28, 10, 0, tzinfo=UTC),
         datetime(2026, 5, 28, 10, 15, tzinfo=UTC),
     )
     status = read_call("on_status", example("on_status")).message
     assert isinstance(status, OnStatusMessage)
-    [fulfillment] = status.order.fulfillments
-    assert fulfillment.state
-    assert fulfillment.state.descriptor.code == "DELIVERED"
-    assert tag_value(fulfillment.tags, "delivery", "delivered_kwh") == "1.100"
+    assert (status.order.state, status.order.delivered_wh) == ("DELIVERED", 1100)
     assert status.order.quote.price.value_micro == 234_375
+
+
+def test_before_delivery_there_is_no_state_and_nothing_delivered() -> None:
+    raw = changed(
+        changed(example("on_status"), "message.order.fulfillments.0.tags", []), "message.order.status", "ACTIVE"
+    )
+    status = read_call("on_status", changed(raw, "message.order.fulfillments.0.state", GONE)).message
+    assert isinstance(status, OnStatusMessage)
+    assert (status.order.state, status.order.delivered_wh) == ("", None)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -263,15 +269,29 @@ def test_what_is_wrong_between_fields_is_told_of_what_holds_them(
     assert refused(action, changed(example(action), path, value)) == (problem, problem.split(":")[0])
 
 
-def test_an_order_has_an_item_for_each_of_its_slots() -> None:
-    raw = example("select")
-    item = raw["message"]["order"]["items"][0]
-    message, path = refused("select", changed(raw, "message.order.items", [item, item]))
-    assert (message, path) == (
-        "message.order: an order needs as many items as fulfillments: one for each delivery slot",
-        "message.order",
-    )
-    assert refused("select", changed(raw, "message.order.fulfillments", []))[1] == "message.order.fulfillments"
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ("select", "message.order.items"),
+        ("select", "message.order.fulfillments"),
+        ("confirm", "message.order.payments"),
+    ],
+)
+def test_an_order_has_1_to_96_deliveries(action: str, path: str) -> None:
+    one = example(action)["message"]["order"][path.rpartition(".")[2]][0]
+    assert read_call(action, changed(example(action), path, [one] * 96))
+    many = f"{path}: Tuple should have at most 96 items after validation, not 97"
+    assert refused(action, changed(example(action), path, [one] * 97)) == (many, path)
+    none = f"{path}: Tuple should have at least 1 item after validation, not 0"
+    assert refused(action, changed(example(action), path, [])) == (none, path)
+
+
+@pytest.mark.parametrize("part", ["payments", "fulfillments"])
+def test_one_update_is_of_one_delivery(part: str) -> None:
+    one = example("on_update")["message"]["order"][part][0]
+    path = f"message.order.{part}"
+    message, at = refused("on_update", changed(example("on_update"), path, [one, one]))
+    assert (message, at) == (f"{path}: Tuple should have at most 1 item after validation, not 2", path)
 
 
 def test_the_first_of_several_problems_is_told_and_how_many_more_there_are() -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from tests.chaos.carrier import SINK
 from tests.chaos.street import GATEWAY, Street
-from wattmesh_beckn.codec import Envelope
-from wattmesh_beckn.codec.v1 import CodecV1
+from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, GridClock
@@ -49,13 +49,13 @@ def _search(street: Street, signer: Signer, feeder: str, slot: int, clock: Clock
     envelope = Envelope(
         domain=street.plan.resource.spec.domain,
         feeder=feeder,
-        sender=(signer.subscriber_id, street.url_of(SINK)),
-        receiver=("", ""),
+        bap=(signer.subscriber_id, street.url_of(SINK)),
+        bpp=None,
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),
         now_ms=int(now * 1000),
-        ttl_ms=int(_TTL_S * 1000),
+        ttl_s=_TTL_S,
     )
-    body = CodecV1().encode(Search(slot, 1000), envelope)
+    body = CodecV1("EUR").encode(Search(slot, 1000), envelope)
     signature = signer.sign(body, created=int(now), expires=int(now + _TTL_S))
     return body, {"content-type": "application/json", AUTHORIZATION: signature}

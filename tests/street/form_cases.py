@@ -67,7 +67,7 @@ FORM = [
     Case(
         "select",
         "two items",
-        bad("message.order: an order needs as many items as fulfillments: one for each delivery slot", "message.order"),
+        bad("order has 2 items and 1 fulfillments; each delivery is one of both", "message.order.fulfillments"),
         {"message.order.items": lambda _, items: items * 2},
     ),
     Case(

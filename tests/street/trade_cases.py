@@ -59,7 +59,7 @@ SELLER = [
     Case(
         "select",
         "unknown item",
-        declined("30004", "no item 'water' in that slot", "message.order.items.0.id"),
+        declined("30004", "no item 'water' in that slot", "message.order.items.0"),
         {"message.order.items.0.id": "water"},
     ),
     Case(
@@ -189,7 +189,7 @@ READINGS = [
         declined(
             "40000",
             "a reading of a slot that has not ended",
-            "message.order.fulfillments.0.stops.0.time.range",
+            "message.order.fulfillments.0",
         ),
         {"message.order.fulfillments.0.stops.0.time.range": time_range(0)},
     ),

@@ -108,7 +108,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
                     for one in terms.lines
                 ]
             ),
-            min(terms.expires_ms, party.gate_ms(purchase.slot)),
+            min(message.expires_ms, party.gate_ms(purchase.slot)),
             now_ms,
             now_ms,
             searched_ms=purchase.searched_ms,

@@ -66,7 +66,7 @@ def offer(party: Party, call: Call, message: Search) -> None:
     slot = message.slot
     available_wh = _available_wh(party, slot)
     price_micro = _all_in_micro_per_kwh(party, slot, call.sender)
-    offers = Offers(((slot, Offer(party.id, item_id(slot), price_micro, available_wh)),), party.around.currency)
+    offers = Offers(((slot, Offer(party.id, item_id(slot), price_micro, available_wh)),))
     party.answer(call, offers, until_ms=party.gate_ms(slot))
 
 
@@ -118,7 +118,7 @@ def quote(party: Party, call: Call) -> None:
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
     message_terms = terms_of(contract, party.around.currency)
-    party.answer(call, Quote(message_terms), until_ms=contract.expires_ms)
+    party.answer(call, Quote(message_terms, contract.expires_ms), until_ms=contract.expires_ms)
 
 
 def agree(party: Party, call: Call) -> None:
@@ -131,7 +131,7 @@ def agree(party: Party, call: Call) -> None:
         contract = contract.agreed(party.derive_id("order", call.transaction_id, call.sender), party.now.ms)
         party.books.put(contract)
     terms = terms_of(contract, party.around.currency)
-    agreed = Agreed(contract.order_id or "", terms, contract.amount_micro)
+    agreed = Agreed(contract.order_id or "", terms, contract.amount_micro, contract.expires_ms)
     party.answer(call, agreed, until_ms=contract.expires_ms)
 
 

@@ -104,7 +104,7 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
     offers = party.books.selections.get(call.transaction_id, {})
     if len(offers) >= MOST_OFFERS:
         raise Refused(Reason.BUSINESS, f"this search has {MOST_OFFERS} offers already")
-    if call.sender in offers or message.currency != party.around.currency:
+    if call.sender in offers:
         return
     for slot, offer in message.offers:
         if slot == purchase.slot:

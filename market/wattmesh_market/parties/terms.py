@@ -14,7 +14,7 @@ def terms_of(contract: Contract, currency: str) -> Terms:
     lines = tuple(
         [Line(one.slot, one.item_id, one.energy_wh, one.amount_micro, one.fee_micro) for one in contract.deliveries]
     )
-    return Terms(seller, lines, contract.amount_micro, currency, contract.expires_ms)
+    return Terms(seller, lines, contract.amount_micro, currency)
 
 
 def wrong_parts(terms: Terms) -> str | None:

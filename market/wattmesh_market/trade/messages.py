@@ -25,7 +25,6 @@ class Offers(NamedTuple):
     """A seller's answer: what it could spare, by slot. Nothing is held for it."""
 
     offers: tuple[tuple[int, Offer], ...]
-    currency: str
 
 
 class Wanted(NamedTuple):
@@ -54,22 +53,19 @@ class Line(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up.
-
-    Unconfirmed it stands until `expires_ms` (wall time).
-    """
+    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up."""
 
     seller: str
     lines: tuple[Line, ...]
     total_micro: int
     currency: str
-    expires_ms: int
 
 
 class Quote(NamedTuple):
-    """A seller's quote."""
+    """A seller's quote, which holds until `expires_ms` (wall time)."""
 
     terms: Terms
+    expires_ms: int
 
 
 class Init(NamedTuple):
@@ -84,6 +80,7 @@ class Agreed(NamedTuple):
     order_id: str
     terms: Terms
     due_micro: int
+    expires_ms: int
 
 
 class Confirm(NamedTuple):

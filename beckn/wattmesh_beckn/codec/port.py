@@ -1,0 +1,57 @@
+"""The port of a codec: what parties say, as bytes, and back.
+
+codec = CodecV1(currency, utc_offset_s)                     # in `v1.codec`
+codec.encode(message, envelope) -> bytes
+codec.decode(received) -> Message                           # raises Refusal
+codec.refusal(refused, action) -> Refusal                   # a party's refusal, as the network says it
+codec.unanswered(outcome) -> Unanswered | None              # what a synchronous answer means to the party
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.errors import Refusal
+from wattmesh_beckn.receiver import Received
+from wattmesh_market.parties.events import Unanswered
+from wattmesh_market.trade.messages import Action, Message
+from wattmesh_market.trade.refusal import Refused
+
+
+class Envelope(NamedTuple):
+    """What stands around a message. `bap` (buyer) and `bpp` (seller) are (subscriber id, url); a search names no `bpp`.
+
+    `now_ms` is wall time. `ttl_s` is how long the message is worth acting on. `terms_until_ms` (wall time) is until
+    when the quote holds that a message repeats without saying so itself (`Init`, `Confirm`); it is over when None.
+    """
+
+    domain: str
+    feeder: str
+    bap: tuple[str, str]
+    bpp: tuple[str, str] | None
+    transaction_id: str
+    message_id: str
+    now_ms: int
+    ttl_s: float
+    terms_until_ms: int | None = None
+
+
+class Codec(Protocol):
+    """Translates between the market's messages and those of one network."""
+
+    def encode(self, message: Message, envelope: Envelope) -> bytes:
+        """The body to send. The message is taken to be sound: it comes from a party's own rules."""
+        ...
+
+    def decode(self, received: Received) -> Message:
+        """What a call says; Refusal, with code and path, where its form is wrong."""
+        ...
+
+    def refusal(self, refused: Refused, action: Action) -> Refusal:
+        """What a party refuses in a call of `action`, with code, status and path."""
+        ...
+
+    def unanswered(self, outcome: Outcome) -> Unanswered | None:
+        """Why a message was not acknowledged; None when it was."""
+        ...

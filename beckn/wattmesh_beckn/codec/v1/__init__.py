@@ -1,0 +1,1 @@
+"""The codec of Beckn core 1.1."""

@@ -1,0 +1,37 @@
+"""The codec of Beckn core 1.1."""
+
+from __future__ import annotations
+
+from wattmesh_beckn.client import Outcome
+from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.v1.reading import read
+from wattmesh_beckn.codec.v1.refusals import from_outcome, to_wire
+from wattmesh_beckn.codec.v1.writing import Market, write
+from wattmesh_beckn.errors import Refusal
+from wattmesh_beckn.receiver import Received
+from wattmesh_market.parties.events import Unanswered
+from wattmesh_market.trade.messages import Action, Message
+from wattmesh_market.trade.refusal import Refused
+
+
+class CodecV1:
+    """See `Codec`. Offers in another currency than the market's are passed over; their names are in local time."""
+
+    def __init__(self, currency: str, utc_offset_s: int = 0) -> None:
+        self._market = Market(currency, utc_offset_s)
+
+    def encode(self, message: Message, envelope: Envelope) -> bytes:
+        """See Codec."""
+        return write(message, envelope, self._market)
+
+    def decode(self, received: Received) -> Message:
+        """See Codec. What is wrong between fields is refused here, what is wrong in a field by `read_call` before."""
+        return read(received, self._market.currency)
+
+    def refusal(self, refused: Refused, action: Action) -> Refusal:
+        """See Codec."""
+        return to_wire(refused, action)
+
+    def unanswered(self, outcome: Outcome) -> Unanswered | None:
+        """See Codec."""
+        return from_outcome(outcome)

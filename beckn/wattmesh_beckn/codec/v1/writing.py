@@ -1,0 +1,359 @@
+"""From the market's messages to the JSON of Beckn core 1.1.
+
+Plain dictionaries, with fields in the order of the models in `wattmesh_beckn.messages`: the bytes are those that
+`write_call` gives, at a fraction of its time. An order with one delivery has neither `fulfillment_ids` nor payment ids,
+and its grid fee line names no item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, assert_never
+
+import pydantic_core
+
+from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.context import COUNTRY, VERSION, iso_duration
+from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE
+from wattmesh_common.clock import rfc3339
+from wattmesh_market.energy.slots import SLOT_S, slot_text
+from wattmesh_market.trade.contracts import OVER, ContractState
+from wattmesh_market.trade.messages import (
+    ACTION_OF,
+    Agreed,
+    AskStatus,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
+    DeliveryStatus,
+    Init,
+    Line,
+    Message,
+    Offers,
+    Pay,
+    PricedReading,
+    Quote,
+    Receipt,
+    ReportReading,
+    Search,
+    Select,
+    Status,
+    Terms,
+)
+from wattmesh_market.units import kwh_text, money_text
+
+Json = dict[str, Any]
+
+ACTIVE, COMPLETE, CANCELLED = "ACTIVE", "COMPLETE", "CANCELLED"
+DELIVERY_TAG: Final = ("delivery", "delivered_kwh")
+METER: Final = "meter"
+METER_TAGS: Final = ("imported_kwh", "exported_kwh", "delivered_kwh")
+"""In group `meter`: what was imported, exported, and sold to others under a grid fee."""
+GRID_FEE_TAG: Final = ("grid_fee", "amount")
+"""Of a priced reading: the grid fee on what the household has sold to others."""
+_READING_TTL_MS = 30_000
+"""The model wants a ttl of every quote; a priced reading does not expire."""
+_LONGEST_NAME = 200
+_STATUS: Mapping[ContractState, str] = {
+    ContractState.QUOTED: ACTIVE,
+    ContractState.AGREED: ACTIVE,
+    ContractState.CONFIRMED: ACTIVE,
+    ContractState.DELIVERED: COMPLETE,
+    ContractState.SETTLED: COMPLETE,
+    ContractState.EXPIRED: CANCELLED,
+    ContractState.CANCELLED: CANCELLED,
+}
+_PROGRESS = {state: number for number, state in enumerate(ContractState)}
+
+
+class Market(NamedTuple):
+    """What all messages of a market share: its currency, and local time for names that people read."""
+
+    currency: str
+    utc_offset_s: int
+
+
+def write(message: Message, envelope: Envelope, market: Market) -> bytes:
+    """The bytes of a message."""
+    action = ACTION_OF[type(message)].value
+    return pydantic_core.to_json({"context": _context(action, envelope), "message": _body(message, envelope, market)})
+
+
+def fulfillment_id(slot: int) -> str:
+    """The id of the delivery in a slot, in catalogs, orders and payments."""
+    return f"slot-{slot}"
+
+
+def _context(action: str, envelope: Envelope) -> Json:
+    context = {
+        "domain": envelope.domain,
+        "location": {"city": {"code": envelope.feeder}, "country": {"code": COUNTRY}},
+        "action": action,
+        "version": VERSION,
+        "bap_id": envelope.bap[0],
+        "bap_uri": envelope.bap[1],
+    }
+    if envelope.bpp is not None:
+        context["bpp_id"], context["bpp_uri"] = envelope.bpp
+    context["transaction_id"] = envelope.transaction_id
+    context["message_id"] = envelope.message_id
+    context["timestamp"] = rfc3339(envelope.now_ms / 1000)
+    context["ttl"] = iso_duration(timedelta(seconds=envelope.ttl_s))
+    return context
+
+
+def _body(message: Message, envelope: Envelope, market: Market) -> Json:
+    match message:
+        case Search():
+            return _search(message)
+        case Offers():
+            return _catalog(message, market)
+        case Select():
+            return {"order": _select(message)}
+        case Quote(terms, expires_ms):
+            return {"order": _terms(terms, expires_ms - envelope.now_ms)}
+        case Init(terms):
+            return {"order": _terms(terms, _left_ms(envelope), envelope.bap[0])}
+        case Agreed(order_id, terms, due_micro, expires_ms):
+            return {"order": _agreed(order_id, terms, due_micro, expires_ms - envelope.now_ms, envelope)}
+        case Confirm(order_id, terms, due_micro):
+            return {"order": _agreed(order_id, terms, due_micro, _left_ms(envelope), envelope)}
+        case Confirmed(order_id, terms, due_micro):
+            order = _agreed(order_id, terms, due_micro, _left_ms(envelope), envelope)
+            return {"order": {**order, "status": ACTIVE}}
+        case AskStatus(order_id):
+            return {"order_id": order_id}
+        case Status():
+            return {"order": _status(message, envelope)}
+        case Cancel():
+            return _cancel(message)
+        case Cancelled(status):
+            return {"order": _status(status, envelope)}
+        case Pay():
+            return {"update_target": "order.payments", "order": _paid(message)}
+        case Receipt():
+            return {"order": {**_paid(message), "status": COMPLETE}}
+        case ReportReading():
+            return {"update_target": "order.fulfillments", "order": _reading(message)}
+        case PricedReading():
+            return {"order": _priced_reading(message)}
+        case _:
+            assert_never(message)
+
+
+# --- search ---
+
+
+def _search(message: Search) -> Json:
+    item = {"descriptor": {"code": ENERGY}, "quantity": _selected(message.energy_wh)}
+    return {"intent": {"item": item, "fulfillment": _fulfillment(message.slot)}}
+
+
+def _catalog(message: Offers, market: Market) -> Json:
+    if not message.offers:
+        return {"catalog": {"descriptor": {}, "providers": []}}
+    seller = message.offers[0][1].seller
+    items = [
+        {
+            "id": offer.item_id,
+            "descriptor": {"code": ENERGY, "name": f"{ENERGY} {slot_text(slot, market.utc_offset_s)}"},
+            "price": _price(offer.price_micro_per_kwh, market.currency),
+            "quantity": {"available": _measure(offer.available_wh)},
+            "fulfillment_ids": [fulfillment_id(slot)],
+        }
+        for slot, offer in message.offers
+    ]
+    name = seller.partition(".")[0]
+    fulfillments = [_fulfillment(slot) for slot in dict.fromkeys(slot for slot, _ in message.offers)]
+    provider = {"id": seller, "descriptor": {"name": name}, "items": items, "fulfillments": fulfillments}
+    return {"catalog": {"descriptor": {"name": name}, "providers": [provider]}}
+
+
+# --- orders ---
+
+
+def _select(message: Select) -> Json:
+    one = len(message.wanted) == 1
+    return {
+        "provider": {"id": message.seller},
+        "items": [_item(wanted.item_id, wanted.energy_wh, None if one else wanted.slot) for wanted in message.wanted],
+        "fulfillments": [_fulfillment(wanted.slot) for wanted in message.wanted],
+    }
+
+
+def _terms(terms: Terms, left_ms: int, bill_to: str | None = None, deliveries: tuple[DeliveryStatus, ...] = ()) -> Json:
+    lines, currency = terms.lines, terms.currency
+    one = len(lines) == 1
+    order: Json = {
+        "provider": {"id": terms.seller},
+        "items": [_item(line.item_id, line.energy_wh, None if one else line.slot) for line in lines],
+        "fulfillments": [_told(told) for told in deliveries] or [_fulfillment(line.slot) for line in lines],
+        "quote": {
+            "price": _price(terms.total_micro, currency),
+            "breakup": [part for line in lines for part in _parts(line, currency, named=not one)],
+            "ttl": _ttl(left_ms),
+        },
+    }
+    if bill_to is not None:
+        order["billing"] = {"name": bill_to}
+    return order
+
+
+def _agreed(order_id: str, terms: Terms, due_micro: int, left_ms: int, envelope: Envelope) -> Json:
+    lines, currency = terms.lines, terms.currency
+    if len(lines) == 1:
+        payments = [_payment(due_micro, currency)]
+    else:
+        payments = [_payment(line.amount_micro, currency, line.slot) for line in lines]
+    return {**_terms(terms, left_ms, envelope.bap[0]), "id": order_id, "payments": payments}
+
+
+def _status(status: Status, envelope: Envelope) -> Json:
+    terms, deliveries = status.terms, status.deliveries
+    one, over = len(deliveries) == 1, [told.state for told in deliveries if told.state in OVER]
+    live = [told.state for told in deliveries if told.state not in OVER]
+    state = min(live, key=_PROGRESS.__getitem__) if live else over[0]
+    order = {
+        **_terms(terms, _left_ms(envelope), envelope.bap[0], deliveries),
+        "id": status.order_id,
+        "payments": [
+            _payment(
+                line.amount_micro if told.due_micro is None else told.due_micro,
+                terms.currency,
+                None if one else told.slot,
+                paid=told.state is ContractState.SETTLED,
+            )
+            for line, told in zip(terms.lines, deliveries, strict=True)
+        ],
+        "status": _STATUS[state],
+    }
+    if status.reason is not None:
+        reason = {"code": (over[0] if over else state).value, "name": status.reason[:_LONGEST_NAME]}
+        order["cancellation"] = {"reason": reason}
+    return order
+
+
+def _cancel(message: Cancel) -> Json:
+    body: Json = {"order_id": message.order_id, "cancellation_reason_id": message.reason}
+    if message.slots is not None:
+        body["descriptor"] = {"code": FULFILLMENT, "short_desc": ",".join(map(fulfillment_id, message.slots))}
+    return body
+
+
+# --- updates ---
+
+
+def _paid(message: Pay | Receipt) -> Json:
+    payment = _payment(message.amount_micro, message.currency, message.slot, paid=True)
+    return {"id": message.order_id, "payments": [payment]}
+
+
+def _reading(message: ReportReading) -> Json:
+    told = METER_TAGS if message.sold_wh else METER_TAGS[:2]
+    tags = [_tags(METER, dict(zip(told, map(kwh_text, message[2:]), strict=False)))]
+    return {"id": message.order_id, "fulfillments": [_fulfillment(message.slot, tags=tags)]}
+
+
+def _priced_reading(message: PricedReading) -> Json:
+    reading, currency = message.reading, message.currency
+    tags = [_tags(METER, dict(zip(METER_TAGS, map(kwh_text, reading[2:]), strict=True)))]
+    if message.local_fee_micro is not None:
+        tags.append(_tags(GRID_FEE_TAG[0], {GRID_FEE_TAG[1]: money_text(message.local_fee_micro)}))
+    return {
+        "id": message.order_id,
+        "fulfillments": [_fulfillment(reading.slot, tags=tags)],
+        "status": ACTIVE,
+        "quote": {
+            "price": _price(message.amount_micro, currency),
+            "breakup": _breakup(message.amount_micro, message.fee_micro, currency),
+            "ttl": _ttl(_READING_TTL_MS),
+        },
+    }
+
+
+# --- parts ---
+
+
+def _item(item_id: str, energy_wh: int, slot: int | None = None) -> Json:
+    item: Json = {"id": item_id, "quantity": _selected(energy_wh)}
+    if slot is not None:
+        item["fulfillment_ids"] = [fulfillment_id(slot)]
+    return item
+
+
+def _parts(line: Line, currency: str, *, named: bool) -> list[Json]:
+    """A delivery's part of a quote's breakup; `named` when its grid fee, too, must say whose it is."""
+    if line.fee_micro is None:
+        return [] if not named else _parts(line._replace(fee_micro=0), currency, named=True)
+    parts = _breakup(line.amount_micro, line.fee_micro, currency)
+    item = _item(line.item_id, line.energy_wh)
+    for part in parts if named else parts[:1]:
+        part["item"] = item
+    return parts
+
+
+def _breakup(price_micro: int, fee_micro: int, currency: str) -> list[Json]:
+    """The parts of a price: the energy, and the grid fee where there is one."""
+    energy = {"title": ENERGY, "price": _price(price_micro - fee_micro, currency)}
+    return [energy, {"title": GRID_FEE, "price": _price(fee_micro, currency)}] if fee_micro else [energy]
+
+
+def _payment(amount_micro: int, currency: str, slot: int | None = None, *, paid: bool = False) -> Json:
+    payment: Json = {} if slot is None else {"id": fulfillment_id(slot)}
+    payment["type"] = "POST-FULFILLMENT"
+    payment["collected_by"] = "BPP"
+    payment["status"] = "PAID" if paid else "NOT-PAID"
+    payment["params"] = {"amount": money_text(amount_micro), "currency": currency}
+    return payment
+
+
+def _told(told: DeliveryStatus) -> Json:
+    tags = []
+    if told.delivered_wh is not None:
+        tags.append(_tags(DELIVERY_TAG[0], {DELIVERY_TAG[1]: kwh_text(told.delivered_wh)}))
+    return _fulfillment(told.slot, told.state, tags)
+
+
+def _fulfillment(slot: int, state: ContractState | None = None, tags: list[Json] | None = None) -> Json:
+    fulfillment: Json = {"id": fulfillment_id(slot), "type": ENERGY}
+    if state is not None:
+        fulfillment["state"] = {"descriptor": {"code": state.value}}
+    fulfillment["stops"] = _stops(slot)
+    fulfillment["tags"] = tags or []
+    return fulfillment
+
+
+@lru_cache(maxsize=256)
+def _stops(slot: int) -> list[Json]:
+    return [{"type": "start", "time": {"range": {"start": rfc3339(slot), "end": rfc3339(slot + SLOT_S)}}}]
+
+
+def _selected(energy_wh: int) -> Json:
+    return {"selected": _measure(energy_wh)}
+
+
+def _measure(energy_wh: int) -> Json:
+    return {"measure": {"value": kwh_text(energy_wh), "unit": "kWh"}}
+
+
+def _price(value_micro: int, currency: str) -> Json:
+    return {"currency": currency, "value": money_text(value_micro)}
+
+
+def _tags(group: str, values: Mapping[str, str]) -> Json:
+    return {
+        "descriptor": {"code": group},
+        "list": [{"descriptor": {"code": code}, "value": value} for code, value in values.items()],
+    }
+
+
+def _left_ms(envelope: Envelope) -> int:
+    return 0 if envelope.terms_until_ms is None else envelope.terms_until_ms - envelope.now_ms
+
+
+def _ttl(left_ms: int) -> str:
+    """What is left of a quote's time, at least a millisecond."""
+    return iso_duration(timedelta(milliseconds=max(1, left_ms)))

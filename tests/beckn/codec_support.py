@@ -1,0 +1,172 @@
+"""Messages for tests of a codec: any of each kind, and how one gets to the other side."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.beckn.support import BUYER, DOMAIN, FEEDER, MESSAGE, NOW, SELLER, TRANSACTION, Json, entry
+from wattmesh_beckn.codec.port import Codec, Envelope
+from wattmesh_beckn.codec.v1.codec import CodecV1
+from wattmesh_beckn.messages import read_call
+from wattmesh_beckn.receiver import Received, parse
+from wattmesh_market.trade.contracts import DELIVERED, ContractState
+from wattmesh_market.trade.messages import (
+    Agreed,
+    AskStatus,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
+    DeliveryStatus,
+    Init,
+    Line,
+    Message,
+    Offers,
+    Pay,
+    PricedReading,
+    Quote,
+    Receipt,
+    ReportReading,
+    Search,
+    Select,
+    Status,
+    Terms,
+    Wanted,
+)
+from wattmesh_market.trade.offers import Offer
+
+CODEC: Codec = CodecV1("EUR", utc_offset_s=7200)
+NOW_MS = int(NOW * 1000) + 123
+SLOT = 1_780_001_100
+"""2026-05-28T20:45:00Z"""
+NEXT = SLOT + 900
+BUYER_ID, SELLER_ID = BUYER.subscriber_id, SELLER.subscriber_id
+
+
+def envelope(message: Message) -> Envelope:
+    """From the buyer to the seller, or back, at NOW_MS."""
+    return Envelope(
+        domain=DOMAIN,
+        feeder=FEEDER,
+        bap=(BUYER_ID, f"http://{BUYER_ID}/beckn"),
+        bpp=None if isinstance(message, Search) else (SELLER_ID, f"http://{SELLER_ID}/beckn"),
+        transaction_id=TRANSACTION,
+        message_id=MESSAGE,
+        now_ms=NOW_MS,
+        ttl_s=12.5,
+        terms_until_ms=NOW_MS + 28_400,
+    )
+
+
+def encoded(message: Message) -> Json:
+    """What a message is on the wire."""
+    found: Json = json.loads(CODEC.encode(message, envelope(message)))
+    return found
+
+
+def received(raw: Any) -> Received:
+    """A call that has come, from whoever must have signed it."""
+    body = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
+    action = parse(body)["context"]["action"]
+    call = read_call(action, parse(body))
+    sender = entry(SELLER, "BPP") if call.context.is_callback else entry(BUYER, "BAP")
+    return Received(action, call.context, call.message, sender, body, "", 0)
+
+
+def terms_of(*slots: int) -> Terms:
+    """1.250 kWh in each slot for 0.234375 EUR, 0.029999 of it a grid fee."""
+    lines = tuple(Line(slot, f"energy-{slot}", 1250, 234_375, 29_999) for slot in slots)
+    return Terms(SELLER_ID, lines, sum(line.amount_micro for line in lines), "EUR")
+
+
+def status_of(*deliveries: DeliveryStatus, reason: str | None = None) -> Status:
+    """How an order over `terms_of` the deliveries' slots stands."""
+    return Status("order-1", terms_of(*[one.slot for one in deliveries]), deliveries, reason)
+
+
+ids = st.from_regex(r"[!-~]{1,100}", fullmatch=True)
+slot_numbers = st.integers(0, 10_000_000).map(lambda number: number * 900)
+slot_lists = st.lists(slot_numbers, min_size=1, max_size=4, unique=True).map(sorted)
+energies = st.integers(0, 10**9)
+positive = st.integers(1, 10**9)
+amounts = st.integers(0, 10**14)
+currencies = st.from_regex(r"[A-Z]{3}", fullmatch=True)
+moments = st.integers(NOW_MS + 1, NOW_MS + 86_400_000)
+reasons = st.none() | st.text(max_size=200)
+metered = st.tuples(energies, energies, energies)
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> Offers:
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies)
+    return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> Select:
+    slots = draw(slot_lists)
+    items = draw(st.lists(ids, min_size=len(slots), max_size=len(slots), unique=True))
+    return Select(SELLER_ID, tuple(Wanted(slot, item, draw(positive)) for slot, item in zip(slots, items, strict=True)))
+
+
+@st.composite
+def terms(draw: st.DrawFn) -> Terms:
+    wanted = draw(selections()).wanted
+    lines = []
+    for slot, item_id, energy_wh in wanted:
+        amount_micro = draw(amounts)
+        lines.append(Line(slot, item_id, energy_wh, amount_micro, draw(st.integers(0, amount_micro))))
+    total_micro = draw(st.just(sum(line.amount_micro for line in lines)) | amounts)
+    if len(lines) == 1 and draw(st.booleans()):
+        lines = [lines[0]._replace(fee_micro=None, amount_micro=total_micro)]  # without a breakup
+    return Terms(SELLER_ID, tuple(lines), total_micro, draw(currencies))
+
+
+@st.composite
+def terms_and_due(draw: st.DrawFn) -> tuple[Terms, int]:
+    quoted = draw(terms())
+    parts_micro = sum(line.amount_micro for line in quoted.lines)
+    return quoted, draw(amounts) if len(quoted.lines) == 1 else parts_micro
+
+
+@st.composite
+def statuses(draw: st.DrawFn) -> Status:
+    quoted, deliveries = draw(terms()), []
+    for line in quoted.lines:
+        state = draw(st.sampled_from(ContractState))
+        delivered = state in DELIVERED and draw(st.booleans())
+        booked = (draw(energies), draw(amounts)) if delivered else (None, None)
+        deliveries.append(DeliveryStatus(line.slot, state, *booked))
+    return Status(draw(ids), quoted, tuple(deliveries), draw(reasons))
+
+
+@st.composite
+def priced_readings(draw: st.DrawFn) -> PricedReading:
+    order_id, amount_micro = draw(ids), draw(amounts)
+    reading = ReportReading(order_id, draw(slot_numbers), *draw(metered))
+    fees = draw(st.integers(0, amount_micro)), draw(st.none() | amounts)
+    return PricedReading(order_id, reading, amount_micro, *fees, draw(currencies))
+
+
+ANY: dict[type[Message], st.SearchStrategy[Message]] = {
+    Search: st.builds(Search, slot_numbers, positive),
+    Offers: offers(),
+    Select: selections(),
+    Quote: st.builds(Quote, terms(), moments),
+    Init: st.builds(Init, terms()),
+    Agreed: st.builds(lambda name, due, moment: Agreed(name, due[0], due[1], moment), ids, terms_and_due(), moments),
+    Confirm: st.builds(lambda name, due: Confirm(name, *due), ids, terms_and_due()),
+    Confirmed: st.builds(lambda name, due: Confirmed(name, *due), ids, terms_and_due()),
+    AskStatus: st.builds(AskStatus, ids),
+    Status: statuses(),
+    Cancel: st.builds(Cancel, ids, ids, st.none() | slot_lists.map(tuple)),
+    Cancelled: st.builds(Cancelled, statuses()),
+    Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies),
+    Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies),
+    ReportReading: st.builds(lambda name, slot, wh: ReportReading(name, slot, *wh), ids, slot_numbers, metered),
+    PricedReading: priced_readings(),
+}
+"""Any message of each kind, with 1 to 4 deliveries."""
