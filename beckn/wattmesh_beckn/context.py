@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from wattmesh_beckn.errors import invalid
 from wattmesh_common.clock import rfc3339, utc
+from wattmesh_common.runtime import Url
 
 VERSION = "1.1.0"
 COUNTRY = "DEU"
@@ -34,7 +35,6 @@ _ISO_8601 = re.compile(r"P[0-9.YMWDTHS]+")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 Uuid = Annotated[str, Field(pattern=_UUID)]
 SubscriberId = Annotated[str, Field(pattern=_SUBSCRIBER_ID, max_length=253)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
 def _iso_8601(value: Any) -> Any:

@@ -151,7 +151,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
     before: dict[str, HouseholdStatus] = {household.name: household for household in previous.households}
     seen: list[HouseholdSeen] = []
     for pod, plan in pods:
-        for participant, config in zip(pod.participants, pod.config["households"], strict=True):
+        for participant, config in zip(pod.participants, pod.households, strict=True):
             reading = _reading(pod, participant, outcome)
             last = before.get(participant.name)
             known = reading is not None or (last is not None and last.level_wh is not None)
@@ -159,7 +159,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
                 HouseholdSeen(
                     _member(participant, pod, plan, outcome, known=known, now=now),
                     f"{pod_url(pod)}/{participant.name}",
-                    (config["battery"] or {}).get("capacity_wh", 0),
+                    config.battery.capacity_wh if config.battery else 0,
                     reading,
                 )
             )

@@ -17,8 +17,7 @@ from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import Clock, LoopClock
-from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.cluster.memory import MemoryCluster
