@@ -14,7 +14,7 @@ from wattmesh_agents.advising import ask_until
 from wattmesh_agents.brain.brain import Brain
 from wattmesh_agents.brain.graph import Party
 from wattmesh_agents.dispatch import ACTIONS, KEEP_AFTER_EXPIRY_MS, Dispatcher
-from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
+from wattmesh_agents.drain import asked_to_drain, drain_reply
 from wattmesh_agents.happenings import Happenings, Message
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.parties.household import Household
@@ -34,9 +34,10 @@ from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavai
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock, GridClock
+from wattmesh_common.drain import DRAIN
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.profile_files import profile_of
-from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 
 log = logging.getLogger(__name__)

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wattmesh_market.ids import NAME, NAME_LENGTH, SUBSCRIBER_ID, SUBSCRIBER_ID_LENGTH
+from wattmesh_common.fields import Name, SubscriberId, Url, Uuid
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
 REGISTRAR = "registrar"
 """Name under which a registrar signs: whoever registers subscribers, and may ask households to drain."""
-
-Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
-SubscriberId = Annotated[str, Field(pattern=SUBSCRIBER_ID, max_length=SUBSCRIBER_ID_LENGTH)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
 class _Config(BaseModel):
@@ -74,4 +70,4 @@ class GatewayConfig(_Config):
     url: Url
     domain: str = Field(default="uei:p2p_trading", min_length=1, max_length=100)
     database: Path
-    registrar_keys: dict[str, str] = Field(min_length=1)
+    registrar_keys: dict[Uuid, str] = Field(min_length=1)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from wattmesh_common.clock import Clock, utc
+from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.desired.names import OPERATOR, selector_of, service_url
@@ -40,7 +41,6 @@ from wattmesh_operator.status.fold import (
 )
 from wattmesh_operator.status.news import News, news
 from wattmesh_operator.status.reading_back import read_status
-from wattmesh_operator.status.readings import Reading
 from wattmesh_operator.subscriptions import Registered, RegistryView
 
 log = logging.getLogger(__name__)
@@ -219,9 +219,9 @@ def _rotated(
     return asked if asked and all(keys and keys.rotated == asked and not keys.waits for keys in held) else previous
 
 
-def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> Reading | None:
+def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> PartyStatus | None:
     heard = outcome.heard.get(pod.name)
-    return heard.readings.get(participant.name) if heard else None
+    return heard.parties.get(participant.name) if heard else None
 
 
 def _generation(item: Object) -> int:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wattmesh_agents.brain.graph import Party
-from wattmesh_agents.status import party_status
+from wattmesh_agents.status import party_state
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import TextFormatter
 from wattmesh_market.units import kwh_text, money_text
@@ -82,19 +82,19 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
 
 
 def _row(party: Party) -> list[Text | str]:
-    status = party_status(party)
+    state = party_state(party)
     slot = party.trader.current_slot
     following = party.trader.following_slot()
     decided = (following is not None and party.trader.meter.role(following)) or party.trader.meter.role(slot)
     role = "seller" if party.kind == "utility" else decided or "-"
     price = money_text(party.price_micro_per_kwh(slot))[:-3] if role == "seller" else "-"
     soc, bar = "-", Text("")
-    if status["capacity_wh"]:
-        share = status["level_wh"] / status["capacity_wh"]
+    if state.capacity_wh:
+        share = state.level_wh / state.capacity_wh
         filled = round(share * _BAR)
         bar = Text("█" * filled, "green" if share > 0.5 else "yellow" if share > 0.2 else "red")
         bar.append("░" * (_BAR - filled), "dim")
-        soc = f"{status['level_wh'] / 1000:.2f} kWh {100 * share:3.0f} %"
+        soc = f"{state.level_wh / 1000:.2f} kWh {100 * share:3.0f} %"
     colour = {"seller": "green", "buyer": "cyan"}.get(role, "dim")
     return [
         Text(party.name),
@@ -102,8 +102,8 @@ def _row(party: Party) -> list[Text | str]:
         soc,
         Text(role, colour),
         price,
-        kwh_text(status["bought_wh"]),
-        kwh_text(status["sold_wh"]),
-        Text(money_text(status["balance_micro"])[:-4], "red" if status["balance_micro"] < 0 else "green"),
-        str(status["open_contracts"]),
+        kwh_text(state.bought_wh),
+        kwh_text(state.sold_wh),
+        Text(money_text(state.balance_micro)[:-4], "red" if state.balance_micro < 0 else "green"),
+        str(state.open_contracts),
     ]
