@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -81,7 +80,7 @@ def _runtime_mb(households: int) -> float:
         folder = Path(name)
         kept_signers(folder / "keys.json", subscriber_ids(of))
         config = folder / "config.json"
-        config.write_text(json.dumps(runtime_config(pod, gateway_url="http://127.0.0.1:9", epoch=time.time())))
+        config.write_text(runtime_config(pod, gateway_url="http://127.0.0.1:9", epoch=time.time()).model_dump_json())
         port = 18_000 + households
         arguments = ["--config", str(config), "--keys", str(folder / "keys.json"), "--database", str(folder / "pod.db")]
         address = ["--url", f"http://127.0.0.1:{port}", "--host", "127.0.0.1", "--port", str(port)]

@@ -26,10 +26,11 @@ from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport, Reply
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers, kept_signers
+from wattmesh_cli.street.keys import derived_signers, kept_signers
 from wattmesh_cli.street.local import LOOPBACK, listen, locked, running_street, serving
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_market.trade.messages import Search
 from wattmesh_operator.plan import Participant

@@ -18,8 +18,8 @@ def page() -> str:
 
 The LangGraph graph of a pod is built from the market's table of steps (`market/wattmesh_market/steps.py`). It runs
 after {events}:
-whatever else happens leads along the same table without it. `.venv/bin/python -m hack.brain_graph` writes this page, and
-a test fails when it is not what the code says.
+whatever else happens leads along the same table without it. `.venv/bin/python -m hack.brain_graph` writes this page,
+and a test fails when it is not what the code says.
 
 ```mermaid
 {drawn}

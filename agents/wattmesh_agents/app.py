@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wattmesh_agents.drain import DRAIN, DrainCall
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
-from wattmesh_agents.status import party_status
+from wattmesh_agents.status import party_state, party_status
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_common.drain import DRAIN, DrainCall
+from wattmesh_common.pod_pages import LivePage, PartyStatus
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
 
@@ -33,11 +34,11 @@ def create_app(pod: Pod) -> FastAPI:
 def _add_pages(app: FastAPI, pod: Pod) -> None:
     # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
     @app.get("/status", summary="Levels, totals and open contracts of every household and utility")
-    async def status() -> list[dict[str, Any]]:
+    async def status() -> list[PartyStatus]:
         return [_status(pod, party) for party in pod.parties.values()]
 
     @app.get("/{household}/status", summary="Level, totals and open contracts of one")
-    async def household_status(household: str) -> dict[str, Any]:
+    async def household_status(household: str) -> PartyStatus:
         return _status(pod, _party(pod, household))
 
     @app.get("/contracts", summary="All contracts, each side's own record")
@@ -52,7 +53,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     async def live_view(
         after: Annotated[int, Query(ge=0, description="number of the last happening that is known")] = 0,
         slot: Annotated[int, Query(ge=0, description="the slot after which readings are wanted")] = 0,
-    ) -> dict[str, Any]:
+    ) -> LivePage:
         return live_page(pod, after=after, slot=slot)
 
     @app.get("/health/live", summary="Whether the process does its work")
@@ -77,12 +78,12 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         for party in pod.parties.values():
-            pod.metrics.show(party_status(party))
+            pod.metrics.show(party_state(party))
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _status(pod: Pod, party: Party) -> dict[str, Any]:
-    return {**party_status(party), "key_id": pod.key_id(party)}
+def _status(pod: Pod, party: Party) -> PartyStatus:
+    return party_status(party, pod.key_id(party))
 
 
 def _party(pod: Pod, name: str) -> Party:

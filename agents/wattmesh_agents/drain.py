@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from wattmesh_beckn.answers import json_reply
-from wattmesh_beckn.context import BecknModel, SubscriberId, Uuid
 from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.receiver import check_size, parse, unauthorized
 from wattmesh_beckn.signature import (
@@ -23,17 +22,8 @@ from wattmesh_beckn.signature import (
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
-
-DRAIN = "drain"
-REGISTRAR = "registrar"
-
-
-class DrainCall(BecknModel):
-    """Body of `drain`: which household, and whether it shall drain. `message_id` tells one call from another."""
-
-    subscriber_id: SubscriberId
-    message_id: Uuid
-    draining: bool
+from wattmesh_common.drain import DrainAnswer, DrainCall
+from wattmesh_common.runtime import REGISTRAR
 
 
 def asked_to_drain(
@@ -66,4 +56,4 @@ def asked_to_drain(
 
 def drain_reply(draining: bool, open_contracts: int) -> Reply:
     """What the household says: whether it drains, and how many contracts are still open."""
-    return json_reply(200, {"draining": draining, "open_contracts": open_contracts})
+    return json_reply(200, DrainAnswer(draining=draining, open_contracts=open_contracts))

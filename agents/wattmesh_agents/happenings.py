@@ -14,6 +14,7 @@ from typing import Any
 
 from wattmesh_beckn.client import Acked, Nacked, Outcome, read_answer
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.pod_pages import Answer, LiveMessage, LiveStory
 
 MOST = 2_000
 """A contract is about twenty messages and lines on both sides together."""
@@ -33,26 +34,25 @@ class Message:
     recipient: str
     answer: Outcome | Reply
 
-    def shown(self) -> dict[str, Any]:
-        """JSON-able: `answer` is ACK, NACK or LOST (nobody answered within the ttl), `text` says why not ACK."""
+    def shown(self) -> LiveMessage:
+        """As it stands on `/live`."""
         answer = read_answer(self.answer) if isinstance(self.answer, Reply) else self.answer
         if isinstance(answer, Acked):
-            word, text = "ACK", ""
+            word, text = Answer.ACK, ""
         elif isinstance(answer, Nacked):
-            word, text = "NACK", answer.message
+            word, text = Answer.NACK, answer.message
         else:
-            word, text = "LOST", answer.reason
-        return {
-            "kind": "message",
-            "at_ms": int(self.at * 1000),
-            "transaction_id": self.transaction_id,
-            "message_id": self.message_id,
-            "action": self.action,
-            "sender": self.sender,
-            "recipient": self.recipient,
-            "answer": word,
-            "text": text[:LONGEST_TEXT],
-        }
+            word, text = Answer.LOST, answer.reason
+        return LiveMessage(
+            at_ms=int(self.at * 1000),
+            transaction_id=self.transaction_id,
+            message_id=self.message_id,
+            action=self.action,
+            sender=self.sender,
+            recipient=self.recipient,
+            answer=word,
+            text=text[:LONGEST_TEXT],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,15 @@ class StoryLine:
     text: str
     values: tuple[Any, ...]
 
-    def shown(self) -> dict[str, Any]:
-        """JSON-able."""
+    def shown(self) -> LiveStory:
+        """As it stands on `/live`."""
         text = self.text % self.values if self.values else self.text
-        return {
-            "kind": "story",
-            "at_ms": int(self.at * 1000),
-            "transaction_id": self.transaction_id,
-            "party": self.party,
-            "text": text[:LONGEST_TEXT],
-        }
+        return LiveStory(
+            at_ms=int(self.at * 1000),
+            transaction_id=self.transaction_id,
+            party=self.party,
+            text=text[:LONGEST_TEXT],
+        )
 
 
 class Happenings:

@@ -5,18 +5,15 @@ Everything on it is bounded, so that it can be asked for once a second and stays
 
 from __future__ import annotations
 
-from typing import Any
-
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.status import party_status
+from wattmesh_agents.status import party_state
+from wattmesh_common.pod_pages import SLOTS_BACK, Grid, LiveContract, LivePage, LiveParty, LiveReading, Role
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.contracts import Contract, Delivery
 
-SLOTS_BACK = 4
-"""Contracts are shown from that many slots before the current one: by then they are settled."""
 MOST_CONTRACTS = 500
 MOST_READINGS = 2_000
 MOST_READINGS_OF_ONE = 96
@@ -24,52 +21,49 @@ MOST_READINGS_OF_ONE = 96
 _LONGEST_REASON = 200
 
 
-def live_page(pod: Pod, *, after: int, slot: int) -> dict[str, Any]:
-    """What is new since happening number `after` and for slots after `slot` (unix seconds), and how all stand now.
-
-    `number` is that of the last happening on this page, to be asked for next; `boot` changes with each start.
-    """
+def live_page(pod: Pod, *, after: int, slot: int) -> LivePage:
+    """What is new since happening number `after` and for slots after `slot` (unix seconds), and how all stand now."""
     grid, parties = pod.grid, list(pod.parties.values())
     now_slot = slot_of(grid.now())
     of_one = min(MOST_READINGS_OF_ONE, max(1, MOST_READINGS // max(1, len(parties))))
-    contracts: list[dict[str, Any]] = []
+    contracts: list[LiveContract] = []
     for party in parties:
         contracts += _newest_contracts(party, now_slot - SLOTS_BACK * SLOT_S, MOST_CONTRACTS - len(contracts))
-    return {
-        "boot": pod.happenings.boot,
-        "number": pod.happenings.newest,
-        "grid": {"now_s": grid.now(), "speed": grid.speed, "utc_offset_s": grid.utc_offset_s},
-        "parties": [_party(party, now_slot) for party in parties],
-        "contracts": contracts,
-        "readings": {
-            party.id: _readings_after(party, slot, of_one) for party in parties if isinstance(party, Household)
-        },
-        "happenings": [happening.shown() for happening in pod.happenings.after(after)],
-    }
+    return LivePage(
+        boot=pod.happenings.boot,
+        number=pod.happenings.newest,
+        grid=Grid(now_s=grid.now(), speed=grid.speed, utc_offset_s=grid.utc_offset_s),
+        parties=tuple(_party(party, now_slot) for party in parties),
+        contracts=tuple(contracts),
+        readings={party.id: _readings_after(party, slot, of_one) for party in parties if isinstance(party, Household)},
+        happenings=tuple(happening.shown() for happening in pod.happenings.after(after)),
+    )
 
 
-def _party(party: Household | Utility, slot: int) -> dict[str, Any]:
+def _party(party: Household | Utility, slot: int) -> LiveParty:
     tariff = party.config.backstop.tariff if isinstance(party, Household) else party.config.tariff
-    return {
-        **party_status(party),
-        "role": _role(party, slot),
-        "next_role": _role(party, slot + SLOT_S),
-        "price_micro_per_kwh": party.price_micro_per_kwh(slot),
-        "next_price_micro_per_kwh": party.price_micro_per_kwh(slot + SLOT_S),
-        "grid_fee_micro_per_kwh": (
+    return LiveParty(
+        **party_state(party).model_dump(),
+        role=_role(party, slot),
+        next_role=_role(party, slot + SLOT_S),
+        price_micro_per_kwh=party.price_micro_per_kwh(slot),
+        next_price_micro_per_kwh=party.price_micro_per_kwh(slot + SLOT_S),
+        grid_fee_micro_per_kwh=(
             tariff.local_grid_fee_micro_per_kwh if isinstance(party, Household) else tariff.grid_fee_micro_per_kwh
         ),
-        "feed_in_micro_per_kwh": tariff.feed_in_micro_per_kwh,
-    }
+        feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+    )
 
 
-def _role(party: Household | Utility, slot: int) -> str | None:
+def _role(party: Household | Utility, slot: int) -> Role | None:
     """The role taken for a slot; looking must not make anybody decide."""
     taken = party.books.roles.get(slot)
-    return taken if isinstance(party, Household) else taken or "seller"
+    if taken is None:
+        return None if isinstance(party, Household) else Role.SELLER
+    return Role(taken)
 
 
-def _newest_contracts(party: Party, since: int, most: int) -> list[dict[str, Any]]:
+def _newest_contracts(party: Party, since: int, most: int) -> list[LiveContract]:
     """The deliveries in `since` and later slots, the newest first."""
     found = [
         (delivery.slot, contract.created_ms, contract, delivery)
@@ -81,41 +75,38 @@ def _newest_contracts(party: Party, since: int, most: int) -> list[dict[str, Any
     return [_contract(contract, delivery) for _, _, contract, delivery in found[:most]]
 
 
-def _readings_after(party: Party, slot: int, most: int) -> list[tuple[int, ...]]:
-    """The newest readings after a slot, oldest first.
-
-    Each is slot, level after it, PV, load, bought, sold, imported, exported (Wh).
-    """
+def _readings_after(party: Party, slot: int, most: int) -> tuple[LiveReading, ...]:
+    """The newest readings after a slot, oldest first."""
     newest = sorted((one for one in party.books.readings.values() if one.slot > slot), key=lambda one: one.slot)
-    return [
-        (
-            one.slot,
-            one.metered.level_after_wh,
-            one.metered.pv_wh,
-            one.metered.load_wh,
-            one.metered.bought_wh,
-            one.metered.sold_wh,
-            one.metered.imported_wh,
-            one.metered.exported_wh,
+    return tuple(
+        LiveReading(
+            slot=one.slot,
+            level_after_wh=one.metered.level_after_wh,
+            pv_wh=one.metered.pv_wh,
+            load_wh=one.metered.load_wh,
+            bought_wh=one.metered.bought_wh,
+            sold_wh=one.metered.sold_wh,
+            imported_wh=one.metered.imported_wh,
+            exported_wh=one.metered.exported_wh,
         )
         for one in newest[-most:]
-    ]
+    )
 
 
-def _contract(contract: Contract, delivery: Delivery) -> dict[str, Any]:
-    return {
-        "party": contract.party,
-        "side": contract.side,
-        "transaction_id": contract.transaction_id,
-        "counterparty": contract.counterparty,
-        "slot": delivery.slot,
-        "energy_wh": delivery.energy_wh,
-        "amount_micro": delivery.amount_micro,
-        "state": delivery.state,
-        "in_doubt": contract.in_doubt,
-        "delivered_wh": delivery.delivered_wh,
-        "settled_micro": delivery.settled_micro,
-        "reason": contract.reason and contract.reason[:_LONGEST_REASON],
-        "created_ms": contract.created_ms,
-        "updated_ms": contract.updated_ms,
-    }
+def _contract(contract: Contract, delivery: Delivery) -> LiveContract:
+    return LiveContract(
+        party=contract.party,
+        side=contract.side,
+        transaction_id=contract.transaction_id,
+        counterparty=contract.counterparty,
+        slot=delivery.slot,
+        energy_wh=delivery.energy_wh,
+        amount_micro=delivery.amount_micro,
+        state=delivery.state,
+        in_doubt=contract.in_doubt,
+        delivered_wh=delivery.delivered_wh,
+        settled_micro=delivery.settled_micro,
+        reason=contract.reason and contract.reason[:_LONGEST_REASON],
+        created_ms=contract.created_ms,
+        updated_ms=contract.updated_ms,
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from wattmesh_common.pod_pages import PartyState
 
 
 class PodMetrics:
@@ -40,14 +39,14 @@ class PodMetrics:
     def _count(counter: Counter) -> int:
         return int(sum(sample.value for metric in counter.collect() for sample in metric.samples[:1]))
 
-    def show(self, status: Mapping[str, Any]) -> None:
-        """Take over a party's status (see `status.party_status`)."""
-        name = status["name"]
-        self._level.labels(name).set(status["level_wh"])
-        self._sold.labels(name).set(status["sold_wh"])
-        self._bought.labels(name).set(status["bought_wh"])
-        self._balance.labels(name).set(status["balance_micro"] / 1_000_000)
-        self._open.labels(name).set(status["open_contracts"])
+    def show(self, state: PartyState) -> None:
+        """Take over how a party stands."""
+        name = state.name
+        self._level.labels(name).set(state.level_wh)
+        self._sold.labels(name).set(state.sold_wh)
+        self._bought.labels(name).set(state.bought_wh)
+        self._balance.labels(name).set(state.balance_micro / 1_000_000)
+        self._open.labels(name).set(state.open_contracts)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"wattmesh_{name}_total", text, labels, registry=self.registry)

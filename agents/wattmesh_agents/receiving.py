@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from wattmesh_agents.drain import DRAIN, REGISTRAR, asked_to_drain, drain_reply
+from wattmesh_agents.drain import asked_to_drain, drain_reply
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.store.mail import Answered
@@ -17,8 +17,9 @@ from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.drain import DRAIN
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
-from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party

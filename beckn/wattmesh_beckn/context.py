@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from wattmesh_beckn.errors import invalid
 from wattmesh_common.clock import rfc3339, utc
+from wattmesh_common.fields import Url, Uuid
 
 VERSION = "1.1.0"
 COUNTRY = "DEU"
@@ -28,13 +29,10 @@ Action = Literal[
     "on_search", "on_select", "on_init", "on_confirm", "on_status", "on_cancel", "on_update",
 ]  # fmt: skip
 
-_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _SUBSCRIBER_ID = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 _ISO_8601 = re.compile(r"P[0-9.YMWDTHS]+")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-Uuid = Annotated[str, Field(pattern=_UUID)]
 SubscriberId = Annotated[str, Field(pattern=_SUBSCRIBER_ID, max_length=253)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
 def _iso_8601(value: Any) -> Any:

@@ -16,8 +16,9 @@ from typing import Annotated
 import pydantic_core
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
-from wattmesh_beckn.context import BecknModel, SubscriberId, Uuid
+from wattmesh_beckn.context import BecknModel, SubscriberId
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.fields import Uuid
 
 SEED_BYTES = 32
 

@@ -10,10 +10,11 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from wattmesh_beckn.context import BecknModel, Location, SubscriberId, Timestamp, Url, Uuid
+from wattmesh_beckn.context import BecknModel, Location, SubscriberId, Timestamp
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, rfc3339
+from wattmesh_common.fields import Url, Uuid
 from wattmesh_common.limits import RateLimit
 
 SubscriberType = Literal["BAP", "BPP", "BG"]

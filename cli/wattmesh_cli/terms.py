@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi.money import Prices
-from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_operator.plan import GatewayPlan, runtime_config
+from wattmesh_operator.plan import GatewayPlan
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,6 @@ class Terms:
 
 def terms_of(plan: GatewayPlan) -> Terms:
     """The terms of all households of a street."""
-    configs = [
-        RuntimeConfig.model_validate(runtime_config(pod, gateway_url="http://unused", epoch=0.0)) for pod in plan.pods
-    ]
-    households = {household.subscriber_id: household for config in configs for household in config.households}
+    households = {household.subscriber_id: household for pod in plan.pods for household in pod.households}
     offset = plan.resource.spec.clock.start.utcoffset()
     return Terms(households, 0 if offset is None else int(offset.total_seconds()))

@@ -1,19 +1,21 @@
-"""What a runtime process is told at start: its clock, its gateway, its households and utilities.
+"""What a process is told at its start: a pod its clock, gateway, households and utilities; a gateway its registry.
 
-The operator (or `wattmesh up`) writes this as JSON; the runtime reads it once.
+The operator (or `wattmesh up`) makes these models and writes them as JSON; the process reads them once.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from wattmesh_common.fields import Name, SubscriberId, Url, Uuid
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-SubscriberId = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+REGISTRAR = "registrar"
+"""Name under which a registrar signs: whoever registers subscribers, and may ask households to drain."""
 
 
 class _Config(BaseModel):
@@ -55,3 +57,17 @@ class RuntimeConfig(_Config):
     )
     households: tuple[HouseholdConfig, ...] = ()
     utilities: tuple[UtilityConfig, ...] = ()
+
+
+class GatewayConfig(_Config):
+    """A gateway's identity, where it keeps its registry and who may register subscribers.
+
+    `registrar_keys` maps a registrar's key id to its public key (base64 of 32 bytes); `url` is where subscribers
+    reach the gateway.
+    """
+
+    subscriber_id: SubscriberId
+    url: Url
+    domain: str = Field(default="uei:p2p_trading", min_length=1, max_length=100)
+    database: Path
+    registrar_keys: dict[Uuid, str] = Field(min_length=1)

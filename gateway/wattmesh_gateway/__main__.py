@@ -12,10 +12,11 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock
 from wattmesh_common.logs import configure
+from wattmesh_common.runtime import GatewayConfig
 from wattmesh_common.serving import serve
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app
-from wattmesh_gateway.config import ConfigError, GatewayConfig, read_config
+from wattmesh_gateway.config import ConfigError, read_config
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 

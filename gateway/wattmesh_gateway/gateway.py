@@ -14,14 +14,14 @@ from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signe
 from wattmesh_beckn.transport import Pages, Reply, Transport
 from wattmesh_common.clock import Clock, utc
 from wattmesh_common.limits import RateLimit
+from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.broadcast import Broadcast, Cast
-from wattmesh_gateway.config import ConfigError, GatewayConfig
+from wattmesh_gateway.config import ConfigError
 from wattmesh_gateway.inbox import MemoryInbox
 from wattmesh_gateway.live.watch import Watch
 from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.registry import OwnDirectory, Registry
-from wattmesh_gateway.rules import REGISTRAR
 from wattmesh_gateway.site import GatewaySite
 from wattmesh_gateway.subscribe import Subscribing
 

@@ -13,8 +13,6 @@ from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.ed25519 import public_key_problem
 from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE, AcceptedCall, AcceptedCalls
 
-REGISTRAR = "registrar"
-"""The subscriber id that registrars sign with."""
 MOST_CALLS_A_SECOND = 100
 """Subscribe calls for one subscriber that are signed in the same second."""
 

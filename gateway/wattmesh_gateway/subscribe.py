@@ -26,10 +26,10 @@ from wattmesh_beckn.signature import (
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.limits import RateLimit
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import AcceptedCall, Registry
 from wattmesh_gateway.rules import (
-    REGISTRAR,
     check_entry,
     check_key,
     check_not_reserved,

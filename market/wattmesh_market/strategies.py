@@ -1,7 +1,7 @@
 """What to do next: buy, sell or hold. Strategies are picked by name; `rules` is the default.
 
-A strategy is a pure function of a view. To add one, write its two functions and name it in `STRATEGIES`, and where the
-operator says what resources may name.
+A strategy is a pure function of a view. To add one, write its two functions and name it in `STRATEGIES`: resources
+may then name it (`make crds chart`).
 """
 
 from __future__ import annotations

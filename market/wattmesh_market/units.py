@@ -11,9 +11,18 @@ MAX_ENERGY_WH = 10**9
 """1 GWh: more than any street trades in a slot; a larger quantity on the wire is a mistake or an attack."""
 MAX_MONEY_MICRO = 10**15
 """One thousand million of the currency."""
+MAX_CONFIGURED = 10**12
+"""Of a single quantity in a configuration, whatever its unit."""
 
 _KWH = re.compile(r"(\d{1,12})(?:\.(\d{1,3}))?", re.ASCII)
 _MONEY = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)
+
+
+def require_amounts(**amounts: int | None) -> None:
+    """Raise ValueError unless every amount that is given is from 0 to `MAX_CONFIGURED`."""
+    for name, value in amounts.items():
+        if value is not None and not 0 <= value <= MAX_CONFIGURED:
+            raise ValueError(f"{name} must be from 0 to {MAX_CONFIGURED}, not {value}")
 
 
 def kwh_text(energy_wh: int) -> str:

@@ -12,9 +12,12 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock
+from wattmesh_common.drain import DRAIN, DrainAnswer, DrainCall
 from wattmesh_operator.cluster.objects import Object, annotations_of
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
 
@@ -86,18 +89,17 @@ class Asked:
 async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock: Clock) -> int | None:
     """Tell a household whether to drain; how many contracts are open there, None if it does not answer."""
     # The name keeps others from handing the call on, the id from saying it again once it no longer holds.
-    call = {"subscriber_id": asked.subscriber_id, "message_id": str(uuid.uuid4()), "draining": draining}
-    body = json.dumps(call).encode()
+    call = DrainCall(subscriber_id=asked.subscriber_id, message_id=str(uuid.uuid4()), draining=draining)
+    body = call.model_dump_json().encode()
     created = int(clock.wall())
     headers = {
         "content-type": "application/json",
         AUTHORIZATION: asked.registrar.sign(body, created=created, expires=created + _SIGNATURE_S),
     }
     try:
-        reply = await transport.post(f"{asked.url}/drain", body, headers, timeout_s=_TIMEOUT_S)
-        answer = json.loads(reply.body) if reply.status == 200 else {}
-        return int(answer["open_contracts"])
-    except (TransportError, ValueError, KeyError, TypeError):
+        reply = await transport.post(f"{asked.url}/{DRAIN}", body, headers, timeout_s=_TIMEOUT_S)
+        return DrainAnswer.model_validate_json(reply.body).open_contracts if reply.status == 200 else None
+    except (TransportError, ValidationError):
         return None
 
 

@@ -15,9 +15,6 @@ from wattmesh_operator.desired.files import KEYS_FILE
 from wattmesh_operator.desired.names import ROTATED_KEYS
 from wattmesh_operator.rotation import KeyFile, Rotation, new_key, next_keys
 
-REGISTRAR = "registrar"
-"""The subscriber id that signs what registers and drains agents."""
-
 
 class KeysUnreadable(Exception):
     """A Secret of keys was changed into something else; says where, never what."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from wattmesh_common.runtime import ClockConfig, GatewayAddress, RuntimeConfig
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_operator.mistakes import Identity, ManifestErrors
 from wattmesh_operator.naming import households_by_pod, subscriber_id
 from wattmesh_operator.parsing import Manifest
@@ -31,13 +32,15 @@ class Participant:
 
 @dataclass(frozen=True)
 class PodPlan:
-    """One pod. `config` is its runtime configuration without what only a run knows: see `runtime_config`."""
+    """One pod. With what only a run knows it has a runtime configuration: see `runtime_config`."""
 
     name: str
     namespace: str
     owner: SolarAgent | UtilityAgent
+    gateway: BecknGateway
     participants: tuple[Participant, ...]
-    config: Mapping[str, Any]
+    households: tuple[HouseholdConfig, ...] = ()
+    utilities: tuple[UtilityConfig, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,23 +93,30 @@ def runtime_config(
     start: datetime | None = None,
     end: datetime | None = None,
     speed: float | None = None,
-) -> dict[str, Any]:
-    """The whole configuration of a pod's runtime, JSON-able: a `wattmesh_agents.config.RuntimeConfig`.
+    registrar_keys: Mapping[str, str] | None = None,
+) -> RuntimeConfig:
+    """The whole configuration of a pod's runtime.
 
     `epoch` is the wall clock, in unix seconds, at which grid time is `start`; `start` (with zone) and `speed` replace
-    the gateway's clock where given. No slot that starts at or after `end` is traded.
+    the gateway's clock where given. No slot that starts at or after `end` is traded. `registrar_keys` maps key ids to
+    the public keys (base64) of who may drain households.
     """
-    config = deepcopy(dict(pod.config))
-    config["gateway"]["url"] = gateway_url
-    clock = config["clock"]
-    clock["epoch"] = epoch
-    if start is not None:
-        clock["start"] = start.isoformat()
-    if end is not None:
-        clock["end"] = end.isoformat()
-    if speed is not None:
-        clock["speed"] = speed
-    return config
+    spec = pod.gateway.spec
+    return RuntimeConfig(
+        pod=pod.name,
+        domain=spec.domain,
+        currency=spec.currency,
+        gateway=GatewayAddress(subscriber_id=_id_of(pod.gateway), url=gateway_url),
+        clock=ClockConfig(
+            start=spec.clock.start if start is None else start,
+            epoch=epoch,
+            speed=float(spec.clock.speed) if speed is None else speed,
+            end=end,
+        ),
+        registrar_keys=dict(registrar_keys or {}),
+        households=pod.households,
+        utilities=pod.utilities,
+    )
 
 
 def _utility_pod(agent: UtilityAgent, gateway: BecknGateway) -> PodPlan:
@@ -114,7 +124,8 @@ def _utility_pod(agent: UtilityAgent, gateway: BecknGateway) -> PodPlan:
     roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.demand_response else ("BPP",)
     name = agent.metadata.name
     participant = Participant(name, _id_of(agent), agent.spec.feeder, roles)
-    return _pod(name, agent, gateway, [participant], households=[], utilities=[utility_config(agent)])
+    namespace = agent.metadata.namespace
+    return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(utility_config(agent),))
 
 
 def _household_pods(
@@ -124,38 +135,16 @@ def _household_pods(
     roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.battery else ("BAP",)
     namespace, feeder = agent.metadata.namespace, agent.spec.feeder
     return [
-        _pod(
+        PodPlan(
             pod,
+            namespace,
             agent,
             gateway,
-            [Participant(name, subscriber_id(name, namespace), feeder, roles) for name in households],
-            households=[household_config(agent, name, utility, utilities) for name in households],
-            utilities=[],
+            tuple(Participant(name, subscriber_id(name, namespace), feeder, roles) for name in households),
+            households=tuple(household_config(agent, name, utility, utilities) for name in households),
         )
         for pod, households in households_by_pod(agent).items()
     ]
-
-
-def _pod(
-    name: str,
-    owner: SolarAgent | UtilityAgent,
-    gateway: BecknGateway,
-    participants: Sequence[Participant],
-    *,
-    households: list[dict[str, Any]],
-    utilities: list[dict[str, Any]],
-) -> PodPlan:
-    spec = gateway.spec
-    config = {
-        "pod": name,
-        "domain": spec.domain,
-        "currency": spec.currency,
-        "gateway": {"subscriber_id": _id_of(gateway)},
-        "clock": {"start": spec.clock.start.isoformat(), "speed": float(spec.clock.speed)},
-        "households": households,
-        "utilities": utilities,
-    }
-    return PodPlan(name, owner.metadata.namespace, owner, tuple(participants), config)
 
 
 def _id_of(resource: BecknGateway | UtilityAgent) -> str:

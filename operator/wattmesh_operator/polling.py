@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from wattmesh_beckn.transport import TransportError
 from wattmesh_common.clock import Clock
+from wattmesh_common.pod_pages import PartyStatus, read_status
 from wattmesh_operator.pages import Pages
-from wattmesh_operator.status.readings import Reading, read_page
 
 SILENT_S = 30.0
 """How long a pod that is up may not answer before that is told: its own probes are quicker where it is down."""
@@ -19,9 +19,9 @@ _AT_ONCE = 50
 
 @dataclass
 class Heard:
-    """What a pod said: its readings by name; and since which unix second it has been silent, None if it answers."""
+    """What a pod said: its parties by name; and since which unix second it has been silent, None if it answers."""
 
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    parties: Mapping[str, PartyStatus] = field(default_factory=dict)
     silent_since: float | None = None
 
     def is_silent(self, now: float) -> bool:
@@ -52,7 +52,8 @@ class Poller:
     async def _ask(self, url: str) -> Heard:
         last = self._heard.get(url, Heard())
         try:
-            return Heard(read_page(await self._pages.get(f"{url}/status", timeout_s=_TIMEOUT_S)))
+            page = read_status(await self._pages.get(f"{url}/status", timeout_s=_TIMEOUT_S))
+            return Heard({party.name: party for party in page})
         except (TransportError, ValueError):
             since = self._clock.wall() if last.silent_since is None else last.silent_since
-            return Heard(last.readings, since)
+            return Heard(last.parties, since)

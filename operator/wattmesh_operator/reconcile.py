@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.cluster.objects import (
     CLAIM,
     DEPLOYMENT,
@@ -29,7 +30,7 @@ from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
 from wattmesh_operator.graph import Graph, read_resources, resolve, with_replicas
-from wattmesh_operator.key_files import REGISTRAR, HeldKeys, KeysUnreadable
+from wattmesh_operator.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.making import Leaving, Maker, NotOurs
 from wattmesh_operator.naming import subscriber_id
 from wattmesh_operator.observation import Observation, is_available, is_rolled_out, observe

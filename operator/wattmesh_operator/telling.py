@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from wattmesh_common.clock import Clock, utc
+from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.desired.names import OPERATOR, selector_of, service_url
@@ -40,7 +41,6 @@ from wattmesh_operator.status.fold import (
 )
 from wattmesh_operator.status.news import News, news
 from wattmesh_operator.status.reading_back import read_status
-from wattmesh_operator.status.readings import Reading
 from wattmesh_operator.subscriptions import Registered, RegistryView
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
     before: dict[str, HouseholdStatus] = {household.name: household for household in previous.households}
     seen: list[HouseholdSeen] = []
     for pod, plan in pods:
-        for participant, config in zip(pod.participants, pod.config["households"], strict=True):
+        for participant, config in zip(pod.participants, pod.households, strict=True):
             reading = _reading(pod, participant, outcome)
             last = before.get(participant.name)
             known = reading is not None or (last is not None and last.level_wh is not None)
@@ -159,7 +159,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
                 HouseholdSeen(
                     _member(participant, pod, plan, outcome, known=known, now=now),
                     f"{pod_url(pod)}/{participant.name}",
-                    (config["battery"] or {}).get("capacity_wh", 0),
+                    config.battery.capacity_wh if config.battery else 0,
                     reading,
                 )
             )
@@ -219,9 +219,9 @@ def _rotated(
     return asked if asked and all(keys and keys.rotated == asked and not keys.waits for keys in held) else previous
 
 
-def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> Reading | None:
+def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> PartyStatus | None:
     heard = outcome.heard.get(pod.name)
-    return heard.readings.get(participant.name) if heard else None
+    return heard.parties.get(participant.name) if heard else None
 
 
 def _generation(item: Object) -> int:

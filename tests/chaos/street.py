@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from tests.chaos.carrier import SINK
 from tests.chaos.schedule import Kind
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.signature import Signer
-from wattmesh_cli.street.keys import REGISTRAR, kept_signers
+from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_config
 from wattmesh_operator.registration import Registrant
@@ -73,16 +73,16 @@ class Street:
     def write(self, end: datetime | None = None) -> None:
         """Write every process's configuration; no slot that starts at or after `end` is traded."""
         (self.state / "agents").mkdir(exist_ok=True)
-        gateway = {
-            "subscriber_id": self.plan.subscriber_id,
-            "url": self.url_of(GATEWAY),
-            "database": "gateway.db",
-            "registrar_keys": {self.registrar.key_id: self.registrar.public_key},
-        }
-        (self.state / "gateway.json").write_text(json.dumps(gateway), encoding="utf-8")
+        gateway = GatewayConfig(
+            subscriber_id=self.plan.subscriber_id,
+            url=self.url_of(GATEWAY),
+            database=Path("gateway.db"),
+            registrar_keys={self.registrar.key_id: self.registrar.public_key},
+        )
+        (self.state / "gateway.json").write_text(gateway.model_dump_json(), encoding="utf-8")
         for pod in self.plan.pods:
             config = runtime_config(pod, gateway_url=self.url_of(GATEWAY), epoch=self.epoch, end=end)
-            (self.state / f"{pod.name}.json").write_text(json.dumps(config), encoding="utf-8")
+            (self.state / f"{pod.name}.json").write_text(config.model_dump_json(), encoding="utf-8")
 
     def command(self, process: str) -> list[str]:
         """What comes after `python -m` in the container."""

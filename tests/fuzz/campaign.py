@@ -42,8 +42,9 @@ from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.keys import derived_signers
 from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.runtime import REGISTRAR
 
 Operation = APIOperation[Any, Any, Any, Any]
 AnyCase = Case[Any]

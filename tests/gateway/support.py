@@ -33,7 +33,7 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import LoopClock, utc
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.runtime import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome

@@ -26,10 +26,10 @@ from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, check_signature, parse_header
 from wattmesh_beckn.transport import HttpTransport, Reply
 from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.runtime import GatewayConfig
 from wattmesh_common.serving import server_settings
 from wattmesh_gateway.__main__ import main
 from wattmesh_gateway.app import create_app
-from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 

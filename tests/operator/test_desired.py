@@ -13,8 +13,7 @@ import pytest
 
 from tests.operator.world import STREET
 from wattmesh_beckn.signature import Signer
-from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, kind_of
 from wattmesh_operator.desired.files import key_secret
 from wattmesh_operator.desired.gateway import gateway_config, gateway_manifests
@@ -174,12 +173,15 @@ def test_agents_have_the_environment_that_is_set_for_them_and_gateways_do_not(st
 
 
 def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:
-    config = RuntimeConfig.model_validate(pod_config(street.pods[1], MARKET))
+    config = RuntimeConfig.model_validate_json(rooftop(street)[0]["data"]["config.json"], strict=True)
+    assert config == pod_config(street.pods[1], MARKET)
     assert config.gateway.url == "http://market.default.svc:8080"
     assert config.clock.epoch == 1_795_381_200
     assert config.registrar_keys == {REGISTRAR.key_id: REGISTRAR.public_key}
     assert [household.name for household in config.households] == ["rooftop-0"]
-    gateway = GatewayConfig.model_validate(gateway_config(street, REGISTRAR))
+    gateway_map = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)[0]
+    gateway = GatewayConfig.model_validate_json(gateway_map["data"]["config.json"], strict=True)
+    assert gateway == gateway_config(street, REGISTRAR)
     assert (gateway.subscriber_id, gateway.database) == ("market.default", Path("/data/registry.db"))
     assert gateway.url == config.gateway.url
 
@@ -228,7 +230,7 @@ spec: {profile: {configMap: {name: rooftop-profiles}}}
 """
         )
     )
-    config = RuntimeConfig.model_validate(pod_config(gateway.pods[1], MARKET))
+    config = pod_config(gateway.pods[1], MARKET)
     assert config.households[0].profile_csv == Path("/etc/wattmesh/profiles/rooftop-0.csv")
     pod = template(rooftop(gateway)[-1])["spec"]
     assert {"name": "profiles", "configMap": {"name": "rooftop-profiles"}} in pod["volumes"]

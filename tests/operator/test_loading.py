@@ -91,9 +91,9 @@ def test_a_folder_of_profiles_holds_one_for_each_household(tmp_path: Path) -> No
     (days / "measured-1.csv").touch()
     resources = load(["mesh/mesh.yaml"])
     [gateway] = plan(resources)
-    assert [household["profile_csv"] for pod in gateway.pods for household in pod.config["households"]] == [
-        str(days / "measured-0.csv"),
-        str(days / "measured-1.csv"),
+    assert [household.profile_csv for pod in gateway.pods for household in pod.households] == [
+        days / "measured-0.csv",
+        days / "measured-1.csv",
     ]
 
 

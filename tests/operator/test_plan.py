@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattmesh_common.runtime import ClockConfig
+from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.config import DemandResponse, HouseholdConfig, UtilityConfig
 from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.parsing import parse_resource
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
@@ -101,14 +103,17 @@ def test_who_has_a_battery_sells_and_who_needs_energy_buys(street: GatewayPlan) 
 
 def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
     config = runtime_config(street.pods[2], gateway_url="http://market.street:80", epoch=1.5e9)
-    [household] = config["households"]
-    assert household.pop("seed") != street.pods[3].config["households"][0]["seed"]
-    assert config == {
+    assert config.households[0].seed != street.pods[3].households[0].seed
+    written = config.model_dump(mode="json")
+    [household] = written["households"]
+    del household["seed"]
+    assert written == {
         "pod": "rooftop-0",
         "domain": "uei:p2p_trading",
         "currency": "CHF",
         "gateway": {"subscriber_id": "market.street", "url": "http://market.street:80"},
-        "clock": {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0, "epoch": 1.5e9},
+        "clock": {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0, "epoch": 1.5e9, "end": None},
+        "registrar_keys": {},
         "households": [
             {
                 "name": "rooftop-0",
@@ -155,23 +160,16 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
 
 
 def test_a_utility_is_configured_in_integers(street: GatewayPlan) -> None:
-    assert street.pods[1].config["utilities"] == [
-        {
-            "name": "grid",
-            "subscriber_id": "grid.street",
-            "feeder": "east",
-            "tariff": {
-                "price_micro_per_kwh": 300_000,
-                "feed_in_micro_per_kwh": 0,
-                "grid_fee_micro_per_kwh": 0,
-                "local_grid_fee_micro_per_kwh": 0,
-                "periods": [],
-            },
-            "capacity_w": 500,
-            "demand_response": {"start_at_ppm": 800_000, "max_price_micro_per_kwh": 300_000},
-            "strategy": "rules",
-        }
-    ]
+    assert street.pods[1].utilities == (
+        UtilityConfig(
+            name="grid",
+            subscriber_id="grid.street",
+            feeder="east",
+            tariff=Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=0),
+            capacity_w=500,
+            demand_response=DemandResponse(start_at_ppm=800_000, max_price_micro_per_kwh=300_000),
+        ),
+    )
 
 
 def test_a_household_knows_the_other_utilities_of_its_feeder(
@@ -182,23 +180,19 @@ def test_a_household_knows_the_other_utilities_of_its_feeder(
         "{load: {annualKwh: 3000}, utilityRef: {name: grid}}",
     )
     [gateway] = plan(resources_of(moved.replace("  pv: {peakKw: 8}", "  utilityRef: {name: utility}")))
-    known = [
-        (home["name"], home["backstop"]["utility_id"], home["utility_ids"])
-        for pod in gateway.pods
-        for home in pod.config["households"]
-    ]
+    known = [(home.name, home.backstop.utility_id, home.utility_ids) for pod in gateway.pods for home in pod.households]
     assert known == [
-        ("rooftop-0", "utility.street", ["grid.street"]),
-        ("rooftop-1", "utility.street", ["grid.street"]),
-        ("flat-0", "grid.street", ["utility.street"]),
+        ("rooftop-0", "utility.street", ("grid.street",)),
+        ("rooftop-1", "utility.street", ("grid.street",)),
+        ("flat-0", "grid.street", ("utility.street",)),
     ]
 
 
 def test_without_a_battery_the_thresholds_are_0(street: GatewayPlan) -> None:
-    [flat] = street.pods[4].config["households"]
-    assert flat["battery"] is None
-    assert (flat["trading"]["buy_below_wh"], flat["trading"]["sell_above_wh"]) == (0, 0)
-    assert (flat["strategy"], flat["backstop"]["utility_id"]) == ("chat", "grid.street")
+    [flat] = street.pods[4].households
+    assert flat.battery is None
+    assert (flat.trading.buy_below_wh, flat.trading.sell_above_wh) == (0, 0)
+    assert (flat.strategy, flat.backstop.utility_id) == ("chat", "grid.street")
 
 
 @pytest.mark.parametrize(
@@ -215,29 +209,23 @@ def test_only_a_fixed_price_has_a_default(
 ) -> None:
     trading = "trading: {buyBelowPercent: 33.3333, sellPrice: 0.18, maxBuyPrice: 0.2}"
     [gateway] = plan(resources_of(STREET.replace(trading, f"trading: {written}")))
-    [rooftop] = gateway.pods[2].config["households"]
-    assert rooftop["name"] == "rooftop-0"
-    assert rooftop["trading"]["sell_price_micro_per_kwh"] == sell_price
+    [rooftop] = gateway.pods[2].households
+    assert rooftop.name == "rooftop-0"
+    assert rooftop.trading.sell_price_micro_per_kwh == sell_price
 
 
 def test_a_run_may_set_its_own_time(street: GatewayPlan) -> None:
-    pod = street.pods[0]
     config = runtime_config(
-        pod,
+        street.pods[0],
         gateway_url="http://127.0.0.1:8000",
         epoch=0.0,
         start=datetime(2026, 1, 1, tzinfo=UTC),
         end=datetime(2026, 1, 2, tzinfo=UTC),
         speed=3600,
     )
-    assert config["clock"] == {
-        "start": "2026-01-01T00:00:00+00:00",
-        "end": "2026-01-02T00:00:00+00:00",
-        "speed": 3600,
-        "epoch": 0.0,
-    }
-    assert pod.config["clock"] == {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0}
-    assert "url" not in pod.config["gateway"]
+    assert config.clock == ClockConfig(
+        start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 1, 2, tzinfo=UTC), speed=3600, epoch=0.0
+    )
 
 
 def _resource(kind: str, name: str, **spec: object) -> Resource:
@@ -245,18 +233,18 @@ def _resource(kind: str, name: str, **spec: object) -> Resource:
     return parse_resource(document)
 
 
-def _pods(replicas: int, per_pod: int, seed: int = 0) -> dict[str, list[Any]]:
+def _pods(replicas: int, per_pod: int, seed: int = 0) -> dict[str, tuple[HouseholdConfig, ...]]:
     resources = [
         _resource("BecknGateway", "market"),
         _resource("UtilityAgent", "utility", tariff={"price": 0.25, "feedIn": 0.08}, capacityKw=50),
         _resource("SolarAgent", "flat", replicas=replicas, householdsPerPod=per_pod, load={"annualKwh": 1}, seed=seed),
     ]
     [gateway] = plan(resources)
-    return {pod.name: pod.config["households"] for pod in gateway.pods if pod.name != "utility"}
+    return {pod.name: pod.households for pod in gateway.pods if pod.name != "utility"}
 
 
-def _names(pods: dict[str, list[Any]]) -> dict[str, list[str]]:
-    return {pod: [household["name"] for household in households] for pod, households in pods.items()}
+def _names(pods: dict[str, tuple[HouseholdConfig, ...]]) -> dict[str, list[str]]:
+    return {pod: [household.name for household in households] for pod, households in pods.items()}
 
 
 def test_a_pod_that_holds_one_household_has_its_name() -> None:
@@ -285,7 +273,7 @@ def test_scaling_moves_no_household_to_another_pod_and_changes_none(replicas: in
 
 def test_seeds_differ_between_households_and_repeat_between_runs() -> None:
     def seeds(seed: int) -> list[int]:
-        return [household["seed"] for households in _pods(50, 7, seed).values() for household in households]
+        return [household.seed for households in _pods(50, 7, seed).values() for household in households]
 
     assert seeds(1) == seeds(1)
     assert len({*seeds(1), *seeds(2)}) == 100

@@ -30,7 +30,7 @@ def test_scaling_down_waits_for_open_contracts_then_deregisters_then_deletes() -
         world.scale("rooftop", 3)
         await world.settle()
         key = world.keys("rooftop-2")["rooftop-2.street"].public_key
-        world.pods["rooftop-2"].parties["rooftop-2"]["open_contracts"] = 1
+        world.pods["rooftop-2"].has_open("rooftop-2", 1)
         world.scale("rooftop", 1)
 
         done = await world.reconcile()
@@ -43,7 +43,7 @@ def test_scaling_down_waits_for_open_contracts_then_deregisters_then_deletes() -
         assert [h["phase"] for h in status["households"]] == ["Ready", "Draining", "Draining"]
         assert (status["ready"], status["replicas"]) == ("1/1", 3)
 
-        world.pods["rooftop-2"].parties["rooftop-2"]["open_contracts"] = 0
+        world.pods["rooftop-2"].has_open("rooftop-2", 0)
         await world.reconcile()
         assert world.registered() == {"utility.street", "rooftop-0.street"}
         assert "rooftop-2" in world.names("Deployment")
@@ -68,7 +68,7 @@ def test_a_drain_is_bounded() -> None:
         world = World()
         world.apply(STREET)
         await world.settle()
-        world.pods["rooftop-1"].parties["rooftop-1"]["open_contracts"] = 1
+        world.pods["rooftop-1"].has_open("rooftop-1", 1)
         world.scale("rooftop", 1)
         await world.reconcile()
         await world.clock.sleep(500)
@@ -87,7 +87,7 @@ def test_who_is_called_back_while_draining_trades_again() -> None:
         world = World()
         world.apply(STREET)
         await world.settle()
-        world.pods["rooftop-1"].parties["rooftop-1"]["open_contracts"] = 1
+        world.pods["rooftop-1"].has_open("rooftop-1", 1)
         world.scale("rooftop", 1)
         await world.reconcile()
         assert "wattmesh.io/draining" in world.read("Deployment", "rooftop-1")["metadata"]["annotations"]

@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.operator.world import party_status
+from wattmesh_common.pod_pages import PartyStatus, read_status
 from wattmesh_operator.graph import Problem
 from wattmesh_operator.resources.status import Phase, SolarAgentStatus, UtilityAgentStatus
 from wattmesh_operator.status.conditions import Member, findings
 from wattmesh_operator.status.fold import HouseholdSeen, problem_status, solar_agent_status, utility_agent_status
 from wattmesh_operator.status.news import news
-from wattmesh_operator.status.readings import Reading, read_page
 from wattmesh_operator.status.shown import kwh, money, percent
 
 T0, T1 = datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2026, 11, 22, 13, tzinfo=UTC)
 
 
-def reading(name: str, level_wh: int = 5_000) -> Reading:
-    return Reading(name=name, level_wh=level_wh, sold_wh=2_000, bought_wh=5, balance_micro=-1, open_contracts=1)
+def reading(name: str) -> PartyStatus:
+    return party_status(name, level_wh=5_000, sold_wh=2_000, bought_wh=5, balance_micro=-1, open_contracts=1)
 
 
 def seen(name: str, phase: Phase = "Ready", *, registered: bool = True, silent: bool = False) -> HouseholdSeen:
@@ -100,7 +101,7 @@ def test_a_problem_changes_conditions_and_nothing_else() -> None:
 
 
 def test_a_utility_keeps_its_last_numbers_too() -> None:
-    def fold(previous: UtilityAgentStatus, found: Reading | None) -> UtilityAgentStatus:
+    def fold(previous: UtilityAgentStatus, found: PartyStatus | None) -> UtilityAgentStatus:
         return utility_agent_status(previous, Member("u", "Ready"), found, currency="CHF", generation=1, now=T0)
 
     first = fold(UtilityAgentStatus(), reading("u"))
@@ -130,11 +131,11 @@ def test_news_is_what_has_changed() -> None:
 
 
 def test_a_status_page_is_read_or_refused() -> None:
-    numbers = '"level_wh": 1, "sold_wh": 2, "bought_wh": 3, "balance_micro": -4, "open_contracts": 5'
-    page = f'[{{"name": "a", "kind": "household", {numbers}}}]'.encode()
-    assert read_page(page)["a"].balance_micro == -4
+    party = party_status("a", balance_micro=-4)
+    newer = f'[{party.model_dump_json()[:-1]}, "colour": "green"}}]'.encode()
+    assert read_status(newer) == (party,)
     with pytest.raises(ValueError, match="level_wh"):
-        read_page(b'[{"name": "a"}]')
+        read_status(b'[{"name": "a"}]')
 
 
 def test_numbers_are_shown_with_two_decimals() -> None:

@@ -6,10 +6,12 @@ import asyncio
 import json
 import weakref
 from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import async_solipsism
+import pydantic_core
 import yaml
 
 from wattmesh_agents.drain import asked_to_drain, drain_reply
@@ -17,8 +19,8 @@ from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import Clock, LoopClock
-from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.pod_pages import PartyStatus
+from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.cluster.memory import MemoryCluster
@@ -51,6 +53,28 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def party_status(name: str, **changes: Any) -> PartyStatus:
+    """How a household stands, as its pod's page `/status` has it."""
+    usual: dict[str, Any] = {
+        "name": name,
+        "kind": "household",
+        "subscriber_id": f"{name}.street",
+        "feeder": "main",
+        "level_wh": 5_000,
+        "capacity_wh": 10_000,
+        "sold_wh": 1_234,
+        "bought_wh": 250,
+        "balance_micro": -1_204_999,
+        "currency": "EUR",
+        "open_contracts": 0,
+        "in_doubt": 0,
+        "draining": False,
+        "metered_until": datetime(2026, 6, 21, 6, tzinfo=UTC),
+        "key_id": "k",
+    }
+    return PartyStatus(**(usual | changes))
+
+
 class AgentPod:
     """The process in a pod: what the operator asks of it, and nothing else."""
 
@@ -59,18 +83,11 @@ class AgentPod:
         self.clock = clock
         self.draining: dict[str, bool] = {}
         names = [*(party.name for party in config.households), *(party.name for party in config.utilities)]
-        self.parties: dict[str, dict[str, Any]] = {
-            name: {
-                "name": name,
-                "level_wh": 5_000,
-                "capacity_wh": 10_000,
-                "sold_wh": 1_234,
-                "bought_wh": 250,
-                "balance_micro": -1_204_999,
-                "open_contracts": 0,
-            }
-            for name in names
-        }
+        self.parties = {name: party_status(name) for name in names}
+
+    def has_open(self, name: str, contracts: int) -> None:
+        """So many contracts of a household are open."""
+        self.parties[name] = self.parties[name].model_copy(update={"open_contracts": contracts})
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         name, action = path.strip("/").split("/")
@@ -79,7 +96,7 @@ class AgentPod:
         keys = self.config.registrar_keys
         call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock.wall())
         self.draining[name] = call.draining
-        return drain_reply(self.draining[name], self.parties[name]["open_contracts"])
+        return drain_reply(self.draining[name], self.parties[name].open_contracts)
 
 
 class World:
@@ -157,7 +174,7 @@ class World:
         pod = self.pods.get(url.removeprefix("http://").split(".")[0])
         if pod is None:
             raise TransportError(f"nobody listens at {url}")
-        return json.dumps([*pod.parties.values()]).encode()
+        return pydantic_core.to_json([*pod.parties.values()])
 
     # --- what is looked at ---
 

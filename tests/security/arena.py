@@ -27,11 +27,12 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport, Reply, Site, TransportError
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_common.clock import utc
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
 

@@ -12,7 +12,7 @@ from tests.street.puppet import STREET, Json
 from tests.street.stages import STAGES
 from wattmesh_beckn.context import ACTIONS
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
-from wattmesh_cli.street.keys import REGISTRAR
+from wattmesh_common.runtime import REGISTRAR
 
 GATEWAY_ID = STREET.subscriber_id
 

@@ -21,8 +21,8 @@ from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock, SystemClock
 from wattmesh_common.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonFormatter, TextFormatter
+from wattmesh_common.runtime import GatewayConfig
 from wattmesh_gateway.app import create_app
-from wattmesh_gateway.config import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 

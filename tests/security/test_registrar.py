@@ -21,8 +21,8 @@ from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply
-from wattmesh_cli.street.keys import REGISTRAR
 from wattmesh_common.clock import utc
+from wattmesh_common.runtime import REGISTRAR
 
 NEW_KEY = Signer.from_seed(PUPPET, "00000000-0000-4000-8000-00000000000a", bytes(31) + b"\x01")
 Wanted = Callable[[Arena], tuple[Subscription, Signer]]

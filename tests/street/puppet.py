@@ -17,10 +17,11 @@ from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.audit import Finding, audit
 from wattmesh_cli.books import Book, LedgerEntry, Party
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
 from wattmesh_common.clock import Clock, LoopClock, rfc3339, utc
+from wattmesh_common.runtime import REGISTRAR
 
 Json = dict[str, Any]
 

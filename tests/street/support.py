@@ -31,11 +31,11 @@ from wattmesh_beckn.transport import (
 from wattmesh_cli.audit import Finding, audit
 from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Reading
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH, run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
 from wattmesh_common.clock import LoopClock
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from wattmesh_agents.live import live_page
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply, TransportError
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.pod_pages import LivePage
 
 STREET = planned(
     MARKET
@@ -27,8 +27,8 @@ STREET = planned(
 class Page:
     """A pod's page, the page of who knows that one, and how many rows looking at both has changed."""
 
-    first: dict[str, Any]
-    again: dict[str, Any]
+    first: LivePage
+    again: LivePage
     changes: int
 
 
@@ -43,7 +43,7 @@ class InMemory:
         if pod not in self._street.pods:
             raise TransportError(f"nobody listens at {url}")
         wanted = {name: int(value) for name, value in (part.split("=") for part in query.split("&"))}
-        return Reply(200, json.dumps(live_page(self._street.pods[pod], **wanted)).encode())
+        return Reply(200, live_page(self._street.pods[pod], **wanted).model_dump_json().encode())
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def seen() -> tuple[dict[str, Any], list[dict[str, Any]], list[Page]]:
         for pod in street.pods.values():
             before = pod.database.connection.total_changes
             page = live_page(pod, after=0, slot=0)
-            again = live_page(pod, after=page["number"], slot=2**40)
+            again = live_page(pod, after=page.number, slot=2**40)
             pages.append(Page(page, again, pod.database.connection.total_changes - before))
 
     async def run() -> StreetRun:
@@ -120,7 +120,7 @@ def test_looking_decides_nothing_and_what_is_known_is_not_told_again(seen: tuple
     assert len(seen[2]) == 3
     for page in seen[2]:
         assert page.changes == 0
-        assert page.first["happenings"]
-        assert len(json.dumps(page.first)) < MAX_ANSWER_BYTES / 4
-        assert page.again["happenings"] == []
-        assert all(rows == [] for rows in page.again["readings"].values())
+        assert page.first.happenings
+        assert len(page.first.model_dump_json()) < MAX_ANSWER_BYTES / 4
+        assert page.again.happenings == ()
+        assert all(rows == () for rows in page.again.readings.values())

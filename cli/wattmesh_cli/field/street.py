@@ -13,8 +13,8 @@ import yaml
 from wattmesh_cli.field.consumption import load_wh
 from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import Weather
-from wattmesh_market.energy.profiles import Load, Pv
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.naming import profile_file
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
@@ -72,9 +72,9 @@ def street_profiles(plans: Sequence[GatewayPlan], wanted: Wanted) -> Iterator[Ho
             kind = wanted.kind_of.get(_key(pod.owner))
             if kind is None:
                 continue
-            for household in pod.config["households"]:
+            for household in pod.households:
                 text = _csv(slots, *_series(household, slots, kind, wanted))
-                yield HouseholdProfile(_key(pod.owner), household["name"], text)
+                yield HouseholdProfile(_key(pod.owner), household.name, text)
 
 
 def manifests_with_profiles(
@@ -101,15 +101,13 @@ def _key(resource: Resource) -> AgentKey:
 
 
 def _series(
-    household: Mapping[str, Any], slots: Sequence[datetime], kind: str, wanted: Wanted
+    household: HouseholdConfig, slots: Sequence[datetime], kind: str, wanted: Wanted
 ) -> tuple[list[int], list[int]]:
-    pv, load = household["pv"], household["load"]
+    pv, load = household.pv, household.load
     nothing = [0] * len(slots)
-    roof = Pv(**pv) if pv else None
-    annual_wh = Load(**load).annual_wh if load else None
     return (
-        nothing if roof is None else pv_wh(roof, slots, wanted.weather, wanted.altitude_m),
-        nothing if annual_wh is None else load_wh(kind, annual_wh, household["seed"], slots[0], len(slots)),
+        nothing if pv is None else pv_wh(pv, slots, wanted.weather, wanted.altitude_m),
+        nothing if load is None else load_wh(kind, load.annual_wh, household.seed, slots[0], len(slots)),
     )
 
 

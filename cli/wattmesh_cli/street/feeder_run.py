@@ -16,10 +16,11 @@ from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_beckn.registry import RegistryDirectory
 from wattmesh_beckn.transport import MemoryTransport
 from wattmesh_cli.street.feeders import feeder_of
-from wattmesh_cli.street.keys import REGISTRAR, derived_signers
+from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH, simulate
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_common.clock import LoopClock
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_operator.plan import GatewayPlan

@@ -15,8 +15,6 @@ from wattmesh_beckn.keys import SEED_BYTES, KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.state import StateError
 
-REGISTRAR = "registrar"
-
 
 def derived_signers(subscriber_ids: Iterable[str], seed: int) -> dict[str, Signer]:
     """Keys that come out the same for the same seed: for simulations only, anybody can derive them."""

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from wattmesh_agents.status import party_status
+from wattmesh_agents.status import party_state
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import TextFormatter
 from wattmesh_market.parties.party import Party
@@ -82,18 +82,18 @@ def picture(street: StreetRun, lines: list[str]) -> Group:
 
 
 def _row(party: Party) -> list[Text | str]:
-    status = party_status(party)
+    state = party_state(party)
     slot, following, roles = party.now.slot, party.following_slot(), party.books.roles
     decided = (following is not None and roles.get(following)) or roles.get(slot)
     role = "seller" if party.kind == "utility" else decided or "-"
     price = money_text(party.price_micro_per_kwh(slot))[:-3] if role == "seller" else "-"
     soc, bar = "-", Text("")
-    if status["capacity_wh"]:
-        share = status["level_wh"] / status["capacity_wh"]
+    if state.capacity_wh:
+        share = state.level_wh / state.capacity_wh
         filled = round(share * _BAR)
         bar = Text("█" * filled, "green" if share > 0.5 else "yellow" if share > 0.2 else "red")
         bar.append("░" * (_BAR - filled), "dim")
-        soc = f"{status['level_wh'] / 1000:.2f} kWh {100 * share:3.0f} %"
+        soc = f"{state.level_wh / 1000:.2f} kWh {100 * share:3.0f} %"
     colour = {"seller": "green", "buyer": "cyan"}.get(role, "dim")
     return [
         Text(party.name),
@@ -101,8 +101,8 @@ def _row(party: Party) -> list[Text | str]:
         soc,
         Text(role, colour),
         price,
-        kwh_text(status["bought_wh"]),
-        kwh_text(status["sold_wh"]),
-        Text(money_text(status["balance_micro"])[:-4], "red" if status["balance_micro"] < 0 else "green"),
-        str(status["open_contracts"]),
+        kwh_text(state.bought_wh),
+        kwh_text(state.sold_wh),
+        Text(money_text(state.balance_micro)[:-4], "red" if state.balance_micro < 0 else "green"),
+        str(state.open_contracts),
     ]

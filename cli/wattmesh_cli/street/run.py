@@ -13,10 +13,8 @@ from wattmesh_agents.store.database import Database
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
-from wattmesh_cli.street.keys import REGISTRAR
 from wattmesh_common.clock import Clock
-from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_gateway.config import GatewayConfig
+from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
@@ -94,7 +92,7 @@ class StreetRun:
         return Gateway(config, signer, self._registry, ports.transport, ports.clock)
 
     def _pod(self, pod: PodPlan, url: str) -> Pod:
-        raw = runtime_config(
+        config = runtime_config(
             pod,
             gateway_url=self.gateway_url,
             epoch=self.time.epoch,
@@ -104,7 +102,7 @@ class StreetRun:
         )
         ports = self._ports
         return Pod(
-            RuntimeConfig.model_validate(raw),
+            config,
             url,
             {participant.subscriber_id: ports.signers[participant.subscriber_id] for participant in pod.participants},
             ports.database(pod.name),

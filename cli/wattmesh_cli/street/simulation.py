@@ -10,11 +10,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
@@ -29,7 +28,8 @@ from wattmesh_cli.street.run import GridTime
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.workers import Workers, workers
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 SLOTS_A_DAY = 86_400 // SLOT_S
 _SAVE_EVERY_S = 30.0
@@ -193,19 +193,23 @@ def _mark(state: Path, plan: GatewayPlan, seed: int) -> None:
 
 def fingerprint(plan: GatewayPlan) -> str:
     """What tells one set of manifests from another: all that its runtimes are told, and what is in their profiles."""
-    profiles: dict[str, str] = {}
+    digest = hashlib.sha256()
+    profiles: dict[Path, Path] = {}
+    for pod in plan.pods:
+        told = runtime_config(pod, gateway_url="", epoch=0.0)
+        households = tuple(_with_contents(household, profiles) for household in told.households)
+        digest.update(told.model_copy(update={"households": households}).model_dump_json().encode())
+    return digest.hexdigest()
 
-    def told(pod: PodPlan) -> dict[str, Any]:
-        config = runtime_config(pod, gateway_url="", epoch=0.0)
-        for household in config["households"]:
-            if (profile := household["profile_csv"]) is not None:
-                if profile not in profiles:
-                    profiles[profile] = hashlib.sha256(Path(profile).read_bytes()).hexdigest()
-                household["profile_csv"] = profiles[profile]
-        return config
 
-    text = json.dumps([told(pod) for pod in plan.pods], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _with_contents(household: HouseholdConfig, profiles: dict[Path, Path]) -> HouseholdConfig:
+    """The digest of the household's profile in place of its path; `profiles` has those computed so far."""
+    path = household.profile_csv
+    if path is None:
+        return household
+    if path not in profiles:
+        profiles[path] = Path(hashlib.sha256(path.read_bytes()).hexdigest())
+    return replace(household, profile_csv=profiles[path])
 
 
 @contextmanager

@@ -11,12 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattmesh_gateway.live.pod_page import ContractPage, Grid, MessagePage, PartyPage, PodPage, Row, StoryPage
+from wattmesh_common.pod_pages import (
+    SLOTS_BACK,
+    Grid,
+    LiveContract,
+    LiveMessage,
+    LivePage,
+    LiveParty,
+    LiveReading,
+    LiveStory,
+    PartyKind,
+)
 from wattmesh_gateway.live.trades import Trade
 from wattmesh_gateway.members import Member
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.trade.contracts import ContractState, Side
 
-SLOT_S = 900
-SLOTS_BACK = 4
 MOST_CONTRACTS = 4_000
 MOST_TRADES = 1_000
 MOST_SHOWN = 500
@@ -29,7 +39,7 @@ RETOLD_SLOTS = 3
 
 Key = tuple[str, str, str]
 """A contract: transaction, buyer, seller."""
-_ORDER = ("QUOTED", "AGREED", "CONFIRMED", "DELIVERED", "SETTLED", "EXPIRED", "CANCELLED")
+_ORDER = tuple(ContractState)
 
 
 @dataclass
@@ -45,8 +55,8 @@ class _Pod:
 class _Sides:
     """A contract as its two sides hold it, as far as they said."""
 
-    buyer: ContractPage | None = None
-    seller: ContractPage | None = None
+    buyer: LiveContract | None = None
+    seller: LiveContract | None = None
 
     def shown(self, key: Key) -> dict[str, Any]:
         """Both sides in one: the state is that of the side that is further."""
@@ -83,9 +93,9 @@ class Street:
         self._gateway_id = gateway_id
         self._pods: dict[str, _Pod] = {}
         self._members: dict[str, tuple[str, Member]] = {}
-        self._parties: dict[str, PartyPage] = {}
+        self._parties: dict[str, LiveParty] = {}
         self._reached: set[str] = set()
-        self._readings: dict[str, OrderedDict[int, Row]] = {}
+        self._readings: dict[str, OrderedDict[int, LiveReading]] = {}
         self._contracts: OrderedDict[Key, _Sides] = OrderedDict()
         self._trades: OrderedDict[str, Trade] = OrderedDict()
         self._lines = 0
@@ -114,7 +124,7 @@ class Street:
         known = self._pods[pod]
         return known.number, max(0, known.newest_slot - RETOLD_SLOTS * SLOT_S)
 
-    def learn(self, pod: str, page: PodPage, at: float) -> None:
+    def learn(self, pod: str, page: LivePage, at: float) -> None:
         """Take over a pod's page, read at `at` (unix seconds)."""
         known = self._pods.get(pod)
         if known is None:
@@ -130,7 +140,7 @@ class Street:
         for name, rows in page.readings.items():
             if name in here:
                 self._learn_readings(name, rows)
-                known.newest_slot = max([known.newest_slot, *(row[0] for row in rows)])
+                known.newest_slot = max([known.newest_slot, *(row.slot for row in rows)])
         for contract in page.contracts:
             if contract.party in here:
                 self._learn_contract(contract)
@@ -145,24 +155,24 @@ class Street:
                 self._reached.discard(name)
                 self._changed.parties.add(name)
 
-    def _learn_party(self, party: PartyPage) -> None:
+    def _learn_party(self, party: LiveParty) -> None:
         name = party.subscriber_id
         if self._parties.get(name) != party or name not in self._reached:
             self._parties[name] = party
             self._reached.add(name)
             self._changed.parties.add(name)
 
-    def _learn_readings(self, name: str, rows: tuple[Row, ...]) -> None:
+    def _learn_readings(self, name: str, rows: tuple[LiveReading, ...]) -> None:
         readings = self._readings.setdefault(name, OrderedDict())
         for row in rows:
-            if readings.get(row[0]) != row:
-                readings[row[0]] = row
+            if readings.get(row.slot) != row:
+                readings[row.slot] = row
                 self._changed.parties.add(name)
         while len(readings) > MOST_READINGS:
             del readings[min(readings)]
 
-    def _learn_contract(self, contract: ContractPage) -> None:
-        buys = contract.side == "buyer"
+    def _learn_contract(self, contract: LiveContract) -> None:
+        buys = contract.side is Side.BUYER
         pair = (contract.party, contract.counterparty) if buys else (contract.counterparty, contract.party)
         key = (contract.transaction_id, *pair)
         sides = self._contracts.setdefault(key, _Sides())
@@ -173,8 +183,8 @@ class Street:
         while len(self._contracts) > MOST_CONTRACTS:
             self._contracts.popitem(last=False)
 
-    def _learn_happening(self, happening: MessagePage | StoryPage, here: set[str]) -> None:
-        if isinstance(happening, StoryPage):
+    def _learn_happening(self, happening: LiveMessage | LiveStory, here: set[str]) -> None:
+        if isinstance(happening, LiveStory):
             believed = happening.party in here
         else:
             believed = happening.sender in here or happening.recipient in here
@@ -183,7 +193,7 @@ class Street:
         name = happening.transaction_id
         trade = self._trades.get(name)
         if trade is None:
-            if isinstance(happening, MessagePage) and happening.action in ("update", "on_update"):
+            if isinstance(happening, LiveMessage) and happening.action in ("update", "on_update"):
                 return  # no trade begins with it: a meter's reading, or the end of a trade that is forgotten
             trade = self._trades[name] = Trade(name, self._gateway_id)
         lines = len(trade)
@@ -247,7 +257,7 @@ class Street:
         party, readings = self._parties.get(name), self._readings.get(name)
         # Who it is and where is the registry's to say.
         return {
-            **(party.model_dump() if party else {"name": name.partition(".")[0], "kind": "household"}),
+            **(party.model_dump() if party else {"name": name.partition(".")[0], "kind": PartyKind.HOUSEHOLD}),
             "subscriber_id": name,
             "feeder": member.feeder,
             "reached": name in self._reached,

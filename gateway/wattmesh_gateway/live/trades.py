@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wattmesh_gateway.live.pod_page import MessagePage, StoryPage
+from wattmesh_common.pod_pages import Answer, LiveMessage, LiveStory
 
 MOST_LINES = 300
 """Of one transaction; a search that many sellers hear has two for each."""
@@ -16,15 +16,15 @@ class Trade:
     def __init__(self, transaction_id: str, gateway_id: str) -> None:
         self.transaction_id = transaction_id
         self._gateway_id = gateway_id
-        self._messages: dict[tuple[str, str, str, str], MessagePage] = {}
-        self._story: dict[tuple[str, int, str], StoryPage] = {}
+        self._messages: dict[tuple[str, str, str, str], LiveMessage] = {}
+        self._story: dict[tuple[str, int, str], LiveStory] = {}
 
     def __len__(self) -> int:
         return len(self._messages) + len(self._story)
 
-    def add(self, happening: MessagePage | StoryPage) -> bool:
+    def add(self, happening: LiveMessage | LiveStory) -> bool:
         """Take a message or line; False when it was known. Sender and receiver both tell of a message."""
-        if isinstance(happening, StoryPage):
+        if isinstance(happening, LiveStory):
             line = (happening.party, happening.at_ms, happening.text)
             if line in self._story or self._full:
                 return False
@@ -44,7 +44,7 @@ class Trade:
 
     def log(self) -> list[dict[str, Any]]:
         """Messages and lines by time; of one moment, requests before their callbacks."""
-        entries: list[MessagePage | StoryPage] = [*self._messages.values(), *self._story.values()]
+        entries: list[LiveMessage | LiveStory] = [*self._messages.values(), *self._story.values()]
         entries.sort(key=lambda entry: (entry.at_ms, _rank(entry)))
         return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
 
@@ -63,11 +63,11 @@ class Trade:
             "last_ms": max(times),
             "last_action": messages[-1].action if messages else "",
             "messages": len(messages),
-            "refused": sum(message.answer == "NACK" and message.action != "search" for message in messages),
+            "refused": sum(message.answer is Answer.NACK and message.action != "search" for message in messages),
             "story": story[-1].text if story else "",
         }
 
-    def _buyer(self, messages: list[MessagePage]) -> str:
+    def _buyer(self, messages: list[LiveMessage]) -> str:
         # Only a buyer searches, asks and is called back; the gateway passes a search on.
         for message in messages:
             name = message.recipient if message.action.startswith("on_") else message.sender
@@ -79,15 +79,15 @@ class Trade:
 _STEPS = ("search", "select", "init", "confirm", "status", "update", "cancel")
 
 
-def _rank(entry: MessagePage | StoryPage) -> tuple[int, int, str]:
-    if isinstance(entry, StoryPage):
+def _rank(entry: LiveMessage | LiveStory) -> tuple[int, int, str]:
+    if isinstance(entry, LiveStory):
         return (len(_STEPS), 0, entry.text)
     request = entry.action.removeprefix("on_")
     step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
     return (step, int(entry.action.startswith("on_")), entry.recipient)
 
 
-def _merged(one: MessagePage, other: MessagePage) -> MessagePage:
+def _merged(one: LiveMessage, other: LiveMessage) -> LiveMessage:
     """The two accounts of one message: it was sent when the earlier says, and answered unless both say it was not."""
-    answered = other if one.answer == "LOST" else one
+    answered = other if one.answer is Answer.LOST else one
     return answered.model_copy(update={"at_ms": min(one.at_ms, other.at_ms)})

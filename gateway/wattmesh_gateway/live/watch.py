@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Pages, TransportError
 from wattmesh_common.clock import Clock
+from wattmesh_common.pod_pages import read_live
 from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.broadcast import rest_s
 from wattmesh_gateway.live.feed import Feed
-from wattmesh_gateway.live.pod_page import read_page
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
 from wattmesh_gateway.members import Member
@@ -151,7 +151,7 @@ class Watch:
             reply = await self._pages.get(f"{pod}/live?after={number}&slot={slot}", timeout_s=POD_TIMEOUT_S)
             if reply.status != 200:
                 raise TransportError(f"HTTP {reply.status}")
-            page = read_page(reply.body)
+            page = read_live(reply.body)
         except (TransportError, ValidationError):
             # Not logged: the pod's own log and the page say it, and nobody else need know.
             health.failures += 1

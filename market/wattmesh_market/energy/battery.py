@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
+from wattmesh_market.units import require_amounts
 
 _PPM = 1_000_000
 _PERIOD, _STEP = 75_025, 46_368
@@ -36,15 +37,13 @@ class Battery:
     initial_level_wh: int = 0
 
     def __post_init__(self) -> None:
-        energies_and_powers = (
-            self.capacity_wh,
-            self.min_level_wh,
-            self.charge_power_w,
-            self.discharge_power_w,
-            self.initial_level_wh,
+        require_amounts(
+            capacity_wh=self.capacity_wh,
+            min_level_wh=self.min_level_wh,
+            charge_power_w=self.charge_power_w,
+            discharge_power_w=self.discharge_power_w,
+            initial_level_wh=self.initial_level_wh,
         )
-        if min(energies_and_powers) < 0:
-            raise ValueError("a battery's energies and powers must be 0 or more")
         if not (0 < self.charge_efficiency_ppm <= _PPM and 0 < self.discharge_efficiency_ppm <= _PPM):
             raise ValueError(f"a battery's efficiencies must be from 1 to {_PPM} ppm")
         if not 0 <= self.self_discharge_ppm_per_day <= _PPM:

@@ -1,6 +1,6 @@
 """What a household expects of a slot beforehand. Forecasts are picked by name; `profile` is the default.
 
-To add one, write a class with `expected` and name it in `FORECASTS`, here and in the operator's solar_agent.py.
+To add one, write a class with `expected` and name it in `FORECASTS`: resources may then name it (`make crds chart`).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from math import asin, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, local, slot_energy_wh
+from wattmesh_market.units import require_amounts
 
 _HOUR_WEIGHT = (
     0.47, 0.41, 0.38, 0.37, 0.39, 0.52, 0.86, 1.11, 1.08, 0.99, 0.97, 1.06,
@@ -40,8 +41,11 @@ class Pv:
     azimuth_degrees: float = 180
 
     def __post_init__(self) -> None:
-        if self.peak_w < 0 or not (abs(self.latitude) <= 66 and abs(self.longitude) <= 180):
-            raise ValueError("a roof needs a peak power of 0 W or more, latitude within ±66°, longitude within ±180°")
+        require_amounts(peak_w=self.peak_w)
+        if not (abs(self.latitude) <= 66 and abs(self.longitude) <= 180):
+            raise ValueError("a roof's latitude must be within ±66°, its longitude within ±180°")
+        if not (0 <= self.tilt_degrees <= 90 and 0 <= self.azimuth_degrees <= 360):
+            raise ValueError("a roof's tilt must be from 0° to 90°, its azimuth from 0° to 360°")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Load:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     annual_wh: int
+
+    def __post_init__(self) -> None:
+        require_amounts(annual_wh=self.annual_wh)
 
 
 class SlotProfile(NamedTuple):

@@ -7,6 +7,7 @@ from datetime import time
 from typing import ClassVar
 
 from wattmesh_market.energy.slots import time_of_day
+from wattmesh_market.units import require_amounts
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class TariffPeriod:
     start: time
     end: time
     price_micro_per_kwh: int
+
+    def __post_init__(self) -> None:
+        require_amounts(price_micro_per_kwh=self.price_micro_per_kwh)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Tariff:
     grid_fee_micro_per_kwh: int = 0
     local_grid_fee_micro_per_kwh: int = 0
     periods: tuple[TariffPeriod, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_amounts(
+            price_micro_per_kwh=self.price_micro_per_kwh,
+            feed_in_micro_per_kwh=self.feed_in_micro_per_kwh,
+            grid_fee_micro_per_kwh=self.grid_fee_micro_per_kwh,
+            local_grid_fee_micro_per_kwh=self.local_grid_fee_micro_per_kwh,
+        )
 
 
 def price_micro_per_kwh(tariff: Tariff, slot: int, utc_offset_s: int) -> int:

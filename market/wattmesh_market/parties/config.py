@@ -9,6 +9,8 @@ from typing import ClassVar
 from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import Load, Pv
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.ids import require_name, require_subscriber_id
+from wattmesh_market.units import require_amounts
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,15 @@ class Trading:
     sell_price_micro_per_kwh: int | None = None
     max_buy_price_micro_per_kwh: int | None = None
 
+    def __post_init__(self) -> None:
+        require_amounts(
+            buy_below_wh=self.buy_below_wh,
+            buy_target_wh=self.buy_target_wh,
+            sell_above_wh=self.sell_above_wh,
+            sell_price_micro_per_kwh=self.sell_price_micro_per_kwh,
+            max_buy_price_micro_per_kwh=self.max_buy_price_micro_per_kwh,
+        )
+
 
 @dataclass(frozen=True)
 class Backstop:
@@ -33,6 +44,9 @@ class Backstop:
 
     utility_id: str
     tariff: Tariff
+
+    def __post_init__(self) -> None:
+        require_subscriber_id(self.utility_id)
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,12 @@ class HouseholdConfig:
     forecast: str = "profile"
     strategy: str = "rules"
 
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_name(self.feeder)
+        for subscriber_id in (self.subscriber_id, *self.utility_ids):
+            require_subscriber_id(subscriber_id)
+
 
 @dataclass(frozen=True)
 class DemandResponse:
@@ -72,6 +92,7 @@ class DemandResponse:
     def __post_init__(self) -> None:
         if not 0 <= self.start_at_ppm <= 1_000_000:
             raise ValueError("start_at_ppm must be from 0 to 1000000")
+        require_amounts(max_price_micro_per_kwh=self.max_price_micro_per_kwh)
 
 
 @dataclass(frozen=True)
@@ -87,3 +108,9 @@ class UtilityConfig:
     capacity_w: int
     demand_response: DemandResponse | None = None
     strategy: str = "rules"
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_name(self.feeder)
+        require_subscriber_id(self.subscriber_id)
+        require_amounts(capacity_w=self.capacity_w)

@@ -1,7 +1,7 @@
 """What a kWh costs: the price a household asks as seller, and the most it pays as buyer. `fixed` is the default.
 
 A pricing is two pure functions of a view. To add one, write them in a file of their own, with prices within the bounds
-of `PricingView`, and name it in `PRICINGS`, here and in the operator's solar_agent.py.
+of `PricingView`, and name it in `PRICINGS`: resources may then name it (`make crds chart`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.runtime import GatewayConfig
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
@@ -15,16 +16,16 @@ from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.settings import PodSettings
 
 
-def gateway_config(plan: GatewayPlan, registrar: Signer) -> dict[str, Any]:
-    """The configuration of a gateway's process: a `wattmesh_gateway.config.GatewayConfig`, JSON-able."""
+def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
+    """The configuration of a gateway's process."""
     metadata = plan.resource.metadata
-    return {
-        "subscriber_id": plan.subscriber_id,
-        "url": service_url(metadata.name, metadata.namespace),
-        "domain": plan.resource.spec.domain,
-        "database": f"{DATA}/registry.db",
-        "registrar_keys": {registrar.key_id: registrar.public_key},
-    }
+    return GatewayConfig(
+        subscriber_id=plan.subscriber_id,
+        url=service_url(metadata.name, metadata.namespace),
+        domain=plan.resource.spec.domain,
+        database=Path(DATA, "registry.db"),
+        registrar_keys={registrar.key_id: registrar.public_key},
+    )
 
 
 def gateway_manifests(
@@ -41,7 +42,7 @@ def gateway_manifests(
     """
     name = plan.resource.metadata.name
     to = Belonging(owner, name, name)
-    config = gateway_config(plan, registrar)
+    config = gateway_config(plan, registrar).model_dump(mode="json")
     command = ["python", "-m", "wattmesh_gateway", "--config", f"{CONFIG}/{CONFIG_FILE}", "--keys"]
     return [
         config_map(to, config),

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
@@ -41,11 +41,15 @@ class Market:
         return datetime.fromisoformat(self.gateway["metadata"]["creationTimestamp"]).timestamp()
 
 
-def pod_config(plan: PodPlan, market: Market) -> dict[str, Any]:
-    """The configuration of the pod's process: a `wattmesh_agents.config.RuntimeConfig`, JSON-able."""
-    config = runtime_config(plan, gateway_url=market.url, epoch=market.epoch)
-    config["registrar_keys"] = {market.registrar.key_id: market.registrar.public_key}
-    return config
+def pod_config(plan: PodPlan, market: Market) -> RuntimeConfig:
+    """The configuration of the pod's process."""
+    registrar = market.registrar
+    return runtime_config(
+        plan,
+        gateway_url=market.url,
+        epoch=market.epoch,
+        registrar_keys={registrar.key_id: registrar.public_key},
+    )
 
 
 def pod_url(plan: PodPlan) -> str:
@@ -70,7 +74,7 @@ def pod_manifests(
     of the pod drain.
     """
     to = Belonging(owner, plan.name, name_of(market.gateway))
-    config = pod_config(plan, market)
+    config = pod_config(plan, market).model_dump(mode="json")
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
     if draining:
         annotations[DRAINING] = json.dumps(dict(sorted(draining.items())))

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from wattmesh_market.energy.forecast import FORECASTS
+from wattmesh_market.pricing import PRICINGS
 from wattmesh_operator.resources.quantities import (
     Azimuth,
     CapacityKwh,
@@ -37,10 +39,6 @@ from wattmesh_operator.resources.values import (
     Whole,
     rule_broken,
 )
-
-# What the agents' registries know; a test holds them together.
-PRICINGS = ("fixed", "level", "mid-market", "zero-intelligence")
-FORECASTS = ("profile", "persistence", "perfect")
 
 DEFAULT_SELL_PRICE = Decimal("0.15")
 
@@ -168,7 +166,7 @@ class Trading(Part):
         validate_default=True,
         description="Sells what the battery holds above this share of its capacity. Default: 80.",
     )
-    pricing: Annotated[str, OneOf(PRICINGS)] = Field(
+    pricing: Annotated[str, OneOf(tuple(PRICINGS))] = Field(
         default="fixed",
         description="How it names prices: sellPrice and maxBuyPrice as they stand (fixed), by the battery's level"
         " (level), the middle of the utility's price and its feed-in (mid-market), or at random (zero-intelligence).",
@@ -251,7 +249,7 @@ class SolarAgentSpec(Part):
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
     )
-    forecast: Annotated[str, OneOf(FORECASTS)] = Field(
+    forecast: Annotated[str, OneOf(tuple(FORECASTS))] = Field(
         default="profile",
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
         " before (persistence), or what will be metered (perfect).",

@@ -14,6 +14,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from wattmesh_market.strategies import STRATEGIES
+
 
 def shown(value: object) -> str:
     """`value` as a manifest would write it, at most 60 characters, on one line."""
@@ -203,8 +205,6 @@ Domain = Annotated[
     str,
     Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
 ]
-STRATEGIES = ("rules", "chat")
-"""The strategies that agents have."""
-StrategyName = Annotated[str, OneOf(STRATEGIES)]
+StrategyName = Annotated[str, OneOf(tuple(STRATEGIES))]
 STRATEGY = "Who decides: rules, or rules with a chat model that chooses among the offers they collected (chat)."
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]

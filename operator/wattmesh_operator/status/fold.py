@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from wattmesh_common.pod_pages import PartyState
 from wattmesh_operator.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
@@ -16,7 +17,6 @@ from wattmesh_operator.resources.status import (
     UtilityAgentStatus,
 )
 from wattmesh_operator.status.conditions import Member, conditions, findings, impossible, ready_count
-from wattmesh_operator.status.readings import Reading
 from wattmesh_operator.status.shown import kwh, money, percent
 
 S = TypeVar("S", bound=Status)
@@ -29,7 +29,7 @@ class HouseholdSeen:
     member: Member
     url: str
     capacity_wh: int
-    reading: Reading | None
+    reading: PartyState | None
 
 
 def problem_status(previous: S, problem: Problem, generation: int, now: datetime) -> S:
@@ -76,7 +76,7 @@ def solar_agent_status(
 def utility_agent_status(
     previous: UtilityAgentStatus,
     member: Member,
-    reading: Reading | None,
+    reading: PartyState | None,
     *,
     rotated_keys: str | None = None,
     currency: str,
@@ -118,7 +118,7 @@ def gateway_status(
 
 
 def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> HouseholdStatus:
-    numbers: Reading | HouseholdStatus | None = seen.reading or before
+    numbers: PartyState | HouseholdStatus | None = seen.reading or before
     return HouseholdStatus(
         name=seen.member.name,
         phase=seen.member.phase,

@@ -109,8 +109,8 @@ def test_the_new_manifest_is_the_street_with_its_profiles(manifest: Path, tmp_pa
         update={"pv": None, "load": None}
     )
     [gateway] = plan(after)
-    assert [household["profile_csv"] for pod in gateway.pods for household in pod.config["households"]][:3] == [
-        str(out / "default" / f"{household}.csv") for household in HOUSEHOLDS
+    assert [household.profile_csv for pod in gateway.pods for household in pod.households][:3] == [
+        out / "default" / f"{household}.csv" for household in HOUSEHOLDS
     ]
 
 

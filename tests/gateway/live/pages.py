@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wattmesh_beckn.transport import Reply, TransportError
-from wattmesh_gateway.live.pod_page import PodPage, read_page
+from wattmesh_common.pod_pages import LivePage, read_live
 from wattmesh_gateway.members import Member
 
 SLOT = 1_790_000_100
@@ -97,8 +97,8 @@ def raw_page(*parties: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-def page(*parties: dict[str, Any], **changes: Any) -> PodPage:
-    return read_page(json.dumps(raw_page(*parties, **changes)).encode())
+def page(*parties: dict[str, Any], **changes: Any) -> LivePage:
+    return read_live(json.dumps(raw_page(*parties, **changes)).encode())
 
 
 def pods(**ids: Iterable[str]) -> dict[str, dict[str, Member]]:

@@ -20,8 +20,8 @@ from tests.gateway.live.pages import (
     raw_page,
     story,
 )
+from wattmesh_common.pod_pages import LivePage
 from wattmesh_gateway.live import street as bounds
-from wattmesh_gateway.live.pod_page import PodPage
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
 from wattmesh_gateway.members import Member
@@ -36,7 +36,7 @@ def street() -> Street:
     return made
 
 
-def told(*pages: tuple[str, PodPage]) -> Street:
+def told(*pages: tuple[str, LivePage]) -> Street:
     made = street()
     for pod, one in pages:
         made.learn(f"http://{pod}", one, NOW)

@@ -21,7 +21,6 @@ from wattmesh_market.strategies import (
     utility_rules,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH
-from wattmesh_operator.resources.values import STRATEGIES as DECLARED
 
 LOW = HouseholdView(
     capacity_wh=10_000,
@@ -182,10 +181,6 @@ def test_strategies_by_name() -> None:
     with pytest.raises(ValueError, match="no strategy") as refused:
         strategy_named("greedy")
     assert str(refused.value) == "no strategy 'greedy'; there are: chat, rules"
-
-
-def test_resources_may_name_every_strategy_that_there_is() -> None:
-    assert set(DECLARED) == set(STRATEGIES)
 
 
 def test_with_a_chat_model_it_is_the_rules_that_say_when() -> None:
