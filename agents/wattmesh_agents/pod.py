@@ -27,7 +27,7 @@ from wattmesh_agents.store.peers import Peers
 from wattmesh_agents.store.retention import Horizon
 from wattmesh_agents.trade.advice import Advisor, Consultation
 from wattmesh_beckn.answers import nack
-from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
+from wattmesh_beckn.client import Acked, BecknClient, Outcome, Undelivered, read_answer
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable, SubscriberType, Subscription
@@ -127,7 +127,8 @@ class Pod:
     def _receiver(self, party: Party) -> Receiver:
         def handle(received: Received) -> Reply:
             reply = self._dispatcher.receive(party, received)
-            self.metrics.received.labels(received.action, "ack" if reply.body.find(b'"NACK"') < 0 else "nack").inc()
+            answer = "ack" if isinstance(read_answer(reply), Acked) else "nack"
+            self.metrics.received.labels(received.action, answer).inc()
             context = received.context
             sender = self.config.gateway.subscriber_id if received.action == "search" else context.sender
             self.happenings.add(
