@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SHARED = ["market/wattmesh_market", "common/wattmesh_common", "beckn/wattmesh_beckn"]
 FOLDERS = {
-    "operator": ["beckn/wattmesh_beckn", "operator/wattmesh_operator"],
-    "runtime": ["beckn/wattmesh_beckn", "agents/wattmesh_agents", "gateway/wattmesh_gateway"],
+    "operator": [*SHARED, "operator/wattmesh_operator"],
+    "runtime": [*SHARED, "agents/wattmesh_agents", "gateway/wattmesh_gateway"],
 }
 
 
