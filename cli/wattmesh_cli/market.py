@@ -47,14 +47,12 @@ class HouseholdSummary:
 class MarketSummary:
     """Flows by seller within buyer, households by id.
 
-    `settled_between_households` counts contracts that one side at least has as settled; `missed` those that expired
-    because the gate closed.
+    `settled_between_households` counts contracts that one side at least has as settled.
     """
 
     flows: tuple[Flow, ...]
     households: tuple[HouseholdSummary, ...]
     settled_between_households: int
-    missed: int
 
 
 def summarize(books: Sequence[Book], prices: Prices) -> MarketSummary:
@@ -74,13 +72,6 @@ def summarize(books: Sequence[Book], prices: Prices) -> MarketSummary:
         settled_between_households=sum(
             {pair.known.buyer, pair.known.seller} <= households.keys()
             and any(row is not None and row.state == "SETTLED" for row in (pair.buyer, pair.seller))
-            for pair in pairs
-        ),
-        missed=sum(
-            any(
-                row is not None and row.state == "EXPIRED" and "gate" in (row.reason or "")
-                for row in (pair.buyer, pair.seller)
-            )
             for pair in pairs
         ),
     )

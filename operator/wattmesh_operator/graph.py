@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wattmesh_operator.cluster.objects import BECKN_GATEWAY, Object, name_of, namespace_of
+from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake
 from wattmesh_operator.parsing import Manifest, parse_resource
 from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.reasons import Reason
 from wattmesh_operator.references import resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
 
@@ -20,7 +21,7 @@ from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
 class Problem:
     """Why a resource cannot be made real: `reason` is one word for programs, `message` is for people."""
 
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -49,7 +50,7 @@ def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identi
         try:
             resources.append(parse_resource(document | {"spec": item["spec"]} if "spec" in item else document))
         except ManifestErrors as errors:
-            problems[identity_of(item)] = Problem("InvalidSpec", _text(errors.mistakes))
+            problems[identity_of(item)] = Problem(Reason.INVALID_SPEC, _text(errors.mistakes))
     return resources, problems
 
 
@@ -75,7 +76,7 @@ def resolve(resources: Sequence[Resource], problems: Mapping[Identity, Problem])
         for mistake in references.mistakes:
             if mistake.identity is not None and mistake.identity not in new:
                 of_same = [other for other in references.mistakes if other.identity == mistake.identity]
-                new[mistake.identity] = Problem(_reason(mistake, left), _text(of_same))
+                new[mistake.identity] = Problem(mistake.reason, _text(of_same))
         for manifest in left:
             depends = _unresolved(manifest, references.gateways, references.utilities)
             if depends is not None and manifest.identity not in new:
@@ -93,25 +94,10 @@ def _unresolved(
     if isinstance(manifest.resource, BecknGateway):
         return None
     if manifest.identity not in gateways:
-        return Problem("GatewayInvalid", "its BecknGateway cannot be made real; that one's conditions say why")
+        return Problem(Reason.GATEWAY_INVALID, "its BecknGateway cannot be made real; that one's conditions say why")
     if isinstance(manifest.resource, SolarAgent) and manifest.identity not in utilities:
-        return Problem("UtilityInvalid", "its UtilityAgent cannot be made real; that one's conditions say why")
+        return Problem(Reason.UTILITY_INVALID, "its UtilityAgent cannot be made real; that one's conditions say why")
     return None
-
-
-def _reason(mistake: Mistake, manifests: Sequence[Manifest]) -> str:
-    gateways = sum(manifest.identity.kind == BECKN_GATEWAY.kind for manifest in manifests)
-    match mistake.path:
-        case "spec.gatewayRef":
-            return "GatewayAmbiguous" if gateways else "GatewayNotFound"
-        case "spec.gatewayRef.name":
-            return "GatewayNotFound"
-        case "spec.utilityRef":
-            return "UtilityAmbiguous" if "more than one" in mistake.what else "UtilityNotFound"
-        case "spec.utilityRef.name":
-            return "UtilityElsewhere" if "must be on the same" in mistake.what else "UtilityNotFound"
-        case _:
-            return "NameNotAllowed"
 
 
 def _text(mistakes: Sequence[Mistake]) -> str:

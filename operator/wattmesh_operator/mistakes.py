@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wattmesh_operator.reasons import Reason
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -34,12 +36,16 @@ class Identity:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing to mend: `path` is the field (`spec.battery.initialKwh`, or empty), `what` says what is allowed."""
+    """One thing to mend: `path` is the field (`spec.battery.initialKwh`, or empty), `what` says what is allowed.
+
+    `reason` is that of the conditions of a resource that has the mistake.
+    """
 
     origin: Origin | None
     identity: Identity | None
     path: str
     what: str
+    reason: Reason = Reason.INVALID_SPEC
 
     def __str__(self) -> str:
         where = ", ".join(str(part) for part in (self.origin, self.identity) if part is not None and str(part))

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake, Origin
+from wattmesh_operator.reasons import Reason
 from wattmesh_operator.resources import API_VERSION, Resource, type_of_kind
 from wattmesh_operator.resources.values import shown
 
@@ -31,9 +32,9 @@ class Manifest:
         metadata = self.resource.metadata
         return Identity(self.resource.kind, metadata.namespace, metadata.name)
 
-    def mistake(self, path: str, what: str) -> Mistake:
+    def mistake(self, path: str, what: str, reason: Reason = Reason.INVALID_SPEC) -> Mistake:
         """A mistake in this manifest."""
-        return Mistake(self.origin, self.identity, path, what)
+        return Mistake(self.origin, self.identity, path, what, reason)
 
 
 def parse_resource(document: object, *, origin: Origin | None = None, namespace: str = "default") -> Resource:

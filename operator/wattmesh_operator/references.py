@@ -9,9 +9,12 @@ from typing import TypeVar
 from wattmesh_operator.mistakes import Identity, Mistake
 from wattmesh_operator.naming import households_by_pod
 from wattmesh_operator.parsing import Manifest
+from wattmesh_operator.reasons import Reason
 from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent, type_of_kind
 
 MAX_NAME_LENGTH = 63
+_AMBIGUOUS = {"BecknGateway": Reason.GATEWAY_AMBIGUOUS, "UtilityAgent": Reason.UTILITY_AMBIGUOUS}
+_NOT_FOUND = {"BecknGateway": Reason.GATEWAY_NOT_FOUND, "UtilityAgent": Reason.UTILITY_NOT_FOUND}
 
 _Kind = TypeVar("_Kind", BecknGateway, UtilityAgent)
 
@@ -34,6 +37,7 @@ class _Broken:
 
     path: str
     what: str
+    reason: Reason
 
 
 def resolve_references(manifests: Sequence[Manifest], invalid: Collection[Identity] = ()) -> References:
@@ -48,7 +52,7 @@ def resolve_references(manifests: Sequence[Manifest], invalid: Collection[Identi
             gateways = _in_namespace(BecknGateway, manifest, manifests)
             gateway = _gateway(manifest.resource, gateways, invalid)
             if isinstance(gateway, _Broken):
-                references.mistakes.append(manifest.mistake(gateway.path, gateway.what))
+                references.mistakes.append(manifest.mistake(gateway.path, gateway.what, gateway.reason))
             elif gateway is not None:
                 references.gateways[manifest.identity] = gateway
     for manifest in manifests:
@@ -56,7 +60,7 @@ def resolve_references(manifests: Sequence[Manifest], invalid: Collection[Identi
             utilities = _in_namespace(UtilityAgent, manifest, manifests)
             utility = _utility(manifest, manifest.resource, utilities, references.gateways, invalid)
             if isinstance(utility, _Broken):
-                references.mistakes.append(manifest.mistake(utility.path, utility.what))
+                references.mistakes.append(manifest.mistake(utility.path, utility.what, utility.reason))
             elif utility is not None:
                 references.utilities[manifest.identity] = utility
     references.mistakes.extend(_names_too_long(manifests))
@@ -116,10 +120,10 @@ def _utility(
     utility = utilities[ref.name]
     if gateway_names[ref.name] != gateway.metadata.name:
         what = f"must be on the same gateway ({gateway.metadata.name}); {ref.name} is on {gateway_names[ref.name]}"
-        return _Broken("spec.utilityRef.name", what)
+        return _Broken("spec.utilityRef.name", what, Reason.UTILITY_ELSEWHERE)
     if utility.spec.feeder != feeder:
         what = f"must be on the same feeder ({feeder}); {ref.name} is on {utility.spec.feeder}"
-        return _Broken("spec.utilityRef.name", what)
+        return _Broken("spec.utilityRef.name", what, Reason.UTILITY_ELSEWHERE)
     return utility
 
 
@@ -128,12 +132,13 @@ def _the_only(
 ) -> _Kind | _Broken | None:
     """The default of a reference that is left out."""
     if len(candidates) > 1:
-        return _Broken(path, f"is missing, and {scope} has more than one {kind}; name one of {', '.join(candidates)}")
+        what = f"is missing, and {scope} has more than one {kind}; name one of {', '.join(candidates)}"
+        return _Broken(path, what, _AMBIGUOUS[kind])
     for candidate in candidates.values():
         return candidate
     if _among(invalid, kind, None):
         return None
-    return _Broken(path, f"is missing, and {scope} has no {kind}; declare one")
+    return _Broken(path, f"is missing, and {scope} has no {kind}; declare one", _NOT_FOUND[kind])
 
 
 def _names_nothing(
@@ -147,7 +152,8 @@ def _names_nothing(
     if _among(invalid, kind, name):
         return None
     there = f"there is {', '.join(candidates)}" if candidates else "there is none"
-    return _Broken(path, f"must be a {kind} of namespace {agent.metadata.namespace}, not {name}; {there}")
+    what = f"must be a {kind} of namespace {agent.metadata.namespace}, not {name}; {there}"
+    return _Broken(path, what, _NOT_FOUND[kind])
 
 
 def _among(invalid: Collection[Identity], kind: str, name: str | None) -> bool:
@@ -165,7 +171,7 @@ def _declared_twice(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
         if other is not manifest:
             where = f" in {other.origin}" if other.origin else ""
             what = f"is taken: namespace {manifest.identity.namespace} has a {manifest.identity}{where}"
-            yield manifest.mistake("metadata.name", what)
+            yield manifest.mistake("metadata.name", what, Reason.NAME_NOT_ALLOWED)
 
 
 def _names_too_long(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
@@ -176,6 +182,7 @@ def _names_too_long(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
             yield manifest.mistake(
                 "metadata.name",
                 f"must have at most {allowed} characters, as {longest} must have at most {MAX_NAME_LENGTH}",
+                Reason.NAME_NOT_ALLOWED,
             )
 
 
@@ -193,6 +200,7 @@ def _names_taken(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
                     "metadata.name",
                     f"gives {role} {name}, a name that {other_role} of {other.identity} has;"
                     " gateways, utilities, households and pods of a namespace need different names",
+                    Reason.NAME_NOT_ALLOWED,
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, SLOT, contract, other_side, street
+from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, SLOT, other_side, street
 from wattmesh_cli.books import Book, LedgerEntry
 from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh
 from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
@@ -50,7 +50,6 @@ def test_a_street_in_sum() -> None:
             ),
         ),
         settled_between_households=1,
-        missed=0,
     )
 
 
@@ -74,18 +73,6 @@ def test_a_flow_is_priced_by_volume_and_each_purchase_compared_in_its_slot() -> 
     )
     # 1 kWh at 0.30 and 3.5 kWh at 0.40 would have cost 1.70; 1.20 was paid.
     assert summary.households[0].saved_micro == 500_000
-
-
-def test_what_missed_the_gate_is_counted_once() -> None:
-    flat, grid, roof = street()
-    late = contract("cccccccc-late", NEXT, "EXPIRED", reason="gate closed before it was confirmed")
-    dear = contract("dddddddd-dear", NEXT, "EXPIRED", reason="quote ran out")
-    books = [
-        replace(flat, contracts=(*flat.contracts, late, dear)),
-        grid,
-        replace(roof, contracts=(*roof.contracts, other_side(late))),
-    ]
-    assert summarize(books, PRICES).missed == 1
 
 
 def test_a_purchase_from_the_utility_is_not_between_households() -> None:

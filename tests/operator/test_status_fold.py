@@ -9,6 +9,7 @@ import pytest
 from tests.operator.world import party_status
 from wattmesh_common.pod_pages import PartyStatus, read_status
 from wattmesh_operator.graph import Problem
+from wattmesh_operator.reasons import Reason
 from wattmesh_operator.resources.status import Phase, SolarAgentStatus, UtilityAgentStatus
 from wattmesh_operator.status.conditions import Member, findings
 from wattmesh_operator.status.fold import HouseholdSeen, problem_status, solar_agent_status, utility_agent_status
@@ -95,7 +96,7 @@ def test_many_names_are_cut() -> None:
 
 def test_a_problem_changes_conditions_and_nothing_else() -> None:
     before = status(seen("rooftop-0"))
-    after = problem_status(before, Problem("GatewayNotFound", "there is none"), 4, T1)
+    after = problem_status(before, Problem(Reason.GATEWAY_NOT_FOUND, "there is none"), 4, T1)
     assert set(told(after).values()) == {("False", "GatewayNotFound")}
     assert (after.soc, after.households, after.observed_generation) == (before.soc, before.households, 4)
 
@@ -117,7 +118,7 @@ def test_news_is_what_has_changed() -> None:
     going = status(seen("rooftop-0"), seen("rooftop-1", "Draining"))
     one = status(seen("rooftop-0"))
     lost = status(seen("rooftop-0", registered=False))
-    problem = problem_status(none, Problem("GatewayNotFound", "there is none"), 1, T0)
+    problem = problem_status(none, Problem(Reason.GATEWAY_NOT_FOUND, "there is none"), 1, T0)
     assert reasons(none, two) == ["Registered"]
     assert reasons(two, two) == []
     assert reasons(two, going) == ["Draining"]

@@ -14,16 +14,15 @@ from wattmesh_cli.books import DELIVERED, ContractRow, paired
 
 _BINDING = frozenset({"CONFIRMED", "DELIVERED", "SETTLED"})
 _STATES = _BINDING | {"QUOTED", "AGREED", "EXPIRED", "CANCELLED"}
-_IN_DOUBT = "AGREED in doubt"
 _SELLER_REMEMBERS_S = 30 * 86_400
 """How long at least a seller can say what became of an order that came to nothing (grid time)."""
-# What the seller may be while the buyer is so: the same, or what a message under way will tell the buyer (or, of
-# AGREED in doubt, the seller).
+# What the seller may be while the buyer is so (state, in doubt): the same, or what a message under way will tell the
+# buyer (or, of AGREED in doubt, the seller).
 _SELLER_WITH = {
-    _IN_DOUBT: frozenset({"AGREED", "CONFIRMED", "DELIVERED", "EXPIRED", "CANCELLED"}),
-    "CONFIRMED": frozenset({"CONFIRMED", "DELIVERED", "CANCELLED"}),
-    "DELIVERED": frozenset({"DELIVERED", "SETTLED"}),
-    "SETTLED": frozenset({"SETTLED"}),
+    ("AGREED", True): frozenset({"AGREED", "CONFIRMED", "DELIVERED", "EXPIRED", "CANCELLED"}),
+    ("CONFIRMED", False): frozenset({"CONFIRMED", "DELIVERED", "CANCELLED"}),
+    ("DELIVERED", False): frozenset({"DELIVERED", "SETTLED"}),
+    ("SETTLED", False): frozenset({"SETTLED"}),
 }
 
 
@@ -63,11 +62,10 @@ def check_contracts(rows: Rows) -> ContractChecks:
                 )
             continue
         findings += _terms(pair.buyer, pair.seller)
-        position = _position(pair.buyer)
-        if pair.seller.state not in _SELLER_WITH.get(position, ()):
-            text = f"buyer is {position}, seller {pair.seller.party} is {pair.seller.state}"
+        if pair.seller.state not in _SELLER_WITH.get((pair.buyer.state, pair.buyer.in_doubt), ()):
+            text = f"buyer is {_position(pair.buyer)}, seller {pair.seller.party} is {pair.seller.state}"
             findings.append(_of("contract-states", pair.buyer, text))
-        elif position != pair.seller.state:
+        elif pair.buyer.in_doubt or pair.buyer.state != pair.seller.state:
             in_flight += 1
             if pair.seller.state == "DELIVERED":
                 undelivered.add((pair.seller.party, pair.seller.transaction_id, pair.buyer.party, pair.buyer.slot))

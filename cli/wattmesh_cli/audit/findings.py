@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,15 @@ class Finding:
     slot: int | None
     transaction_id: str | None
     text: str
+
+
+class OtherSide(Enum):
+    """What is known of the other side of an entry that is as it should be."""
+
+    BOOKED = auto()
+    """It is there, or need not be."""
+    PENDING = auto()
+    """It is about to be booked."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.findings import Finding, OtherSide
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, LedgerEntry
 
@@ -50,11 +50,11 @@ def check_grid_fees(rows: Rows) -> FeeChecks:
             text = f"has {len(found)} fee entries of {household} for one slot"
             findings.append(Finding("ledger-fee", utility, slot, None, text))
         for entry in found:
-            wrong = _unanswered(entry, rows, fees, sold_wh[household, slot])
-            if wrong == "":
+            answer = _answer(entry, rows, fees, sold_wh[household, slot])
+            if answer is OtherSide.PENDING:
                 one_sided.append(entry)
-            elif wrong is not None:
-                findings.append(_of(entry, wrong))
+            elif isinstance(answer, str):
+                findings.append(_of(entry, answer))
     return FeeChecks(findings, one_sided)
 
 
@@ -93,19 +93,20 @@ def _mirror(entry: LedgerEntry, rows: Rows, mirrors: list[LedgerEntry]) -> Itera
             yield _of(entry, f"fee entry is for {entry.reference}; that of {utility} for {mirror.reference}")
 
 
-def _unanswered(entry: LedgerEntry, rows: Rows, fees: _Fees, sold_wh: int) -> str | None:
-    """What is wrong with a utility's entry: None nothing, empty that the household is about to book it."""
+def _answer(entry: LedgerEntry, rows: Rows, fees: _Fees, sold_wh: int) -> OtherSide | str:
+    """The household's side of a utility's entry, or what is wrong with it."""
     household = entry.counterparty
     if household in rows.departed:
-        wrong = entry.energy_wh or entry.amount_micro < 0
-        return f"fee entry is {_values(entry)}; a fee is money that is earned and no energy" if wrong else None
+        if entry.energy_wh or entry.amount_micro < 0:
+            return f"fee entry is {_values(entry)}; a fee is money that is earned and no energy"
+        return OtherSide.BOOKED
     if household not in rows.parties:
-        return None
+        return OtherSide.BOOKED
     if any(fee.counterparty == entry.party for fee in fees.get((household, entry.slot), ())):
-        return None
+        return OtherSide.BOOKED
     reading = rows.readings[household].get(entry.slot)
     if reading is not None and reading.state == "final" and entry.reference == _reference(sold_wh):
-        return ""
+        return OtherSide.PENDING
     known = "no reading" if reading is None else f"a reading {reading.state}"
     return f"fee entry of {_values(entry)} for {entry.reference}, but {household} has no entry and {known}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.findings import Finding, OtherSide
 from wattmesh_cli.audit.grid_fees import check_grid_fees
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
@@ -51,11 +51,11 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
     ] + fees.one_sided
     for entry in rows.ledger:
         if entry.kind == "backstop" and rows.is_kind(entry.party, "utility"):
-            text = _unanswered(entry, rows, supplies)
-            if text == "":
+            answer = _answer(entry, rows, supplies)
+            if answer is OtherSide.PENDING:
                 one_sided.append(entry)
-            elif text is not None:
-                findings.append(_of("ledger-backstop", entry, text))
+            elif isinstance(answer, str):
+                findings.append(_of("ledger-backstop", entry, answer))
     energy_with_departed_wh, amount_with_departed_micro = _sum(
         entry for entry in rows.ledger if entry.counterparty in rows.departed
     )
@@ -161,18 +161,18 @@ def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Fin
             yield _of("ledger-backstop", entry, text)
 
 
-def _unanswered(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> str | None:
-    """What is wrong with a utility's entry: None nothing, empty that the household is about to book it."""
+def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> OtherSide | str:
+    """The household's side of a utility's entry, or what is wrong with it."""
     household = entry.counterparty
     if entry.reference != _SUPPLY:
         return f"supply entry has the reference {entry.reference}, not {_SUPPLY}"
     if household in rows.departed:
-        return _same_sign(entry) or None  # otherwise the household's own entry would tell
+        return _same_sign(entry) or OtherSide.BOOKED  # otherwise the household's own entry would tell
     if household not in rows.parties or supplies.get((household, entry.party, entry.slot)):
-        return None
+        return OtherSide.BOOKED
     reading = rows.readings[household].get(entry.slot)
     if reading is not None and reading.state == "final" and -entry.energy_wh == _supplied_wh(reading):
-        return ""
+        return OtherSide.PENDING
     known = "no reading" if reading is None else f"a reading {reading.state} with {_supplied_wh(reading):+d} Wh"
     return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from wattmesh_common.clock import rfc3339
 from wattmesh_operator.graph import Problem
+from wattmesh_operator.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
 
 _MOST_NAMED = 3
@@ -18,7 +19,7 @@ class Finding:
     """Whether something is so, why in one word, and why in words for people."""
 
     is_so: bool
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -53,7 +54,7 @@ def conditions(
             Condition(
                 type=kind,
                 status="True" if finding.is_so else "False",
-                reason=finding.reason,
+                reason=finding.reason.value,
                 message=finding.message[:32768],
                 observed_generation=generation,
                 last_transition_time=before[kind].last_transition_time if same else now.replace(microsecond=0),
@@ -85,41 +86,43 @@ def ready_count(members: Sequence[Member]) -> int:
 def _ready(members: Sequence[Member]) -> Finding:
     staying = [member for member in members if member.phase != "Draining"]
     if trouble := [member for member in staying if member.trouble]:
-        return Finding(False, "PodFailed", f"{trouble[0].name}: {trouble[0].trouble}{_more(trouble)}")
+        return Finding(False, Reason.POD_FAILED, f"{trouble[0].name}: {trouble[0].trouble}{_more(trouble)}")
     waiting = [member for member in staying if member.phase == "Pending"]
     if waiting:
-        return Finding(False, "PodNotReady", f"{_names(waiting)}: the pod is not ready yet")
+        return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet")
     silent = [member for member in staying if member.phase == "Unreachable"]
     if silent:
-        return Finding(False, "PodUnreachable", f"{_names(silent)}: the pod does not answer")
+        return Finding(False, Reason.POD_UNREACHABLE, f"{_names(silent)}: the pod does not answer")
     if absent := [member for member in staying if not member.registered]:
-        return Finding(False, "NotRegistered", f"{_names(absent)}: not in the gateway's registry")
-    return Finding(True, "Ready", f"{len(staying)} of {len(staying)} ready")
+        return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
+    return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
 
 
 def _registered(members: Sequence[Member]) -> Finding:
     absent = [member for member in members if not member.registered and member.phase != "Draining"]
     if absent:
         why = next((member.refused for member in absent if member.refused), "not written yet")
-        return Finding(False, "NotRegistered", f"{_names(absent)}: {why}")
+        return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: {why}")
     what = "the gateway's registry holds what it shall"
     if former := [(member.former_until, member) for member in members if member.former_until is not None]:
         until = rfc3339(max(end for end, _ in former))
         names = _names([member for _, member in former])
-        return Finding(True, "KeysRetiring", f"{what}; former keys of {names} hold until {until}")
-    return Finding(True, "Registered", what)
+        return Finding(True, Reason.KEYS_RETIRING, f"{what}; former keys of {names} hold until {until}")
+    return Finding(True, Reason.REGISTERED, what)
 
 
 def _progressing(members: Sequence[Member]) -> Finding:
     draining = [member for member in members if member.phase == "Draining"]
     if draining:
-        return Finding(True, "Draining", f"{_names(draining)}: open contracts are settled before it goes")
+        return Finding(True, Reason.DRAINING, f"{_names(draining)}: open contracts are settled before it goes")
     rolling = [member for member in members if not member.rolled_out]
     if rolling:
-        return Finding(True, "RollingOut", f"{_names(rolling)}: the pod is not what it shall be yet")
+        return Finding(True, Reason.ROLLING_OUT, f"{_names(rolling)}: the pod is not what it shall be yet")
     if rekeying := [member for member in members if member.rekeying]:
-        return Finding(True, "RotatingKeys", f"{_names(rekeying)}: the new key is not in the gateway's registry yet")
-    return Finding(False, "UpToDate", "all is as spec says")
+        return Finding(
+            True, Reason.ROTATING_KEYS, f"{_names(rekeying)}: the new key is not in the gateway's registry yet"
+        )
+    return Finding(False, Reason.UP_TO_DATE, "all is as spec says")
 
 
 def _names(members: Sequence[Member]) -> str:

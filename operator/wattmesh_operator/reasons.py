@@ -1,0 +1,37 @@
+"""Why a condition is as it is, each as one word for programs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reasons of all conditions."""
+
+    # A resource cannot be made real.
+    INVALID_SPEC = "InvalidSpec"
+    NAME_NOT_ALLOWED = "NameNotAllowed"
+    GATEWAY_AMBIGUOUS = "GatewayAmbiguous"
+    GATEWAY_NOT_FOUND = "GatewayNotFound"
+    GATEWAY_INVALID = "GatewayInvalid"
+    UTILITY_AMBIGUOUS = "UtilityAmbiguous"
+    UTILITY_NOT_FOUND = "UtilityNotFound"
+    UTILITY_ELSEWHERE = "UtilityElsewhere"
+    UTILITY_INVALID = "UtilityInvalid"
+
+    # Ready
+    READY = "Ready"
+    POD_FAILED = "PodFailed"
+    POD_NOT_READY = "PodNotReady"
+    POD_UNREACHABLE = "PodUnreachable"
+
+    # Registered, and Ready for want of it
+    REGISTERED = "Registered"
+    NOT_REGISTERED = "NotRegistered"
+    KEYS_RETIRING = "KeysRetiring"
+
+    # Progressing
+    DRAINING = "Draining"
+    ROLLING_OUT = "RollingOut"
+    ROTATING_KEYS = "RotatingKeys"
+    UP_TO_DATE = "UpToDate"
