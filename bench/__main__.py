@@ -12,7 +12,7 @@ from bench.tables import keep
 from wattmesh_common.logs import configure
 
 PARTS = ("memory", "search", "trading", "durability", "hotspots", "days")
-"""Modules of this package with a `measure`, in the order in which they run: the longest is the last."""
+"""Modules of this package whose `measure` gives tables, in the order in which they run: the longest is the last."""
 
 
 def main() -> None:
@@ -26,10 +26,10 @@ def main() -> None:
     configure(io.StringIO(), logging.ERROR)
     for part in options.parts or PARTS:
         sys.stderr.write(f"measuring {part} …\n")
-        measured = import_module(f"bench.{part}").measure()
-        measured.print()
-        if options.keep:
-            keep(measured)
+        for measured in import_module(f"bench.{part}").measure():
+            measured.print()
+            if options.keep:
+                keep(measured)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _PARTS = (
 _OTHER = "other"
 
 
-def measure() -> Measured:
+def measure() -> list[Measured]:
     """A row for each part, the largest first."""
     [street] = plan(load([str(STREET)]))
     end = street.resource.spec.clock.start + timedelta(hours=HOURS)
@@ -45,7 +45,7 @@ def measure() -> Measured:
     seconds = _by_part(pstats.Stats(profile))
     total = sum(seconds.values())
     rows = [(part, f"{100 * spent / total:.0f} %") for part, spent in seconds.most_common()]
-    return Measured("hotspots", ["part", "share of the time"], rows)
+    return [Measured("hotspots", ["part", "share of the time"], rows)]
 
 
 def _by_part(stats: Any) -> Counter[str]:

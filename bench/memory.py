@@ -43,7 +43,7 @@ spec:
 """
 
 
-def measure() -> Measured:
+def measure() -> list[Measured]:
     """A row for each size."""
     sizes = [_runtime_mb(households) for households in HOUSEHOLDS]
     rows = []
@@ -52,16 +52,25 @@ def measure() -> Measured:
         if number:
             further = f"{(size_mb - sizes[0]) / (households - HOUSEHOLDS[0]):.2f}"
         rows.append((str(households), f"{size_mb:.1f}", further, f"{GOAL_MB:g}"))
-    return Measured("memory", ["households in a runtime", "resident MB", "MB per further one", "goal MB"], rows)
+    return [Measured("memory", ["households in a runtime", "resident MB", "MB per further one", "goal MB"], rows)]
 
 
 def resident_mb(pid: int) -> float:
     """What a process has in memory; 0 when it is not there any more."""
+    return _status_mb(pid, "VmRSS")
+
+
+def peak_resident_mb(pid: int) -> float:
+    """The most that a process has had in memory; 0 when it is not there any more."""
+    return _status_mb(pid, "VmHWM")
+
+
+def _status_mb(pid: int, field: str) -> float:
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field)), 0.0)
 
 
 def market(households: int) -> GatewayPlan:

@@ -46,7 +46,7 @@ class _Run:
     cpu_percent: float
 
 
-def measure() -> Measured:
+def measure() -> list[Measured]:
     """A row for each speed, with the share of the bound that it reached."""
     bare_per_s = {name: asyncio.run(_posts_per_s(make)) for name, make in CLIENTS.items()}
     rows = []
@@ -72,7 +72,7 @@ def measure() -> Measured:
         "speed", "contracts/s", "missed", "messages per contract", *(f"bare posts/s, {name}" for name in CLIENTS),
         "bound, contracts/s", "of bound", "goal", "CPU %",
     ]  # fmt: skip
-    return Measured("trading", columns, rows)
+    return [Measured("trading", columns, rows)]
 
 
 async def _posts_per_s(make: Callable[[], httpx.AsyncBaseTransport]) -> float:

@@ -15,7 +15,7 @@ def test_forms(text: str, seconds: int) -> None:
     assert duration_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0h", "h", "1.5h", "30m1h", "1 h", "-1h", "٣h"])
+@pytest.mark.parametrize("text", ["", "soon", "0h", "h", "1.5h", "30m1h", "1 h", "-1h", "٣h"])
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration; write for example 90m, 16h, 1d or 1h30m"):
         duration_s(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,6 +51,7 @@ TWINS = {
 }
 
 
+@cache
 def crd_of(kind: str) -> dict[str, Any]:
     [crd] = [crd for crd in custom_resource_definitions() if crd["spec"]["names"]["kind"] == kind]
     return crd
