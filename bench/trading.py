@@ -102,8 +102,7 @@ async def _trade(speed: int) -> _Run:
     with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
         async with running_street(street_plan, Path(folder), speed=speed, last_for=RUN_S * speed) as street:
             cpu = time.process_time()
-            while (left_s := street.remaining_s()) > 0:  # the clock stands still while messages are under way
-                await asyncio.sleep(left_s)
+            await street.until_end()
             cpu_percent = 100 * (time.process_time() - cpu) / RUN_S
             await street.finish(10)
             return _counted(street, cpu_percent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -144,8 +143,7 @@ def test_all_labels_of_a_pods_metrics_come_from_closed_sets() -> None:
             for name in (*pod.parties, FORGED, "nobody"):
                 for action in (FORGED, "select", "on_select", "drain", 'x"} 1'):
                     assert (await pod.post(f"/{name}/{action}", b"{}", {})).status >= 400
-        while (left_s := street.remaining_s()) > 0:  # the clock stands still while messages are under way
-            await asyncio.sleep(left_s)
+        await street.until_end()
         for pod in street.pods.values():
             generate_latest(pod.metrics.registry)
             for family in pod.metrics.registry.collect():

@@ -80,8 +80,7 @@ async def _look(state: Path) -> tuple[dict[str, httpx.Response], dict[str, httpx
         running_street(STREET, state, speed=SPEED, last_for=SLOTS * 900) as street,
         httpx.AsyncClient(trust_env=False) as client,
     ):
-        while (left_s := street.remaining_s()) > 0:  # the clock stands still while messages are under way
-            await asyncio.sleep(left_s)
+        await street.until_end()
         await street.finish(20.0)
         pages = {page: await client.get(_url(street, page)) for page in PAGES}
         calls = {what: await client.post(_url(street, page), content=body) for what, (page, body) in CALLS.items()}
