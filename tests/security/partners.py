@@ -98,7 +98,7 @@ def sold_to_others(puppet: Puppet) -> list[Contract]:
     """What roof-0 has under order with its neighbours."""
     books = books_of(puppet, "roof-0")
     slots = range(puppet.slot - 4 * 900, puppet.slot + 2 * 900, 900)
-    rows = [row for slot in slots for row in books.of_slot(Side.SELLER, slot)]
+    rows = [row for slot in slots for row, _ in books.of_slot(Side.SELLER, slot)]
     return [row for row in rows if row.counterparty != PUPPET and row.order_id is not None]
 
 

@@ -87,7 +87,7 @@ class AlarmKind(StrEnum):
 
 class Alarm(NamedTuple):
     """A reminder: of a slot's look or report, or of a purchase and one of its sellers. None of them outlives a restart:
-    whoever loads a party asks it anew (`Party.resume`).
+    whoever loads a party asks it anew (`Events.resume`).
     """
 
     kind: AlarmKind
@@ -222,7 +222,7 @@ class Books:
 
     def put(self, contract: Contract) -> None:
         """Enter a contract, or its new state."""
-        key = (contract.transaction_id, contract.counterparty)
+        key = contract.key
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
@@ -264,19 +264,18 @@ class Books:
         sellers = self._by_transaction.get(transaction_id, ())
         return [self.contracts[transaction_id, seller] for seller in sellers]
 
-    def deliveries(self, side: Side, slot: int) -> Iterator[Delivery]:
-        """All deliveries in a slot of contracts on a side, in no order."""
+    def deliveries(self, side: Side, slot: int) -> Iterator[tuple[Contract, Delivery]]:
+        """All deliveries in a slot, with their contracts, on a side; in no order."""
         for key in self._by_slot.get(slot, ()):
             contract = self.contracts[key]
             if contract.side is side:
                 for delivery in contract.deliveries:
                     if delivery.slot == slot:
-                        yield delivery
+                        yield contract, delivery
 
-    def of_slot(self, side: Side, slot: int) -> list[Contract]:
-        """All contracts on a side with a delivery in a slot, oldest first."""
-        found = [self.contracts[key] for key in self._by_slot.get(slot, ())]
-        return sorted((one for one in found if one.side is side), key=_age)
+    def of_slot(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
+        """The same, of the oldest contract first."""
+        return sorted(self.deliveries(side, slot), key=_age)
 
     def promises(self, side: Side) -> Iterator[tuple[int, int]]:
         """Slot and energy (Wh) of each delivery that is reserved or committed and not delivered yet."""
@@ -394,5 +393,6 @@ class Books:
             table[key] = row
 
 
-def _age(contract: Contract) -> tuple[int, str, str]:
+def _age(found: tuple[Contract, Delivery]) -> tuple[int, str, str]:
+    contract, _ = found
     return contract.created_ms, contract.counterparty, contract.transaction_id

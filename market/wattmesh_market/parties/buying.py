@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome
+from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, MOST_REPEATED
 from wattmesh_market.parties.shopping import no_search, short, watch
 from wattmesh_market.parties.terms import difference, terms_of, wrong_parts
 from wattmesh_market.trade.contracts import (
@@ -47,10 +48,6 @@ if TYPE_CHECKING:
     from wattmesh_market.parties.events import Unanswered
     from wattmesh_market.parties.party import Party
 
-CLOCK_TOLERANCE_S = 5.0
-"""How far a partner's clock may run ahead when it tells of something in grid time (wall time)."""
-MOST_REPEATED = 50
-"""How much of each kind is said again at once; the oldest first, so all get their turn."""
 _DOUBT_S, _LEAST_DOUBT_S, _DOUBT_PARTS = 3.0, 0.2, 4
 """In doubt a buyer asks again after 3 s or a quarter of a slot, whichever is less, but not before 0.2 s (wall time)."""
 
@@ -121,13 +118,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
 
 def init(party: Party, transaction_id: str) -> None:
     """Take every quote that stands."""
-    for contract in party.books.of_transaction(transaction_id):
-        if (
-            contract.side is not Side.BUYER
-            or contract.state is not ContractState.QUOTED
-            or contract.expired(party.now.ms)
-        ):
-            continue
+    for contract in _standing(party, transaction_id, ContractState.QUOTED):
         terms = terms_of(contract, party.around.currency)
         party.send(contract.counterparty, transaction_id, Init(terms), until_ms=contract.expires_ms)
         _tell_terms(party, "init", contract)
@@ -154,14 +145,8 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
 
 def confirm(party: Party, transaction_id: str) -> None:
     """Confirm all that is agreed. From here on only the seller knows whether the contract holds: in doubt."""
-    for contract in party.books.of_transaction(transaction_id):
-        if (
-            contract.side is not Side.BUYER
-            or contract.state is not ContractState.AGREED
-            or contract.in_doubt
-            or contract.expired(party.now.ms)
-            or contract.order_id is None
-        ):
+    for contract in _standing(party, transaction_id, ContractState.AGREED):
+        if contract.in_doubt or contract.order_id is None:
             continue
         party.books.put(contract.doubted(party.now.ms))
         message = Confirm(contract.order_id, terms_of(contract, party.around.currency), contract.amount_micro)
@@ -208,8 +193,7 @@ def on_status(party: Party, call: Call, message: Status) -> None:
     if contract is None or contract.side is not Side.BUYER or contract.order_id != message.order_id:
         raise Refused(Reason.ORDER_NOT_FOUND, f"no order {message.order_id!r} with you here", About.ORDER_ID)
     for told in message.deliveries:
-        delivery = contract.of_slot(told.slot)
-        if delivery is None:
+        if contract.of_slot(told.slot) is None:
             raise Refused(Reason.BUSINESS, "a delivery in a slot that is not in the order", About.SLOT)
         if told.state is ContractState.CONFIRMED and contract.in_doubt:
             contract = contract.confirmed(party.now.ms)
@@ -233,10 +217,7 @@ def settle(party: Party, transaction_id: str, occasion: object = "delivered") ->
 def on_receipt(party: Party, call: Call, message: Receipt) -> None:
     """Paid: settled."""
     contract = _contract(party, call)
-    slot = message.slot
-    if slot is None and len(contract.deliveries) == 1:
-        slot = contract.first_slot
-    delivery = None if slot is None else contract.of_slot(slot)
+    delivery = contract.paid_for(message.slot)
     if contract.order_id != message.order_id or delivery is None:
         raise Refused(Reason.BUSINESS, "no receipt for a payment of this order", About.ORDER)
     if delivery.state is ContractState.DELIVERED:
@@ -328,6 +309,15 @@ def scheduled(contract: Contract, delivery: Delivery) -> bool:
 # --- parts ---
 
 
+def _standing(party: Party, transaction_id: str, state: ContractState) -> list[Contract]:
+    """What is bought in a transaction, is in a state and has not run out."""
+    return [
+        one
+        for one in party.books.of_transaction(transaction_id)
+        if one.side is Side.BUYER and one.state is state and not one.expired(party.now.ms)
+    ]
+
+
 def _contract(party: Party, call: Call) -> Contract:
     contract = party.books.contract(call.transaction_id, call.sender)
     if contract is None or contract.side is not Side.BUYER:
@@ -356,8 +346,8 @@ def _tell_terms(party: Party, what: str, contract: Contract) -> None:
 
 
 def _ended_by_seller(party: Party, contract: Contract, told: DeliveryStatus, why: str | None) -> Contract:
-    delivery = contract.of_slot(told.slot)
-    if delivery is None or delivery.state in OVER:
+    delivery = contract.delivery(told.slot)
+    if delivery.state in OVER:
         return contract
     if delivery.state in DELIVERED or (
         delivery.state is ContractState.CONFIRMED and told.state is ContractState.EXPIRED
@@ -378,9 +368,7 @@ def _ended_by_seller(party: Party, contract: Contract, told: DeliveryStatus, why
 
 def _delivered(party: Party, contract: Contract, told: DeliveryStatus) -> Contract:
     slot, delivered_wh, due_micro = told.slot, told.delivered_wh, told.due_micro
-    delivery = contract.of_slot(slot)
-    if delivery is None:
-        raise Refused(Reason.BUSINESS, "a delivery in a slot that is not in the order", About.SLOT)
+    delivery = contract.delivery(slot)
     if delivery.state in DELIVERED:
         if (delivered_wh, due_micro) != (delivery.delivered_wh, delivery.settled_micro):
             text = f"a delivery of {kwh_text(delivery.delivered_wh or 0)} kWh is booked already"
@@ -410,5 +398,5 @@ def _delivered(party: Party, contract: Contract, told: DeliveryStatus) -> Contra
     party.books.book(
         LedgerEntry(EntryKind.TRADE, slot, contract.counterparty, contract.transaction_id, delivered_wh, -due_micro)
     )
-    party.on_delivered(contract, slot)
+    party.on_delivered(contract, contract.delivery(slot))
     return contract

@@ -12,7 +12,7 @@ from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_market.parties.party import Party, Surroundings
+from wattmesh_market.parties.party import MOST_REPEATED, Party, Surroundings
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supply import SUPPLY, fee_reference, supply_order_id
 from wattmesh_market.pricing import PricingView, pricing_named
@@ -76,20 +76,18 @@ class Household(Party):
             if reading.state is ReadingState.OPEN:
                 self._finalise(reading)
         late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < before]
-        for slot in late[: buying.MOST_REPEATED]:
+        for slot in late[:MOST_REPEATED]:
             self.report(slot)
 
     def _close(self, standing: Standing) -> Standing:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
         slot, books = standing.next_slot, self.books
         sales = [
-            (one, delivery.energy_wh)
-            for one in books.of_slot(Side.SELLER, slot)
-            if (delivery := _of(one, slot)).state is ContractState.CONFIRMED
+            (contract, delivery.energy_wh)
+            for contract, delivery in books.of_slot(Side.SELLER, slot)
+            if delivery.state is ContractState.CONFIRMED
         ]
-        purchases = [
-            (one, delivery) for one in books.of_slot(Side.BUYER, slot) if scheduled(one, delivery := _of(one, slot))
-        ]
+        purchases = [found for found in books.of_slot(Side.BUYER, slot) if scheduled(*found)]
         sun = self._profile.actual(slot)
         plan = SlotPlan(
             slot=slot,
@@ -119,7 +117,7 @@ class Household(Party):
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
-                self._tell_success(contract, slot, level_wh)
+                self._tell_success(contract, delivery, level_wh)
         self._finalise(reading)
         return standing
 
@@ -238,23 +236,23 @@ class Household(Party):
 
     # --- bookings ---
 
-    def on_delivered(self, contract: Contract, slot: int) -> None:
+    def on_delivered(self, contract: Contract, delivery: Delivery) -> None:
         """The seller has said what it delivered: what stood as import was bought."""
-        reading = self.books.readings.get(slot)
+        reading = self.books.readings.get(delivery.slot)
         if reading is None:
             return
-        delivered_wh = _of(contract, slot).delivered_wh or 0
+        delivered_wh = delivery.delivered_wh or 0
         metered = reading.metered
         moved = metered._replace(
             bought_wh=metered.bought_wh + delivered_wh, imported_wh=metered.imported_wh - delivered_wh
         )
-        self._tell_success(contract, slot, self.books.standing.level_wh)
+        self._tell_success(contract, delivery, self.books.standing.level_wh)
         self._finalise(reading._replace(metered=moved))
 
-    def _tell_success(self, contract: Contract, slot: int, level_wh: int) -> None:
+    def _tell_success(self, contract: Contract, delivery: Delivery, level_wh: int) -> None:
         if not self.tells:
             return
-        delivered_wh = _of(contract, slot).delivered_wh or 0
+        delivered_wh = delivery.delivered_wh or 0
         text = "✅ Contract confirmed! Energy purchased."
         if self.battery.capacity_wh:
             text += f" New battery level: {level_wh / 1000:.2f} kWh"
@@ -285,8 +283,8 @@ class Household(Party):
 
     def _awaits_delivery(self, slot: int) -> bool:
         return any(
-            (delivery := _of(one, slot)).state not in DELIVERED and scheduled(one, delivery)
-            for one in self.books.of_slot(Side.BUYER, slot)
+            delivery.state not in DELIVERED and scheduled(contract, delivery)
+            for contract, delivery in self.books.deliveries(Side.BUYER, slot)
         )
 
     def report_later(self, slot: int) -> None:
@@ -339,7 +337,7 @@ class Household(Party):
     def _sold_under_fee_wh(self, slot: int) -> int:
         """What others got in a slot by contracts that bear a grid fee."""
         sales = self.books.deliveries(Side.SELLER, slot)
-        return sum([delivery.delivered_wh or 0 for delivery in sales if delivery.fee_micro])
+        return sum([delivery.delivered_wh or 0 for _, delivery in sales if delivery.fee_micro])
 
     def _fee_asked_micro(self, priced: PricedReading, sold_wh: int) -> int:
         """The grid fee in a priced reading; Refused when it is not stated or dearer than the tariff."""
@@ -358,13 +356,6 @@ class Household(Party):
         if energy_wh > 0:
             return -amount_micro(all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s), energy_wh)
         return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
-
-
-def _of(contract: Contract, slot: int) -> Delivery:
-    delivery = contract.of_slot(slot)
-    if delivery is None:
-        raise TypeError(f"no delivery in slot {slot}")
-    return delivery
 
 
 def _with_purchases_booked(metered: Metered, booked_wh: int) -> Metered:

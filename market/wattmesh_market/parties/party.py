@@ -16,7 +16,7 @@ from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.strategies import Decision
-from wattmesh_market.trade.contracts import OPEN, Contract
+from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
 from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
 from wattmesh_market.trade.offers import Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -131,7 +131,7 @@ class Party(ABC):
         """Ask to be reminded to do so, where a reading waits to be reported."""
 
     @abstractmethod
-    def on_delivered(self, contract: Contract, slot: int) -> None:
+    def on_delivered(self, contract: Contract, delivery: Delivery) -> None:
         """A seller has said what it delivered in a slot, and it is booked."""
 
     def on_reading(self, call: Call, reading: ReportReading) -> None:  # noqa: ARG002 - a utility needs them

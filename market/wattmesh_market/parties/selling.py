@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
 from wattmesh_market.trade.contracts import (
@@ -51,8 +52,6 @@ QUOTE_TTL_MS = 30_000
 """How long a quote holds its energy, if the gate does not close before (wall time)."""
 HORIZON_S = 86_400
 """How far ahead slots are sold (grid time)."""
-MOST_REPEATED = 50
-"""How much is said again at once; the oldest first, so all get their turn."""
 
 
 def item_id(slot: int) -> str:
@@ -196,10 +195,7 @@ def receive_payment(party: Party, call: Call) -> None:
     message = call.message
     assert isinstance(message, Pay)  # noqa: S101 - the step follows from the message
     contract = _ordered(party, message.order_id, call.sender)
-    slot = message.slot
-    if slot is None and len(contract.deliveries) == 1:
-        slot = contract.first_slot
-    delivery = None if slot is None else contract.of_slot(slot)
+    delivery = contract.paid_for(message.slot)
     if delivery is None:
         raise Refused(Reason.UNSOUND, "a payment must name a delivery of its order", About.PAYMENT_STATUS)
     if delivery.state not in DELIVERED:
@@ -226,9 +222,7 @@ def receive_payment(party: Party, call: Call) -> None:
 
 def deliver(party: Party, contract: Contract, slot: int, delivered_wh: int) -> None:
     """Book what was metered for a confirmed delivery and tell the buyer."""
-    delivery = contract.of_slot(slot)
-    if delivery is None:
-        raise TypeError(f"no delivery in slot {slot}")
+    delivery = contract.delivery(slot)
     settled_micro = share_micro(delivery.amount_micro, delivered_wh, delivery.energy_wh)
     contract = contract.delivered(slot, delivered_wh, settled_micro, party.now.ms)
     party.books.put(contract)

@@ -12,7 +12,7 @@ from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supply import SUPPLY, fee_reference, supply_order_id
 from wattmesh_market.schedule import SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
-from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Side
+from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
 from wattmesh_market.trade.messages import Call, PricedReading, ReportReading
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -51,9 +51,8 @@ class Utility(Party):
         standing = self.books.standing
         while standing.next_slot < self.now.slot:
             slot = standing.next_slot
-            for contract in self.books.of_slot(Side.SELLER, slot):
-                delivery = contract.of_slot(slot)
-                if delivery is not None and delivery.state is ContractState.CONFIRMED:
+            for contract, delivery in self.books.of_slot(Side.SELLER, slot):
+                if delivery.state is ContractState.CONFIRMED:
                     selling.deliver(self, contract, slot, delivery.energy_wh)
             standing = standing._replace(next_slot=slot + SLOT_S)
             self.books.stand(standing)
@@ -88,7 +87,7 @@ class Utility(Party):
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
         used_wh = self._energy_wh(Side.SELLER, slot) + self.backstop_forecast_wh()
         bought = self.books.deliveries(Side.BUYER, slot)
-        relief_wh = sum([delivery.energy_wh for delivery in bought if delivery.state in _SURE])
+        relief_wh = sum([delivery.energy_wh for _, delivery in bought if delivery.state in _SURE])
         return max(0, self._capacity_wh - used_wh + relief_wh)
 
     def price_micro_per_kwh(self, slot: int) -> int:
@@ -107,14 +106,13 @@ class Utility(Party):
 
     def _energy_wh(self, side: Side, slot: int) -> int:
         deliveries = self.books.deliveries(side, slot)
-        return sum([delivery.energy_wh for delivery in deliveries if delivery.state not in OVER])
+        return sum([delivery.energy_wh for _, delivery in deliveries if delivery.state not in OVER])
 
     # --- bookings ---
 
-    def on_delivered(self, contract: Contract, slot: int) -> None:
+    def on_delivered(self, contract: Contract, delivery: Delivery) -> None:
         """The seller has said what it delivered."""
-        delivery = contract.of_slot(slot)
-        if self.tells and delivery is not None:
+        if self.tells:
             self.tell(
                 "✅ Contract confirmed! Energy purchased. %.3f kWh from %s relieve the feeder",
                 (delivery.delivered_wh or 0) / 1000,

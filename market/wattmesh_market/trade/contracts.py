@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,6 +49,11 @@ PROMISED = frozenset((*TENTATIVE, ContractState.CONFIRMED))
 DELIVERED = frozenset((ContractState.DELIVERED, ContractState.SETTLED))
 OVER = frozenset((ContractState.EXPIRED, ContractState.CANCELLED))
 _PROGRESS = {state: number for number, state in enumerate(ContractState)}
+
+
+def least_advanced(states: Sequence[ContractState]) -> ContractState:
+    """Where a whole stands whose parts stand so: those that came to nothing count only when all did."""
+    return min([state for state in states if state not in OVER], key=_PROGRESS.__getitem__, default=states[0])
 
 
 class WrongState(Exception):
@@ -117,8 +122,7 @@ class Contract(NamedTuple):
         deliveries = self.deliveries
         if len(deliveries) == 1:
             return deliveries[0].state
-        live = [delivery.state for delivery in deliveries if delivery.state not in OVER]
-        return min(live, key=_PROGRESS.__getitem__) if live else deliveries[0].state
+        return least_advanced([delivery.state for delivery in deliveries])
 
     @property
     def first_slot(self) -> int:
@@ -149,6 +153,19 @@ class Contract(NamedTuple):
         """The delivery of a slot."""
         return next((delivery for delivery in self.deliveries if delivery.slot == slot), None)
 
+    def delivery(self, slot: int) -> Delivery:
+        """The delivery of a slot that is known to be in it; WrongState when it is not."""
+        found = self.of_slot(slot)
+        if found is None:
+            raise WrongState(f"has no delivery in slot {slot}")
+        return found
+
+    def paid_for(self, slot: int | None) -> Delivery | None:
+        """The delivery that a payment is for: the slot's, or the only one where it names none."""
+        if slot is None:
+            return self.deliveries[0] if len(self.deliveries) == 1 else None
+        return self.of_slot(slot)
+
     def expired(self, now_ms: int) -> bool:
         """Whether its quote has run out unconfirmed. In doubt nothing expires: only the seller knows."""
         return now_ms >= self.expires_ms and not self.in_doubt and self.state in TENTATIVE
@@ -171,7 +188,7 @@ class Contract(NamedTuple):
 
     def delivered(self, slot: int, delivered_wh: int, settled_micro: int, now_ms: int) -> Contract:
         """One slot metered. At most what was contracted is ever booked."""
-        found = self._delivery(slot)
+        found = self.delivery(slot)
         if not 0 <= delivered_wh <= found.energy_wh:
             raise WrongState(f"cannot book {delivered_wh} Wh of a contract over {found.energy_wh} Wh")
         metered = found.to(ContractState.DELIVERED)
@@ -179,7 +196,7 @@ class Contract(NamedTuple):
 
     def settled(self, slot: int, now_ms: int) -> Contract:
         """One slot paid."""
-        return self._with(self._delivery(slot).to(ContractState.SETTLED), now_ms)
+        return self._with(self.delivery(slot).to(ContractState.SETTLED), now_ms)
 
     def ended(self, state: ContractState, reason: str, now_ms: int, slots: Collection[int] | None = None) -> Contract:
         """EXPIRED or CANCELLED, and why: the whole, or the deliveries of some slots."""
@@ -188,12 +205,6 @@ class Contract(NamedTuple):
 
     def _all_to(self, state: ContractState) -> tuple[Delivery, ...]:
         return tuple([one if one.state in OVER else one.to(state) for one in self.deliveries])
-
-    def _delivery(self, slot: int) -> Delivery:
-        found = self.of_slot(slot)
-        if found is None:
-            raise WrongState(f"has no delivery in slot {slot}")
-        return found
 
     def _with(self, changed: Delivery, now_ms: int) -> Contract:
         deliveries = self.deliveries

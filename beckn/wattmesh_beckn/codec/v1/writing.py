@@ -19,7 +19,7 @@ from wattmesh_beckn.context import COUNTRY, VERSION, iso_duration
 from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE
 from wattmesh_common.clock import rfc3339
 from wattmesh_market.energy.slots import SLOT_S, slot_text
-from wattmesh_market.trade.contracts import OVER, ContractState
+from wattmesh_market.trade.contracts import OVER, ContractState, least_advanced
 from wattmesh_market.trade.messages import (
     ACTION_OF,
     Agreed,
@@ -66,7 +66,6 @@ _STATUS: Mapping[ContractState, str] = {
     ContractState.EXPIRED: CANCELLED,
     ContractState.CANCELLED: CANCELLED,
 }
-_PROGRESS = {state: number for number, state in enumerate(ContractState)}
 
 
 class Market(NamedTuple):
@@ -214,8 +213,7 @@ def _agreed(order_id: str, terms: Terms, due_micro: int, left_ms: int, envelope:
 def _status(status: Status, envelope: Envelope) -> Json:
     terms, deliveries = status.terms, status.deliveries
     one, over = len(deliveries) == 1, [told.state for told in deliveries if told.state in OVER]
-    live = [told.state for told in deliveries if told.state not in OVER]
-    state = min(live, key=_PROGRESS.__getitem__) if live else over[0]
+    state = least_advanced([told.state for told in deliveries])
     order = {
         **_terms(terms, _left_ms(envelope), envelope.bap[0], deliveries),
         "id": status.order_id,
