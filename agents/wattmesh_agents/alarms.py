@@ -32,11 +32,6 @@ class Alarms:
         if self._waiting[0][2] == self._count:
             self._earlier.set()
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._waiting.clear()
-        self._due.clear()
-
     async def run(self) -> None:
         """Ring until cancelled."""
         while True:

@@ -130,7 +130,7 @@ class Driver:
         )
         self.peers.meet(received.sender, party.now.ms)
         self._recall(party, call)
-        durable = not isinstance(message, Search | Offers)
+        durable = received.action not in _LIGHT
 
         def respond(refused: Refused | None) -> Reply:
             return ack() if refused is None else nack(self._codec.refusal(refused, Action(received.action)))
@@ -154,7 +154,7 @@ class Driver:
         why = self._codec.unanswered(outcome)
         if why is None:
             # It leaves the outbox with the next transaction: after a crash it is sent again, and dropped there.
-            if message[:4] in self.outbox.waiting:
+            if message.key in self.outbox.waiting:
                 self._acknowledged.append(message)
                 if len(self._acknowledged) >= MOST_ACKNOWLEDGED:
                     self.tidy()
@@ -251,7 +251,7 @@ class Driver:
             answered = _answered(party, received, reply)
         try:
             # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
-            outgoing = {one[:4]: one for one in (self._outgoing(party, send) for send in changes.sends)}
+            outgoing = {one.key: one for one in (self._outgoing(party, send) for send in changes.sends)}
             light = [one for one in outgoing.values() if one.action in _LIGHT]
             kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
             if changes.stored or kept or (answered and durable) or done:
@@ -293,7 +293,7 @@ class Driver:
         self.peers.written()
         self._acknowledged.clear()
         for message in gone:
-            self.outbox.waiting.pop(message[:4], None)
+            self.outbox.waiting.pop(message.key, None)
         if wrote:
             self.refusal = None
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.status import party_state
-from wattmesh_common.pod_pages import SLOTS_BACK, Grid, LiveContract, LivePage, LiveParty, LiveReading, Role
+from wattmesh_common.pod_pages import SLOTS_BACK, Grid, LiveContract, LivePage, LiveParty, LiveReading
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.parties.books import Role
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
 from wattmesh_market.parties.utility import Utility
@@ -32,7 +33,7 @@ def live_page(pod: Pod, *, after: int, slot: int) -> LivePage:
     return LivePage(
         boot=pod.happenings.boot,
         number=pod.happenings.newest,
-        grid=Grid(now_s=grid.now(), speed=grid.speed, utc_offset_s=grid.utc_offset_s),
+        grid=Grid(now_s=grid.now(), speed=grid.time.speed, utc_offset_s=grid.time.utc_offset_s),
         parties=tuple(_party(party, now_slot) for party in parties),
         contracts=tuple(contracts),
         readings={party.id: _readings_after(party, slot, of_one) for party in parties if isinstance(party, Household)},
@@ -57,10 +58,7 @@ def _party(party: Household | Utility, slot: int) -> LiveParty:
 
 def _role(party: Household | Utility, slot: int) -> Role | None:
     """The role taken for a slot; looking must not make anybody decide."""
-    taken = party.books.roles.get(slot)
-    if taken is None:
-        return None if isinstance(party, Household) else Role.SELLER
-    return Role(taken)
+    return party.books.roles.get(slot) if isinstance(party, Household) else Role.SELLER
 
 
 def _newest_contracts(party: Party, since: int, most: int) -> list[LiveContract]:

@@ -31,7 +31,6 @@ from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock, GridClock
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
 from wattmesh_market.parties.books import Alarm, LogLine
 from wattmesh_market.parties.events import Events
@@ -72,20 +71,14 @@ class Pod:
         self.metrics = PodMetrics()
         self.happenings = Happenings()
         self.database = database
-        start, end = config.clock.start, config.clock.end
-        offset = start.utcoffset()
-        utc_offset_s = int(offset.total_seconds()) if offset else 0
-        self.grid = GridClock(clock, start.timestamp(), config.clock.epoch, config.clock.speed, utc_offset_s)
-        self._time = GridTime(
-            start.timestamp(), config.clock.epoch, config.clock.speed, utc_offset_s, end.timestamp() if end else None
-        )
+        self.grid = GridClock(clock, config.clock.grid_time)
         self.url = url
         self._clock = clock
         self._signers = signers
         self._adviser = adviser
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
         self._sender = Sender(config, signers, self._directory, transport, clock, rng, self._on_sent)
-        self._profiles = {one.name: profile_of(one, utc_offset_s) for one in config.households}
+        self._profiles = {one.name: profile_of(one, self.grid.time.utc_offset_s) for one in config.households}
         self._backstops = sorted({household.backstop.utility_id for household in config.households})
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
@@ -98,7 +91,7 @@ class Pod:
         around = Surroundings(
             self.config.currency,
             self.config.gateway.subscriber_id,
-            self._time,
+            self.grid.time,
             self.now,
             event_log.isEnabledFor,
             adviser=self._adviser is not None,
@@ -106,8 +99,7 @@ class Pod:
         connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
         parties: list[Household | Utility] = []
         for household in self.config.households:
-            battery = household.battery
-            new = standing_at(slot, battery.capacity_wh, battery.initial_level_wh) if battery else standing_at(slot)
+            new = standing_at(slot, household.battery)
             books = journal.load(connection, household.subscriber_id, slot, new)
             parties.append(Household(household, self._profiles[household.name], around, books, salt))
         for utility in self.config.utilities:
@@ -115,7 +107,7 @@ class Pod:
             parties.append(Utility(utility, around, books, salt))
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
-        codec = CodecV1(self.config.currency, self.grid.utc_offset_s)
+        codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
         urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
         self._alarms = Alarms(self.grid, self._ring)
@@ -190,11 +182,13 @@ class Pod:
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
             self._guard("all", self._driver.write_counts)
-            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.speed)
+            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
             self._guard("all", partial(self._driver.forget, horizon, self._backstops))
             if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
-                log.warning("this machine is too slow for speed %g: a slot ended before it was opened", self.grid.speed)
+                log.warning(
+                    "this machine is too slow for speed %g: a slot ended before it was opened", self.grid.time.speed
+                )
             await self.grid.sleep_until(slot + SLOT_S)
 
     async def _meet_backstops(self) -> None:
@@ -223,7 +217,7 @@ class Pod:
     def tell(self, party: Party, line: LogLine) -> None:
         """Write a line into the event log."""
         extra = {
-            "grid": f"{local(int(self.now.grid_s), self.grid.utc_offset_s):%m-%d %H:%M}",
+            "grid": f"{local(int(self.now.grid_s), self.grid.time.utc_offset_s):%m-%d %H:%M}",
             "household": short(party.id),
             "transaction": line.transaction_id,
         }
@@ -275,7 +269,7 @@ class Pod:
 
     def _move(self) -> None:
         wall_s = self._clock.wall()
-        self.now.move(int(wall_s * 1000), self._time.at(wall_s))
+        self.now.move(int(wall_s * 1000), self.grid.time.at(wall_s))
 
     def _try(self, who: str, step: Callable[[], object]) -> None:
         """Run a step, or do so as soon as the disk takes it."""

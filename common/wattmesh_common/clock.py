@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from wattmesh_market.energy.grid_time import GridTime
+
 
 class Clock(Protocol):
     """Where time comes from and how to wait."""
@@ -60,24 +62,18 @@ _PIECE_S = 3600.0
 
 @dataclass(frozen=True)
 class GridClock:
-    """Grid time = `start_s` + (wall - `epoch`) x `speed`, in unix seconds of grid time.
-
-    `utc_offset_s` is the street's local time zone, which time-of-use periods and daily load follow.
-    """
+    """What grid time it is by a clock, and waiting for it."""
 
     clock: Clock
-    start_s: float
-    epoch: float
-    speed: float
-    utc_offset_s: int = 0
+    time: GridTime
 
     def now(self) -> float:
         """Grid time now, unix seconds."""
-        return self.start_s + (self.clock.wall() - self.epoch) * self.speed
+        return self.time.at(self.clock.wall())
 
     def wall_at(self, grid_s: float) -> float:
         """The wall time at which grid time is `grid_s`."""
-        return self.epoch + (grid_s - self.start_s) / self.speed
+        return self.time.wall_at(grid_s)
 
     async def sleep_until(self, grid_s: float) -> None:
         """Wait until grid time is `grid_s` or later."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from wattmesh_market.parties.books import Role
 from wattmesh_market.trade.contracts import ContractState, Side
 
 SLOTS_BACK = 4
@@ -30,14 +31,6 @@ class PartyKind(StrEnum):
 
     HOUSEHOLD = "household"
     UTILITY = "utility"
-
-
-class Role(StrEnum):
-    """What a party does in a slot."""
-
-    BUYER = "buyer"
-    SELLER = "seller"
-    NEITHER = "neither"
 
 
 class Answer(StrEnum):

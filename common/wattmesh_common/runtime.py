@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wattmesh_common.fields import Name, SubscriberId, Url, Uuid
+from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
 REGISTRAR = "registrar"
@@ -35,6 +36,18 @@ class ClockConfig(_Config):
         if self.start.tzinfo is None or (self.end is not None and self.end.tzinfo is None):
             raise ValueError("clock.start and clock.end need a time zone, for example 2026-06-21T06:00:00+02:00")
         return self
+
+    @property
+    def grid_time(self) -> GridTime:
+        """The same in unix seconds; the time zone is that of `start`."""
+        offset = self.start.utcoffset()
+        return GridTime(
+            self.start.timestamp(),
+            self.epoch,
+            self.speed,
+            int(offset.total_seconds()) if offset else 0,
+            self.end.timestamp() if self.end else None,
+        )
 
 
 class GatewayAddress(_Config):

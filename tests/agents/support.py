@@ -191,9 +191,7 @@ class Node:
         config, connection, salt = self.config, self.database.connection, self.database.salt
         self.party: Household | Utility
         if isinstance(config, HouseholdConfig):
-            of = config.battery
-            new = standing_at(self.now.slot, of.capacity_wh, of.initial_level_wh) if of else standing_at(self.now.slot)
-            books = journal.load(connection, self.id, self.now.slot, new)
+            books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot, config.battery))
             self.party = Household(config, self.weather, around, books, salt)
         else:
             books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot))

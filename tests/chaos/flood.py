@@ -14,6 +14,7 @@ from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, GridClock
+from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_market.trade.messages import Search
 
@@ -23,7 +24,8 @@ _TTL_S = 5.0
 
 async def flood(street: Street, feeder: str, searches: int, transport: Transport, clock: Clock) -> Counter[str]:
     """Send that many searches to a feeder as fast as they are taken; how many were answered with which status."""
-    grid = GridClock(clock, street.plan.resource.spec.clock.start.timestamp(), street.epoch, street.speed)
+    start = street.plan.resource.spec.clock.start
+    grid = GridClock(clock, GridTime(start.timestamp(), street.epoch, street.speed))
     slot = slot_of(grid.now()) + SLOT_S
     waiting = list(range(searches))
     statuses: Counter[str] = Counter()

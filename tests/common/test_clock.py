@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.beckn.support import NOW, run
 from wattmesh_common.clock import GridClock, LoopClock, SystemClock, rfc3339, utc
+from wattmesh_market.energy.grid_time import GridTime
 
 GRID_START = 1_780_300_800.0
 
@@ -35,7 +36,7 @@ def test_the_system_clock_is_the_machines() -> None:
 def test_grid_time_runs_faster_than_the_wall() -> None:
     async def main() -> tuple[float, float, float]:
         clock = LoopClock(NOW)
-        grid = GridClock(clock, start_s=GRID_START, epoch=NOW, speed=180.0)
+        grid = GridClock(clock, GridTime(GRID_START, NOW, speed=180.0))
         at_start = grid.now()
         await clock.sleep(5)
         return at_start, grid.now(), grid.wall_at(GRID_START + 900)
@@ -46,7 +47,7 @@ def test_grid_time_runs_faster_than_the_wall() -> None:
 @given(st.floats(0.5, 5000), st.floats(-10, 40_000))
 def test_waiting_for_grid_time_ends_when_it_has_come(speed: float, ahead: float) -> None:
     async def main() -> float:
-        grid = GridClock(LoopClock(NOW), start_s=GRID_START, epoch=NOW, speed=speed)
+        grid = GridClock(LoopClock(NOW), GridTime(GRID_START, NOW, speed))
         await grid.sleep_until(GRID_START + ahead)
         return grid.now()
 

@@ -1,1 +1,1 @@
-"""One SQLite database per runtime: contracts, readings, ledger, messages and timers."""
+"""One SQLite database per runtime: contracts, readings, ledger and messages."""

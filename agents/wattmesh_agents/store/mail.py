@@ -25,6 +25,11 @@ class Outgoing(NamedTuple):
     body: bytes
     expires_ms: int
 
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What names the message."""
+        return self[:4]
+
 
 class Answered(NamedTuple):
     """The answer that a party gave to a message, to be given again until `keep_until_ms` (wall time)."""
@@ -89,13 +94,13 @@ class Outbox:
 
     def know(self, message: Outgoing) -> None:
         """It waits from now on."""
-        self.waiting[message[:4]] = message
+        self.waiting[message.key] = message
 
     def take_out(self, messages: Iterable[Outgoing]) -> None:
         """Take messages out on disk."""
         self._db.executemany(
             "DELETE FROM outbox WHERE party = ? AND message_id = ? AND action = ? AND recipient = ?",
-            [message[:4] for message in messages],
+            [message.key for message in messages],
         )
 
 

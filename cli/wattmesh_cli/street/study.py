@@ -17,7 +17,6 @@ from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.profiles import Profile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Books, Changes, Standing
@@ -66,9 +65,7 @@ class StudyFeeder:
         """Begin with the street's first slot, or with the databases of folder `saved`. DatabaseRefused."""
         self.plan = plan
         self._seed = seed
-        self._configs = tuple(
-            RuntimeConfig.model_validate(runtime_config(pod, gateway_url="", epoch=EPOCH)) for pod in plan.pods
-        )
+        self._configs = tuple(runtime_config(pod, gateway_url="", epoch=EPOCH) for pod in plan.pods)
         self._first = int(slot_start(plan, 0).timestamp())
         self._databases: dict[str, Database] = {}
         self._home: dict[str, tuple[Database, str]] = {}
@@ -81,8 +78,7 @@ class StudyFeeder:
             database.connection.execute("PRAGMA synchronous = OFF")  # what counts is saved whole
             for household in config.households:
                 self._home[household.subscriber_id] = (database, Household.kind)
-                of = household.battery
-                new = standing_at(self._first, of.capacity_wh, of.initial_level_wh) if of else standing_at(self._first)
+                new = standing_at(self._first, household.battery)
                 books[household.subscriber_id] = self._load(database, household.subscriber_id, new)
             for utility in config.utilities:
                 self._home[utility.subscriber_id] = (database, Utility.kind)
@@ -129,17 +125,14 @@ class StudyFeeder:
 
 
 def _feeder(part: Part) -> Feeder:
-    clock, now = part.configs[0].clock, Now()
-    offset = clock.start.utcoffset()
-    utc_offset_s = int(offset.total_seconds()) if offset else 0
-    grid = GridTime(clock.start.timestamp(), clock.epoch, clock.speed, utc_offset_s)
+    grid, now = part.configs[0].clock.grid_time, Now()
     parties: list[Household | Utility] = []
     for config in part.configs:
         around = Surroundings(config.currency, config.gateway.subscriber_id, grid, now)
         salt = f"{part.seed}/{config.pod}"
         for household in config.households:
             books = part.books[household.subscriber_id]
-            parties.append(Household(household, _profile(household, utc_offset_s), around, books, salt))
+            parties.append(Household(household, _profile(household, grid.utc_offset_s), around, books, salt))
         parties += [Utility(one, around, part.books[one.subscriber_id], salt) for one in config.utilities]
     for party in parties:
         # Rows gather until the part is over, and nothing is ever taken back.

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,10 +48,6 @@ class Workers(Protocol):
         """Write all databases to `folder`."""
         ...
 
-    def close(self) -> None:
-        """Give up the databases."""
-        ...
-
 
 class StudyWorkers:
     """Feeders by calls: in this process, or where an executor runs them."""
@@ -84,11 +80,6 @@ class StudyWorkers:
         """See Workers."""
         for feeder in self._feeders:
             feeder.save(folder)
-
-    def close(self) -> None:
-        """See Workers."""
-        for feeder in self._feeders:
-            feeder.close()
 
     def _all(self, parts: Sequence[tuple[StudyFeeder, Part]], slots: int) -> None:
         if self._executor is None:
@@ -138,11 +129,6 @@ class MessageWorkers:
         for feeder in self._feeders:
             feeder.save(folder)
 
-    def close(self) -> None:
-        """See Workers."""
-        for feeder in self._feeders:
-            feeder.close()
-
 
 @contextmanager
 def workers(
@@ -162,10 +148,8 @@ def workers(
     """
     with ExitStack() as stack:
         if over is Over.MESSAGES:
-            runs = [FeederRun(plan, seed, saved) for plan in feeders]
-            by_messages = MessageWorkers(runs, progress)
-            stack.callback(by_messages.close)
-            yield by_messages
+            runs = [stack.enter_context(closing(FeederRun(plan, seed, saved))) for plan in feeders]
+            yield MessageWorkers(runs, progress)
             return
         executor: Executor | None = None
         if scheduler is not None:
@@ -174,9 +158,8 @@ def workers(
             context = multiprocessing.get_context("spawn")
             executor = stack.enter_context(ProcessPoolExecutor(min(jobs, len(feeders)), mp_context=context))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
-        by_calls = StudyWorkers([StudyFeeder(plan, seed, saved, working) for plan in feeders], executor, progress)
-        stack.callback(by_calls.close)
-        yield by_calls
+        studies = [stack.enter_context(closing(StudyFeeder(plan, seed, saved, working))) for plan in feeders]
+        yield StudyWorkers(studies, executor, progress)
 
 
 def _dask(stack: ExitStack, scheduler: str) -> Executor:

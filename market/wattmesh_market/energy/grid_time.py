@@ -22,6 +22,10 @@ class GridTime(NamedTuple):
         """Grid time at a wall time."""
         return self.start_s + (wall_s - self.epoch_s) * self.speed
 
+    def wall_at(self, grid_s: float) -> float:
+        """The wall time at which grid time is `grid_s`."""
+        return self.epoch_s + (grid_s - self.start_s) / self.speed
+
     def wall_ms(self, grid_s: float) -> int:
         """The wall time, in whole milliseconds, rounded down, at which grid time is `grid_s`."""
-        return int((self.epoch_s + (grid_s - self.start_s) / self.speed) * 1000)
+        return int(self.wall_at(grid_s) * 1000)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
@@ -224,6 +225,7 @@ class Party(ABC):
         )
 
 
-def standing_at(slot: int, capacity_wh: int = 0, level_wh: int = 0) -> Standing:
-    """Where a party stands that enters the books at a slot."""
-    return Standing(capacity_wh, level_wh, level_wh, slot, slot, buying=False)
+def standing_at(slot: int, battery: Battery | None = None) -> Standing:
+    """Where a party stands that enters the books at a slot, with a battery or without."""
+    of = battery or NO_BATTERY
+    return Standing(of.capacity_wh, of.initial_level_wh, of.initial_level_wh, slot, slot, buying=False)
