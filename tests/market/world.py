@@ -198,8 +198,6 @@ class World:
         self.grid = GridTime(FIRST_SLOT, EPOCH_S, speed, end_s=self.end_s)
         self.around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now, lambda _: True, adviser)
         self.under_way: list[Letter] = []
-        self.after_event: Callable[[Member], None] = lambda _: None
-        """What a test wants to look at after each event, before it is committed."""
         self._count = 0
         self.at(FIRST_SLOT)
         self.members: dict[str, Member] = {}
@@ -392,9 +390,7 @@ class World:
         books, refused = member.books, None
         try:
             refused = step()
-            self.after_event(member)
         except Refused as error:
-            self.after_event(member)
             books.take_back()
             refused = error
             member.events.catch_up()
@@ -438,6 +434,7 @@ def street(
     tariff: Tariff = TARIFF,
     order: Sequence[int] = range(5),
     speed: float = SPEED,
+    world: type[World] = World,
     **of_battery: int,
 ) -> World:
     """Two roofs with full batteries, a home with a low one, a flat with none, and the grid; listed in any order."""
@@ -455,7 +452,7 @@ def street(
         "home-0.default": Weather(0, 400),
         "flat-0.default": Weather(0, 350),
     }
-    return World(*(configs[at] for at in order), weather=weather, speed=speed)
+    return world(*(configs[at] for at in order), weather=weather, speed=speed)
 
 
 def _first_standing(config: Config) -> Standing:

@@ -62,6 +62,7 @@ any_order = precondition(lambda machine: any(deal.terms for deal in machine.deal
 class Selling(RuleBasedStateMachine):
     """Orders for one to three slots."""
 
+    world_type: type[World] = World
     world: World
     deals: list[Deal]
     seen: dict[tuple[str, str], Contract]
@@ -87,7 +88,7 @@ class Selling(RuleBasedStateMachine):
             discharge_efficiency_ppm=discharge,
         )
         config = household("roof-0", of, price_micro=PRICE, sell_percent=sell_percent)
-        self.world = World(config, weather={SELLER: Weather()})
+        self.world = self.world_type(config, weather={SELLER: Weather()})
         self.deals, self.seen = [], {}
 
     def say(self, message: Message, buyer: str, transaction: str) -> object:
