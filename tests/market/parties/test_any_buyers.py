@@ -53,8 +53,8 @@ class Deal:
     confirmed: bool = False
 
 
-deals = st.runner().flatmap(lambda machine: st.sampled_from(machine.deals))
-ordered = st.runner().flatmap(lambda machine: st.sampled_from([deal for deal in machine.deals if deal.terms]))
+some_deal = st.runner().flatmap(lambda machine: st.sampled_from(machine.deals))
+some_order = st.runner().flatmap(lambda machine: st.sampled_from([deal for deal in machine.deals if deal.terms]))
 any_deal = precondition(lambda machine: machine.deals)
 any_order = precondition(lambda machine: any(deal.terms for deal in machine.deals))
 
@@ -136,7 +136,7 @@ class Selling(RuleBasedStateMachine):
             self.deals.append(Deal(buyer, transaction, slots, answer))
 
     @any_deal
-    @rule(deal=deals)
+    @rule(deal=some_deal)
     def agree(self, deal: Deal) -> None:
         answer = self.say(Init(deal.quote.terms), deal.buyer, deal.transaction)
         if isinstance(answer, Agreed):
@@ -147,7 +147,7 @@ class Selling(RuleBasedStateMachine):
             assert self.contract(deal).state not in TENTATIVE
 
     @any_order
-    @rule(deal=ordered)
+    @rule(deal=some_order)
     def confirm(self, deal: Deal) -> None:
         assert deal.terms is not None
         message = Confirm(deal.terms.order_id, deal.terms.terms, deal.terms.due_micro)
@@ -156,7 +156,7 @@ class Selling(RuleBasedStateMachine):
         deal.confirmed |= not isinstance(answer, Refused)
 
     @any_order
-    @rule(deal=ordered, single=st.none() | st.integers(0, 2))
+    @rule(deal=some_order, single=st.none() | st.integers(0, 2))
     def cancel(self, deal: Deal, single: int | None) -> None:
         assert deal.terms is not None
         slots = None if single is None else (deal.slots[single % len(deal.slots)],)
@@ -171,7 +171,7 @@ class Selling(RuleBasedStateMachine):
                 assert delivery == was
 
     @any_order
-    @rule(deal=ordered)
+    @rule(deal=some_order)
     def ask_status(self, deal: Deal) -> None:
         assert deal.terms is not None
         answer = self.say(AskStatus(deal.terms.order_id), deal.buyer, deal.transaction)
@@ -179,7 +179,7 @@ class Selling(RuleBasedStateMachine):
         assert [one.state for one in answer.deliveries] == [one.state for one in self.contract(deal).deliveries]
 
     @any_order
-    @rule(deal=ordered, which=st.integers(0, 2), wrong_by=st.sampled_from([0, 0, 1]))
+    @rule(deal=some_order, which=st.integers(0, 2), wrong_by=st.sampled_from([0, 0, 1]))
     def pay(self, deal: Deal, which: int, wrong_by: int) -> None:
         assert deal.terms is not None
         self.pass_time()
@@ -190,7 +190,7 @@ class Selling(RuleBasedStateMachine):
         assert isinstance(answer, Receipt) == (due is not None and wrong_by == 0)
 
     @any_order
-    @rule(deal=ordered)
+    @rule(deal=some_order)
     def say_what_another_agreed(self, deal: Deal) -> None:
         assert deal.terms is not None
         thief = BOB if deal.buyer == ANN else ANN
@@ -201,7 +201,7 @@ class Selling(RuleBasedStateMachine):
             assert refused.reason is Reason.ORDER_NOT_FOUND
 
     @any_deal
-    @rule(deal=deals)
+    @rule(deal=some_deal)
     def decline_the_quote(self, deal: Deal) -> None:
         before, member = self.contract(deal).state, self.world[SELLER]
         why = Unanswered(Reason.QUOTE_UNAVAILABLE, "too dear")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.market.invariants import check_end
@@ -166,7 +168,7 @@ def test_a_fee_that_is_dearer_than_the_tariff_or_not_stated_is_refused() -> None
 @pytest.mark.parametrize(
     "changes", [{"sold_wh": SOLD_WH - 1}, {"sold_wh": 0}, {"imported_wh": 100}], ids=["less", "nothing", "import"]
 )
-def test_another_reading_of_what_was_sold_is_refused(changes: dict[str, int]) -> None:
+def test_another_reading_of_what_was_sold_is_refused(changes: dict[str, Any]) -> None:
     account = Account()
     told = account.report()
     account.priced(told)
@@ -187,7 +189,7 @@ def test_another_reading_of_what_was_sold_is_refused(changes: dict[str, int]) ->
     ],
     ids=["another's order", "a slot that has not ended", "not net"],
 )
-def test_a_reading_that_cannot_be_is_refused(changes: dict[str, int], reason: Reason, about: About) -> None:
+def test_a_reading_that_cannot_be_is_refused(changes: dict[str, Any], reason: Reason, about: About) -> None:
     account = Account()
     reading = ReportReading(f"supply-{ROOF}", NEXT, 0, 0, 0)._replace(**changes)
     assert account.why(GRID, ROOF, reading, "t-1") == (reason, about)

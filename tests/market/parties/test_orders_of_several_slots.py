@@ -16,6 +16,7 @@ from wattmesh_market.parties import buying
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.parties.selling import item_id
+from wattmesh_market.parties.terms import terms_of
 from wattmesh_market.trade.contracts import Contract, ContractState, Side
 from wattmesh_market.trade.ledger import EntryKind
 from wattmesh_market.trade.messages import (
@@ -89,7 +90,7 @@ class Pair(World):
 
     def status(self, *deliveries: DeliveryStatus) -> Status:
         """What the seller might say."""
-        terms = buying.terms_of(self.sold, CURRENCY)
+        terms = terms_of(self.sold, CURRENCY)
         return Status(self.order_id, terms, deliveries, "because")
 
     def hear(self, *told: tuple[int, ContractState]) -> None:
@@ -144,9 +145,8 @@ def test_a_delivery_that_is_told_late_is_paid_for_by_itself() -> None:
     pair.begin_slot(2, [ROOF])
     pair.under_way.clear()  # nobody tells of the first
     pair.begin_slot(1, [ROOF, FLAT])
-    told = [one for one in pair.sent(ROOF, Status) if isinstance(one.message, Status)]
-    second = next(one for one in told if one.message.deliveries[1].state is DELIVERED)
-    only = second.message.deliveries[1]
+    messages = [one.message for one in pair.sent(ROOF) if isinstance(one.message, Status)]
+    only = next(one.deliveries[1] for one in messages if one.deliveries[1].state is DELIVERED)
     pair.under_way.clear()
     pair.say(FLAT, ROOF, pair.status(only), ORDER)
     assert pair.states()[0] == [CONFIRMED, DELIVERED, CONFIRMED]
