@@ -331,11 +331,14 @@ class Books:
         return True
 
     def know(self, supplied: Iterable[LedgerEntry], totals: Totals | None = None) -> None:
-        """Take up bookings that stand in the journal: those for what was supplied, and the totals of all."""
+        """Take up bookings that stand in the journal: those for what was supplied, and the totals of all.
+
+        Without `totals` they stay what they are: what is taken up again was counted when it was booked.
+        """
+        known = self.totals if totals is None else totals
         for entry in supplied:
             self._count(entry)
-        if totals is not None:
-            self._totals[_ONE] = totals
+        self._totals[_ONE] = known
 
     # --- purchases ---
 
