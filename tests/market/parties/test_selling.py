@@ -36,7 +36,7 @@ from wattmesh_market.trade.messages import (
     Wanted,
 )
 from wattmesh_market.trade.offers import Offer
-from wattmesh_market.trade.refusal import About, Reason
+from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, share_micro
 
 SELLER, ANN, BOB = "roof-0.default", "ann.default", "bob.default"
@@ -204,6 +204,28 @@ def test_who_owes_for_five_deliveries_is_sold_nothing_until_it_pays() -> None:
     assert why(world, wanted(10, later), transaction="late") == (Reason.BUSINESS, None)
     world.say(SELLER, ANN, pay(orders[0], 2_000), "t-0")
     quoted(world, 10, transaction="late", slot=later)
+
+
+def test_deliveries_of_one_order_are_owed_one_by_one() -> None:
+    world = World(utility())
+    slots = [NEXT + SLOT_S * number for number in range(12)]
+    order = Select(GRID, tuple(Wanted(slot, item_id(slot), 10) for slot in slots))
+    agreed = world.say(GRID, ANN, Init(world.say(GRID, ANN, order).terms))
+    world.say(GRID, ANN, confirm(agreed))
+
+    def buy_more() -> object:
+        later = world.now.slot + SLOT_S
+        return world.say(GRID, ANN, Select(GRID, (Wanted(later, item_id(later), 10),)), f"at {later}")
+
+    # The order changes with each delivery; a minute is four slots, so five are owed for longer after eleven.
+    world.begin_slot(2)
+    for _ in range(9):
+        buy_more()
+        world.begin_slot()
+    with pytest.raises(Refused, match="5 unpaid"):
+        buy_more()
+    world.say(GRID, ANN, Pay(agreed.order_id, slots[0], amount_micro(300_000, 10), "EUR"))
+    buy_more()
 
 
 # --- from the order to the payment ---
