@@ -302,6 +302,17 @@ def test_what_the_seller_delivered_is_booked_once_and_what_it_did_not_is_import(
     assert customer.said().count(Pay("o-1", NEXT, 80_000, "EUR")) == 1
 
 
+def test_import_and_export_of_a_slot_are_netted_once_its_purchases_have_ended() -> None:
+    customer = in_doubt(level_wh=10_000)  # no room: what was bought is exported
+    customer.wait(31)
+    customer.open_slot(customer.me)
+    metered = customer.me.books.readings[NEXT].metered
+    assert (metered.imported_wh, metered.exported_wh) == (500, 500)
+    customer.hear(status(DELIVERED, 400, 80_000))
+    metered = customer.me.books.readings[NEXT].metered
+    assert (metered.bought_wh, metered.imported_wh, metered.exported_wh) == (400, 0, 400)
+
+
 def test_no_delivery_is_believed_that_cannot_be() -> None:
     customer = in_doubt()
     delivered = status(DELIVERED, 400, 80_000)

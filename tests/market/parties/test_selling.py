@@ -272,6 +272,16 @@ def test_a_battery_made_smaller_delivers_what_is_left_at_its_share_of_the_price(
     assert (ann.settled_micro, bob.settled_micro) == (ann.amount_micro, share_micro(bob.amount_micro, 100, 300))
 
 
+def test_the_share_of_a_price_is_rounded_half_up() -> None:
+    world = shop(level_wh=9000)
+    confirmed(world, 777)
+    world[SELLER].home.battery = replace(world[SELLER].home.battery, capacity_wh=1667)
+    world.begin_slot(2)
+    (delivery,) = contract_of(world).deliveries
+    # 155401 x 600 / 777 = 120000.77
+    assert (delivery.amount_micro, delivery.delivered_wh, delivery.settled_micro) == (155_401, 600, 120_001)
+
+
 def test_own_load_leaves_what_was_sold_for_a_later_slot() -> None:
     world = shop(2000, Weather(load_wh=5000), sell=10)
     # All that lies above the minimum, to be delivered three slots of heavy load later.
