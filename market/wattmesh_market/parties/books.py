@@ -234,8 +234,8 @@ class Books:
     def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
-                self._set(self._by_slot.setdefault(delivery.slot, {}), key, True)
-            self._set(self._by_transaction.setdefault(key[0], {}), key[1], True)
+                self._set(self._part(self._by_slot, delivery.slot), key, True)
+            self._set(self._part(self._by_transaction, key[0]), key[1], True)
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if contract.state in OPEN else None)
@@ -330,11 +330,14 @@ class Books:
         return True
 
     def know(self, supplied: Iterable[LedgerEntry], totals: Totals | None = None) -> None:
-        """Take up bookings that stand in the journal: those for what was supplied, and the totals of all."""
+        """Take up bookings that stand in the journal: those for what was supplied, and the totals of all.
+
+        Without `totals` they stay what they are: what is taken up again was counted when it was booked.
+        """
+        known = self.totals if totals is None else totals
         for entry in supplied:
             self._count(entry)
-        if totals is not None:
-            self._totals[_ONE] = totals
+        self._totals[_ONE] = known
 
     # --- purchases ---
 
@@ -344,7 +347,7 @@ class Books:
 
     def select(self, transaction_id: str, seller: str, selection: Selection) -> None:
         """Enter an offer, or what became of it."""
-        self._set(self.selections.setdefault(transaction_id, {}), seller, selection)
+        self._set(self._part(self.selections, transaction_id), seller, selection)
 
     # --- time ---
 
@@ -382,6 +385,12 @@ class Books:
             del self._by_transaction[key[0]]
         if contract.order_id is not None:
             self._set(self._by_order, (contract.order_id, key[1]), None)
+
+    def _part(self, table: dict[Any, dict[Any, Any]], key: Any) -> dict[Any, Any]:
+        """A table within a table; a new one goes when the event is taken back."""
+        if key not in table:
+            self._set(table, key, {})
+        return table[key]
 
     def _set(self, table: dict[Any, Any], key: Any, row: Any) -> None:
         undo = self.changes.undo

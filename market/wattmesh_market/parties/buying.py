@@ -303,7 +303,8 @@ def doubt_again(party: Party, contract: Contract) -> None:
 
 def scheduled(contract: Contract, delivery: Delivery) -> bool:
     """Whether a household takes the energy: in doubt it does too, at the backstop's price if it must."""
-    return delivery.state is ContractState.CONFIRMED or delivery.state in DELIVERED or contract.in_doubt
+    state = delivery.state
+    return state is ContractState.CONFIRMED or state in DELIVERED or (contract.in_doubt and state not in OVER)
 
 
 # --- parts ---
@@ -389,7 +390,7 @@ def _delivered(party: Party, contract: Contract, told: DeliveryStatus) -> Contra
         )
     if party.now.grid_s < slot + SLOT_S - CLOCK_TOLERANCE_S * party.grid.speed:
         raise Refused(Reason.BUSINESS, "delivery reported before its slot has ended")
-    if contract.in_doubt:
+    if contract.in_doubt and delivery.state not in OVER:
         contract = contract.confirmed(party.now.ms)
     elif delivery.state is not ContractState.CONFIRMED:
         raise Refused(Reason.BUSINESS, f"the order is {delivery.state} here; it cannot be delivered")

@@ -85,7 +85,7 @@ def quote(party: Party, call: Call) -> None:
     if party.books.contract(call.transaction_id, buyer) is not None:
         raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
     check_open_quotes(buyer, party.books.open_with(Side.SELLER, buyer), now_ms)
-    check_unpaid(buyer, party.books.open_with(Side.SELLER, buyer), now_ms, party.slot_ms())
+    check_unpaid(buyer, party.books.open_with(Side.SELLER, buyer), now_ms, party.slot_ms(), party.gate_ms)
     contract = Contract(
         party.id,
         Side.SELLER,

@@ -199,12 +199,21 @@ class Contract(NamedTuple):
         return self._with(self.delivery(slot).to(ContractState.SETTLED), now_ms)
 
     def ended(self, state: ContractState, reason: str, now_ms: int, slots: Collection[int] | None = None) -> Contract:
-        """EXPIRED or CANCELLED, and why: the whole, or the deliveries of some slots."""
-        deliveries = tuple(one.to(state) if slots is None or one.slot in slots else one for one in self.deliveries)
-        return self._replace(deliveries=deliveries, in_doubt=False, reason=reason, updated_ms=now_ms)
+        """EXPIRED or CANCELLED, and why: the whole, or the deliveries of some slots.
+
+        Where one delivery has ended, the others may still be in doubt.
+        """
+        if slots is None:
+            deliveries = self._all_to(state)
+        else:
+            deliveries = tuple([one.to(state) if one.slot in slots else one for one in self.deliveries])
+        in_doubt = self.in_doubt and any(one.state in TENTATIVE for one in deliveries)
+        return self._replace(deliveries=deliveries, in_doubt=in_doubt, reason=reason, updated_ms=now_ms)
 
     def _all_to(self, state: ContractState) -> tuple[Delivery, ...]:
-        return tuple([one if one.state in OVER else one.to(state) for one in self.deliveries])
+        # What has come to nothing stays so; where that is all there is, there is no further step.
+        over = self.state in OVER
+        return tuple([one if one.state in OVER and not over else one.to(state) for one in self.deliveries])
 
     def _with(self, changed: Delivery, now_ms: int) -> Contract:
         deliveries = self.deliveries

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import TENTATIVE, Contract, ContractState
 from wattmesh_market.trade.refusal import Reason, Refused
 
@@ -26,15 +27,22 @@ def check_open_quotes(buyer: str, contracts: Collection[Contract], now_ms: int) 
         raise Refused(Reason.TOO_MANY, text, wait_s=(first_end_ms - now_ms) / 1000)
 
 
-def check_unpaid(buyer: str, contracts: Collection[Contract], now_ms: int, slot_ms: int) -> None:
-    """Decline to sell more to a `buyer` that does not pay. `contracts` are its open ones."""
+def check_unpaid(
+    buyer: str, contracts: Collection[Contract], now_ms: int, slot_ms: int, gate_ms: Callable[[int], int]
+) -> None:
+    """Decline to sell more to a `buyer` that does not pay. `contracts` are its open ones.
+
+    One delivery is owed since its contract changed last. Of several, each is owed since its slot ended, as the contract
+    changes with every other one. `gate_ms` gives the wall time at which a slot starts.
+    """
     longest_ms = unpaid_after_ms(slot_ms)
-    unpaid = sum(
-        delivery.state is ContractState.DELIVERED
-        for contract in contracts
-        for delivery in contract.deliveries
-        if now_ms - contract.updated_ms > longest_ms
-    )
+    unpaid = 0
+    for contract in contracts:
+        one = len(contract.deliveries) == 1
+        for delivery in contract.deliveries:
+            if delivery.state is ContractState.DELIVERED:
+                since_ms = contract.updated_ms if one else gate_ms(delivery.slot + SLOT_S)
+                unpaid += now_ms - since_ms > longest_ms
     if unpaid > MOST_UNPAID:
         text = f"{buyer!r} has {unpaid} unpaid contracts here; pay them, then select again"
         raise Refused(Reason.BUSINESS, text)
