@@ -456,6 +456,4 @@ def street(
 
 
 def _first_standing(config: Config) -> Standing:
-    if isinstance(config, UtilityConfig) or config.battery is None:
-        return standing_at(FIRST_SLOT)
-    return standing_at(FIRST_SLOT, config.battery.capacity_wh, config.battery.initial_level_wh)
+    return standing_at(FIRST_SLOT, None if isinstance(config, UtilityConfig) else config.battery)
