@@ -7,10 +7,11 @@ Whoever runs the party stores the rows and keeps the changes, or takes all of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from wattmesh_market.energy.availability import Promise
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
@@ -163,8 +164,7 @@ class Totals(NamedTuple):
 
 
 _NEVER_MS = 2**62
-_ONE = ""
-"""The key of a table that has one row."""
+_NO_PROMISES: tuple[int, list[Promise]] = (-1, [])
 
 
 class Books:
@@ -175,9 +175,13 @@ class Books:
 
     def __init__(self, standing: Standing, changes: Changes | None = None) -> None:
         self.changes = changes or Changes()
-        self._standing: dict[str, Standing] = {_ONE: standing}
-        self._totals: dict[str, Totals] = {_ONE: Totals()}
-        self._repeated: dict[str, int] = {}
+        self.standing = standing
+        """Where the party stands."""
+        self.totals = Totals()
+        """What it has traded and earned so far."""
+        self.first_expiry_ms = 0
+        """Before that no quote that was given runs out (wall time)."""
+        self._repeated = -1
         self.contracts: dict[Key, Contract] = {}
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
         self._by_slot: dict[int, dict[Key, bool]] = {}
@@ -190,9 +194,9 @@ class Books:
         self.selections: dict[str, dict[str, Selection]] = {}
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
         self.net_import_wh: dict[int, int] = {}
-        self._first_expiry_ms: dict[str, int] = {_ONE: 0}
         self.version = 0
-        """Grows with every change of contracts or standing; what is computed from them may be kept until then."""
+        """Grows with every change of promises or standing; what is computed from them may be kept until then."""
+        self._promises: dict[Side, tuple[int, list[Promise]]] = {}
 
     def take_back(self) -> None:
         """Undo all changes since the last event."""
@@ -202,19 +206,9 @@ class Books:
 
     # --- standing and totals ---
 
-    @property
-    def standing(self) -> Standing:
-        """Where the party stands."""
-        return self._standing[_ONE]
-
-    @property
-    def totals(self) -> Totals:
-        """What it has traded and earned so far."""
-        return self._totals[_ONE]
-
     def stand(self, standing: Standing) -> None:
         """Move on."""
-        self._set(self._standing, _ONE, standing)
+        self._set(self.__dict__, "standing", standing)
         self.changes.standing = standing
         self.version += 1
 
@@ -227,9 +221,10 @@ class Books:
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
         self._index(key, before, contract)
-        if contract.expires_ms < self._first_expiry_ms[_ONE] and contract.state in TENTATIVE:
-            self._set(self._first_expiry_ms, _ONE, contract.expires_ms)
-        self.version += 1
+        if contract.expires_ms < self.first_expiry_ms and contract.state in TENTATIVE:
+            self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
+        if before is None or _promised(before) != _promised(contract):
+            self.version += 1
 
     def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
         if before is None or len(before.deliveries) != len(contract.deliveries):
@@ -243,12 +238,7 @@ class Books:
     def note_first_expiry(self) -> None:
         """Work out when the next quote runs out, after those that have were ended."""
         quotes = [one.expires_ms for one in self.open[Side.SELLER].values() if one.state in TENTATIVE]
-        self._set(self._first_expiry_ms, _ONE, min(quotes, default=_NEVER_MS))
-
-    @property
-    def first_expiry_ms(self) -> int:
-        """Before that no quote that was given runs out (wall time)."""
-        return self._first_expiry_ms[_ONE]
+        self._set(self.__dict__, "first_expiry_ms", min(quotes, default=_NEVER_MS))
 
     def contract(self, transaction_id: str, counterparty: str) -> Contract | None:
         """The contract of a transaction with a counterparty."""
@@ -277,12 +267,18 @@ class Books:
         """The same, of the oldest contract first."""
         return sorted(self.deliveries(side, slot), key=_age)
 
-    def promises(self, side: Side) -> Iterator[tuple[int, int]]:
-        """Slot and energy (Wh) of each delivery that is reserved or committed and not delivered yet."""
-        for contract in self.open[side].values():
-            for delivery in contract.deliveries:
-                if delivery.state in PROMISED:
-                    yield delivery.slot, delivery.energy_wh
+    def promises(self, side: Side) -> Sequence[Promise]:
+        """What is reserved or committed and not delivered yet, delivery by delivery."""
+        version, found = self._promises.get(side, _NO_PROMISES)
+        if version != self.version:
+            found = [
+                Promise(delivery.slot, delivery.energy_wh)
+                for contract in self.open[side].values()
+                for delivery in contract.deliveries
+                if delivery.state in PROMISED
+            ]
+            self._promises[side] = (self.version, found)
+        return found
 
     def open_with(self, side: Side, counterparty: str) -> list[Contract]:
         """All contracts on a side with a counterparty that are not over."""
@@ -307,8 +303,7 @@ class Books:
         self._count(entry)
 
     def _count(self, entry: LedgerEntry) -> None:
-        totals = self.totals
-        sold_wh, bought_wh, balance_micro = totals
+        sold_wh, bought_wh, balance_micro = self.totals
         if entry.kind is EntryKind.TRADE:
             if entry.energy_wh < 0:
                 sold_wh -= entry.energy_wh
@@ -320,13 +315,13 @@ class Books:
             if entry.kind is EntryKind.BACKSTOP:
                 net_wh = self.net_import_wh.get(entry.slot, 0) - entry.energy_wh
                 self._set(self.net_import_wh, entry.slot, net_wh)
-        self._set(self._totals, _ONE, Totals(sold_wh, bought_wh, balance_micro + entry.amount_micro))
+        self._set(self.__dict__, "totals", Totals(sold_wh, bought_wh, balance_micro + entry.amount_micro))
 
     def mark_repeated(self, occasion: int) -> bool:
         """Note that what is unfinished is said again on an occasion; False when it was on that one."""
-        if self._repeated.get(_ONE) == occasion:
+        if self._repeated == occasion:
             return False
-        self._set(self._repeated, _ONE, occasion)
+        self._set(self.__dict__, "_repeated", occasion)
         return True
 
     def know(self, supplied: Iterable[LedgerEntry], totals: Totals | None = None) -> None:
@@ -337,7 +332,7 @@ class Books:
         known = self.totals if totals is None else totals
         for entry in supplied:
             self._count(entry)
-        self._totals[_ONE] = known
+        self.totals = known
 
     # --- purchases ---
 
@@ -400,6 +395,10 @@ class Books:
             table.pop(key, None)
         else:
             table[key] = row
+
+
+def _promised(contract: Contract) -> list[bool]:
+    return [delivery.state in PROMISED for delivery in contract.deliveries]
 
 
 def _age(found: tuple[Contract, Delivery]) -> tuple[int, str, str]:

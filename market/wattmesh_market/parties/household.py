@@ -47,6 +47,7 @@ class Household(Party):
         self._asks: dict[int, int] = {}
         self._sellable_version = self._ask_slot = -1
         self._supply = (-1, "")
+        self._decided: tuple[tuple[int, int], Decision] = (-1, -1), Hold()
 
     # --- each slot ---
 
@@ -95,8 +96,8 @@ class Household(Party):
             load_wh=sun.load_wh,
             bought_wh=sum(delivery.energy_wh for _, delivery in purchases),
             sold_wh=sum(energy_wh for _, energy_wh in sales),
-            held_wh=held_wh(self.battery, self._promises(Side.SELLER, after=slot), slot + SLOT_S),
-            room_wh=room_wh(self.battery, self._promises(Side.BUYER, after=slot)),
+            held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
+            room_wh=room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
         )
         metered = meter_slot(self.battery, standing.level_wh, plan)
         left_wh = metered.sold_wh
@@ -132,7 +133,10 @@ class Household(Party):
         if self.draining:
             return Hold()
         role = self.books.roles.get(slot)
-        decision = self._decide(self._view(slot))
+        decided, decision = self._decided
+        if decided != (slot, self.books.version):
+            decision = self._decide(self._view(slot))
+            self._decided = (slot, self.books.version), decision
         if role is None:
             buys, sells = isinstance(decision, Buy), isinstance(decision, Sell)
             self.books.take_role(slot, Role.BUYER if buys else Role.SELLER if sells else Role.NEITHER)
@@ -163,7 +167,7 @@ class Household(Party):
         if (known := self._sellable.get(slot)) is not None:
             return known
         standing, floor_wh = books.standing, self.config.trading.sell_above_wh
-        promises = self._promises(Side.SELLER)
+        promises = books.promises(Side.SELLER)
         found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
         self._sellable[slot] = found
         return found
@@ -203,8 +207,8 @@ class Household(Party):
 
     def _view(self, slot: int) -> HouseholdView:
         trading, standing = self.config.trading, self.books.standing
-        incoming = self._promises(Side.BUYER, after=standing.next_slot - SLOT_S)  # earlier ones are metered
-        outgoing = self._promises(Side.SELLER)
+        incoming = self._promises_after(Side.BUYER, standing.next_slot - SLOT_S)  # earlier ones are metered
+        outgoing = self.books.promises(Side.SELLER)
         coming = range(standing.next_slot, slot + SLOT_S, SLOT_S)
         expected = [self._forecast.expected(at) for at in coming]
         surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
@@ -229,10 +233,8 @@ class Household(Party):
             max_buy_price_micro_per_kwh=self._pricing.bid(self._pricing_view(slot)),
         )
 
-    def _promises(self, side: Side, after: int | None = None) -> list[Promise]:
-        return [
-            Promise(slot, energy_wh) for slot, energy_wh in self.books.promises(side) if after is None or slot > after
-        ]
+    def _promises_after(self, side: Side, slot: int) -> list[Promise]:
+        return [promise for promise in self.books.promises(side) if promise.slot > slot]
 
     # --- bookings ---
 

@@ -131,7 +131,10 @@ def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
     advised = party.advised_picks.get(purchase.transaction_id)
     if advised is not None:
         return advised
-    return choose(_open_offers(party, purchase), _missing_wh(party, purchase), purchase.max_price_micro)
+    missing_wh = _missing_wh(party, purchase)
+    if missing_wh < MIN_TRADE_WH:
+        return ()
+    return choose(_open_offers(party, purchase), missing_wh, purchase.max_price_micro)
 
 
 def select(party: Party, transaction_id: str) -> None:
