@@ -114,19 +114,20 @@ class Walker(Protocol):
         ...
 
 
+_ALWAYS = {event: step for (event, situation), step in STEPS.items() if situation is Situation.ALWAYS}
+
+
 def next_step(walker: Walker, trigger: Trigger) -> Step:
-    """The step that follows from an event."""
-    return STEPS[trigger.event, walker.situation(trigger)]
+    """The step that follows from an event; the party looks at its state only where that matters."""
+    return _ALWAYS.get(trigger.event) or STEPS[trigger.event, walker.situation(trigger)]
 
 
 def walk(walker: Walker, trigger: Trigger) -> None:
     """Do what follows from an event, and what follows from that."""
-    while True:
-        step = next_step(walker, trigger)
-        if step is Step.HOLD:
-            return
+    step = next_step(walker, trigger)
+    while step is not Step.HOLD:
         walker.perform(step, trigger)
-        then = THEN.get(step)
-        if then is None:
+        if step not in THEN:
             return
-        trigger = trigger._replace(event=then)
+        trigger = Trigger(THEN[step], trigger.transaction_id, trigger.slot, trigger.attempt, trigger.call)
+        step = next_step(walker, trigger)

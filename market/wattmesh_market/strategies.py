@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wattmesh_market.trade.offers import MIN_TRADE_WH
 
 
-@dataclass(frozen=True)
-class Buy:
+class Buy(NamedTuple):
     """Buy `energy_wh` at no more than the price limit, if there is one. `reason` is for people."""
 
     energy_wh: int
@@ -34,8 +34,7 @@ class Hold:
 Decision = Buy | Sell | Hold
 
 
-@dataclass(frozen=True)
-class HouseholdView:
+class HouseholdView(NamedTuple):
     """A household before a delivery slot, in Wh.
 
     `projected_wh` is the stored energy expected at that slot's end without another trade; `deficit_wh` is load less PV
@@ -56,8 +55,7 @@ class HouseholdView:
     max_buy_price_micro_per_kwh: int | None
 
 
-@dataclass(frozen=True)
-class UtilityView:
+class UtilityView(NamedTuple):
     """A utility before a delivery slot, in Wh. `start_wh` is where demand response starts; None without it."""
 
     sold_wh: int

@@ -18,7 +18,7 @@ class Promise(NamedTuple):
 
 def drawn_wh(battery: Battery, promises: Iterable[Promise]) -> int:
     """What must leave the store to keep promises to buyers."""
-    return sum(battery.drawn_wh(promise.energy_wh) for promise in promises)
+    return sum([battery.drawn_wh(promise.energy_wh) for promise in promises])
 
 
 def held_wh(battery: Battery, promises: Iterable[Promise], start: int) -> int:
@@ -27,15 +27,17 @@ def held_wh(battery: Battery, promises: Iterable[Promise], start: int) -> int:
     That is what they draw, and what leaks until then of it and of the minimum level below it.
     """
     drawn = _drawn_by_slot(battery, promises, start)
+    if not drawn:
+        return 0
     level_wh = battery.min_level_wh
-    for slot in range(max(drawn, default=start - SLOT_S), start - SLOT_S, -SLOT_S):
+    for slot in range(max(drawn), start - SLOT_S, -SLOT_S):
         level_wh = battery.before_leak_wh(level_wh + drawn.get(slot, 0), slot)
     return level_wh - battery.min_level_wh
 
 
 def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
     """What room must stay in the store for purchases that are under way."""
-    return battery.stored_wh(sum(purchase.energy_wh for purchase in purchases))
+    return battery.stored_wh(sum([purchase.energy_wh for purchase in purchases]))
 
 
 def sellable_wh(
@@ -56,15 +58,15 @@ def sellable_wh(
         left_wh -= battery.leaked_wh(left_wh, at) + drawn.get(at, 0)
     later = [promise for promise in promises if promise.slot > slot]
     spare_wh = left_wh - battery.min_level_wh - held_wh(battery, later, slot + SLOT_S)
-    power_wh = battery.discharge_limit_wh - sum(promise.energy_wh for promise in promises if promise.slot == slot)
+    power_wh = battery.discharge_limit_wh - sum([promise.energy_wh for promise in promises if promise.slot == slot])
     return max(0, min(battery.dischargeable_wh(spare_wh), power_wh))
 
 
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
     """What can still be bought for `slot` and will fit, within power x slot. What leaks until then only makes room."""
     purchases = tuple(purchases)
-    space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh) - sum(p.energy_wh for p in purchases)
-    power_wh = battery.charge_limit_wh - sum(purchase.energy_wh for purchase in purchases if purchase.slot == slot)
+    space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh) - sum([p.energy_wh for p in purchases])
+    power_wh = battery.charge_limit_wh - sum([purchase.energy_wh for purchase in purchases if purchase.slot == slot])
     return max(0, min(space_wh, power_wh)) if battery.capacity_wh else 0
 
 

@@ -83,6 +83,8 @@ class Battery:
         identity), and over fewer off by a Wh or two at most, as these multiples are spread evenly (Kuipers and
         Niederreiter: Uniform Distribution of Sequences, 1974). More stored never leaves less.
         """
+        if not self.self_discharge_ppm_per_day:
+            return 0
         return (level_wh * self._leak + _phase(slot)) // _WHOLE
 
     def before_leak_wh(self, level_wh: int, slot: int) -> int:

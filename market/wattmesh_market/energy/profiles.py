@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import asin, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
@@ -25,7 +25,9 @@ _MEAN_WEIGHT = sum(_HOUR_WEIGHT) / 24
 _CLEAR_DAY = 0.35
 _HAZE = 0.25
 _REMEMBERED = 4096
-"""Roofs and loads are often alike, and each slot is looked at several times before it is metered."""
+"""Roofs and loads are often alike."""
+_EXPECTED = 16
+"""Of each household so many slots: each is looked at several times before it is metered."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Profile(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class ShapeProfile:
     """Clear-sky PV under passing clouds, and the standard daily load with a household's own ups and downs."""
 
@@ -87,21 +89,33 @@ class ShapeProfile:
     utc_offset_s: int
     pv: Pv | None
     load: Load | None
+    _expected: dict[int, SlotProfile] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _cloudiness: tuple[int, float] = field(default=(-1, 0.0), init=False, compare=False, repr=False)
 
     def actual(self, slot: int) -> SlotProfile:
         """The forecast, times what clouds let through and what people did."""
         expected = self.forecast(slot)
         day = slot // 86_400
-        cloudiness = max(0.0, self._chance("day", day) - _CLEAR_DAY)
-        passing = 0.5 * self._chance("cloud", slot // 3600) + 0.5 * self._chance("cloud", slot)
-        clouds = 1 - cloudiness * passing
-        people = 0.55 + 0.9 * self._chance("load", slot)
-        return SlotProfile(int(expected.pv_wh * clouds), int(expected.load_wh * people))
+        if self._cloudiness[0] != day:
+            self._cloudiness = (day, max(0.0, self._chance("day", day) - _CLEAR_DAY))
+        pv_wh, load_wh = expected
+        if pv_wh:
+            passing = 0.5 * self._chance("cloud", slot // 3600) + 0.5 * self._chance("cloud", slot)
+            pv_wh = int(pv_wh * (1 - self._cloudiness[1] * passing))
+        if load_wh:
+            load_wh = int(load_wh * (0.55 + 0.9 * self._chance("load", slot)))
+        return SlotProfile(pv_wh, load_wh)
 
     def forecast(self, slot: int) -> SlotProfile:
         """The shapes without noise."""
-        pv_wh = clear_sky_wh(self.pv, slot) if self.pv else 0
-        return SlotProfile(pv_wh, mean_load_wh(self.load, slot, self.utc_offset_s) if self.load else 0)
+        known = self._expected.get(slot)
+        if known is None:
+            if len(self._expected) >= _EXPECTED:
+                self._expected.clear()
+            pv_wh = clear_sky_wh(self.pv, slot) if self.pv else 0
+            load_wh = mean_load_wh(self.load, slot, self.utc_offset_s) if self.load else 0
+            known = self._expected[slot] = SlotProfile(pv_wh, load_wh)
+        return known
 
     def _chance(self, what: str, index: int) -> float:
         raw = hashlib.blake2b(f"{self.seed}/{what}/{index}".encode(), digest_size=8).digest()

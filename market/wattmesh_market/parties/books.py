@@ -7,7 +7,7 @@ Whoever runs the party stores the rows and keeps the changes, or takes all of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -46,7 +46,9 @@ class Standing(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it."""
+    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it, `chosen` once
+    sellers were.
+    """
 
     transaction_id: str
     slot: int
@@ -56,6 +58,7 @@ class Purchase(NamedTuple):
     searched_ms: int
     closed: bool = False
     asked_adviser: bool = False
+    chosen: bool = False
 
 
 class Outcome(StrEnum):
@@ -186,7 +189,7 @@ class Books:
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
         self._by_slot: dict[int, dict[Key, bool]] = {}
         self._by_order: dict[tuple[str, str], Key] = {}
-        self._by_transaction: dict[str, dict[str, bool]] = {}
+        self._by_transaction: dict[str, dict[str, Contract]] = {}
         self.readings: dict[int, Reading] = {}
         self.unbooked: dict[int, bool] = {}
         self.roles: dict[int, Role] = {}
@@ -216,24 +219,21 @@ class Books:
 
     def put(self, contract: Contract) -> None:
         """Enter a contract, or its new state."""
-        key = contract.key
+        key, state = contract.key, contract.state
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
-        self._index(key, before, contract)
-        if contract.expires_ms < self.first_expiry_ms and contract.state in TENTATIVE:
-            self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
-        if before is None or _promised(before) != _promised(contract):
-            self.version += 1
-
-    def _index(self, key: Key, before: Contract | None, contract: Contract) -> None:
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
                 self._set(self._part(self._by_slot, delivery.slot), key, True)
-            self._set(self._part(self._by_transaction, key[0]), key[1], True)
+        self._set(self._part(self._by_transaction, key[0]), key[1], contract)
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
-        self._set(self.open[contract.side], key, contract if contract.state in OPEN else None)
+        self._set(self.open[contract.side], key, contract if state in OPEN else None)
+        if state in TENTATIVE and contract.expires_ms < self.first_expiry_ms:
+            self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
+        if before is None or _promised(before) != _promised(contract):
+            self.version += 1
 
     def note_first_expiry(self) -> None:
         """Work out when the next quote runs out, after those that have were ended."""
@@ -249,19 +249,20 @@ class Books:
         key = self._by_order.get((order_id, counterparty))
         return None if key is None else self.contracts[key]
 
-    def of_transaction(self, transaction_id: str) -> list[Contract]:
+    def of_transaction(self, transaction_id: str) -> Sequence[Contract]:
         """All contracts of a transaction."""
-        sellers = self._by_transaction.get(transaction_id, ())
-        return [self.contracts[transaction_id, seller] for seller in sellers]
+        return tuple(self._by_transaction.get(transaction_id, {}).values())
 
-    def deliveries(self, side: Side, slot: int) -> Iterator[tuple[Contract, Delivery]]:
+    def deliveries(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
         """All deliveries in a slot, with their contracts, on a side; in no order."""
-        for key in self._by_slot.get(slot, ()):
-            contract = self.contracts[key]
-            if contract.side is side:
-                for delivery in contract.deliveries:
-                    if delivery.slot == slot:
-                        yield contract, delivery
+        contracts = [self.contracts[key] for key in self._by_slot.get(slot, ())]
+        return [
+            (contract, delivery)
+            for contract in contracts
+            if contract.side is side
+            for delivery in contract.deliveries
+            if delivery.slot == slot
+        ]
 
     def of_slot(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
         """The same, of the oldest contract first."""
@@ -283,6 +284,11 @@ class Books:
     def open_with(self, side: Side, counterparty: str) -> list[Contract]:
         """All contracts on a side with a counterparty that are not over."""
         return [one for one in self.open[side].values() if one.counterparty == counterparty]
+
+    def expired(self, side: Side, now_ms: int) -> list[Contract]:
+        """All contracts on a side whose quotes have run out, the oldest first."""
+        found = [one for one in self.open[side].values() if one.expired(now_ms)]
+        return sorted(found, key=lambda one: (one.created_ms, one.transaction_id, one.counterparty))
 
     # --- meter and ledger ---
 
@@ -397,8 +403,11 @@ class Books:
             table[key] = row
 
 
-def _promised(contract: Contract) -> list[bool]:
-    return [delivery.state in PROMISED for delivery in contract.deliveries]
+def _promised(contract: Contract) -> bool | list[bool]:
+    deliveries = contract.deliveries
+    if len(deliveries) == 1:
+        return deliveries[0].state in PROMISED
+    return [delivery.state in PROMISED for delivery in deliveries]
 
 
 def _age(found: tuple[Contract, Delivery]) -> tuple[int, str, str]:

@@ -31,6 +31,7 @@ from wattmesh_market.trade.messages import (
     AskStatus,
     Call,
     Cancel,
+    Cancelled,
     Confirm,
     Confirmed,
     DeliveryStatus,
@@ -204,6 +205,11 @@ def on_status(party: Party, call: Call, message: Status) -> None:
             contract = _delivered(party, contract, told)
 
 
+def on_cancelled(party: Party, call: Call, message: Cancelled) -> None:
+    """How the contract stands after a cancellation."""
+    on_status(party, call, message.status)
+
+
 def settle(party: Party, transaction_id: str, occasion: object = "delivered") -> None:
     """Pay for what was delivered. `occasion` tells a payment said again from the first."""
     for contract in party.books.of_transaction(transaction_id):
@@ -252,16 +258,14 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
 
 def expire(party: Party) -> list[str]:
     """End quotes that ran out unconfirmed; returns their transactions."""
-    ended = []
-    for contract in list(party.books.open[Side.BUYER].values()):
-        if contract.expired(party.now.ms):
-            late = not party.gate_open(contract.first_slot)
-            reason = Ended.GATE_CLOSED if late else Ended.QUOTE_RAN_OUT
-            party.books.put(contract.ended(ContractState.EXPIRED, reason, party.now.ms))
-            party.books.changes.missed_gates += late
-            party.tell("%s: %s", short(contract.counterparty), reason, transaction_id=contract.transaction_id)
-            ended.append(contract.transaction_id)
-    return ended
+    found = party.books.expired(Side.BUYER, party.now.ms)
+    for contract in found:
+        late = not party.gate_open(contract.first_slot)
+        reason = Ended.GATE_CLOSED if late else Ended.QUOTE_RAN_OUT
+        party.books.put(contract.ended(ContractState.EXPIRED, reason, party.now.ms))
+        party.books.changes.missed_gates += late
+        party.tell("%s: %s", short(contract.counterparty), reason, transaction_id=contract.transaction_id)
+    return [contract.transaction_id for contract in found]
 
 
 def stalled(party: Party, transaction_id: str) -> None:

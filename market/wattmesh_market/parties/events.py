@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties import buying, selling, shopping
@@ -44,6 +44,20 @@ _REQUESTS: Mapping[type, Event] = {
     Cancel: Event.CANCEL_HEARD,
     Pay: Event.PAYMENT_HEARD,
 }
+"""Messages that lead to a step of their own."""
+_CALLBACKS: Mapping[type, tuple[Callable[[Party, Call, Any], Refused | None], Event | None]] = {
+    Search: (selling.offer, None),
+    Offers: (shopping.on_offers, None),
+    Quote: (buying.on_quote, Event.QUOTED),
+    Agreed: (buying.on_agreed, Event.AGREED),
+    Confirmed: (buying.on_confirmed, Event.CHECK),
+    Status: (buying.on_status, Event.DELIVERED),
+    Cancelled: (buying.on_cancelled, Event.CHECK),
+    Receipt: (buying.on_receipt, Event.CHECK),
+    ReportReading: (lambda party, call, message: party.on_reading(call, message), None),
+    PricedReading: (lambda party, call, message: party.on_priced_reading(call, message), None),
+}
+"""What other messages change, and what is looked at then."""
 
 
 class Unanswered(NamedTuple):
@@ -76,16 +90,19 @@ class Events:
         self._repeat()
         following = self.party.following_slot()
         self.party.enter_slot(following)
-        if following is not None:
+        if following is not None and self.party.may_buy(following):
             for attempt, look_s in enumerate(self.party.looks_s(following)):
                 if look_s >= self.party.now.grid_s:
                     self.party.alarm(Alarm(AlarmKind.LOOK, following, attempt), look_s)
 
     def catch_up(self) -> None:
         """Close every slot that has ended, and free expired quotes."""
-        if self.party.books.standing.next_slot < self.party.now.slot:
-            self.party.meter()
-        selling.expire(self.party)
+        party = self.party
+        books, now = party.books, party.now
+        if books.standing.next_slot < now.slot:
+            party.meter()
+        if now.ms >= books.first_expiry_ms:
+            selling.expire(party)
 
     def ring(self, alarm: Alarm) -> None:
         """A reminder has come due."""
@@ -121,41 +138,16 @@ class Events:
     def receive(self, call: Call) -> Refused | None:
         """Act on a message. Raises Refused when it has no effect; returns one where it is declined with an effect."""
         self.catch_up()
-        party, message, transaction_id = self.party, call.message, call.transaction_id
+        message = call.message
         request = _REQUESTS.get(type(message))
         if request is not None:
-            self.walk(self, Trigger(request, transaction_id, call=call))
+            self.walk(self, Trigger(request, call.transaction_id, call=call))
             return None
-        refused = None
-        match message:
-            case Search():
-                selling.offer(party, call, message)
-            case Offers():
-                shopping.on_offers(party, call, message)
-            case Quote():
-                refused = buying.on_quote(party, call, message)
-                self._go_on(Event.QUOTED, transaction_id)
-            case Agreed():
-                refused = buying.on_agreed(party, call, message)
-                self._go_on(Event.AGREED, transaction_id)
-            case Confirmed():
-                buying.on_confirmed(party, call, message)
-                self._go_on(Event.CHECK, transaction_id)
-            case Status():
-                buying.on_status(party, call, message)
-                self._go_on(Event.DELIVERED, transaction_id)
-            case Cancelled():
-                buying.on_status(party, call, message.status)
-                self._go_on(Event.CHECK, transaction_id)
-            case Receipt():
-                buying.on_receipt(party, call, message)
-                self._go_on(Event.CHECK, transaction_id)
-            case ReportReading():
-                party.on_reading(call, message)
-            case PricedReading():
-                party.on_priced_reading(call, message)
-            case _:
-                raise TypeError(f"no rule for {type(message).__name__}")
+        rule, event = _CALLBACKS[type(message)]
+        refused = rule(self.party, call, message)
+        if event is not None and not shopping.collecting(self.party, call.transaction_id):
+            # While offers are collected nothing was chosen, so nothing can follow yet.
+            self._go(event, call.transaction_id)
         return refused
 
     def advised_by(self, consultation: Consultation, advice: Advice) -> None:
@@ -190,11 +182,6 @@ class Events:
 
     def _go(self, event: Event, transaction_id: str) -> None:
         self.walk(self, Trigger(event, transaction_id))
-
-    def _go_on(self, event: Event, transaction_id: str) -> None:
-        # While offers are collected nothing was chosen, so nothing can follow yet.
-        if not shopping.collecting(self.party, transaction_id):
-            self._go(event, transaction_id)
 
     def _repeat(self) -> None:
         # Not more often than every 5 s: a machine that has fallen behind must not be kept busy by what it says of it.

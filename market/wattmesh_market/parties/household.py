@@ -94,8 +94,8 @@ class Household(Party):
             slot=slot,
             pv_wh=sun.pv_wh,
             load_wh=sun.load_wh,
-            bought_wh=sum(delivery.energy_wh for _, delivery in purchases),
-            sold_wh=sum(energy_wh for _, energy_wh in sales),
+            bought_wh=sum([delivery.energy_wh for _, delivery in purchases]),
+            sold_wh=sum([energy_wh for _, energy_wh in sales]),
             held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
             room_wh=room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
         )
@@ -105,7 +105,7 @@ class Household(Party):
             delivered_wh = min(left_wh, energy_wh)
             left_wh -= delivered_wh
             selling.deliver(self, contract, slot, delivered_wh)
-        booked_wh = sum(delivery.delivered_wh or 0 for _, delivery in purchases)
+        booked_wh = sum([delivery.delivered_wh or 0 for _, delivery in purchases])
         metered = _with_purchases_booked(metered, booked_wh)
         level_wh = metered.level_after_wh
         standing = standing._replace(
@@ -211,7 +211,7 @@ class Household(Party):
         outgoing = self.books.promises(Side.SELLER)
         coming = range(standing.next_slot, slot + SLOT_S, SLOT_S)
         expected = [self._forecast.expected(at) for at in coming]
-        surplus_wh = sum(profile.pv_wh - profile.load_wh for profile in expected)
+        surplus_wh = sum([profile.pv_wh - profile.load_wh for profile in expected])
         level_wh, battery = standing.level_wh, self.battery
         return HouseholdView(
             capacity_wh=battery.capacity_wh,
@@ -219,11 +219,11 @@ class Household(Party):
             projected_wh=level_wh
             + room_wh(battery, incoming)
             - drawn_wh(battery, outgoing)
-            - sum(battery.leaked_wh(level_wh, at) for at in coming)
+            - sum([battery.leaked_wh(level_wh, at) for at in coming])
             + surplus_wh,
             deficit_wh=expected[-1].load_wh
             - expected[-1].pv_wh
-            - sum(promise.energy_wh for promise in incoming if promise.slot == slot),
+            - sum([promise.energy_wh for promise in incoming if promise.slot == slot]),
             buyable_wh=buyable_wh(battery, level_wh, incoming, slot),
             sellable_wh=self.sellable_wh(slot),
             buying=self._buying(standing.buying, level_wh),
@@ -234,7 +234,8 @@ class Household(Party):
         )
 
     def _promises_after(self, side: Side, slot: int) -> list[Promise]:
-        return [promise for promise in self.books.promises(side) if promise.slot > slot]
+        promises = self.books.promises(side)
+        return [promise for promise in promises if promise.slot > slot] if promises else []
 
     # --- bookings ---
 

@@ -81,7 +81,8 @@ class Party(ABC):
         """Makes no new contracts: the party is about to be taken down."""
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
         """What an adviser chose, by transaction, while that is acted on."""
-        self._tells_info = around.told(logging.INFO)
+        self.tells = around.told(logging.INFO)
+        """Whether anybody reads the event log."""
 
     # --- what a party has to sell, and what its strategy wants ---
 
@@ -186,14 +187,9 @@ class Party(ABC):
         """Ask to be reminded at a grid time; an earlier reminder of the same thing is replaced."""
         self.books.changes.alarms.append((alarm, due_s))
 
-    @property
-    def tells(self) -> bool:
-        """Whether anybody reads the event log."""
-        return self._tells_info
-
     def tell(self, text: str, *values: Any, transaction_id: str | None = None) -> None:
         """Write a line into the event log once the changes are stored."""
-        if self._tells_info:
+        if self.tells:
             self.books.changes.lines.append(LogLine(text, values, transaction_id))
 
     def slot_text(self, slot: int) -> str:

@@ -266,11 +266,9 @@ def declined_by_buyer(party: Party, transaction_id: str, buyer: str, reason: str
 
 
 def expire(party: Party) -> None:
-    """Free what expired quotes held."""
+    """Free what expired quotes held. There is nothing to do before `Books.first_expiry_ms`."""
     now_ms, books = party.now.ms, party.books
-    if now_ms < books.first_expiry_ms:
-        return
-    for contract in [one for one in books.open[Side.SELLER].values() if one.expired(now_ms)]:
+    for contract in books.expired(Side.SELLER, now_ms):
         reason = Ended.NOT_TAKEN if party.gate_open(contract.first_slot) else Ended.GATE_CLOSED
         books.put(contract.ended(ContractState.EXPIRED, reason, now_ms))
     books.note_first_expiry()

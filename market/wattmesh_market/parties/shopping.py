@@ -60,10 +60,9 @@ def _missing(party: Party, transaction_id: str) -> Situation:
     purchase = books.purchases.get(transaction_id)
     if purchase is None or purchase.closed:
         return Situation.UNDER_WAY
-    selections = books.selections.get(transaction_id, {}).values()
-    if any(one.outcome is Outcome.OPEN for one in selections) and picks(party, purchase):
+    if picks(party, purchase):
         return Situation.CHOICE if party.gate_open(purchase.slot) else Situation.NO_CHOICE
-    if any(one.outcome is Outcome.SELECTED for one in selections):
+    if any(one.outcome is Outcome.SELECTED for one in books.selections.get(transaction_id, {}).values()):
         return Situation.UNDER_WAY
     over = all(contract.state in _FINISHED for contract in books.of_transaction(transaction_id))
     return Situation.DONE if over else Situation.UNDER_WAY
@@ -120,10 +119,7 @@ def buying(party: Party, slot: int) -> bool:
 def collecting(party: Party, transaction_id: str) -> bool:
     """Whether nothing was chosen yet."""
     purchase = party.books.purchases.get(transaction_id)
-    if purchase is None or purchase.closed:
-        return False
-    selections = party.books.selections.get(transaction_id, {})
-    return all(one.outcome is Outcome.OPEN for one in selections.values())
+    return purchase is not None and not (purchase.closed or purchase.chosen)
 
 
 def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
@@ -144,6 +140,8 @@ def select(party: Party, transaction_id: str) -> None:
     chosen = picks(party, purchase)
     if party.tells:
         _tell_choice(party, purchase, chosen)
+    if not purchase.chosen:
+        books.purchase(purchase._replace(chosen=True))
     for offer, energy_wh in chosen:
         books.select(transaction_id, offer.seller, Selection(offer, energy_wh, Outcome.SELECTED))
         wanted = (Wanted(purchase.slot, offer.item_id, energy_wh),)
@@ -263,18 +261,15 @@ def _open_offers(party: Party, purchase: Purchase) -> list[Offer]:
 
 def _missing_wh(party: Party, purchase: Purchase) -> int:
     transaction_id = purchase.transaction_id
-    taken_wh = sum(
-        delivery.energy_wh
-        for contract in party.books.of_transaction(transaction_id)
-        for delivery in contract.deliveries
-        if delivery.state not in OVER
-    )
-    asked_wh = sum(
-        one.selected_wh or 0
-        for one in party.books.selections.get(transaction_id, {}).values()
-        if one.outcome is Outcome.SELECTED
-    )
-    return purchase.need_wh - taken_wh - asked_wh
+    missing_wh = purchase.need_wh
+    for contract in party.books.of_transaction(transaction_id):
+        for delivery in contract.deliveries:
+            if delivery.state not in OVER:
+                missing_wh -= delivery.energy_wh
+    for one in party.books.selections.get(transaction_id, {}).values():
+        if one.outcome is Outcome.SELECTED:
+            missing_wh -= one.selected_wh or 0
+    return missing_wh
 
 
 def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:

@@ -19,7 +19,7 @@ def terms_of(contract: Contract, currency: str) -> Terms:
 
 def wrong_parts(terms: Terms) -> str | None:
     """What is wrong with the parts of a price; None when they make it up."""
-    parts_micro = sum(line.amount_micro for line in terms.lines)
+    parts_micro = sum([line.amount_micro for line in terms.lines])
     if parts_micro != terms.total_micro:
         return f"the breakup sums to {money_text(parts_micro)} but the price is {money_text(terms.total_micro)}"
     return None

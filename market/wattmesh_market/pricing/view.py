@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class PricingView:
+class PricingView(NamedTuple):
     """A household before a delivery slot: prices in millionths of the currency per kWh, energy in Wh.
 
     The utility's price is what a buyer pays it in that slot, all in. What is asked goes to the seller; a buyer pays it

@@ -93,7 +93,8 @@ class Feeder:
             self.sent[count] = self.sent.get(count, 0) + 1
             if isinstance(sent.message, Search):
                 for seller in self._sellers:
-                    if seller != sender:
+                    # Who is no seller in this slot would decline; that is not waited for.
+                    if seller != sender and self.parties[seller].sells(sent.message.slot):
                         self._deliver(sender, seller, sent, mail)
             elif (refused := self._deliver(sender, sent.to, sent, mail)) is not None:
                 why = Unanswered(refused.reason, refused.text)
@@ -112,7 +113,8 @@ class Feeder:
         """Take up what a party wants to say, and what it wants to be reminded of."""
         changes = self._events[name].party.books.changes
         if changes.sends:
-            mail.extend([(name, send) for send in changes.sends])
+            for send in changes.sends:
+                mail.append((name, send))
             changes.sends.clear()
         if changes.alarms:
             for alarm, due_s in changes.alarms:

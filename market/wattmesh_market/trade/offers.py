@@ -31,12 +31,12 @@ def feasible(offers: Iterable[Offer], max_price_micro_per_kwh: int | None = None
     Among equal prices the larger offer comes first, for fewer contracts, then the seller's id, then the item's.
     """
     return sorted(
-        (
+        [
             offer
             for offer in offers
             if offer.available_wh >= MIN_TRADE_WH
             and (max_price_micro_per_kwh is None or offer.price_micro_per_kwh <= max_price_micro_per_kwh)
-        ),
+        ],
         key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller, offer.item_id),
     )
 

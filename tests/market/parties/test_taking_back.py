@@ -17,8 +17,9 @@ from wattmesh_market.trade.refusal import Refused
 
 
 def tables(books: Books) -> dict[str, Any]:
-    """All that the books hold, copied."""
-    return {name: _copied(table) for name, table in vars(books).items() if name not in ("changes", "version")}
+    """All that the books hold, copied; `_promises` is worked out anew for each version."""
+    left_out = ("changes", "version", "_promises")
+    return {name: _copied(table) for name, table in vars(books).items() if name not in left_out}
 
 
 def _copied(table: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,10 +33,10 @@ LOW = HouseholdView(
     charge_efficiency_ppm=950_000,
     max_buy_price_micro_per_kwh=280_000,
 )
-BETWEEN = replace(LOW, level_wh=6000, projected_wh=6000, buying=False)
-FULL = replace(LOW, level_wh=9000, projected_wh=9000, buyable_wh=500, sellable_wh=900, buying=False)
-NO_BATTERY = replace(
-    LOW, capacity_wh=0, level_wh=0, projected_wh=-300, buyable_wh=0, buying=False, buy_below_wh=0, buy_target_wh=0
+BETWEEN = LOW._replace(level_wh=6000, projected_wh=6000, buying=False)
+FULL = LOW._replace(level_wh=9000, projected_wh=9000, buyable_wh=500, sellable_wh=900, buying=False)
+NO_BATTERY = LOW._replace(
+    capacity_wh=0, level_wh=0, projected_wh=-300, buyable_wh=0, buying=False, buy_below_wh=0, buy_target_wh=0
 )
 
 
@@ -51,14 +49,14 @@ def test_a_low_battery_buys_up_to_what_fits_in_a_slot() -> None:
 
 
 def test_a_nearly_filled_battery_buys_only_what_the_target_needs() -> None:
-    view = replace(LOW, level_wh=4500, projected_wh=4525)
+    view = LOW._replace(level_wh=4500, projected_wh=4525)
     reason = "battery below its target: 4.50 of 10.00 kWh (45 %); buys below 20 % up to 50 %"
     # 475 Wh are missing in the store: 500 at the terminals.
     assert household_rules(view) == Buy(500, 280_000, reason)
 
 
 def test_what_load_will_take_until_then_is_bought_too() -> None:
-    view = replace(LOW, buyable_wh=9000, level_wh=1500, projected_wh=1200)
+    view = LOW._replace(buyable_wh=9000, level_wh=1500, projected_wh=1200)
     assert household_rules(view) == Buy(
         4000, 280_000, "battery low: 1.50 of 10.00 kWh (15 %); buys below 20 % up to 50 %"
     )
@@ -66,11 +64,11 @@ def test_what_load_will_take_until_then_is_bought_too() -> None:
 
 @pytest.mark.parametrize("projected_wh", [4992, 5000, 9000])
 def test_a_battery_that_will_reach_its_target_holds(projected_wh: int) -> None:
-    assert household_rules(replace(LOW, projected_wh=projected_wh)) == Hold()
+    assert household_rules(LOW._replace(projected_wh=projected_wh)) == Hold()
 
 
 def test_a_battery_without_room_holds() -> None:
-    assert household_rules(replace(LOW, buyable_wh=MIN_TRADE_WH - 1)) == Hold()
+    assert household_rules(LOW._replace(buyable_wh=MIN_TRADE_WH - 1)) == Hold()
 
 
 def test_between_the_thresholds_it_holds() -> None:
@@ -79,18 +77,18 @@ def test_between_the_thresholds_it_holds() -> None:
 
 def test_a_full_battery_sells() -> None:
     assert household_rules(FULL) == Sell()
-    assert household_rules(replace(FULL, sellable_wh=MIN_TRADE_WH)) == Sell()
-    assert household_rules(replace(FULL, sellable_wh=MIN_TRADE_WH - 1)) == Hold()
+    assert household_rules(FULL._replace(sellable_wh=MIN_TRADE_WH)) == Sell()
+    assert household_rules(FULL._replace(sellable_wh=MIN_TRADE_WH - 1)) == Hold()
 
 
 def test_without_a_battery_the_house_buys_what_it_will_use() -> None:
     assert household_rules(NO_BATTERY) == Buy(300, 280_000, "expects to use 0.300 kWh")
-    assert household_rules(replace(NO_BATTERY, deficit_wh=MIN_TRADE_WH - 1)) == Hold()
-    assert household_rules(replace(NO_BATTERY, deficit_wh=-400)) == Hold(), "its sun goes to the backstop"
+    assert household_rules(NO_BATTERY._replace(deficit_wh=MIN_TRADE_WH - 1)) == Hold()
+    assert household_rules(NO_BATTERY._replace(deficit_wh=-400)) == Hold(), "its sun goes to the backstop"
 
 
 def test_without_a_price_limit_it_buys_without_one() -> None:
-    decision = household_rules(replace(LOW, max_buy_price_micro_per_kwh=None))
+    decision = household_rules(LOW._replace(max_buy_price_micro_per_kwh=None))
     assert isinstance(decision, Buy)
     assert decision.max_price_micro_per_kwh is None
 
@@ -139,7 +137,7 @@ BUSY = UtilityView(sold_wh=3000, bought_wh=500, backstop_wh=6000, start_wh=8000,
 
 
 def test_a_utility_sells_when_demand_is_below_its_start() -> None:
-    assert utility_rules(replace(BUSY, backstop_wh=2000)) == Sell()
+    assert utility_rules(BUSY._replace(backstop_wh=2000)) == Sell()
 
 
 def test_in_high_demand_it_buys_what_lies_above_and_is_not_bought_yet() -> None:
@@ -148,18 +146,18 @@ def test_in_high_demand_it_buys_what_lies_above_and_is_not_bought_yet() -> None:
 
 
 def test_less_than_a_contract_is_not_bought() -> None:
-    assert utility_rules(replace(BUSY, bought_wh=991)) == Sell()
-    decision = utility_rules(replace(BUSY, bought_wh=990))
+    assert utility_rules(BUSY._replace(bought_wh=991)) == Sell()
+    decision = utility_rules(BUSY._replace(bought_wh=990))
     assert isinstance(decision, Buy)
     assert decision.energy_wh == MIN_TRADE_WH
 
 
 def test_what_households_feed_in_lowers_demand() -> None:
-    assert utility_rules(replace(BUSY, backstop_wh=-4000, sold_wh=11_000, bought_wh=0)) == Sell()
+    assert utility_rules(BUSY._replace(backstop_wh=-4000, sold_wh=11_000, bought_wh=0)) == Sell()
 
 
 def test_without_demand_response_it_always_sells() -> None:
-    assert utility_rules(replace(BUSY, start_wh=None, backstop_wh=10**9)) == Sell()
+    assert utility_rules(BUSY._replace(start_wh=None, backstop_wh=10**9)) == Sell()
 
 
 @given(st.integers(0, 9000), st.integers(0, 9000), st.integers(-9000, 9000), st.integers(0, 9000))
