@@ -1,6 +1,7 @@
 """The state directory of a local run: `agents/<pod>.db` for each runtime, `gateway.db`, `clock.json`.
 
-That of a simulation has no `gateway.db`, and `simulation.json` and `snapshots` (see `street.snapshots`) besides.
+That of a simulation has no `gateway.db`, and `simulation.json` and `snapshots` (see `street.snapshots`) besides; by
+calls it has `agents/<feeder>.db` for each feeder.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def is_simulation(state: Path) -> bool:
 
 
 def agent_databases(state: Path) -> list[Path]:
-    """The runtimes' databases by pod name; StateError when there are none."""
+    """The databases by name; StateError when there are none."""
     if not state.is_dir():
         what = "is not a directory" if state.exists() else "there is no such directory"
         raise StateError(f"{state}: {what}; 'wattmesh up' makes it, --state names another")

@@ -103,13 +103,15 @@ def stopped_at_once(street: Path, state: Path, monkeypatch: pytest.MonkeyPatch) 
         simulate(street, state)
 
 
-def test_another_seed_other_manifests_and_other_profiles_are_refused(
+def test_another_seed_way_manifests_and_profiles_are_refused(
     street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = tmp_path / "state"
     stopped_at_once(street, state, monkeypatch)
     seed = simulate(street, state, "--seed", "9")
     assert (seed.exit_code, "is simulated with --seed 0" in seed.stderr) == (2, True)
+    over = simulate(street, state, "--over", "messages")
+    assert (over.exit_code, "is simulated with --over calls" in over.stderr) == (2, True)
     day = tmp_path / "day.csv"
     day.write_text(day.read_text().replace(",0,400", ",0,401"))
     other = simulate(street, state)
@@ -142,9 +144,8 @@ def test_findings_of_the_audit_are_shown_and_are_exit_code_1(
     save = StudyFeeder.save
 
     def save_wrongly(self: StudyFeeder, folder: Path) -> None:
-        for database in self._databases.values():
-            database.connection.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
-            database.connection.commit()
+        self._database.connection.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
+        self._database.connection.commit()
         save(self, folder)
 
     monkeypatch.setattr(StudyFeeder, "save", save_wrongly)

@@ -74,7 +74,7 @@ def run_simulation(
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
     _check(state)
     with locked(state):
-        _mark(state, plan, seed)
+        _mark(state, plan, seed, over)
         snapshots = Snapshots(state)
         slots = SLOTS_A_DAY * days
         there = snapshots.all()
@@ -167,10 +167,10 @@ def _check(state: Path) -> None:
         raise StateError(f"{state}: cannot be used: {error.strerror}") from None
 
 
-def _mark(state: Path, plan: GatewayPlan, seed: int) -> None:
+def _mark(state: Path, plan: GatewayPlan, seed: int, over: Over) -> None:
     """Write down what is simulated here; StateError when it is something else."""
     path = state / SIMULATION
-    mark = {"seed": seed, "manifests": fingerprint(plan)}
+    mark = {"seed": seed, "manifests": fingerprint(plan), "over": over}
     try:
         if not path.exists():
             new = path.with_suffix(".new")
@@ -181,10 +181,11 @@ def _mark(state: Path, plan: GatewayPlan, seed: int) -> None:
     except OSError as error:
         raise StateError(f"{path}: cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise StateError(f"{path}: must hold a JSON object with 'seed' and 'manifests'") from None
+        raise StateError(f"{path}: must hold a JSON object with 'seed', 'manifests' and 'over'") from None
     texts = {
         "seed": f"is simulated with --seed {there['seed']}; give that, or name another --state",
         "manifests": "holds a simulation of other manifests or profiles; name another --state",
+        "over": f"is simulated with --over {there['over']}; give that, or name another --state",
     }
     for name, value in mark.items():
         if there[name] != value:

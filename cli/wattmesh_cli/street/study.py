@@ -1,4 +1,4 @@
-"""A feeder as a study: the market's rules by calls, its rows brought into the pods' databases in bulk.
+"""A feeder as a study: the market's rules by calls, its rows brought into a database in bulk.
 
 What is run is a function of configuration, state and slots (`run_part`), so it may run in any process or machine, and
 be run again where one dies.
@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from shutil import copyfile
 from typing import NamedTuple
 
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.street.feeder_run import slot_start
+from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import Profile
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.parties.books import Books, Changes, Standing
+from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Surroundings, standing_at
@@ -59,35 +62,36 @@ def run_part(part: Part) -> PartDone:
 
 
 class StudyFeeder:
-    """One feeder of a study, with a database for each pod in folder `working`."""
+    """One feeder of a study, with one database for all of its parties in folder `working`.
+
+    A database for each household, as pods have, would cost a town more memory and time than its market does.
+    """
 
     def __init__(self, plan: GatewayPlan, seed: int, saved: Path | None, working: Path) -> None:
-        """Begin with the street's first slot, or with the databases of folder `saved`. DatabaseRefused."""
+        """Begin with the street's first slot, or with the database in folder `saved`. DatabaseRefused."""
         self.plan = plan
+        self._name = f"{feeder_of(plan)}.db"
         self._seed = seed
         self._configs = tuple(runtime_config(pod, gateway_url="", epoch=EPOCH) for pod in plan.pods)
         self._first = int(slot_start(plan, 0).timestamp())
-        self._databases: dict[str, Database] = {}
-        self._home: dict[str, tuple[Database, str]] = {}
+        if saved is not None:
+            copyfile(saved / self._name, working / self._name)
+        self._database = Database.open(working / self._name, salt=str(seed))
+        self._database.connection.execute("PRAGMA synchronous = OFF")  # what counts is saved whole
+        self._kinds: dict[str, str] = {}
         books: dict[str, Books] = {}
         for config in self._configs:
-            path = working / f"{config.pod}.db"
-            if saved is not None:
-                path.write_bytes((saved / path.name).read_bytes())
-            database = self._databases[config.pod] = Database.open(path, salt=f"{seed}/{config.pod}")
-            database.connection.execute("PRAGMA synchronous = OFF")  # what counts is saved whole
             for household in config.households:
-                self._home[household.subscriber_id] = (database, Household.kind)
-                new = standing_at(self._first, household.battery)
-                books[household.subscriber_id] = self._load(database, household.subscriber_id, new)
+                self._kinds[household.subscriber_id] = Household.kind
+                books[household.subscriber_id] = self._load(household.subscriber_id, household.battery)
             for utility in config.utilities:
-                self._home[utility.subscriber_id] = (database, Utility.kind)
-                books[utility.subscriber_id] = self._load(database, utility.subscriber_id, standing_at(self._first))
+                self._kinds[utility.subscriber_id] = Utility.kind
+                books[utility.subscriber_id] = self._load(utility.subscriber_id)
         self._books: Mapping[str, Books] = books
         self._live: Feeder | None = None
 
-    def _load(self, database: Database, party: str, new: Standing) -> Books:
-        return journal.load(database.connection, party, self._first, new)
+    def _load(self, party: str, battery: Battery | None = None) -> Books:
+        return journal.load(self._database.connection, party, self._first, standing_at(self._first, battery))
 
     def part(self, first: int, until: int, end: int | None, *, settling: bool = False) -> Part:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
@@ -103,25 +107,20 @@ class StudyFeeder:
         return _done(self._live)
 
     def take(self, done: PartDone) -> None:
-        """Bring a part's rows into the databases."""
+        """Bring a part's rows into the database."""
         self._books = done.books
-        for database in self._databases.values():
-            with database.transaction("study") as connection:
-                for party, changes in done.changes.items():
-                    home, kind = self._home[party]
-                    if home is database:
-                        journal.write(connection, party, kind, changes)
-                journal.count_messages(connection, [row for row in done.sent if self._home[row[0]][0] is database])
+        with self._database.transaction("study") as connection:
+            for party, changes in done.changes.items():
+                journal.write(connection, party, self._kinds[party], changes)
+            journal.count_messages(connection, done.sent)
 
     def save(self, folder: Path) -> None:
-        """Write a copy of each pod's database to `folder`; OSError, sqlite3.Error."""
-        for name, database in self._databases.items():
-            database.save(folder / f"{name}.db")
+        """Write a copy of the database to `folder`; OSError, sqlite3.Error."""
+        self._database.save(folder / self._name)
 
     def close(self) -> None:
-        """Give up the databases."""
-        for database in self._databases.values():
-            database.close()
+        """Give up the database."""
+        self._database.close()
 
 
 def _feeder(part: Part) -> Feeder:
