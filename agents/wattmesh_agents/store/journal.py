@@ -65,7 +65,7 @@ def count_messages(connection: sqlite3.Connection, counts: Iterable[tuple[str, s
 def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Standing) -> Books:
     """A party's books as the journal has them; of one that is new, those of `default`, which are still to be written.
 
-    What is over since `REMEMBERED_S` before `at_slot` stays on disk (see `recall`).
+    What is over since `REMEMBERED_S` before `at_slot` stays on disk (see `recall`), as `Books.forget` has it.
     """
     row = connection.execute("SELECT * FROM parties WHERE party = ?", (party,)).fetchone()
     if row is None:
@@ -75,7 +75,10 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     standing = Standing._make((*row[2:7], bool(row[7])))
     books = Books(standing)
     since = min(at_slot, standing.next_slot) - REMEMBERED_S
-    for contract in _contracts(connection, party, f"(slot >= ?2 OR state IN ({_OPEN}))", (since,)):
+    unbooked = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
+    for contract in _contracts(
+        connection, party, f"(slot >= ?2 OR state IN ({_OPEN}) OR slot IN ({unbooked}))", (since,)
+    ):
         books.put(contract)
     books.note_first_expiry()
     for values in connection.execute(

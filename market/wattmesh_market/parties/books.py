@@ -356,7 +356,8 @@ class Books:
         """Let go of what is over since `REMEMBERED_S`. Done between events: it changes no row and is not reverted."""
         before, changes = now_slot - REMEMBERED_S, self.changes
         self.changes = Changes(reversible=False)
-        for slot in [slot for slot in self._by_slot if slot < before]:
+        # A reading that is not booked yet tells, as long as it takes, what was sold in its slot under a grid fee.
+        for slot in [slot for slot in self._by_slot if slot < before and slot not in self.unbooked]:
             for key in list(self._by_slot[slot]):
                 contract = self.contracts.get(key)
                 if contract is not None and contract.state not in OPEN and contract.last_slot < before:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.market.world import GRID, NEXT, TARIFF, World, street, utility
+from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Books
 from wattmesh_market.parties.party import standing_at
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
 from wattmesh_market.trade.messages import ReportReading
 from wattmesh_market.trade.refusal import About
 
@@ -41,6 +42,18 @@ def test_what_is_open_is_never_forgotten(state: ContractState) -> None:
     books.put(contract(ContractState.SETTLED, state))
     books.forget(NEXT + 10 * REMEMBERED_S)
     assert list(books.open_with(Side.SELLER, HOME)) == [contract(ContractState.SETTLED, state)]
+
+
+def test_what_was_sold_in_a_slot_is_known_until_its_reading_is_booked() -> None:
+    books = Books(standing_at(NEXT))
+    books.put(contract(ContractState.SETTLED))
+    metered = Metered(0, 0, 0, 0, 0, 500, 0, 0, 0)
+    books.read(Reading(NEXT, metered, 0, ReadingState.FINAL))
+    books.forget(LONG_AFTER)
+    assert len(books.of_slot(Side.SELLER, NEXT)) == 1
+    books.read(Reading(NEXT, metered, 0, ReadingState.BOOKED))
+    books.forget(LONG_AFTER)
+    assert books.of_slot(Side.SELLER, NEXT) == []
 
 
 def test_a_booking_that_is_taken_up_again_is_not_counted_again() -> None:
