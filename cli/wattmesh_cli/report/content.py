@@ -37,6 +37,7 @@ class Market:
 @dataclass(frozen=True)
 class Content:
     """A report. `slots` are those with a reading; `community` and `traded` have one row for each, prices one value.
+    Each lasts `step_s`: a slot, but in what is drawn of a long report.
 
     `audited` is of the whole books, everything else of the slots asked for. `grouping` says what a node of the flow
     diagram is. `local_at_tariff_micro_per_kwh` is what the energy that households sold each other costs at their
@@ -57,11 +58,12 @@ class Content:
     local_at_tariff_micro_per_kwh: int | None
     kpis: Kpis
     audited: AuditResult
+    step_s: int = SLOT_S
 
     @property
     def end(self) -> int | None:
         """When the last slot ends; None without any."""
-        return self.slots[-1] + SLOT_S if self.slots else None
+        return self.slots[-1] + self.step_s if self.slots else None
 
 
 def content(

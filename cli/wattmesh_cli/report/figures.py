@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.report.content import Content
+from wattmesh_cli.report.drawn import drawn
 from wattmesh_cli.report.flows import BACKSTOP, TRADE, Flow, grouped
 from wattmesh_cli.report.series import Metered
 from wattmesh_cli.report.text import kwh, money, price
@@ -48,13 +49,14 @@ _STEP = {"shape": "hv"}
 
 def figures(shown: Content) -> dict[str, Any]:
     """All plots by name."""
+    shown = drawn(shown)
     return {
         "power": _power(shown),
         "level": _level(shown),
         "price": _price(shown),
         "trades": _trades(shown),
-        "flows": _flows(shown, [flow for flow in _drawn(shown) if flow.kind == TRADE]),
-        "flows-all": _flows(shown, _drawn(shown)),
+        "flows": _flows(shown, [flow for flow in _grouped(shown) if flow.kind == TRADE]),
+        "flows-all": _flows(shown, _grouped(shown)),
     }
 
 
@@ -81,7 +83,7 @@ def _power(shown: Content) -> dict[str, Any]:
         [
             go.Scatter(
                 x=times,
-                y=_held([wh * 3.6 / SLOT_S for wh in values]),
+                y=_held([wh * 3.6 / (SLOT_S * row.slots) for row, wh in zip(shown.community, values, strict=True)]),
                 name=name,
                 line=line | _STEP,
                 fill="tozeroy" if area else None,
@@ -152,7 +154,7 @@ def _price(shown: Content) -> dict[str, Any]:
     largest_wh = max((row.local_wh for row in sold), default=1)
     curves.append(
         go.Scatter(
-            x=[_time(row.slot + SLOT_S // 2, shown) for row in sold],
+            x=[_time(row.slot + shown.step_s // 2, shown) for row in sold],
             y=[(row.local_price_micro_per_kwh or 0) / 1_000_000 for row in sold],
             name="Between households",
             mode="markers",
@@ -186,7 +188,7 @@ def _trades(shown: Content) -> dict[str, Any]:
             y=[wh / 1000 for wh in values],
             name=name,
             offset=0,
-            width=SLOT_S * 1000 * (0.92 if len(times) <= _MOST_GAPS else 1),
+            width=shown.step_s * 1000 * (0.92 if len(times) <= _MOST_GAPS else 1),
             marker={
                 "color": _LIGHT[colour],
                 "line": {"width": 0},
@@ -202,12 +204,12 @@ def _trades(shown: Content) -> dict[str, Any]:
     return figure
 
 
-def _drawn(shown: Content) -> tuple[Flow, ...]:
+def _grouped(shown: Content) -> tuple[Flow, ...]:
     return grouped(shown.flows, shown.grouping.groups)
 
 
-def _flows(shown: Content, drawn: Sequence[Flow]) -> dict[str, Any]:
-    sellers, buyers = _by_size(drawn, "seller"), _by_size(drawn, "buyer")
+def _flows(shown: Content, flows: Sequence[Flow]) -> dict[str, Any]:
+    sellers, buyers = _by_size(flows, "seller"), _by_size(flows, "buyer")
     place = {("seller", name): number for number, name in enumerate(sellers)}
     place |= {("buyer", name): len(sellers) + number for number, name in enumerate(buyers)}
     currency = escape(shown.market.currency)
@@ -222,7 +224,7 @@ def _flows(shown: Content, drawn: Sequence[Flow]) -> dict[str, Any]:
             f"{kwh(flow.energy_wh)} kWh for {money(flow.amount_micro)} {currency} "
             f"({price(flow.price_micro_per_kwh)} per kWh){', backstop' if flow.kind == BACKSTOP else ''}",
         )
-        for flow in drawn
+        for flow in flows
     ]
     sources, targets, values, colours, labels = zip(*links, strict=True) if links else ((), (), (), (), ())
     parties = [*sellers, *buyers]
@@ -255,10 +257,10 @@ def _link_colour(flow: Flow, utilities: frozenset[str]) -> str:
     return "utility_link" if {flow.seller, flow.buyer} & utilities else "local_link"
 
 
-def _by_size(drawn: Sequence[Flow], side: str) -> list[str]:
+def _by_size(flows: Sequence[Flow], side: str) -> list[str]:
     """Sellers or buyers, those of the most energy first."""
     energy_wh: dict[str, int] = {}
-    for flow in drawn:
+    for flow in flows:
         name = getattr(flow, side)
         energy_wh[name] = energy_wh.get(name, 0) + flow.energy_wh
     return sorted(energy_wh, key=lambda name: (-energy_wh[name], name))
@@ -299,7 +301,7 @@ def _whole(shown: Content) -> list[str] | None:
 
 def _starts(shown: Content, rows: tuple[Metered, ...]) -> list[str]:
     """When each slot starts, and when the last ends."""
-    return [_time(row.slot, shown) for row in rows] + [_time(row.slot + SLOT_S, shown) for row in rows[-1:]]
+    return [_time(row.slot, shown) for row in rows] + [_time(row.slot + shown.step_s, shown) for row in rows[-1:]]
 
 
 def _held(values: list[float]) -> list[float]:

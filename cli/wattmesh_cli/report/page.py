@@ -13,9 +13,11 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from wattmesh_cli.audit import AuditResult
+from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.kpi import PartyKpis
 from wattmesh_cli.report import sentences, tables
 from wattmesh_cli.report.content import Content
+from wattmesh_cli.report.drawn import drawn
 from wattmesh_cli.report.figures import PALETTE, figures, level_choices
 from wattmesh_cli.report.flows import TRADE, grouped
 from wattmesh_cli.report.indicators import (
@@ -209,14 +211,26 @@ def _unit(value: Cell, unit: str) -> str:
 
 def _plots(shown: Content) -> str:
     currency = escape(shown.market.currency)
+    per, each = _step_texts(drawn(shown).step_s)
     return f"""<section aria-labelledby="day"><h2 id="day">Over time</h2>
-<p class="hint">All households together. Drag over a plot to look closer, in all at once; double-click to see all
+<p class="hint">All households together.{each} Drag over a plot to look closer, in all at once; double-click to see all
 again.</p>
 {_plot("power", "Load and PV", "kW", sentences.power(shown), key=_POWER)}
 {_plot("level", "Battery level", "kWh", sentences.level(shown), _chooser(shown), key=_LEVEL)}
 {_plot("price", "Prices", f"{currency} per kWh", sentences.prices(shown), key=_PRICE)}
-{_plot("trades", "Trades and backstop", "kWh per slot", sentences.trades(shown), key=_TRADES)}
+{_plot("trades", "Trades and backstop", f"kWh per {per}", sentences.trades(shown), key=_TRADES)}
 </section>"""
+
+
+def _step_texts(step_s: int) -> tuple[str, str]:
+    """How long a step of the plots is, and what is said of it where it is longer than a slot."""
+    if step_s == SLOT_S:
+        return "slot", ""
+    hours = step_s // 3600
+    per = {1: "hour", 24: "day"}.get(hours, f"{hours} hours")
+    which = "each" if hours in (1, 24) else "every"
+    means = "means of power and price, sums of trades, the battery’s level at its end"
+    return per, f" The plots show {which} {per} as one: {means}."
 
 
 def _plot(name: str, title: str, unit: str, summary: str, more: str = "", *, key: Key, rows: int = 0) -> str:
@@ -251,9 +265,9 @@ def _flow_section(shown: Content) -> str:
         return f"{begin}<p>{sentences.flows(shown)}</p></section>"
     how = shown.grouping.how
     nodes = f" Households are shown {how}, as they are many." if how else ""
-    drawn = grouped(shown.flows, shown.grouping.groups)
-    rows = max(len({flow.seller for flow in drawn}), len({flow.buyer for flow in drawn}))
-    all_shown = "" if any(flow.kind == TRADE for flow in drawn) else " checked"
+    found = grouped(shown.flows, shown.grouping.groups)
+    rows = max(len({flow.seller for flow in found}), len({flow.buyer for flow in found}))
+    all_shown = "" if any(flow.kind == TRADE for flow in found) else " checked"
     choice = f'<label for="backstop"><input type="checkbox" id="backstop"{all_shown}> with the backstop</label>'
     return f"""{begin}
 <p class="hint">Sellers on the left, buyers on the right; as wide as the energy.{nodes} The backstop is the

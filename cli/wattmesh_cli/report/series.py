@@ -16,7 +16,10 @@ from wattmesh_cli.kpi.money import price_micro_per_kwh
 
 @dataclass(frozen=True)
 class Metered:
-    """The readings of one slot together: of a household, or of all. `households` counts them."""
+    """The readings of one slot together: of a household, or of all. `households` counts them.
+
+    Where slots are put together for a plot, it is what they sum up to, and `slots` counts them.
+    """
 
     slot: int
     households: int = 0
@@ -29,6 +32,7 @@ class Metered:
     level_before_wh: int = 0
     level_after_wh: int = 0
     capacity_wh: int = 0
+    slots: int = 1
 
     @property
     def net_import_wh(self) -> int:
