@@ -170,6 +170,7 @@ class Node:
     weather: Weather = field(default_factory=Weather)
     end_s: float | None = None
     speed: float = SPEED
+    events: type[Events] = Events
     posted: list[Outgoing] = field(default_factory=list)
     armed: dict[Alarm, float] = field(default_factory=dict)
     missed: int = 0
@@ -196,7 +197,7 @@ class Node:
         else:
             books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot))
             self.party = Utility(config, around, books, salt)
-        self.member = Events(self.party, think)
+        self.member = self.events(self.party, think)
         place = Place(DOMAIN, {self.id: url_of(self.id)})
         self.driver = Driver(self.database, [self.member], CodecV1(CURRENCY), place, self)
 
