@@ -29,28 +29,17 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import NamedTuple
 
-from tests.agents.support import (
-    EPOCH,
-    FEES,
-    FIRST_SLOT,
-    GATEWAY,
-    GRID,
-    HandClock,
-    Node,
-    battery,
-    entry,
-    household,
-    utility,
-)
 from tests.correctness.buyer import BuyerOfTwoSlots
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
+from tests.world.clocks import StillClock
+from tests.world.parties import EPOCH_S, FEES, FIRST_SLOT, GATEWAY, GRID, Config, battery, household, utility
+from tests.world.pod import Node, entry
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind
-from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.parties.events import Events
 from wattmesh_market.trade.messages import Cancel
 
@@ -139,10 +128,8 @@ class Exploration:
         cancels: bool = False,
         two_slots: bool = False,
     ) -> None:
-        self.clock = HandClock()
-        configs: list[HouseholdConfig | UtilityConfig] = [
-            household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)
-        ]
+        self.clock = StillClock(EPOCH_S)
+        configs: list[Config] = [household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)]
         configs += [
             household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES)
             for at, level in enumerate(sellers)
@@ -467,7 +454,7 @@ class Exploration:
     # --- parts ---
 
     def _go_to(self, phase: int) -> None:
-        self.clock.now = EPOCH + PHASES_S[phase]
+        self.clock.now = EPOCH_S + PHASES_S[phase]
         self._now_ms = _ms(phase)
 
     def _moment(self, whole: Whole, at: int) -> Moment:
@@ -488,7 +475,7 @@ _NOTHING = {"none", "EXPIRED", "CANCELLED"}
 
 
 def _ms(phase: int) -> int:
-    return int((EPOCH + PHASES_S[phase]) * 1000)
+    return int((EPOCH_S + PHASES_S[phase]) * 1000)
 
 
 def _slot(phase: int) -> int:

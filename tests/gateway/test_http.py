@@ -19,7 +19,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry, signer
+from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry
+from tests.world.subscribers import signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
