@@ -5,8 +5,6 @@ until a test lets it pass, so nothing changes in the books but by what the test 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
@@ -18,10 +16,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from tests.street.puppet import SEED, SPEED, STREET, Puppet
+from tests.world.clocks import HeldClock
+from tests.world.subscribers import entry_at
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.http import add_post
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
@@ -31,13 +30,10 @@ from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
-from wattmesh_common.clock import utc
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
 
-QUIET_ROUNDS = 25
-"""Rounds of the event loop without a request under way, after which nobody has anything to do."""
 PATIENCE_S = 60.0
 """Of a request, in real time: only a broken test ever waits that long."""
 LONGEST_S = 3600.0
@@ -46,36 +42,6 @@ NO_FSYNC = "PRAGMA synchronous = OFF"
 """No machine fails in these tests, so none need wait for its disk."""
 
 Books = dict[str, Any]
-
-
-class HandClock:
-    """Beckn's Clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = EPOCH
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._count = itertools.count()
-
-    def wall(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self.now + seconds, next(self._count), alarm))
-        await alarm
-
-    def ring_next(self, until: float) -> bool:
-        """Go to the next alarm and let it ring; False when there is none until then."""
-        while self._waiting and self._waiting[0][0] <= until:
-            due, _, alarm = heapq.heappop(self._waiting)
-            if not alarm.done():
-                self.now = max(self.now, due)
-                alarm.set_result(None)
-                return True
-        return False
 
 
 class Wires:
@@ -133,8 +99,8 @@ class Arena:
     def __init__(self, folder: Path, http: HttpTransport) -> None:
         self._folder = folder
         self._servers: dict[str, AbstractAsyncContextManager[None]] = {}
-        self.clock = HandClock()
         self.wires = Wires(http)
+        self.clock = HeldClock(EPOCH, lambda: self.wires.under_way)
         self.puppet = Puppet()
         self.puppet.sites, self.puppet.clock = self.wires, _Player(self)
         self.signers = self.puppet.signers
@@ -161,7 +127,7 @@ class Arena:
         await self.listen("puppet", self.puppet)
         await self.run.start()
         await self.puppet.enter(self.run)
-        await self.settle()
+        await self.clock.settle()
 
     async def stop(self) -> None:
         await self.run.stop()
@@ -202,7 +168,7 @@ class Arena:
         self.run.pods[name] = pod
         await self.serve(name, create_agents_app(pod))
         pod.start()
-        await self.settle()
+        await self.clock.settle()
 
     def _registry(self) -> Registry:
         registry = Registry(self._folder / "registry.db")
@@ -216,19 +182,8 @@ class Arena:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and everybody do what falls due in it."""
-        until = self.clock.now + seconds
-        assert until < EPOCH + LONGEST_S, "what this test waits for does not come"
-        await self.settle()
-        while self.clock.ring_next(until):
-            await self.settle()
-        self.clock.now = until
-
-    async def settle(self) -> None:
-        """Wait until nobody has anything to do before time passes."""
-        quiet = 0
-        while quiet < QUIET_ROUNDS:
-            await asyncio.sleep(0)
-            quiet = 0 if self.wires.under_way else quiet + 1
+        assert self.clock.now + seconds < EPOCH + LONGEST_S, "what this test waits for does not come"
+        await self.clock.go_on(seconds)
 
     async def enrol(self, signer: Signer, role: SubscriberType, *, by: Signer | None = None, **changes: Any) -> None:
         """Write a registry entry, by the registrar unless somebody else is named.
@@ -240,18 +195,7 @@ class Arena:
 
     def entry(self, signer: Signer, role: SubscriberType, *, feeder: str = "apart", **changes: Any) -> Subscription:
         """A subscription for a day from a minute ago."""
-        values: dict[str, Any] = {
-            "subscriber_id": signer.subscriber_id,
-            "url": "http://nowhere",
-            "type": role,
-            "domain": "uei:p2p_trading",
-            "location": Location(city=Code(code=feeder)),
-            "key_id": signer.key_id,
-            "signing_public_key": signer.public_key,
-            "valid_from": utc(self.clock.now - 60),
-            "valid_until": utc(self.clock.now + 86_400),
-        }
-        return Subscription(**{**values, **changes})
+        return entry_at(self.clock.now, signer, role, feeder=feeder, **({"url": "http://nowhere"} | changes))
 
     def books(self) -> Books:
         """Every row of every table but the inboxes, offers in memory, and who drains: all that a message may change."""

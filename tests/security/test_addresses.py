@@ -121,7 +121,7 @@ def test_a_redirect_is_not_followed_by_the_gateway() -> None:
         headers = {AUTHORIZATION: street.puppet.signed(body)[AUTHORIZATION]}
         reply = await street.wires.post("http://gateway/search", body, headers, timeout_s=5.0)
         assert b'"ACK"' in reply.body
-        await street.settle()
+        await street.clock.settle()
         return turn.paths, trap.paths
 
     assert in_arena(work) == (["/search"], [])
@@ -154,7 +154,7 @@ def test_a_subscriber_that_points_its_url_at_another_household_has_nothing_of_it
         before = repr((low.selections, low.purchases))
         reply = await street.puppet.send("roof-0", "search", body, street.puppet.signed(body))
         assert b'"ACK"' in reply.body
-        await street.settle()
+        await street.clock.settle()
         assert (f"{url}/on_search") in [sent for sent, _ in street.wires.sent]
         return before == repr((low.selections, low.purchases))
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.beckn.support import changed
 from tests.security.partners import ACKED, anew, answer_to, played
-from tests.street.puppet import PUPPET, STRANGER, Json, Puppet
+from tests.street.puppet import PUPPET, STRANGER, Puppet
 from tests.street.stages import (
     QUIET_S,
     fulfillment,
@@ -26,6 +26,7 @@ from tests.street.stages import (
     too_late_on_cancel,
 )
 from tests.street.support import Street
+from tests.world.calls import Json
 
 _OFFERED = "message.catalog.providers.0.items.0.price.value"
 _QUOTED = "message.order.quote.price.value"

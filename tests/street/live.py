@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import heapq
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from tests.operator.world import NOW, World
+from tests.world.clocks import HeldClock
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
@@ -170,50 +169,11 @@ class LiveWorld(World):
         return [row for book in books for row in book.contracts]
 
 
-class HeldClock:
-    """Time that stands still while real connections do their work, and goes on to the next alarm when all is quiet."""
-
-    def __init__(self, wire: Callable[[], Wire]) -> None:
-        self.now = float(NOW)
-        self._wire = wire
-        self._alarms: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = count()
-
-    def wall(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        alarm = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._alarms, (self.now + seconds, next(self._numbers), alarm))
-        await alarm
-
-    async def go_on(self, seconds: float) -> None:
-        """Let this time pass, alarm by alarm."""
-        until = self.now + seconds
-        await self._quiet()
-        while self._alarms and self._alarms[0][0] <= until:
-            due, _, alarm = heapq.heappop(self._alarms)
-            self.now = max(self.now, due)
-            if not alarm.done():
-                alarm.set_result(None)
-                await self._quiet()
-        self.now = until
-
-    async def _quiet(self) -> None:
-        turns = 0
-        while turns < 20:
-            await asyncio.sleep(0)
-            turns = 0 if self._wire().under_way else turns + 1
-
-
 class HttpWorld(LiveWorld):
     """A LiveWorld in which all that is said goes over loopback HTTP, and key files are read as a pod's process does."""
 
     def __init__(self, state: Path, end: datetime) -> None:
-        self.held = HeldClock(lambda: self.wire)
+        self.held = HeldClock(NOW, lambda: self.wire.under_way)
         super().__init__(state, self.held, end)
         self._http = HttpTransport()
         self._routes: dict[str, str] = {}

@@ -13,11 +13,12 @@ import pytest
 
 from tests.beckn.support import changed
 from tests.street.form_cases import FORM, SIGNATURES
-from tests.street.puppet import Json, Puppet, findings, puppet_play
+from tests.street.puppet import Puppet, findings, puppet_play
 from tests.street.spoiling import Case
 from tests.street.stages import QUIET_S, STAGES
 from tests.street.support import Street, ledger_bytes
 from tests.street.trade_cases import BUYER, READINGS, SELLER
+from tests.world.calls import Json
 from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import Finding

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests.operator.world import NOW
-from tests.street.live import HeldClock, Wire
+from tests.street.live import Wire
 from tests.street.support import MARKET, example, households, planned, utility
+from tests.world.clocks import HeldClock
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
@@ -122,7 +123,7 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
     start, speed = plan.resource.spec.clock.start, float(plan.resource.spec.clock.speed)
     transport = HttpTransport()
     wire = Wire(transport)
-    clock = HeldClock(lambda: wire)
+    clock = HeldClock(NOW, lambda: wire.under_way)
     sockets = {name: listen() for name in ("gateway", *(pod.name for pod in plan.pods))}
     urls = {name: f"http://127.0.0.1:{socket.getsockname()[1]}" for name, socket in sockets.items()}
     street = StreetRun(
