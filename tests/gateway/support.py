@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.world.parties import FEEDER
-from tests.world.subscribers import DOMAIN, entry_at, signer
+from tests.world.subscribers import DOMAIN, entry_at, gateway_config, signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.context import Code, request_context
 from wattmesh_beckn.messages import (
@@ -31,7 +31,6 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import LoopClock, utc
-from wattmesh_common.runtime import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
@@ -104,14 +103,7 @@ class World:
         self.memory = MemoryTransport()
         self.registry = Registry(database)
         weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
-        config = GatewayConfig(
-            subscriber_id=GATEWAY.subscriber_id,
-            url="http://gateway.street",
-            domain=DOMAIN,
-            database=database or Path("unused"),
-            registrar_keys={REGISTRAR.key_id: REGISTRAR.public_key},
-        )
-        self.config = config
+        self.config = config = gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
         self.gateway = Gateway(config, GATEWAY, self.registry, transport or self.memory, self.clock)
         self.memory.attach("http://gateway.street", self.gateway.site)
         self.asked_in_order: list[SellerSite] = []

@@ -9,8 +9,8 @@ from typing import Any
 from tests.beckn.support import changed
 from tests.street.puppet import PUPPET, STRANGER, STREET, Puppet, puppet_play
 from tests.street.stages import fulfillment
-from tests.street.support import Street
 from tests.world.calls import Json, paid, quantity, recipient, taken
+from tests.world.street import Street
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit

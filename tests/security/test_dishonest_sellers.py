@@ -25,8 +25,8 @@ from tests.street.stages import (
     on_status,
     too_late_on_cancel,
 )
-from tests.street.support import Street
 from tests.world.calls import Json
+from tests.world.street import Street
 
 _OFFERED = "message.catalog.providers.0.items.0.price.value"
 _QUOTED = "message.order.quote.price.value"

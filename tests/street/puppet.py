@@ -6,9 +6,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
 from tests.world.calls import Json, recipient
 from tests.world.calls import call as good_call
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import SLOT_S, Street, books_of, play
 from tests.world.subscribers import entry_at
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer

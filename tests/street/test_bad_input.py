@@ -16,9 +16,9 @@ from tests.street.form_cases import FORM, SIGNATURES
 from tests.street.puppet import Puppet, findings, puppet_play
 from tests.street.spoiling import Case
 from tests.street.stages import QUIET_S, STAGES
-from tests.street.support import Street, ledger_bytes
 from tests.street.trade_cases import BUYER, READINGS, SELLER
 from tests.world.calls import Json
+from tests.world.street import Street, ledger_bytes
 from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import Finding

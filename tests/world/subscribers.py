@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 from tests.world.parties import FEEDER
@@ -10,6 +11,7 @@ from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.clock import utc
+from wattmesh_common.runtime import GatewayConfig
 
 DOMAIN = "uei:p2p_trading"
 
@@ -34,3 +36,16 @@ def entry_at(now: float, owner: Signer, role: SubscriberType, *, feeder: str = F
         "valid_until": utc(now + 86_400),
     }
     return Subscription(**(values | changes))
+
+
+def gateway_config(
+    subscriber_id: str, registrar: Signer, url: str = "http://gateway", database: Path | None = None
+) -> GatewayConfig:
+    """What the process of a gateway is told at its start; without a database, for one whose registry is in memory."""
+    return GatewayConfig(
+        subscriber_id=subscriber_id,
+        url=url,
+        domain=DOMAIN,
+        database=database or Path("unused"),
+        registrar_keys={registrar.key_id: registrar.public_key},
+    )
