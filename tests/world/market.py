@@ -21,17 +21,19 @@ from tests.world.parties import (
     Config,
     Weather,
     battery,
+    first_standing,
     household,
+    party_of,
     utility,
 )
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Changes, LogLine, Role, Standing, Totals
-from wattmesh_market.parties.config import DemandResponse, UtilityConfig
+from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
-from wattmesh_market.parties.party import Now, Surroundings, standing_at
+from wattmesh_market.parties.party import Now, Surroundings
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import Contract, Key
@@ -143,15 +145,13 @@ class World:
         self.at(FIRST_SLOT)
         self.members: dict[str, Member] = {}
         for config in configs:
-            journal = Journal(_first_standing(config))
+            journal = Journal(first_standing(config))
             found = (weather or {}).get(config.subscriber_id, Weather())
             member = Member(config, found, journal, Events(self._party(config, found, journal.load())))
             self.members[config.subscriber_id] = member
 
     def _party(self, config: Config, weather: Weather, books: Books) -> Household | Utility:
-        if isinstance(config, UtilityConfig):
-            return Utility(config, self.around, books, config.name)
-        return Household(config, weather, self.around, books, config.name)
+        return party_of(config, weather, self.around, books, config.name)
 
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
@@ -394,7 +394,3 @@ def street(
         "flat-0.default": Weather(0, 350),
     }
     return world(*(configs[at] for at in order), weather=weather, speed=speed)
-
-
-def _first_standing(config: Config) -> Standing:
-    return standing_at(FIRST_SLOT, None if isinstance(config, UtilityConfig) else config.battery)

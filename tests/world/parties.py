@@ -10,7 +10,11 @@ from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.parties.books import Books, Standing
 from wattmesh_market.parties.config import Backstop, DemandResponse, HouseholdConfig, Trading, UtilityConfig
+from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.party import Surroundings, standing_at
+from wattmesh_market.parties.utility import Utility
 
 CURRENCY, FEEDER = "EUR", "feeder-1"
 GATEWAY, GRID = "gateway.default", "grid.default"
@@ -83,3 +87,15 @@ def household(
 def utility(capacity_w: int = 40_000, response: DemandResponse | None = None, tariff: Tariff = TARIFF) -> UtilityConfig:
     """The backstop; 10 kWh per slot."""
     return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response)
+
+
+def party_of(config: Config, weather: Weather, around: Surroundings, books: Books, salt: str) -> Household | Utility:
+    """A party on its books."""
+    if isinstance(config, UtilityConfig):
+        return Utility(config, around, books, salt)
+    return Household(config, weather, around, books, salt)
+
+
+def first_standing(config: Config, slot: int = FIRST_SLOT) -> Standing:
+    """Where a party stands that enters the books at a slot."""
+    return standing_at(slot, None if isinstance(config, UtilityConfig) else config.battery)

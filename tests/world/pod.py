@@ -9,7 +9,18 @@ from typing import Any, TypeVar
 import pydantic_core
 
 from tests.world.clocks import StillClock
-from tests.world.parties import CURRENCY, EPOCH_S, FIRST_SLOT, GATEWAY, GRID, SPEED, Config, Weather
+from tests.world.parties import (
+    CURRENCY,
+    EPOCH_S,
+    FIRST_SLOT,
+    GATEWAY,
+    GRID,
+    SPEED,
+    Config,
+    Weather,
+    first_standing,
+    party_of,
+)
 from tests.world.subscribers import DOMAIN, entry_at, signer
 from wattmesh_agents.brain import think
 from wattmesh_agents.driver import Driver, Place
@@ -27,11 +38,8 @@ from wattmesh_cli.books import Party as PartyRow
 from wattmesh_common.clock import utc
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.books import Alarm, LogLine
-from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.events import Events
-from wattmesh_market.parties.household import Household
-from wattmesh_market.parties.party import Now, Party, Surroundings, standing_at
-from wattmesh_market.parties.utility import Utility
+from wattmesh_market.parties.party import Now, Party, Surroundings
 from wattmesh_market.trade.advice import Consultation
 
 RowT = TypeVar("RowT")
@@ -84,14 +92,9 @@ class Node:
         """What a process makes anew from its journal."""
         self.move()
         around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now)
-        config, connection, salt = self.config, self.database.connection, self.database.salt
-        self.party: Household | Utility
-        if isinstance(config, HouseholdConfig):
-            books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot, config.battery))
-            self.party = Household(config, self.weather, around, books, salt)
-        else:
-            books = journal.load(connection, self.id, self.now.slot, standing_at(self.now.slot))
-            self.party = Utility(config, around, books, salt)
+        connection, slot = self.database.connection, self.now.slot
+        books = journal.load(connection, self.id, slot, first_standing(self.config, slot))
+        self.party = party_of(self.config, self.weather, around, books, self.database.salt)
         self.member = self.events(self.party, think)
         place = Place(DOMAIN, {self.id: url_of(self.id)})
         self.driver = Driver(self.database, [self.member], CodecV1(CURRENCY), place, self)
