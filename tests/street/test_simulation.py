@@ -277,7 +277,8 @@ def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: 
     assert rows_in(tmp_path / "dask") == study(TWO_FEEDERS, tmp_path / "here", 96)
 
 
-def test_a_scheduler_that_does_not_answer_is_named() -> None:
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattmesh_cli.street.workers.SCHEDULER_S", 0.5)
     with (
         pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
         workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
