@@ -43,10 +43,13 @@ make_cluster() {
   fi
 }
 
-# load_images CLUSTER: build both images and load them. Sets TAG to one that is new whenever an image is: pods of the
-# images that were there before are replaced by the upgrade, and only then.
-load_images() {
-  make --no-print-directory image TAG=dev IMAGE_PREFIX=wattmesh
+# make_cluster_with_images NAME: make it while both images are built, and load them. Sets TAG to one that is new whenever
+# an image is: pods of the images that were there before are replaced by the upgrade, and only then.
+make_cluster_with_images() {
+  make --no-print-directory image TAG=dev IMAGE_PREFIX=wattmesh &
+  local images=$!
+  make_cluster "$1"
+  wait "$images" || fail "The images could not be built."
   TAG=dev-$(docker image inspect --format '{{.Id}}' wattmesh/operator:dev wattmesh/runtime:dev | git hash-object --stdin | cut -c 1-12)
   local part
   for part in operator runtime; do

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.beckn.support import clock, run, signer
+from tests.beckn.support import clock
+from tests.world.clocks import run
+from tests.world.subscribers import signer
 from wattmesh_agents.keyring import LOOK_S, KeyRing
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer

@@ -7,7 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.beckn.support import BUYER, DOMAIN, FEEDER, MESSAGE, NOW, SELLER, TRANSACTION, Json, entry
+from tests.beckn.support import BUYER, MESSAGE, NOW, SELLER, TRANSACTION, Json, entry
+from tests.world.parties import FEEDER
+from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.codec.port import Codec, Envelope
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.messages import read_call

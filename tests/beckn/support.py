@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import hashlib
 import json
 import random
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import async_solipsism
 import pytest
 
-from wattmesh_beckn.context import Code, Context, Location, request_context
+from tests.world.parties import FEEDER
+from tests.world.subscribers import DOMAIN, entry_at, signer
+from wattmesh_beckn.context import Context, request_context
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.registry import RegistryUnavailable, SubscriberType, Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import Signer
@@ -21,22 +20,13 @@ from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import LoopClock, rfc3339, utc
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
 NOW = 1_780_000_000.0
 """2026-05-28T20:26:40Z: when every test starts."""
-DOMAIN = "uei:p2p_trading"
-FEEDER = "feeder-1"
 TRANSACTION = "6d3f6c5e-0000-4000-8000-000000000001"
 MESSAGE = "6d3f6c5e-0000-4000-8000-000000000002"
 GONE = object()
 """In `changed`: the field is not there at all."""
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time, which stands at 0 when it starts."""
-    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
-        return runner.run(main)
 
 
 def clock() -> LoopClock:
@@ -47,12 +37,6 @@ def clock() -> LoopClock:
 def rng(seed: int) -> random.Random:
     """Chance that comes out the same every time."""
     return random.Random(seed)
-
-
-def signer(subscriber_id: str, key: int = 1) -> Signer:
-    """The subscriber's `key`-th key, the same in every test."""
-    seed = hashlib.blake2b(f"{subscriber_id} {key}".encode(), digest_size=32).digest()
-    return Signer.from_seed(subscriber_id, f"00000000-0000-4000-8000-{key:012d}", seed)
 
 
 BUYER, SELLER, GATEWAY = signer("buyer.street"), signer("seller.street"), signer("gateway.street")
@@ -67,18 +51,8 @@ def entry(
     valid_until: float = NOW + 1000,
 ) -> Subscription:
     """What the registry says of a subscriber in a role."""
-    return Subscription(
-        subscriber_id=owner.subscriber_id,
-        url=f"http://{owner.subscriber_id}/beckn",
-        type=role,
-        domain=DOMAIN,
-        location=Location(city=Code(code=FEEDER)),
-        key_id=owner.key_id,
-        signing_public_key=owner.public_key,
-        valid_from=utc(valid_from),
-        valid_until=utc(valid_until),
-        status=status,
-    )
+    validity: Json = {"valid_from": utc(valid_from), "valid_until": utc(valid_until)}
+    return entry_at(NOW, owner, role, url=f"http://{owner.subscriber_id}/beckn", status=status, **validity)
 
 
 class Entries:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.beckn.support import BUYER, NOW, Replies, clock, rng, run
+from tests.beckn.support import BUYER, NOW, Replies, clock, rng
+from tests.world.clocks import run
 from wattmesh_beckn.answers import ack, json_reply, nack
 from wattmesh_beckn.client import Acked, BecknClient, Nacked, Outcome, Undelivered, read_answer, retry_delay_s
 from wattmesh_beckn.errors import ErrorCode, busy, declined, invalid

@@ -21,7 +21,9 @@ from tests.beckn.codec_support import (
     status_of,
     terms_of,
 )
-from tests.beckn.support import DOMAIN, FEEDER, GONE, MESSAGE, TRANSACTION, Json, changed
+from tests.beckn.support import GONE, MESSAGE, TRANSACTION, Json, changed
+from tests.world.parties import FEEDER
+from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.messages import BODIES, MOST_DELIVERIES, write_call
 from wattmesh_beckn.receiver import MAX_BODY_BYTES
 from wattmesh_market.trade.contracts import ContractState

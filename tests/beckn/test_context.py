@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from tests.beckn.support import DOMAIN, NOW, example, make_context, refusal
+from tests.beckn.support import NOW, example, make_context, refusal
+from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.context import (
     ACTIONS,
     CALLBACKS,

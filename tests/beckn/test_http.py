@@ -14,7 +14,8 @@ import pytest
 from fastapi import FastAPI
 from uvicorn import Server
 
-from tests.beckn.support import BUYER, DOMAIN, Entries, Json, entry, example, make_context, rng
+from tests.beckn.support import BUYER, Entries, Json, entry, example, make_context, rng
+from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.answers import ack, json_reply, nack
 from wattmesh_beckn.client import Acked, BecknClient, Nacked
 from wattmesh_beckn.context import ACTIONS

@@ -9,23 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.beckn.support import (
-    BUYER,
-    DOMAIN,
-    GATEWAY,
-    GONE,
-    NOW,
-    SELLER,
-    Entries,
-    Json,
-    changed,
-    clock,
-    entry,
-    example,
-    run,
-    signer,
-    wire,
-)
+from tests.beckn.support import BUYER, GATEWAY, GONE, NOW, SELLER, Entries, Json, changed, clock, entry, example, wire
+from tests.world.clocks import run
+from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.errors import ErrorCode, busy, declined
 from wattmesh_beckn.messages import OnSelectMessage, SelectMessage

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.beckn.support import BUYER, DOMAIN, NOW, SELLER, Entries, Replies, clock, entry, run, signer
+from tests.beckn.support import BUYER, NOW, SELLER, Entries, Replies, clock, entry
+from tests.world.clocks import run
+from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.registry import (
     IN_VAIN_AT_ONCE,
     IN_VAIN_PER_S,

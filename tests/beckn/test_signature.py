@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.beckn.support import BUYER, NOW, SELLER, signer
+from tests.beckn.support import BUYER, NOW, SELLER
+from tests.world.subscribers import signer
 from wattmesh_beckn.signature import (
     SignatureHeader,
     SignatureProblem,

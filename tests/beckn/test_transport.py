@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.beckn.support import run
+from tests.world.clocks import run
 from wattmesh_beckn.transport import (
     MAX_ANSWER_BYTES,
     HttpTransport,

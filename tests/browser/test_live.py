@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import Visits
-from tests.street.support import MARKET, households, logged, planned, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import logged
 from wattmesh_cli.street.local import locked, running_street
 
 pytestmark = pytest.mark.browser

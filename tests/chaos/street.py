@@ -12,11 +12,12 @@ from typing import get_args
 
 from tests.chaos.carrier import SINK
 from tests.chaos.schedule import Kind
+from tests.world.subscribers import gateway_config
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import subscriber_ids
-from wattmesh_common.runtime import REGISTRAR, GatewayConfig
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_config
 from wattmesh_operator.registration import Registrant
@@ -73,12 +74,8 @@ class Street:
     def write(self, end: datetime | None = None) -> None:
         """Write every process's configuration; no slot that starts at or after `end` is traded."""
         (self.state / "agents").mkdir(exist_ok=True)
-        gateway = GatewayConfig(
-            subscriber_id=self.plan.subscriber_id,
-            url=self.url_of(GATEWAY),
-            database=Path("gateway.db"),
-            registrar_keys={self.registrar.key_id: self.registrar.public_key},
-        )
+        url, database = self.url_of(GATEWAY), Path("gateway.db")
+        gateway = gateway_config(self.plan.subscriber_id, self.registrar, url, database)
         (self.state / "gateway.json").write_text(gateway.model_dump_json(), encoding="utf-8")
         for pod in self.plan.pods:
             config = runtime_config(pod, gateway_url=self.url_of(GATEWAY), epoch=self.epoch, end=end)

@@ -24,7 +24,8 @@ from tests.cli.kubernetes_objects import (
     utility_agent,
 )
 from tests.cli.street_books import street
-from tests.street.support import MARKET, books_of, households, planned, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import books_of
 from wattmesh_agents.app import create_app
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, BooksError

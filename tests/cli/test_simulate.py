@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.street.support import MARKET, utility
+from tests.world.manifests import MARKET, utility
 from wattmesh_cli.audit import audit
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books

@@ -1,4 +1,7 @@
-"""`wattmesh up` and `wattmesh demo` as a user runs them: real processes, real HTTP, real files."""
+"""`wattmesh up` and `wattmesh demo` as a user runs them: real processes, real HTTP, real files.
+
+What they leave is read by commands in this process: a new one takes seconds to begin.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
+from typer.testing import CliRunner
+
+from wattmesh_cli.main import app
 
 ROOT = Path(__file__).parents[2]
 SEED = str(ROOT / "examples" / "seed.yaml")
@@ -50,10 +56,11 @@ def metered_slots(state: Path, pod: str) -> list[int]:
     return slots
 
 
-def assert_audit_finds_nothing(cwd: Path) -> None:
-    audited = wattmesh("audit", "--output", "json", cwd=cwd)
-    assert audited.returncode == 0, audited.stdout + audited.stderr
-    assert json.loads(audited.stdout)["findings"] == []
+def told(command: str, cwd: Path) -> Any:
+    """What a command says of the state that was left."""
+    said = CliRunner().invoke(app, [command, "--output", "json", "--state", str(cwd / ".wattmesh")])
+    assert said.exit_code == 0, said.output
+    return json.loads(said.stdout)
 
 
 def test_a_household_buys_for_an_hour_and_the_books_are_right(tmp_path: Path) -> None:
@@ -63,12 +70,11 @@ def test_a_household_buys_for_an_hour_and_the_books_are_right(tmp_path: Path) ->
     assert ran.stdout.splitlines()[-1] == "time is over"
     assert re.search(r"live page: http://127\.0\.0\.1:\d+/$", ran.stdout, re.M)
 
-    contracts = json.loads(wattmesh("contracts", "--output", "json", cwd=tmp_path).stdout)
+    contracts = told("contracts", tmp_path)
     assert contracts
     assert {contract["state"] for contract in contracts} == {"SETTLED"}
-    status = json.loads(wattmesh("status", "--output", "json", cwd=tmp_path).stdout)
-    assert any(row["bought_kwh"] != "0.000" for row in status)
-    assert_audit_finds_nothing(tmp_path)
+    assert any(row["bought_kwh"] != "0.000" for row in told("status", tmp_path))
+    assert told("audit", tmp_path)["findings"] == []
 
 
 def test_it_stops_cleanly_on_a_signal_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -83,7 +89,7 @@ def test_it_stops_cleanly_on_a_signal_and_goes_on_where_it_stopped(tmp_path: Pat
     slots = metered_slots(tmp_path / ".wattmesh", "household-0")
     assert slots == list(range(slots[0], slots[-1] + 900, 900))
     wattmesh("up", "-f", SEED, "--speed", "600", "--for", "30m", cwd=tmp_path)
-    assert_audit_finds_nothing(tmp_path)
+    assert told("audit", tmp_path)["findings"] == []
 
 
 def test_it_is_killed_in_the_middle_of_trading_and_goes_on(tmp_path: Path) -> None:
@@ -94,12 +100,12 @@ def test_it_is_killed_in_the_middle_of_trading_and_goes_on(tmp_path: Path) -> No
         running.communicate(timeout=30)
     after = wattmesh("up", "-f", SEED, "--speed", "600", "--for", "1h", cwd=tmp_path)
     assert after.returncode == 0, after.stdout + after.stderr
-    contracts = json.loads(wattmesh("contracts", "--output", "json", cwd=tmp_path).stdout)
+    contracts = told("contracts", tmp_path)
     metered = metered_slots(tmp_path / ".wattmesh", "household-0")
     ended = [c for c in contracts if datetime.fromisoformat(c["slot_start"]).timestamp() in metered]
     assert ended
     assert {contract["state"] for contract in ended} <= {"SETTLED", "EXPIRED", "CANCELLED"}
-    assert_audit_finds_nothing(tmp_path)
+    assert told("audit", tmp_path)["findings"] == []
 
 
 def test_two_streets_cannot_run_on_one_state_directory(tmp_path: Path) -> None:
@@ -144,7 +150,7 @@ def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -
     last = ran.stdout.splitlines()[-1]
     assert last.startswith("audit: ")
     assert last.endswith(": nothing wrong")
-    assert isinstance(json.loads(wattmesh("contracts", "-o", "json", cwd=tmp_path).stdout), list)
+    assert isinstance(told("contracts", tmp_path), list)
 
 
 def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:
@@ -172,4 +178,4 @@ def test_it_stops_when_nobody_reads_its_lines_any_more(tmp_path: Path) -> None:
     assert running.stdout is not None
     running.stdout.close()
     running.wait(timeout=60)
-    assert_audit_finds_nothing(tmp_path)
+    assert told("audit", tmp_path)["findings"] == []

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.beckn.support import NOW, run
+from tests.beckn.support import NOW
+from tests.world.clocks import run
 from wattmesh_common.clock import GridClock, LoopClock, SystemClock, rfc3339, utc
 from wattmesh_market.energy.grid_time import GridTime
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.support import NOW, entry, signer
+from tests.gateway.support import NOW, entry
+from tests.world.subscribers import signer
 from wattmesh_agents.store.database import Database
 from wattmesh_common.sqlite_files import WAL_BYTES, DatabaseRefused
 from wattmesh_gateway.registry import Registry

@@ -29,31 +29,22 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import NamedTuple
 
-from tests.agents.support import (
-    EPOCH,
-    FEES,
-    FIRST_SLOT,
-    GATEWAY,
-    GRID,
-    HandClock,
-    Node,
-    battery,
-    entry,
-    household,
-    utility,
-)
+from tests.correctness.buyer import BuyerOfTwoSlots
 from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
+from tests.world.clocks import StillClock
+from tests.world.parties import EPOCH_S, FEES, FIRST_SLOT, GATEWAY, GRID, Config, battery, household, utility
+from tests.world.pod import Node, entry
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind
-from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.parties.events import Events
 from wattmesh_market.trade.messages import Cancel
 
 FAULTY_PHASES = 6
-"""Faults happen in the first phases; in those after them everything works."""
+"""Faults happen in the first phases, one more for a second slot; in those after them everything works."""
 
 TOGETHER = frozenset(
     (buyer, seller)
@@ -69,7 +60,26 @@ TOGETHER = frozenset(
     }.items()
     for seller in sellers.split()
 )
-"""What buyer and seller can be of one contract at the same time; docs/correctness.md has it as a table."""
+"""What buyer and seller can be of one delivery at the same time; docs/correctness.md has it as a table."""
+
+DELIVERIES = frozenset(
+    (first, second)
+    for first, seconds in {
+        "none": "QUOTED EXPIRED CANCELLED",
+        "QUOTED": "QUOTED",
+        "AGREED": "AGREED",
+        "CONFIRMED": "CONFIRMED CANCELLED",
+        "DELIVERED": "CONFIRMED CANCELLED DELIVERED SETTLED",
+        "SETTLED": "CONFIRMED CANCELLED DELIVERED SETTLED",
+        "EXPIRED": "EXPIRED",
+        "CANCELLED": "CANCELLED",
+    }.items()
+    for second in seconds.split()
+)
+"""What two deliveries of an order can be at one side, of which the buyer may cancel the second; in the docs, too.
+
+A seller that is asked when the first slot has begun quotes the second only, to a buyer that has given up.
+"""
 
 Letter = tuple[Outgoing, str]
 """A message and who it reaches (a search: each seller)."""
@@ -93,6 +103,7 @@ class Counts:
     transitions: int = 0
     steps_run: int = 0
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
 
 
@@ -104,16 +115,21 @@ class Exploration:
     """Buyers and sellers, from the decision to buy until all is paid.
 
     `sellers` is what is in their batteries (Wh). `most_faults` bounds the faults on one way; None: any number.
-    `cancels`: a buyer may also cancel its order at any time.
+    `cancels`: a buyer may also cancel its order at any time. `two_slots`: an order is for two slots, and what may be
+    cancelled is the second of its deliveries.
     """
 
     def __init__(
-        self, sellers: Sequence[int], *, buyers: int = 1, most_faults: int | None = None, cancels: bool = False
+        self,
+        sellers: Sequence[int],
+        *,
+        buyers: int = 1,
+        most_faults: int | None = None,
+        cancels: bool = False,
+        two_slots: bool = False,
     ) -> None:
-        self.clock = HandClock()
-        configs: list[HouseholdConfig | UtilityConfig] = [
-            household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)
-        ]
+        self.clock = StillClock(EPOCH_S)
+        configs: list[Config] = [household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)]
         configs += [
             household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES)
             for at, level in enumerate(sellers)
@@ -121,7 +137,10 @@ class Exploration:
         configs.append(utility(tariff=FEES))
         self._go_to(0)
         post = Post()
-        self.actors = [Actor(config, self.clock, post) for config in configs]
+        self.slots = (SLOT, SLOT + SLOT_S) if two_slots else (SLOT,)
+        self.faulty_phases = FAULTY_PHASES + two_slots
+        kinds = [BuyerOfTwoSlots if two_slots and at < buyers else Events for at in range(len(configs))]
+        self.actors = [Actor(config, self.clock, post, kind) for config, kind in zip(configs, kinds, strict=True)]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         for actor in self.actors:
             for name in self.names:
@@ -223,7 +242,7 @@ class Exploration:
 
     def _ticks(self, whole: Whole, awake: Sequence[int]) -> Iterator[tuple[str, Whole]]:
         """Whoever is alive has rung its alarms by then. A message that has not arrived is late, which is a fault."""
-        if whole.phase + 1 == FAULTY_PHASES or any(self._has_to_do(whole, at) for at in awake):
+        if whole.phase + 1 == self.faulty_phases or any(self._has_to_do(whole, at) for at in awake):
             return
         slow = [one for at in awake for one in self._moment(whole, at).under_way if self._could_arrive(whole, one)]
         left = len(self.actors) if self.most_faults is None else self.most_faults - whole.faults - len(slow)
@@ -255,8 +274,9 @@ class Exploration:
     def _cancellations(self, whole: Whole, at: int) -> Iterator[tuple[str, Whole]]:
         """One `cancel` for each order: none is under way, on its way, or taken."""
         buyer, moment = self.actors[at], self._moment(whole, at)
+        slots = None if len(self.slots) == 1 else self.slots[-1:]
         for contract in moment.contracts:
-            if contract.order_id is None:
+            if contract.order_id is None or contract.slot != self.slots[-1]:
                 continue
             seller = contract.counterparty
             made = {one.recipient for one in moment.under_way if one.action == "cancel"}
@@ -266,7 +286,8 @@ class Exploration:
                 continue
 
             def cancel(node: Node, contract: ContractRow = contract, order_id: str = contract.order_id) -> None:
-                node.party.send(contract.counterparty, contract.transaction_id, Cancel(order_id, "changed-mind"))
+                message = Cancel(order_id, "changed-mind", slots)
+                node.party.send(contract.counterparty, contract.transaction_id, message)
 
             after = buyer.do(moment, f"cancel {seller}", cancel)
             yield f"{buyer.id} cancels with {seller}", self._set(whole, at, after)
@@ -350,18 +371,33 @@ class Exploration:
         for pair in self._pairs(moments):
             assert pair in TOGETHER, f"the buyer is {pair[0]} and the seller {pair[1]}"
             self.counts.pairs[pair] += 1
+        for pair in self._deliveries(moments):
+            assert pair in DELIVERIES, f"the first delivery is {pair[0]} and the second {pair[1]}"
+            self.counts.deliveries[pair] += 1
 
     def _pairs(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
-        """The positions of buyer and seller in each of their contracts."""
+        """The positions of buyer and seller in each delivery of their contracts."""
         pairs = []
-        for buying, selling in product(self.buyers, self.sellers):
+        for buying, selling, slot in product(self.buyers, self.sellers, self.slots):
             buyer, seller = self.actors[buying].id, self.actors[selling].id
-            bought = [one for one in moments[buying].contracts if one.counterparty == seller]
-            sold = [one for one in moments[selling].contracts if one.counterparty == buyer]
+            bought = [one for one in moments[buying].contracts if (one.counterparty, one.slot) == (seller, slot)]
+            sold = [one for one in moments[selling].contracts if (one.counterparty, one.slot) == (buyer, slot)]
             assert len(bought) <= 1, "two contracts in one transaction"
             assert len(sold) <= 1, "two contracts in one transaction"
             position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state
             pairs.append((position, sold[0].state if sold else "none"))
+        return pairs
+
+    def _deliveries(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
+        """How the deliveries of orders for two slots stand, at each side."""
+        if len(self.slots) == 1:
+            return []
+        pairs = []
+        for at in self.trading:
+            states = {(one.counterparty, one.slot): one.state for one in moments[at].contracts}
+            for partner in {partner for partner, _ in states}:
+                first, second = (states.get((partner, slot), "none") for slot in self.slots)
+                pairs.append((first, second))
         return pairs
 
     def _check_future(self, whole: Whole) -> None:
@@ -418,7 +454,7 @@ class Exploration:
     # --- parts ---
 
     def _go_to(self, phase: int) -> None:
-        self.clock.now = EPOCH + PHASES_S[phase]
+        self.clock.now = EPOCH_S + PHASES_S[phase]
         self._now_ms = _ms(phase)
 
     def _moment(self, whole: Whole, at: int) -> Moment:
@@ -439,7 +475,7 @@ _NOTHING = {"none", "EXPIRED", "CANCELLED"}
 
 
 def _ms(phase: int) -> int:
-    return int((EPOCH + PHASES_S[phase]) * 1000)
+    return int((EPOCH_S + PHASES_S[phase]) * 1000)
 
 
 def _slot(phase: int) -> int:

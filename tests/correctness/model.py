@@ -21,7 +21,9 @@ from functools import cached_property, partial
 from typing import Any
 from unittest import mock
 
-from tests.agents.support import EPOCH, FIRST_SLOT, HandClock, Node, Weather, book_of
+from tests.world.clocks import StillClock
+from tests.world.parties import EPOCH_S, FIRST_SLOT, Config, Weather
+from tests.world.pod import Node, book_of
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
@@ -29,12 +31,12 @@ from wattmesh_cli.books import Book, ContractRow
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Purchase, Selection
-from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import OVER, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
-"""The one delivery slot that is traded."""
+"""The delivery slot that is traded; an order for two slots is for this one and the next."""
 SPEED = 15.0
 """A slot is a minute, so that no message outlives the slot it was written in by more than its ttl, as in real time."""
 PHASES_S = (36.0, 45.0, 53.0, 61.0, 121.0, 181.0, 241.0, 301.0, 361.0, 421.0)
@@ -54,7 +56,7 @@ Rows = tuple[Row, ...]
 State = ContractState
 _WAY = (State.QUOTED, State.AGREED, State.CONFIRMED, State.DELIVERED, State.SETTLED)
 """The only way forward; EXPIRED may come of the first two, CANCELLED of the first three."""
-_PHASES_MS = [int((EPOCH + at) * 1000) for at in PHASES_S]
+_PHASES_MS = [int((EPOCH_S + at) * 1000) for at in PHASES_S]
 
 
 class _Connection(sqlite3.Connection):
@@ -121,9 +123,9 @@ class Post:
 class Actor:
     """All states that one party was seen in, and the steps between them."""
 
-    def __init__(self, config: HouseholdConfig | UtilityConfig, clock: HandClock, post: Post) -> None:
+    def __init__(self, config: Config, clock: StillClock, post: Post, events: type[Events] = Events) -> None:
         with mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
-            self.node = Node(config, clock, Weather(), end_s=float(SLOT + SLOT_S), speed=SPEED)
+            self.node = Node(config, clock, Weather(), end_s=float(SLOT + SLOT_S), speed=SPEED, events=events)
         self.id = self.node.id
         self.steps_run = 0
         self._flying: tuple[Outgoing, ...] = ()

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.correctness.explore import TOGETHER, Exploration
+from tests.correctness.explore import DELIVERIES, TOGETHER, Counts, Exploration
 from wattmesh_market.trade.contracts import ContractState
 
 EXTRA_FAULTS = int(os.environ.get("EXTRA_FAULTS", "0"))
@@ -21,6 +21,20 @@ FORGOTTEN = ("none", "CANCELLED")
 """A buyer that crashed after its select has lost the purchase, and declines the quote."""
 MANY_FAULTS = {("IN_DOUBT", "DELIVERED")}
 """The buyer must be kept in the dark from its confirm until the slot is over."""
+SETTLED = ("SETTLED", "SETTLED")
+
+
+def searched(exploration: Exploration, *, calm_search: bool = True) -> Counts:
+    """What a whole search has seen."""
+    counts = exploration.run(exploration.start(calm_search=calm_search))
+    exploration.close()
+    print(f"{counts.states} states, {counts.transitions} transitions, {counts.steps_run} steps of a party")  # noqa: T201
+    return counts
+
+
+def without_cancelling() -> set[tuple[str, str]]:
+    """What buyer and seller are seen to be of a delivery by few faults when no buyer cancels."""
+    return {pair for pair in TOGETHER - MANY_FAULTS if ContractState.CANCELLED not in pair} | {FORGOTTEN}
 
 
 @pytest.mark.parametrize(
@@ -36,10 +50,8 @@ def test_whatever_is_lost_doubled_late_or_dies_both_sides_end_the_same(
     buyers: int, sellers: tuple[int, ...], most_faults: int, cancels: bool, calm_search: bool
 ) -> None:
     exploration = Exploration(sellers, buyers=buyers, most_faults=most_faults + EXTRA_FAULTS, cancels=cancels)
-    counts = exploration.run(exploration.start(calm_search=calm_search))
-    exploration.close()
-    print(f"{counts.states} states, {counts.transitions} transitions, {counts.steps_run} steps of a party")  # noqa: T201
-    seen = {pair for pair in TOGETHER - MANY_FAULTS if cancels or ContractState.CANCELLED not in pair} | {FORGOTTEN}
+    counts = searched(exploration, calm_search=calm_search)
+    seen = TOGETHER - MANY_FAULTS if cancels else without_cancelling()
     assert set(counts.pairs) == seen or (EXTRA_FAULTS and set(counts.pairs) > seen)
     ends = {pair for end in counts.ends for pair in end}
     assert {("SETTLED", "SETTLED"), ("EXPIRED", "EXPIRED")} <= ends
@@ -47,11 +59,24 @@ def test_whatever_is_lost_doubled_late_or_dies_both_sides_end_the_same(
 
 
 def test_two_buyers_never_get_more_than_the_seller_has() -> None:
-    exploration = Exploration(ONE, buyers=2, most_faults=EXTRA_FAULTS)
-    counts = exploration.run(exploration.start())
-    exploration.close()
-    print(f"{counts.states} states, {counts.transitions} transitions, {counts.steps_run} steps of a party")  # noqa: T201
-    settled, nothing = ("SETTLED", "SETTLED"), ("none", "none")
-    assert all(end.count(settled) <= 1 for end in counts.ends)
+    counts = searched(Exploration(ONE, buyers=2, most_faults=EXTRA_FAULTS))
+    assert all(end.count(SETTLED) <= 1 for end in counts.ends)
     if not EXTRA_FAULTS:
-        assert {frozenset(end) for end in counts.ends} == {frozenset({settled, nothing})}, "one gets all"
+        assert {frozenset(end) for end in counts.ends} == {frozenset({SETTLED, ("none", "none")})}, "one gets all"
+
+
+def test_an_order_for_two_slots_is_agreed_as_a_whole_and_then_each_delivery_goes_its_own_way() -> None:
+    counts = searched(Exploration(ONE, most_faults=1 + EXTRA_FAULTS, two_slots=True))
+    in_the_end = {SETTLED, ("EXPIRED", "EXPIRED")}
+    assert {(one, one) for one in in_the_end} <= set(counts.ends)
+    whole = {pair for pair in DELIVERIES if pair[1] != "CANCELLED" or pair[0] == "CANCELLED"}
+    assert set(counts.deliveries) == whole or (EXTRA_FAULTS and set(counts.deliveries) > whole)
+    assert set(counts.pairs) == without_cancelling() or EXTRA_FAULTS
+
+
+def test_of_an_order_for_two_slots_one_delivery_may_be_cancelled() -> None:
+    counts = searched(Exploration(ONE, most_faults=EXTRA_FAULTS, cancels=True, two_slots=True))
+    in_the_end = {(SETTLED, SETTLED), (SETTLED, ("CANCELLED", "CANCELLED"))}
+    assert set(counts.ends) == in_the_end or (EXTRA_FAULTS and set(counts.ends) > in_the_end)
+    first_states = {first for first, second in counts.deliveries if second == "CANCELLED"}
+    assert first_states >= {"CONFIRMED", "DELIVERED", "SETTLED"}

@@ -37,13 +37,12 @@ from tests.fuzz.answers import problem_of
 from tests.fuzz.cases import lean_document, parsed, signed_entry, signed_message, unsigned_headers
 from tests.fuzz.trader import TIMEOUT_S, Trader, listening
 from tests.street.puppet import PUPPET, STREET, findings
-from wattmesh_beckn.context import Code, Location
+from tests.world.subscribers import entry_at
 from wattmesh_beckn.keys import read_keys
-from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_common.clock import SystemClock, utc
+from wattmesh_common.clock import SystemClock
 from wattmesh_common.runtime import REGISTRAR
 
 Operation = APIOperation[Any, Any, Any, Any]
@@ -281,17 +280,7 @@ def _process(state: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], di
 def _register(session: requests.Session, trader: Trader, registrar: Signer) -> None:
     now = SystemClock().wall()
     for role in ("BAP", "BPP"):
-        entry = Subscription(
-            subscriber_id=PUPPET,
-            url=trader.url,
-            type=role,
-            domain="uei:p2p_trading",
-            location=Location(city=Code(code="main")),
-            key_id=trader.me.key_id,
-            signing_public_key=trader.me.public_key,
-            valid_from=utc(now - 60),
-            valid_until=utc(now + 86400),
-        )
+        entry = entry_at(now, trader.me, role, feeder="main", url=trader.url)
         body = entry.model_dump_json(exclude_none=True).encode()
         url = f"{trader.gateway}/subscribe"
         session.post(url, data=body, headers=trader.signed(body, registrar), timeout=TIMEOUT_S).raise_for_status()

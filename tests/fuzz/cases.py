@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tests.fuzz.trader import Json, Trader, recipient
+from tests.fuzz.trader import Trader
 from tests.street.puppet import PUPPET
+from tests.world.calls import Json, recipient
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_common.clock import SystemClock, rfc3339, utc
 

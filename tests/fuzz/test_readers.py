@@ -16,21 +16,10 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.beckn.support import (
-    BUYER,
-    DOMAIN,
-    GATEWAY,
-    NOW,
-    SELLER,
-    Entries,
-    Replies,
-    clock,
-    entry,
-    example,
-    run,
-    signer,
-)
+from tests.beckn.support import BUYER, GATEWAY, NOW, SELLER, Entries, Replies, clock, entry, example
 from tests.fuzz.cases import forwards, lean_document
+from tests.world.clocks import run
+from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.client import Acked, Nacked, read_answer
 from wattmesh_beckn.context import ACTIONS
 from wattmesh_beckn.errors import Refusal

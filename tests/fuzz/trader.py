@@ -17,12 +17,11 @@ from typing import Any
 import requests
 
 from tests.street.puppet import PUPPET
-from tests.street.stages import PRICE, quantity
+from tests.street.stages import PRICE
+from tests.world.calls import Json, agreed, cancelled, catalog, delivered, paid, quantity, recipient, taken
+from tests.world.calls import call as good_call
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
-from wattmesh_common.clock import rfc3339
-
-Json = dict[str, Any]
 
 TIMEOUT_S = 5.0
 """What the transport of a pod waits for an answer."""
@@ -96,24 +95,8 @@ class Trader:
     ) -> Json:
         """A message with a good context."""
         mine, theirs = (PUPPET, self.url), (f"{to}.default", f"{self.hosts.get(to, self.gateway)}/{to}")
-        bap, bpp = (theirs, mine) if action.startswith("on_") else (mine, theirs)
-        context = {
-            "domain": "uei:p2p_trading",
-            "location": {"city": {"code": "main"}, "country": {"code": "DEU"}},
-            "action": action,
-            "version": "1.1.0",
-            "bap_id": bap[0],
-            "bap_uri": bap[1],
-            "bpp_id": bpp[0],
-            "bpp_uri": bpp[1],
-            "transaction_id": transaction or str(uuid.uuid4()),
-            "message_id": message_id or str(uuid.uuid4()),
-            "timestamp": rfc3339(time.time()),
-            "ttl": "PT30S",
-        }
-        if action == "search":
-            del context["bpp_id"], context["bpp_uri"]
-        return {"context": context, "message": message}
+        now = time.time()
+        return good_call(action, mine, theirs, message, now=now, transaction=transaction, message_id=message_id)
 
     def signed(self, body: bytes, by: Signer | None = None) -> dict[str, str]:
         """Headers with the signatures of the sender and, as on a search, of the gateway."""
@@ -136,12 +119,6 @@ class Trader:
         item = {"id": f"energy-{int(datetime.fromisoformat(start).timestamp())}", "quantity": quantity("0.100")}
         order = {"provider": {"id": "roof-0.default"}, "items": [item], "fulfillments": [slot]}
         return self.call("select", "roof-0", {"order": order})
-
-
-def recipient(call: Json) -> str:
-    """The name of whom a message is for."""
-    context = call["context"]
-    return str(context["bap_id" if context["action"].startswith("on_") else "bpp_id"]).partition(".")[0]
 
 
 @contextmanager
@@ -197,50 +174,15 @@ def _select(message: Json) -> Json:
 
 
 def _on_search(message: Json) -> Json:
-    slot = {"id": "slot", "type": "energy", "stops": message["intent"]["fulfillment"]["stops"][:1]}
-    item = {
-        "id": "cheap",
-        "descriptor": {"code": "energy", "name": "cheap energy"},
-        "price": {"currency": "EUR", "value": PRICE},
-        "quantity": {"available": message["intent"]["item"]["quantity"]["selected"]},
-        "fulfillment_ids": ["slot"],
-    }
-    provider = {"id": PUPPET, "descriptor": {"name": "puppet"}, "items": [item], "fulfillments": [slot]}
-    return {"catalog": {"descriptor": {"name": "puppet"}, "providers": [provider]}}
+    intent = message["intent"]
+    slot = {"id": "slot", "type": "energy", "stops": intent["fulfillment"]["stops"][:1]}
+    return catalog("cheap", PRICE, intent["item"]["quantity"]["selected"], slot)
 
 
 def _on_select(message: Json) -> Json:
     wanted_wh = round(float(message["order"]["items"][0]["quantity"]["selected"]["measure"]["value"]) * 1000)
     price = f"{wanted_wh * round(float(PRICE) * 1_000_000) / 1e9:.6f}"
     return {"order": {**message["order"], "quote": {"price": {"currency": "EUR", "value": price}, "ttl": "PT20S"}}}
-
-
-def _on_init(message: Json) -> Json:
-    price = message["order"]["quote"]["price"]
-    params = {"amount": price["value"], "currency": price["currency"]}
-    payment = {"type": "POST-FULFILLMENT", "collected_by": "BPP", "status": "NOT-PAID", "params": params}
-    return {"order": {**message["order"], "id": f"order-{uuid.uuid4()}", "payments": [payment]}}
-
-
-def _on_status(message: Json) -> Json:
-    order = message["order"]
-    value = order["items"][0]["quantity"]["selected"]["measure"]["value"]
-    tags = [{"descriptor": {"code": "delivery"}, "list": [{"descriptor": {"code": "delivered_kwh"}, "value": value}]}]
-    delivered = {**order["fulfillments"][0], "state": {"descriptor": {"code": "DELIVERED"}}, "tags": tags}
-    return {"order": {**order, "fulfillments": [delivered], "status": "COMPLETE"}}
-
-
-def _on_cancel(message: Json) -> Json:
-    order = message["order"]
-    ended = {**order["fulfillments"][0], "state": {"descriptor": {"code": "CANCELLED"}}}
-    reason = {"reason": {"code": "CANCELLED", "name": "the battery broke"}}
-    return {"order": {**order, "fulfillments": [ended], "status": "CANCELLED", "cancellation": reason}}
-
-
-def _update(message: Json) -> Json:
-    order = message["order"]
-    payments = [{**order["payments"][0], "status": "PAID"}]
-    return {"update_target": "order.payments", "order": {"id": order["id"], "payments": payments}}
 
 
 def _cancel(message: Json) -> Json:
@@ -266,16 +208,16 @@ AFTER = {
 
 MESSAGES: dict[str, Callable[[Json], Json]] = {
     "select": _select,
-    "init": lambda message: {"order": {**message["order"], "billing": {"name": "puppet"}}},
+    "init": lambda message: taken(message["order"]),
     "confirm": lambda message: message,
     "status": lambda message: {"order_id": message["order"]["id"]},
     "cancel": _cancel,
-    "update": _update,
+    "update": lambda message: paid(message["order"]),
     "on_search": _on_search,
     "on_select": _on_select,
-    "on_init": _on_init,
+    "on_init": lambda message: agreed(message["order"], f"order-{uuid.uuid4()}"),
     "on_confirm": lambda message: {"order": {**message["order"], "status": "ACTIVE"}},
-    "on_status": _on_status,
-    "on_cancel": _on_cancel,
+    "on_status": lambda message: delivered(message["order"]),
+    "on_cancel": lambda message: cancelled(message["order"]),
     "on_update": lambda message: {"order": {**message["order"], "status": "COMPLETE"}},
 }

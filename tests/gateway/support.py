@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
 import uuid
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import async_solipsism
-
+from tests.world.parties import FEEDER
+from tests.world.subscribers import DOMAIN, entry_at, gateway_config, signer
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.context import Code, Location, request_context
+from wattmesh_beckn.context import Code, request_context
 from wattmesh_beckn.messages import (
     Fulfillment,
     Intent,
@@ -33,29 +31,13 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import LoopClock, utc
-from wattmesh_common.runtime import GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
 from wattmesh_gateway.registry import Registry
 
 NOW = 1_790_000_000
-DOMAIN = "uei:p2p_trading"
-FEEDER = "feeder-1"
 TTL_S = 30.0
-T = TypeVar("T")
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
-        return runner.run(main)
-
-
-def signer(subscriber_id: str, key: int = 1) -> Signer:
-    """The subscriber's `key`-th key, the same in every test."""
-    seed = hashlib.blake2b(f"{subscriber_id} {key}".encode(), digest_size=32).digest()
-    return Signer.from_seed(subscriber_id, f"00000000-0000-4000-8000-{key:012d}", seed)
 
 
 REGISTRAR = signer("registrar")
@@ -64,19 +46,7 @@ GATEWAY = signer("gateway.street")
 
 def entry(owner: Signer, role: SubscriberType = "BPP", **changes: Any) -> Subscription:
     """A subscription of an hour; `feeder` and fields of Subscription can be changed."""
-    feeder = changes.pop("feeder", FEEDER)
-    values: dict[str, Any] = {
-        "subscriber_id": owner.subscriber_id,
-        "url": f"http://{owner.subscriber_id}",
-        "type": role,
-        "domain": DOMAIN,
-        "location": Location(city=Code(code=feeder)),
-        "key_id": owner.key_id,
-        "signing_public_key": owner.public_key,
-        "valid_from": utc(NOW - 60),
-        "valid_until": utc(NOW + 3600),
-    }
-    return Subscription(**(values | changes))
+    return entry_at(NOW, owner, role, **({"valid_until": utc(NOW + 3600)} | changes))
 
 
 def answer_of(reply: Reply) -> Any:
@@ -133,14 +103,7 @@ class World:
         self.memory = MemoryTransport()
         self.registry = Registry(database)
         weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
-        config = GatewayConfig(
-            subscriber_id=GATEWAY.subscriber_id,
-            url="http://gateway.street",
-            domain=DOMAIN,
-            database=database or Path("unused"),
-            registrar_keys={REGISTRAR.key_id: REGISTRAR.public_key},
-        )
-        self.config = config
+        self.config = config = gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
         self.gateway = Gateway(config, GATEWAY, self.registry, transport or self.memory, self.clock)
         self.memory.attach("http://gateway.street", self.gateway.site)
         self.asked_in_order: list[SellerSite] = []

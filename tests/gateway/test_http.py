@@ -19,7 +19,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry, signer
+from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry
+from tests.world.subscribers import gateway_config, signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
@@ -72,12 +73,7 @@ class Inn:
 
 
 def config(database: Path) -> GatewayConfig:
-    return GatewayConfig(
-        subscriber_id=GATEWAY.subscriber_id,
-        url="http://gateway.street",
-        database=database,
-        registrar_keys={REGISTRAR.key_id: REGISTRAR.public_key},
-    )
+    return gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
 
 
 def now_entry(owner: Signer, role: Any, url: str) -> bytes:

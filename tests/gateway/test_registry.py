@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.support import NOW, World, asked, entry, problem, run, signer
+from tests.gateway.support import NOW, World, asked, entry, problem
+from tests.world.clocks import run
+from tests.world.subscribers import signer
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.registry import Registry

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.support import GATEWAY, NOW, TTL_S, World, asked, entry, problem, run, signer
+from tests.gateway.support import GATEWAY, NOW, TTL_S, World, asked, entry, problem
+from tests.world.clocks import run
+from tests.world.subscribers import signer
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.context import SubscriberId
 from wattmesh_beckn.errors import ErrorCode, declined

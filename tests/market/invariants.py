@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tests.market.world import GRID, Member, World
+from tests.world.market import Member, World
+from tests.world.parties import GRID
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Side

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.market.invariants import check_end
-from tests.market.world import FEES, FIRST_SLOT, SPEED, World, battery, household, street, utility
+from tests.world.market import World, street
+from tests.world.parties import FEES, FIRST_SLOT, SPEED, battery, household, utility
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.schedule import (

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from tests.market.world import NEXT, World, battery, household, street
+from tests.world.market import World, street
+from tests.world.parties import NEXT, battery, household
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Outcome, Purchase, Selection
 from wattmesh_market.parties.events import Events

@@ -4,114 +4,37 @@ until a test lets it pass, so nothing changes in the books but by what the test 
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-import itertools
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
 from tests.street.puppet import SEED, SPEED, STREET, Puppet
+from tests.world.clocks import HeldClock
+from tests.world.loopback import Loopback
+from tests.world.street import new_process
+from tests.world.subscribers import entry_at
 from wattmesh_agents.app import create_app as create_agents_app
-from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
-from wattmesh_beckn.context import Code, Location
-from wattmesh_beckn.http import add_post
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import subscribe
-from wattmesh_beckn.transport import HttpTransport, Reply, Site, TransportError
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.local import listen, serving
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
-from wattmesh_common.clock import utc
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
 
-QUIET_ROUNDS = 25
-"""Rounds of the event loop without a request under way, after which nobody has anything to do."""
-PATIENCE_S = 60.0
-"""Of a request, in real time: only a broken test ever waits that long."""
 LONGEST_S = 3600.0
 HOURS = 4
 NO_FSYNC = "PRAGMA synchronous = OFF"
 """No machine fails in these tests, so none need wait for its disk."""
 
 Books = dict[str, Any]
-
-
-class HandClock:
-    """Beckn's Clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = EPOCH
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._count = itertools.count()
-
-    def wall(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self.now + seconds, next(self._count), alarm))
-        await alarm
-
-    def ring_next(self, until: float) -> bool:
-        """Go to the next alarm and let it ring; False when there is none until then."""
-        while self._waiting and self._waiting[0][0] <= until:
-            due, _, alarm = heapq.heappop(self._waiting)
-            if not alarm.done():
-                self.now = max(self.now, due)
-                alarm.set_result(None)
-                return True
-        return False
-
-
-class Wires:
-    """Real HTTP, with a table of names in the place of DNS: whoever is not in it is not reached, but for loopback.
-
-    `sent` keeps every url and header that left.
-    """
-
-    def __init__(self, http: HttpTransport) -> None:
-        self._http = http
-        self.origins: dict[str, str] = {}
-        self.under_way = 0
-        self.sent: list[tuple[str, Mapping[str, str]]] = []
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:  # noqa: ARG002
-        """See Transport. Time stands still meanwhile, so no answer comes too late."""
-        self.sent.append((url, headers))
-        scheme, _, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        if not host.startswith("127.0.0.1:") and host not in self.origins:
-            raise TransportError(f"nobody is called {host}")
-        real = self.origins.get(host, f"{scheme}://{host}")
-        self.under_way += 1
-        try:
-            all_headers = {"content-type": "application/json", **headers}
-            return await self._http.post(f"{real}{slash}{path}", body, all_headers, timeout_s=PATIENCE_S)
-        finally:
-            self.under_way -= 1
-
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - as above
-        """See Pages."""
-        self.sent.append((url, {}))
-        host, slash, path = url.removeprefix("http://").partition("/")
-        if host not in self.origins:
-            raise TransportError(f"nobody is called {host}")
-        return await self._http.get(f"{self.origins[host]}{slash}{path}", timeout_s=PATIENCE_S)
 
 
 class _Player:
@@ -130,11 +53,10 @@ class _Player:
 class Arena:
     """The street that runs, and the puppet in it. Everybody is reached by name: `http://roof-0`, `http://gateway`."""
 
-    def __init__(self, folder: Path, http: HttpTransport) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._servers: dict[str, AbstractAsyncContextManager[None]] = {}
-        self.clock = HandClock()
-        self.wires = Wires(http)
+        self.wires = Loopback()
+        self.clock = HeldClock(EPOCH, lambda: self.wires.under_way)
         self.puppet = Puppet()
         self.puppet.sites, self.puppet.clock = self.wires, _Player(self)
         self.signers = self.puppet.signers
@@ -155,54 +77,29 @@ class Arena:
             pod.config = pod.config.model_copy(update={"registrar_keys": {registrar.key_id: registrar.public_key}})
 
     async def start(self) -> None:
-        await self.serve("gateway", create_gateway_app(self.run.gateway, self.wires))
+        await self.wires.serve("gateway", create_gateway_app(self.run.gateway, self.wires))
         for name, pod in self.run.pods.items():
-            await self.serve(name, create_agents_app(pod))
-        await self.listen("puppet", self.puppet)
+            await self.wires.serve(name, create_agents_app(pod))
+        await self.wires.listen("puppet", self.puppet)
         await self.run.start()
         await self.puppet.enter(self.run)
-        await self.settle()
+        await self.clock.settle()
 
     async def stop(self) -> None:
         await self.run.stop()
-        await asyncio.gather(*(server.__aexit__(None, None, None) for server in self._servers.values()))
+        await self.wires.close()
         self.run.close()
-
-    async def serve(self, name: str, app: FastAPI) -> str:
-        """Serve an app under a name, in the place of whoever had it; returns where it really is."""
-        if name in self._servers:
-            await self._servers[name].__aexit__(None, None, None)
-        listener = listen()
-        server = self._servers[name] = serving(app, listener)
-        await server.__aenter__()
-        host, port = listener.getsockname()
-        self.wires.origins[name] = f"http://{host}:{port}"
-        return self.wires.origins[name]
-
-    async def listen(self, name: str, site: Site) -> str:
-        """Let a site answer whatever is posted to a name."""
-        app = FastAPI()
-        add_post(app, site, "/{path:path}", name, {})
-        return await self.serve(name, app)
 
     async def restart(self, name: str) -> None:
         """Stop a pod and start a new one with its database, keys and address."""
         old = self.run.pods[name]
         await old.stop()
         old.database.close()
-        pod = Pod(
-            old.config,
-            f"http://{name}",
-            {party.id: self.signers[party.id] for party in old.parties.values()},
-            self._database(name),
-            self.wires,
-            self.clock,
-            random.Random(SEED),
-        )
-        self.run.pods[name] = pod
-        await self.serve(name, create_agents_app(pod))
+        database = self._database(name)
+        pod = new_process(self.run, name, self.signers, database, self.wires, self.clock, SEED)
+        await self.wires.serve(name, create_agents_app(pod))
         pod.start()
-        await self.settle()
+        await self.clock.settle()
 
     def _registry(self) -> Registry:
         registry = Registry(self._folder / "registry.db")
@@ -216,19 +113,8 @@ class Arena:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and everybody do what falls due in it."""
-        until = self.clock.now + seconds
-        assert until < EPOCH + LONGEST_S, "what this test waits for does not come"
-        await self.settle()
-        while self.clock.ring_next(until):
-            await self.settle()
-        self.clock.now = until
-
-    async def settle(self) -> None:
-        """Wait until nobody has anything to do before time passes."""
-        quiet = 0
-        while quiet < QUIET_ROUNDS:
-            await asyncio.sleep(0)
-            quiet = 0 if self.wires.under_way else quiet + 1
+        assert self.clock.now + seconds < EPOCH + LONGEST_S, "what this test waits for does not come"
+        await self.clock.go_on(seconds)
 
     async def enrol(self, signer: Signer, role: SubscriberType, *, by: Signer | None = None, **changes: Any) -> None:
         """Write a registry entry, by the registrar unless somebody else is named.
@@ -240,18 +126,7 @@ class Arena:
 
     def entry(self, signer: Signer, role: SubscriberType, *, feeder: str = "apart", **changes: Any) -> Subscription:
         """A subscription for a day from a minute ago."""
-        values: dict[str, Any] = {
-            "subscriber_id": signer.subscriber_id,
-            "url": "http://nowhere",
-            "type": role,
-            "domain": "uei:p2p_trading",
-            "location": Location(city=Code(code=feeder)),
-            "key_id": signer.key_id,
-            "signing_public_key": signer.public_key,
-            "valid_from": utc(self.clock.now - 60),
-            "valid_until": utc(self.clock.now + 86_400),
-        }
-        return Subscription(**{**values, **changes})
+        return entry_at(self.clock.now, signer, role, feeder=feeder, **({"url": "http://nowhere"} | changes))
 
     def books(self) -> Books:
         """Every row of every table but the inboxes, offers in memory, and who drains: all that a message may change."""
@@ -270,13 +145,11 @@ class Arena:
 @asynccontextmanager
 async def arena(folder: Path) -> AsyncIterator[Arena]:
     """A street that runs while the block does, its files in `folder`."""
-    http = HttpTransport()
-    street = Arena(folder, http)
+    street = Arena(folder)
     try:
         await street.start()
         yield street
     finally:
-        await http.close()
         await street.stop()
 
 

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.security.arena import Arena
-from tests.street.puppet import STREET, Json
+from tests.street.puppet import STREET
 from tests.street.stages import STAGES
+from tests.world.calls import Json
 from wattmesh_beckn.context import ACTIONS
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_common.runtime import REGISTRAR

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tests.beckn.support import changed
-from tests.street.puppet import PUPPET, STRANGER, STREET, Json, Puppet, puppet_play
-from tests.street.stages import fulfillment, quantity
-from tests.street.support import Street
+from tests.street.puppet import PUPPET, STRANGER, STREET, Puppet, puppet_play
+from tests.street.stages import fulfillment
+from tests.world.calls import Json, paid, quantity, recipient, taken
+from tests.world.street import Street
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
@@ -33,12 +34,11 @@ def said(reply: Reply) -> tuple[int, str, str]:
 
 async def tell(puppet: Puppet, call: Json, by: Signer | None = None) -> Reply:
     """Send a message to whom it is for, sealed by the puppet or by another of its faces, in whose name it is then."""
-    context = call["context"]
+    context, to = call["context"], recipient(call)
     callback = context["action"].startswith("on_")
     if by is not None:
         call = changed(call, "context.bpp_id" if callback else "context.bap_id", by.subscriber_id)
     body = json.dumps(call).encode()
-    to = str(context["bap_id" if callback else "bpp_id"]).partition(".")[0]
     return await puppet.send(to, context["action"], body, puppet.signed(body, by))
 
 
@@ -50,8 +50,7 @@ async def answer_to(puppet: Puppet, call: Json, by: Signer | None = None) -> tup
 def anew(puppet: Puppet, call: Json, changes: Mapping[str, Any] | None = None) -> Json:
     """The same said now, as a message of its own; `changes` (dotted path → value) make it another."""
     context = call["context"]
-    to = str(context["bap_id" if context["action"].startswith("on_") else "bpp_id"]).partition(".")[0]
-    call = puppet.call(context["action"], to, call["message"], context["transaction_id"])
+    call = puppet.call(context["action"], recipient(call), call["message"], context["transaction_id"])
     for path, value in (changes or {}).items():
         call = changed(call, path, value)
     return call
@@ -74,19 +73,16 @@ async def bought(puppet: Puppet, transaction: str, *, kwh: str = "0.500", of: st
     """Buy from a seller for the next slot; the order as it was confirmed."""
     await puppet.say(select_of(puppet, transaction, kwh=kwh, of=of))
     quoted = (await puppet.hears("on_select", of))["message"]["order"]
-    init = {"order": {**quoted, "billing": {"name": "puppet"}}}
-    await puppet.say(puppet.call("init", of, init, transaction))
+    await puppet.say(puppet.call("init", of, taken(quoted), transaction))
     agreed = (await puppet.hears("on_init", of))["message"]["order"]
     await puppet.say(puppet.call("confirm", of, {"order": agreed}, transaction))
     confirmed: Json = (await puppet.hears("on_confirm", of))["message"]["order"]
     return confirmed
 
 
-def payment_of(puppet: Puppet, order: Mapping[str, Any], transaction: str, of: str = "roof-0") -> Json:
+def payment_of(puppet: Puppet, order: Json, transaction: str, of: str = "roof-0") -> Json:
     """`update` that says an order is paid as it is due."""
-    payments = [{**order["payments"][0], "status": "PAID"}]
-    message = {"update_target": "order.payments", "order": {"id": order["id"], "payments": payments}}
-    return puppet.call("update", of, message, transaction)
+    return puppet.call("update", of, paid(order), transaction)
 
 
 def books_of(puppet: Puppet, party: str) -> Books:

@@ -52,7 +52,7 @@ ANSWERED = [target for target in BECKN if not target.is_callback]
 def test_a_callback_goes_to_the_registrys_url_and_not_to_the_one_in_the_body(target: Target) -> None:
     async def work(street: Arena) -> tuple[list[str], list[str]]:
         trap = Listener()
-        origin = await street.listen("trap", trap)
+        origin = await street.wires.listen("trap", trap)
         good = await target.prepare(street)
         call = changed(changed(good.call, "context.bap_uri", origin), "context.bpp_uri", origin)
         body = write(call)
@@ -74,7 +74,7 @@ CALLBACKS = [target for target in BECKN if target.name in ("on_search", "on_sele
 def test_the_next_request_goes_to_the_registrys_url_and_not_to_the_one_in_the_body(target: Target) -> None:
     async def work(street: Arena) -> tuple[list[str], list[str]]:
         trap = Listener()
-        origin = await street.listen("trap", trap)
+        origin = await street.wires.listen("trap", trap)
         good = await target.prepare(street)
         body = write(changed(good.call, "context.bpp_uri", origin))
         street.puppet.heard.clear()
@@ -95,9 +95,9 @@ def test_a_redirect_is_not_followed_by_a_household() -> None:
 
     async def work(street: Arena) -> tuple[list[str], list[str]]:
         trap = Listener()
-        origin = await street.listen("trap", trap)
+        origin = await street.wires.listen("trap", trap)
         turn = Listener(Reply(307, b"", {"location": f"{origin}/metadata"}))
-        await street.listen("puppet", turn)
+        await street.wires.listen("puppet", turn)
         call = await search(street.puppet)
         body = json.dumps(call).encode()
         reply = await street.puppet.send("roof-0", "search", body, street.puppet.signed(body))
@@ -113,15 +113,15 @@ def test_a_redirect_is_not_followed_by_a_household() -> None:
 def test_a_redirect_is_not_followed_by_the_gateway() -> None:
     async def work(street: Arena) -> tuple[list[str], list[str]]:
         trap = Listener()
-        origin = await street.listen("trap", trap)
+        origin = await street.wires.listen("trap", trap)
         turn = Listener(Reply(307, b"", {"location": f"{origin}/metadata"}))
-        await street.listen("turn", turn)
+        await street.wires.listen("turn", turn)
         await street.enrol(street.signers["stranger.default"], "BPP", feeder="main", url="http://turn")
         body = json.dumps(await search(street.puppet)).encode()
         headers = {AUTHORIZATION: street.puppet.signed(body)[AUTHORIZATION]}
         reply = await street.wires.post("http://gateway/search", body, headers, timeout_s=5.0)
         assert b'"ACK"' in reply.body
-        await street.settle()
+        await street.clock.settle()
         return turn.paths, trap.paths
 
     assert in_arena(work) == (["/search"], [])
@@ -132,8 +132,8 @@ def test_a_redirect_of_the_registry_is_not_followed() -> None:
 
     async def work(street: Arena) -> tuple[int, list[str]]:
         trap = Listener()
-        origin = await street.listen("trap", trap)
-        await street.listen("gateway", Listener(Reply(307, b"", {"location": f"{origin}/lookup"})))
+        origin = await street.wires.listen("trap", trap)
+        await street.wires.listen("gateway", Listener(Reply(307, b"", {"location": f"{origin}/lookup"})))
         body = json.dumps(await search(street.puppet)).encode()
         reply = await street.puppet.send("roof-0", "search", body, street.puppet.signed(body))
         return reply.status, trap.paths
@@ -154,7 +154,7 @@ def test_a_subscriber_that_points_its_url_at_another_household_has_nothing_of_it
         before = repr((low.selections, low.purchases))
         reply = await street.puppet.send("roof-0", "search", body, street.puppet.signed(body))
         assert b'"ACK"' in reply.body
-        await street.settle()
+        await street.clock.settle()
         assert (f"{url}/on_search") in [sent for sent, _ in street.wires.sent]
         return before == repr((low.selections, low.purchases))
 

@@ -25,9 +25,10 @@ from tests.security.partners import (
     sold_to_others,
     tell,
 )
-from tests.street.puppet import PUPPET, STRANGER, Json, Puppet
+from tests.street.puppet import PUPPET, STRANGER, Puppet
 from tests.street.stages import confirm, fulfillment, pay, reading, search
-from tests.street.support import Street
+from tests.world.calls import Json
+from tests.world.street import Street
 from wattmesh_market.parties.events import REPEAT_EVERY_MS
 from wattmesh_market.parties.selling import QUOTE_TTL_MS
 from wattmesh_market.trade.contracts import PROMISED, Side

@@ -13,7 +13,7 @@ import pytest
 
 from tests.beckn.support import changed
 from tests.security.partners import ACKED, anew, answer_to, played
-from tests.street.puppet import PUPPET, STRANGER, Json, Puppet
+from tests.street.puppet import PUPPET, STRANGER, Puppet
 from tests.street.stages import (
     QUIET_S,
     fulfillment,
@@ -25,7 +25,8 @@ from tests.street.stages import (
     on_status,
     too_late_on_cancel,
 )
-from tests.street.support import Street
+from tests.world.calls import Json
+from tests.world.street import Street
 
 _OFFERED = "message.catalog.providers.0.items.0.price.value"
 _QUOTED = "message.order.quote.price.value"

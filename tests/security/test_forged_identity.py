@@ -85,7 +85,7 @@ async def _play(target: Target) -> Played:
 async def _post(street: Arena, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
     before, heard = street.books(), len(street.puppet.heard)
     reply = await street.wires.post(url, body, headers, timeout_s=5.0)
-    await street.settle()
+    await street.clock.settle()
     return Outcome(reply, street.books() == before and len(street.puppet.heard) == heard)
 
 
@@ -93,7 +93,7 @@ async def _replay(
     street: Arena, target: Target, good: Good, body: bytes, headers: dict[str, str]
 ) -> dict[str, Outcome]:
     """The good call, or one of its message id, again and again: at once, elsewhere, after a restart, too late."""
-    await street.settle()
+    await street.clock.settle()
     tried = {"the same bytes": await _post(street, good.url, body, headers)}
     if target in WITH_MESSAGE_ID:
         other = write(_another(target, good))

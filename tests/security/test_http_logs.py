@@ -12,7 +12,9 @@ from prometheus_client import generate_latest
 
 from tests.gateway.support import GATEWAY, REGISTRAR, NoPages, World
 from tests.security.http_support import HEAD, run, served
-from tests.street.support import MARKET, Street, households, planned, play, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import Street, play
+from tests.world.subscribers import gateway_config
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import ErrorCode, declined
@@ -20,7 +22,6 @@ from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock, SystemClock
 from wattmesh_common.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonFormatter, TextFormatter
-from wattmesh_common.runtime import GatewayConfig
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
@@ -114,12 +115,7 @@ def test_no_call_makes_a_new_series_in_the_gateways_metrics(tmp_path: Path) -> N
         bodies = [world.search_body(f"buyer-{number}", now=now) for number in range(3)]
         bodies += [json.dumps({"context": {"bap_id": f"{FORGED}{number}"}}).encode() for number in range(5)]
         database = tmp_path / "registry.db"
-        config = GatewayConfig(
-            subscriber_id=GATEWAY.subscriber_id,
-            url="http://gateway.street",
-            database=database,
-            registrar_keys={REGISTRAR.key_id: REGISTRAR.public_key},
-        )
+        config = gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
         registry = Registry(database)
         gateway = Gateway(config, GATEWAY, registry, MemoryTransport(), SystemClock())
         async with served(create_app(gateway, NoPages())) as street:

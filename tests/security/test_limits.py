@@ -12,11 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.beckn.support import changed
-from tests.gateway.support import REGISTRAR, NoPages, World, asked, entry, problem, run, signer
+from tests.gateway.support import REGISTRAR, NoPages, World, asked, entry, problem
 from tests.security.partners import ACKED, answer_to, played, said, tell
 from tests.street.puppet import PUPPET, SPEED, STRANGER, Puppet
 from tests.street.stages import search
-from tests.street.support import MARKET, SLOT_S, households, planned, play, utility
+from tests.world.clocks import run
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import SLOT_S, play
+from tests.world.subscribers import signer
 from wattmesh_agents import receiving
 from wattmesh_agents.receiving import messages_per_s
 from wattmesh_beckn.http import PEER

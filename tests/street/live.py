@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import heapq
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from tests.operator.world import NOW, World
+from tests.world.clocks import HeldClock
+from tests.world.loopback import Loopback
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.signature import AUTHORIZATION, Signer, parse_header
-from wattmesh_beckn.transport import HttpTransport, Reply, Transport, TransportError
+from wattmesh_beckn.transport import Reply, Transport, TransportError
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.local import listen, serving
 from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.app import create_app as gateway_app
@@ -170,80 +169,33 @@ class LiveWorld(World):
         return [row for book in books for row in book.contracts]
 
 
-class HeldClock:
-    """Time that stands still while real connections do their work, and goes on to the next alarm when all is quiet."""
-
-    def __init__(self, wire: Callable[[], Wire]) -> None:
-        self.now = float(NOW)
-        self._wire = wire
-        self._alarms: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = count()
-
-    def wall(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        alarm = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._alarms, (self.now + seconds, next(self._numbers), alarm))
-        await alarm
-
-    async def go_on(self, seconds: float) -> None:
-        """Let this time pass, alarm by alarm."""
-        until = self.now + seconds
-        await self._quiet()
-        while self._alarms and self._alarms[0][0] <= until:
-            due, _, alarm = heapq.heappop(self._alarms)
-            self.now = max(self.now, due)
-            if not alarm.done():
-                alarm.set_result(None)
-                await self._quiet()
-        self.now = until
-
-    async def _quiet(self) -> None:
-        turns = 0
-        while turns < 20:
-            await asyncio.sleep(0)
-            turns = 0 if self._wire().under_way else turns + 1
-
-
 class HttpWorld(LiveWorld):
     """A LiveWorld in which all that is said goes over loopback HTTP, and key files are read as a pod's process does."""
 
     def __init__(self, state: Path, end: datetime) -> None:
-        self.held = HeldClock(lambda: self.wire)
+        self.held = HeldClock(NOW, lambda: self.wire.under_way)
         super().__init__(state, self.held, end)
-        self._http = HttpTransport()
-        self._routes: dict[str, str] = {}
-        self._stack = AsyncExitStack()
-        self.wire = Wire(self)
+        self.net = Loopback()
+        self.wire = Wire(self.net)
         self.transport = self.wire
+        self._stack = AsyncExitStack()
+        self._stack.push_async_callback(self.net.close)
 
     async def __aenter__(self) -> HttpWorld:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
-        await self._http.close()
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        """By the cluster's DNS: the address of a Service."""
-        origin, _, path = url.removeprefix("http://").partition("/")
-        return await self._http.post(f"{self._routes[f'http://{origin}']}/{path}", body, headers, timeout_s=timeout_s)
 
     async def serve_gateway(self, origin: str, gateway: Gateway) -> None:
-        self._routes[origin] = await self._listen(gateway_app(gateway, self._http))
+        await self._serve(origin, gateway_app(gateway, self.net))
         self._stack.push_async_callback(gateway.stop)
 
     async def serve_pod(self, origin: str, pod: Pod) -> None:
-        self._routes[origin] = await self._listen(agents_app(pod))
+        await self._serve(origin, agents_app(pod))
+
+    async def _serve(self, origin: str, app: FastAPI) -> None:
+        await self.net.serve(origin.removeprefix("http://"), app)
 
     async def _read_keys(self, pod: str) -> Mapping[str, Signer]:
         return await asyncio.to_thread(read_keys, self._key_file(pod))
-
-    async def _listen(self, app: FastAPI) -> str:
-        socket = listen()
-        await self._stack.enter_async_context(serving(app, socket))
-        return f"http://127.0.0.1:{socket.getsockname()[1]}"

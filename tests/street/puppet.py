@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from tests.street.support import MARKET, SLOT_S, Street, books_of, households, planned, play, utility
+from tests.world.calls import Json, recipient
+from tests.world.calls import call as good_call
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import SLOT_S, Street, books_of, play
+from tests.world.subscribers import entry_at
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.context import Code, Location
-from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
@@ -20,10 +20,8 @@ from wattmesh_cli.books import Book, LedgerEntry, Party
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
-from wattmesh_common.clock import Clock, LoopClock, rfc3339, utc
+from wattmesh_common.clock import Clock, LoopClock
 from wattmesh_common.runtime import REGISTRAR
-
-Json = dict[str, Any]
 
 SEED = 31
 PUPPET = "puppet.default"
@@ -65,19 +63,8 @@ class Puppet:
 
     async def register(self, owner: Signer, feeder: str = "main") -> None:
         """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
-        now = self.clock.wall()
         for role in ("BAP", "BPP"):
-            entry = Subscription(
-                subscriber_id=owner.subscriber_id,
-                url="http://puppet",
-                type=role,
-                domain="uei:p2p_trading",
-                location=Location(city=Code(code=feeder)),
-                key_id=owner.key_id,
-                signing_public_key=owner.public_key,
-                valid_from=utc(now - 60),
-                valid_until=utc(now + 86400),
-            )
+            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url="http://puppet")
             await subscribe("http://gateway", self.sites, self.clock, self.signers[REGISTRAR], entry)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002
@@ -117,24 +104,8 @@ class Puppet:
     def call(self, action: str, to: str, message: Json, transaction: str, message_id: str | None = None) -> Json:
         """A good message of the puppet."""
         mine, theirs = (PUPPET, "http://puppet"), (f"{to}.default", f"http://{to}/{to}")
-        bap, bpp = (theirs, mine) if action.startswith("on_") else (mine, theirs)
-        context = {
-            "domain": "uei:p2p_trading",
-            "location": {"city": {"code": "main"}, "country": {"code": "DEU"}},
-            "action": action,
-            "version": "1.1.0",
-            "bap_id": bap[0],
-            "bap_uri": bap[1],
-            "bpp_id": bpp[0],
-            "bpp_uri": bpp[1],
-            "transaction_id": transaction,
-            "message_id": message_id or str(uuid.uuid4()),
-            "timestamp": rfc3339(self.clock.wall()),
-            "ttl": "PT30S",
-        }
-        if action == "search":
-            del context["bpp_id"], context["bpp_uri"]
-        return {"context": context, "message": message}
+        now = self.clock.wall()
+        return good_call(action, mine, theirs, message, now=now, transaction=transaction, message_id=message_id)
 
     def signed(self, body: bytes, by: Signer | None = None, *, created: int = 0, expires: int = 30) -> dict[str, str]:
         """Headers; `created` and `expires` are seconds from now."""
@@ -149,9 +120,8 @@ class Puppet:
 
     async def say(self, call: Json) -> None:
         """Send a good message; it is taken."""
-        context, body = call["context"], json.dumps(call).encode()
-        to = (context["bap_id"] if context["action"].startswith("on_") else context["bpp_id"]).partition(".")[0]
-        reply = await self.send(to, context["action"], body, self.signed(body))
+        body = json.dumps(call).encode()
+        reply = await self.send(recipient(call), call["context"]["action"], body, self.signed(body))
         assert b'"ACK"' in reply.body, reply.body
 
     # --- what the street's books say, with a book of the puppet that mirrors them ---

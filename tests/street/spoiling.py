@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.street.puppet import Json, Puppet
+from tests.street.puppet import Puppet
 from tests.street.stages import fulfillment
-from tests.street.support import SLOT_S
+from tests.world.calls import Json
+from tests.world.street import SLOT_S
 from wattmesh_common.clock import rfc3339
 
 Answer = tuple[int, str, str, str | None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 
-from tests.street.puppet import Json, Puppet
+from tests.street.puppet import Puppet
+from tests.world.calls import Json, agreed, cancelled, catalog, delivered, paid, quantity, taken
 from wattmesh_market.energy.slots import slot_range
 
 Stage = Callable[[Puppet], Awaitable[Json]]
@@ -21,10 +22,6 @@ def fulfillment(slot: int) -> Json:
         "type": "energy",
         "stops": [{"type": "start", "time": {"range": {"start": start, "end": end}}}],
     }
-
-
-def quantity(kwh: str) -> Json:
-    return {"selected": {"measure": {"value": kwh, "unit": "kWh"}}}
 
 
 # --- the puppet buys from roof-0, or is supplied by the utility ---
@@ -54,9 +51,7 @@ async def init(puppet: Puppet) -> Json:
     call = await select(puppet)
     await puppet.say(call)
     quoted = (await puppet.hears("on_select", "roof-0"))["message"]["order"]
-    return puppet.call(
-        "init", "roof-0", {"order": {**quoted, "billing": {"name": "puppet"}}}, call["context"]["transaction_id"]
-    )
+    return puppet.call("init", "roof-0", taken(quoted), call["context"]["transaction_id"])
 
 
 async def confirm(puppet: Puppet) -> Json:
@@ -94,10 +89,7 @@ async def late_confirm(puppet: Puppet) -> Json:
 async def early_pay(puppet: Puppet) -> Json:
     call = await confirm(puppet)
     await puppet.say(call)
-    order = call["message"]["order"]
-    payments = [{**order["payments"][0], "status": "PAID"}]
-    message = {"update_target": "order.payments", "order": {"id": order["id"], "payments": payments}}
-    return puppet.call("update", "roof-0", message, call["context"]["transaction_id"])
+    return puppet.call("update", "roof-0", paid(call["message"]["order"]), call["context"]["transaction_id"])
 
 
 async def reading_at_roof(puppet: Puppet) -> Json:
@@ -109,9 +101,7 @@ async def pay(puppet: Puppet) -> Json:
     call = await status(puppet)
     await puppet.until_slot(puppet.next_slot, 1.2)
     order = (await puppet.hears("on_status", "roof-0"))["message"]["order"]
-    payments = [{**order["payments"][0], "status": "PAID"}]
-    message = {"update_target": "order.payments", "order": {"id": order["id"], "payments": payments}}
-    return puppet.call("update", "roof-0", message, call["context"]["transaction_id"])
+    return puppet.call("update", "roof-0", paid(order), call["context"]["transaction_id"])
 
 
 async def reading(puppet: Puppet) -> Json:
@@ -138,21 +128,8 @@ async def reading(puppet: Puppet) -> Json:
 
 async def on_search(puppet: Puppet) -> Json:
     heard = await puppet.hears("search", "low-0")
-    slot = puppet.next_slot
-    item = {
-        "id": "cheap",
-        "descriptor": {"code": "energy", "name": "cheap energy"},
-        "price": {"currency": "EUR", "value": PRICE},
-        "quantity": {"available": {"measure": {"value": "9.000", "unit": "kWh"}}},
-        "fulfillment_ids": [f"slot-{slot}"],
-    }
-    provider = {
-        "id": "puppet.default",
-        "descriptor": {"name": "puppet"},
-        "items": [item],
-        "fulfillments": [fulfillment(slot)],
-    }
-    message = {"catalog": {"descriptor": {"name": "puppet"}, "providers": [provider]}}
+    available = {"measure": {"value": "9.000", "unit": "kWh"}}
+    message = catalog("cheap", PRICE, available, fulfillment(puppet.next_slot))
     return _answer(puppet, "on_search", message, heard)
 
 
@@ -167,14 +144,7 @@ async def on_select(puppet: Puppet) -> Json:
 async def on_init(puppet: Puppet) -> Json:
     await puppet.say(await on_select(puppet))
     heard = await puppet.hears("init", "low-0")
-    payment = {
-        "type": "POST-FULFILLMENT",
-        "collected_by": "BPP",
-        "status": "NOT-PAID",
-        "params": {"amount": PRICE, "currency": "EUR"},
-    }
-    order = {**heard["message"]["order"], "id": "order-1", "payments": [payment]}
-    return _answer(puppet, "on_init", {"order": order}, heard)
+    return _answer(puppet, "on_init", agreed(heard["message"]["order"], "order-1"), heard)
 
 
 async def on_confirm(puppet: Puppet) -> Json:
@@ -197,11 +167,7 @@ async def early_on_status(puppet: Puppet) -> Json:
 
 
 def _delivered(puppet: Puppet, call: Json) -> Json:
-    order = call["message"]["order"]
-    tags = [{"descriptor": {"code": "delivery"}, "list": [{"descriptor": {"code": "delivered_kwh"}, "value": "1.000"}]}]
-    delivered = {**order["fulfillments"][0], "state": {"descriptor": {"code": "DELIVERED"}}, "tags": tags}
-    message = {"order": {**order, "fulfillments": [delivered], "status": "COMPLETE"}}
-    return puppet.call("on_status", "low-0", message, call["context"]["transaction_id"])
+    return puppet.call("on_status", "low-0", delivered(call["message"]["order"]), call["context"]["transaction_id"])
 
 
 async def on_update(puppet: Puppet) -> Json:
@@ -223,11 +189,7 @@ async def too_late_on_cancel(puppet: Puppet) -> Json:
 
 
 def _cancelled(puppet: Puppet, call: Json) -> Json:
-    order = call["message"]["order"]
-    ended = {**order["fulfillments"][0], "state": {"descriptor": {"code": "CANCELLED"}}}
-    reason = {"reason": {"code": "CANCELLED", "name": "the battery broke"}}
-    message = {"order": {**order, "fulfillments": [ended], "status": "CANCELLED", "cancellation": reason}}
-    return puppet.call("on_cancel", "low-0", message, call["context"]["transaction_id"])
+    return puppet.call("on_cancel", "low-0", cancelled(call["message"]["order"]), call["context"]["transaction_id"])
 
 
 def _afresh(puppet: Puppet, call: Json) -> Json:

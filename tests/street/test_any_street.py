@@ -13,7 +13,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.street.support import MARKET, SLOT_S, Street, households, planned, play, short, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import SLOT_S, Street, play, short
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
 

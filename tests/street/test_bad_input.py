@@ -13,11 +13,12 @@ import pytest
 
 from tests.beckn.support import changed
 from tests.street.form_cases import FORM, SIGNATURES
-from tests.street.puppet import Json, Puppet, findings, puppet_play
+from tests.street.puppet import Puppet, findings, puppet_play
 from tests.street.spoiling import Case
 from tests.street.stages import QUIET_S, STAGES
-from tests.street.support import Street, ledger_bytes
 from tests.street.trade_cases import BUYER, READINGS, SELLER
+from tests.world.calls import Json, recipient
+from tests.world.street import Street, ledger_bytes
 from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import Finding
@@ -64,13 +65,6 @@ def spoilt(puppet: Puppet, case: Case, good: Json) -> Json:
     return call
 
 
-def addressee(call: Json, stage: str) -> str:
-    context = call["context"]
-    if stage == "search":
-        return "roof-0"
-    return str(context["bap_id" if context["action"].startswith("on_") else "bpp_id"]).partition(".")[0]
-
-
 @cache
 def played(stage: str) -> Played:
     """Go to a stage, try all that is bad there, then the good message."""
@@ -80,7 +74,7 @@ def played(stage: str) -> Played:
     async def work(puppet: Puppet) -> None:
         good = await STAGES[stage](puppet)
         await puppet.clock.sleep(QUIET_S)
-        action, to = good["context"]["action"], addressee(good, stage)
+        action, to = good["context"]["action"], "roof-0" if stage == "search" else recipient(good)
         for case in (case for case in CASES if case.stage == stage):
             body = case.raw if case.raw is not None else json.dumps(spoilt(puppet, case, good)).encode()
             headers = case.headers(puppet, body) if case.headers else puppet.signed(body)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.beckn.support import changed
-from tests.street.puppet import PUPPET, Json, Puppet, findings, puppet_play
+from tests.street.puppet import PUPPET, Puppet, findings, puppet_play
 from tests.street.stages import QUIET_S, STAGES, on_confirm, on_init, on_select, on_status, pay, reading
-from tests.street.support import Street, ledger_bytes
+from tests.world.calls import Json
+from tests.world.street import Street, ledger_bytes
 from wattmesh_market.trade.contracts import PROMISED, Side
 
 _AMOUNT = "message.order.payments.0.params.amount"

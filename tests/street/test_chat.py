@@ -9,7 +9,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
 from tests.chat import FakeChatModel, picking
-from tests.street.support import MARKET, Hands, Street, households, planned, play, short, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import Hands, Street, play, short
 from wattmesh_agents.chat import ChatAdviser
 from wattmesh_cli.street.run import StreetRun
 

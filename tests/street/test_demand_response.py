@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.street.support import MARKET, Street, example, households, planned, play, short, utility
+from tests.world.manifests import MARKET, example, households, planned, utility
+from tests.world.street import Street, play, short
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 
 # Five flats draw 1.4 to 1.6 kWh in a slot, the utility can supply 1.25 and wants to supply 0.75 at most. Its tariff is

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from tests.street.support import planned, play
 from tests.street.test_faults import STREET
+from tests.world.manifests import planned
+from tests.world.street import play
 from wattmesh_agents.app import create_app
 from wattmesh_agents.pod import Pod
 from wattmesh_beckn.transport import Reply, Transport

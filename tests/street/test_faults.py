@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.street.support import FAULTS, MARKET, Faulty, Wrap, households, planned, play, utility
+from tests.world.faults import FAULTS, Faulty, Wrap
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import play
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_common.clock import LoopClock

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.street.support import MARKET, households, logged, planned, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import logged
 from wattmesh_beckn.keys import read_keys
 from wattmesh_beckn.receiver import MAX_BODY_BYTES
 from wattmesh_cli.audit import audit

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.street.support import MARKET, households, logged, planned, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import logged
 from wattmesh_agents.live import live_page
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply, TransportError
 from wattmesh_cli.street.memory import run_in_memory, simulate

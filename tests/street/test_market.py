@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from tests.street.support import MARKET, households, planned, play, short, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import play, short
 
 STORE = "battery: {capacityKwh: 10, initialKwh: %s, powerKw: %s}"
 FLAT = "load: {annualKwh: %d}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.street.support import FAULTS, Street, example, planned, play
 from tests.street.test_faults import STREET, faulty
+from tests.world.faults import FAULTS
+from tests.world.manifests import example, planned
+from tests.world.street import Street, play
 
 
 def _transactions(street: Street) -> set[str]:

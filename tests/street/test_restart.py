@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.street.support import FAULTS, SLOT_S, Hands, Street, planned, play
 from tests.street.test_faults import STREET, faulty
+from tests.world.faults import FAULTS
+from tests.world.manifests import planned
+from tests.world.street import SLOT_S, Hands, Street, play
 from wattmesh_cli.street.run import StreetRun
 
 PLAN = planned(STREET)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.street.support import MARKET, households, planned, play, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import play
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store import retention
 from wattmesh_agents.store.database import IN_MEMORY, Database

@@ -13,7 +13,7 @@ import pytest
 from tests.operator.mortal import operate
 from tests.operator.world import NOW, run
 from tests.street.live import OVERLAP_S, Call, HttpWorld, LiveWorld
-from tests.street.support import households, utility
+from tests.world.manifests import households, utility
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_common.clock import LoopClock, utc

@@ -9,7 +9,8 @@ import re
 
 import pytest
 
-from tests.street.support import Street, example, play
+from tests.world.manifests import example
+from tests.world.street import Street, play
 from wattmesh_common.logs import TextFormatter, configure
 
 ENTRY_KEYS = {"time", "level", "logger", "message", "grid", "household", "transaction"}

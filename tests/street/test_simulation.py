@@ -17,18 +17,18 @@ from typing import Any
 import pytest
 
 from tests.operator.world import NOW
-from tests.street.live import HeldClock, Wire
-from tests.street.support import MARKET, example, households, planned, utility
+from tests.world.clocks import HeldClock
+from tests.world.loopback import Loopback
+from tests.world.manifests import MARKET, example, households, planned, utility
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
-from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.state import Over
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import by_feeder
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.local import listen, serving
+from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
 from wattmesh_gateway.app import create_app as gateway_app
@@ -120,31 +120,28 @@ def test_over_http_it_is_the_same_ledger(in_one_go: Rows, tmp_path: Path) -> Non
 async def _over_http(plan: GatewayPlan, folder: Path) -> None:
     """The same slots over loopback HTTP, in files. Time stands still while messages are under way."""
     start, speed = plan.resource.spec.clock.start, float(plan.resource.spec.clock.speed)
-    transport = HttpTransport()
-    wire = Wire(transport)
-    clock = HeldClock(lambda: wire)
-    sockets = {name: listen() for name in ("gateway", *(pod.name for pod in plan.pods))}
-    urls = {name: f"http://127.0.0.1:{socket.getsockname()[1]}" for name, socket in sockets.items()}
+    net = Loopback()
+    clock = HeldClock(NOW, lambda: net.under_way)
     street = StreetRun(
         plan,
         GridTime(start, NOW, speed, start + SLOTS * timedelta(minutes=15)),
         Ports(
-            wire,
+            net,
             clock,
             random.Random(SEED),
             derived_signers(subscriber_ids(plan), SEED),
             lambda: Registry(None),
             lambda name: Database.open(folder / f"{name}.db", salt=f"{SEED}/{name}"),
         ),
-        urls["gateway"],
-        urls,
+        "http://gateway",
+        {pod.name: f"http://{pod.name}" for pod in plan.pods},
     )
     async with AsyncExitStack() as stack:
         stack.callback(street.close)
-        stack.push_async_callback(transport.close)
-        await stack.enter_async_context(serving(gateway_app(street.gateway, transport), sockets["gateway"]))
+        stack.push_async_callback(net.close)
+        await net.serve("gateway", gateway_app(street.gateway, net))
         for name, pod in street.pods.items():
-            await stack.enter_async_context(serving(agents_app(pod), sockets[name]))
+            await net.serve(name, agents_app(pod))
         stack.push_async_callback(street.stop)
         await street.start()
         await clock.go_on(SLOTS * 900 / speed)
@@ -280,7 +277,8 @@ def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: 
     assert rows_in(tmp_path / "dask") == study(TWO_FEEDERS, tmp_path / "here", 96)
 
 
-def test_a_scheduler_that_does_not_answer_is_named() -> None:
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattmesh_cli.street.workers.SCHEDULER_S", 0.5)
     with (
         pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
         workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tests.street.support import example, play, short
+from tests.world.manifests import example
+from tests.world.street import play, short
 from wattmesh_market.units import amount_micro
 
 

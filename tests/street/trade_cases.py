@@ -18,7 +18,7 @@ from tests.street.spoiling import (
     time_range,
 )
 from tests.street.stages import fulfillment
-from tests.street.support import SLOT_S
+from tests.world.street import SLOT_S
 
 SELLER = [
     Case(

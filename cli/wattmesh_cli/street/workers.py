@@ -20,6 +20,8 @@ from wattmesh_operator.plan import GatewayPlan
 
 SLOTS_AT_ONCE = 24
 """So many slots are a part of a study: enough that handing it over costs little, few to wait for when it is stopped."""
+SCHEDULER_S = 10.0
+"""How long a Dask scheduler may take to answer."""
 
 
 class SimulationError(StateError):
@@ -171,7 +173,7 @@ def _dask(stack: ExitStack, scheduler: str) -> Executor:
         text = "--scheduler needs Dask: pip install 'wattmesh[dask]'"
         raise SimulationError(text) from None
     try:
-        client = stack.enter_context(distributed.Client(scheduler, timeout="10s", set_as_default=False))
+        client = stack.enter_context(distributed.Client(scheduler, timeout=SCHEDULER_S, set_as_default=False))
     except (OSError, ValueError) as error:
         raise SimulationError(f"no Dask scheduler answers at {scheduler}: {error}") from None
     executor: Executor = client.get_executor(pure=False)

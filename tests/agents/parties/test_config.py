@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.agents.support import battery, household, utility
+from tests.world.parties import battery, household, utility
 from wattmesh_common.clock import utc
 from wattmesh_common.runtime import ClockConfig, GatewayAddress, RuntimeConfig
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.street.support import MARKET, Street, households, planned, play, short, utility
+from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.street import Street, play, short
 from wattmesh_cli.alone import alone
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, collect, kpis

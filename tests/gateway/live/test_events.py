@@ -14,8 +14,9 @@ import pytest
 from fastapi import FastAPI
 
 from tests.gateway.live.pages import Pods, party, raw_page
-from tests.gateway.support import DOMAIN, GATEWAY, entry, signer
+from tests.gateway.support import GATEWAY, entry
 from tests.security.http_support import SHORT_S, Street, run, served, until
+from tests.world.subscribers import DOMAIN, signer
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.connections import Limits
 from wattmesh_gateway.live import events

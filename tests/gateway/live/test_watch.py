@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.gateway.live.pages import Pods, party, raw_page
-from tests.gateway.support import DOMAIN, World, entry, run, signer
+from tests.gateway.support import World, entry
+from tests.world.clocks import run
+from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import utc
 from wattmesh_gateway.live.watch import FIRST_LOOK_S, MOST_VIEWERS, TooManyViewers, Watch

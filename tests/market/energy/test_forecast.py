@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.agents.support import Weather
+from tests.world.parties import Weather
 from wattmesh_market.energy.forecast import FORECASTS, forecast_named
 from wattmesh_market.energy.profiles import SlotProfile
 
 NOON = 1_782_036_000
 DAY_BEFORE = NOON - 86_400
 EXPECTED, REAL, BEFORE = SlotProfile(800, 100), SlotProfile(300, 150), SlotProfile(500, 90)
-WEATHER = Weather(EXPECTED, {NOON: REAL})
+WEATHER = Weather(*EXPECTED, {NOON: REAL})
 
 
 def expected(name: str, metered: dict[int, SlotProfile]) -> SlotProfile:

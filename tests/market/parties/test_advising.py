@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.market.world import NEXT, Member, World, battery, household
+from tests.world.market import Member, World
+from tests.world.parties import NEXT, battery, household
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.selling import item_id
 from wattmesh_market.trade.advice import Advice, Choice, Consultation, NoChoice, Part

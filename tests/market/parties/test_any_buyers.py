@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.market.invariants import check_journal, check_meter, check_promises
-from tests.market.world import Weather, World, battery, household
+from tests.world.market import World
+from tests.world.parties import Weather, battery, household
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Unanswered

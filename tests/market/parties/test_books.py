@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.market.world import GRID, NEXT, TARIFF, World, street, utility
+from tests.world.market import World, street
+from tests.world.parties import GRID, NEXT, TARIFF, utility
 from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Books

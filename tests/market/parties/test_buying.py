@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.market.world import CURRENCY, NEXT, World, battery, household
+from tests.world.market import World
+from tests.world.parties import CURRENCY, NEXT, battery, household
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Purchase, Selection
 from wattmesh_market.parties.events import Unanswered

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.market.world import FIRST_SLOT, NEXT, Weather, World, battery, household
+from tests.world.market import World
+from tests.world.parties import FIRST_SLOT, NEXT, Weather, battery, household
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.parties.books import Role

@@ -7,21 +7,8 @@ from typing import Any
 import pytest
 
 from tests.market.invariants import check_end
-from tests.market.world import (
-    CURRENCY,
-    FEES,
-    FIRST_SLOT,
-    GRID,
-    NEXT,
-    Letter,
-    Member,
-    Weather,
-    World,
-    battery,
-    household,
-    street,
-    utility,
-)
+from tests.world.market import Letter, Member, World, street
+from tests.world.parties import CURRENCY, FEES, FIRST_SLOT, GRID, NEXT, Weather, battery, household, utility
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import AlarmKind

@@ -12,19 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.market.invariants import check_end, check_now
-from tests.market.world import (
-    FEES,
-    FIRST_SLOT,
-    GRID,
-    TARIFF,
-    Config,
-    Weather,
-    World,
-    battery,
-    household,
-    street,
-    utility,
-)
+from tests.world.market import World, street
+from tests.world.parties import FEES, FIRST_SLOT, GRID, TARIFF, Config, Weather, battery, household, utility
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.market.invariants import check_end, check_now
-from tests.market.world import CURRENCY, FEES, FIRST_SLOT, TARIFF, Weather, World, battery, household, utility
+from tests.world.market import World
+from tests.world.parties import CURRENCY, FEES, FIRST_SLOT, TARIFF, Weather, battery, household, utility
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties import buying

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.market.world import FIRST_SLOT, GRID, NEXT, Weather, World, battery, household, utility
+from tests.world.market import World
+from tests.world.parties import FIRST_SLOT, GRID, NEXT, Weather, battery, household, utility
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.parties.selling import item_id

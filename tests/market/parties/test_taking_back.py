@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.market.invariants import check_end
 from tests.market.parties.test_any_buyers import Selling
-from tests.market.world import FEES, Member, World, battery, household, street
+from tests.world.market import Member, World, street
+from tests.world.parties import FEES, battery, household
 from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.trade.refusal import Refused
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.market.world import GRID, NEXT, World, utility
+from tests.world.market import World
+from tests.world.parties import GRID, NEXT, utility
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.selling import item_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import random
@@ -10,108 +9,40 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.world.faults import Plug, Wrap
+from tests.world.subscribers import gateway_config
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
+from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import (
     MemoryTransport,
-    Reply,
-    Site,
     Transport,
-    TransportError,
-    TransportTimeoutError,
 )
 from wattmesh_cli.audit import Finding, audit
 from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Reading
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.memory import EPOCH, run_in_memory, simulate
+from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
-from wattmesh_common.clock import LoopClock
-from wattmesh_common.runtime import REGISTRAR, GatewayConfig
+from wattmesh_common.clock import Clock, LoopClock
+from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
-from wattmesh_operator.documents import read_documents
-from wattmesh_operator.manifests import load
-from wattmesh_operator.parsing import parse_resource
-from wattmesh_operator.plan import GatewayPlan, plan
-from wattmesh_operator.registration import Registrant, keep_registered
-from wattmesh_operator.resources import BecknGateway, SolarAgent
+from wattmesh_operator.plan import GatewayPlan
+from wattmesh_operator.registration import keep_registered
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_OUTBOX_ROWS = 4
 """Acknowledged messages are taken out of the outbox with the next transaction."""
 SLOT_S = 900
-
-Wrap = Callable[[Transport, LoopClock], Transport]
-
-
-# --- manifests ---
-
-MARKET = """
-apiVersion: wattmesh.io/v1alpha1
-kind: BecknGateway
-metadata: {name: market}
-spec: {clock: {start: 2026-06-21T06:00:00Z, speed: 60}}
-"""
-
-
-def utility(*, price: str = "0.25", fees: str = "", capacity_kw: str = "50", more: str = "") -> str:
-    """A utility named `utility`. `fees` and `more` are YAML in flow style, each part after a comma."""
-    return f"""
----
-apiVersion: wattmesh.io/v1alpha1
-kind: UtilityAgent
-metadata: {{name: utility}}
-spec: {{tariff: {{price: {price}, feedIn: 0.08{fees}}}, capacityKw: {capacity_kw}{more}}}
-"""
-
-
-def households(name: str, spec: str, *, replicas: int = 1) -> str:
-    """Households `name`-0, `name`-1, …; `spec` is YAML in flow style, without its braces."""
-    return f"""
----
-apiVersion: wattmesh.io/v1alpha1
-kind: SolarAgent
-metadata: {{name: {name}}}
-spec: {{replicas: {replicas}, {spec}}}
-"""
-
-
-def planned(text: str) -> GatewayPlan:
-    """What shall run for manifests of one gateway."""
-    resources = [
-        parse_resource(document.value, origin=document.origin, namespace="default")
-        for document in read_documents("street.yaml", text)
-    ]
-    [result] = plan(resources)
-    return result
-
-
-def example(name: str, *, households_per_pod: int | None = None, speed: int | None = None) -> GatewayPlan:
-    """What shall run for a file of examples/, with that many households in a pod, or at another speed."""
-    resources = list(load([EXAMPLES / name]))
-    for at, resource in enumerate(resources):
-        changes: dict[str, object] = {}
-        if isinstance(resource, SolarAgent) and households_per_pod is not None:
-            changes = {"households_per_pod": households_per_pod}
-        if isinstance(resource, BecknGateway) and speed is not None:
-            changes = {"clock": resource.spec.clock.model_copy(update={"speed": speed})}
-        if changes:
-            resources[at] = resource.model_copy(update={"spec": resource.spec.model_copy(update=changes)})
-    [result] = plan(resources)
-    return result
-
-
-# --- a run, and what it left ---
 
 
 @dataclass(frozen=True)
@@ -219,6 +150,24 @@ def play(
         run.close()
 
 
+def new_process(
+    run: StreetRun,
+    name: str,
+    signers: Mapping[str, Signer],
+    database: Database,
+    transport: Transport,
+    clock: Clock,
+    seed: int,
+    adviser: Adviser | None = None,
+) -> Pod:
+    """A new process of a pod: the same configuration, keys and address, and a database of which it knows nothing."""
+    old = run.pods[name]
+    own = {party.id: signers[party.id] for party in old.parties.values()}
+    pod = Pod(old.config, f"http://{name}", own, database, transport, clock, random.Random(seed), adviser)
+    run.pods[name] = pod
+    return pod
+
+
 def left_by(run: StreetRun, log: Sequence[logging.LogRecord] = ()) -> Street:
     """What stands in a street's databases now."""
     return Street(
@@ -273,114 +222,18 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def logged() -> Iterator[list[logging.LogRecord]]:
-    """Collect what the agents log."""
+    """Collect what the agents log; pytest, which would make text of each line, does not get it."""
     collector, logger = _Collector(), logging.getLogger("wattmesh_agents")
     level = logger.level
     logger.addHandler(collector)
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
         yield collector.records
     finally:
         logger.removeHandler(collector)
         logger.setLevel(level)
-
-
-# --- what goes wrong between them ---
-
-FAULTS = ("lost", "answer lost", "late", "answer late", "doubled", "reordered", "refused")
-
-
-class Faulty:
-    """A transport on which, until `until` (wall time), `share` of the posts go wrong in one of the ways of FAULTS."""
-
-    def __init__(
-        self, inner: Transport, clock: LoopClock, rng: random.Random, kinds: Sequence[str], until: float, share: float
-    ) -> None:
-        self._inner = inner
-        self._clock = clock
-        self._rng = rng
-        self._kinds = kinds
-        self._until = until
-        self._share = share
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.done = 0
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
-        wrong = EPOCH < self._clock.wall() < self._until and self._rng.random() < self._share
-        kind = self._rng.choice(self._kinds) if wrong else "none"
-        delay_s = self._rng.uniform(0.0, 0.4 if kind == "reordered" else 8.0)
-        self.done += wrong
-
-        def pass_on() -> Awaitable[Reply]:
-            return self._inner.post(url, body, headers, timeout_s=timeout_s)
-
-        async def later() -> None:
-            await self._clock.sleep(delay_s)
-            with suppress(TransportError):
-                await pass_on()
-
-        match kind:
-            case "refused":
-                raise TransportError("connection refused")
-            case "lost":
-                await self._clock.sleep(timeout_s)
-                raise TransportTimeoutError(timeout_s)
-            case "answer lost":
-                await pass_on()
-                await self._clock.sleep(timeout_s)
-                raise TransportTimeoutError(timeout_s)
-            case "late":
-                if delay_s >= timeout_s:
-                    self._beside(later())
-                    await self._clock.sleep(timeout_s)
-                    raise TransportTimeoutError(timeout_s)
-                await self._clock.sleep(delay_s)
-                return await pass_on()
-            case "answer late":
-                reply = await pass_on()
-                await self._clock.sleep(min(delay_s, timeout_s))
-                if delay_s >= timeout_s:
-                    raise TransportTimeoutError(timeout_s)
-                return reply
-            case "doubled":
-                self._beside(later())
-                return await pass_on()
-            case "reordered":
-                await self._clock.sleep(delay_s)
-                return await pass_on()
-        return await pass_on()
-
-    def _beside(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-class Plug:
-    """The socket of a pod or gateway: unplugged it refuses calls and breaks off those that are being answered."""
-
-    def __init__(self, site: Site | None) -> None:
-        self._site = site
-        self._calls: set[asyncio.Task[Reply]] = set()
-
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        if self._site is None:
-            raise TransportError("connection refused")
-        call = asyncio.ensure_future(self._site.post(path, body, headers))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        try:
-            return await asyncio.shield(call)
-        except asyncio.CancelledError:
-            if call.cancelled():
-                raise TransportError("connection reset") from None
-            raise
-
-    def plug(self, site: Site | None) -> None:
-        self._site = site
-        if site is None:
-            for call in self._calls:
-                call.cancel()
+        logger.propagate = True
 
 
 @dataclass
@@ -422,12 +275,8 @@ class Hands:
 
     def revive(self, name: str) -> None:
         """Start a killed pod again: a new process with the same database, keys and address."""
-        old = self._run.pods[name]
-        signers = {party.id: self.signers[party.id] for party in old.parties.values()}
         database = Database.open(self._files[name])
-        rng = random.Random(self.seed)
-        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.adviser)
-        self._run.pods[name] = pod
+        pod = new_process(self._run, name, self.signers, database, self.transport, self.clock, self.seed, self.adviser)
         self._plugs[name].plug(pod)
         pod.start()
 
@@ -439,13 +288,7 @@ class Hands:
     async def new_gateway(self) -> None:
         """Start a gateway with an empty registry."""
         plan, registrar = self.plan, self.signers[REGISTRAR]
-        config = GatewayConfig(
-            subscriber_id=plan.subscriber_id,
-            url="http://gateway",
-            domain=plan.resource.spec.domain,
-            database=Path("unused"),
-            registrar_keys={registrar.key_id: registrar.public_key},
-        )
+        config = gateway_config(plan.subscriber_id, registrar)
         registry = Registry(None)
         weakref.finalize(self, registry.close)
         gateway = Gateway(config, self.signers[plan.subscriber_id], registry, self.transport, self.clock)
@@ -455,13 +298,7 @@ class Hands:
 
     async def register_again(self) -> int:
         """What the operator does on every pass; returns how many entries were written."""
-        registrants = [
-            Registrant(participant, f"http://{pod.name}/{participant.name}", signer.key_id, signer.public_key)
-            for pod in self.plan.pods
-            for participant in pod.participants
-            for signer in [self.signers[participant.subscriber_id]]
-        ]
-        domain = self.plan.resource.spec.domain
+        registrants, domain = self._run._registrants, self.plan.resource.spec.domain
         return await keep_registered(
             registrants, domain, "http://gateway", self.signers[REGISTRAR], self.sites, self.clock
         )

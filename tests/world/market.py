@@ -8,20 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
-from wattmesh_market.energy.battery import Battery
+from tests.world.parties import (
+    CURRENCY,
+    EPOCH_S,
+    FIRST_SLOT,
+    GATEWAY,
+    SPEED,
+    TARIFF,
+    Config,
+    Weather,
+    battery,
+    first_standing,
+    household,
+    party_of,
+    utility,
+)
 from wattmesh_market.energy.grid_time import GridTime
-from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Changes, LogLine, Role, Standing, Totals
-from wattmesh_market.parties.config import Backstop, DemandResponse, HouseholdConfig, Trading, UtilityConfig
+from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
-from wattmesh_market.parties.party import Now, Surroundings, standing_at
+from wattmesh_market.parties.party import Now, Surroundings
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import Contract, Key
@@ -29,77 +41,8 @@ from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Message, Offers, Search
 from wattmesh_market.trade.refusal import Reason, Refused
 
-CURRENCY, FEEDER = "EUR", "feeder-1"
-GATEWAY, GRID = "gateway.default", "grid.default"
-EPOCH_S = 1_800_000_000.0
-FIRST_SLOT = int(datetime(2026, 6, 21, 6, 0, tzinfo=UTC).timestamp())
-NEXT = FIRST_SLOT + SLOT_S
-SPEED = 60.0
-"""A slot takes 15 s of wall time, so a quote (30 s) ends both by time and by gate."""
 TRADING_SLOTS = 40
 TTL_MS = 30_000
-TARIFF = Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
-FEES = Tariff(300_000, 80_000, grid_fee_micro_per_kwh=70_001, local_grid_fee_micro_per_kwh=29_999)
-"""The same with grid fees, odd, so that amounts need rounding."""
-
-Config = HouseholdConfig | UtilityConfig
-
-
-class Weather:
-    """PV and load by slot; what is not given is `usual`, which is also the forecast."""
-
-    def __init__(self, pv_wh: int = 0, load_wh: int = 0, given: Mapping[int, SlotProfile] | None = None) -> None:
-        self.usual = SlotProfile(pv_wh, load_wh)
-        self.given = dict(given or {})
-
-    def actual(self, slot: int) -> SlotProfile:
-        return self.given.get(slot, self.usual)
-
-    def forecast(self, slot: int) -> SlotProfile:  # noqa: ARG002 - nobody foresees
-        return self.usual
-
-
-def battery(level_wh: int = 9000, **changes: int) -> Battery:
-    """10 kWh with a minimum of 1 kWh, 1000 Wh per slot each way, 95 % in and 90 % out."""
-    usual = {
-        "capacity_wh": 10_000,
-        "initial_level_wh": level_wh,
-        "min_level_wh": 1000,
-        "charge_power_w": 4000,
-        "discharge_power_w": 4000,
-        "charge_efficiency_ppm": 950_000,
-        "discharge_efficiency_ppm": 900_000,
-    }
-    return Battery(**(usual | changes))
-
-
-def household(
-    name: str,
-    of: Battery | None = None,
-    *,
-    price_micro: int = 200_000,
-    buy_percent: int = 20,
-    sell_percent: int = 80,
-    tariff: Tariff = TARIFF,
-    pricing: str = "fixed",
-    **changes: Any,
-) -> HouseholdConfig:
-    """Buys below 20 % up to 50 %, sells above 80 %."""
-    capacity_wh = of.capacity_wh if of else 0
-    sell_above_wh = capacity_wh * sell_percent // 100
-    trading = Trading(
-        buy_below_wh=capacity_wh * min(buy_percent, sell_percent) // 100,
-        buy_target_wh=min(capacity_wh // 2, sell_above_wh),
-        sell_above_wh=sell_above_wh,
-        pricing=pricing,
-        sell_price_micro_per_kwh=price_micro,
-    )
-    return HouseholdConfig(name, f"{name}.default", FEEDER, 1, trading, Backstop(GRID, tariff), battery=of, **changes)
-
-
-def utility(capacity_w: int = 40_000, response: DemandResponse | None = None, tariff: Tariff = TARIFF) -> UtilityConfig:
-    """The backstop; 10 kWh per slot."""
-    return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response)
 
 
 class Letter(NamedTuple):
@@ -202,15 +145,13 @@ class World:
         self.at(FIRST_SLOT)
         self.members: dict[str, Member] = {}
         for config in configs:
-            journal = Journal(_first_standing(config))
+            journal = Journal(first_standing(config))
             found = (weather or {}).get(config.subscriber_id, Weather())
             member = Member(config, found, journal, Events(self._party(config, found, journal.load())))
             self.members[config.subscriber_id] = member
 
     def _party(self, config: Config, weather: Weather, books: Books) -> Household | Utility:
-        if isinstance(config, UtilityConfig):
-            return Utility(config, self.around, books, config.name)
-        return Household(config, weather, self.around, books, config.name)
+        return party_of(config, weather, self.around, books, config.name)
 
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
@@ -453,7 +394,3 @@ def street(
         "flat-0.default": Weather(0, 350),
     }
     return world(*(configs[at] for at in order), weather=weather, speed=speed)
-
-
-def _first_standing(config: Config) -> Standing:
-    return standing_at(FIRST_SLOT, None if isinstance(config, UtilityConfig) else config.battery)

@@ -1,0 +1,71 @@
+"""Time in tests: of an event loop that jumps from alarm to alarm, and of clocks that are moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import async_solipsism
+
+T = TypeVar("T")
+QUIET_ROUNDS = 25
+"""Rounds of the event loop without a request under way, after which nobody has anything to do."""
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time, which stands at 0 when it starts."""
+    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
+        return runner.run(main)
+
+
+class StillClock:
+    """Stands still until it is moved; nobody may wait for it."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def wall(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nothing waits here, not even {seconds} s")
+
+
+class HeldClock(StillClock):
+    """Stands still while real connections do their work, and goes on from alarm to alarm when time may pass."""
+
+    def __init__(self, now: float, under_way: Callable[[], int]) -> None:
+        super().__init__(now)
+        self._under_way = under_way
+        self._alarms: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._alarms, (self.now + seconds, next(self._numbers), alarm))
+        await alarm
+
+    async def go_on(self, seconds: float) -> None:
+        """Let time pass, and everybody do what falls due in it."""
+        until = self.now + seconds
+        await self.settle()
+        while self._alarms and self._alarms[0][0] <= until:
+            due, _, alarm = heapq.heappop(self._alarms)
+            if not alarm.done():
+                self.now = max(self.now, due)
+                alarm.set_result(None)
+                await self.settle()
+        self.now = until
+
+    async def settle(self) -> None:
+        """Wait until nobody has anything to do before time passes."""
+        quiet = 0
+        while quiet < QUIET_ROUNDS:
+            await asyncio.sleep(0)
+            quiet = 0 if self._under_way() else quiet + 1
