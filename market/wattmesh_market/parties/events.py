@@ -145,9 +145,8 @@ class Events:
             return None
         rule, event = _CALLBACKS[type(message)]
         refused = rule(self.party, call, message)
-        if event is not None and not shopping.collecting(self.party, call.transaction_id):
-            # While offers are collected nothing was chosen, so nothing can follow yet.
-            self._go(event, call.transaction_id)
+        if event is not None:
+            self._go_on(event, call.transaction_id)
         return refused
 
     def advised_by(self, consultation: Consultation, advice: Advice) -> None:
@@ -182,6 +181,11 @@ class Events:
 
     def _go(self, event: Event, transaction_id: str) -> None:
         self.walk(self, Trigger(event, transaction_id))
+
+    def _go_on(self, event: Event, transaction_id: str) -> None:
+        # While offers are collected nothing was chosen, so nothing can follow yet.
+        if not shopping.collecting(self.party, transaction_id):
+            self._go(event, transaction_id)
 
     def _repeat(self) -> None:
         # Not more often than every 5 s: a machine that has fallen behind must not be kept busy by what it says of it.
