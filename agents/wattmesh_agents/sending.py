@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
@@ -45,9 +45,12 @@ class Sender:
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
         self.under_way = 0
 
-    async def send(self, message: Outgoing) -> None:
-        """Send a message until it is answered or its time is over."""
+    def send(self, message: Outgoing) -> Coroutine[None, None, None]:
+        """Send a message until it is answered or its time is over; it is under way from now on."""
         self.under_way += 1
+        return self._send(message)
+
+    async def _send(self, message: Outgoing) -> None:
         try:
             async with self._room:
                 at = self._clock.wall()

@@ -95,6 +95,8 @@ async def running_street(
     keep(state / "clock.json", time, begin)
     door = Door(LIMITS.connections)
     async with contextlib.AsyncExitStack() as stack:
+        running = asyncio.ensure_future(clock.run())
+        stack.callback(running.cancel)
         stack.callback(street.close)
         stack.push_async_callback(transport.close)
         await stack.enter_async_context(serving(create_gateway_app(street.gateway, transport), sockets[""], door))
