@@ -118,10 +118,12 @@ class Pod:
         """Take up what was left open and begin with the current slot; after a pause it is as in a new process."""
         self._move()
         self._alarms = Alarms(self.grid, self._ring)
-        self._sender.begin()
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
+            if party.books.changes.standing is not None:  # a new one, which enters the books now
+                battery = party.config.battery if isinstance(party, Household) else None
+                party.books.stand(standing_at(self.now.slot, battery))
         self._driver.enrol()
         for message in self._driver.unsent:
             self.send(message)
@@ -134,6 +136,7 @@ class Pod:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._sender.begin()
 
     async def stop(self) -> None:
         """Stop, and bring onto the disk what could wait."""

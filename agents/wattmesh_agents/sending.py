@@ -36,14 +36,13 @@ class Sender:
         self._client = BecknClient(transport, clock, rng)
         self._clock = clock
         self._sent = sent
-        self._room = asyncio.Semaphore(SENDS_AT_ONCE)
-        self.under_way = 0
-        """How many messages are being sent now."""
+        self.begin()
 
     def begin(self) -> None:
         """As in a new process: nothing is under way."""
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
         self.under_way = 0
+        """How many messages are being sent now."""
 
     def send(self, message: Outgoing) -> Coroutine[None, None, None]:
         """Send a message until it is answered or its time is over; it is under way from now on."""
