@@ -20,6 +20,10 @@ _SELDOM_S = 0.02
 """How often time goes on, by the machine's clock: a thousand times in a slot, within these bounds."""
 
 
+_LATE_S = 1e-6
+"""Nobody is woken earlier, as by no other clock: seconds in a float are rounded, and grid time must have come."""
+
+
 class WaitingClock:
     """The time of `clock`, less what it has stood still. It goes on while `run` runs."""
 
@@ -47,7 +51,7 @@ class WaitingClock:
         """Wait until that much time has passed."""
         self._slept += 1
         awake = asyncio.get_running_loop().create_future()
-        heappush(self._sleeping, (self._now + max(0.0, seconds), self._slept, awake))
+        heappush(self._sleeping, (self._now + max(0.0, seconds) + _LATE_S, self._slept, awake))
         await awake
 
     async def run(self) -> None:
