@@ -48,7 +48,7 @@ MESSAGE_TTL_MS = 30_000
 """How long a message is worth sending (wall time); what still matters then is said anew."""
 _LEAST_TTL_MS = 1_000
 MOST_ACKNOWLEDGED = 16
-"""So many acknowledged messages may stand in the outbox until a transaction takes them out; that of a slot takes all."""
+"""With so many acknowledged messages in the outbox any transaction takes them out; that of a slot always does."""
 
 
 class Publisher(Protocol):

@@ -29,7 +29,8 @@ class WaitingClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._now = self._seen = clock.wall()
+        self._now = clock.wall()
+        self._seen = self._now
         self._ahead_s = 0.0
         """How much further time may go, by the machine's clock."""
         self._sleeping: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -55,7 +56,8 @@ class WaitingClock:
         await awake
 
     async def run(self) -> None:
-        """Let time go on until cancelled."""
+        """Let time go on from now on, until cancelled."""
+        self._seen = self._clock.wall()
         while True:
             await self._clock.sleep(min(_SELDOM_S, max(_LOOK_S, self._slot_s / 1000)))
             machine = self._clock.wall()
