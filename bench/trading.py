@@ -26,7 +26,7 @@ from wattmesh_cli.street.run import StreetRun
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
-SPEEDS = (960, 1920, 3600, 8640)
+SPEEDS = (960, 3600)
 RUN_S = 12
 GOAL_PERCENT = 60
 POSTS = 3000
