@@ -48,7 +48,7 @@ MESSAGE_TTL_MS = 30_000
 """How long a message is worth sending (wall time); what still matters then is said anew."""
 _LEAST_TTL_MS = 1_000
 MOST_ACKNOWLEDGED = 16
-"""So many acknowledged messages may stand in the outbox and wait for the next transaction."""
+"""With so many acknowledged messages in the outbox any transaction takes them out; that of a slot always does."""
 
 
 class Publisher(Protocol):
@@ -97,7 +97,7 @@ class Driver:
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)
         self.peers = Peers(connection)
-        self._acknowledged: list[Outgoing] = []
+        self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
         """Why the disk did not take the newest change; None when it did."""
@@ -107,7 +107,7 @@ class Driver:
     def open_slot(self, member: Events) -> None:
         """A slot has begun."""
         party = member.party
-        self._act(party, "slot", member.open_slot)
+        self._act(party, "slot", member.open_slot, tidying=True)
         party.books.forget(party.now.slot)
 
     def ring(self, member: Events, alarm: Alarm) -> None:
@@ -153,11 +153,9 @@ class Driver:
         """A message was acknowledged, declined, or not answered in time."""
         why = self._codec.unanswered(outcome)
         if why is None:
-            # It leaves the outbox with the next transaction: after a crash it is sent again, and dropped there.
+            # It leaves the outbox later: after a crash it is sent again, and dropped there.
             if message.key in self.outbox.waiting:
-                self._acknowledged.append(message)
-                if len(self._acknowledged) >= MOST_ACKNOWLEDGED:
-                    self.tidy()
+                self._acknowledged[message.key] = message
             return
 
         def act() -> None:
@@ -190,16 +188,6 @@ class Driver:
         """One more was sent."""
         self._sent[message.party, message.action] += 1
 
-    def write_counts(self) -> None:
-        """Write down how many messages were sent."""
-        sent, self._sent = self._sent, Counter()
-        try:
-            with self._transaction("count") as connection:
-                journal.count_messages(connection, [(*key, number) for key, number in sorted(sent.items())])
-        except BaseException:
-            self._sent.update(sent)
-            raise
-
     def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
         """Delete what has passed; see `retention.forget`."""
         partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
@@ -208,9 +196,15 @@ class Driver:
         self.inbox.forget(horizon.now_ms)
 
     def tidy(self) -> None:
-        """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
-        with self._transaction("tidy"):
-            pass
+        """Take out of the outbox what was acknowledged, and write down how many messages were sent."""
+        with self._transaction("tidy", tidying=True) as connection:
+            journal.count_messages(connection, [(*key, number) for key, number in sorted(self._sent.items())])
+        self._sent.clear()
+
+    @property
+    def unsent(self) -> list[Outgoing]:
+        """What waits for its acknowledgement."""
+        return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
 
     @property
     def sending(self) -> bool:
@@ -229,6 +223,7 @@ class Driver:
         received: Received | None = None,
         durable: bool = True,
         done: Outgoing | None = None,
+        tidying: bool = False,
     ) -> Reply:
         """Let the core handle an event, write down what it changes, make that current and publish it.
 
@@ -255,7 +250,7 @@ class Driver:
             light = [one for one in outgoing.values() if one.action in _LIGHT]
             kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
             if changes.stored or kept or (answered and durable) or done:
-                with self._transaction(occasion, done) as connection:
+                with self._transaction(occasion, done, tidying=tidying) as connection:
                     journal.write(connection, party.id, party.kind, changes)
                     self.outbox.write(kept)
                     if answered and durable:
@@ -272,13 +267,17 @@ class Driver:
         return reply
 
     @contextmanager
-    def _transaction(self, occasion: str, done: Outgoing | None = None) -> Iterator[sqlite3.Connection]:
-        """A transaction that also takes out of the outbox what was acknowledged, and `done`.
+    def _transaction(
+        self, occasion: str, done: Outgoing | None = None, *, tidying: bool = False
+    ) -> Iterator[sqlite3.Connection]:
+        """A transaction that also takes `done` out of the outbox, and what was acknowledged when `tidying` or many.
 
         sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
         a change again.
         """
-        gone = [*self._acknowledged, done] if done else list(self._acknowledged)
+        gone = dict(self._acknowledged) if tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED else {}
+        if done is not None:
+            gone[done.key] = done
         before = self._database.connection.total_changes
         try:
             with self._database.transaction(occasion) as connection:
@@ -291,9 +290,9 @@ class Driver:
             self.refusal = str(error)
             raise
         self.peers.written()
-        self._acknowledged.clear()
-        for message in gone:
-            self.outbox.waiting.pop(message.key, None)
+        for key in gone:
+            self._acknowledged.pop(key, None)
+            self.outbox.waiting.pop(key, None)
         if wrote:
             self.refusal = None
 

@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 event_log = logging.getLogger("wattmesh_agents.parties")
 """What households and utilities do, for people."""
 
+TIDY_EVERY_S = 2 * 3600
+"""How often counts are written down, and what has passed is deleted (grid time)."""
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 
@@ -83,10 +85,6 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self.now = Now()
-        self.load()
-
-    def load(self) -> None:
-        """Take up the state that the journal has, as in a new process."""
         self._move()
         around = Surroundings(
             self.config.currency,
@@ -110,7 +108,6 @@ class Pod:
         codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
         urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
-        self._alarms = Alarms(self.grid, self._ring)
         self._reception = Reception(
             self.config, self._driver, self._directory, self._clock, self.metrics, self._on_received
         )
@@ -118,28 +115,36 @@ class Pod:
     # --- life ---
 
     def start(self) -> None:
-        """Take up what was left open and begin with the current slot; after a stop it is as in a new process."""
-        draining = {name for name, party in self.parties.items() if party.draining}
-        self.load()
-        for name in draining:
-            self.parties[name].draining = True
-        self._sender.begin()
+        """Take up what was left open and begin with the current slot; after a pause it is as in a new process."""
+        self._move()
+        self._alarms = Alarms(self.grid, self._ring)
+        for party in self.parties.values():
+            party.books.purchases.clear()
+            party.books.selections.clear()
+            if party.books.changes.standing is not None:  # a new one, which enters the books now
+                battery = party.config.battery if isinstance(party, Household) else None
+                party.books.stand(standing_at(self.now.slot, battery))
         self._driver.enrol()
-        for message in list(self._driver.outbox.waiting.values()):
+        for message in self._driver.unsent:
             self.send(message)
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
 
-    async def stop(self) -> None:
-        """Stop at once; whatever is open stands in the journal."""
+    async def pause(self) -> None:
+        """Stop at once; whatever is open stands in the journal, from which a new process would take it up."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._guard("all", self._driver.write_counts)
+        self._sender.begin()
+
+    async def stop(self) -> None:
+        """Stop, and bring onto the disk what could wait."""
+        await self.pause()
+        self._guard("all", self._driver.tidy)
 
     def tidy(self) -> None:
-        """Take out of the outbox what was acknowledged; what stays there is sent again after a start."""
+        """Bring onto the disk what can wait; see `Driver.tidy`."""
         self._driver.tidy()
 
     @property
@@ -181,9 +186,10 @@ class Pod:
                 step = partial(self._driver.open_slot, member)
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
-            self._guard("all", self._driver.write_counts)
-            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
-            self._guard("all", partial(self._driver.forget, horizon, self._backstops))
+            if slot % TIDY_EVERY_S == 0:
+                self._guard("all", self._driver.tidy)
+                horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
+                self._guard("all", partial(self._driver.forget, horizon, self._backstops))
             if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
                 log.warning(

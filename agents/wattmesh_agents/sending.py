@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
@@ -36,18 +36,20 @@ class Sender:
         self._client = BecknClient(transport, clock, rng)
         self._clock = clock
         self._sent = sent
-        self._room = asyncio.Semaphore(SENDS_AT_ONCE)
-        self.under_way = 0
-        """How many messages are being sent now."""
+        self.begin()
 
     def begin(self) -> None:
         """As in a new process: nothing is under way."""
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
         self.under_way = 0
+        """How many messages are being sent now."""
 
-    async def send(self, message: Outgoing) -> None:
-        """Send a message until it is answered or its time is over."""
+    def send(self, message: Outgoing) -> Coroutine[None, None, None]:
+        """Send a message until it is answered or its time is over; it is under way from now on."""
         self.under_way += 1
+        return self._send(message)
+
+    async def _send(self, message: Outgoing) -> None:
         try:
             async with self._room:
                 at = self._clock.wall()

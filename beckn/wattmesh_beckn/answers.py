@@ -14,10 +14,10 @@ _JSON = {"content-type": "application/json"}
 
 def ack(**tags: str) -> Reply:
     """ACK: the call is taken and, where it has one, its callback will come. `tags` go into the ack."""
-    answer: dict[str, Any] = {"status": "ACK"}
-    if tags:
-        values = [{"descriptor": {"code": code}, "value": value} for code, value in tags.items()]
-        answer["tags"] = [{"descriptor": {"code": "broadcast"}, "list": values}]
+    if not tags:
+        return PLAIN_ACK
+    values = [{"descriptor": {"code": code}, "value": value} for code, value in tags.items()]
+    answer = {"status": "ACK", "tags": [{"descriptor": {"code": "broadcast"}, "list": values}]}
     return _reply(200, {"message": {"ack": answer}})
 
 
@@ -38,3 +38,6 @@ def json_reply(status: int, value: Any) -> Reply:
 
 def _reply(status: int, value: Any) -> Reply:
     return Reply(status, pydantic_core.to_json(value), _JSON)
+
+
+PLAIN_ACK = _reply(200, {"message": {"ack": {"status": "ACK"}}})

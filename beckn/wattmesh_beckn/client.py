@@ -11,6 +11,7 @@ from typing import Any
 
 import pydantic_core
 
+from wattmesh_beckn.answers import PLAIN_ACK
 from wattmesh_beckn.context import CLOCK_TOLERANCE_S
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply, Transport, TransportError
@@ -104,6 +105,8 @@ class BecknClient:
 
 def read_answer(reply: Reply) -> Acked | Nacked:
     """What a synchronous answer says; one that is no Beckn answer counts as NACK."""
+    if reply.status == 200 and reply.body == PLAIN_ACK.body:  # nearly all are
+        return _ACKED
     try:
         answer: Any = pydantic_core.from_json(reply.body)
         ack = answer["message"]["ack"]
@@ -125,3 +128,6 @@ def _tags(ack: Any) -> dict[str, str]:
 def _retry_after_s(reply: Reply) -> float:
     text = reply.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+_ACKED = Acked({})

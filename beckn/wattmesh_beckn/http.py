@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from wattmesh_beckn.answers import nack
@@ -44,9 +45,24 @@ def add_post(
             "content": {"application/json": {"schema": _inlined(schema, schema.get("$defs", {}))}},
         }
     }
-    app.add_api_route(
-        path, _endpoint(site, body_s), methods=["POST"], summary=summary, openapi_extra=body, response_class=Response
+    app.router.add_api_route(
+        path,
+        _endpoint(site, body_s),
+        methods=["POST"],
+        summary=summary,
+        openapi_extra=body,
+        response_class=Response,
+        route_class_override=_Undisturbed,
     )
+
+
+class _Undisturbed(APIRoute):
+    """A route whose endpoint gets the request as it comes: nothing is parsed or injected for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See APIRoute."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
 
 
 def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
@@ -75,7 +91,7 @@ def _call_schema(action: str) -> dict[str, Any]:
     return CALLS[action].model_json_schema()
 
 
-def _endpoint(site: Site, body_s: float) -> Callable[[Request], Any]:
+def _endpoint(site: Site, body_s: float) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request) -> Response:
         path: str = request.scope["path"]  # the one that was routed; request.url is put together with the Host header
         try:

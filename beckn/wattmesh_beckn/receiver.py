@@ -109,7 +109,7 @@ class Receiver:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
         check_size(len(body))
-        raw = parse(body)
+        raw = _parsed(body)
         header, sender = await self._authenticate(action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
             require(self._limit, sender.subscriber_id, self._clock.wall())
@@ -177,7 +177,7 @@ async def verify(
 @lru_cache(maxsize=32)
 def _read(action: str, body: bytes) -> Call:
     """The message in a body. Remembered: a search comes to every seller of a process in the same bytes."""
-    return read_call(action, parse(body))
+    return read_call(action, _parsed(body))
 
 
 def check_size(size: int) -> None:
@@ -195,6 +195,10 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise invalid("body must be a JSON object with context and message")
     return raw
+
+
+_parsed = lru_cache(maxsize=32)(parse)
+"""The same, for who only reads it. Remembered for the sender's proof and the reading that follows."""
 
 
 def unauthorized(problem: str, realm: str, challenge: str = "WWW-Authenticate") -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -60,10 +60,12 @@ class Subscription(BecknModel):
 
     def is_live(self, now: float) -> bool:
         """Whether it holds at unix seconds `now`."""
-        return (
-            self.status is SubscriptionStatus.SUBSCRIBED
-            and self.valid_from.timestamp() <= now < self.valid_until.timestamp()
-        )
+        start, end = self._lifetime
+        return self.status is SubscriptionStatus.SUBSCRIBED and start <= now < end
+
+    @cached_property
+    def _lifetime(self) -> tuple[float, float]:
+        return self.valid_from.timestamp(), self.valid_until.timestamp()
 
     def speaks_as(self, role: SubscriberType, domain: str, now: float) -> bool:
         """Whether it is for this role and domain, and holds at unix seconds `now`."""
@@ -93,9 +95,11 @@ async def key_of(
     SignatureProblem says whether subscriber, key, role or domain is unknown, or the key expired or unsubscribed.
     RegistryUnavailable passes through.
     """
-    entries = await directory.find(header.subscriber_id)
-    if not any(entry.key_id == header.key_id and entry.speaks_as(role, domain, now) for entry in entries):
-        entries = await directory.find(header.subscriber_id, fresh=True)
+    for fresh in (False, True):
+        entries = await directory.find(header.subscriber_id, fresh=fresh)
+        for entry in entries:
+            if entry.key_id == header.key_id and entry.speaks_as(role, domain, now):
+                return entry
     who = f"subscriber {header.subscriber_id!r}"
     if not entries:
         raise SignatureProblem(f"{who} is not in the registry")
@@ -108,15 +112,13 @@ async def key_of(
     entries = [entry for entry in entries if entry.domain == domain]
     if not entries:
         raise SignatureProblem(f"{who} is not registered as {role} in domain {domain!r}")
-    entry = next((entry for entry in entries if entry.is_live(now)), entries[0])
+    entry = entries[0]
     if entry.status not in (SubscriptionStatus.SUBSCRIBED, SubscriptionStatus.EXPIRED):
         raise SignatureProblem(f"key {header.key_id!r} of {who} is {entry.status}")
-    if not entry.is_live(now):
-        raise SignatureProblem(
-            f"key {header.key_id!r} of {who} is valid from {rfc3339(entry.valid_from.timestamp())} until "
-            f"{rfc3339(entry.valid_until.timestamp())}; this clock says {rfc3339(now)}"
-        )
-    return entry
+    raise SignatureProblem(
+        f"key {header.key_id!r} of {who} is valid from {rfc3339(entry.valid_from.timestamp())} until "
+        f"{rfc3339(entry.valid_until.timestamp())}; this clock says {rfc3339(now)}"
+    )
 
 
 class RegistryDirectory:

@@ -72,8 +72,12 @@ class SignatureHeader:
     signature: bytes = field(repr=False)
 
 
+@lru_cache(maxsize=64)
 def parse_header(value: str | None) -> SignatureHeader:
-    """Parse a signature header; SignatureProblem says what is missing or malformed."""
+    """Parse a signature header; SignatureProblem says what is missing or malformed.
+
+    Remembered: a search comes to every seller of a process with the same two.
+    """
     if value is None:
         raise SignatureProblem("no signature: the header is missing")
     scheme, _, rest = value.strip().partition(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from typing import Protocol
 
 import aiohttp
@@ -58,7 +58,10 @@ class Pages(Protocol):
 
 
 class HttpTransport:
-    """httpx over a pool of kept-alive connections, with aiohttp's connection code beneath it for speed."""
+    """httpx's transport over a pool of kept-alive connections, with aiohttp's connection code beneath it.
+
+    Both for speed: httpx's client would add cookies, redirects and authentication, none of which is wanted here.
+    """
 
     def __init__(self, *, connections: int = 200) -> None:
         tls = httpx.create_ssl_context()
@@ -67,8 +70,7 @@ class HttpTransport:
             connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls)
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-        inner = AiohttpTransport(verify=tls, client=session)
-        self._client = httpx.AsyncClient(transport=inner, trust_env=False, cookies=_no_cookies())
+        self._transport = AiohttpTransport(verify=tls, client=session)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         """See Transport. An answer that is compressed, or more than 1 MiB, is an error; no redirect is followed."""
@@ -80,33 +82,43 @@ class HttpTransport:
 
     async def _ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Reply:
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._client.stream(method, url, content=body, headers={**headers, **_PLAIN}, timeout=None) as response,
-            ):
-                answer = bytearray()
-                if response.status_code < 200:
-                    raise TransportError(f"HTTP {response.status_code} is no answer")
-                if response.headers.get("content-encoding", "identity").lower() != "identity":
-                    raise TransportError("the answer is compressed, which was not asked for")
-                async for chunk in response.aiter_raw():
-                    answer += chunk
-                    if len(answer) > MAX_ANSWER_BYTES:
-                        raise TransportError(f"the answer is more than {MAX_ANSWER_BYTES} bytes")
+            async with asyncio.timeout(timeout_s):
+                request = httpx.Request(method, _url(url), content=body, headers={**headers, **_PLAIN})
+                response = await self._transport.handle_async_request(request)
+                try:
+                    answer = await _read(response)
+                finally:
+                    await response.aclose()
         except TimeoutError:
             raise TransportTimeoutError(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, ValueError) as error:
             raise TransportError(str(error)[:_LONGEST_REASON] or type(error).__name__) from None
-        return Reply(response.status_code, bytes(answer), {k.lower(): v for k, v in response.headers.items()})
+        return Reply(response.status_code, answer, {k.lower(): v for k, v in response.headers.items()})
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
 
-def _no_cookies() -> CookieJar:
-    """A jar that takes none: whoever answers could fill it without end."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+@lru_cache(maxsize=4096)
+def _url(text: str) -> httpx.URL:
+    url = httpx.URL(text)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx.InvalidURL(f"{text!r:.200} is no http URL")
+    return url
+
+
+async def _read(response: httpx.Response) -> bytes:
+    if response.status_code < 200:
+        raise TransportError(f"HTTP {response.status_code} is no answer")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise TransportError("the answer is compressed, which was not asked for")
+    answer = bytearray()
+    async for chunk in response.aiter_raw():
+        answer += chunk
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise TransportError(f"the answer is more than {MAX_ANSWER_BYTES} bytes")
+    return bytes(answer)
 
 
 class Site(Protocol):

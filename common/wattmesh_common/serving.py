@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from fastapi import FastAPI
 from uvicorn import Server
 
@@ -38,8 +40,15 @@ def server_settings(
     )
 
 
+def freeze_heap() -> None:
+    """Spare the garbage collector what is loaded by now: a full pass over the imported modules alone takes 0.1 s."""
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. SystemExit (3) when the server cannot start."""
+    freeze_heap()
     server = Server(server_settings(app, host=host, port=port))
     await server.serve()
     if not server.started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
 
 _JSON = {"content-type": "application/json"}
-HEARD_EVERY_MS = 3_600_000
+HEARD_EVERY_MS = 12 * 3_600_000
 """How exactly it is known when a subscriber was last heard."""
 
 
@@ -96,11 +97,12 @@ class Outbox:
         """It waits from now on."""
         self.waiting[message.key] = message
 
-    def take_out(self, messages: Iterable[Outgoing]) -> None:
-        """Take messages out on disk."""
-        self._db.executemany(
-            "DELETE FROM outbox WHERE party = ? AND message_id = ? AND action = ? AND recipient = ?",
-            [message.key for message in messages],
+    def take_out(self, keys: Iterable[tuple[str, str, str, str]]) -> None:
+        """Take messages out on disk, by their keys."""
+        self._db.execute(
+            "DELETE FROM outbox WHERE (party, message_id, action, recipient) IN "
+            "(SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?))",
+            (json.dumps(list(keys)),),
         )
 
 

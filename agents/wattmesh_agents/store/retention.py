@@ -21,8 +21,8 @@ AGREED_DAYS = 30
 HEARD_DAYS = 30
 """How long the address of a subscriber stays that is not heard any more (wall time)."""
 MOST_AT_ONCE = 1_000
-"""Rows of each kind, and so many more for each party; the rest goes with the next slot."""
-MOST_OF_ONE_PARTY = 50
+"""Rows of each kind, and so many more for each party; the rest goes the next time."""
+MOST_OF_ONE_PARTY = 1_000
 
 _DEAD = "state IN ('EXPIRED', 'CANCELLED')"
 _KEYS = "party, transaction_id, counterparty, slot"

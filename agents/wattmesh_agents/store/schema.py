@@ -110,7 +110,7 @@ CREATE TABLE readings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
 
--- How many messages a party has sent of each Beckn action, up to its last slot.
+-- How many messages a party has sent of each Beckn action, as written down last.
 CREATE TABLE messages (
     party TEXT NOT NULL,
     action TEXT NOT NULL,

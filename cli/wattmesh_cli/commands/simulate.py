@@ -69,11 +69,13 @@ def simulate(
     audit finds anything.
     """
     from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
+    from wattmesh_common.serving import freeze_heap
 
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)
     try:
         plan = planned([*files, *(more_files or [])])
+        freeze_heap()
         result = run_simulation(
             plan,
             state,

@@ -1,8 +1,8 @@
 """One feeder in memory, slot by slot in virtual time.
 
-At the end of each slot all that lives outside the databases is given up, as if the processes had ended, and made anew
-for the next: what a slot does follows from the databases, the seed and the slot alone. So a run that was stopped, saved
-and taken up again is no different from one that was not.
+At the end of each slot all that a new process would not find in the databases is given up, and made anew for the next:
+what a slot does follows from the databases, the seed and the slot alone. So a run that was stopped, saved and taken up
+again is no different from one that was not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wattmesh_operator.plan import GatewayPlan
 _EDGE_S = 0.001
 """So long before its end (wall time) a slot is left, and so long after its start it is entered: no rounding of seconds
 takes one for another."""
-_LOOK_S = 0.1
+_LOOK_S = 5.0
 """How often a feeder is asked whether all is settled (wall time)."""
 _REGISTER_EVERY_S = 30 * 86_400
 """How often the registry is renewed (wall time), long before its entries end."""
@@ -87,6 +87,7 @@ class FeederRun:
 
     def save(self, folder: Path) -> None:
         """Write a copy of each pod's database to `folder`; OSError, sqlite3.Error."""
+        self._tidy()
         for name, database in self._databases.items():
             database.save(folder / f"{name}.db")
 
@@ -109,9 +110,9 @@ class FeederRun:
             await self._register(street)
             street.begin()
             await work()
-            await street.stop()
             for pod in street.pods.values():
-                pod.tidy()
+                await pod.pause()
+            await street.gateway.stop()
             self.faults += _faults(street) - faults
 
         simulate(run)
@@ -119,6 +120,7 @@ class FeederRun:
     def _street_until(self, end: datetime | None) -> StreetRun:
         """The street whose trading ends at grid time `end`, on the databases as they are."""
         if self._street is None or self._street.time.end != end:
+            self._tidy()
             ports = Ports(
                 self._sites,
                 self._clock,
@@ -134,6 +136,11 @@ class FeederRun:
             for name, pod in self._street.pods.items():
                 self._sites.attach(urls[name], pod)
         return self._street
+
+    def _tidy(self) -> None:
+        """Bring into the databases what the pods keep until there is time."""
+        for pod in self._street.pods.values() if self._street else ():
+            pod.tidy()
 
     async def _register(self, street: StreetRun) -> None:
         """Make the registry true, and have all its entries at hand: nobody waits for it while there is trade."""

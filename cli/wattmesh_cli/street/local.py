@@ -101,9 +101,9 @@ async def running_street(
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
         stack.callback(lambda: keep(state / "clock.json", time, clock.wall()))
+        stack.callback(asyncio.ensure_future(clock.run()).cancel)
         stack.push_async_callback(street.stop)
-        keeping = asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock))
-        stack.callback(keeping.cancel)
+        stack.callback(asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock)).cancel)
         await street.start(begin)
         clock.wait_for(lambda: street.under_way, SLOT_S / time.speed)
         yield street

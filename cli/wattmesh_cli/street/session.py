@@ -18,6 +18,7 @@ from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import configure
+from wattmesh_common.serving import freeze_heap
 from wattmesh_operator.plan import GatewayPlan
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def run_session(plan: GatewayPlan, state: Path, speed: float | None, last_for_s:
             raise StateError(
                 f"{state}: holds a simulation; 'wattmesh simulate' goes on with it, or name another --state"
             )
+        freeze_heap()
         return uvloop.run(_run(plan, state, speed, last_for_s))
 
 
