@@ -1,4 +1,4 @@
-"""Keeping a gateway's registry true to what shall run: lookup, compare, subscribe.
+"""The entries that a gateway's registry shall hold, and what to write of them.
 
 Level-triggered: each pass compares the whole; nothing is remembered between passes. What to write is a pure function of
 what shall be and what is there.
@@ -12,15 +12,13 @@ from datetime import datetime, timedelta
 
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.keys import RetiringKey
-from wattmesh_beckn.registry import Subscription, SubscriptionStatus, lookup
-from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.subscribing import subscribe
-from wattmesh_beckn.transport import Transport
-from wattmesh_common.clock import Clock, utc
+from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_common.clock import utc
 from wattmesh_operator.plan import Participant
 
 VALIDITY = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=90)
+"""An entry that lasts longer than that is good long enough."""
 _CLOCK_MARGIN = timedelta(hours=1)
 _ENDING = timedelta(minutes=1)
 """How long before its end an entry is not written any more; by the registry's clock it may be past."""
@@ -84,23 +82,6 @@ def changes(wanted: Sequence[Subscription], present: Sequence[Subscription], now
     return [*writes, *(entry.model_copy(update=ended) for entry in unwanted)]
 
 
-async def keep_registered(
-    registrants: Sequence[Registrant], domain: str, registry_url: str, registrar: Signer, transport: Transport,
-    clock: Clock,
-) -> int:  # fmt: skip
-    """Make the registry true; returns how many entries were written.
-
-    Raises RegistryUnavailable or SubscriptionRefused (both of wattmesh_beckn); a later pass makes good what is left.
-    """
-    now = utc(clock.wall())
-    url = f"{registry_url.rstrip('/')}/lookup"
-    present = [entry for role in ("BAP", "BPP") for entry in await lookup(url, transport, domain=domain, type=role)]
-    writes = changes(wanted_entries(registrants, domain, now), present, now)
-    for entry in writes:
-        await subscribe(registry_url, transport, clock, registrar, entry)
-    return len(writes)
-
-
 def _key(entry: Subscription) -> tuple[str, str, str]:
     return entry.subscriber_id, entry.type, entry.key_id
 
@@ -112,9 +93,10 @@ def _holds(present: Subscription | None, wanted: Subscription, now: datetime) ->
         and (present.url, present.domain, present.location, present.signing_public_key)
         == (wanted.url, wanted.domain, wanted.location, wanted.signing_public_key)
         and present.valid_from <= now
-        and _ends_as(present.valid_until, wanted.valid_until, now)
+        and _lasts(present.valid_until, wanted.valid_until, now)
     )
 
 
-def _ends_as(present: datetime, wanted: datetime, now: datetime) -> bool:
-    return present - now > RENEW_BEFORE if wanted - now >= VALIDITY else present == wanted
+def _lasts(present: datetime, wanted: datetime, now: datetime) -> bool:
+    """Whether an entry's end is good enough: as wanted, or where both are far away it does not matter which."""
+    return present == wanted or min(present, wanted) - now > RENEW_BEFORE

@@ -119,6 +119,22 @@ async def register(
     return Registered(frozenset(ids) - problems.keys(), problems, len(written), _held(view.entries, written))
 
 
+async def register_all(
+    registrants: Sequence[Registrant], domain: str, url: str, registrar: Signer, transport: Transport, clock: Clock
+) -> int:
+    """Make the registry at `url` true, for a street without a cluster; returns how many entries were written.
+
+    Raises RegistryUnavailable when somebody could not be registered.
+    """
+    view = await view_registry(url, domain, transport)
+    registered = await register(
+        view, registrants, (), url=url, domain=domain, registrar=registrar, transport=transport, clock=clock
+    )
+    for subscriber_id, problem in registered.problems.items():
+        raise RegistryUnavailable(f"{subscriber_id}: {problem}")
+    return registered.writes
+
+
 def _held(present: Sequence[Subscription], written: Sequence[Subscription]) -> int:
     """Of how many subscribers there are live entries after these writes."""
     entries = {(e.subscriber_id, e.type, e.key_id): e.status for e in (*present, *written)}

@@ -47,6 +47,13 @@ def test_a_new_address_is_written() -> None:
     assert changes(moved, there, NOW) == moved
 
 
+def test_where_a_key_gets_an_end_its_entry_is_written_with_it() -> None:
+    there = wanted(registrant("flat-0", "BAP"))
+    ending = [there[0].model_copy(update={"valid_until": NOW + timedelta(minutes=15)})]
+    assert changes(ending, there, NOW) == ending
+    assert changes(ending, ending, NOW) == []
+
+
 def test_an_entry_is_renewed_before_it_expires() -> None:
     there = wanted(registrant("flat-0", "BAP"), now=NOW - timedelta(days=300))
     renewed = wanted(registrant("flat-0", "BAP"))
