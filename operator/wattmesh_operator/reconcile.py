@@ -1,4 +1,6 @@
-"""One pass over a namespace: what is observed → what shall be → what is written. Nothing is carried from pass to pass.
+"""One pass over a namespace: what is observed → what shall be → what is written.
+
+Nothing is carried from pass to pass but what pods said last and copies of the registries, which are brought up to date.
 
 A pod that cannot be made, a household that is refused or a gateway that is down is told of and tried again; the others
 go on.
@@ -11,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
@@ -92,6 +95,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._poller = Poller(pages, clock)
+        self._copies: dict[str, RegistryCopy] = {}
 
     async def run(self) -> Pass:
         """One pass. Raises ClusterError when the namespace cannot be observed."""
@@ -127,12 +131,16 @@ class Reconciler:
     async def _view_registries(self, resources: Iterable[Resource], seen: Observation) -> dict[str, RegistryView]:
         """What each gateway's registry holds, by the gateway's name."""
         views: dict[str, Awaitable[RegistryView]] = {}
+        copies: dict[str, RegistryCopy] = {}
         for resource in resources:
             if isinstance(resource, BecknGateway):
                 name = resource.metadata.name
                 up = is_available(seen.child(DEPLOYMENT, name))
-                url = service_url(name, self._namespace)
-                views[name] = view_registry(url, resource.spec.domain, self._transport) if up else _not_up()
+                copy = copies[name] = self._copies.get(name) or RegistryCopy(
+                    service_url(name, self._namespace), self._transport
+                )
+                views[name] = view_registry(copy, resource.spec.domain, self._clock) if up else _not_up()
+        self._copies = copies
         return dict(zip(views, await asyncio.gather(*views.values()), strict=True))
 
     async def _make_gateways(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> dict[str, Signer]:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus, lookup
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import SubscriptionRefused, subscribe
 from wattmesh_beckn.transport import Transport
@@ -53,19 +54,13 @@ class Registered:
     held: int | None = None
 
 
-async def view_registry(url: str, domain: str, transport: Transport) -> RegistryView:
-    """What the registry at `url` holds of a domain."""
+async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> RegistryView:
+    """What a registry holds of a domain, as a copy of it knows after an update."""
     try:
-        found = [
-            entry
-            for role in ("BAP", "BPP")
-            for entry in await lookup(
-                f"{url}/lookup", transport, domain=domain, type=role, status=SubscriptionStatus.SUBSCRIBED
-            )
-        ]
+        found = await copy.update(clock.wall())
     except RegistryUnavailable as error:
         return RegistryView(None, str(error))
-    return RegistryView(tuple(found))
+    return RegistryView(tuple(entry for entry in found if entry.type != "BG" and entry.domain == domain))
 
 
 def wanted_writes(
@@ -126,7 +121,7 @@ async def register_all(
 
     Raises RegistryUnavailable when somebody could not be registered.
     """
-    view = await view_registry(url, domain, transport)
+    view = await view_registry(RegistryCopy(url, transport), domain, clock)
     registered = await register(
         view, registrants, (), url=url, domain=domain, registrar=registrar, transport=transport, clock=clock
     )
