@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -307,10 +308,15 @@ HAVING max(valid_until_ms) < :gone_ms LIMIT :most
 def _entry(row: tuple[Any, ...]) -> Subscription:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
-    values["location"] = Location(city=Code(code=values.pop("city")), country=Code(code=values.pop("country")))
+    values["location"] = _location(values.pop("city"), values.pop("country"))
     values["status"] = SubscriptionStatus(values["status"])
     # It was validated before it was written; once more would double the time of a lookup.
     return Subscription.model_construct(**values)
+
+
+@lru_cache(maxsize=1_000)  # a feeder's entries share theirs
+def _location(city: str, country: str) -> Location:
+    return Location(city=Code(code=city), country=Code(code=country))
 
 
 _TIMES = ("valid_from", "valid_until", "created", "updated")

@@ -12,7 +12,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import SubscriptionRefused, subscribe
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock, utc
-from wattmesh_operator.registration import Registrant, changes, wanted_entries
+from wattmesh_operator.registration import Registrant, Wanted, changes, wanted_entries
 
 _AT_ONCE = 16
 _KNOWN_AFTER_S = 2.0
@@ -64,7 +64,7 @@ async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> Regist
 
 
 def wanted_writes(
-    view: RegistryView, wanted: Sequence[Subscription], keep: Collection[str], now: float
+    view: RegistryView, wanted: Sequence[Wanted], keep: Collection[str], now: float
 ) -> list[Subscription]:
     """What to subscribe and unsubscribe, where the registry is known. Entries of ids in `keep` are not ended."""
     if view.entries is None:
@@ -91,7 +91,7 @@ async def register(
     ids = [registrant.participant.subscriber_id for registrant in registrants]
     if view.entries is None:
         return Registered(problems=dict.fromkeys(ids, view.problem))
-    wanted = wanted_entries(registrants, domain, utc(clock.wall()))
+    wanted = wanted_entries(registrants, domain)
     writes: dict[str, list[Subscription]] = {}
     for entry in wanted_writes(view, wanted, keep, clock.wall()):
         writes.setdefault(entry.subscriber_id, []).append(entry)

@@ -163,9 +163,9 @@ class Run:
     async def _renew(self, street: Street) -> None:
         """Renew one registry entry after the other, as a registrar does before they run out."""
         while True:
-            entries = wanted_entries(street.registrants(), street.plan.resource.spec.domain, utc(self._clock.wall()))
-            for entry in entries:
+            for wanted in wanted_entries(street.registrants(), street.plan.resource.spec.domain):
                 await self._clock.sleep(_RENEW_EVERY_S)
+                entry = wanted.entry(utc(self._clock.wall()))
                 try:
                     await subscribe(street.url_of(GATEWAY), self._transport, self._clock, street.registrar, entry)
                 except RegistryUnavailable:
