@@ -421,13 +421,18 @@ class Hands:
                 pod.database.connection.backup(file)
         pod.database.close()
 
-    def revive(self, name: str) -> None:
-        """Start a killed pod again: a new process with the same database, keys and address."""
+    def revive(self, name: str, behind_s: float = 0.0) -> None:
+        """Start a killed pod again: a new process with the same database, keys and address.
+
+        With grid time that is `behind_s` (wall seconds) behind what it was.
+        """
         old = self._run.pods[name]
+        clock = old.config.clock.model_copy(update={"epoch": old.config.clock.epoch + behind_s})
+        config = old.config.model_copy(update={"clock": clock})
         signers = {party.id: self.signers[party.id] for party in old.parties.values()}
         database = Database.open(self._files[name])
         rng = random.Random(self.seed)
-        pod = Pod(old.config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.adviser)
+        pod = Pod(config, f"http://{name}", signers, database, self.transport, self.clock, rng, self.adviser)
         self._run.pods[name] = pod
         self._plugs[name].plug(pod)
         pod.start()
