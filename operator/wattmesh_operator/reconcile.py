@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
@@ -29,6 +30,7 @@ from wattmesh_operator.cluster.objects import (
 )
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
 from wattmesh_operator.desired.gateway import gateway_manifests
+from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
@@ -170,6 +172,8 @@ class Reconciler:
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> None:
+        clocks = {plan.resource.metadata.name: self._market_clock(plan, seen) for plan in graph.plans}
+
         async def make(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
             if name not in registrars:
@@ -177,7 +181,7 @@ class Reconciler:
                     raise KeysUnreadable(f"its gateway {name} has no keys: {making.trouble[name]}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(pod.owner).identity]
-            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
+            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name], clocks[name])
             ids = [participant.subscriber_id for participant in pod.participants]
             keys = await maker.keys(Belonging(owner, pod.name, name), ids, rotation)
             making.keys[pod.name] = keys
@@ -199,6 +203,12 @@ class Reconciler:
             rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap_s)
             work |= {pod.name: make(pod, plan, rotation[pod.name]) for pod in plan.pods}
         await _each(work, making)
+
+    def _market_clock(self, plan: GatewayPlan, seen: Observation) -> MarketClock:
+        metadata = seen.resources[Manifest(plan.resource).identity]["metadata"]
+        created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+        kept = kept_clocks(metadata["name"], [seen.child(CLAIM, pod.name) for pod in plan.pods])
+        return market_clock(plan.resource.spec.clock, created, kept, self._clock.wall())
 
     async def _register(
         self,
