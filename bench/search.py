@@ -111,8 +111,8 @@ async def _row(sellers: int) -> tuple[str, ...]:
 async def _enter(street: StreetRun, transport: HttpTransport, registrar: Signer, signer: Signer, url: str) -> None:
     clock = SystemClock()
     buyer = Registrant(Participant("buyer", _BUYER, "main", ("BAP",)), url, signer.key_id, signer.public_key)
-    [entry] = wanted_entries([buyer], street.plan.resource.spec.domain, utc(clock.wall()))
-    await subscribe(street.gateway_url, transport, clock, registrar, entry)
+    [wanted] = wanted_entries([buyer], street.plan.resource.spec.domain)
+    await subscribe(street.gateway_url, transport, clock, registrar, wanted.entry(utc(clock.wall())))
 
 
 async def _search(street: StreetRun, transport: HttpTransport, signer: Signer, url: str) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
-from wattmesh_agents.status import party_state, party_status
+from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
@@ -35,11 +35,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
     @app.get("/status", summary="Levels, totals and open contracts of every household and utility")
     async def status() -> list[PartyStatus]:
-        return [_status(pod, party) for party in pod.parties.values()]
+        return pod_status(pod)
 
     @app.get("/{household}/status", summary="Level, totals and open contracts of one")
     async def household_status(household: str) -> PartyStatus:
-        return _status(pod, _party(pod, household))
+        return party_status(pod, _party(pod, household))
 
     @app.get("/contracts", summary="All contracts, each side's own record")
     async def contracts() -> list[dict[str, Any]]:
@@ -80,10 +80,6 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         for party in pod.parties.values():
             pod.metrics.show(party_state(party))
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _status(pod: Pod, party: Party) -> PartyStatus:
-    return party_status(party, pod.key_id(party))
 
 
 def _party(pod: Pod, name: str) -> Party:

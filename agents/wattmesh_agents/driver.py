@@ -169,10 +169,9 @@ class Driver:
 
     # --- around them ---
 
-    def enrol(self) -> None:
-        """Write down parties that are new, and ask for the reminders that all need."""
-        for member in self.members.values():
-            self._act(member.party, "start", member.resume)
+    def enrol(self, member: Events) -> None:
+        """Write down a party that is new, and ask for the reminders that it needs."""
+        self._act(member.party, "start", member.resume)
 
     def meet(self, entry: Subscription, now_ms: int) -> None:
         """Remember where a subscriber lives; it is on disk with the next transaction."""

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from typing import Any
 
 from wattmesh_agents.advising import ask_until
@@ -24,11 +26,12 @@ from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.v1.codec import CodecV1
+from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
-from wattmesh_common.clock import Clock, GridClock
+from wattmesh_common.clock import Clock, GridClock, rfc3339, utc
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
@@ -46,6 +49,8 @@ event_log = logging.getLogger("wattmesh_agents.parties")
 
 TIDY_EVERY_S = 2 * 3600
 """How often counts are written down, and what has passed is deleted (grid time)."""
+_LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The last day that can be told of."""
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 
@@ -84,6 +89,7 @@ class Pod:
         self._backstops = sorted({household.backstop.utility_id for household in config.households})
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
+        self._waiting: set[str] = set()
         self.now = Now()
         self._move()
         around = Surroundings(
@@ -118,15 +124,14 @@ class Pod:
         """Take up what was left open and begin with the current slot; after a pause it is as in a new process."""
         self._move()
         self._alarms = Alarms(self.grid, self._ring)
+        self._waiting.clear()
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
                 battery = party.config.battery if isinstance(party, Household) else None
                 party.books.stand(standing_at(self.now.slot, battery))
-        self._driver.enrol()
-        for message in self._driver.unsent:
-            self.send(message)
+        self._take_up([member for member in self._driver.members.values() if not member.party.is_ahead])
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
 
@@ -168,6 +173,11 @@ class Pod:
         """Why the disk does not take changes now; None when it does."""
         return self._driver.refusal
 
+    def waits_until(self, party: Party) -> datetime | None:
+        """The wall time until which a party waits for grid time to catch up with its books; None if it need not."""
+        self._move()
+        return utc(self._caught_up_s(party)) if party.is_ahead else None
+
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
         return self._signers[party.id].key_id
@@ -182,8 +192,12 @@ class Pod:
         while True:
             slot = slot_of(self.grid.now())
             await self._meet_backstops()
+            self._move()
             for member in self._driver.members.values():
-                step = partial(self._driver.open_slot, member)
+                if member.party.is_ahead:
+                    self._wait(member.party)
+                    continue
+                step = partial(self._open_slot, member)
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
             if slot % TIDY_EVERY_S == 0:
@@ -196,6 +210,39 @@ class Pod:
                     "this machine is too slow for speed %g: a slot ended before it was opened", self.grid.time.speed
                 )
             await self.grid.sleep_until(slot + SLOT_S)
+
+    def _open_slot(self, member: Events) -> None:
+        if member.party.name in self._waiting:
+            self._take_up([member])
+            self._waiting.discard(member.party.name)
+            log.info("%s: grid time has caught up with its books", member.party.name)
+        self._driver.open_slot(member)
+
+    def _take_up(self, members: Sequence[Events]) -> None:
+        """Go on with what parties left open: their reminders, and their messages that nobody has acknowledged."""
+        for member in members:
+            self._driver.enrol(member)
+        ids = {member.party.id for member in members}
+        for message in self._driver.unsent:
+            if message.party in ids:
+                self.send(message)
+
+    def _wait(self, party: Party) -> None:
+        """Leave a party alone until grid time has caught up with its books."""
+        if party.name not in self._waiting:
+            self._waiting.add(party.name)
+            log.warning("%s: %s", party.name, self._why_it_waits(party))
+
+    def _why_it_waits(self, party: Party) -> str:
+        due_s = party.books.standing.next_slot
+        return (
+            f"its books reach {rfc3339(due_s)} of grid time, which is {rfc3339(self.now.grid_s)} now; "
+            f"it waits until {rfc3339(self._caught_up_s(party))}"
+        )
+
+    def _caught_up_s(self, party: Party) -> float:
+        """The wall time at which grid time reaches a party's books."""
+        return min(self.grid.wall_at(party.books.standing.next_slot), _LATEST_S)
 
     async def _meet_backstops(self) -> None:
         """Learn the utilities' addresses before the first reading is reported to them."""
@@ -243,6 +290,10 @@ class Pod:
 
     def _ring(self, party_id: str, alarm: Alarm) -> None:
         member = self._driver.members[party_id]
+        self._move()
+        if member.party.is_ahead:
+            self._alarms.set(party_id, alarm, member.party.books.standing.next_slot)
+            return
         self._try(member.party.name, partial(self._driver.ring, member, alarm))
 
     def _on_sent(self, message: Outgoing, at: float, outcome: Outcome) -> None:
@@ -253,10 +304,17 @@ class Pod:
         self._driver.count(message)
         shown = (message.transaction_id, message.message_id, message.action, message.party, message.recipient)
         self.happenings.add(Message(at, *shown, outcome))
+        self._move()
+        if member.party.is_ahead:
+            self._wait(member.party)  # then it is sent again
+            return
         self._try(member.party.name, partial(self._driver.answered, member, message, outcome))
 
     def _on_received(self, member: Events, received: Received) -> Reply:
         self._move()
+        if member.party.is_ahead:
+            wait_s = self._caught_up_s(member.party) - self._clock.wall()
+            raise busy(self._why_it_waits(member.party), max(1, ceil(wait_s)))
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context
@@ -267,7 +325,8 @@ class Pod:
 
     async def _advise(self, adviser: Adviser, party: Party, asked: Consultation) -> None:
         advice = await ask_until(adviser, asked.question, asked.due_ms / 1000, self._clock)
-        if advice is not None:  # else the alarm says that it is late
+        self._move()
+        if advice is not None and not party.is_ahead:  # else the alarm says that it is late
             member = self._driver.members[party.id]
             self._try(party.name, partial(self._driver.advised, member, asked, advice))
 

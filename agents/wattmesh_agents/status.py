@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wattmesh_agents.pod import Pod
 from wattmesh_common.pod_pages import PartyKind, PartyState, PartyStatus
 from wattmesh_market.energy.slots import slot_range
 from wattmesh_market.parties.household import Household
@@ -29,7 +30,17 @@ def party_state(party: Party) -> PartyState:
     )
 
 
-def party_status(party: Party, key_id: str) -> PartyStatus:
-    """The party's entry on `/status`; `key_id` is the key that it signs with."""
+def party_status(pod: Pod, party: Party) -> PartyStatus:
+    """The party's entry on `/status`."""
     metered_until, _ = slot_range(party.books.standing.next_slot)
-    return PartyStatus(**party_state(party).model_dump(), metered_until=metered_until, key_id=key_id)
+    return PartyStatus(
+        **party_state(party).model_dump(),
+        metered_until=metered_until,
+        key_id=pod.key_id(party),
+        waits_until=pod.waits_until(party),
+    )
+
+
+def pod_status(pod: Pod) -> list[PartyStatus]:
+    """The page `/status`."""
+    return [party_status(pod, party) for party in pod.parties.values()]

@@ -75,6 +75,17 @@ class Subscription(BecknModel):
 SUBSCRIPTIONS = TypeAdapter(list[Subscription])
 
 
+class LookupPage(BecknModel):
+    """Entries in the order in which they changed last.
+
+    `cursor` leads to what follows: to the next page where there is `more`, else to what changes from now on.
+    """
+
+    entries: tuple[Subscription, ...]
+    cursor: str = Field(min_length=1, max_length=100)
+    more: bool
+
+
 class RegistryUnavailable(Exception):
     """The registry did not answer, so nobody can be told true from false now."""
 

@@ -1,19 +1,22 @@
 """The registry: who may trade, with which keys, reachable where. Kept in SQLite, one row per subscription entry.
 
-Times are unix seconds outside and whole milliseconds in the database. An entry past its `valid_until` is never
-marked so in the database: what is EXPIRED is decided at the moment of asking.
+Every entry has the number of its last change, by which readers learn what is new to them. Times are unix seconds
+outside and whole milliseconds in the database. An entry past its `valid_until` is never marked so in the database: what
+is EXPIRED is decided at the moment of asking.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
@@ -53,6 +56,18 @@ class Seller:
     url: str
 
 
+class ChangesForgotten(Exception):
+    """What has changed since a cursor is not known any more: whoever has it reads from the beginning."""
+
+
+class Page(NamedTuple):
+    """Some entries in the order in which they changed last. `cursor` is behind them; `more`: whether others follow."""
+
+    entries: tuple[Subscription, ...]
+    cursor: str
+    more: bool
+
+
 @dataclass(frozen=True)
 class AcceptedCalls:
     """The newest subscribe calls for one subscriber that had an effect.
@@ -81,6 +96,11 @@ class Registry:
         self._open = ExitStack()
         self._db = self._open.enter_context(opened(path))
         self._forgot_at = float("-inf")
+        (self._changed,) = self._db.execute("SELECT coalesce(max(changed), 0) FROM subscription").fetchone()
+        self._dropped = 0
+        """The newest change that was dropped since the start."""
+        self._start = secrets.token_hex(8)
+        """In every cursor: the file may be another one after a start, an older backup for example."""
 
     def close(self) -> None:
         """Close the database and let others have it."""
@@ -104,6 +124,33 @@ class Registry:
         with self._available():
             rows = self._db.execute(query, {**wanted, "now_ms": _ms(now), "most": most}).fetchall()
         return [_entry(row) for row in rows]
+
+    def changes(self, wanted: Mapping[str, str | int], now: float, *, after: str | None, most: int) -> Page:
+        """At most `most` entries that agree with `wanted` (see `lookup`) and have changed since a cursor.
+
+        Without a cursor all there are. An entry that changes while pages are read comes again on a later one; one that
+        does not agree any more does not. Raises ChangesForgotten.
+        """
+        values = {**wanted, "now_ms": _ms(now), "after": self._change_of(after), "most": most + 1}
+        where = " AND ".join(["changed > :after", *(_FILTERS[column] for column in wanted)])
+        # Whatever else is asked for, a reader that is up to date shall cost nothing.
+        query = (
+            f"SELECT changed, {_COLUMNS.replace('status', _STATUS_NOW)} "  # noqa: S608 - no values
+            f"FROM subscription INDEXED BY subscription_by_change WHERE {where} ORDER BY changed LIMIT :most"
+        )
+        with self._available():
+            rows = self._db.execute(query, values).fetchall()
+        more = len(rows) > most
+        upto = rows[most - 1][0] if more else self._changed
+        return Page(tuple(_entry(row[1:]) for row in rows[:most]), f"{self._start}.{upto}", more)
+
+    def _change_of(self, cursor: str | None) -> int:
+        if cursor is None:
+            return 0
+        start, _, number = cursor.partition(".")
+        if start != self._start or not number.isdecimal() or not self._dropped <= int(number) <= self._changed:
+            raise ChangesForgotten
+        return int(number)
 
     def sellers(self, domain: str, feeder: str, now: float) -> list[Seller]:
         """The live BPPs of a feeder in order of subscriber id, each once, at the url it registered last."""
@@ -151,6 +198,7 @@ class Registry:
         live ones never do.
         """
         now_ms = _ms(now)
+        self._changed += 1
         row = {
             "subscriber_id": entry.subscriber_id,
             "type": entry.type,
@@ -165,12 +213,13 @@ class Registry:
             "valid_until_ms": _ms(entry.valid_until.timestamp()),
             "status": entry.status,
             "now_ms": now_ms,
+            "changed": self._changed,
         }
         with self._available(), self._transaction():
             if now - self._forgot_at >= FORGET_EVERY_S:
                 self._forget_gone(now_ms)
             self._db.execute(_PUT, row)
-            self._db.execute(_DROP_ENDED, {**row, "most": MOST_ENTRIES_OF_ONE})
+            self._note_dropped(self._db.execute(_DROP_ENDED, {**row, "most": MOST_ENTRIES_OF_ONE}).fetchall())
             if accepted:
                 self._db.execute(
                     "DELETE FROM accepted WHERE subscriber_id = ? AND created_s < ?",
@@ -187,11 +236,17 @@ class Registry:
         Such a call sent again changes nothing: its entry is refused as past.
         """
         values = {"gone_ms": now_ms - GONE_DAYS * 86_400_000, "most": _MOST_FORGOTTEN}
-        gone = [(name,) for (name,) in self._db.execute(_GONE, values)]
+        found = self._db.execute(_GONE, values).fetchall()
+        self._note_dropped([(changed,) for _, changed in found])
+        gone = [(name,) for name, _ in found]
         for table in ("subscription", "accepted"):
             self._db.executemany(f"DELETE FROM {table} WHERE subscriber_id = ?", gone)  # noqa: S608 - no values
         if len(gone) < _MOST_FORGOTTEN:
             self._forgot_at = now_ms / 1000
+
+    def _note_dropped(self, changes: Sequence[tuple[int]]) -> None:
+        # Who has not read them yet would never learn that these entries have ended.
+        self._dropped = max(self._dropped, *(changed for (changed,) in changes), 0)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -227,13 +282,13 @@ class OwnDirectory:
 
 
 _PUT = f"""
-INSERT INTO subscription ({_COLUMNS}) VALUES (
+INSERT INTO subscription ({_COLUMNS}, changed) VALUES (
     :subscriber_id, :type, :key_id, :url, :domain, :city, :country, :signing_public_key, :encr_public_key,
-    :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms
+    :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms, :changed
 ) ON CONFLICT DO UPDATE SET
     url = :url, domain = :domain, city = :city, country = :country, signing_public_key = :signing_public_key,
     encr_public_key = :encr_public_key, valid_from_ms = :valid_from_ms, valid_until_ms = :valid_until_ms,
-    status = :status, updated_ms = :now_ms
+    status = :status, updated_ms = :now_ms, changed = :changed
 """  # noqa: S608 - no values
 _DROP_ENDED = f"""
 DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
@@ -242,10 +297,10 @@ DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
     AND ({_STATUS_NOW} <> 'SUBSCRIBED')
     ORDER BY iif(status = 'SUBSCRIBED', valid_until_ms, updated_ms), type, key_id
     LIMIT max(0, (SELECT count(*) FROM subscription WHERE subscriber_id = :subscriber_id) - :most)
-)
+) RETURNING changed
 """  # noqa: S608 - no values
 _GONE = """
-SELECT subscriber_id FROM subscription GROUP BY subscriber_id
+SELECT subscriber_id, max(changed) FROM subscription GROUP BY subscriber_id
 HAVING max(valid_until_ms) < :gone_ms LIMIT :most
 """
 
@@ -253,10 +308,15 @@ HAVING max(valid_until_ms) < :gone_ms LIMIT :most
 def _entry(row: tuple[Any, ...]) -> Subscription:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
-    values["location"] = Location(city=Code(code=values.pop("city")), country=Code(code=values.pop("country")))
+    values["location"] = _location(values.pop("city"), values.pop("country"))
     values["status"] = SubscriptionStatus(values["status"])
     # It was validated before it was written; once more would double the time of a lookup.
     return Subscription.model_construct(**values)
+
+
+@lru_cache(maxsize=1_000)  # a feeder's entries share theirs
+def _location(city: str, country: str) -> Location:
+    return Location(city=Code(code=city), country=Code(code=country))
 
 
 _TIMES = ("valid_from", "valid_until", "created", "updated")

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
+from wattmesh_common.sqlite_files import Kind, bring_forward, held, prepare, refusing
 
 APPLICATION_ID = 0x574D4752
 """`WMGR`, in the file's header."""
-VERSION = 1
+VERSION = 2
+"""Raised with every change of the tables; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 
-_TABLES = """
+_SUBSCRIPTION = """
+-- `changed` numbers the changes of the whole table: an entry that is written gets the next number.
 CREATE TABLE subscription (
     subscriber_id TEXT NOT NULL,
     type TEXT NOT NULL CHECK (type IN ('BAP', 'BPP', 'BG')),
@@ -29,9 +31,15 @@ CREATE TABLE subscription (
     status TEXT NOT NULL CHECK (status IN ('SUBSCRIBED', 'UNSUBSCRIBED')),
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
     PRIMARY KEY (subscriber_id, type, key_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX subscription_by_area ON subscription (domain, city, type);
+CREATE UNIQUE INDEX subscription_by_change ON subscription (changed);
+"""
+
+_TABLES = f"""
+{_SUBSCRIPTION}
 -- The newest subscribe calls that had an effect: all of one subscriber's were signed in the same second.
 CREATE TABLE accepted (
     subscriber_id TEXT NOT NULL,
@@ -42,6 +50,17 @@ CREATE TABLE accepted (
 ) STRICT, WITHOUT ROWID;
 """
 
+MIGRATIONS = (
+    f"""
+    ALTER TABLE subscription RENAME TO former;
+    DROP INDEX subscription_by_area;
+    {_SUBSCRIPTION}
+    INSERT INTO subscription
+        SELECT *, row_number() OVER (ORDER BY updated_ms, subscriber_id, type, key_id) FROM former;
+    DROP TABLE former;
+    """,  # noqa: S608 - no values
+)
+"""The SQL that leads from each version to the next, from 1 on."""
 
 _OURS = Kind("a wattmesh registry", APPLICATION_ID, VERSION)
 
@@ -50,8 +69,8 @@ _OURS = Kind("a wattmesh registry", APPLICATION_ID, VERSION)
 def opened(path: Path | None) -> Iterator[sqlite3.Connection]:
     """A connection to the registry's database, made if there is none, while the block runs; `None` is one in memory.
 
-    Raises DatabaseRefused when the file cannot be opened or written, is damaged, another program's, a newer wattmesh's,
-    or held by another gateway.
+    One of an older version is brought forward. Raises DatabaseRefused when the file cannot be opened or written, is
+    damaged, another program's, a newer wattmesh's, or held by another gateway.
     """
     with ExitStack() as stack:
         if path:
@@ -62,6 +81,7 @@ def opened(path: Path | None) -> Iterator[sqlite3.Connection]:
             prepare(connection, path or "the registry in memory")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 _make(connection)
+            bring_forward(connection, MIGRATIONS)
         yield connection
 
 

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     POD_FAILED = "PodFailed"
     POD_NOT_READY = "PodNotReady"
     POD_UNREACHABLE = "PodUnreachable"
+    BOOKS_AHEAD = "BooksAhead"
 
     # Registered, and Ready for want of it
     REGISTERED = "Registered"

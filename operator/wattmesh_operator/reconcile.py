@@ -1,4 +1,6 @@
-"""One pass over a namespace: what is observed → what shall be → what is written. Nothing is carried from pass to pass.
+"""One pass over a namespace: what is observed → what shall be → what is written.
+
+Nothing is carried from pass to pass but what pods said last and copies of the registries, which are brought up to date.
 
 A pod that cannot be made, a household that is refused or a gateway that is down is told of and tried again; the others
 go on.
@@ -10,7 +12,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
@@ -26,6 +30,7 @@ from wattmesh_operator.cluster.objects import (
 )
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
 from wattmesh_operator.desired.gateway import gateway_manifests
+from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
@@ -92,6 +97,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._poller = Poller(pages, clock)
+        self._copies: dict[str, RegistryCopy] = {}
 
     async def run(self) -> Pass:
         """One pass. Raises ClusterError when the namespace cannot be observed."""
@@ -127,12 +133,16 @@ class Reconciler:
     async def _view_registries(self, resources: Iterable[Resource], seen: Observation) -> dict[str, RegistryView]:
         """What each gateway's registry holds, by the gateway's name."""
         views: dict[str, Awaitable[RegistryView]] = {}
+        copies: dict[str, RegistryCopy] = {}
         for resource in resources:
             if isinstance(resource, BecknGateway):
                 name = resource.metadata.name
                 up = is_available(seen.child(DEPLOYMENT, name))
-                url = service_url(name, self._namespace)
-                views[name] = view_registry(url, resource.spec.domain, self._transport) if up else _not_up()
+                copy = copies[name] = self._copies.get(name) or RegistryCopy(
+                    service_url(name, self._namespace), self._transport
+                )
+                views[name] = view_registry(copy, resource.spec.domain, self._clock) if up else _not_up()
+        self._copies = copies
         return dict(zip(views, await asyncio.gather(*views.values()), strict=True))
 
     async def _make_gateways(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> dict[str, Signer]:
@@ -162,6 +172,8 @@ class Reconciler:
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> None:
+        clocks = {plan.resource.metadata.name: self._market_clock(plan, seen) for plan in graph.plans}
+
         async def make(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
             if name not in registrars:
@@ -169,7 +181,7 @@ class Reconciler:
                     raise KeysUnreadable(f"its gateway {name} has no keys: {making.trouble[name]}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(pod.owner).identity]
-            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
+            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name], clocks[name])
             ids = [participant.subscriber_id for participant in pod.participants]
             keys = await maker.keys(Belonging(owner, pod.name, name), ids, rotation)
             making.keys[pod.name] = keys
@@ -191,6 +203,12 @@ class Reconciler:
             rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap_s)
             work |= {pod.name: make(pod, plan, rotation[pod.name]) for pod in plan.pods}
         await _each(work, making)
+
+    def _market_clock(self, plan: GatewayPlan, seen: Observation) -> MarketClock:
+        metadata = seen.resources[Manifest(plan.resource).identity]["metadata"]
+        created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+        kept = kept_clocks(metadata["name"], [seen.child(CLAIM, pod.name) for pod in plan.pods])
+        return market_clock(plan.resource.spec.clock, created, kept, self._clock.wall())
 
     async def _register(
         self,

@@ -1,26 +1,25 @@
-"""Keeping a gateway's registry true to what shall run: lookup, compare, subscribe.
+"""The entries that a gateway's registry shall hold, and what to write of them.
 
 Level-triggered: each pass compares the whole; nothing is remembered between passes. What to write is a pure function of
-what shall be and what is there.
+what shall be and what is there; it costs little where nothing has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.context import COUNTRY, Code, Location
 from wattmesh_beckn.keys import RetiringKey
-from wattmesh_beckn.registry import Subscription, SubscriptionStatus, lookup
-from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.subscribing import subscribe
-from wattmesh_beckn.transport import Transport
-from wattmesh_common.clock import Clock, utc
-from wattmesh_operator.plan import Participant
+from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_common.clock import utc
+from wattmesh_operator.plan import Participant, Role
 
 VALIDITY = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=90)
+"""An entry that lasts longer than that is good long enough."""
 _CLOCK_MARGIN = timedelta(hours=1)
 _ENDING = timedelta(minutes=1)
 """How long before its end an entry is not written any more; by the registry's clock it may be past."""
@@ -36,85 +35,84 @@ class Registrant:
     public_key: str
     retiring: tuple[RetiringKey, ...] = ()
 
-    def keys(self, until: datetime) -> list[tuple[str, str, datetime]]:
-        """Key id, public key and end of each key, the current one first; `until` is that of those without an end."""
+    def all_keys(self) -> list[tuple[str, str, datetime | None]]:
+        """Key id, public key and end (None: not yet known) of each key, the current one first."""
         former = [
-            (key.signer.key_id, key.signer.public_key, until if key.valid_until is None else utc(key.valid_until))
+            (key.signer.key_id, key.signer.public_key, None if key.valid_until is None else utc(key.valid_until))
             for key in self.retiring
         ]
-        return [(self.key_id, self.public_key, until), *former]
+        return [(self.key_id, self.public_key, None), *former]
 
 
-def wanted_entries(registrants: Iterable[Registrant], domain: str, now: datetime) -> list[Subscription]:
-    """One entry per registrant, key and role, valid from an hour ago (for clocks that run behind).
+class Wanted(NamedTuple):
+    """What an entry shall say: a subscriber in one role with one key, until `ends` or, without an end, for good."""
 
-    Current keys are valid for a year, former ones until their end.
-    """
-    return [
-        Subscription(
-            subscriber_id=registrant.participant.subscriber_id,
-            url=registrant.url,
-            type=role,
-            domain=domain,
-            location=Location(city=Code(code=registrant.participant.feeder)),
-            key_id=key_id,
-            signing_public_key=public_key,
+    subscriber_id: str
+    role: Role
+    key_id: str
+    public_key: str
+    url: str
+    domain: str
+    feeder: str
+    ends: datetime | None
+
+    def entry(self, now: datetime) -> Subscription:
+        """The entry, valid from an hour ago (for clocks that run behind) until its end, or for a year."""
+        return Subscription(
+            subscriber_id=self.subscriber_id,
+            url=self.url,
+            type=self.role,
+            domain=self.domain,
+            location=Location(city=Code(code=self.feeder)),
+            key_id=self.key_id,
+            signing_public_key=self.public_key,
             valid_from=now - _CLOCK_MARGIN,
-            valid_until=valid_until,
+            valid_until=self.ends or now + VALIDITY,
+        )
+
+    def is_said_by(self, entry: Subscription, now: datetime) -> bool:
+        """Whether an entry says it, and will for long enough."""
+        return (
+            entry.status is SubscriptionStatus.SUBSCRIBED
+            and (entry.url, entry.domain, entry.signing_public_key) == (self.url, self.domain, self.public_key)
+            and (entry.location.city.code, entry.location.country.code) == (self.feeder, COUNTRY)
+            and entry.valid_from <= now
+            and (entry.valid_until == self.ends if self.ends else entry.valid_until - now > RENEW_BEFORE)
+        )
+
+
+def wanted_entries(registrants: Iterable[Registrant], domain: str) -> list[Wanted]:
+    """One entry per registrant, key and role."""
+    return [
+        Wanted(
+            registrant.participant.subscriber_id,
+            role,
+            key_id,
+            public_key,
+            registrant.url,
+            domain,
+            registrant.participant.feeder,
+            ends,
         )
         for registrant in registrants
-        for key_id, public_key, valid_until in registrant.keys(now + VALIDITY)
+        for key_id, public_key, ends in registrant.all_keys()
         for role in registrant.participant.roles
     ]
 
 
-def changes(wanted: Sequence[Subscription], present: Sequence[Subscription], now: datetime) -> list[Subscription]:
+def changes(wanted: Iterable[Wanted], present: Iterable[Subscription], now: datetime) -> list[Subscription]:
     """The entries to subscribe so that the registry says what is wanted.
 
     Missing, different and soon expiring entries are written; entries of sellers and buyers that nobody wants any more
     are unsubscribed, but for those that end by themselves now. Nothing to do gives an empty list.
     """
-    there = {_key(entry): entry for entry in present}
-    lasting = [entry for entry in wanted if entry.valid_until - now > _ENDING]
-    writes = [entry for entry in lasting if not _holds(there.get(_key(entry)), entry, now)]
-    keys = {_key(entry) for entry in wanted}
+    unwanted = {(entry.subscriber_id, entry.type, entry.key_id): entry for entry in present}
+    writes: list[Subscription] = []
+    for one in wanted:
+        there = unwanted.pop((one.subscriber_id, one.role, one.key_id), None)
+        lasts = one.ends is None or one.ends - now > _ENDING
+        if lasts and (there is None or not one.is_said_by(there, now)):
+            writes.append(one.entry(now))
     ended = {"status": SubscriptionStatus.UNSUBSCRIBED}
-    live = [e for e in present if e.status is SubscriptionStatus.SUBSCRIBED and e.valid_until > now]
-    unwanted = [entry for entry in live if _key(entry) not in keys]
-    return [*writes, *(entry.model_copy(update=ended) for entry in unwanted)]
-
-
-async def keep_registered(
-    registrants: Sequence[Registrant], domain: str, registry_url: str, registrar: Signer, transport: Transport,
-    clock: Clock,
-) -> int:  # fmt: skip
-    """Make the registry true; returns how many entries were written.
-
-    Raises RegistryUnavailable or SubscriptionRefused (both of wattmesh_beckn); a later pass makes good what is left.
-    """
-    now = utc(clock.wall())
-    url = f"{registry_url.rstrip('/')}/lookup"
-    present = [entry for role in ("BAP", "BPP") for entry in await lookup(url, transport, domain=domain, type=role)]
-    writes = changes(wanted_entries(registrants, domain, now), present, now)
-    for entry in writes:
-        await subscribe(registry_url, transport, clock, registrar, entry)
-    return len(writes)
-
-
-def _key(entry: Subscription) -> tuple[str, str, str]:
-    return entry.subscriber_id, entry.type, entry.key_id
-
-
-def _holds(present: Subscription | None, wanted: Subscription, now: datetime) -> bool:
-    return (
-        present is not None
-        and present.status is SubscriptionStatus.SUBSCRIBED
-        and (present.url, present.domain, present.location, present.signing_public_key)
-        == (wanted.url, wanted.domain, wanted.location, wanted.signing_public_key)
-        and present.valid_from <= now
-        and _ends_as(present.valid_until, wanted.valid_until, now)
-    )
-
-
-def _ends_as(present: datetime, wanted: datetime, now: datetime) -> bool:
-    return present - now > RENEW_BEFORE if wanted - now >= VALIDITY else present == wanted
+    live = [e for e in unwanted.values() if e.status is SubscriptionStatus.SUBSCRIBED and e.valid_until > now]
+    return [*writes, *(entry.model_copy(update=ended) for entry in live)]

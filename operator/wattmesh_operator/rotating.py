@@ -14,7 +14,7 @@ from wattmesh_operator.rotation import Rotation, asked_of
 from wattmesh_operator.subscriptions import RegistryView
 
 MOST_ROTATING = 200
-"""At how many of a gateway's subscribers with former keys no more begin: one look-up brings at most 2,000 entries."""
+"""At how many of a gateway's subscribers with former keys no more begin: a pass waits for all that it registers."""
 
 
 def rotations(

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus, lookup
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import SubscriptionRefused, subscribe
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock, utc
-from wattmesh_operator.registration import Registrant, changes, wanted_entries
+from wattmesh_operator.registration import Registrant, Wanted, changes, wanted_entries
 
 _AT_ONCE = 16
 _KNOWN_AFTER_S = 2.0
@@ -53,23 +54,17 @@ class Registered:
     held: int | None = None
 
 
-async def view_registry(url: str, domain: str, transport: Transport) -> RegistryView:
-    """What the registry at `url` holds of a domain."""
+async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> RegistryView:
+    """What a registry holds of a domain, as a copy of it knows after an update."""
     try:
-        found = [
-            entry
-            for role in ("BAP", "BPP")
-            for entry in await lookup(
-                f"{url}/lookup", transport, domain=domain, type=role, status=SubscriptionStatus.SUBSCRIBED
-            )
-        ]
+        found = await copy.update(clock.wall())
     except RegistryUnavailable as error:
         return RegistryView(None, str(error))
-    return RegistryView(tuple(found))
+    return RegistryView(tuple(entry for entry in found if entry.type != "BG" and entry.domain == domain))
 
 
 def wanted_writes(
-    view: RegistryView, wanted: Sequence[Subscription], keep: Collection[str], now: float
+    view: RegistryView, wanted: Sequence[Wanted], keep: Collection[str], now: float
 ) -> list[Subscription]:
     """What to subscribe and unsubscribe, where the registry is known. Entries of ids in `keep` are not ended."""
     if view.entries is None:
@@ -96,7 +91,7 @@ async def register(
     ids = [registrant.participant.subscriber_id for registrant in registrants]
     if view.entries is None:
         return Registered(problems=dict.fromkeys(ids, view.problem))
-    wanted = wanted_entries(registrants, domain, utc(clock.wall()))
+    wanted = wanted_entries(registrants, domain)
     writes: dict[str, list[Subscription]] = {}
     for entry in wanted_writes(view, wanted, keep, clock.wall()):
         writes.setdefault(entry.subscriber_id, []).append(entry)
@@ -117,6 +112,22 @@ async def register(
             raise answer
     written = [entry for entries in writes.values() for entry in entries if entry.subscriber_id not in problems]
     return Registered(frozenset(ids) - problems.keys(), problems, len(written), _held(view.entries, written))
+
+
+async def register_all(
+    registrants: Sequence[Registrant], domain: str, url: str, registrar: Signer, transport: Transport, clock: Clock
+) -> int:
+    """Make the registry at `url` true, for a street without a cluster; returns how many entries were written.
+
+    Raises RegistryUnavailable when somebody could not be registered.
+    """
+    view = await view_registry(RegistryCopy(url, transport), domain, clock)
+    registered = await register(
+        view, registrants, (), url=url, domain=domain, registrar=registrar, transport=transport, clock=clock
+    )
+    for subscriber_id, problem in registered.problems.items():
+        raise RegistryUnavailable(f"{subscriber_id}: {problem}")
+    return registered.writes
 
 
 def _held(present: Sequence[Subscription], written: Sequence[Subscription]) -> int:

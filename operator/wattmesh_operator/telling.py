@@ -182,11 +182,15 @@ def _member(
     deployment = outcome.deployments.get(pod.name)
     registered = outcome.registered.get(plan.resource.metadata.name, Registered())
     heard = outcome.heard.get(pod.name)
+    reading = _reading(pod, participant, outcome)
+    waits_until = reading.waits_until if reading else None
     phase: Phase = "Pending"
     if participant.name in outcome.leaving:
         phase = "Draining"
     elif is_available(deployment) and heard is not None and heard.is_silent(now.timestamp()):
         phase = "Unreachable"
+    elif is_available(deployment) and waits_until is not None:
+        phase = "Waiting"
     elif is_available(deployment) and known:
         phase = "Ready"
     return Member(
@@ -197,6 +201,7 @@ def _member(
         participant.subscriber_id in registered.ids,
         registered.problems.get(participant.subscriber_id, ""),
         *_former(participant, pod, outcome),
+        waits_until=waits_until,
     )
 
 

@@ -23,7 +23,8 @@ from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.faultpoints import FaultPoint
-from wattmesh_operator.registration import keep_registered, wanted_entries
+from wattmesh_operator.registration import wanted_entries
+from wattmesh_operator.subscriptions import register_all
 
 SLOT_S = 900
 _START_S = 6.0
@@ -114,7 +115,7 @@ class Run:
             self._carrier.moved(name, self._processes[name].port)
         await self._processes[GATEWAY].start()
         domain = street.plan.resource.spec.domain
-        await keep_registered(
+        await register_all(
             street.registrants(), domain, street.url_of(GATEWAY), street.registrar, self._transport, self._clock
         )
         await asyncio.gather(*(self._processes[name].start() for name in street.pods))
@@ -162,9 +163,9 @@ class Run:
     async def _renew(self, street: Street) -> None:
         """Renew one registry entry after the other, as a registrar does before they run out."""
         while True:
-            entries = wanted_entries(street.registrants(), street.plan.resource.spec.domain, utc(self._clock.wall()))
-            for entry in entries:
+            for wanted in wanted_entries(street.registrants(), street.plan.resource.spec.domain):
                 await self._clock.sleep(_RENEW_EVERY_S)
+                entry = wanted.entry(utc(self._clock.wall()))
                 try:
                     await subscribe(street.url_of(GATEWAY), self._transport, self._clock, street.registrar, entry)
                 except RegistryUnavailable:

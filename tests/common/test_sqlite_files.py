@@ -17,7 +17,7 @@ import pytest
 from tests.gateway.support import NOW, entry
 from tests.world.subscribers import signer
 from wattmesh_agents.store.database import Database
-from wattmesh_common.sqlite_files import WAL_BYTES, DatabaseRefused
+from wattmesh_common.sqlite_files import WAL_BYTES, DatabaseRefused, bring_forward
 from wattmesh_gateway.registry import Registry
 
 NOBODY = 65_534
@@ -278,3 +278,32 @@ def test_the_wal_is_cut_down_once_a_long_reader_has_gone(path: Path) -> None:
     churn("after")
     assert path.stat().st_size == size, "free pages are used again"
     database.close()
+
+
+# --- versions ---
+
+STEPS = ("CREATE TABLE second (x INTEGER);", "CREATE TABLE third (x INTEGER); INSERT INTO third VALUES (3);")
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+
+
+@pytest.mark.parametrize(("version", "made"), [(1, {"second", "third"}), (2, {"third"}), (3, set())])
+def test_an_older_file_is_brought_forward_step_by_step(version: int, made: set[str]) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+        bring_forward(connection, STEPS)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert tables(connection) == made
+
+
+def test_a_step_that_fails_leaves_the_version_before_it() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+        with pytest.raises(sqlite3.OperationalError):
+            bring_forward(connection, (STEPS[0], "CREATE TABLE third (x INTEGER); INSERT INTO nowhere VALUES (3);"))
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert tables(connection) == {"second"}
+        bring_forward(connection, STEPS)
+        assert tables(connection) == {"second", "third"}

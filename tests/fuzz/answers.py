@@ -9,10 +9,10 @@ import requests
 from pydantic import ValidationError
 
 from wattmesh_beckn.errors import ErrorCode
-from wattmesh_beckn.registry import SUBSCRIPTIONS, SubscriptionStatus
+from wattmesh_beckn.registry import SUBSCRIPTIONS, LookupPage, SubscriptionStatus
 
 CODES = {str(code) for code in ErrorCode}
-REFUSALS = {200, 400, 401, 403, 404, 409, 413, 503}
+REFUSALS = {200, 400, 401, 403, 404, 409, 410, 413, 503}
 """Statuses of a NACK. Of 5xx only 503 is there, with the time after which to come again."""
 
 
@@ -50,7 +50,7 @@ def _is_nack(answer: requests.Response, value: Any) -> bool:
 def _is_good(path: str, value: Any) -> bool:
     match path.rpartition("/")[2]:
         case "lookup":
-            return _is_list_of_subscriptions(value)
+            return _is_found(value)
         case "subscribe":
             return value in [{"status": str(status)} for status in SubscriptionStatus]
         case "drain":
@@ -60,9 +60,13 @@ def _is_good(path: str, value: Any) -> bool:
     return bool(value == {"message": {"ack": {"status": "ACK"}}})
 
 
-def _is_list_of_subscriptions(value: Any) -> bool:
+def _is_found(value: Any) -> bool:
+    """Whether it is a list of subscriptions, or a page of them."""
     try:
-        SUBSCRIPTIONS.validate_python(value)
+        if isinstance(value, dict):
+            LookupPage.model_validate(value)
+        else:
+            SUBSCRIPTIONS.validate_python(value)
     except ValidationError:
         return False
     return True

@@ -67,7 +67,7 @@ def test_an_entry_is_expired_from_its_very_end_on() -> None:
         (
             {"city": "feeder-1"},
             "entries cannot be looked up by 'city'; the fields are subscriber_id, url, type, domain, location, key_id, "
-            "signing_public_key, encr_public_key, valid_from, valid_until, status, created, updated",
+            "signing_public_key, encr_public_key, valid_from, valid_until, status, created, updated, page",
         ),
         ({"type": "SELLER"}, "type: Input should be 'BAP', 'BPP' or 'BG'"),
         ({"location": {"gps": "1,2"}}, "location.gps: Extra inputs are not permitted"),
@@ -93,7 +93,7 @@ def test_a_lookup_that_matches_too_much_is_refused_and_never_cut_short(monkeypat
 
     async def main() -> None:
         world = await street()
-        text = "more than 2 entries match; ask for fewer, for example by type or location"
+        text = "more than 2 entries or 1048576 bytes match; read them by pages, with 'page'"
         assert problem(await world.post("/lookup", b"{}")) == (400, "30000", text)
         assert len(await world.lookup(type="BPP")) == 2
 

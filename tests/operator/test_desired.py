@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, kind_of
 from wattmesh_operator.desired.files import key_secret
 from wattmesh_operator.desired.gateway import gateway_config, gateway_manifests
+from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import selector_labels, selector_of
 from wattmesh_operator.desired.pod import Market, pod_config, pod_manifests
@@ -44,7 +46,8 @@ def signer(subscriber_id: str, number: int = 1) -> Signer:
 
 
 REGISTRAR = signer("registrar", 2)
-MARKET = Market(GATEWAY, REGISTRAR)
+CLOCK = MarketClock(start=datetime(2026, 6, 21, 6, tzinfo=UTC), epoch=1_795_381_200, speed=120, since=1_795_381_200)
+MARKET = Market(GATEWAY, REGISTRAR, CLOCK)
 
 
 @pytest.fixture
@@ -189,9 +192,7 @@ def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:
 def test_a_change_of_configuration_or_key_rolls_the_pod_and_draining_does_not(street: GatewayPlan) -> None:
     deployment = rooftop(street)[-1]
     assert template(rooftop(street, key=3)[-1]) != template(deployment)
-    faster = Market(
-        {**GATEWAY, "metadata": {**GATEWAY["metadata"], "creationTimestamp": "2026-11-22T22:00:00Z"}}, REGISTRAR
-    )
+    faster = Market(GATEWAY, REGISTRAR, CLOCK.model_copy(update={"epoch": CLOCK.epoch + 3600}))
     key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
     moved = pod_manifests(street.pods[1], ROOFTOP, faster, key_ids, SETTINGS)
     assert template(moved[-1]) != template(deployment)

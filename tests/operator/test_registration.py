@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_operator.plan import Participant, Role
-from wattmesh_operator.registration import Registrant, changes, wanted_entries
+from wattmesh_operator.registration import RENEW_BEFORE, VALIDITY, Registrant, Wanted, changes, wanted_entries
 
 NOW = datetime(2026, 6, 21, 6, tzinfo=UTC)
 DOMAIN = "uei:p2p_trading"
@@ -18,49 +20,62 @@ def registrant(name: str, *roles: Role, url: str = "http://10.0.0.1/x") -> Regis
     return Registrant(Participant(name, f"{name}.default", "main", roles), url, key_id, KEY)
 
 
-def wanted(*registrants: Registrant, now: datetime = NOW) -> list[Subscription]:
-    return wanted_entries(registrants, DOMAIN, now)
+def wanted(*registrants: Registrant) -> list[Wanted]:
+    return wanted_entries(registrants, DOMAIN)
+
+
+def entries(*registrants: Registrant, now: datetime = NOW) -> list[Subscription]:
+    return [one.entry(now) for one in wanted(*registrants)]
 
 
 def test_a_household_that_buys_and_sells_has_an_entry_for_each_role() -> None:
-    entries = wanted(registrant("rooftop-0", "BAP", "BPP"))
-    assert [(entry.subscriber_id, entry.type) for entry in entries] == [
+    found = entries(registrant("rooftop-0", "BAP", "BPP"))
+    assert [(entry.subscriber_id, entry.type) for entry in found] == [
         ("rooftop-0.default", "BAP"),
         ("rooftop-0.default", "BPP"),
     ]
-    assert {entry.location.city.code for entry in entries} == {"main"}
+    assert {entry.location.city.code for entry in found} == {"main"}
 
 
 def test_a_lost_registry_is_written_anew() -> None:
-    entries = wanted(registrant("rooftop-0", "BAP", "BPP"), registrant("flat-0", "BAP"))
-    assert changes(entries, [], NOW) == entries
+    street = (registrant("rooftop-0", "BAP", "BPP"), registrant("flat-0", "BAP"))
+    assert changes(wanted(*street), [], NOW) == entries(*street)
 
 
-def test_what_is_there_already_is_not_written_again() -> None:
-    there = wanted(registrant("flat-0", "BAP"), now=NOW - timedelta(days=30))
+@pytest.mark.parametrize("passed", [timedelta(microseconds=1), timedelta(days=30), VALIDITY - RENEW_BEFORE])
+def test_what_is_there_and_good_for_long_is_not_written_again(passed: timedelta) -> None:
+    there = entries(registrant("flat-0", "BAP"), now=NOW - passed + timedelta(seconds=1))
     assert changes(wanted(registrant("flat-0", "BAP")), there, NOW) == []
 
 
 def test_a_new_address_is_written() -> None:
-    there = wanted(registrant("flat-0", "BAP", url="http://10.0.0.1/flat-0"))
-    moved = wanted(registrant("flat-0", "BAP", url="http://10.0.0.2/flat-0"))
-    assert changes(moved, there, NOW) == moved
+    there = entries(registrant("flat-0", "BAP", url="http://10.0.0.1/flat-0"))
+    moved = registrant("flat-0", "BAP", url="http://10.0.0.2/flat-0")
+    assert changes(wanted(moved), there, NOW) == entries(moved)
 
 
 def test_an_entry_is_renewed_before_it_expires() -> None:
-    there = wanted(registrant("flat-0", "BAP"), now=NOW - timedelta(days=300))
-    renewed = wanted(registrant("flat-0", "BAP"))
-    assert changes(renewed, there, NOW) == renewed
+    flat = registrant("flat-0", "BAP")
+    there = entries(flat, now=NOW - VALIDITY + RENEW_BEFORE)
+    assert changes(wanted(flat), there, NOW) == entries(flat)
+
+
+def test_where_a_key_gets_an_end_its_entry_is_written_with_it() -> None:
+    there = entries(registrant("flat-0", "BAP"))
+    ending = [wanted(registrant("flat-0", "BAP"))[0]._replace(ends=NOW + timedelta(minutes=15))]
+    [entry] = changes(ending, there, NOW)
+    assert entry.valid_until == NOW + timedelta(minutes=15)
+    assert changes(ending, [entry], NOW) == []
 
 
 def test_an_unsubscribed_entry_is_brought_back() -> None:
-    ended = [entry.model_copy(update={"status": "UNSUBSCRIBED"}) for entry in wanted(registrant("flat-0", "BAP"))]
-    again = wanted(registrant("flat-0", "BAP"))
-    assert changes(again, ended, NOW) == again
+    flat = registrant("flat-0", "BAP")
+    ended = [entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED}) for entry in entries(flat)]
+    assert changes(wanted(flat), ended, NOW) == entries(flat)
 
 
 def test_who_is_not_wanted_any_more_is_unsubscribed_once() -> None:
-    there = wanted(registrant("flat-0", "BAP"), registrant("flat-1", "BAP"))
+    there = entries(registrant("flat-0", "BAP"), registrant("flat-1", "BAP"))
     writes = changes(wanted(registrant("flat-0", "BAP")), there, NOW)
     assert [(entry.subscriber_id, entry.status) for entry in writes] == [
         ("flat-1.default", SubscriptionStatus.UNSUBSCRIBED)

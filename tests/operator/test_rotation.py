@@ -65,7 +65,7 @@ class Roof:
         same = base64.b64encode(file).decode() == self.secret["data"]["keys.json"]
         keys = parse_keys(file, "keys")[ROOF.subscriber_id]
         registrant = Registrant(ROOF, "http://roof", keys.current.key_id, keys.current.public_key, keys.retiring)
-        wanted = wanted_entries([registrant], "energy", utc(self.now))
+        wanted = wanted_entries([registrant], "energy")
         return None if same else file, rotated, wanted_writes(self.view, wanted, (), self.now)
 
     def go(self, steps: int) -> int:

@@ -211,7 +211,7 @@ class World:
     def entries(self, gateway: str = "market") -> list[Subscription]:
         """Live entries of buyers and sellers."""
         now = self.clock.wall()
-        found = self.registries[gateway].lookup({}, now, most=1000)
+        found = self.registries[gateway].lookup({}, now, most=100_000)
         return [entry for entry in found if entry.type != "BG" and entry.is_live(now)]
 
     def registered(self, gateway: str = "market") -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.street.support import example
+from tests.world.manifests import example
 from wattmesh_agents import brain
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.street.feeder_run import FeederRun

@@ -115,6 +115,7 @@ def test_status_shows_each_party_as_its_books_do(seen: Seen) -> None:
     assert sold_wh > 0
     assert roof == {
         "draining": False,
+        "waits_until": None,
         "key_id": seen.key_ids["roof-0.default"],
         "name": "roof-0",
         "kind": "household",

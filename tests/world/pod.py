@@ -84,7 +84,7 @@ class Node:
         self.grid = GridTime(float(FIRST_SLOT), EPOCH_S, self.speed, 0, self.end_s)
         self.now = Now()
         self.load()
-        self.driver.enrol()
+        self.driver.enrol(self.member)
         self.driver.meet(entry(GRID, "BPP"), self.now.ms)
         self.driver.tidy()
 
@@ -104,7 +104,7 @@ class Node:
         self.armed.clear()
         self.load()
         self.posted[:] = self.driver.outbox.waiting.values()
-        self.driver.enrol()
+        self.driver.enrol(self.member)
 
     def move(self) -> None:
         """Look at the clock, as a pod does before each event."""

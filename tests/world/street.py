@@ -38,7 +38,7 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan
-from wattmesh_operator.registration import keep_registered
+from wattmesh_operator.subscriptions import register_all
 
 MOST_OUTBOX_ROWS = 4
 """Acknowledged messages are taken out of the outbox with the next transaction."""
@@ -159,11 +159,17 @@ def new_process(
     clock: Clock,
     seed: int,
     adviser: Adviser | None = None,
+    behind_s: float = 0.0,
 ) -> Pod:
-    """A new process of a pod: the same configuration, keys and address, and a database of which it knows nothing."""
+    """A new process of a pod: the same configuration, keys and address, and a database of which it knows nothing.
+
+    Its grid time is `behind_s` (wall seconds) behind the former's.
+    """
     old = run.pods[name]
     own = {party.id: signers[party.id] for party in old.parties.values()}
-    pod = Pod(old.config, f"http://{name}", own, database, transport, clock, random.Random(seed), adviser)
+    clock_config = old.config.clock.model_copy(update={"epoch": old.config.clock.epoch + behind_s})
+    config = old.config.model_copy(update={"clock": clock_config})
+    pod = Pod(config, f"http://{name}", own, database, transport, clock, random.Random(seed), adviser)
     run.pods[name] = pod
     return pod
 
@@ -273,10 +279,15 @@ class Hands:
                 pod.database.connection.backup(file)
         pod.database.close()
 
-    def revive(self, name: str) -> None:
-        """Start a killed pod again: a new process with the same database, keys and address."""
+    def revive(self, name: str, behind_s: float = 0.0) -> None:
+        """Start a killed pod again: a new process with the same database, keys and address.
+
+        With grid time that is `behind_s` (wall seconds) behind what it was.
+        """
         database = Database.open(self._files[name])
-        pod = new_process(self._run, name, self.signers, database, self.transport, self.clock, self.seed, self.adviser)
+        pod = new_process(
+            self._run, name, self.signers, database, self.transport, self.clock, self.seed, self.adviser, behind_s
+        )
         self._plugs[name].plug(pod)
         pod.start()
 
@@ -299,6 +310,6 @@ class Hands:
     async def register_again(self) -> int:
         """What the operator does on every pass; returns how many entries were written."""
         registrants, domain = self._run._registrants, self.plan.resource.spec.domain
-        return await keep_registered(
+        return await register_all(
             registrants, domain, "http://gateway", self.signers[REGISTRAR], self.sites, self.clock
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 from wattmesh_common.faultpoints import FaultPoint
-from wattmesh_common.sqlite_files import Kind, held, prepare, refusing
+from wattmesh_common.sqlite_files import Kind, bring_forward, held, prepare, refusing
 
 IN_MEMORY = ":memory:"
 _OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION, former=FORMER_APPLICATION_ID)
@@ -49,13 +49,9 @@ class Database:
                     file.backup(connection)
             prepare(connection, path)
             database = cls(connection)
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
+            if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 database._create(salt or secrets.token_hex(16))
-            for number, step in enumerate(MIGRATIONS, 1):
-                if version == number:
-                    version += 1
-                    connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;")
+            bring_forward(connection, MIGRATIONS)
             database._open = stack.pop_all()
         return database
 

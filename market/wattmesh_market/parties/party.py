@@ -146,6 +146,11 @@ class Party(ABC):
 
     # --- time ---
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether its books reach further than grid time, which was set back: no event may reach it until then."""
+        return self.books.standing.next_slot > self.now.slot
+
     def gate_open(self, slot: int) -> bool:
         """Whether contracts for a slot may still be made: until it starts."""
         return self.now.grid_s < slot

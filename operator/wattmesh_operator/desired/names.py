@@ -27,6 +27,8 @@ CONFIG_HASH = f"{PREFIX}/config-hash"
 """Annotation of a pod template: hash of what the process reads only at its start, so that a change rolls the pod."""
 HOUSEHOLDS = f"{PREFIX}/households"
 """Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
+GRID_CLOCK = f"{PREFIX}/grid-clock"
+"""Annotation of a PersistentVolumeClaim: JSON object of the clock that dates the books on it; see `grid_clock`."""
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 

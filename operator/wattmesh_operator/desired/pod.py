@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
+from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan import PodPlan, runtime_config
@@ -22,23 +22,16 @@ from wattmesh_operator.settings import PodSettings
 
 @dataclass(frozen=True)
 class Market:
-    """What a pod must know of its gateway: the object, and the key of the registrar that may drain households."""
+    """What a pod must know of its gateway: the object, the registrar that may drain households, and the clock."""
 
     gateway: Object
     registrar: Signer
+    clock: MarketClock
 
     @property
     def url(self) -> str:
         """Where the gateway is reached."""
         return service_url(name_of(self.gateway), namespace_of(self.gateway))
-
-    @property
-    def epoch(self) -> float:
-        """Wall time, unix seconds, at which grid time starts: when the gateway was declared.
-
-        That is the same for all its agents and for every operator, without being stored anywhere.
-        """
-        return datetime.fromisoformat(self.gateway["metadata"]["creationTimestamp"]).timestamp()
 
 
 def pod_config(plan: PodPlan, market: Market) -> RuntimeConfig:
@@ -47,7 +40,7 @@ def pod_config(plan: PodPlan, market: Market) -> RuntimeConfig:
     return runtime_config(
         plan,
         gateway_url=market.url,
-        epoch=market.epoch,
+        epoch=market.clock.epoch,
         registrar_keys={registrar.key_id: registrar.public_key},
     )
 
@@ -80,7 +73,13 @@ def pod_manifests(
         annotations[DRAINING] = json.dumps(dict(sorted(draining.items())))
     return [
         config_map(to, config),
-        claim(to, settings.agent_storage, settings.storage_class, present_claim),
+        claim(
+            to,
+            settings.agent_storage,
+            settings.storage_class,
+            present_claim,
+            annotations={GRID_CLOCK: market.clock.model_dump_json()},
+        ),
         service(to),
         deployment(
             to,

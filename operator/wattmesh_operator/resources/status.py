@@ -17,7 +17,7 @@ Households = Annotated[int, Whole(0, 2**31 - 1)]
 Signed = Annotated[int, Whole(1 - 2**53, 2**53 - 1)]
 
 ConditionType = Literal["Ready", "Registered", "Progressing"]
-Phase = Literal["Pending", "Ready", "Unreachable", "Draining"]
+Phase = Literal["Pending", "Ready", "Unreachable", "Waiting", "Draining"]
 
 
 class StatusPart(BaseModel):
@@ -83,7 +83,8 @@ class HouseholdStatus(StatusPart):
     phase: Phase = Field(
         default="Pending",
         description="Pending (its pod is not up yet), Ready (it trades), Unreachable (its pod was up and does not"
-        " answer) or Draining (it goes, and settles its open contracts first).",
+        " answer), Waiting (grid time has still to catch up with its books) or Draining (it goes, and settles its open"
+        " contracts first).",
     )
     url: str | None = Field(default=None, max_length=2048, description="Where it receives messages.")
     level_wh: Count | None = Field(default=None, description="Energy in its battery, in Wh.")

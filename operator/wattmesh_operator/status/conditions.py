@@ -29,6 +29,7 @@ class Member:
 
     `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
     `rekeying` is whether a new key is on its way, `former_until` when (unix seconds) its last former key ends.
+    `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Member:
     refused: str = ""
     rekeying: bool = False
     former_until: int | None = None
+    waits_until: datetime | None = None
 
 
 def conditions(
@@ -93,6 +95,10 @@ def _ready(members: Sequence[Member]) -> Finding:
     silent = [member for member in staying if member.phase == "Unreachable"]
     if silent:
         return Finding(False, Reason.POD_UNREACHABLE, f"{_names(silent)}: the pod does not answer")
+    if ahead := [member for member in staying if member.phase == "Waiting"]:
+        until = rfc3339(max(member.waits_until.timestamp() for member in ahead if member.waits_until))
+        text = f"{_names(ahead)}: grid time is behind the books, which were written by an older gateway's clock"
+        return Finding(False, Reason.BOOKS_AHEAD, f"{text}; trading goes on when it has caught up, until {until}")
     if absent := [member for member in staying if not member.registered]:
         return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
     return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
