@@ -15,7 +15,7 @@ from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.report.content import Content
 from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
 
-MOST_POINTS = 1500
+MOST_POINTS = 800
 """More of them on a curve take longer to draw and are not told apart on a screen."""
 STEPS_S = (SLOT_S, 3600, 3 * 3600, 6 * 3600, 24 * 3600)
 
