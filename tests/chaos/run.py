@@ -23,7 +23,8 @@ from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.faultpoints import FaultPoint
-from wattmesh_operator.registration import keep_registered, wanted_entries
+from wattmesh_operator.registry.entries import wanted_entries
+from wattmesh_operator.registry.registration import register_all
 
 SLOT_S = 900
 _START_S = 6.0
@@ -114,7 +115,7 @@ class Run:
             self._carrier.moved(name, self._processes[name].port)
         await self._processes[GATEWAY].start()
         domain = street.plan.resource.spec.domain
-        await keep_registered(
+        await register_all(
             street.registrants(), domain, street.url_of(GATEWAY), street.registrar, self._transport, self._clock
         )
         await asyncio.gather(*(self._processes[name].start() for name in street.pods))

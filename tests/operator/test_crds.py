@@ -21,10 +21,10 @@ from wattmesh_operator.crd import crd_files, custom_resource_definitions
 from wattmesh_operator.crd.__main__ import main
 from wattmesh_operator.crd.rules import IMMUTABLE, RULES
 from wattmesh_operator.crd.schema import structural_schema
-from wattmesh_operator.mistakes import ManifestErrors
-from wattmesh_operator.parsing import Manifest, parse_resource
-from wattmesh_operator.references import resolve_references
+from wattmesh_operator.plan.references import resolve_references
 from wattmesh_operator.resources import type_of_kind
+from wattmesh_operator.resources.mistakes import ManifestErrors
+from wattmesh_operator.resources.parsing import Manifest, parse_resource
 
 ROOT = Path(__file__).parents[2]
 BAD_MANIFESTS = yaml.safe_load((ROOT / "tests/e2e/bad_manifests.yaml").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import kopf
@@ -12,17 +13,17 @@ from aiohttp.test_utils import make_mocked_request
 
 from tests.operator.world import NOW, STREET, World, run
 from wattmesh_common.clock import Clock, LoopClock
-from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object
 from wattmesh_operator.cluster.port import ClusterError
-from wattmesh_operator.handlers import Watcher, add_handlers, kopf_settings
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.reconcile import Pass
-from wattmesh_operator.resync import resync
-from wattmesh_operator.settings import read_settings
-from wattmesh_operator.watch_health import DEAD_AFTER_S, WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.reconcile import Pass
+from wattmesh_operator.controller.resync import resync
+from wattmesh_operator.controller.server import create_app
+from wattmesh_operator.controller.watch import Watcher, add_handlers, kopf_settings
+from wattmesh_operator.controller.watch_health import DEAD_AFTER_S, WatchHealth
+from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.settings import Settings, SettingsError, read_settings
 
 
 def resource(uid: str = "u", version: int = 1, **metadata: Any) -> Object:
@@ -209,62 +210,62 @@ def test_health_and_metrics_are_answered() -> None:
     run(main())
 
 
-def test_settings_come_from_arguments_and_environment() -> None:
-    env = {
-        "WATTMESH_IMAGE": "runtime:1",
-        "WATTMESH_NAMESPACES": "a, b",
-        "WATTMESH_AGENT_RESOURCES": json.dumps({"limits": {"cpu": 1, "memory": "1Gi"}}),
-    }
-    settings = read_settings([], env)
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """The settings that WATTMESH_* variables give."""
+    with monkeypatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(f"WATTMESH_{name}", value)
+        return read_settings()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = json.dumps({"limits": {"cpu": 1, "memory": "1Gi"}})
+    settings = read(monkeypatch, IMAGE="runtime:1", NAMESPACES="a, b", AGENT_RESOURCES=resources, STORAGE_CLASS="")
     assert settings.namespaces == ("a", "b")
-    assert settings.pods.agent_resources == {"limits": {"cpu": "1", "memory": "1Gi"}}
-    assert (settings.port, settings.pods.pull_policy, settings.pods.storage_class) == (8080, "IfNotPresent", "")
-    named = read_settings(["--namespace", "c", "--image", "x", "--pull-policy", "Never"], env)
-    assert (named.namespaces, named.pods.image, named.pods.pull_policy) == (("c",), "x", "Never")
-    assert read_settings(["--all-namespaces"], env).namespaces == ()
-    assert settings.pods.key_overlap_s == 900
-    assert read_settings([], {**env, "WATTMESH_KEY_OVERLAP": "2h"}).pods.key_overlap_s == 7200
+    assert settings.agent_resources == {"limits": {"cpu": "1", "memory": "1Gi"}}
+    assert (settings.port, settings.pull_policy, settings.storage_class) == (8080, "IfNotPresent", "")
+    assert (settings.key_overlap, settings.agent_env) == (timedelta(minutes=15), ())
+    assert read(monkeypatch, IMAGE="x", ALL_NAMESPACES="true").namespaces == ()
+    assert read(monkeypatch, IMAGE="x", NAMESPACES="a", KEY_OVERLAP="2h").key_overlap == timedelta(hours=2)
     more = [
         {"name": "WATTMESH_CHAT_MODEL", "value": "openai:gpt-5-mini"},
         {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}},
     ]
-    assert settings.pods.agent_env == []
-    assert read_settings([], {**env, "WATTMESH_AGENT_ENV": json.dumps(more)}).pods.agent_env == more
+    env = read(monkeypatch, IMAGE="x", NAMESPACES="a", AGENT_ENV=json.dumps(more)).agent_env
+    assert [variable.entry() for variable in env] == more
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("variables", "text"),
     [
-        (["--image", "x"], "say where to work"),
-        (["--all-namespaces"], "--image"),
-        (["--all-namespaces", "--image", "x", "--agent-storage", "1 GB"], "--agent-storage"),
-        (["--all-namespaces", "--image", "x", "--agent-resources", "[]"], "--agent-resources"),
-        (
-            ["--all-namespaces", "--image", "x", "--key-overlap", "119s"],
-            "'119s' is no time from 2m to 168h, such as 15m",
-        ),
-        (["--all-namespaces", "--image", "x", "--key-overlap", "15 min"], "--key-overlap"),
+        ({"ALL_NAMESPACES": ""}, "set either WATTMESH_NAMESPACES or WATTMESH_ALL_NAMESPACES=true"),
+        ({"NAMESPACES": "a"}, "set either WATTMESH_NAMESPACES or WATTMESH_ALL_NAMESPACES=true"),
+        ({"IMAGE": ""}, "WATTMESH_IMAGE: Field required"),
+        ({"AGENT_STORAGE": "1 GB"}, "WATTMESH_AGENT_STORAGE: Invalid number format: 1 GB"),
+        ({"AGENT_RESOURCES": "[]"}, "WATTMESH_AGENT_RESOURCES: "),
+        ({"KEY_OVERLAP": "119s"}, "invalid duration '119s': use 2m to 168h, such as 15m"),
+        ({"KEY_OVERLAP": "15 min"}, "WATTMESH_KEY_OVERLAP: "),
         *(
-            (["--all-namespaces", "--image", "x", "--agent-env", env], text)
+            ({"AGENT_ENV": env}, f"WATTMESH_AGENT_ENV: {text}")
             for env, text in (
-                ("{}", "must be a JSON list of environment variables"),
-                ('[{"value": "x"}]', "each variable needs a name"),
-                ('[{"name": "A B", "value": "x"}]', "each variable needs a name"),
+                ("{}", "Input should be a valid tuple"),
+                ('[{"value": "x"}]', "Field required"),
+                ('[{"name": "A B", "value": "x"}]', "String should match pattern"),
                 ('[{"name": "LOG_FORMAT", "value": "x"}]', "LOG_FORMAT is set already"),
                 ('[{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]', "A is set already"),
                 ('[{"name": "A"}]', "A needs a value (text), or valueFrom"),
-                ('[{"name": "A", "value": 1}]', "A needs a value (text), or valueFrom"),
-                ('[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]', "or configMapKeyRef"),
-                ('[{"name": "A", "value": "x", "valueFrom": {}}]', "A needs a value (text), or valueFrom"),
+                ('[{"name": "A", "value": 1}]', "Input should be a valid string"),
+                ('[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]', "Extra inputs are not permitted"),
+                ('[{"name": "A", "valueFrom": {}}]', "needs one secretKeyRef or configMapKeyRef"),
             )
         ),
     ],
 )
-def test_wrong_settings_are_said(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        read_settings(arguments, {})
-    assert raised.value.code == 2
-    assert text in capsys.readouterr().err
+def test_wrong_settings_are_said(variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = {"IMAGE": "x", "ALL_NAMESPACES": "true"}
+    with pytest.raises(SettingsError) as raised:
+        read(monkeypatch, **(usual | variables))
+    assert text in str(raised.value)
 
 
 def test_two_namespaces_are_worked_on_at_once() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_operator.plan import Participant, Role
-from wattmesh_operator.registration import Registrant, changes, wanted_entries
+from wattmesh_operator.registry.entries import Registrant, changes, wanted_entries
 
 NOW = datetime(2026, 6, 21, 6, tzinfo=UTC)
 DOMAIN = "uei:p2p_trading"

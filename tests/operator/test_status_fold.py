@@ -8,8 +8,8 @@ import pytest
 
 from tests.operator.world import party_status
 from wattmesh_common.pod_pages import PartyStatus, read_status
-from wattmesh_operator.graph import Problem
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.plan.graph import Problem
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Phase, SolarAgentStatus, UtilityAgentStatus
 from wattmesh_operator.status.conditions import Member, findings
 from wattmesh_operator.status.fold import HouseholdSeen, problem_status, solar_agent_status, utility_agent_status

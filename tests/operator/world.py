@@ -25,9 +25,9 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.cluster.memory import MemoryCluster
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.key_files import signers_of
-from wattmesh_operator.reconcile import Pass, Reconciler
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.controller.reconcile import Pass, Reconciler
+from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.keys.key_files import signers_of
 
 NOW = 1_790_000_000
 T = TypeVar("T")
@@ -169,12 +169,12 @@ class World:
         """The gateway can be reached."""
         self.sites.attach(origin, gateway.site)
 
-    async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
+    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
         """The status page of a pod; see Pages."""
         pod = self.pods.get(url.removeprefix("http://").split(".")[0])
         if pod is None:
             raise TransportError(f"nobody listens at {url}")
-        return pydantic_core.to_json([*pod.parties.values()])
+        return Reply(200, pydantic_core.to_json([*pod.parties.values()]))
 
     # --- what is looked at ---
 

@@ -39,12 +39,13 @@ from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
-from wattmesh_operator.documents import read_documents
 from wattmesh_operator.manifests import load
-from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.manifests.documents import read_documents
 from wattmesh_operator.plan import GatewayPlan, plan
-from wattmesh_operator.registration import Registrant, keep_registered
+from wattmesh_operator.registry.entries import Registrant
+from wattmesh_operator.registry.registration import register_all
 from wattmesh_operator.resources import BecknGateway, SolarAgent
+from wattmesh_operator.resources.parsing import parse_resource
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_OUTBOX_ROWS = 4
@@ -462,6 +463,6 @@ class Hands:
             for signer in [self.signers[participant.subscriber_id]]
         ]
         domain = self.plan.resource.spec.domain
-        return await keep_registered(
+        return await register_all(
             registrants, domain, "http://gateway", self.signers[REGISTRAR], self.sites, self.clock
         )

@@ -19,7 +19,8 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
-from wattmesh_operator.registration import Registrant, keep_registered
+from wattmesh_operator.registry.entries import Registrant
+from wattmesh_operator.registry.registration import register_all
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,7 @@ class StreetRun:
         """Make the registry true. The gateway must have been started and be reachable."""
         ports = self._ports
         domain = self.plan.resource.spec.domain
-        await keep_registered(
-            self._registrants, domain, self.gateway_url, self._registrar, ports.transport, ports.clock
-        )
+        await register_all(self._registrants, domain, self.gateway_url, self._registrar, ports.transport, ports.clock)
 
     def begin(self) -> None:
         """Let the pods trade, who must be registered; again after a `stop`, too, with a new gateway."""

@@ -11,6 +11,11 @@ Object = dict[str, Any]
 
 WATTMESH = "wattmesh.io/v1alpha1"
 
+OPERATOR = "wattmesh-operator"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED = f"{MANAGED_BY}={OPERATOR}"
+"""Label selector of all that the operator makes."""
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from wattmesh_operator.cluster.objects import Kind, Object
+from wattmesh_operator.cluster.objects import OPERATOR, Kind, Object
 
-FIELD_MANAGER = "wattmesh-operator"
+FIELD_MANAGER = OPERATOR
 
 
 class ClusterError(Exception):

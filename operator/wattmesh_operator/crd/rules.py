@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from wattmesh_operator.references import MAX_NAME_LENGTH
+from wattmesh_operator.plan.references import MAX_NAME_LENGTH
 from wattmesh_operator.resources import (
     Battery,
     BecknGatewaySpec,

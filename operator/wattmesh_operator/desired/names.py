@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wattmesh_operator.cluster.objects import Object, kind_of, name_of, uid_of
+from wattmesh_operator.cluster.objects import MANAGED_BY, OPERATOR, Object, kind_of, name_of, uid_of
 
 PREFIX = "wattmesh.io"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OPERATOR = "wattmesh-operator"
-MANAGED = f"{MANAGED_BY}={OPERATOR}"
-"""Label selector of all that the operator makes."""
-
 POD = f"{PREFIX}/pod"
 GATEWAY = f"{PREFIX}/gateway"
 OWNER_LABELS: Mapping[str, str] = {

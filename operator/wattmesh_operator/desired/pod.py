@@ -13,11 +13,11 @@ from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
-from wattmesh_operator.plan import PodPlan, runtime_config
+from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
-from wattmesh_operator.settings import PodSettings
 
 
 @dataclass(frozen=True)

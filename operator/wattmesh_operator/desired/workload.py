@@ -8,8 +8,8 @@ from typing import Any
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
 from wattmesh_operator.desired.names import CONFIG_HASH, PORT, selector_labels
-from wattmesh_operator.participant_config import PROFILES
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.desired.settings import LOG_FORMAT, EnvVar, PodSettings, Resources
+from wattmesh_operator.plan.participants import PROFILES
 
 DATA = "/data"
 CONFIG = "/etc/wattmesh/config"
@@ -37,11 +37,11 @@ def deployment(
     settings: PodSettings,
     *,
     command: Sequence[str],
-    resources: Mapping[str, Mapping[str, str]],
+    resources: Resources,
     config_hash: str,
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
-    env: Sequence[Mapping[str, Any]] = (),
+    env: Sequence[EnvVar] = (),
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
 
@@ -52,7 +52,10 @@ def deployment(
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": list(command),
-        "env": [{"name": "LOG_FORMAT", "value": settings.log_format}, *(dict(entry) for entry in env)],
+        "env": [
+            {"name": LOG_FORMAT, "value": settings.pod_log_format},
+            *(variable.entry() for variable in env),
+        ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {part: dict(amounts) for part, amounts in resources.items()},
         "securityContext": {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wattmesh_common.clock import rfc3339
-from wattmesh_operator.graph import Problem
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.plan.graph import Problem
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
 
 _MOST_NAMED = 3

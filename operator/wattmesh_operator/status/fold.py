@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from wattmesh_common.pod_pages import PartyState
-from wattmesh_operator.graph import Problem
+from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
     HouseholdStatus,

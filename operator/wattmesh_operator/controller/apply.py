@@ -1,4 +1,4 @@
-"""Making the cluster what it shall be: one pod's objects at a time, with nothing written that is so already."""
+"""Applies desired manifests, one pod's objects at a time; what is so already is not written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from wattmesh_operator.cluster.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
+    MANAGED_BY,
+    OPERATOR,
     SECRET,
     SERVICE,
     Kind,
@@ -20,17 +22,17 @@ from wattmesh_operator.cluster.objects import (
     namespace_of,
     uid_of,
 )
+from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.cluster.port import Cluster
+from wattmesh_operator.controller.drift import differs
 from wattmesh_operator.desired.files import key_secret
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import HASH, MANAGED_BY, OPERATOR
-from wattmesh_operator.drift import differs
-from wattmesh_operator.key_files import HeldKeys, held_keys, new_key_file, next_key_file
-from wattmesh_operator.observation import Observation
-from wattmesh_operator.rotation import Rotation
+from wattmesh_operator.desired.names import HASH
+from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, next_key_file
+from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.status.news import News
 
-Tell = Callable[[Object, News], None]
+Report = Callable[[Object, News], None]
 """Takes what a person wants to know of a resource."""
 
 _GOES_WITH_ITS_POD = (DEPLOYMENT, SERVICE, CONFIG_MAP)
@@ -45,22 +47,22 @@ class Leaving(Exception):
     """An object of the name that is needed is being deleted; the next pass may find it gone."""
 
 
-class Maker:
+class Applier:
     """Applies manifests within one pass. `seen` is what was observed at its start."""
 
-    def __init__(self, cluster: Cluster, seen: Observation, tell: Tell) -> None:
+    def __init__(self, cluster: Cluster, seen: Observation, report: Report) -> None:
         self._cluster = cluster
         self._seen = seen
-        self._tell = tell
+        self._report = report
 
-    async def make(self, manifests: Iterable[Object], owner: Object) -> Object:
-        """Make all of them what they shall be, in this order; the last one as it is then.
+    async def apply(self, manifests: Iterable[Object], owner: Object) -> Object:
+        """Apply the manifests in this order; returns the last one as it is then.
 
         Raises ClusterError, NotOurs or Leaving.
         """
         live: Object = {}
         for manifest in manifests:
-            live = await self._make_one(manifest, owner)
+            live = await self._apply_one(manifest, owner)
         return live
 
     async def keys(
@@ -81,7 +83,7 @@ class Maker:
             made = key_secret(to, new_key_file(subscriber_ids), name=name, rotated=rotation.asked)
             await self._cluster.create(made)
             if self._has_run(to):
-                self._tell(
+                self._report(
                     to.owner, News("Normal", "KeyCreated", f"{name_of(made)}: a new key, as the Secret was gone")
                 )
             return held_keys(made)
@@ -101,7 +103,7 @@ class Maker:
             if name_of(child) not in pods and not goes(child):
                 await self._cluster.delete(child)
 
-    async def _make_one(self, manifest: Object, owner: Object) -> Object:
+    async def _apply_one(self, manifest: Object, owner: Object) -> Object:
         kind, name = kind_of(manifest), name_of(manifest)
         live = await self._find(kind, name, owner)
         difference = differs(manifest, live) if live is not None else ["it"]
@@ -116,7 +118,7 @@ class Maker:
             repaired = annotations_of(live).get(HASH) == manifest["metadata"]["annotations"][HASH]
             what = f"{kind.kind} {name}: {', '.join(difference[:5])} put right"
         if repaired:
-            self._tell(owner, News("Normal", "DriftRepaired", what))
+            self._report(owner, News("Normal", "DriftRepaired", what))
         return made
 
     async def _find(self, kind: Kind, name: str, owner: Object) -> Object | None:

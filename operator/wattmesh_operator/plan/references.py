@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from wattmesh_operator.mistakes import Identity, Mistake
-from wattmesh_operator.naming import households_by_pod
-from wattmesh_operator.parsing import Manifest
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.plan.naming import households_by_pod
 from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent, type_of_kind
+from wattmesh_operator.resources.mistakes import Identity, Mistake
+from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.reasons import Reason
 
 MAX_NAME_LENGTH = 63
 _AMBIGUOUS = {"BecknGateway": Reason.GATEWAY_AMBIGUOUS, "UtilityAgent": Reason.UTILITY_AMBIGUOUS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.resources.reasons import Reason
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake, Origin
-from wattmesh_operator.reasons import Reason
 from wattmesh_operator.resources import API_VERSION, Resource, type_of_kind
+from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake, Origin
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.values import shown
 
 

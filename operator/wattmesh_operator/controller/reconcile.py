@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.transport import Transport
+from wattmesh_beckn.transport import Pages, Transport
 from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.cluster.objects import (
@@ -24,29 +24,28 @@ from wattmesh_operator.cluster.objects import (
     name_of,
     uid_of,
 )
+from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
+from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs
+from wattmesh_operator.controller.polling import Heard, Poller
+from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.desired.gateway import gateway_manifests
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
-from wattmesh_operator.graph import Graph, read_resources, resolve, with_replicas
-from wattmesh_operator.key_files import HeldKeys, KeysUnreadable
-from wattmesh_operator.making import Leaving, Maker, NotOurs
-from wattmesh_operator.naming import subscriber_id
-from wattmesh_operator.observation import Observation, is_available, is_rolled_out, observe
-from wattmesh_operator.pages import Pages
-from wattmesh_operator.parsing import Manifest
-from wattmesh_operator.plan import GatewayPlan, PodPlan
-from wattmesh_operator.polling import Heard, Poller
-from wattmesh_operator.registration import Registrant
+from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
+from wattmesh_operator.keys.rotation import Rotation
+from wattmesh_operator.keys.schedule import rotations
+from wattmesh_operator.plan.graph import Graph, read_resources, resolve, with_replicas
+from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
+from wattmesh_operator.registry.entries import Registrant
+from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource
-from wattmesh_operator.rotating import rotations
-from wattmesh_operator.rotation import Rotation
-from wattmesh_operator.scale_down import ScaleDown, observe_scale_down
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
-from wattmesh_operator.subscriptions import Registered, RegistryView, register, view_registry
-from wattmesh_operator.telling import Outcome, tell_all
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Pass:
 
 
 @dataclass
-class _Making:
+class _Applied:
     """What became of the pods in this pass: each one's Deployment, keys and trouble, by the pod's name."""
 
     deployments: dict[str, Object] = field(default_factory=dict)
@@ -104,25 +103,25 @@ class Reconciler:
         graph = resolve(with_replicas(resources, scale_down.replicas), problems)
 
         events: list[tuple[Object, News]] = []
-        maker = Maker(self._cluster, seen, lambda owner, news: events.append((owner, news)))
-        making = _Making()
+        applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
+        applied = _Applied()
         try:
-            registrars = await self._make_gateways(graph, seen, maker, making)
-            await self._make_pods(graph, seen, maker, making, registrars, registries, scale_down)
-            registered = await self._register(graph, seen, making, registrars, registries, scale_down)
-            await self._remove(graph, seen, maker, making)
+            registrars = await self._apply_gateways(graph, seen, applier, applied)
+            await self._apply_pods(graph, seen, applier, applied, registrars, registries, scale_down)
+            registered = await self._register(graph, seen, applied, registrars, registries, scale_down)
+            await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
-        heard = await self._poll(graph, making)
+        heard = await self._poll(graph, applied)
         outcome = Outcome(
-            graph, seen, making.deployments, making.keys, making.trouble, registries, registered, scale_down.leaving,
+            graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
             heard, events,
         )  # fmt: skip
-        faults = [*making.trouble.values(), *await tell_all(outcome, self._cluster, self._clock)]
+        faults = [*applied.trouble.values(), *await publish(outcome, self._cluster, self._clock)]
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
-        up = [name for name in registered if is_available(making.deployments.get(name))]
+        up = [name for name in registered if is_available(applied.deployments.get(name))]
         faults += [text for name in up for text in registered[name].problems.values()]
-        return Pass(self._again_in_s(making, registries, scale_down), tuple(faults))
+        return Pass(self._again_in_s(applied, registries, scale_down), tuple(faults))
 
     async def _view_registries(self, resources: Iterable[Resource], seen: Observation) -> dict[str, RegistryView]:
         """What each gateway's registry holds, by the gateway's name."""
@@ -135,44 +134,46 @@ class Reconciler:
                 views[name] = view_registry(url, resource.spec.domain, self._transport) if up else _not_up()
         return dict(zip(views, await asyncio.gather(*views.values()), strict=True))
 
-    async def _make_gateways(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> dict[str, Signer]:
+    async def _apply_gateways(
+        self, graph: Graph, seen: Observation, applier: Applier, applied: _Applied
+    ) -> dict[str, Signer]:
         """Make all gateways; returns the registrar of each by its name."""
         registrars: dict[str, Signer] = {}
 
-        async def make(plan: GatewayPlan) -> None:
+        async def apply(plan: GatewayPlan) -> None:
             name = plan.resource.metadata.name
             owner = seen.resources[Manifest(plan.resource).identity]
             to = Belonging(owner, name, name)
-            signer = (await maker.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
-            registrar = (await maker.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
+            signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
+            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
             registrars[name] = registrar
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
-            making.deployments[name] = await maker.make(manifests, owner)
+            applied.deployments[name] = await applier.apply(manifests, owner)
 
-        await _each({plan.resource.metadata.name: make(plan) for plan in graph.plans}, making)
+        await _each({plan.resource.metadata.name: apply(plan) for plan in graph.plans}, applied)
         return registrars
 
-    async def _make_pods(
+    async def _apply_pods(
         self,
         graph: Graph,
         seen: Observation,
-        maker: Maker,
-        making: _Making,
+        applier: Applier,
+        applied: _Applied,
         registrars: Mapping[str, Signer],
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> None:
-        async def make(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
+        async def apply(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
             if name not in registrars:
-                if name in making.trouble:
-                    raise KeysUnreadable(f"its gateway {name} has no keys: {making.trouble[name]}")
+                if name in applied.trouble:
+                    raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name]}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(pod.owner).identity]
             market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
             ids = [participant.subscriber_id for participant in pod.participants]
-            keys = await maker.keys(Belonging(owner, pod.name, name), ids, rotation)
-            making.keys[pod.name] = keys
+            keys = await applier.keys(Belonging(owner, pod.name, name), ids, rotation)
+            applied.keys[pod.name] = keys
             draining = {p.name: scale_down.since[p.name] for p in pod.participants if p.name in scale_down.since}
             manifests = pod_manifests(
                 pod,
@@ -183,26 +184,26 @@ class Reconciler:
                 draining=draining,
                 present_claim=seen.child(CLAIM, pod.name),
             )
-            making.deployments[pod.name] = await maker.make(manifests, owner)
+            applied.deployments[pod.name] = await applier.apply(manifests, owner)
 
         work: dict[str, Awaitable[None]] = {}
         for plan in graph.plans:
             registry = registries[plan.resource.metadata.name]
-            rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap_s)
-            work |= {pod.name: make(pod, plan, rotation[pod.name]) for pod in plan.pods}
-        await _each(work, making)
+            rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap)
+            work |= {pod.name: apply(pod, plan, rotation[pod.name]) for pod in plan.pods}
+        await _each(work, applied)
 
     async def _register(
         self,
         graph: Graph,
         seen: Observation,
-        making: _Making,
+        applied: _Applied,
         registrars: Mapping[str, Signer],
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> dict[str, Registered]:
         """Make the registries true; who is registered, by the gateway's name."""
-        keep = self._still_needed(graph, seen, making) - scale_down.done
+        keep = self._still_needed(graph, seen, applied) - scale_down.done
         results: dict[str, Awaitable[Registered]] = {}
         for plan in graph.plans:
             name = plan.resource.metadata.name
@@ -217,10 +218,10 @@ class Reconciler:
                     keys.retiring,
                 )
                 for pod in plan.pods
-                if pod.name in making.keys
+                if pod.name in applied.keys
                 for participant in pod.participants
                 if participant.subscriber_id not in scale_down.done
-                for keys in [making.keys[pod.name].keys[participant.subscriber_id]]
+                for keys in [applied.keys[pod.name].keys[participant.subscriber_id]]
             ]
             results[name] = register(
                 registries[name],
@@ -238,7 +239,7 @@ class Reconciler:
                 log.info("%s/%s: %d registry entries written", self._namespace, name, result.writes)
         return registered
 
-    def _still_needed(self, graph: Graph, seen: Observation, making: _Making) -> set[str]:
+    def _still_needed(self, graph: Graph, seen: Observation, applied: _Applied) -> set[str]:
         """Ids of those whose entries must not be ended now, although this pass may not want them.
 
         They are in pods that go on as they are while their resource cannot be made real, or in pods that still sign
@@ -251,8 +252,8 @@ class Reconciler:
             if kind == DEPLOYMENT.kind
             and (
                 controller_of(child) in held_up
-                or name in making.trouble
-                or (name in making.deployments and not is_rolled_out(making.deployments[name]))
+                or name in applied.trouble
+                or (name in applied.deployments and not is_rolled_out(applied.deployments[name]))
             )
         ]
         return {
@@ -261,7 +262,7 @@ class Reconciler:
             for name in annotations_of(pod).get(HOUSEHOLDS, "").split(",")
         }
 
-    async def _remove(self, graph: Graph, seen: Observation, maker: Maker, making: _Making) -> None:
+    async def _remove(self, graph: Graph, seen: Observation, applier: Applier, applied: _Applied) -> None:
         """Delete what belongs to pods that shall be no more. A resource with a problem keeps all it has."""
         pods: dict[str, list[str]] = {}
         owners: dict[str, Object] = {}
@@ -272,30 +273,32 @@ class Reconciler:
         for plan in graph.plans:
             for pod in plan.pods:
                 pods[uid_of(seen.resources[Manifest(pod.owner).identity])].append(pod.name)
-        await _each({name_of(owner): maker.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, making)
+        await _each(
+            {name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied
+        )
 
-    async def _poll(self, graph: Graph, making: _Making) -> dict[str, Heard]:
+    async def _poll(self, graph: Graph, applied: _Applied) -> dict[str, Heard]:
         """What the pods that are up say, by their name."""
-        pods = [pod for plan in graph.plans for pod in plan.pods if is_available(making.deployments.get(pod.name))]
+        pods = [pod for plan in graph.plans for pod in plan.pods if is_available(applied.deployments.get(pod.name))]
         return await self._poller.poll({pod.name: pod_url(pod) for pod in pods})
 
     def _again_in_s(
-        self, making: _Making, registries: Mapping[str, RegistryView], scale_down: ScaleDown
+        self, applied: _Applied, registries: Mapping[str, RegistryView], scale_down: ScaleDown
     ) -> float | None:
-        if making.waits:
+        if applied.waits:
             return RETRY_S
         known = any(view.entries is not None for view in registries.values())
-        if scale_down.since or (known and any(held.waits for held in making.keys.values())):
+        if scale_down.since or (known and any(held.waits for held in applied.keys.values())):
             return POLL_S
         unknown = [name for name, view in registries.items() if view.entries is None]
-        return POLL_S if any(is_available(making.deployments.get(name)) for name in unknown) else None
+        return POLL_S if any(is_available(applied.deployments.get(name)) for name in unknown) else None
 
 
 async def _not_up() -> RegistryView:
     return RegistryView(None, "the gateway is not up yet")
 
 
-async def _each(work: Mapping[str, Awaitable[None]], making: _Making) -> None:
+async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
     """Do all of it, a bounded number at once; what goes wrong with one is its own trouble."""
     doing = asyncio.Semaphore(_AT_ONCE)
 
@@ -306,10 +309,10 @@ async def _each(work: Mapping[str, Awaitable[None]], making: _Making) -> None:
             except NamespaceTerminating:
                 raise
             except Leaving as error:
-                making.waits = True
+                applied.waits = True
                 log.info("%s: %s", name, error)
             except (ClusterError, KeysUnreadable, NotOurs) as error:
-                making.trouble[name] = str(error)
+                applied.trouble[name] = str(error)
                 log.warning("%s: %s", name, error)
 
     await asyncio.gather(*(do(name, one) for name, one in work.items()))

@@ -10,12 +10,12 @@ from typing import Literal
 
 from wattmesh_common.runtime import ClockConfig, GatewayAddress, RuntimeConfig
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_operator.mistakes import Identity, ManifestErrors
-from wattmesh_operator.naming import households_by_pod, subscriber_id
-from wattmesh_operator.parsing import Manifest
-from wattmesh_operator.participant_config import household_config, utility_config
-from wattmesh_operator.references import resolve_references
+from wattmesh_operator.plan.naming import households_by_pod, subscriber_id
+from wattmesh_operator.plan.participants import household_config, utility_config
+from wattmesh_operator.plan.references import References, resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent, UtilityAgent
+from wattmesh_operator.resources.mistakes import Identity, ManifestErrors
+from wattmesh_operator.resources.parsing import Manifest
 
 Role = Literal["BAP", "BPP"]
 
@@ -61,6 +61,11 @@ def plan(resources: Sequence[Resource]) -> tuple[GatewayPlan, ...]:
     references = resolve_references(manifests)
     if references.mistakes:
         raise ManifestErrors(references.mistakes)
+    return planned(manifests, references)
+
+
+def planned(manifests: Sequence[Manifest], references: References) -> tuple[GatewayPlan, ...]:
+    """What shall run for resources whose references are settled, without a mistake: see `plan`."""
     utilities: defaultdict[tuple[Identity, str], list[UtilityAgent]] = defaultdict(list)
     for manifest in manifests:
         if isinstance(manifest.resource, UtilityAgent):
@@ -73,11 +78,11 @@ def plan(resources: Sequence[Resource]) -> tuple[GatewayPlan, ...]:
             continue
         gateway = references.gateways[manifest.identity]
         if isinstance(agent, UtilityAgent):
-            planned = [_utility_pod(agent, gateway)]
+            of_agent = [_utility_pod(agent, gateway)]
         else:
             near = utilities[Manifest(gateway).identity, agent.spec.feeder]
-            planned = _household_pods(agent, gateway, references.utilities[manifest.identity], near)
-        pods.setdefault(Manifest(gateway).identity, []).extend(planned)
+            of_agent = _household_pods(agent, gateway, references.utilities[manifest.identity], near)
+        pods.setdefault(Manifest(gateway).identity, []).extend(of_agent)
     return tuple(
         GatewayPlan(manifest.resource, _id_of(manifest.resource), tuple(pods.get(manifest.identity, ())))
         for manifest in manifests

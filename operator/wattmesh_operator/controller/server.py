@@ -6,9 +6,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wattmesh_common.clock import Clock
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.watch_health import WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.watch_health import WatchHealth
+from wattmesh_operator.controller.workers import Workers
 
 
 def create_app(workers: Workers, health: WatchHealth, metrics: OperatorMetrics, clock: Clock) -> web.Application:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.port import ClusterError
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.reconcile import Pass
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.reconcile import Pass
 
 log = logging.getLogger(__name__)
 

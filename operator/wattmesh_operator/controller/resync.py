@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import RESOURCES, namespace_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError
-from wattmesh_operator.watch_health import WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.controller.watch_health import WatchHealth
+from wattmesh_operator.controller.workers import Workers
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import SubscriptionRefused, subscribe
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock, utc
-from wattmesh_operator.registration import Registrant, changes, wanted_entries
+from wattmesh_operator.registry.entries import Registrant, changes, wanted_entries
 
 _AT_ONCE = 16
 _KNOWN_AFTER_S = 2.0
@@ -117,6 +117,22 @@ async def register(
             raise answer
     written = [entry for entries in writes.values() for entry in entries if entry.subscriber_id not in problems]
     return Registered(frozenset(ids) - problems.keys(), problems, len(written), _held(view.entries, written))
+
+
+async def register_all(
+    registrants: Sequence[Registrant], domain: str, url: str, registrar: Signer, transport: Transport, clock: Clock
+) -> int:
+    """Make the registry at `url` true, for a street without a cluster; returns how many entries were written.
+
+    Raises RegistryUnavailable when somebody could not be registered.
+    """
+    view = await view_registry(url, domain, transport)
+    registered = await register(
+        view, registrants, (), url=url, domain=domain, registrar=registrar, transport=transport, clock=clock
+    )
+    for subscriber_id, problem in registered.problems.items():
+        raise RegistryUnavailable(f"{subscriber_id}: {problem}")
+    return registered.writes
 
 
 def _held(present: Sequence[Subscription], written: Sequence[Subscription]) -> int:

@@ -13,7 +13,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_operator.cluster.objects import Object, annotations_of, name_of
 from wattmesh_operator.desired.files import KEYS_FILE
 from wattmesh_operator.desired.names import ROTATED_KEYS
-from wattmesh_operator.rotation import KeyFile, Rotation, new_key, next_keys
+from wattmesh_operator.keys.rotation import KeyFile, Rotation, new_key, next_keys
 
 
 class KeysUnreadable(Exception):

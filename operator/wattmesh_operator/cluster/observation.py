@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 
 from wattmesh_operator.cluster.objects import (
     CHILDREN,
+    MANAGED,
     RESOURCES,
     Kind,
     Object,
     controller_of,
     goes,
     name_of,
+    namespace_of,
     uid_of,
 )
 from wattmesh_operator.cluster.port import Cluster
-from wattmesh_operator.desired.names import MANAGED
-from wattmesh_operator.graph import identity_of
-from wattmesh_operator.mistakes import Identity
+from wattmesh_operator.resources.mistakes import Identity
+
+
+def identity_of(item: Object) -> Identity:
+    """Kind, namespace and name of an object."""
+    return Identity(item["kind"], namespace_of(item), name_of(item))
 
 
 @dataclass

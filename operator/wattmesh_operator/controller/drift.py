@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.desired.quantity import quantity
 
 _IDENTITIES = ("name", "mountPath", "containerPort", "port", "uid")
 """Fields by which the API server merges lists of mappings, the first that all entries have."""
@@ -54,6 +55,6 @@ def _same(desired: Any, live: Any) -> bool:
 
 def _same_amount(desired: Any, live: Any) -> bool:
     try:
-        return quantity(str(desired)) == quantity(str(live))
+        return bool(parse_quantity(desired) == parse_quantity(live))
     except ValueError:
         return False

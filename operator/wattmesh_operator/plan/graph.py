@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
-from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake
-from wattmesh_operator.parsing import Manifest, parse_resource
-from wattmesh_operator.plan import GatewayPlan, plan
-from wattmesh_operator.reasons import Reason
-from wattmesh_operator.references import resolve_references
+from wattmesh_operator.cluster.observation import identity_of
+from wattmesh_operator.plan.pods import GatewayPlan, planned
+from wattmesh_operator.plan.references import resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake
+from wattmesh_operator.resources.parsing import Manifest, parse_resource
+from wattmesh_operator.resources.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,6 @@ class Graph:
 
     plans: tuple[GatewayPlan, ...]
     problems: Mapping[Identity, Problem]
-
-
-def identity_of(item: Object) -> Identity:
-    """Kind, namespace and name of an object."""
-    return Identity(item["kind"], namespace_of(item), name_of(item))
 
 
 def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identity, Problem]]:
@@ -82,7 +78,7 @@ def resolve(resources: Sequence[Resource], problems: Mapping[Identity, Problem])
             if depends is not None and manifest.identity not in new:
                 new[manifest.identity] = depends
         if not new:
-            return Graph(plan([manifest.resource for manifest in left]), found)
+            return Graph(planned(left, references), found)
         found |= new
         left = [manifest for manifest in left if manifest.identity not in new]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wattmesh_operator.documents import Document, read_documents
-from wattmesh_operator.mistakes import Identity, ManifestErrors, Mistake, Origin
-from wattmesh_operator.naming import household_names, profile_file
-from wattmesh_operator.parsing import Manifest, identity_of, parse_resource
-from wattmesh_operator.references import resolve_references
+from wattmesh_operator.manifests.documents import Document, read_documents
+from wattmesh_operator.plan.naming import household_names, profile_file
+from wattmesh_operator.plan.references import resolve_references
 from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake, Origin
+from wattmesh_operator.resources.parsing import Manifest, identity_of, parse_resource
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml")

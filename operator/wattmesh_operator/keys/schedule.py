@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 
 from wattmesh_operator.cluster.objects import SECRET, annotations_of
+from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.desired.names import ROTATED_KEYS
-from wattmesh_operator.key_files import former_keys
-from wattmesh_operator.observation import Observation
-from wattmesh_operator.parsing import Manifest
-from wattmesh_operator.plan import GatewayPlan, PodPlan
-from wattmesh_operator.rotation import Rotation, asked_of
-from wattmesh_operator.subscriptions import RegistryView
+from wattmesh_operator.keys.key_files import former_keys
+from wattmesh_operator.keys.rotation import Rotation, asked_of
+from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
+from wattmesh_operator.registry.registration import RegistryView
+from wattmesh_operator.resources.parsing import Manifest
 
 MOST_ROTATING = 200
 """At how many of a gateway's subscribers with former keys no more begin: one look-up brings at most 2,000 entries."""
 
 
 def rotations(
-    plan: GatewayPlan, seen: Observation, registry: RegistryView, now: float, overlap_s: int
+    plan: GatewayPlan, seen: Observation, registry: RegistryView, now: float, overlap: timedelta
 ) -> dict[str, Rotation]:
     """The rotation of the keys of each of a gateway's pods, by the pod's name; `now` is unix seconds."""
     roles = registry.roles_by_key(now)
@@ -31,7 +32,7 @@ def rotations(
         def registered(subscriber_id: str, key_id: str) -> bool:
             return wanted.get(subscriber_id, set()) <= set(roles.get((subscriber_id, key_id), ()))
 
-        return Rotation(asked[pod.name], pod.name in begun, int(now), overlap_s, registered)
+        return Rotation(asked[pod.name], pod.name in begun, int(now), int(overlap.total_seconds()), registered)
 
     return {pod.name: rotation(pod) for pod in plan.pods}
 

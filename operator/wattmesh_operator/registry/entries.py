@@ -1,4 +1,4 @@
-"""Keeping a gateway's registry true to what shall run: lookup, compare, subscribe.
+"""The entries that a gateway's registry shall hold, and what to write of them.
 
 Level-triggered: each pass compares the whole; nothing is remembered between passes. What to write is a pure function of
 what shall be and what is there.
@@ -12,12 +12,9 @@ from datetime import datetime, timedelta
 
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.keys import RetiringKey
-from wattmesh_beckn.registry import Subscription, SubscriptionStatus, lookup
-from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.subscribing import subscribe
-from wattmesh_beckn.transport import Transport
-from wattmesh_common.clock import Clock, utc
-from wattmesh_operator.plan import Participant
+from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_common.clock import utc
+from wattmesh_operator.plan.pods import Participant
 
 VALIDITY = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=90)
@@ -82,23 +79,6 @@ def changes(wanted: Sequence[Subscription], present: Sequence[Subscription], now
     live = [e for e in present if e.status is SubscriptionStatus.SUBSCRIBED and e.valid_until > now]
     unwanted = [entry for entry in live if _key(entry) not in keys]
     return [*writes, *(entry.model_copy(update=ended) for entry in unwanted)]
-
-
-async def keep_registered(
-    registrants: Sequence[Registrant], domain: str, registry_url: str, registrar: Signer, transport: Transport,
-    clock: Clock,
-) -> int:  # fmt: skip
-    """Make the registry true; returns how many entries were written.
-
-    Raises RegistryUnavailable or SubscriptionRefused (both of wattmesh_beckn); a later pass makes good what is left.
-    """
-    now = utc(clock.wall())
-    url = f"{registry_url.rstrip('/')}/lookup"
-    present = [entry for role in ("BAP", "BPP") for entry in await lookup(url, transport, domain=domain, type=role)]
-    writes = changes(wanted_entries(registrants, domain, now), present, now)
-    for entry in writes:
-        await subscribe(registry_url, transport, clock, registrar, entry)
-    return len(writes)
 
 
 def _key(entry: Subscription) -> tuple[str, str, str]:

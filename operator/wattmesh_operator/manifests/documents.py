@@ -12,7 +12,7 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from wattmesh_operator.mistakes import Mistake, Origin
+from wattmesh_operator.resources.mistakes import Mistake, Origin
 
 _DOCUMENT_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 

@@ -12,17 +12,19 @@ from typing import Any
 
 from wattmesh_common.clock import Clock, utc
 from wattmesh_common.pod_pages import PartyStatus
-from wattmesh_operator.cluster.objects import Object, name_of, namespace_of, uid_of
+from wattmesh_operator.cluster.objects import OPERATOR, Object, name_of, namespace_of, uid_of
+from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, trouble_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
-from wattmesh_operator.desired.names import OPERATOR, selector_of, service_url
+from wattmesh_operator.controller.polling import Heard
+from wattmesh_operator.desired.names import selector_of, service_url
 from wattmesh_operator.desired.pod import pod_url
-from wattmesh_operator.graph import Graph
-from wattmesh_operator.key_files import HeldKeys
-from wattmesh_operator.mistakes import Identity
-from wattmesh_operator.observation import Observation, is_available, is_rolled_out, trouble_of
-from wattmesh_operator.parsing import Manifest
-from wattmesh_operator.plan import GatewayPlan, Participant, PodPlan
-from wattmesh_operator.polling import Heard
+from wattmesh_operator.keys.key_files import HeldKeys
+from wattmesh_operator.keys.rotation import asked_of
+from wattmesh_operator.plan.graph import Graph
+from wattmesh_operator.plan.pods import GatewayPlan, Participant, PodPlan
+from wattmesh_operator.registry.registration import Registered, RegistryView
+from wattmesh_operator.resources.mistakes import Identity
+from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.resources.status import (
     HouseholdStatus,
     Phase,
@@ -30,7 +32,6 @@ from wattmesh_operator.resources.status import (
     Status,
     UtilityAgentStatus,
 )
-from wattmesh_operator.rotation import asked_of
 from wattmesh_operator.status.conditions import Member
 from wattmesh_operator.status.fold import (
     HouseholdSeen,
@@ -41,7 +42,6 @@ from wattmesh_operator.status.fold import (
 )
 from wattmesh_operator.status.news import News, news
 from wattmesh_operator.status.reading_back import read_status
-from wattmesh_operator.subscriptions import Registered, RegistryView
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Outcome:
     events: Sequence[tuple[Object, News]]
 
 
-async def tell_all(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
+async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
     """Write every status that has changed, and the Events; returns what went wrong."""
     now = utc(clock.wall())
     after = statuses(outcome, now)
@@ -70,12 +70,12 @@ async def tell_all(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str
     changed = [identity for identity in after if _written(after[identity]) != _written(before[identity])]
     events = [*outcome.events]
 
-    async def tell(identity: Identity) -> None:
+    async def write(identity: Identity) -> None:
         item = outcome.seen.resources[identity]
         await cluster.set_status(item, _written(after[identity]))
         events.extend((item, said) for said in news(before[identity], after[identity]))
 
-    faults = await _all([tell(identity) for identity in changed])
+    faults = await _all([write(identity) for identity in changed])
     return faults + await _all([cluster.create(_event(item, said, now)) for item, said in events])
 
 

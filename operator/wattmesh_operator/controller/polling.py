@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wattmesh_beckn.transport import TransportError
+from wattmesh_beckn.transport import Pages, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.pod_pages import PartyStatus, read_status
-from wattmesh_operator.pages import Pages
 
 SILENT_S = 30.0
 """How long a pod that is up may not answer before that is told: its own probes are quicker where it is down."""
@@ -52,8 +51,10 @@ class Poller:
     async def _ask(self, url: str) -> Heard:
         last = self._heard.get(url, Heard())
         try:
-            page = read_status(await self._pages.get(f"{url}/status", timeout_s=_TIMEOUT_S))
-            return Heard({party.name: party for party in page})
+            reply = await self._pages.get(f"{url}/status", timeout_s=_TIMEOUT_S)
+            if reply.status != 200:
+                raise TransportError(f"{url}/status answered {reply.status}")
+            return Heard({party.name: party for party in read_status(reply.body)})
         except (TransportError, ValueError):
             since = self._clock.wall() if last.silent_since is None else last.silent_since
             return Heard(last.parties, since)

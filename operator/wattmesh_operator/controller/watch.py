@@ -11,12 +11,11 @@ from typing import Any
 
 import kopf
 
-from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, RESOURCES, SERVICE, Object
-from wattmesh_operator.desired.names import MANAGED
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.rotation import asked_of
-from wattmesh_operator.watch_health import WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, RESOURCES, SERVICE, Object
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.watch_health import WatchHealth
+from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.keys.rotation import asked_of
 
 _WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP)
 """Secrets are read but not watched; the resync finds what happens to them."""

@@ -10,15 +10,15 @@ from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SECRET, Object, labels_of, namespace_of
+from wattmesh_operator.cluster.observation import Observation, is_available
 from wattmesh_operator.desired.names import GATEWAY, registrar_secret, service_url
-from wattmesh_operator.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now
-from wattmesh_operator.key_files import KeysUnreadable, signers_of
-from wattmesh_operator.naming import subscriber_id
-from wattmesh_operator.observation import Observation, is_available
-from wattmesh_operator.parsing import Manifest
+from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
+from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.scale_down.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now
 from wattmesh_operator.status.reading_back import read_status
-from wattmesh_operator.subscriptions import RegistryView
 
 
 @dataclass

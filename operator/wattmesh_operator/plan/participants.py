@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wattmesh_market.energy import battery, profiles, tariff
 from wattmesh_market.parties import config
-from wattmesh_operator.naming import profile_file, subscriber_id
+from wattmesh_operator.plan.naming import profile_file, subscriber_id
 from wattmesh_operator.resources import Battery, Profile, Pv, SolarAgent, Tariff, Trading, UtilityAgent
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
 from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
