@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,13 +15,13 @@ from aiohttp.test_utils import make_mocked_request
 from tests.operator.world import NOW, STREET, World, run
 from wattmesh_common.clock import Clock, LoopClock
 from wattmesh_operator.cluster.counting import CountingCluster
-from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object
+from wattmesh_operator.cluster.objects import RESOURCES, SOLAR_AGENT, Object
 from wattmesh_operator.cluster.port import ClusterError
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.reconcile import Pass
-from wattmesh_operator.controller.resync import resync
+from wattmesh_operator.controller.resync import RESYNC_S, Resync
 from wattmesh_operator.controller.server import create_app
-from wattmesh_operator.controller.watch import Watcher, add_handlers, kopf_settings
+from wattmesh_operator.controller.watch import Watcher, add_handlers, kopf_settings, watch
 from wattmesh_operator.controller.watch_health import DEAD_AFTER_S, WatchHealth
 from wattmesh_operator.controller.workers import Workers
 from wattmesh_operator.settings import Settings, SettingsError, read_settings
@@ -148,14 +149,85 @@ def test_a_resync_looks_at_every_namespace_with_resources() -> None:
     async def main() -> None:
         world = World()
         world.apply(STREET)
-        recorder = Recorder(world.clock)
-        seen: list[str] = []
-        workers = Workers(lambda name: seen.append(name) or recorder, world.clock, OperatorMetrics())  # type: ignore[func-returns-value]
         for namespaces in ((), ("street", "empty")):
-            await resync(world.cluster, namespaces, workers, WatchHealth(), world.clock)
-        await world.clock.sleep(1)
-        assert seen == ["street"]
+            resync, workers, _ = resyncing(world, *namespaces)
+            await resync.once()
+            await world.clock.sleep(1)
+            assert workers.namespaces == ["street"]
+            await workers.stop()
+
+    run(main())
+
+
+def resyncing(world: World, *namespaces: str) -> tuple[Resync, Workers, WatchHealth]:
+    """A resync over a world with its workers and the health of its watches."""
+    metrics, health = OperatorMetrics(), WatchHealth()
+    workers = Workers(lambda _: Recorder(world.clock), world.clock, metrics)
+    return Resync(world.cluster, namespaces, workers, health, metrics, world.clock), workers, health
+
+
+def without(*namespaces: str) -> Callable[[str, str, str], ClusterError | None]:
+    """The rights in these namespaces have gone with them."""
+    return lambda verb, _, name: ClusterError(403, "no") if verb == "list" and name in namespaces else None
+
+
+def test_a_namespace_that_is_deleted_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        village = World("village", clock=world.clock)
+        village.cluster = world.cluster
+        village.apply(STREET)
+        resync, workers, health = resyncing(world, "village", "street")
+        await resync.begin()
+        assert workers.namespaces == ["village", "street"]
+        for kind in RESOURCES:
+            for item in await world.cluster.list(kind, None):
+                health.brought(item, gone=False)
+        world.cluster.refuse = without("village")
+        for _ in range(20):
+            await resync.once()
+            await world.clock.sleep(RESYNC_S)
+        assert workers.namespaces == ["street"]
+        assert resync.unreadable == {"village": "no"}
+        assert health.dead(world.clock.wall()) == []
+        assert [record.message for record in caplog.records if "cannot be read" in record.message] == [
+            "namespace village cannot be read, the others go on: no"
+        ]
+        world.cluster.refuse = without()
+        await resync.once()
+        assert (resync.unreadable, workers.namespaces) == ({}, ["street", "village"])
         await workers.stop()
+
+    run(main())
+
+
+def test_an_operator_without_rights_anywhere_does_not_start() -> None:
+    async def main() -> None:
+        world = World()
+        world.cluster.refuse = without("street", "village")
+        resync, _, _ = resyncing(world, "street", "village")
+        with pytest.raises(ClusterError):
+            await resync.begin()
+        world.cluster.refuse = without("village")
+        await resync.begin()
+
+    run(main())
+
+
+def test_the_watches_of_the_others_go_on_when_that_of_one_namespace_ends() -> None:
+    async def main() -> None:
+        clock = LoopClock(NOW)
+        begun: list[str] = []
+
+        async def run_kopf(*, namespaces: Sequence[str], stop_flag: asyncio.Event, **_: Any) -> None:
+            begun.extend(namespaces)
+            if namespaces == ["village"] and len(begun) < 4:
+                raise RuntimeError("403")
+            await asyncio.wait_for(stop_flag.wait(), 100) if namespaces == ["street"] else await clock.sleep(50)
+
+        await watch(kopf.OperatorRegistry(), ("street", "village"), clock, run_kopf)
+        assert begun == ["street", "village", "village", "village"]
 
     run(main())
 

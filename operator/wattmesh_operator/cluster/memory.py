@@ -14,7 +14,7 @@ from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 _IDENTITIES = ("name", "mountPath", "containerPort", "port", "uid")
 
 Refuse = Callable[[str, str, str], ClusterError | None]
-"""Verb, kind and name of a call → the error that it shall meet, if any."""
+"""Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
 
 
 class MemoryCluster:
@@ -32,7 +32,7 @@ class MemoryCluster:
 
     async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
         """See Cluster. Selectors are equalities with commas between."""
-        self._meet("list", kind.kind, "")
+        self._meet("list", kind.kind, namespace or "")
         wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
         return [
             deepcopy(item)

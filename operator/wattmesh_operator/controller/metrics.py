@@ -39,6 +39,13 @@ class OperatorMetrics:
             registry=self.registry,
         )
 
+        self.readable = Gauge(
+            "wattmesh_operator_namespace_readable",
+            "Whether a watched namespace can be read (1), or is gone or closed to the operator (0).",
+            ["namespace"],
+            registry=self.registry,
+        )
+
     def wrote(self, verb: str, kind: str) -> None:
         """Count a write."""
         self.writes.labels(verb, kind).inc()

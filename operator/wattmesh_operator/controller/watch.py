@@ -6,11 +6,15 @@ found out by the pass, from what is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import kopf
 
+from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, RESOURCES, SERVICE, Object
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.watch_health import WatchHealth
@@ -19,6 +23,12 @@ from wattmesh_operator.keys.rotation import asked_of
 
 _WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP)
 """Secrets are read but not watched; the resync finds what happens to them."""
+
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 15.0
+"""How soon a namespace that could not be watched is tried again."""
 
 
 class Watcher:
@@ -73,6 +83,44 @@ def add_handlers(registry: kopf.OperatorRegistry, watcher: Watcher) -> None:
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
     kopf.on.login(registry=registry)(login)
+
+
+async def watch(
+    registry: kopf.OperatorRegistry,
+    namespaces: Sequence[str],
+    clock: Clock,
+    run: Callable[..., Awaitable[None]] = kopf.operator,
+) -> None:
+    """Watch until SIGTERM or SIGINT; no `namespaces`: all. `run` is kopf's.
+
+    Each namespace has a kopf of its own: kopf ends altogether when one of its namespaces is gone or refuses it.
+    """
+    stop = asyncio.Event()
+
+    async def watch_one(namespace: str | None) -> None:
+        while not stop.is_set():
+            where: dict[str, Any] = {"clusterwide": True} if namespace is None else {"namespaces": [namespace]}
+            ready = asyncio.Event()
+            signals = asyncio.create_task(_stop_on_signals(ready, stop))
+            try:
+                await run(registry=registry, settings=kopf_settings(), stop_flag=stop, ready_flag=ready, **where)
+                stop.set()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the watches of other namespaces go on
+                log.warning("the watch of %s ended: %s", namespace or "all namespaces", error)
+                await clock.sleep(RETRY_S)
+            finally:
+                signals.cancel()
+
+    async with asyncio.TaskGroup() as watches:
+        for namespace in namespaces or (None,):
+            watches.create_task(watch_one(namespace))
+
+
+async def _stop_on_signals(ready: asyncio.Event, stop: asyncio.Event) -> None:
+    # Every kopf takes the signals for itself when it starts, and nobody hears them once that one has failed.
+    await ready.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def kopf_settings() -> kopf.OperatorSettings:

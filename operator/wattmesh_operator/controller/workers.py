@@ -45,6 +45,12 @@ class Workers:
             self._tasks[namespace] = asyncio.create_task(self._work(namespace), name=f"reconciles {namespace}")
         self._dirty[namespace].set()
 
+    def leave(self, namespace: str) -> None:
+        """No more passes over that namespace until it is said to have changed."""
+        self._dirty.pop(namespace, None)
+        if task := self._tasks.pop(namespace, None):
+            task.cancel()
+
     @property
     def namespaces(self) -> list[str]:
         """All that have been worked on."""
