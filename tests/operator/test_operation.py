@@ -252,7 +252,15 @@ def test_kopf_only_watches() -> None:
     workers = Workers(lambda _: Recorder(LoopClock(NOW)), LoopClock(NOW), metrics)
     add_handlers(registry, Watcher(workers, WatchHealth(), metrics))
     watching = {handler.selector.any_name for handler in registry._watching.get_all_handlers() if handler.selector}
-    assert watching == {"beckngateways", "utilityagents", "solaragents", "deployments", "services", "configmaps"}
+    assert watching == {
+        "beckngateways",
+        "utilityagents",
+        "solaragents",
+        "deployments",
+        "services",
+        "configmaps",
+        "pods",
+    }
     assert not [*registry._changing.get_all_handlers(), *registry._spawning.get_all_handlers()]
     settings = kopf_settings()
     assert settings.scanning.disabled

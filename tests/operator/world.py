@@ -160,6 +160,13 @@ class World:
                 await gateway.start()
                 await self.serve_gateway(origin, gateway)
 
+    def take_down(self, *names: str) -> None:
+        """The pods of these Deployments are not ready any more."""
+        for name in names:
+            deployment = self.read("Deployment", name)
+            deployment["status"] |= {"readyReplicas": 0, "availableReplicas": 0}
+            self.cluster.put(deployment)
+
     async def start_agents(self, name: str, origin: str, config: RuntimeConfig) -> None:
         """The pod of households or of a utility comes up."""
         self.pods[name] = AgentPod(config, self.clock)

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 from wattmesh_operator.cluster.objects import (
     CHILDREN,
+    INSTANCE,
     MANAGED,
+    POD,
     RESOURCES,
     Kind,
     Object,
     controller_of,
     goes,
+    labels_of,
     name_of,
     namespace_of,
     uid_of,
@@ -29,10 +32,11 @@ def identity_of(item: Object) -> Identity:
 
 @dataclass
 class Observation:
-    """Resources that are to stay, by identity, and the operator's objects, by kind and name."""
+    """Resources that are to stay, by identity; the operator's objects, by kind and name; pods, by their Deployment."""
 
     resources: dict[Identity, Object] = field(default_factory=dict)
     children: dict[tuple[str, str], Object] = field(default_factory=dict)
+    pods: dict[str, list[Object]] = field(default_factory=dict)
 
     def child(self, kind: Kind, name: str) -> Object | None:
         """One of the operator's objects."""
@@ -53,8 +57,12 @@ async def observe(cluster: Cluster, namespace: str) -> Observation:
     resources = await asyncio.gather(*(cluster.list(kind, namespace) for kind in RESOURCES))
     seen = Observation({identity_of(item): item for items in resources for item in items if not goes(item)})
     if any(resources):
-        children = await asyncio.gather(*(cluster.list(kind, namespace, selector=MANAGED) for kind in CHILDREN))
+        *children, pods = await asyncio.gather(
+            *(cluster.list(kind, namespace, selector=MANAGED) for kind in (*CHILDREN, POD))
+        )
         seen.children = {(item["kind"], name_of(item)): item for items in children for item in items}
+        for pod in pods:
+            seen.pods.setdefault(labels_of(pod).get(INSTANCE, ""), []).append(pod)
     return seen
 
 
@@ -70,15 +78,3 @@ def is_rolled_out(deployment: Object | None) -> bool:
     status = deployment["status"]
     new = status.get("observedGeneration") == deployment["metadata"].get("generation")
     return bool(new and status.get("updatedReplicas") == status.get("replicas") == 1)
-
-
-def trouble_of(deployment: Object | None) -> str:
-    """Why Kubernetes cannot bring its pod up; empty if it says nothing."""
-    for condition in ((deployment or {}).get("status") or {}).get("conditions") or ():
-        failed = (condition.get("type"), condition.get("status")) in (
-            ("ReplicaFailure", "True"),
-            ("Progressing", "False"),
-        )
-        if failed:
-            return str(condition.get("message") or condition.get("reason") or "its pod does not come up")
-    return ""

@@ -33,8 +33,8 @@ class NamespaceTerminating(ClusterError):
 class Cluster(Protocol):
     """What the operator asks of an API server. Every method raises ClusterError, and writes nothing then."""
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
-        """The objects of a kind in a namespace (None: in all) whose labels match; as new as the last write."""
+    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "", fields: str = "") -> list[Object]:
+        """The objects of a kind in a namespace (None: in all) that match both selectors; as new as the last write."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:

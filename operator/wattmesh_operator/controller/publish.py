@@ -13,7 +13,7 @@ from typing import Any
 from wattmesh_common.clock import Clock, utc
 from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.objects import OPERATOR, Object, name_of, namespace_of, uid_of
-from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, trouble_of
+from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.controller.polling import Heard
 from wattmesh_operator.desired.names import selector_of, service_url
@@ -42,6 +42,7 @@ from wattmesh_operator.status.fold import (
 )
 from wattmesh_operator.status.news import News, news
 from wattmesh_operator.status.reading_back import read_status
+from wattmesh_operator.status.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Outcome:
     seen: Observation
     deployments: Mapping[str, Object]
     keys: Mapping[str, HeldKeys]
-    trouble: Mapping[str, str]
+    trouble: Mapping[str, Trouble]
     registries: Mapping[str, RegistryView]
     registered: Mapping[str, Registered]
     leaving: Collection[str]
@@ -115,7 +116,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         name,
         "Ready" if is_available(outcome.deployments.get(name)) else "Pending",
         is_rolled_out(outcome.deployments.get(name)),
-        outcome.trouble.get(name) or trouble_of(outcome.deployments.get(name)),
+        outcome.trouble.get(name),
         ids <= registered.ids and view.entries is not None,
         refused,
     )
@@ -193,7 +194,7 @@ def _member(
         participant.name,
         phase,
         is_rolled_out(deployment),
-        outcome.trouble.get(pod.name) or trouble_of(deployment),
+        outcome.trouble.get(pod.name),
         participant.subscriber_id in registered.ids,
         registered.problems.get(participant.subscriber_id, ""),
         *_former(participant, pod, outcome),

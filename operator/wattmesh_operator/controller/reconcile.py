@@ -18,6 +18,7 @@ from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.cluster.objects import (
     CLAIM,
     DEPLOYMENT,
+    EVENT,
     Object,
     annotations_of,
     controller_of,
@@ -46,6 +47,7 @@ from wattmesh_operator.resources import BecknGateway, Resource
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
+from wattmesh_operator.status.trouble import Trouble, newest, refused, trouble_of, waits_for_its_node
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ POLL_S = 2.0
 """How soon is looked again at households that drain, new keys that are being registered, and silent registries."""
 RETRY_S = 1.0
 _AT_ONCE = 20
+_WARNINGS_OF_PODS = "involvedObject.kind=Pod,type=Warning"
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,10 @@ class _Applied:
 
     deployments: dict[str, Object] = field(default_factory=dict)
     keys: dict[str, HeldKeys] = field(default_factory=dict)
-    trouble: dict[str, str] = field(default_factory=dict)
+    trouble: dict[str, Trouble] = field(default_factory=dict)
     waits: bool = False
+    unexplained: bool = False
+    """Whether some pod waits for its node, which says why in Events only."""
 
 
 class Reconciler:
@@ -113,11 +118,13 @@ class Reconciler:
         except NamespaceTerminating:
             return Pass()
         heard = await self._poll(graph, applied)
+        faults = [trouble.message for trouble in applied.trouble.values()]
+        await self._find_causes(seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
             heard, events,
         )  # fmt: skip
-        faults = [*applied.trouble.values(), *await publish(outcome, self._cluster, self._clock)]
+        faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
         up = [name for name in registered if is_available(applied.deployments.get(name))]
         faults += [text for name in up for text in registered[name].problems.values()]
@@ -167,7 +174,7 @@ class Reconciler:
             name = gateway.resource.metadata.name
             if name not in registrars:
                 if name in applied.trouble:
-                    raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name]}")
+                    raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name].message}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(pod.owner).identity]
             market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
@@ -282,13 +289,24 @@ class Reconciler:
         pods = [pod for plan in graph.plans for pod in plan.pods if is_available(applied.deployments.get(pod.name))]
         return await self._poller.poll({pod.name: pod_url(pod) for pod in pods})
 
+    async def _find_causes(self, seen: Observation, applied: _Applied) -> None:
+        """Why pods that were applied are not up."""
+        pods = {name: newest(seen.pods.get(name, ())) for name in applied.deployments}
+        events: list[Object] = []
+        if any(waits_for_its_node(pod) for pod in pods.values()):
+            applied.unexplained = True
+            events = await self._cluster.list(EVENT, self._namespace, fields=_WARNINGS_OF_PODS)
+        for name, deployment in applied.deployments.items():
+            if name not in applied.trouble and (found := trouble_of(deployment, pods[name], events)) is not None:
+                applied.trouble[name] = found
+
     def _again_in_s(
         self, applied: _Applied, registries: Mapping[str, RegistryView], scale_down: ScaleDown
     ) -> float | None:
         if applied.waits:
             return RETRY_S
         known = any(view.entries is not None for view in registries.values())
-        if scale_down.since or (known and any(held.waits for held in applied.keys.values())):
+        if applied.unexplained or scale_down.since or (known and any(held.waits for held in applied.keys.values())):
             return POLL_S
         unknown = [name for name, view in registries.items() if view.entries is None]
         return POLL_S if any(is_available(applied.deployments.get(name)) for name in unknown) else None
@@ -312,7 +330,7 @@ async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
                 applied.waits = True
                 log.info("%s: %s", name, error)
             except (ClusterError, KeysUnreadable, NotOurs) as error:
-                applied.trouble[name] = str(error)
+                applied.trouble[name] = refused(str(error))
                 log.warning("%s: %s", name, error)
 
     await asyncio.gather(*(do(name, one) for name, one in work.items()))

@@ -15,13 +15,13 @@ from typing import Any
 import kopf
 
 from wattmesh_common.clock import Clock
-from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, RESOURCES, SERVICE, Object
+from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, POD, RESOURCES, SERVICE, Object
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.watch_health import WatchHealth
 from wattmesh_operator.controller.workers import Workers
 from wattmesh_operator.keys.rotation import asked_of
 
-_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP)
+_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, POD)
 """Secrets are read but not watched; the resync finds what happens to them."""
 
 

@@ -137,6 +137,11 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             "[has(self.csv), has(self.folder), has(self.configMap)].exists_one(written, written)",
             "needs exactly one of csv, folder and configMap",
         ),
+        Rule(
+            "!has(self.csv) && !has(self.folder)",
+            "csv and folder are read by `wattmesh up` only; in a cluster use configMap, with a key <household>.csv for"
+            " each household",
+        ),
     ),
     Battery: (
         Rule("self.initialKwh <= self.capacityKwh", "must be at most capacityKwh", "initialKwh"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wattmesh_operator.cluster.objects import MANAGED_BY, OPERATOR, Object, kind_of, name_of, uid_of
+from wattmesh_operator.cluster.objects import INSTANCE, MANAGED_BY, OPERATOR, Object, kind_of, name_of, uid_of
 
 PREFIX = "wattmesh.io"
 POD = f"{PREFIX}/pod"
@@ -58,7 +58,7 @@ def labels(owner: Object, pod: str, gateway: str) -> dict[str, str]:
     part = "gateway" if owner["kind"] == "BecknGateway" else "agents"
     return {
         "app.kubernetes.io/name": f"wattmesh-{part}",
-        "app.kubernetes.io/instance": pod,
+        INSTANCE: pod,
         "app.kubernetes.io/component": part,
         "app.kubernetes.io/part-of": "wattmesh",
         MANAGED_BY: OPERATOR,

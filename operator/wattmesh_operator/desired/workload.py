@@ -67,6 +67,8 @@ def deployment(
         "startupProbe": _probe("/health/live", every_s=1, failures=120),
         "livenessProbe": _probe("/health/live", every_s=10, failures=3),
         "readinessProbe": _probe("/health/ready", every_s=2, failures=3),
+        # The end of the log of a process that failed is what its resource's status says.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG, "readOnly": True},
             {"name": "keys", "mountPath": KEYS, "readOnly": True},

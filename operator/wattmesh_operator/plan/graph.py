@@ -44,7 +44,10 @@ def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identi
         named = {"name": name_of(item), "namespace": namespace_of(item)}
         document = {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": named}
         try:
-            resources.append(parse_resource(document | {"spec": item["spec"]} if "spec" in item else document))
+            resource = parse_resource(document | {"spec": item["spec"]} if "spec" in item else document)
+            if (mistake := _file_of_a_machine(resource)) is not None:
+                raise ManifestErrors([mistake])
+            resources.append(resource)
         except ManifestErrors as errors:
             problems[identity_of(item)] = Problem(Reason.INVALID_SPEC, _text(errors.mistakes))
     return resources, problems
@@ -94,6 +97,15 @@ def _unresolved(
     if isinstance(manifest.resource, SolarAgent) and manifest.identity not in utilities:
         return Problem(Reason.UTILITY_INVALID, "its UtilityAgent cannot be made real; that one's conditions say why")
     return None
+
+
+def _file_of_a_machine(resource: Resource) -> Mistake | None:
+    profile = resource.spec.profile if isinstance(resource, SolarAgent) else None
+    if profile is None or profile.config_map is not None:
+        return None
+    field = "csv" if profile.csv is not None else "folder"
+    what = "is read by `wattmesh up` only; in a cluster use configMap, with a key <household>.csv for each household"
+    return Manifest(resource).mistake(f"spec.profile.{field}", what)
 
 
 def _text(mistakes: Sequence[Mistake]) -> str:

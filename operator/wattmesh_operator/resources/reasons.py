@@ -22,6 +22,12 @@ class Reason(StrEnum):
     # Ready
     READY = "Ready"
     POD_FAILED = "PodFailed"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    CONTAINER_CONFIG = "CreateContainerConfigError"
+    UNSCHEDULABLE = "Unschedulable"
+    FAILED_MOUNT = "FailedMount"
+    QUOTA_EXCEEDED = "QuotaExceeded"
     POD_NOT_READY = "PodNotReady"
     POD_UNREACHABLE = "PodUnreachable"
 
@@ -35,3 +41,17 @@ class Reason(StrEnum):
     ROLLING_OUT = "RollingOut"
     ROTATING_KEYS = "RotatingKeys"
     UP_TO_DATE = "UpToDate"
+
+
+FAILURES = frozenset(
+    {
+        Reason.POD_FAILED,
+        Reason.IMAGE_PULL_BACK_OFF,
+        Reason.CRASH_LOOP_BACK_OFF,
+        Reason.CONTAINER_CONFIG,
+        Reason.UNSCHEDULABLE,
+        Reason.FAILED_MOUNT,
+        Reason.QUOTA_EXCEEDED,
+    }
+)
+"""Why a pod does not come up by itself."""

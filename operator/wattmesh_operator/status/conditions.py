@@ -10,6 +10,7 @@ from wattmesh_common.clock import rfc3339
 from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
+from wattmesh_operator.status.trouble import Trouble
 
 _MOST_NAMED = 3
 
@@ -34,7 +35,7 @@ class Member:
     name: str
     phase: Phase
     rolled_out: bool = True
-    trouble: str = ""
+    trouble: Trouble | None = None
     registered: bool = True
     refused: str = ""
     rekeying: bool = False
@@ -85,8 +86,8 @@ def ready_count(members: Sequence[Member]) -> int:
 
 def _ready(members: Sequence[Member]) -> Finding:
     staying = [member for member in members if member.phase != "Draining"]
-    if trouble := [member for member in staying if member.trouble]:
-        return Finding(False, Reason.POD_FAILED, f"{trouble[0].name}: {trouble[0].trouble}{_more(trouble)}")
+    if trouble := _troubles(staying):
+        return trouble
     waiting = [member for member in staying if member.phase == "Pending"]
     if waiting:
         return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet")
@@ -96,6 +97,20 @@ def _ready(members: Sequence[Member]) -> Finding:
     if absent := [member for member in staying if not member.registered]:
         return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
     return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
+
+
+def _troubles(members: Sequence[Member]) -> Finding | None:
+    """The causes why pods are not up, those that most members have first."""
+    found: dict[Trouble, list[Member]] = {}
+    for member in members:
+        if member.trouble is not None:
+            found.setdefault(member.trouble, []).append(member)
+    if not found:
+        return None
+    causes = sorted(found.items(), key=lambda cause: -len(cause[1]))
+    told = "; ".join(f"{_names(of)}: {trouble.message}" for trouble, of in causes[:_MOST_NAMED])
+    more = f"; {len(causes) - _MOST_NAMED} more causes" if len(causes) > _MOST_NAMED else ""
+    return Finding(False, causes[0][0].reason, f"{told}{more}")
 
 
 def _registered(members: Sequence[Member]) -> Finding:

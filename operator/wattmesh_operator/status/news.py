@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wattmesh_operator.resources.reasons import Reason
+from wattmesh_operator.resources.reasons import FAILURES, Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status, TraderStatus
 
 
@@ -24,7 +24,7 @@ def news(before: Status, after: Status) -> list[News]:
     ready, was_ready = _condition(after, "Ready"), _condition(before, "Ready")
     registered, was_registered = _condition(after, "Registered"), _condition(before, "Registered")
     # What cannot be made real says the same in all its conditions.
-    fails = ready and (ready.reason == Reason.POD_FAILED or ready.reason == _reason(_condition(after, "Progressing")))
+    fails = ready and (ready.reason in FAILURES or ready.reason == _reason(_condition(after, "Progressing")))
     if ready and fails and ready.reason != _reason(was_ready):
         told.append(News("Warning", ready.reason, ready.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
