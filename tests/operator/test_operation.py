@@ -10,6 +10,7 @@ from typing import Any
 
 import kopf
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from tests.operator.world import NOW, STREET, World, run
@@ -268,24 +269,44 @@ def test_kopf_only_watches() -> None:
     assert not settings.posting.enabled
 
 
+async def ask(app: web.Application, path: str) -> tuple[int, str]:
+    request = make_mocked_request("GET", path, app=app)
+    response = await (await app.router.resolve(request)).handler(request)
+    return response.status, response.body.decode()  # type: ignore[attr-defined]
+
+
+def test_whether_a_rollout_has_ended_is_answered() -> None:
+    async def main() -> None:
+        clock, metrics = LoopClock(NOW), OperatorMetrics()
+        recorder = Recorder(clock, Pass(rolling=("rooftop-0",)))
+        workers = Workers(lambda _: recorder, clock, metrics)
+        app = create_app(workers, WatchHealth(), metrics, clock)
+        assert (await ask(app, "/rollout"))[0] == 200
+        workers.changed("street")
+        assert await ask(app, "/rollout") == (503, '{"rolling": {"street": []}}')
+        await clock.sleep(1)
+        assert await ask(app, "/rollout") == (503, '{"rolling": {"street": ["rooftop-0"]}}')
+        workers.changed("street")
+        await clock.sleep(1)
+        assert (await ask(app, "/rollout"))[0] == 200
+        await workers.stop()
+
+    run(main())
+
+
 def test_health_and_metrics_are_answered() -> None:
     async def main() -> None:
         clock, health, metrics = LoopClock(NOW), WatchHealth(), OperatorMetrics()
         workers = Workers(lambda _: Recorder(clock), clock, metrics)
         app = create_app(workers, health, metrics, clock)
 
-        async def ask(path: str) -> tuple[int, str]:
-            request = make_mocked_request("GET", path, app=app)
-            response = await (await app.router.resolve(request)).handler(request)
-            return response.status, response.body.decode()  # type: ignore[attr-defined]
-
-        assert (await ask("/health/live"))[0] == 200
-        assert (await ask("/health/ready"))[0] == 503
+        assert (await ask(app, "/health/live"))[0] == 200
+        assert (await ask(app, "/health/ready"))[0] == 503
         health.listed("SolarAgent", [resource()], clock.wall())
-        assert (await ask("/health/ready"))[0] == 200
+        assert (await ask(app, "/health/ready"))[0] == 200
         await clock.sleep(DEAD_AFTER_S)
-        assert await ask("/health/live") == (503, '{"status": "the watch is dead: SolarAgent"}')
-        assert 'wattmesh_operator_watch_lag_seconds{kind="SolarAgent"} 120.0' in (await ask("/metrics"))[1]
+        assert await ask(app, "/health/live") == (503, '{"status": "the watch is dead: SolarAgent"}')
+        assert 'wattmesh_operator_watch_lag_seconds{kind="SolarAgent"} 120.0' in (await ask(app, "/metrics"))[1]
 
     run(main())
 

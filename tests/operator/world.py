@@ -115,8 +115,9 @@ class World:
         self.settings = settings or PodSettings(image="runtime:1")
         self.reconciler = self.new_operator()
 
-    def new_operator(self) -> Reconciler:
-        """An operator that has just started."""
+    def new_operator(self, settings: PodSettings | None = None) -> Reconciler:
+        """An operator that has just started, with new settings where given."""
+        self.settings = settings or self.settings
         return Reconciler(self.namespace, self.cluster, self, self, self.clock, self.settings)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:

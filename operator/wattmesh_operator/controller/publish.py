@@ -61,6 +61,8 @@ class Outcome:
     leaving: Collection[str]
     heard: Mapping[str, Heard]
     events: Sequence[tuple[Object, News]]
+    held: Mapping[str, str]
+    """Those that keep their template until a rollout reaches them, and why it does not."""
 
 
 async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
@@ -115,10 +117,11 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
     member = Member(
         name,
         "Ready" if is_available(outcome.deployments.get(name)) else "Pending",
-        is_rolled_out(outcome.deployments.get(name)),
+        name not in outcome.held and is_rolled_out(outcome.deployments.get(name)),
         outcome.trouble.get(name),
         ids <= registered.ids and view.entries is not None,
         refused,
+        halted=outcome.held.get(name, ""),
     )
     return gateway_status(
         read_status(item),
@@ -193,11 +196,12 @@ def _member(
     return Member(
         participant.name,
         phase,
-        is_rolled_out(deployment),
+        pod.name not in outcome.held and is_rolled_out(deployment),
         outcome.trouble.get(pod.name),
         participant.subscriber_id in registered.ids,
         registered.problems.get(participant.subscriber_id, ""),
         *_former(participant, pod, outcome),
+        outcome.held.get(pod.name, ""),
     )
 
 

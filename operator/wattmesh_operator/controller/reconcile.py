@@ -22,6 +22,7 @@ from wattmesh_operator.cluster.objects import (
     Object,
     annotations_of,
     controller_of,
+    kind_of,
     name_of,
     uid_of,
 )
@@ -30,10 +31,12 @@ from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTermi
 from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
+from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.desired.gateway import gateway_manifests
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import HOUSEHOLDS, registrar_secret, service_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, registrar_secret, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
+from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
@@ -43,7 +46,7 @@ from wattmesh_operator.plan.naming import subscriber_id
 from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
 from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
-from wattmesh_operator.resources import BecknGateway, Resource
+from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
@@ -60,22 +63,42 @@ _WARNINGS_OF_PODS = "involvedObject.kind=Pod,type=Warning"
 
 @dataclass(frozen=True)
 class Pass:
-    """What a pass leaves to do: the seconds until the next one is wanted (None: when something changes), and faults."""
+    """What a pass leaves to do: the seconds until the next one is wanted (None: when something changes), and faults.
+
+    `rolling` names the pods that are not up as they shall be.
+    """
 
     again_in_s: float | None = None
     faults: tuple[str, ...] = ()
+    rolling: tuple[str, ...] = ()
 
 
 @dataclass
 class _Applied:
     """What became of the pods in this pass: each one's Deployment, keys and trouble, by the pod's name."""
 
+    registrars: dict[str, Signer] = field(default_factory=dict)
+    """The registrar of each gateway."""
+    held: set[str] = field(default_factory=set)
+    """Those that keep their template until a rollout reaches them."""
     deployments: dict[str, Object] = field(default_factory=dict)
     keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
     waits: bool = False
     unexplained: bool = False
     """Whether some pod waits for its node, which says why in Events only."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a pod shall be: whose it is, and its manifests, the Deployment's last."""
+
+    owner: Object
+    manifests: list[Object]
+
+    @property
+    def deployment(self) -> Object:
+        return self.manifests[-1]
 
 
 class Reconciler:
@@ -111,9 +134,10 @@ class Reconciler:
         applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
         applied = _Applied()
         try:
-            registrars = await self._apply_gateways(graph, seen, applier, applied)
-            await self._apply_pods(graph, seen, applier, applied, registrars, registries, scale_down)
-            registered = await self._register(graph, seen, applied, registrars, registries, scale_down)
+            prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
+            applied.held = self._held(graph, seen, prepared)
+            await self._apply(seen, applier, applied, prepared)
+            registered = await self._register(graph, seen, applied, registries, scale_down)
             await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
@@ -122,13 +146,14 @@ class Reconciler:
         await self._find_causes(seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
-            heard, events,
+            heard, events, self._halted(graph, applied),
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
         up = [name for name in registered if is_available(applied.deployments.get(name))]
         faults += [text for name in up for text in registered[name].problems.values()]
-        return Pass(self._again_in_s(applied, registries, scale_down), tuple(faults))
+        rolling = [name for name, one in applied.deployments.items() if name in applied.held or not is_rolled_out(one)]
+        return Pass(self._again_in_s(applied, registries, scale_down), tuple(faults), tuple(sorted(rolling)))
 
     async def _view_registries(self, resources: Iterable[Resource], seen: Observation) -> dict[str, RegistryView]:
         """What each gateway's registry holds, by the gateway's name."""
@@ -141,71 +166,95 @@ class Reconciler:
                 views[name] = view_registry(url, resource.spec.domain, self._transport) if up else _not_up()
         return dict(zip(views, await asyncio.gather(*views.values()), strict=True))
 
-    async def _apply_gateways(
-        self, graph: Graph, seen: Observation, applier: Applier, applied: _Applied
-    ) -> dict[str, Signer]:
-        """Make all gateways; returns the registrar of each by its name."""
-        registrars: dict[str, Signer] = {}
-
-        async def apply(plan: GatewayPlan) -> None:
-            name = plan.resource.metadata.name
-            owner = seen.resources[Manifest(plan.resource).identity]
-            to = Belonging(owner, name, name)
-            signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
-            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
-            registrars[name] = registrar
-            manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
-            applied.deployments[name] = await applier.apply(manifests, owner)
-
-        await _each({plan.resource.metadata.name: apply(plan) for plan in graph.plans}, applied)
-        return registrars
-
-    async def _apply_pods(
+    async def _prepare(
         self,
         graph: Graph,
         seen: Observation,
         applier: Applier,
         applied: _Applied,
-        registrars: Mapping[str, Signer],
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
-    ) -> None:
-        async def apply(pod: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
+    ) -> dict[str, _Prepared]:
+        """Keys and manifests of all gateways and pods, by the pod's name; gateways first."""
+        prepared: dict[str, _Prepared] = {}
+
+        async def gateway(plan: GatewayPlan) -> None:
+            name = plan.resource.metadata.name
+            owner = seen.resources[Manifest(plan.resource).identity]
+            to = Belonging(owner, name, name)
+            signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
+            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
+            applied.registrars[name] = registrar
+            manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
+            prepared[name] = _Prepared(owner, manifests)
+
+        async def pod(plan: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
-            if name not in registrars:
+            if name not in applied.registrars:
                 if name in applied.trouble:
                     raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name].message}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
-            owner = seen.resources[Manifest(pod.owner).identity]
-            market = Market(seen.resources[Manifest(gateway.resource).identity], registrars[name])
-            ids = [participant.subscriber_id for participant in pod.participants]
-            keys = await applier.keys(Belonging(owner, pod.name, name), ids, rotation)
-            applied.keys[pod.name] = keys
-            draining = {p.name: scale_down.since[p.name] for p in pod.participants if p.name in scale_down.since}
+            owner = seen.resources[Manifest(plan.owner).identity]
+            market = Market(seen.resources[Manifest(gateway.resource).identity], applied.registrars[name])
+            ids = [participant.subscriber_id for participant in plan.participants]
+            keys = await applier.keys(Belonging(owner, plan.name, name), ids, rotation)
+            applied.keys[plan.name] = keys
+            draining = {p.name: scale_down.since[p.name] for p in plan.participants if p.name in scale_down.since}
             manifests = pod_manifests(
-                pod,
+                plan,
                 owner,
                 market,
                 keys.first_key_ids,
                 self._settings,
                 draining=draining,
-                present_claim=seen.child(CLAIM, pod.name),
+                present_claim=seen.child(CLAIM, plan.name),
             )
-            applied.deployments[pod.name] = await applier.apply(manifests, owner)
+            prepared[plan.name] = _Prepared(owner, manifests)
 
+        await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
         work: dict[str, Awaitable[None]] = {}
         for plan in graph.plans:
             registry = registries[plan.resource.metadata.name]
             rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap)
-            work |= {pod.name: apply(pod, plan, rotation[pod.name]) for pod in plan.pods}
+            work |= {one.name: pod(one, plan, rotation[one.name]) for one in plan.pods}
         await _each(work, applied)
+        return prepared
+
+    def _held(self, graph: Graph, seen: Observation, prepared: Mapping[str, _Prepared]) -> set[str]:
+        """The pods that keep the template they have in this pass."""
+
+        def step(name: str, rank: int = 0) -> Step:
+            live = seen.child(DEPLOYMENT, name)
+            has = None if live is None else revision_of(live)
+            return Step(name, has, revision_of(prepared[name].deployment), is_rolled_out(live), rank)
+
+        kept: set[str] = set()
+        for plan in graph.plans:
+            name = plan.resource.metadata.name
+            steps = [step(pod.name, isinstance(pod.owner, UtilityAgent)) for pod in plan.pods if pod.name in prepared]
+            gateway = step(name) if name in prepared else None
+            kept |= held(steps, gateway, self._settings.most_unavailable(len(steps)))
+        return kept
+
+    async def _apply(
+        self, seen: Observation, applier: Applier, applied: _Applied, prepared: Mapping[str, _Prepared]
+    ) -> None:
+        async def apply(name: str, one: _Prepared) -> None:
+            manifests = one.manifests
+            if name in applied.held and (live := seen.child(DEPLOYMENT, name)) is not None:
+                # The files go with the template: a pod that restarts meanwhile finds what it had.
+                files = {kind_of(item).kind for item in manifests if seen.child(kind_of(item), name)} & {"ConfigMap"}
+                manifests = [item for item in manifests if item["kind"] not in files]
+                manifests[-1] = with_former_template(one.deployment, live, (DRAINING,))
+            applied.deployments[name] = await applier.apply(manifests, one.owner)
+
+        await _each({name: apply(name, one) for name, one in prepared.items()}, applied)
 
     async def _register(
         self,
         graph: Graph,
         seen: Observation,
         applied: _Applied,
-        registrars: Mapping[str, Signer],
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
     ) -> dict[str, Registered]:
@@ -214,7 +263,7 @@ class Reconciler:
         results: dict[str, Awaitable[Registered]] = {}
         for plan in graph.plans:
             name = plan.resource.metadata.name
-            if name not in registrars:
+            if name not in applied.registrars:
                 continue
             registrants = [
                 Registrant(
@@ -236,7 +285,7 @@ class Reconciler:
                 keep,
                 url=service_url(name, self._namespace),
                 domain=plan.resource.spec.domain,
-                registrar=registrars[name],
+                registrar=applied.registrars[name],
                 transport=self._transport,
                 clock=self._clock,
             )
@@ -299,6 +348,16 @@ class Reconciler:
         for name, deployment in applied.deployments.items():
             if name not in applied.trouble and (found := trouble_of(deployment, pods[name], events)) is not None:
                 applied.trouble[name] = found
+
+    def _halted(self, graph: Graph, applied: _Applied) -> dict[str, str]:
+        """Why the rollout does not reach them, by the names of those that keep their template."""
+        found: dict[str, str] = {}
+        for plan in graph.plans:
+            names = [pod.name for pod in plan.pods]
+            at = next((name for name in names if name in applied.trouble), None)
+            why = f"{at}: {applied.trouble[at].message}" if at is not None else ""
+            found |= {name: why for name in (*names, plan.resource.metadata.name) if name in applied.held}
+        return found
 
     def _again_in_s(
         self, applied: _Applied, registries: Mapping[str, RegistryView], scale_down: ScaleDown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from wattmesh_common.clock import Clock
@@ -37,6 +37,7 @@ class Workers:
         self._metrics = metrics
         self._dirty: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._last: dict[str, Pass] = {}
 
     def changed(self, namespace: str) -> None:
         """Something in that namespace may have changed."""
@@ -48,6 +49,7 @@ class Workers:
     def leave(self, namespace: str) -> None:
         """No more passes over that namespace until it is said to have changed."""
         self._dirty.pop(namespace, None)
+        self._last.pop(namespace, None)
         if task := self._tasks.pop(namespace, None):
             task.cancel()
 
@@ -55,6 +57,12 @@ class Workers:
     def namespaces(self) -> list[str]:
         """All that have been worked on."""
         return [*self._tasks]
+
+    @property
+    def rolling(self) -> dict[str, Sequence[str]]:
+        """The pods that were not up as they shall be in the last pass, by namespace; of one without a pass, none."""
+        last = {namespace: self._last.get(namespace) for namespace in self._tasks}
+        return {name: done.rolling if done else () for name, done in last.items() if done is None or done.rolling}
 
     @property
     def alive(self) -> bool:
@@ -76,7 +84,7 @@ class Workers:
             await self._wait(dirty, again_in_s)
             await self._clock.sleep(GATHER_S)
             dirty.clear()
-            done = await self._pass(namespace, reconciler)
+            done = self._last[namespace] = await self._pass(namespace, reconciler)
             failures = failures + 1 if done.faults else 0
             again_in_s = done.again_in_s
             if failures:

@@ -51,7 +51,7 @@ def gateway_manifests(
         deployment(
             to,
             settings,
-            command=[*command, f"{KEYS}/{KEYS_FILE}"],
+            command=lambda _: [*command, f"{KEYS}/{KEYS_FILE}"],
             resources=settings.gateway_resources,
             config_hash=digest([config, signer.key_id]),
         ),

@@ -85,12 +85,12 @@ def pod_manifests(
         deployment(
             to,
             settings,
-            command=[
+            command=lambda name: [
                 *("python", "-m", "wattmesh_agents"),
                 *("--config", f"{CONFIG}/{CONFIG_FILE}"),
                 *("--keys", f"{KEYS}/{KEYS_FILE}"),
                 *("--database", f"{DATA}/ledger.db"),
-                *("--url", pod_url(plan)),
+                *("--url", service_url(name, plan.namespace)),
             ],
             resources=settings.agent_resources,
             config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),

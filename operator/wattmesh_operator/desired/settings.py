@@ -117,8 +117,19 @@ class PodSettings(BaseModel):
         BeforeValidator(_overlap),
         Field(description="How long a former key holds beside its successor, such as 15m."),
     ] = timedelta(minutes=15)
+    max_unavailable: Annotated[
+        str,
+        BeforeValidator(str),
+        Field(pattern="^([1-9][0-9]{0,3}|([1-9][0-9]?|100)%)$"),
+        Field(description="How many agents' pods of a market a rollout takes down at once, such as 3 or 25%."),
+    ] = "25%"
     agent_env: Annotated[
         tuple[EnvVar, ...],
         AfterValidator(_different),
         Field(description="More environment of the agents' containers, each with a value or a key of a Secret."),
     ] = ()
+
+    def most_unavailable(self, pods: int) -> int:
+        """How many of so many pods a rollout may take down at once; at least one."""
+        share = self.max_unavailable.removesuffix("%")
+        return max(1, pods * int(share) // 100) if share != self.max_unavailable else int(share)

@@ -38,6 +38,7 @@ class Reason(StrEnum):
 
     # Progressing
     DRAINING = "Draining"
+    ROLLOUT_HALTED = "RolloutHalted"
     ROLLING_OUT = "RollingOut"
     ROTATING_KEYS = "RotatingKeys"
     UP_TO_DATE = "UpToDate"

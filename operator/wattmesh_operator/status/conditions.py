@@ -29,7 +29,8 @@ class Member:
     """One of those a resource is: a household, a utility, or the gateway itself.
 
     `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
-    `rekeying` is whether a new key is on its way, `former_until` when (unix seconds) its last former key ends.
+    `halted` says why a rollout does not reach it, if so. `rekeying` is whether a new key is on its way, `former_until`
+    when (unix seconds) its last former key ends.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Member:
     refused: str = ""
     rekeying: bool = False
     former_until: int | None = None
+    halted: str = ""
 
 
 def conditions(
@@ -96,6 +98,8 @@ def _ready(members: Sequence[Member]) -> Finding:
         return Finding(False, Reason.POD_UNREACHABLE, f"{_names(silent)}: the pod does not answer")
     if absent := [member for member in staying if not member.registered]:
         return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
+    if rolling := [member for member in staying if not member.rolled_out]:
+        return Finding(False, *_rolling(rolling))
     return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
 
 
@@ -132,12 +136,20 @@ def _progressing(members: Sequence[Member]) -> Finding:
         return Finding(True, Reason.DRAINING, f"{_names(draining)}: open contracts are settled before it goes")
     rolling = [member for member in members if not member.rolled_out]
     if rolling:
-        return Finding(True, Reason.ROLLING_OUT, f"{_names(rolling)}: the pod is not what it shall be yet")
+        reason, message = _rolling(rolling)
+        return Finding(reason is Reason.ROLLING_OUT, reason, message)
     if rekeying := [member for member in members if member.rekeying]:
         return Finding(
             True, Reason.ROTATING_KEYS, f"{_names(rekeying)}: the new key is not in the gateway's registry yet"
         )
     return Finding(False, Reason.UP_TO_DATE, "all is as spec says")
+
+
+def _rolling(members: Sequence[Member]) -> tuple[Reason, str]:
+    """Why these are not what they shall be yet."""
+    if halted := [member for member in members if member.halted]:
+        return Reason.ROLLOUT_HALTED, f"stopped at {halted[0].halted}; {_names(halted)}: the former pod goes on"
+    return Reason.ROLLING_OUT, f"{_names(members)}: the pod is not what it shall be yet"
 
 
 def _names(members: Sequence[Member]) -> str:

@@ -27,6 +27,9 @@ def news(before: Status, after: Status) -> list[News]:
     fails = ready and (ready.reason in FAILURES or ready.reason == _reason(_condition(after, "Progressing")))
     if ready and fails and ready.reason != _reason(was_ready):
         told.append(News("Warning", ready.reason, ready.message))
+    progressing, was_progressing = _condition(after, "Progressing"), _condition(before, "Progressing")
+    if progressing and progressing.reason == Reason.ROLLOUT_HALTED != _reason(was_progressing):
+        told.append(News("Warning", progressing.reason, progressing.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
         told.append(News("Normal", "Registered", registered.message))
     elif (
