@@ -13,7 +13,7 @@ from tests.beckn.support import clock, run, signer
 from wattmesh_agents.keyring import LOOK_S, KeyRing
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer
-from wattmesh_operator.key_files import new_key_file
+from wattmesh_operator.keys.key_files import new_key_file
 
 ROOF = "roof-0.street"
 

@@ -39,13 +39,13 @@ from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
-from wattmesh_operator.documents import read_documents
 from wattmesh_operator.manifests import load
-from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.manifests.documents import read_documents
 from wattmesh_operator.plan import GatewayPlan, plan
-from wattmesh_operator.registration import Registrant
+from wattmesh_operator.registry.entries import Registrant
+from wattmesh_operator.registry.registration import register_all
 from wattmesh_operator.resources import BecknGateway, SolarAgent
-from wattmesh_operator.subscriptions import register_all
+from wattmesh_operator.resources.parsing import parse_resource
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_OUTBOX_ROWS = 4
