@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
@@ -130,11 +130,9 @@ class Pod:
         for name in draining:
             self.parties[name].draining = True
         self._sender.begin()
-        for member in self._driver.members.values():
-            if member.party.is_ahead:
-                self._wait(member.party)
-            else:
-                self._take_up(member)
+        self._waiting.clear()
+        members = self._driver.members.values()
+        self._take_up([member for member in members if not member.party.is_ahead])
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
 
@@ -210,16 +208,18 @@ class Pod:
 
     def _open_slot(self, member: Events) -> None:
         if member.party.name in self._waiting:
-            self._take_up(member)
+            self._take_up([member])
             self._waiting.discard(member.party.name)
             log.info("%s: grid time has caught up with its books", member.party.name)
         self._driver.open_slot(member)
 
-    def _take_up(self, member: Events) -> None:
-        """Go on with what a party left open: its reminders, and its messages that nobody has acknowledged."""
-        self._driver.enrol(member)
+    def _take_up(self, members: Sequence[Events]) -> None:
+        """Go on with what parties left open: their reminders, and their messages that nobody has acknowledged."""
+        for member in members:
+            self._driver.enrol(member)
+        ids = {member.party.id for member in members}
         for message in list(self._driver.outbox.waiting.values()):
-            if message.party == member.party.id:
+            if message.party in ids:
                 self.send(message)
 
     def _wait(self, party: Party) -> None:
