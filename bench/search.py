@@ -34,7 +34,7 @@ from wattmesh_common.runtime import REGISTRAR
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_market.trade.messages import Search
 from wattmesh_operator.plan import Participant
-from wattmesh_operator.registration import Registrant, wanted_entries
+from wattmesh_operator.registry.entries import Registrant, wanted_entries
 
 SELLERS = (10, 50, 200)
 SEARCHES = 200

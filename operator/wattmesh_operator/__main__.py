@@ -1,31 +1,29 @@
-"""The operator's container: `python -m wattmesh_operator --image IMAGE (--namespace NAME … | --all-namespaces)`."""
+"""The operator's container: `python -m wattmesh_operator`, with WATTMESH_* variables (see `settings`)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 
 import kopf
 from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
 from wattmesh_beckn.transport import HttpTransport
-from wattmesh_common.clock import Clock, SystemClock
+from wattmesh_common.clock import SystemClock
 from wattmesh_common.logs import configure
-from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.kubernetes import KubernetesCluster
 from wattmesh_operator.cluster.port import ClusterError
-from wattmesh_operator.handlers import Watcher, add_handlers, kopf_settings
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.pages import HttpPages
-from wattmesh_operator.reconcile import Reconciler
-from wattmesh_operator.resync import resync, resync_forever
-from wattmesh_operator.settings import Settings, read_settings
-from wattmesh_operator.watch_health import WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.reconcile import Reconciler
+from wattmesh_operator.controller.resync import Resync
+from wattmesh_operator.controller.server import create_app
+from wattmesh_operator.controller.watch import Watcher, add_handlers, watch
+from wattmesh_operator.controller.watch_health import WatchHealth
+from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("wattmesh_operator")  # __name__ is __main__ when this runs
 
@@ -34,59 +32,38 @@ async def operate(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises ClusterError or ConfigException when the cluster cannot be read."""
     clock, metrics, health = SystemClock(), OperatorMetrics(), WatchHealth()
     connection = await KubernetesCluster.connect()
-    transport, pages = HttpTransport(), HttpPages()
+    transport = HttpTransport()
     cluster = CountingCluster(connection, metrics.wrote)
     workers = Workers(
-        lambda namespace: Reconciler(namespace, cluster, transport, pages, clock, settings.pods), clock, metrics
+        lambda namespace: Reconciler(namespace, cluster, transport, transport, clock, settings), clock, metrics
     )
+    resync = Resync(cluster, settings.namespaces, workers, health, metrics, clock)
     server = web.AppRunner(create_app(workers, health, metrics, clock), access_log=None)
     registry = kopf.OperatorRegistry()
     add_handlers(registry, Watcher(workers, health, metrics))
     try:
         await server.setup()
         await web.TCPSite(server, settings.host, settings.port).start()
-        await _begin(lambda: resync(cluster, settings.namespaces, workers, health, clock), clock)
+        await resync.begin()
         log.info("working in %s", ", ".join(settings.namespaces) or "all namespaces")
-        resyncing = asyncio.create_task(resync_forever(cluster, settings.namespaces, workers, health, clock))
+        resyncing = asyncio.create_task(resync.run())
         try:
-            await kopf.operator(
-                registry=registry,
-                settings=kopf_settings(),
-                namespaces=settings.namespaces,
-                clusterwide=not settings.namespaces,
-            )
+            await watch(registry, settings.namespaces, clock)
         finally:
             resyncing.cancel()
             await workers.stop()
     finally:
         await server.cleanup()
-        await pages.close()
         await transport.close()
         await connection.close()
 
 
-async def _begin(first_resync: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """The first resync, as soon as the API server is ready for it.
-
-    Raises ClusterError when it says that kinds or rights are missing: kopf would wait for them without a word.
-    """
-    while True:
-        try:
-            return await first_resync()
-        except ClusterError as error:
-            if error.status in (401, 403, 404):
-                raise
-            log.warning("%s", error)
-            await clock.sleep(1.0)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the settings, then operate. Exits with 1 and one line of text when the cluster cannot be read."""
-    settings = read_settings(arguments)
+def main() -> None:
+    """Read the settings, then operate. Exits with 1 and one line of text when they or the cluster cannot be read."""
     configure()
     try:
-        asyncio.run(operate(settings))
-    except (ClusterError, ConfigException) as error:
+        asyncio.run(operate(read_settings()))
+    except (SettingsError, ClusterError, ConfigException) as error:
         sys.exit(f"wattmesh_operator: {' '.join(str(error).split())}")
 
 

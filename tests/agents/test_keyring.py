@@ -15,7 +15,7 @@ from tests.world.subscribers import signer
 from wattmesh_agents.keyring import LOOK_S, KeyRing
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer
-from wattmesh_operator.key_files import new_key_file
+from wattmesh_operator.keys.key_files import new_key_file
 
 ROOF = "roof-0.street"
 

@@ -23,8 +23,8 @@ from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.faultpoints import FaultPoint
-from wattmesh_operator.registration import wanted_entries
-from wattmesh_operator.subscriptions import register_all
+from wattmesh_operator.registry.entries import wanted_entries
+from wattmesh_operator.registry.registration import register_all
 
 SLOT_S = 900
 _START_S = 6.0

@@ -20,7 +20,7 @@ from wattmesh_cli.street.run import subscriber_ids
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_config
-from wattmesh_operator.registration import Registrant
+from wattmesh_operator.registry.entries import Registrant
 
 GATEWAY = "gateway"
 FEEDERS = ("north", "south")

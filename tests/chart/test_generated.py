@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from charts.generate import CHART, ROOT, Undocumented, generated, readme, rows, table
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_gateway.metrics import Metrics
-from wattmesh_operator.metrics import OperatorMetrics
+from wattmesh_operator.controller.metrics import OperatorMetrics
 
 
 def test_what_is_generated_is_what_would_be_generated() -> None:

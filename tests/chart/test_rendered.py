@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.chart.support import (
     selects,
     values,
 )
-from wattmesh_operator.settings import read_settings
+from wattmesh_operator.settings import Settings, read_settings
 
 pytestmark = pytest.mark.helm
 
@@ -106,25 +107,26 @@ def test_bindings_give_each_role_to_the_account_that_the_pod_uses() -> None:
             ]
 
 
-def test_the_operator_understands_the_arguments_that_it_is_given() -> None:
-    settings = read_settings(_operator_arguments([]), {})
+def test_the_operator_understands_the_settings_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _operator_settings(monkeypatch, [])
     assert settings.namespaces == ()
     assert settings.port == 8080
-    assert settings.pods.image == f"wattmesh/runtime:{_app_version()}"
-    assert settings.pods.agent_resources["requests"].keys() == {"cpu", "memory"}
+    assert settings.image == f"wattmesh/runtime:{_app_version()}"
+    assert settings.agent_resources["requests"].keys() == {"cpu", "memory"}
     given = ["agents.storage=2Gi", "agents.storageClass=fast", "runtimeImage.pullPolicy=Never", "agents.logFormat=json"]
-    settings = read_settings(_operator_arguments(NAMESPACED + given), {})
+    settings = _operator_settings(monkeypatch, NAMESPACED + given)
     assert settings.namespaces == ("street", "village")
-    assert settings.pods.agent_storage == "2Gi"
-    assert settings.pods.storage_class == "fast"
-    assert settings.pods.pull_policy == "Never"
-    assert settings.pods.log_format == "json"
-    assert settings.pods.key_overlap_s == 900
-    assert read_settings(_operator_arguments(["agents.keyOverlap=2h"]), {}).pods.key_overlap_s == 7200
+    assert settings.agent_storage == "2Gi"
+    assert settings.storage_class == "fast"
+    assert settings.pull_policy == "Never"
+    assert settings.pod_log_format == "json"
+    assert settings.key_overlap == timedelta(minutes=15)
+    assert _operator_settings(monkeypatch, ["agents.keyOverlap=2h"]).key_overlap == timedelta(hours=2)
     reference = "agents.env[1].valueFrom.secretKeyRef"
     env = ["agents.env[0].name=A", "agents.env[0].value=a:b", "agents.env[1].name=B"]
     env += [f"{reference}.name=chat", f"{reference}.key=key"]
-    assert read_settings(_operator_arguments(env), {}).pods.agent_env == [
+    found = _operator_settings(monkeypatch, env).agent_env
+    assert [variable.entry() for variable in found] == [
         {"name": "A", "value": "a:b"},
         {"name": "B", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}},
     ]
@@ -220,10 +222,13 @@ def test_a_bad_value_is_refused_by_its_name(setting: str, complaint: str) -> Non
         render([setting])
 
 
-def _operator_arguments(settings: list[str]) -> list[str]:
-    (deployment,) = of_kind(render(settings), "Deployment")
+def _operator_settings(monkeypatch: pytest.MonkeyPatch, values: list[str]) -> Settings:
+    (deployment,) = of_kind(render(values), "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return [str(argument) for argument in container["args"]]
+    with monkeypatch.context() as environment:
+        for variable in container["env"]:
+            environment.setenv(variable["name"], variable["value"])
+        return read_settings()
 
 
 def _operator_rights(objects: list[Object]) -> dict[str, set[str]]:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from tests.cli.street_books import BOUGHT, FLAT, PROMISED, ROOF, street, write_state
 from wattmesh_cli.main import app
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors
+from wattmesh_operator.resources.mistakes import ManifestErrors
 
 Run = Callable[..., Result]
 

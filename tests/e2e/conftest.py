@@ -12,7 +12,19 @@ from tests.e2e.market import SYSTEM, gateway, rooftop, solar, utility
 from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
 ORDER = (
-    *("applied", "scaled", "recovery", "rotated", "refused", "references", "live", "deleted", "retired", "measured"),
+    *(
+        "applied",
+        "scaled",
+        "rolled_out",
+        "recovery",
+        "rotated",
+        "refused",
+        "references",
+        "live",
+        "deleted",
+        "retired",
+        "measured",
+    ),
     *("chaos", "audited", "uninstalled"),
 )
 """The tests share a street, so that it is not made for each of them; the last ones take it apart.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.mistakes import ManifestErrors
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from tests.operator.world import World
 from wattmesh_beckn.transport import Reply
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.reconcile import Reconciler
+from wattmesh_operator.controller.reconcile import Reconciler
 
 _WRITES = ("apply", "create", "delete", "set_status")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,12 @@ from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import selector_labels, selector_of
 from wattmesh_operator.desired.pod import Market, pod_config, pod_manifests
-from wattmesh_operator.desired.quantity import quantity
+from wattmesh_operator.desired.settings import EnvVar, PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import Resource
-from wattmesh_operator.settings import PodSettings
 
-SETTINGS = PodSettings("runtime:1", agent_storage="2Gi", storage_class="fast", log_format="json")
+SETTINGS = PodSettings(image="runtime:1", agent_storage="2Gi", storage_class="fast", pod_log_format="json")
 GATEWAY: Object = {
     "apiVersion": "wattmesh.io/v1alpha1",
     "kind": "BecknGateway",
@@ -167,7 +165,7 @@ def test_the_processes_are_started_with_their_files(street: GatewayPlan) -> None
 
 def test_agents_have_the_environment_that_is_set_for_them_and_gateways_do_not(street: GatewayPlan) -> None:
     key = {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}}
-    settings = replace(SETTINGS, agent_env=[key])
+    settings = SETTINGS.model_copy(update={"agent_env": (EnvVar.model_validate(key),)})
     key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
     [agents] = template(pod_manifests(street.pods[1], ROOFTOP, MARKET, key_ids, settings)[-1])["spec"]["containers"]
     assert agents["env"] == [{"name": "LOG_FORMAT", "value": "json"}, key]
@@ -266,12 +264,3 @@ def test_pods_of_an_agent_are_found_by_its_selector(street: GatewayPlan) -> None
 
 def test_a_hash_does_not_depend_on_the_order_of_keys() -> None:
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})
-
-
-def test_quantities_are_numbers() -> None:
-    assert quantity("1000m") == quantity("1") == 1
-    assert quantity("1Gi") == quantity("1024Mi") == 2**30
-    assert quantity("1.5k") == 1500
-    assert quantity("1e3") == 1000
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
-        quantity("1 GB")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wattmesh_operator.drift import differs
+from wattmesh_operator.controller.drift import differs
 
 DESIRED: dict[str, Any] = {
     "metadata": {"name": "rooftop-0", "labels": {"a": "1"}, "annotations": {}},

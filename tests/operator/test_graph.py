@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.graph import read_resources, resolve, with_replicas
+from wattmesh_operator.plan.graph import read_resources, resolve, with_replicas
 
 GATEWAY = "kind: BecknGateway\nmetadata: {name: market}\nspec: {}\n---\n"
 UTILITY = "kind: UtilityAgent\nmetadata: {name: utility}\nspec: {tariff: {price: 1, feedIn: 0}, capacityKw: 9}\n---\n"

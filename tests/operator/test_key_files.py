@@ -10,8 +10,8 @@ import pytest
 
 from wattmesh_beckn.keys import read_keys
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.key_files import KeysUnreadable, key_file, new_key_file, next_key_file, signers_of
-from wattmesh_operator.rotation import Rotation
+from wattmesh_operator.keys.key_files import KeysUnreadable, key_file, new_key_file, next_key_file, signers_of
+from wattmesh_operator.keys.rotation import Rotation
 
 
 def secret(file: bytes) -> Object:

@@ -9,7 +9,7 @@ import pytest
 from tests.operator.mortal import operate
 from tests.operator.world import STREET, World, run
 from wattmesh_beckn.registry import SubscriptionStatus
-from wattmesh_operator.key_files import held_keys, key_file
+from wattmesh_operator.keys.key_files import held_keys, key_file
 
 OVERLAP_S = 900
 
@@ -259,7 +259,7 @@ def test_households_of_one_pod_rotate_together() -> None:
 
 def test_a_big_street_rotates_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a look-up would bring more entries than the gateway answers with."""
-    monkeypatch.setattr("wattmesh_operator.rotating.MOST_ROTATING", 1)
+    monkeypatch.setattr("wattmesh_operator.keys.schedule.MOST_ROTATING", 1)
 
     async def main() -> None:
         world = await street()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors
-from wattmesh_operator.parsing import parse_resource
 from wattmesh_operator.plan import plan
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+from wattmesh_operator.resources.mistakes import ManifestErrors
+from wattmesh_operator.resources.parsing import parse_resource
 
 GATEWAY = "apiVersion: wattmesh.io/v1alpha1\nkind: BecknGateway\nmetadata: {name: market}\n"
 UTILITY = """apiVersion: wattmesh.io/v1alpha1

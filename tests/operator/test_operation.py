@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import kopf
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from tests.operator.world import NOW, STREET, World, run
 from wattmesh_common.clock import Clock, LoopClock
-from wattmesh_operator.app import create_app
 from wattmesh_operator.cluster.counting import CountingCluster
-from wattmesh_operator.cluster.objects import SOLAR_AGENT, Object
+from wattmesh_operator.cluster.objects import RESOURCES, SOLAR_AGENT, Object
 from wattmesh_operator.cluster.port import ClusterError
-from wattmesh_operator.handlers import Watcher, add_handlers, kopf_settings
-from wattmesh_operator.metrics import OperatorMetrics
-from wattmesh_operator.reconcile import Pass
-from wattmesh_operator.resync import resync
-from wattmesh_operator.settings import read_settings
-from wattmesh_operator.watch_health import DEAD_AFTER_S, WatchHealth
-from wattmesh_operator.work import Workers
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.reconcile import Pass
+from wattmesh_operator.controller.resync import RESYNC_S, Resync
+from wattmesh_operator.controller.server import create_app
+from wattmesh_operator.controller.watch import Watcher, add_handlers, kopf_settings, watch
+from wattmesh_operator.controller.watch_health import DEAD_AFTER_S, WatchHealth
+from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.settings import Settings, SettingsError, read_settings
 
 
 def resource(uid: str = "u", version: int = 1, **metadata: Any) -> Object:
@@ -147,14 +150,85 @@ def test_a_resync_looks_at_every_namespace_with_resources() -> None:
     async def main() -> None:
         world = World()
         world.apply(STREET)
-        recorder = Recorder(world.clock)
-        seen: list[str] = []
-        workers = Workers(lambda name: seen.append(name) or recorder, world.clock, OperatorMetrics())  # type: ignore[func-returns-value]
         for namespaces in ((), ("street", "empty")):
-            await resync(world.cluster, namespaces, workers, WatchHealth(), world.clock)
-        await world.clock.sleep(1)
-        assert seen == ["street"]
+            resync, workers, _ = resyncing(world, *namespaces)
+            await resync.once()
+            await world.clock.sleep(1)
+            assert workers.namespaces == ["street"]
+            await workers.stop()
+
+    run(main())
+
+
+def resyncing(world: World, *namespaces: str) -> tuple[Resync, Workers, WatchHealth]:
+    """A resync over a world with its workers and the health of its watches."""
+    metrics, health = OperatorMetrics(), WatchHealth()
+    workers = Workers(lambda _: Recorder(world.clock), world.clock, metrics)
+    return Resync(world.cluster, namespaces, workers, health, metrics, world.clock), workers, health
+
+
+def without(*namespaces: str) -> Callable[[str, str, str], ClusterError | None]:
+    """The rights in these namespaces have gone with them."""
+    return lambda verb, _, name: ClusterError(403, "no") if verb == "list" and name in namespaces else None
+
+
+def test_a_namespace_that_is_deleted_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        village = World("village", clock=world.clock)
+        village.cluster = world.cluster
+        village.apply(STREET)
+        resync, workers, health = resyncing(world, "village", "street")
+        await resync.begin()
+        assert workers.namespaces == ["village", "street"]
+        for kind in RESOURCES:
+            for item in await world.cluster.list(kind, None):
+                health.brought(item, gone=False)
+        world.cluster.refuse = without("village")
+        for _ in range(20):
+            await resync.once()
+            await world.clock.sleep(RESYNC_S)
+        assert workers.namespaces == ["street"]
+        assert resync.unreadable == {"village": "no"}
+        assert health.dead(world.clock.wall()) == []
+        assert [record.message for record in caplog.records if "cannot be read" in record.message] == [
+            "namespace village cannot be read, the others go on: no"
+        ]
+        world.cluster.refuse = without()
+        await resync.once()
+        assert (resync.unreadable, workers.namespaces) == ({}, ["street", "village"])
         await workers.stop()
+
+    run(main())
+
+
+def test_an_operator_without_rights_anywhere_does_not_start() -> None:
+    async def main() -> None:
+        world = World()
+        world.cluster.refuse = without("street", "village")
+        resync, _, _ = resyncing(world, "street", "village")
+        with pytest.raises(ClusterError):
+            await resync.begin()
+        world.cluster.refuse = without("village")
+        await resync.begin()
+
+    run(main())
+
+
+def test_the_watches_of_the_others_go_on_when_that_of_one_namespace_ends() -> None:
+    async def main() -> None:
+        clock = LoopClock(NOW)
+        begun: list[str] = []
+
+        async def run_kopf(*, namespaces: Sequence[str], stop_flag: asyncio.Event, **_: Any) -> None:
+            begun.extend(namespaces)
+            if namespaces == ["village"] and len(begun) < 4:
+                raise RuntimeError("403")
+            await asyncio.wait_for(stop_flag.wait(), 100) if namespaces == ["street"] else await clock.sleep(50)
+
+        await watch(kopf.OperatorRegistry(), ("street", "village"), clock, run_kopf)
+        assert begun == ["street", "village", "village", "village"]
 
     run(main())
 
@@ -179,12 +253,45 @@ def test_kopf_only_watches() -> None:
     workers = Workers(lambda _: Recorder(LoopClock(NOW)), LoopClock(NOW), metrics)
     add_handlers(registry, Watcher(workers, WatchHealth(), metrics))
     watching = {handler.selector.any_name for handler in registry._watching.get_all_handlers() if handler.selector}
-    assert watching == {"beckngateways", "utilityagents", "solaragents", "deployments", "services", "configmaps"}
+    assert watching == {
+        "beckngateways",
+        "utilityagents",
+        "solaragents",
+        "deployments",
+        "services",
+        "configmaps",
+        "pods",
+    }
     assert not [*registry._changing.get_all_handlers(), *registry._spawning.get_all_handlers()]
     settings = kopf_settings()
     assert settings.scanning.disabled
     assert settings.peering.standalone
     assert not settings.posting.enabled
+
+
+async def ask(app: web.Application, path: str) -> tuple[int, str]:
+    request = make_mocked_request("GET", path, app=app)
+    response = await (await app.router.resolve(request)).handler(request)
+    return response.status, response.body.decode()  # type: ignore[attr-defined]
+
+
+def test_whether_a_rollout_has_ended_is_answered() -> None:
+    async def main() -> None:
+        clock, metrics = LoopClock(NOW), OperatorMetrics()
+        recorder = Recorder(clock, Pass(rolling=("rooftop-0",)))
+        workers = Workers(lambda _: recorder, clock, metrics)
+        app = create_app(workers, WatchHealth(), metrics, clock)
+        assert (await ask(app, "/rollout"))[0] == 200
+        workers.changed("street")
+        assert await ask(app, "/rollout") == (503, '{"rolling": {"street": []}}')
+        await clock.sleep(1)
+        assert await ask(app, "/rollout") == (503, '{"rolling": {"street": ["rooftop-0"]}}')
+        workers.changed("street")
+        await clock.sleep(1)
+        assert (await ask(app, "/rollout"))[0] == 200
+        await workers.stop()
+
+    run(main())
 
 
 def test_health_and_metrics_are_answered() -> None:
@@ -193,78 +300,73 @@ def test_health_and_metrics_are_answered() -> None:
         workers = Workers(lambda _: Recorder(clock), clock, metrics)
         app = create_app(workers, health, metrics, clock)
 
-        async def ask(path: str) -> tuple[int, str]:
-            request = make_mocked_request("GET", path, app=app)
-            response = await (await app.router.resolve(request)).handler(request)
-            return response.status, response.body.decode()  # type: ignore[attr-defined]
-
-        assert (await ask("/health/live"))[0] == 200
-        assert (await ask("/health/ready"))[0] == 503
+        assert (await ask(app, "/health/live"))[0] == 200
+        assert (await ask(app, "/health/ready"))[0] == 503
         health.listed("SolarAgent", [resource()], clock.wall())
-        assert (await ask("/health/ready"))[0] == 200
+        assert (await ask(app, "/health/ready"))[0] == 200
         await clock.sleep(DEAD_AFTER_S)
-        assert await ask("/health/live") == (503, '{"status": "the watch is dead: SolarAgent"}')
-        assert 'wattmesh_operator_watch_lag_seconds{kind="SolarAgent"} 120.0' in (await ask("/metrics"))[1]
+        assert await ask(app, "/health/live") == (503, '{"status": "the watch is dead: SolarAgent"}')
+        assert 'wattmesh_operator_watch_lag_seconds{kind="SolarAgent"} 120.0' in (await ask(app, "/metrics"))[1]
 
     run(main())
 
 
-def test_settings_come_from_arguments_and_environment() -> None:
-    env = {
-        "WATTMESH_IMAGE": "runtime:1",
-        "WATTMESH_NAMESPACES": "a, b",
-        "WATTMESH_AGENT_RESOURCES": json.dumps({"limits": {"cpu": 1, "memory": "1Gi"}}),
-    }
-    settings = read_settings([], env)
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """The settings that WATTMESH_* variables give."""
+    with monkeypatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(f"WATTMESH_{name}", value)
+        return read_settings()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = json.dumps({"limits": {"cpu": 1, "memory": "1Gi"}})
+    settings = read(monkeypatch, IMAGE="runtime:1", NAMESPACES="a, b", AGENT_RESOURCES=resources, STORAGE_CLASS="")
     assert settings.namespaces == ("a", "b")
-    assert settings.pods.agent_resources == {"limits": {"cpu": "1", "memory": "1Gi"}}
-    assert (settings.port, settings.pods.pull_policy, settings.pods.storage_class) == (8080, "IfNotPresent", "")
-    named = read_settings(["--namespace", "c", "--image", "x", "--pull-policy", "Never"], env)
-    assert (named.namespaces, named.pods.image, named.pods.pull_policy) == (("c",), "x", "Never")
-    assert read_settings(["--all-namespaces"], env).namespaces == ()
-    assert settings.pods.key_overlap_s == 900
-    assert read_settings([], {**env, "WATTMESH_KEY_OVERLAP": "2h"}).pods.key_overlap_s == 7200
+    assert settings.agent_resources == {"limits": {"cpu": "1", "memory": "1Gi"}}
+    assert (settings.port, settings.pull_policy, settings.storage_class) == (8080, "IfNotPresent", "")
+    assert (settings.key_overlap, settings.agent_env) == (timedelta(minutes=15), ())
+    assert read(monkeypatch, IMAGE="x", ALL_NAMESPACES="true").namespaces == ()
+    assert read(monkeypatch, IMAGE="x", NAMESPACES="a", KEY_OVERLAP="2h").key_overlap == timedelta(hours=2)
     more = [
         {"name": "WATTMESH_CHAT_MODEL", "value": "openai:gpt-5-mini"},
         {"name": "OPENAI_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chat", "key": "key"}}},
     ]
-    assert settings.pods.agent_env == []
-    assert read_settings([], {**env, "WATTMESH_AGENT_ENV": json.dumps(more)}).pods.agent_env == more
+    env = read(monkeypatch, IMAGE="x", NAMESPACES="a", AGENT_ENV=json.dumps(more)).agent_env
+    assert [variable.entry() for variable in env] == more
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("variables", "text"),
     [
-        (["--image", "x"], "say where to work"),
-        (["--all-namespaces"], "--image"),
-        (["--all-namespaces", "--image", "x", "--agent-storage", "1 GB"], "--agent-storage"),
-        (["--all-namespaces", "--image", "x", "--agent-resources", "[]"], "--agent-resources"),
-        (
-            ["--all-namespaces", "--image", "x", "--key-overlap", "119s"],
-            "'119s' is no time from 2m to 168h, such as 15m",
-        ),
-        (["--all-namespaces", "--image", "x", "--key-overlap", "15 min"], "--key-overlap"),
+        ({"ALL_NAMESPACES": ""}, "set either WATTMESH_NAMESPACES or WATTMESH_ALL_NAMESPACES=true"),
+        ({"NAMESPACES": "a"}, "set either WATTMESH_NAMESPACES or WATTMESH_ALL_NAMESPACES=true"),
+        ({"IMAGE": ""}, "WATTMESH_IMAGE: Field required"),
+        ({"AGENT_STORAGE": "1 GB"}, "WATTMESH_AGENT_STORAGE: Invalid number format: 1 GB"),
+        ({"AGENT_RESOURCES": "[]"}, "WATTMESH_AGENT_RESOURCES: "),
+        ({"KEY_OVERLAP": "119s"}, "invalid duration '119s': use 2m to 168h, such as 15m"),
+        ({"KEY_OVERLAP": "15 min"}, "WATTMESH_KEY_OVERLAP: "),
         *(
-            (["--all-namespaces", "--image", "x", "--agent-env", env], text)
+            ({"AGENT_ENV": env}, f"WATTMESH_AGENT_ENV: {text}")
             for env, text in (
-                ("{}", "must be a JSON list of environment variables"),
-                ('[{"value": "x"}]', "each variable needs a name"),
-                ('[{"name": "A B", "value": "x"}]', "each variable needs a name"),
+                ("{}", "Input should be a valid tuple"),
+                ('[{"value": "x"}]', "Field required"),
+                ('[{"name": "A B", "value": "x"}]', "String should match pattern"),
                 ('[{"name": "LOG_FORMAT", "value": "x"}]', "LOG_FORMAT is set already"),
                 ('[{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]', "A is set already"),
                 ('[{"name": "A"}]', "A needs a value (text), or valueFrom"),
-                ('[{"name": "A", "value": 1}]', "A needs a value (text), or valueFrom"),
-                ('[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]', "or configMapKeyRef"),
-                ('[{"name": "A", "value": "x", "valueFrom": {}}]', "A needs a value (text), or valueFrom"),
+                ('[{"name": "A", "value": 1}]', "Input should be a valid string"),
+                ('[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]', "Extra inputs are not permitted"),
+                ('[{"name": "A", "valueFrom": {}}]', "needs one secretKeyRef or configMapKeyRef"),
             )
         ),
     ],
 )
-def test_wrong_settings_are_said(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        read_settings(arguments, {})
-    assert raised.value.code == 2
-    assert text in capsys.readouterr().err
+def test_wrong_settings_are_said(variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = {"IMAGE": "x", "ALL_NAMESPACES": "true"}
+    with pytest.raises(SettingsError) as raised:
+        read(monkeypatch, **(usual | variables))
+    assert text in str(raised.value)
 
 
 def test_two_namespaces_are_worked_on_at_once() -> None:

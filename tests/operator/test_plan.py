@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from wattmesh_common.runtime import ClockConfig
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties.config import DemandResponse, HouseholdConfig, UtilityConfig
-from wattmesh_operator.mistakes import ManifestErrors
-from wattmesh_operator.parsing import parse_resource
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
 from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.mistakes import ManifestErrors
+from wattmesh_operator.resources.parsing import parse_resource
 
 STREET = """
 apiVersion: wattmesh.io/v1alpha1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from wattmesh_operator.documents import read_documents
+from wattmesh_operator.manifests.documents import read_documents
 from wattmesh_operator.resources import Battery, Trading
 from wattmesh_operator.resources.quantities import Kwh, Price, exact_int, micro, plain, ppm, watt, wh
 

@@ -8,7 +8,7 @@ import pytest
 
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_operator.plan import Participant, Role
-from wattmesh_operator.registration import RENEW_BEFORE, VALIDITY, Registrant, Wanted, changes, wanted_entries
+from wattmesh_operator.registry.entries import RENEW_BEFORE, VALIDITY, Registrant, Wanted, changes, wanted_entries
 
 NOW = datetime(2026, 6, 21, 6, tzinfo=UTC)
 DOMAIN = "uei:p2p_trading"

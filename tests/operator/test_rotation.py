@@ -15,11 +15,11 @@ from wattmesh_common.clock import utc
 from wattmesh_gateway.rules import check_entry, check_key
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.names import ROTATED_KEYS
-from wattmesh_operator.key_files import new_key_file, next_key_file
+from wattmesh_operator.keys.key_files import new_key_file, next_key_file
+from wattmesh_operator.keys.rotation import MOST_RETIRING, Rotation, new_key, next_keys
 from wattmesh_operator.plan import Participant
-from wattmesh_operator.registration import Registrant, wanted_entries
-from wattmesh_operator.rotation import MOST_RETIRING, Rotation, new_key, next_keys
-from wattmesh_operator.subscriptions import RegistryView, wanted_writes
+from wattmesh_operator.registry.entries import Registrant, wanted_entries
+from wattmesh_operator.registry.registration import RegistryView, wanted_writes
 
 NOW = 1_790_000_000
 OVERLAP_S = 120

@@ -8,14 +8,16 @@ import pytest
 
 from tests.operator.world import party_status
 from wattmesh_common.pod_pages import PartyStatus, read_status
-from wattmesh_operator.graph import Problem
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.plan.graph import Problem
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Phase, SolarAgentStatus, UtilityAgentStatus
 from wattmesh_operator.status.conditions import Member, findings
 from wattmesh_operator.status.fold import HouseholdSeen, problem_status, solar_agent_status, utility_agent_status
 from wattmesh_operator.status.news import news
 from wattmesh_operator.status.shown import kwh, money, percent
+from wattmesh_operator.status.trouble import Trouble
 
+NO_ROOM = Trouble(Reason.UNSCHEDULABLE, "no room")
 T0, T1 = datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2026, 11, 22, 13, tzinfo=UTC)
 
 
@@ -80,7 +82,12 @@ def test_a_condition_keeps_its_time_while_its_status_is_the_same() -> None:
         (Member("a", "Pending", rolled_out=False), "PodNotReady", "Registered", "RollingOut"),
         (Member("a", "Unreachable"), "PodUnreachable", "Registered", "UpToDate"),
         (Member("a", "Ready", registered=False), "NotRegistered", "NotRegistered", "UpToDate"),
-        (Member("a", "Pending", trouble="no room"), "PodFailed", "Registered", "UpToDate"),
+        (
+            Member("a", "Pending", trouble=NO_ROOM),
+            "Unschedulable",
+            "Registered",
+            "UpToDate",
+        ),
         (Member("a", "Draining", registered=False), "Ready", "Registered", "Draining"),
     ],
 )

@@ -25,9 +25,9 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_operator.cluster.memory import MemoryCluster
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.key_files import signers_of
-from wattmesh_operator.reconcile import Pass, Reconciler
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.controller.reconcile import Pass, Reconciler
+from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.keys.key_files import signers_of
 
 NOW = 1_790_000_000
 T = TypeVar("T")
@@ -115,8 +115,9 @@ class World:
         self.settings = settings or PodSettings(image="runtime:1")
         self.reconciler = self.new_operator()
 
-    def new_operator(self) -> Reconciler:
-        """An operator that has just started."""
+    def new_operator(self, settings: PodSettings | None = None) -> Reconciler:
+        """An operator that has just started, with new settings where given."""
+        self.settings = settings or self.settings
         return Reconciler(self.namespace, self.cluster, self, self, self.clock, self.settings)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
@@ -160,6 +161,13 @@ class World:
                 await gateway.start()
                 await self.serve_gateway(origin, gateway)
 
+    def take_down(self, *names: str) -> None:
+        """The pods of these Deployments are not ready any more."""
+        for name in names:
+            deployment = self.read("Deployment", name)
+            deployment["status"] |= {"readyReplicas": 0, "availableReplicas": 0}
+            self.cluster.put(deployment)
+
     async def start_agents(self, name: str, origin: str, config: RuntimeConfig) -> None:
         """The pod of households or of a utility comes up."""
         self.pods[name] = AgentPod(config, self.clock)
@@ -169,12 +177,12 @@ class World:
         """The gateway can be reached."""
         self.sites.attach(origin, gateway.site)
 
-    async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
+    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
         """The status page of a pod; see Pages."""
         pod = self.pods.get(url.removeprefix("http://").split(".")[0])
         if pod is None:
             raise TransportError(f"nobody listens at {url}")
-        return pydantic_core.to_json([*pod.parties.values()])
+        return Reply(200, pydantic_core.to_json([*pod.parties.values()]))
 
     # --- what is looked at ---
 

@@ -31,8 +31,8 @@ from wattmesh_cli.street.keys import kept_signers
 from wattmesh_common.logs import JsonFormatter, TextFormatter
 from wattmesh_gateway.broadcast import Cast
 from wattmesh_market.parties.events import Events
-from wattmesh_operator.drain import Asked
-from wattmesh_operator.key_files import KeysUnreadable, signers_of
+from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
+from wattmesh_operator.scale_down.drain import Asked
 
 PAGES = (
     "status",

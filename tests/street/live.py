@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.gateway import Gateway
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.desired.settings import PodSettings
 
 OVERLAP_S = 120
 
@@ -91,7 +91,7 @@ class LiveWorld(World):
     """Pods live in this process. `state` holds their databases, and the key files that they see as volumes."""
 
     def __init__(self, state: Path, clock: Clock, end: datetime) -> None:
-        super().__init__(clock=clock, settings=PodSettings(image="runtime:1", key_overlap_s=OVERLAP_S))
+        super().__init__(clock=clock, settings=PodSettings(image="runtime:1", key_overlap=timedelta(seconds=OVERLAP_S)))
         self.wire = Wire(self.sites)
         self.transport = self.wire
         self.live: dict[str, Pod] = {}
@@ -147,7 +147,7 @@ class LiveWorld(World):
         """The pod can be reached."""
         self.sites.attach(origin, pod)
 
-    async def get(self, url: str, *, timeout_s: float) -> bytes:  # noqa: ARG002 - Pages
+    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
         raise TransportError(f"{url}: nobody reads pages here")
 
     async def _read_keys(self, pod: str) -> Mapping[str, Signer]:

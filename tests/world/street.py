@@ -38,7 +38,7 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan
-from wattmesh_operator.subscriptions import register_all
+from wattmesh_operator.registry.registration import register_all
 
 MOST_OUTBOX_ROWS = 4
 """Acknowledged messages are taken out of the outbox with the next transaction."""

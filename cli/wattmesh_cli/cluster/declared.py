@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattmesh_cli.books import BooksError
-from wattmesh_operator.naming import household_name, subscriber_id
+from wattmesh_operator.plan.naming import household_name, subscriber_id
 
 
 def declared_parties(listing: Any) -> frozenset[str]:

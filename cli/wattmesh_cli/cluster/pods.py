@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattmesh_cli.books import BooksError
-from wattmesh_operator.desired.names import MANAGED, POD
+from wattmesh_operator.cluster.objects import MANAGED
+from wattmesh_operator.desired.names import POD
 
 AGENTS = f"{MANAGED},app.kubernetes.io/component=agents"
 """Label selector of the agents' Deployments and pods."""

@@ -12,8 +12,8 @@ import typer
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import BAD_INPUT, refuse
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.plan import plan
+from wattmesh_operator.resources.mistakes import ManifestErrors
 
 if TYPE_CHECKING:
     from wattmesh_cli.field.street import AgentKey, HouseholdProfile

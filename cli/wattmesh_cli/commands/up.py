@@ -11,9 +11,9 @@ from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import BAD_INPUT, StateOption, refuse
 from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import SolarAgent
+from wattmesh_operator.resources.mistakes import ManifestErrors
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.session import SessionResult

@@ -7,7 +7,7 @@ import typer
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
 from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json
 from wattmesh_operator.manifests import load
-from wattmesh_operator.mistakes import ManifestErrors, Mistake
+from wattmesh_operator.resources.mistakes import ManifestErrors, Mistake
 
 
 def validate(

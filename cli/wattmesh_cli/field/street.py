@@ -15,8 +15,8 @@ from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import Weather
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_operator.naming import profile_file
 from wattmesh_operator.plan import GatewayPlan
+from wattmesh_operator.plan.naming import profile_file
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
 from wattmesh_operator.resources.solar_agent import ProfileConfigMap
 

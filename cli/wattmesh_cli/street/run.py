@@ -19,8 +19,8 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
-from wattmesh_operator.registration import Registrant
-from wattmesh_operator.subscriptions import register_all
+from wattmesh_operator.registry.entries import Registrant
+from wattmesh_operator.registry.registration import register_all
 
 
 @dataclass(frozen=True)

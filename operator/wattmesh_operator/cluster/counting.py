@@ -16,9 +16,9 @@ class CountingCluster:
         self._cluster = cluster
         self._wrote = wrote
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
+    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "", fields: str = "") -> list[Object]:
         """See Cluster."""
-        return await self._cluster.list(kind, namespace, selector=selector)
+        return await self._cluster.list(kind, namespace, selector=selector, fields=fields)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """See Cluster."""

@@ -49,9 +49,11 @@ class KubernetesCluster:
         """Close all connections."""
         await self._api.close()
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
+    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "", fields: str = "") -> list[Object]:
         """See Cluster."""
-        answer = await self._call("GET", _path(kind, namespace), {"labelSelector": selector} if selector else {})
+        query = {"labelSelector": selector, "fieldSelector": fields}
+        given = {name: value for name, value in query.items() if value}
+        answer = await self._call("GET", _path(kind, namespace), given)
         # The items of a list do not repeat what the list says.
         return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in answer["items"]]
 

@@ -14,7 +14,7 @@ from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 _IDENTITIES = ("name", "mountPath", "containerPort", "port", "uid")
 
 Refuse = Callable[[str, str, str], ClusterError | None]
-"""Verb, kind and name of a call → the error that it shall meet, if any."""
+"""Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
 
 
 class MemoryCluster:
@@ -30,16 +30,18 @@ class MemoryCluster:
 
     # --- the port ---
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
+    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "", fields: str = "") -> list[Object]:
         """See Cluster. Selectors are equalities with commas between."""
-        self._meet("list", kind.kind, "")
+        self._meet("list", kind.kind, namespace or "")
         wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
+        paths = [part.split("=", 1) for part in fields.split(",") if part]
         return [
             deepcopy(item)
             for (_, within, _), item in sorted(self._objects.items())
             if item["kind"] == kind.kind
             and namespace in (None, within)
             and wanted.items() <= (item["metadata"].get("labels") or {}).items()
+            and all(_at(item, path) == value for path, value in paths)
         ]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
@@ -139,6 +141,12 @@ class MemoryCluster:
         metadata["resourceVersion"] = str(next(self._numbers))
         self._objects[self._key(asked)] = item
         return deepcopy(item)
+
+
+def _at(item: Any, path: str) -> Any:
+    for part in path.split("."):
+        item = item.get(part, {})
+    return item
 
 
 def _merge(live: Any, applied: Any) -> Any:

@@ -11,6 +11,13 @@ Object = dict[str, Any]
 
 WATTMESH = "wattmesh.io/v1alpha1"
 
+OPERATOR = "wattmesh-operator"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+"""Label: the pod (and Deployment) that an object is for."""
+MANAGED = f"{MANAGED_BY}={OPERATOR}"
+"""Label selector of all that the operator makes."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,9 +45,10 @@ SERVICE = Kind("v1", "Service", "services")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 CHILDREN = (SECRET, CONFIG_MAP, CLAIM, SERVICE, DEPLOYMENT)
 
+POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events")
 
-KINDS: Mapping[str, Kind] = {kind.kind: kind for kind in (*RESOURCES, *CHILDREN, EVENT)}
+KINDS: Mapping[str, Kind] = {kind.kind: kind for kind in (*RESOURCES, *CHILDREN, POD, EVENT)}
 
 
 def kind_of(item: Object) -> Kind:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from wattmesh_operator.cluster.objects import Kind, Object
+from wattmesh_operator.cluster.objects import OPERATOR, Kind, Object
 
-FIELD_MANAGER = "wattmesh-operator"
+FIELD_MANAGER = OPERATOR
 
 
 class ClusterError(Exception):
@@ -33,8 +33,8 @@ class NamespaceTerminating(ClusterError):
 class Cluster(Protocol):
     """What the operator asks of an API server. Every method raises ClusterError, and writes nothing then."""
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> list[Object]:
-        """The objects of a kind in a namespace (None: in all) whose labels match; as new as the last write."""
+    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "", fields: str = "") -> list[Object]:
+        """The objects of a kind in a namespace (None: in all) that match both selectors; as new as the last write."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from wattmesh_operator.references import MAX_NAME_LENGTH
+from wattmesh_operator.plan.references import MAX_NAME_LENGTH
 from wattmesh_operator.resources import (
     Battery,
     BecknGatewaySpec,
@@ -136,6 +136,11 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
         Rule(
             "[has(self.csv), has(self.folder), has(self.configMap)].exists_one(written, written)",
             "needs exactly one of csv, folder and configMap",
+        ),
+        Rule(
+            "!has(self.csv) && !has(self.folder)",
+            "csv and folder are read by `wattmesh up` only; in a cluster use configMap, with a key <household>.csv for"
+            " each household",
         ),
     ),
     Battery: (

@@ -10,10 +10,10 @@ from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import service_url
+from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
-from wattmesh_operator.plan import GatewayPlan
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.plan.pods import GatewayPlan
 
 
 def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
@@ -51,7 +51,7 @@ def gateway_manifests(
         deployment(
             to,
             settings,
-            command=[*command, f"{KEYS}/{KEYS_FILE}"],
+            command=lambda _: [*command, f"{KEYS}/{KEYS_FILE}"],
             resources=settings.gateway_resources,
             config_hash=digest([config, signer.key_id]),
         ),

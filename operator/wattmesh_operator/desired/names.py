@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wattmesh_operator.cluster.objects import Object, kind_of, name_of, uid_of
+from wattmesh_operator.cluster.objects import INSTANCE, MANAGED_BY, OPERATOR, Object, kind_of, name_of, uid_of
 
 PREFIX = "wattmesh.io"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OPERATOR = "wattmesh-operator"
-MANAGED = f"{MANAGED_BY}={OPERATOR}"
-"""Label selector of all that the operator makes."""
-
 POD = f"{PREFIX}/pod"
 GATEWAY = f"{PREFIX}/gateway"
 OWNER_LABELS: Mapping[str, str] = {
@@ -25,6 +20,8 @@ HASH = f"{PREFIX}/manifest-hash"
 """Annotation: hash of the whole manifest, so that a field which is no longer set is noticed too."""
 CONFIG_HASH = f"{PREFIX}/config-hash"
 """Annotation of a pod template: hash of what the process reads only at its start, so that a change rolls the pod."""
+REVISION = f"{PREFIX}/revision"
+"""Annotation of a Deployment: the revision of its template, see `desired.revision`."""
 HOUSEHOLDS = f"{PREFIX}/households"
 """Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
 GRID_CLOCK = f"{PREFIX}/grid-clock"
@@ -65,7 +62,7 @@ def labels(owner: Object, pod: str, gateway: str) -> dict[str, str]:
     part = "gateway" if owner["kind"] == "BecknGateway" else "agents"
     return {
         "app.kubernetes.io/name": f"wattmesh-{part}",
-        "app.kubernetes.io/instance": pod,
+        INSTANCE: pod,
         "app.kubernetes.io/component": part,
         "app.kubernetes.io/part-of": "wattmesh",
         MANAGED_BY: OPERATOR,

@@ -13,11 +13,11 @@ from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
-from wattmesh_operator.plan import PodPlan, runtime_config
+from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
-from wattmesh_operator.settings import PodSettings
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ def pod_manifests(
         deployment(
             to,
             settings,
-            command=[
+            command=lambda name: [
                 *("python", "-m", "wattmesh_agents"),
                 *("--config", f"{CONFIG}/{CONFIG_FILE}"),
                 *("--keys", f"{KEYS}/{KEYS_FILE}"),
                 *("--database", f"{DATA}/ledger.db"),
-                *("--url", pod_url(plan)),
+                *("--url", service_url(name, plan.namespace)),
             ],
             resources=settings.agent_resources,
             config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),

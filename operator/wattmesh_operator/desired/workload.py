@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
-from wattmesh_operator.desired.names import CONFIG_HASH, PORT, selector_labels
-from wattmesh_operator.participant_config import PROFILES
-from wattmesh_operator.settings import PodSettings
+from wattmesh_operator.desired.names import CONFIG_HASH, PORT, REVISION, selector_labels
+from wattmesh_operator.desired.revision import revision
+from wattmesh_operator.desired.settings import LOG_FORMAT, EnvVar, PodSettings, Resources
+from wattmesh_operator.plan.participants import PROFILES
 
 DATA = "/data"
 CONFIG = "/etc/wattmesh/config"
@@ -36,23 +37,57 @@ def deployment(
     to: Belonging,
     settings: PodSettings,
     *,
-    command: Sequence[str],
-    resources: Mapping[str, Mapping[str, str]],
+    command: Callable[[str], Sequence[str]],
+    resources: Resources,
     config_hash: str,
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
-    env: Sequence[Mapping[str, Any]] = (),
+    env: Sequence[EnvVar] = (),
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
+    `command` gives the command for a pod of that name.
 
     `profiles` is the ConfigMap with the profiles of its households, if there is one; `env` is more environment.
     """
+
+    def pod(name: str) -> dict[str, Any]:
+        return _pod(name, settings, command=command(name), resources=resources, profiles=profiles, env=env)
+
+    spec = {
+        "replicas": 1,
+        "revisionHistoryLimit": 1,
+        # Longer than the startup probe gives a process.
+        "progressDeadlineSeconds": 180,
+        "selector": {"matchLabels": selector_labels(to.pod)},
+        "strategy": {"type": "Recreate"},
+        "template": {
+            "metadata": {"labels": to.labels, "annotations": {CONFIG_HASH: config_hash}},
+            "spec": pod(to.pod),
+        },
+    }
+    told = {**(annotations or {}), REVISION: str(revision(spec["template"], pod(""), to.owner))}
+    return manifest(DEPLOYMENT, to, {"spec": spec}, annotations=told)
+
+
+def _pod(
+    name: str,
+    settings: PodSettings,
+    *,
+    command: Sequence[str],
+    resources: Resources,
+    profiles: str | None,
+    env: Sequence[EnvVar],
+) -> dict[str, Any]:
+    """The spec of a pod of that name."""
     container: dict[str, Any] = {
         "name": "main",
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": list(command),
-        "env": [{"name": "LOG_FORMAT", "value": settings.log_format}, *(dict(entry) for entry in env)],
+        "env": [
+            {"name": LOG_FORMAT, "value": settings.pod_log_format},
+            *(variable.entry() for variable in env),
+        ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": {part: dict(amounts) for part, amounts in resources.items()},
         "securityContext": {
@@ -64,6 +99,8 @@ def deployment(
         "startupProbe": _probe("/health/live", every_s=1, failures=120),
         "livenessProbe": _probe("/health/live", every_s=10, failures=3),
         "readinessProbe": _probe("/health/ready", every_s=2, failures=3),
+        # The end of the log of a process that failed is what its resource's status says.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG, "readOnly": True},
             {"name": "keys", "mountPath": KEYS, "readOnly": True},
@@ -83,26 +120,16 @@ def deployment(
         "terminationGracePeriodSeconds": GRACE_S,
         "containers": [container],
         "volumes": [
-            {"name": "config", "configMap": {"name": to.pod}},
-            {"name": "keys", "secret": {"secretName": to.pod, "defaultMode": 0o440}},
-            {"name": "data", "persistentVolumeClaim": {"claimName": to.pod}},
+            {"name": "config", "configMap": {"name": name}},
+            {"name": "keys", "secret": {"secretName": name, "defaultMode": 0o440}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
     if profiles is not None:
         container["volumeMounts"].append({"name": "profiles", "mountPath": PROFILES, "readOnly": True})
         pod["volumes"].append({"name": "profiles", "configMap": {"name": profiles}})
-    spec = {
-        "replicas": 1,
-        "revisionHistoryLimit": 1,
-        "selector": {"matchLabels": selector_labels(to.pod)},
-        "strategy": {"type": "Recreate"},
-        "template": {
-            "metadata": {"labels": to.labels, "annotations": {CONFIG_HASH: config_hash}},
-            "spec": pod,
-        },
-    }
-    return manifest(DEPLOYMENT, to, {"spec": spec}, annotations=annotations)
+    return pod
 
 
 def _probe(path: str, *, every_s: int, failures: int) -> dict[str, Any]:

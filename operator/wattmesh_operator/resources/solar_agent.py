@@ -113,11 +113,12 @@ class Profile(Part):
     csv: FilePath | None = Field(
         default=None,
         description="CSV file with columns slot (RFC 3339 start of 15 minutes), pv_wh and load_wh, of all households. "
-        "A relative path starts at the manifest's folder with `wattmesh up`, and is a path in the pod in a cluster.",
+        "A relative path starts at the manifest's folder. With `wattmesh up` only.",
     )
     folder: FilePath | None = Field(
         default=None,
-        description="Folder with such a file for each household, <household>.csv; a path like that of csv.",
+        description="Folder with such a file for each household, <household>.csv; a path like that of csv. With"
+        " `wattmesh up` only.",
     )
     config_map: ProfileConfigMap | None = Field(
         default=None,

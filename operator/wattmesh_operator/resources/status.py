@@ -86,6 +86,10 @@ class HouseholdStatus(StatusPart):
         " answer), Waiting (grid time has still to catch up with its books) or Draining (it goes, and settles its open"
         " contracts first).",
     )
+    reason: str | None = Field(
+        default=None, max_length=128, description="Why its pod is not up, as one word for programs."
+    )
+    message: str | None = Field(default=None, max_length=1024, description="Why its pod is not up, in words.")
     url: str | None = Field(default=None, max_length=2048, description="Where it receives messages.")
     level_wh: Count | None = Field(default=None, description="Energy in its battery, in Wh.")
     sold_wh: Count | None = Field(default=None, description="Energy sold so far, in Wh.")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wattmesh_common.clock import rfc3339
-from wattmesh_operator.graph import Problem
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.plan.graph import Problem
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
+from wattmesh_operator.status.trouble import Trouble
 
 _MOST_NAMED = 3
 
@@ -28,18 +29,20 @@ class Member:
     """One of those a resource is: a household, a utility, or the gateway itself.
 
     `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
-    `rekeying` is whether a new key is on its way, `former_until` when (unix seconds) its last former key ends.
+    `halted` says why a rollout does not reach it, if so. `rekeying` is whether a new key is on its way, `former_until`
+    when (unix seconds) its last former key ends.
     `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it.
     """
 
     name: str
     phase: Phase
     rolled_out: bool = True
-    trouble: str = ""
+    trouble: Trouble | None = None
     registered: bool = True
     refused: str = ""
     rekeying: bool = False
     former_until: int | None = None
+    halted: str = ""
     waits_until: datetime | None = None
 
 
@@ -87,8 +90,8 @@ def ready_count(members: Sequence[Member]) -> int:
 
 def _ready(members: Sequence[Member]) -> Finding:
     staying = [member for member in members if member.phase != "Draining"]
-    if trouble := [member for member in staying if member.trouble]:
-        return Finding(False, Reason.POD_FAILED, f"{trouble[0].name}: {trouble[0].trouble}{_more(trouble)}")
+    if trouble := _troubles(staying):
+        return trouble
     waiting = [member for member in staying if member.phase == "Pending"]
     if waiting:
         return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet")
@@ -101,7 +104,23 @@ def _ready(members: Sequence[Member]) -> Finding:
         return Finding(False, Reason.BOOKS_AHEAD, f"{text}; trading goes on when it has caught up, until {until}")
     if absent := [member for member in staying if not member.registered]:
         return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
+    if rolling := [member for member in staying if not member.rolled_out]:
+        return Finding(False, *_rolling(rolling))
     return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
+
+
+def _troubles(members: Sequence[Member]) -> Finding | None:
+    """The causes why pods are not up, those that most members have first."""
+    found: dict[Trouble, list[Member]] = {}
+    for member in members:
+        if member.trouble is not None:
+            found.setdefault(member.trouble, []).append(member)
+    if not found:
+        return None
+    causes = sorted(found.items(), key=lambda cause: -len(cause[1]))
+    told = "; ".join(f"{_names(of)}: {trouble.message}" for trouble, of in causes[:_MOST_NAMED])
+    more = f"; {len(causes) - _MOST_NAMED} more causes" if len(causes) > _MOST_NAMED else ""
+    return Finding(False, causes[0][0].reason, f"{told}{more}")
 
 
 def _registered(members: Sequence[Member]) -> Finding:
@@ -123,12 +142,20 @@ def _progressing(members: Sequence[Member]) -> Finding:
         return Finding(True, Reason.DRAINING, f"{_names(draining)}: open contracts are settled before it goes")
     rolling = [member for member in members if not member.rolled_out]
     if rolling:
-        return Finding(True, Reason.ROLLING_OUT, f"{_names(rolling)}: the pod is not what it shall be yet")
+        reason, message = _rolling(rolling)
+        return Finding(reason is Reason.ROLLING_OUT, reason, message)
     if rekeying := [member for member in members if member.rekeying]:
         return Finding(
             True, Reason.ROTATING_KEYS, f"{_names(rekeying)}: the new key is not in the gateway's registry yet"
         )
     return Finding(False, Reason.UP_TO_DATE, "all is as spec says")
+
+
+def _rolling(members: Sequence[Member]) -> tuple[Reason, str]:
+    """Why these are not what they shall be yet."""
+    if halted := [member for member in members if member.halted]:
+        return Reason.ROLLOUT_HALTED, f"stopped at {halted[0].halted}; {_names(halted)}: the former pod goes on"
+    return Reason.ROLLING_OUT, f"{_names(members)}: the pod is not what it shall be yet"
 
 
 def _names(members: Sequence[Member]) -> str:

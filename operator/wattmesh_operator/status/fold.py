@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from wattmesh_common.pod_pages import PartyState
-from wattmesh_operator.graph import Problem
+from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
     HouseholdStatus,
@@ -122,6 +122,8 @@ def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> Household
     return HouseholdStatus(
         name=seen.member.name,
         phase=seen.member.phase,
+        reason=seen.member.trouble.reason if seen.member.trouble else None,
+        message=seen.member.trouble.message if seen.member.trouble else None,
         url=seen.url,
         level_wh=numbers.level_wh if numbers else None,
         sold_wh=numbers.sold_wh if numbers else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wattmesh_operator.reasons import Reason
+from wattmesh_operator.resources.reasons import FAILURES, Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status, TraderStatus
 
 
@@ -25,9 +25,12 @@ def news(before: Status, after: Status) -> list[News]:
     registered, was_registered = _condition(after, "Registered"), _condition(before, "Registered")
     # What cannot be made real says the same in all its conditions.
     impossible = ready and ready.reason == _reason(_condition(after, "Progressing"))
-    fails = ready and (impossible or ready.reason in (Reason.POD_FAILED, Reason.BOOKS_AHEAD))
+    fails = ready and (impossible or ready.reason in (*FAILURES, Reason.BOOKS_AHEAD))
     if ready and fails and ready.reason != _reason(was_ready):
         told.append(News("Warning", ready.reason, ready.message))
+    progressing, was_progressing = _condition(after, "Progressing"), _condition(before, "Progressing")
+    if progressing and progressing.reason == Reason.ROLLOUT_HALTED != _reason(was_progressing):
+        told.append(News("Warning", progressing.reason, progressing.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
         told.append(News("Normal", "Registered", registered.message))
     elif (

@@ -18,9 +18,9 @@ from wattmesh_common.profile_files import read_profile_csv
 from wattmesh_market.energy.profiles import Pv
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.manifests import load
-from wattmesh_operator.naming import subscriber_id
-from wattmesh_operator.participant_config import household_seed
 from wattmesh_operator.plan import plan
+from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.plan.participants import household_seed
 from wattmesh_operator.resources import SolarAgent
 
 STREET = """

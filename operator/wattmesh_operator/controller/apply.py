@@ -1,0 +1,141 @@
+"""Applies desired manifests, one pod's objects at a time; what is so already is not written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from wattmesh_operator.cluster.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    MANAGED_BY,
+    OPERATOR,
+    SECRET,
+    SERVICE,
+    Kind,
+    Object,
+    annotations_of,
+    controller_of,
+    goes,
+    kind_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
+from wattmesh_operator.cluster.observation import Observation
+from wattmesh_operator.cluster.port import Cluster
+from wattmesh_operator.controller.drift import differs
+from wattmesh_operator.desired.files import key_secret
+from wattmesh_operator.desired.manifest import Belonging
+from wattmesh_operator.desired.names import HASH
+from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, next_key_file
+from wattmesh_operator.keys.rotation import Rotation
+from wattmesh_operator.status.news import News
+
+Report = Callable[[Object, News], None]
+"""Takes what a person wants to know of a resource."""
+
+_GOES_WITH_ITS_POD = (DEPLOYMENT, SERVICE, CONFIG_MAP)
+"""In this order. Secret and claim stay: who comes back finds key, battery and ledger as they were."""
+
+
+class NotOurs(Exception):
+    """An object of the name that is needed belongs to somebody else."""
+
+
+class Leaving(Exception):
+    """An object of the name that is needed is being deleted; the next pass may find it gone."""
+
+
+class Applier:
+    """Applies manifests within one pass. `seen` is what was observed at its start."""
+
+    def __init__(self, cluster: Cluster, seen: Observation, report: Report) -> None:
+        self._cluster = cluster
+        self._seen = seen
+        self._report = report
+
+    async def apply(self, manifests: Iterable[Object], owner: Object) -> Object:
+        """Apply the manifests in this order; returns the last one as it is then.
+
+        Raises ClusterError, NotOurs or Leaving.
+        """
+        live: Object = {}
+        for manifest in manifests:
+            live = await self._apply_one(manifest, owner)
+        return live
+
+    async def keys(
+        self,
+        to: Belonging,
+        subscriber_ids: Collection[str],
+        rotation: Rotation | None = None,
+        *,
+        name: str | None = None,
+    ) -> HeldKeys:
+        """The keys of these subscribers from their Secret; those that it lacks are made, and all go on rotating.
+
+        Raises ClusterError (Conflict when somebody else was quicker), NotOurs, Leaving or KeysUnreadable.
+        """
+        rotation = rotation or Rotation()
+        secret = await self._find(SECRET, name or to.pod, to.owner)
+        if secret is None:
+            made = key_secret(to, new_key_file(subscriber_ids), name=name, rotated=rotation.asked)
+            await self._cluster.create(made)
+            if self._has_run(to):
+                self._report(
+                    to.owner, News("Normal", "KeyCreated", f"{name_of(made)}: a new key, as the Secret was gone")
+                )
+            return held_keys(made)
+        held_keys(secret)  # what cannot be read is not written over
+        file, rotated = next_key_file(secret, subscriber_ids, rotation)
+        made = key_secret(to, file, name=name, rotated=rotated)
+        if differs(made, secret):
+            # Only over what was read: a key that somebody else has added meanwhile must not be lost. Keys and how far
+            # they have rotated are written at once, so that whoever is killed leaves one step or the next.
+            made["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
+            await self._cluster.apply(made)
+        return held_keys(made)
+
+    async def remove_all_but(self, pods: Collection[str], owner: Object) -> None:
+        """Delete what belongs to the owner's pods that are not among these. Raises ClusterError."""
+        for child in self._seen.children_of(owner, _GOES_WITH_ITS_POD):
+            if name_of(child) not in pods and not goes(child):
+                await self._cluster.delete(child)
+
+    async def _apply_one(self, manifest: Object, owner: Object) -> Object:
+        kind, name = kind_of(manifest), name_of(manifest)
+        live = await self._find(kind, name, owner)
+        difference = differs(manifest, live) if live is not None else ["it"]
+        if live is not None and not difference:
+            return live
+        made = await self._cluster.apply(manifest)
+        if live is None:
+            # The Deployment comes last: when it is there, the others have been made before.
+            repaired = kind is not DEPLOYMENT and self._seen.child(DEPLOYMENT, name) is not None
+            what = f"{kind.kind} {name} was gone and is made again"
+        else:
+            repaired = annotations_of(live).get(HASH) == manifest["metadata"]["annotations"][HASH]
+            what = f"{kind.kind} {name}: {', '.join(difference[:5])} put right"
+        if repaired:
+            self._report(owner, News("Normal", "DriftRepaired", what))
+        return made
+
+    async def _find(self, kind: Kind, name: str, owner: Object) -> Object | None:
+        """The object of that name, if it is the owner's or an orphan of ours; None if there is none."""
+        # One that is not among ours may have lost the label by which ours are found, or may be somebody else's.
+        live = self._seen.child(kind, name) or await self._cluster.get(kind, namespace_of(owner), name)
+        if live is None:
+            return None
+        if goes(live):
+            raise Leaving(f"{kind.kind} {name} is being deleted")
+        controller = controller_of(live)
+        ours = labels_of(live).get(MANAGED_BY) == OPERATOR
+        if controller == uid_of(owner) or (controller is None and ours):
+            return live
+        if ours:  # of a resource that was deleted: the garbage collector comes for it
+            raise Leaving(f"{kind.kind} {name} belongs to an earlier resource and has not gone yet")
+        raise NotOurs(f"there is a {kind.kind} {name} that wattmesh has not made; rename one of them")
+
+    def _has_run(self, to: Belonging) -> bool:
+        return self._seen.child(DEPLOYMENT, to.pod) is not None

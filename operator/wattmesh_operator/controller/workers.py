@@ -1,0 +1,118 @@
+"""Who is worked on when: one worker a namespace, many changes one pass, faults tried again ever more seldom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from wattmesh_common.clock import Clock
+from wattmesh_operator.cluster.port import ClusterError
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.reconcile import Pass
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.2
+"""How long changes are gathered before a pass: those of one `kubectl apply -f` come together."""
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+
+
+class Reconciling(Protocol):
+    """Makes a namespace what it shall be."""
+
+    async def run(self) -> Pass:
+        """One pass."""
+        ...
+
+
+class Workers:
+    """Runs passes over namespaces that have changed."""
+
+    def __init__(self, make: Callable[[str], Reconciling], clock: Clock, metrics: OperatorMetrics) -> None:
+        self._make = make
+        self._clock = clock
+        self._metrics = metrics
+        self._dirty: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._last: dict[str, Pass] = {}
+
+    def changed(self, namespace: str) -> None:
+        """Something in that namespace may have changed."""
+        if namespace not in self._tasks:
+            self._dirty[namespace] = asyncio.Event()
+            self._tasks[namespace] = asyncio.create_task(self._work(namespace), name=f"reconciles {namespace}")
+        self._dirty[namespace].set()
+
+    def leave(self, namespace: str) -> None:
+        """No more passes over that namespace until it is said to have changed."""
+        self._dirty.pop(namespace, None)
+        self._last.pop(namespace, None)
+        if task := self._tasks.pop(namespace, None):
+            task.cancel()
+
+    @property
+    def namespaces(self) -> list[str]:
+        """All that have been worked on."""
+        return [*self._tasks]
+
+    @property
+    def rolling(self) -> dict[str, Sequence[str]]:
+        """The pods that were not up as they shall be in the last pass, by namespace; of one without a pass, none."""
+        last = {namespace: self._last.get(namespace) for namespace in self._tasks}
+        return {name: done.rolling if done else () for name, done in last.items() if done is None or done.rolling}
+
+    @property
+    def alive(self) -> bool:
+        """Whether no worker has died."""
+        return not any(task.done() for task in self._tasks.values())
+
+    async def stop(self) -> None:
+        """End all passes at once. What is half done is done by the next operator's first pass."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _work(self, namespace: str) -> None:
+        reconciler = self._make(namespace)
+        dirty = self._dirty[namespace]
+        failures = 0
+        again_in_s: float | None = None
+        while True:
+            await self._wait(dirty, again_in_s)
+            await self._clock.sleep(GATHER_S)
+            dirty.clear()
+            done = self._last[namespace] = await self._pass(namespace, reconciler)
+            failures = failures + 1 if done.faults else 0
+            again_in_s = done.again_in_s
+            if failures:
+                retry_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 10))
+                again_in_s = retry_s if again_in_s is None else min(again_in_s, retry_s)
+
+    async def _wait(self, dirty: asyncio.Event, at_most_s: float | None) -> None:
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(dirty.wait())]
+        if at_most_s is not None:
+            waiting.append(asyncio.ensure_future(self._clock.sleep(at_most_s)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _pass(self, namespace: str, reconciler: Reconciling) -> Pass:
+        began = self._clock.wall()
+        try:
+            done = await reconciler.run()
+        except ClusterError as error:
+            log.warning("%s: %s", namespace, error)
+            done = Pass(faults=(str(error),))
+        except Exception:
+            # A fault of the operator's own must not end its work for good, here or elsewhere.
+            log.exception("fault in the pass over %s", namespace)
+            done = Pass(faults=("fault",))
+        self._metrics.seconds.observe(self._clock.wall() - began)
+        self._metrics.passes.labels(namespace, "error" if done.faults else "success").inc()
+        self._metrics.faults.labels(namespace).inc(len(done.faults))
+        return done

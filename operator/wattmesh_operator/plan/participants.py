@@ -1,0 +1,128 @@
+"""Specs → the configuration of one household or utility, in the runtime's integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+from wattmesh_market.energy import battery, profiles, tariff
+from wattmesh_market.parties import config
+from wattmesh_operator.plan.naming import profile_file, subscriber_id
+from wattmesh_operator.resources import Battery, Profile, Pv, SolarAgent, Tariff, Trading, UtilityAgent
+from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
+from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
+
+PROFILES = "/etc/wattmesh/profiles"
+"""Folder of a pod that holds its households' profiles, from a ConfigMap."""
+
+
+def household_config(
+    agent: SolarAgent, household: str, utility: UtilityAgent, utilities: Iterable[UtilityAgent]
+) -> config.HouseholdConfig:
+    """The configuration of the household of that name, supplied by `utility` with what the market does not.
+
+    `utilities` are all on its feeder.
+    """
+    spec = agent.spec
+    household_id = subscriber_id(household, agent.metadata.namespace)
+    return config.HouseholdConfig(
+        name=household,
+        subscriber_id=household_id,
+        feeder=spec.feeder,
+        seed=household_seed(spec.seed, household_id),
+        trading=_trading(spec.trading, spec.battery),
+        backstop=config.Backstop(_id_of(utility), _tariff(utility.spec.tariff)),
+        battery=_battery(spec.battery) if spec.battery else None,
+        pv=_pv(spec.pv) if spec.pv else None,
+        load=profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None,
+        profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
+        utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
+        forecast=spec.forecast,
+        strategy=spec.strategy,
+    )
+
+
+def utility_config(agent: UtilityAgent) -> config.UtilityConfig:
+    """The configuration of a utility."""
+    spec = agent.spec
+    response = spec.demand_response
+    return config.UtilityConfig(
+        name=agent.metadata.name,
+        subscriber_id=_id_of(agent),
+        feeder=spec.feeder,
+        tariff=_tariff(spec.tariff),
+        capacity_w=watt(spec.capacity_kw),
+        demand_response=config.DemandResponse(ppm(response.start_at_percent), micro(response.max_price))
+        if response
+        else None,
+        strategy=spec.strategy,
+    )
+
+
+def household_seed(seed: int, household_id: str) -> int:
+    """A household's own seed: differs between households, is the same in every run, fits a JSON number exactly."""
+    digest = blake2b(f"{seed}/{household_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 11
+
+
+def _id_of(utility: UtilityAgent) -> str:
+    return subscriber_id(utility.metadata.name, utility.metadata.namespace)
+
+
+def _profile_csv(profile: Profile, household: str) -> Path:
+    if profile.csv is not None:
+        return Path(profile.csv)
+    return Path(PROFILES if profile.folder is None else profile.folder, profile_file(household))
+
+
+def _battery(spec: Battery) -> battery.Battery:
+    return battery.Battery(
+        capacity_wh=wh(spec.capacity_kwh),
+        initial_level_wh=wh(spec.initial_kwh),
+        min_level_wh=wh(spec.min_kwh),
+        charge_power_w=watt(spec.power_kw if spec.charge_power_kw is None else spec.charge_power_kw),
+        discharge_power_w=watt(spec.power_kw if spec.discharge_power_kw is None else spec.discharge_power_kw),
+        charge_efficiency_ppm=ppm(spec.charge_efficiency_percent),
+        discharge_efficiency_ppm=ppm(spec.discharge_efficiency_percent),
+        self_discharge_ppm_per_day=ppm(spec.self_discharge_percent_per_day),
+    )
+
+
+def _pv(spec: Pv) -> profiles.Pv:
+    return profiles.Pv(
+        peak_w=watt(spec.peak_kw),
+        latitude=float(spec.latitude),
+        longitude=float(spec.longitude),
+        tilt_degrees=float(spec.tilt_degrees),
+        azimuth_degrees=float(spec.azimuth_degrees),
+    )
+
+
+def _trading(spec: Trading, battery: Battery | None) -> config.Trading:
+    capacity_wh = wh(battery.capacity_kwh) if battery else 0
+    # A share of a Wh is dropped. The rules between thresholds and minimum level still hold then.
+    buy_below_wh, buy_target_wh, sell_above_wh = (
+        capacity_wh * ppm(percent) // 1_000_000 for percent in spec.thresholds
+    )
+    sell_price = spec.sell_price
+    if sell_price is None and spec.pricing == "fixed":
+        sell_price = DEFAULT_SELL_PRICE
+    return config.Trading(
+        buy_below_wh=buy_below_wh,
+        buy_target_wh=buy_target_wh,
+        sell_above_wh=sell_above_wh,
+        pricing=spec.pricing,
+        sell_price_micro_per_kwh=None if sell_price is None else micro(sell_price),
+        max_buy_price_micro_per_kwh=None if spec.max_buy_price is None else micro(spec.max_buy_price),
+    )
+
+
+def _tariff(spec: Tariff) -> tariff.Tariff:
+    return tariff.Tariff(
+        price_micro_per_kwh=micro(spec.price),
+        feed_in_micro_per_kwh=micro(spec.feed_in),
+        grid_fee_micro_per_kwh=micro(spec.grid_fee),
+        local_grid_fee_micro_per_kwh=micro(spec.local_grid_fee),
+        periods=tuple(tariff.TariffPeriod(period.start, period.end, micro(period.price)) for period in spec.periods),
+    )

@@ -1,0 +1,71 @@
+"""A rollout on a real cluster: a bad image stops at its first pod, and goes back by `helm rollback`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kube import Kube, condition, until
+from tests.e2e.market import books
+
+pytestmark = pytest.mark.e2e
+
+CHART = str(Path(__file__).parents[2] / "charts/wattmesh")
+AGENTS = "app.kubernetes.io/component=agents"
+
+
+def images(street: Kube) -> dict[str, str]:
+    """The image of each agents' pod by the name of its Deployment."""
+    deployments = street.list("deployments", AGENTS)
+    return {d["metadata"]["name"]: d["spec"]["template"]["spec"]["containers"][0]["image"] for d in deployments}
+
+
+def test_a_bad_image_stops_at_its_first_pod(street: Kube, cluster: Kube, measured: list[str]) -> None:
+    before = images(street)
+    began = time.monotonic()
+    bad = ("--set", "runtimeImage.tag=no-such-tag")
+    cluster.helm("upgrade", "wattmesh", CHART, "--reuse-values", *bad, "--wait", "--timeout", "3m")
+    roof = until(
+        "the cause is told",
+        lambda: (
+            (found := condition(street.get("solaragent", "rooftop"), "Ready"))["reason"] == "ImagePullBackOff" and found
+        ),
+    )
+    measured.append(f"helm upgrade to a bad image → ImagePullBackOff in the status: {time.monotonic() - began:.1f} s")
+    assert "no-such-tag" in roof["message"]
+    until(
+        "the others say why they wait",
+        lambda: condition(street.get("solaragent", "flat"), "Progressing")["reason"] == "RolloutHalted",
+    )
+    changed = [name for name, image in images(street).items() if image != before[name]]
+    assert changed == ["rooftop-0"]
+    contracts = len(books(street, "flat-pod-0").contracts)
+    until("the rest trades on", lambda: len(books(street, "flat-pod-0").contracts) > contracts)
+    assert [name for name, image in images(street).items() if image != before[name]] == ["rooftop-0"]
+
+    cluster.helm("rollback", "wattmesh", "--wait", "--timeout", "3m")
+    street.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    assert images(street) == before
+
+
+def test_a_config_map_that_is_missing_is_told(street: Kube, measured: list[str]) -> None:
+    began = time.monotonic()
+    street.apply(
+        {
+            "apiVersion": "wattmesh.io/v1alpha1",
+            "kind": "SolarAgent",
+            "metadata": {"name": "measured"},
+            "spec": {"profile": {"configMap": {"name": "no-such-profiles"}}},
+        }
+    )
+    found = until(
+        "the cause is told",
+        lambda: (
+            (ready := condition(street.get("solaragent", "measured"), "Ready"))["reason"] == "FailedMount" and ready
+        ),
+    )
+    measured.append(f"missing ConfigMap → FailedMount in the status: {time.monotonic() - began:.1f} s")
+    assert "no-such-profiles" in found["message"]
+    street("delete", "solaragent", "measured", timeout_s=60)
