@@ -112,7 +112,14 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
     name = plan.resource.metadata.name
     registered = outcome.registered.get(name, Registered())
     view = outcome.registries.get(name, RegistryView(None))
-    ids = {p.subscriber_id for pod in plan.pods for p in pod.participants if p.name not in outcome.leaving}
+    # Who does not answer yet shall not be found yet.
+    ids = {
+        participant.subscriber_id
+        for pod in plan.pods
+        for participant in pod.participants
+        if participant.name not in outcome.leaving
+        and outcome.heard.get(pod.name, Heard()).of(participant.name) is not None
+    }
     refused = next(iter(registered.problems.values()), view.problem)
     member = Member(
         name,
@@ -143,6 +150,7 @@ def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item
         previous,
         _member(participant, pod, plan, outcome, known=known, now=now),
         reading,
+        gateway=plan.resource.metadata.name,
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         currency=plan.resource.spec.currency,
         generation=_generation(item),
@@ -170,6 +178,8 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
     return solar_agent_status(
         previous,
         seen,
+        gateway=pods[0][1].resource.metadata.name if pods else previous.gateway,
+        utility=pods[0][0].backstop if pods else previous.utility,
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         replicas=sum(household.member.phase != "Draining" for household in seen),
         selector=selector_of(item),

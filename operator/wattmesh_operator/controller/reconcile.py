@@ -28,13 +28,13 @@ from wattmesh_operator.cluster.objects import (
 )
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
-from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs
+from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs, TooLarge
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.desired.gateway import gateway_manifests
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, registrar_secret, service_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
@@ -42,14 +42,17 @@ from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
 from wattmesh_operator.plan.graph import Graph, read_resources, resolve, with_replicas
-from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.plan.naming import registrar_name, subscriber_id
 from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
+from wattmesh_operator.plan.references import Settled
 from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
+from wattmesh_operator.status.reading_back import read_status
 from wattmesh_operator.status.trouble import Trouble, newest, refused, trouble_of, waits_for_its_node
 
 log = logging.getLogger(__name__)
@@ -85,6 +88,8 @@ class _Applied:
     keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
     waits: bool = False
+    unanswered: bool = False
+    """Whether somebody whose pod is up is not registered yet."""
     unexplained: bool = False
     """Whether some pod waits for its node, which says why in Events only."""
 
@@ -128,7 +133,7 @@ class Reconciler:
         resources, problems = read_resources(list(seen.resources.values()))
         registries = await self._view_registries(resources, seen)
         scale_down = await observe_scale_down(resources, seen, registries, self._transport, self._clock)
-        graph = resolve(with_replicas(resources, scale_down.replicas), problems)
+        graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
 
         events: list[tuple[Object, News]] = []
         applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
@@ -137,11 +142,11 @@ class Reconciler:
             prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
-            registered = await self._register(graph, seen, applied, registries, scale_down)
+            heard = await self._poll(graph, applied)
+            registered = await self._register(graph, seen, applied, registries, scale_down, heard)
             await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
-        heard = await self._poll(graph, applied)
         faults = [trouble.message for trouble in applied.trouble.values()]
         await self._find_causes(seen, applied)
         outcome = Outcome(
@@ -183,7 +188,7 @@ class Reconciler:
             owner = seen.resources[Manifest(plan.resource).identity]
             to = Belonging(owner, name, name)
             signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
-            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
+            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_name(name))).keys[REGISTRAR].current
             applied.registrars[name] = registrar
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
             prepared[name] = _Prepared(owner, manifests)
@@ -257,9 +262,22 @@ class Reconciler:
         applied: _Applied,
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
+        heard: Mapping[str, Heard],
     ) -> dict[str, Registered]:
-        """Make the registries true; who is registered, by the gateway's name."""
+        """Make the registries true; who is registered, by the gateway's name.
+
+        Who has never answered is not registered: nobody shall find a seller that is not there. Who is registered stays
+        it while its pod is away.
+        """
         keep = self._still_needed(graph, seen, applied) - scale_down.done
+        away = {
+            participant.subscriber_id
+            for plan in graph.plans
+            for pod in plan.pods
+            for participant in pod.participants
+            if heard.get(pod.name, Heard()).of(participant.name) is None
+            and not registries[plan.resource.metadata.name].holds(participant.subscriber_id)
+        }
         results: dict[str, Awaitable[Registered]] = {}
         for plan in graph.plans:
             name = plan.resource.metadata.name
@@ -276,13 +294,13 @@ class Reconciler:
                 for pod in plan.pods
                 if pod.name in applied.keys
                 for participant in pod.participants
-                if participant.subscriber_id not in scale_down.done
+                if participant.subscriber_id not in scale_down.done | away
                 for keys in [applied.keys[pod.name].keys[participant.subscriber_id]]
             ]
             results[name] = register(
                 registries[name],
                 registrants,
-                keep,
+                keep | away,
                 url=service_url(name, self._namespace),
                 domain=plan.resource.spec.domain,
                 registrar=applied.registrars[name],
@@ -290,6 +308,14 @@ class Reconciler:
                 clock=self._clock,
             )
         registered = dict(zip(results, await asyncio.gather(*results.values()), strict=True))
+        known = {one for result in registered.values() for one in result.ids}
+        applied.unanswered = any(
+            participant.subscriber_id not in known
+            for plan in graph.plans
+            for pod in plan.pods
+            if is_available(applied.deployments.get(pod.name))
+            for participant in pod.participants
+        )
         for name, result in registered.items():
             if result.writes:
                 log.info("%s/%s: %d registry entries written", self._namespace, name, result.writes)
@@ -365,10 +391,31 @@ class Reconciler:
         if applied.waits:
             return RETRY_S
         known = any(view.entries is not None for view in registries.values())
-        if applied.unexplained or scale_down.since or (known and any(held.waits for held in applied.keys.values())):
+        if (
+            applied.unexplained
+            or applied.unanswered
+            or scale_down.since
+            or (known and any(held.waits for held in applied.keys.values()))
+        ):
             return POLL_S
         unknown = [name for name, view in registries.items() if view.entries is None]
         return POLL_S if any(is_available(applied.deployments.get(name)) for name in unknown) else None
+
+
+def _settled(seen: Observation) -> Settled:
+    """What earlier passes have decided, as status and Deployments say."""
+    told = {i: read_status(item) for i, item in seen.resources.items() if i.kind != "BecknGateway"}
+    owners = {uid_of(item): identity for identity, item in seen.resources.items()}
+    names = {
+        name: owners[controller]
+        for (kind, name), child in seen.children.items()
+        if kind == DEPLOYMENT.kind and (controller := controller_of(child)) in owners and controller is not None
+    }
+    return Settled(
+        {identity: status.gateway for identity, status in told.items() if status.gateway},
+        {identity: status.utility for identity, status in told.items() if getattr(status, "utility", None)},
+        names,
+    )
 
 
 async def _not_up() -> RegistryView:
@@ -388,8 +435,10 @@ async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
             except Leaving as error:
                 applied.waits = True
                 log.info("%s: %s", name, error)
-            except (ClusterError, KeysUnreadable, NotOurs) as error:
-                applied.trouble[name] = refused(str(error))
+            except (ClusterError, KeysUnreadable, NotOurs, TooLarge) as error:
+                applied.trouble[name] = (
+                    Trouble(Reason.OBJECT_TOO_LARGE, str(error)) if isinstance(error, TooLarge) else refused(str(error))
+                )
                 log.warning("%s: %s", name, error)
 
     await asyncio.gather(*(do(name, one) for name, one in work.items()))

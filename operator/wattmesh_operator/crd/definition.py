@@ -49,7 +49,7 @@ _SOLD = Column("Sold", ".status.soldKwh", "Energy sold so far, in kWh.")
 _BOUGHT = Column("Bought", ".status.boughtKwh", "Energy bought so far, in kWh.")
 _BALANCE = Column("Balance", ".status.balance", "Money earned less money spent so far.")
 _AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was made.", "date")
-_GATEWAY = Column("Gateway", ".spec.gatewayRef.name", "Gateway it names; empty: the only one.", wide=True)
+_GATEWAY = Column("Gateway", ".status.gateway", "Gateway it trades through.", wide=True)
 _REASON = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready, or is not.", wide=True)
 
 _DEFINITIONS = (

@@ -35,11 +35,6 @@ ROTATED_KEYS = f"{PREFIX}/rotated-keys"
 PORT = 8080
 
 
-def registrar_secret(gateway: str) -> str:
-    """Name of the Secret with the key that registers agents at a gateway."""
-    return f"{gateway}-registrar"
-
-
 def service_url(name: str, namespace: str) -> str:
     """Where a Service is reached; without the cluster's domain, which nobody in it needs to know."""
     return f"http://{name}.{namespace}.svc:{PORT}"

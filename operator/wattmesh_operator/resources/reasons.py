@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     FAILED_MOUNT = "FailedMount"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    OBJECT_TOO_LARGE = "ObjectTooLarge"
     POD_NOT_READY = "PodNotReady"
     POD_UNREACHABLE = "PodUnreachable"
 
@@ -53,6 +54,7 @@ FAILURES = frozenset(
         Reason.UNSCHEDULABLE,
         Reason.FAILED_MOUNT,
         Reason.QUOTA_EXCEEDED,
+        Reason.OBJECT_TOO_LARGE,
     }
 )
 """Why a pod does not come up by itself."""

@@ -69,6 +69,11 @@ class TraderStatus(Status):
     balance: str | None = Field(
         default=None, max_length=32, description="Money earned less money spent so far; such as -1.20 EUR."
     )
+    gateway: str | None = Field(
+        default=None,
+        max_length=63,
+        description="The gateway that gatewayRef names, or has led to when it was left out.",
+    )
     rotated_keys: str | None = Field(
         default=None,
         max_length=253,
@@ -104,6 +109,11 @@ class HouseholdStatus(StatusPart):
 class SolarAgentStatus(TraderStatus):
     """What was observed of a SolarAgent's households."""
 
+    utility: str | None = Field(
+        default=None,
+        max_length=63,
+        description="The utility that utilityRef names, or has led to when it was left out.",
+    )
     replicas: Households | None = Field(default=None, description="How many households there are, ready or not.")
     ready_replicas: Households | None = Field(default=None, description="How many households are ready.")
     selector: str | None = Field(
