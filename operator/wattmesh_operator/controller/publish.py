@@ -16,7 +16,7 @@ from wattmesh_operator.cluster.objects import OPERATOR, Object, name_of, namespa
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.controller.polling import Heard
-from wattmesh_operator.desired.names import selector_of, service_url
+from wattmesh_operator.desired.names import is_paused, selector_of, service_url
 from wattmesh_operator.desired.pod import pod_url
 from wattmesh_operator.keys.key_files import HeldKeys
 from wattmesh_operator.keys.rotation import asked_of
@@ -129,6 +129,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         ids <= registered.ids and view.entries is not None,
         refused,
         halted=outcome.held.get(name, ""),
+        paused=is_paused(item),
     )
     return gateway_status(
         read_status(item),
@@ -212,6 +213,7 @@ def _member(
         registered.problems.get(participant.subscriber_id, ""),
         *_former(participant, pod, outcome),
         outcome.held.get(pod.name, ""),
+        is_paused(outcome.seen.resources[Manifest(pod.owner).identity]),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Pages, Transport
@@ -34,7 +35,7 @@ from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.desired.gateway import gateway_manifests
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
@@ -132,7 +133,9 @@ class Reconciler:
             return Pass()
         resources, problems = read_resources(list(seen.resources.values()))
         registries = await self._view_registries(resources, seen)
-        scale_down = await observe_scale_down(resources, seen, registries, self._transport, self._clock)
+        scale_down = await observe_scale_down(
+            _followed(resources, seen), seen, registries, self._transport, self._clock
+        )
         graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
 
         events: list[tuple[Object, News]] = []
@@ -142,6 +145,7 @@ class Reconciler:
             prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
+            applied.deployments |= _left_alone(seen)
             heard = await self._poll(graph, applied)
             registered = await self._register(graph, seen, applied, registries, scale_down, heard)
             await self._remove(graph, seen, applier, applied)
@@ -190,6 +194,8 @@ class Reconciler:
             signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
             registrar = (await applier.keys(to, [REGISTRAR], name=registrar_name(name))).keys[REGISTRAR].current
             applied.registrars[name] = registrar
+            if is_paused(owner):
+                return
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
             prepared[name] = _Prepared(owner, manifests)
 
@@ -200,6 +206,8 @@ class Reconciler:
                     raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name].message}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(plan.owner).identity]
+            if is_paused(owner):
+                return
             market = Market(seen.resources[Manifest(gateway.resource).identity], applied.registrars[name])
             ids = [participant.subscriber_id for participant in plan.participants]
             keys = await applier.keys(Belonging(owner, plan.name, name), ids, rotation)
@@ -217,7 +225,7 @@ class Reconciler:
             prepared[plan.name] = _Prepared(owner, manifests)
 
         await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
-        work: dict[str, Awaitable[None]] = {}
+        work: dict[str, Coroutine[Any, Any, None]] = {}
         for plan in graph.plans:
             registry = registries[plan.resource.metadata.name]
             rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap)
@@ -308,6 +316,17 @@ class Reconciler:
                 clock=self._clock,
             )
         registered = dict(zip(results, await asyncio.gather(*results.values()), strict=True))
+        left_alone = {
+            participant.subscriber_id
+            for plan in graph.plans
+            for pod in plan.pods
+            if is_paused(seen.resources[Manifest(pod.owner).identity])
+            for participant in pod.participants
+        }
+        registered = {
+            name: replace(result, ids=result.ids | {one for one in left_alone if registries[name].holds(one)})
+            for name, result in registered.items()
+        }
         known = {one for result in registered.values() for one in result.ids}
         applied.unanswered = any(
             participant.subscriber_id not in known
@@ -328,6 +347,7 @@ class Reconciler:
         with their former key.
         """
         held_up = {uid_of(seen.resources[identity]) for identity in graph.problems}
+        held_up |= {uid_of(item) for item in seen.resources.values() if is_paused(item)}
         pods = [
             child
             for (kind, name), child in seen.children.items()
@@ -349,12 +369,12 @@ class Reconciler:
         pods: dict[str, list[str]] = {}
         owners: dict[str, Object] = {}
         for identity, owner in seen.resources.items():
-            if identity not in graph.problems:
+            if identity not in graph.problems and not is_paused(owner):
                 owners[uid_of(owner)] = owner
                 pods[uid_of(owner)] = [name_of(owner)] if identity.kind == "BecknGateway" else []
         for plan in graph.plans:
             for pod in plan.pods:
-                pods[uid_of(seen.resources[Manifest(pod.owner).identity])].append(pod.name)
+                pods.setdefault(uid_of(seen.resources[Manifest(pod.owner).identity]), []).append(pod.name)
         await _each(
             {name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied
         )
@@ -418,15 +438,30 @@ def _settled(seen: Observation) -> Settled:
     )
 
 
+def _followed(resources: Iterable[Resource], seen: Observation) -> list[Resource]:
+    """The resources that are not paused."""
+    return [one for one in resources if not is_paused(seen.resources[Manifest(one).identity])]
+
+
+def _left_alone(seen: Observation) -> dict[str, Object]:
+    """The Deployments of paused resources, by name."""
+    paused = {uid_of(item) for item in seen.resources.values() if is_paused(item)}
+    return {
+        name: child
+        for (kind, name), child in seen.children.items()
+        if kind == DEPLOYMENT.kind and controller_of(child) in paused
+    }
+
+
 async def _not_up() -> RegistryView:
     return RegistryView(None, "the gateway is not up yet")
 
 
-async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
+async def _each(work: Mapping[str, Coroutine[Any, Any, None]], applied: _Applied) -> None:
     """Do all of it, a bounded number at once; what goes wrong with one is its own trouble."""
     doing = asyncio.Semaphore(_AT_ONCE)
 
-    async def do(name: str, one: Awaitable[None]) -> None:
+    async def do(name: str, one: Coroutine[Any, Any, None]) -> None:
         async with doing:
             try:
                 await one
@@ -441,4 +476,8 @@ async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
                 )
                 log.warning("%s: %s", name, error)
 
-    await asyncio.gather(*(do(name, one) for name, one in work.items()))
+    try:
+        await asyncio.gather(*(do(name, one) for name, one in work.items()))
+    finally:
+        for one in work.values():
+            one.close()  # one that has not begun when all is cancelled would be told of as never awaited

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     ROLLOUT_HALTED = "RolloutHalted"
     ROLLING_OUT = "RollingOut"
     ROTATING_KEYS = "RotatingKeys"
+    PAUSED = "Paused"
     UP_TO_DATE = "UpToDate"
 
 
