@@ -31,9 +31,9 @@ def test_a_bad_image_stops_at_its_first_pod(street: Kube, cluster: Kube, measure
     began = time.monotonic()
     bad = ("--set", "runtimeImage.tag=no-such-tag")
     cluster.helm("upgrade", "wattmesh", CHART, "--reuse-values", *bad, "--wait", "--timeout", "3m")
-    told = until(
+    [told, *_] = until(
         "the cause is told",
-        lambda: next(found for found in conditions(street, "Ready") if found["reason"] == "ImagePullBackOff"),
+        lambda: [found for found in conditions(street, "Ready") if found["reason"] == "ImagePullBackOff"],
     )
     measured.append(f"helm upgrade to a bad image → ImagePullBackOff in the status: {time.monotonic() - began:.1f} s")
     assert "no-such-tag" in told["message"]

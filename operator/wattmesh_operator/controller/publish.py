@@ -184,7 +184,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         replicas=sum(household.member.phase != "Draining" for household in seen),
         selector=selector_of(item),
-        currency=pods[0][1].resource.spec.currency if pods else "",
+        currency=_currency(pods, previous),
         generation=_generation(item),
         now=now,
     )
@@ -239,6 +239,11 @@ def _rotated(
 def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> PartyStatus | None:
     heard = outcome.heard.get(pod.name)
     return heard.parties.get(participant.name) if heard else None
+
+
+def _currency(pods: Sequence[tuple[PodPlan, GatewayPlan]], previous: SolarAgentStatus) -> str:
+    """The currency of the market; of an agent without households that of its last balance."""
+    return pods[0][1].resource.spec.currency if pods else (previous.balance or "").rpartition(" ")[2]
 
 
 def _generation(item: Object) -> int:

@@ -22,6 +22,7 @@ from wattmesh_operator.resources.quantities import (
     Latitude,
     Longitude,
     Percent,
+    PositiveKw,
     Price,
     Tilt,
     plain,
@@ -86,7 +87,7 @@ class Battery(Part):
 class Pv(Part):
     """A household's solar panels."""
 
-    peak_kw: Kw = Field(description="Peak power, in kW.")
+    peak_kw: PositiveKw = Field(description="Peak power, in kW.")
     latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north; between the polar circles.")
     longitude: Longitude = Field(default=Decimal("11.6"), description="Degrees east.")
     tilt_degrees: Tilt = Field(default=Decimal(0), description="Slope of the panels: 0 lies flat, 90 stands upright.")

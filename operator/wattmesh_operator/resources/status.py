@@ -107,6 +107,17 @@ class HouseholdStatus(StatusPart):
     )
 
 
+class RetiredHousehold(StatusPart):
+    """What a household that has left had sold, bought and earned; its ledger stays on its volume."""
+
+    name: DnsLabel = Field(description="Name of the household.")
+    sold_wh: Count = Field(description="Energy it has sold, in Wh.")
+    bought_wh: Count = Field(description="Energy it has bought, in Wh.")
+    balance_micro: Signed = Field(
+        description="Money it has earned less money it has spent, in millionths of the currency."
+    )
+
+
 class SolarAgentStatus(TraderStatus):
     """What was observed of a SolarAgent's households."""
 
@@ -131,6 +142,12 @@ class SolarAgentStatus(TraderStatus):
         default=(),
         max_length=2000,  # those that drain come on top of the 1000 of spec.replicas
         description="Each household.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    retired: tuple[RetiredHousehold, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Households that have left by a scale-down; what they sold and bought stays in the totals.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
 
