@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
+from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import (
     Azimuth,
     CapacityKwh,
@@ -257,6 +258,7 @@ class SolarAgentSpec(Part):
         " before (persistence), or what will be metered (perfect).",
     )
     strategy: StrategyName = Field(default="rules", description=STRATEGY)
+    pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."
     )
