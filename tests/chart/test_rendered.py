@@ -77,7 +77,7 @@ def test_the_operator_cannot_write_what_people_declare_nor_delete_keys_and_ledge
 
 def test_everything_that_is_namespaced_says_its_namespace() -> None:
     for item in render(FULL):
-        cluster_scoped = item["kind"].startswith("Cluster")
+        cluster_scoped = item["kind"].startswith(("Cluster", "ValidatingAdmission"))
         assert item["metadata"].get("namespace") == (None if cluster_scoped else NAMESPACE)
 
 
