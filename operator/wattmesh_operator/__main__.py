@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
+import uuid
 
 import kopf
 from aiohttp import web
@@ -16,6 +18,7 @@ from wattmesh_common.logs import configure
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.kubernetes import KubernetesCluster
 from wattmesh_operator.cluster.port import ClusterError
+from wattmesh_operator.controller.lease import Leases
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.reconcile import Reconciler
 from wattmesh_operator.controller.resync import Resync
@@ -34,8 +37,10 @@ async def operate(settings: Settings) -> None:
     connection = await KubernetesCluster.connect()
     transport = HttpTransport()
     cluster = CountingCluster(connection, metrics.wrote)
+    # Not among the writes that are counted: a Lease says that somebody is there, whatever there is to do.
+    leases = Leases(connection, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}", clock)
     workers = Workers(
-        lambda namespace: Reconciler(namespace, cluster, transport, transport, clock, settings), clock, metrics
+        lambda namespace: Reconciler(namespace, cluster, transport, transport, clock, settings), clock, metrics, leases
     )
     resync = Resync(cluster, settings.namespaces, workers, health, metrics, clock)
     server = web.AppRunner(create_app(workers, health, metrics, clock), access_log=None)
@@ -47,11 +52,14 @@ async def operate(settings: Settings) -> None:
         await resync.begin()
         log.info("working in %s", ", ".join(settings.namespaces) or "all namespaces")
         resyncing = asyncio.create_task(resync.run())
+        renewing = asyncio.create_task(leases.renew())
         try:
             await watch(registry, settings.namespaces, clock)
         finally:
             resyncing.cancel()
+            renewing.cancel()
             await workers.stop()
+            await leases.release()
     finally:
         await server.cleanup()
         await transport.close()

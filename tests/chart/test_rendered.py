@@ -62,7 +62,7 @@ def test_rights_name_groups_resources_and_verbs(settings: list[str]) -> None:
         for rule in role["rules"]:
             assert rule.keys() == {"apiGroups", "resources", "verbs"}
             assert set(rule["verbs"]) <= verbs
-            assert set(rule["apiGroups"]) <= {"", "apps", "wattmesh.io"}
+            assert set(rule["apiGroups"]) <= {"", "apps", "coordination.k8s.io", "wattmesh.io"}
             assert not any("*" in name for name in rule["resources"])
 
 
@@ -77,7 +77,7 @@ def test_the_operator_cannot_write_what_people_declare_nor_delete_keys_and_ledge
 
 def test_everything_that_is_namespaced_says_its_namespace() -> None:
     for item in render(FULL):
-        cluster_scoped = item["kind"].startswith("Cluster")
+        cluster_scoped = item["kind"].startswith(("Cluster", "ValidatingAdmission"))
         assert item["metadata"].get("namespace") == (None if cluster_scoped else NAMESPACE)
 
 
@@ -202,7 +202,7 @@ def test_rendering_twice_gives_the_same() -> None:
         ("image.digest=abc", "digest"),
         ("image.repository=", "repository"),
         ("operator.logFormat=xml", "logFormat"),
-        ("operator.replicas=2", "replicas"),
+        ("operator.replicas=0", "replicas"),
         ("agents.storage=much", "storage"),
         ("agents.keyOverlap=long", "keyOverlap"),
         ("agents.env[0].name=A", "env"),

@@ -32,6 +32,7 @@ BAD_MANIFESTS = yaml.safe_load((ROOT / "tests/e2e/bad_manifests.yaml").read_text
 KEYWORDS_OF_KUBERNETES = {
     *("description", "type", "format", "enum", "default", "required", "properties", "items"),
     *("minimum", "maximum", "pattern", "maxLength", "maxItems"),
+    *("additionalProperties", "x-kubernetes-preserve-unknown-fields"),
     *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 }
 
@@ -131,7 +132,8 @@ def test_every_schema_is_structural() -> None:
     for path, schema in all_schemas():
         assert set(schema) <= KEYWORDS_OF_KUBERNETES, path
         assert schema["type"] in {"object", "array", "string", "integer", "number"}, path
-        assert ("properties" in schema) == (schema["type"] == "object"), path
+        maps = {"properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"}
+        assert (not maps.isdisjoint(schema)) == (schema["type"] == "object"), path
         assert ("items" in schema) == (schema["type"] == "array"), path
         assert set(schema.get("required", ())) <= set(schema.get("properties", ())), path
 

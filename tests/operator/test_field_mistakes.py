@@ -97,7 +97,7 @@ MistakesOf = Callable[[str], list[str]]
             "{battery: {capacityKwh: 10, initialKwh: 5, capacity: 10}}",
             "spec.battery.capacity: is not known; did you mean capacityKwh?",
         ),
-        ("{pv: {}}", "spec.pv.peakKw: is missing; must be a number of kW from 0 to 1000000000"),
+        ("{pv: {}}", "spec.pv.peakKw: is missing; must be a number of kW from 0.001 to 1000000000"),
         ("{pv: {peakKw: 8, latitude: 78.2}}", "spec.pv.latitude: must be a number of degrees from -66 to 66, not 78.2"),
         ("{load: 3500}", "spec.load: must be a mapping, not 3500"),
         ("{load: {kwh: 3500}}", "spec.load.annualKwh: is missing; must be a number of kWh from 0 to 1000000000"),
@@ -248,7 +248,7 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
             "spec.domain: must be a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading"
             " (put it in quotes), not 7",
         ),
-        ("{utility: x}", "spec.utility: is not known; known are domain, currency, clock"),
+        ("{utility: x}", "spec.utility: is not known; known are domain, currency, clock, pod"),
     ],
 )
 def test_a_mistake_in_a_gateway(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:

@@ -147,7 +147,7 @@ def test_a_household_that_never_came_up_is_not_waited_for() -> None:
         await world.settle()
         world.scale("rooftop", 3)
         await world.reconcile()
-        assert "rooftop-2.street" in world.registered()
+        assert "rooftop-2" in world.names("Deployment")
         world.scale("rooftop", 2)
         await world.reconcile()
         await world.reconcile()

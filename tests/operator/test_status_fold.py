@@ -56,6 +56,17 @@ def test_numbers_are_sums_of_the_households() -> None:
     assert told(folded)["Ready"] == ("True", "Ready")
 
 
+def test_what_a_household_has_traded_stays_in_the_totals_when_it_leaves_and_counts_once_when_it_returns() -> None:
+    both = status(seen("rooftop-0"), seen("rooftop-1"))
+    one = status(seen("rooftop-0"), previous=both)
+    assert (one.sold_kwh, one.bought_kwh, one.level_wh) == (both.sold_kwh, both.bought_kwh, 5_000)
+    none = status(previous=one)
+    assert (none.sold_kwh, none.balance, none.level_wh) == (both.sold_kwh, both.balance, None)
+    assert [household.name for household in none.retired] == ["rooftop-1", "rooftop-0"]
+    again = status(seen("rooftop-0"), seen("rooftop-1"), previous=none)
+    assert (again.sold_kwh, again.retired) == (both.sold_kwh, ())
+
+
 def test_without_any_number_the_columns_are_empty() -> None:
     folded = status(seen("rooftop-0", "Pending", silent=True))
     assert (folded.soc, folded.sold_kwh, folded.balance, folded.level_wh) == (None, None, None, None)
@@ -104,7 +115,8 @@ def test_many_names_are_cut() -> None:
 def test_a_problem_changes_conditions_and_nothing_else() -> None:
     before = status(seen("rooftop-0"))
     after = problem_status(before, Problem(Reason.GATEWAY_NOT_FOUND, "there is none"), 4, T1)
-    assert set(told(after).values()) == {("False", "GatewayNotFound")}
+    assert told(after).pop("Stalled") == ("True", "GatewayNotFound")
+    assert {found for kind, found in told(after).items() if kind != "Stalled"} == {("False", "GatewayNotFound")}
     assert (after.soc, after.households, after.observed_generation) == (before.soc, before.households, 4)
 
 

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pydantic_core
 from fastapi import FastAPI
 
-from tests.operator.world import NOW, World
+from tests.operator.world import NOW, World, party_status
 from tests.world.clocks import HeldClock
 from tests.world.loopback import Loopback
 from wattmesh_agents.app import create_app as agents_app
@@ -148,7 +149,12 @@ class LiveWorld(World):
         self.sites.attach(origin, pod)
 
     async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
-        raise TransportError(f"{url}: nobody reads pages here")
+        name = url.removeprefix("http://").partition(".")[0]
+        if name not in self.live:
+            raise TransportError(f"nobody listens at {url}")
+        _, config = self._configs[name]
+        parties = [*(party.name for party in config.households), *(party.name for party in config.utilities)]
+        return Reply(200, pydantic_core.to_json([party_status(party) for party in parties]))
 
     async def _read_keys(self, pod: str) -> Mapping[str, Signer]:
         return read_keys(self._key_file(pod))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wattmesh_operator.documents import read_documents
 from wattmesh_operator.manifests import load
-from wattmesh_operator.parsing import parse_resource
+from wattmesh_operator.manifests.documents import read_documents
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import BecknGateway, SolarAgent
+from wattmesh_operator.resources.parsing import parse_resource
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

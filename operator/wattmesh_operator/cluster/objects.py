@@ -47,8 +47,9 @@ CHILDREN = (SECRET, CONFIG_MAP, CLAIM, SERVICE, DEPLOYMENT)
 
 POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
-KINDS: Mapping[str, Kind] = {kind.kind: kind for kind in (*RESOURCES, *CHILDREN, POD, EVENT)}
+KINDS: Mapping[str, Kind] = {kind.kind: kind for kind in (*RESOURCES, *CHILDREN, POD, EVENT, LEASE)}
 
 
 def kind_of(item: Object) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable
 
 from wattmesh_operator.cluster.objects import (
@@ -32,6 +33,9 @@ from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, 
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.status.news import News
 
+MOST_BYTES = 2**20
+"""Of the data of a Secret or ConfigMap."""
+
 Report = Callable[[Object, News], None]
 """Takes what a person wants to know of a resource."""
 
@@ -41,6 +45,10 @@ _GOES_WITH_ITS_POD = (DEPLOYMENT, SERVICE, CONFIG_MAP)
 
 class NotOurs(Exception):
     """An object of the name that is needed belongs to somebody else."""
+
+
+class TooLarge(Exception):
+    """An object is larger than an API server takes."""
 
 
 class Leaving(Exception):
@@ -81,6 +89,7 @@ class Applier:
         secret = await self._find(SECRET, name or to.pod, to.owner)
         if secret is None:
             made = key_secret(to, new_key_file(subscriber_ids), name=name, rotated=rotation.asked)
+            _check_size(made)
             await self._cluster.create(made)
             if self._has_run(to):
                 self._report(
@@ -93,6 +102,7 @@ class Applier:
         if differs(made, secret):
             # Only over what was read: a key that somebody else has added meanwhile must not be lost. Keys and how far
             # they have rotated are written at once, so that whoever is killed leaves one step or the next.
+            _check_size(made)
             made["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
             await self._cluster.apply(made)
         return held_keys(made)
@@ -109,6 +119,7 @@ class Applier:
         difference = differs(manifest, live) if live is not None else ["it"]
         if live is not None and not difference:
             return live
+        _check_size(manifest)
         made = await self._cluster.apply(manifest)
         if live is None:
             # The Deployment comes last: when it is there, the others have been made before.
@@ -133,9 +144,19 @@ class Applier:
         ours = labels_of(live).get(MANAGED_BY) == OPERATOR
         if controller == uid_of(owner) or (controller is None and ours):
             return live
+        if controller is not None and controller in {uid_of(item) for item in self._seen.resources.values()}:
+            raise NotOurs(f"{kind.kind} {name} belongs to another resource; rename one of them")
         if ours:  # of a resource that was deleted: the garbage collector comes for it
             raise Leaving(f"{kind.kind} {name} belongs to an earlier resource and has not gone yet")
         raise NotOurs(f"there is a {kind.kind} {name} that wattmesh has not made; rename one of them")
 
     def _has_run(self, to: Belonging) -> bool:
         return self._seen.child(DEPLOYMENT, to.pod) is not None
+
+
+def _check_size(manifest: Object) -> None:
+    """Raises TooLarge."""
+    size = len(json.dumps(manifest.get("data", {})).encode())
+    if size > MOST_BYTES:
+        what = f"{manifest['kind']} {name_of(manifest)} would have {size / 2**20:.1f} MiB, and 1 MiB is the most"
+        raise TooLarge(f"{what}; make a SolarAgent with fewer householdsPerPod")

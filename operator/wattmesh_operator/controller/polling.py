@@ -23,6 +23,10 @@ class Heard:
     parties: Mapping[str, PartyStatus] = field(default_factory=dict)
     silent_since: float | None = None
 
+    def of(self, name: str) -> PartyStatus | None:
+        """What a party of the pod says now."""
+        return self.parties.get(name) if self.silent_since is None else None
+
     def is_silent(self, now: float) -> bool:
         """Whether it has not answered for too long."""
         return self.silent_since is not None and now - self.silent_since >= SILENT_S

@@ -16,7 +16,7 @@ from wattmesh_operator.cluster.objects import OPERATOR, Object, name_of, namespa
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.controller.polling import Heard
-from wattmesh_operator.desired.names import selector_of, service_url
+from wattmesh_operator.desired.names import is_paused, selector_of, service_url
 from wattmesh_operator.desired.pod import pod_url
 from wattmesh_operator.keys.key_files import HeldKeys
 from wattmesh_operator.keys.rotation import asked_of
@@ -112,7 +112,14 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
     name = plan.resource.metadata.name
     registered = outcome.registered.get(name, Registered())
     view = outcome.registries.get(name, RegistryView(None))
-    ids = {p.subscriber_id for pod in plan.pods for p in pod.participants if p.name not in outcome.leaving}
+    # Who does not answer yet shall not be found yet.
+    ids = {
+        participant.subscriber_id
+        for pod in plan.pods
+        for participant in pod.participants
+        if participant.name not in outcome.leaving
+        and outcome.heard.get(pod.name, Heard()).of(participant.name) is not None
+    }
     refused = next(iter(registered.problems.values()), view.problem)
     member = Member(
         name,
@@ -122,6 +129,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         ids <= registered.ids and view.entries is not None,
         refused,
         halted=outcome.held.get(name, ""),
+        paused=is_paused(item),
     )
     return gateway_status(
         read_status(item),
@@ -143,6 +151,7 @@ def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item
         previous,
         _member(participant, pod, plan, outcome, known=known, now=now),
         reading,
+        gateway=plan.resource.metadata.name,
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         currency=plan.resource.spec.currency,
         generation=_generation(item),
@@ -170,10 +179,12 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
     return solar_agent_status(
         previous,
         seen,
+        gateway=pods[0][1].resource.metadata.name if pods else previous.gateway,
+        utility=pods[0][0].backstop if pods else previous.utility,
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
         replicas=sum(household.member.phase != "Draining" for household in seen),
         selector=selector_of(item),
-        currency=pods[0][1].resource.spec.currency if pods else "",
+        currency=_currency(pods, previous),
         generation=_generation(item),
         now=now,
     )
@@ -206,6 +217,7 @@ def _member(
         registered.problems.get(participant.subscriber_id, ""),
         *_former(participant, pod, outcome),
         outcome.held.get(pod.name, ""),
+        is_paused(outcome.seen.resources[Manifest(pod.owner).identity]),
         waits_until=waits_until,
     )
 
@@ -232,6 +244,11 @@ def _rotated(
 def _reading(pod: PodPlan, participant: Participant, outcome: Outcome) -> PartyStatus | None:
     heard = outcome.heard.get(pod.name)
     return heard.parties.get(participant.name) if heard else None
+
+
+def _currency(pods: Sequence[tuple[PodPlan, GatewayPlan]], previous: SolarAgentStatus) -> str:
+    """The currency of the market; of an agent without households that of its last balance."""
+    return pods[0][1].resource.spec.currency if pods else (previous.balance or "").rpartition(" ")[2]
 
 
 def _generation(item: Object) -> int:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from wattmesh_beckn.registry_copy import RegistryCopy
 from wattmesh_beckn.signature import Signer
@@ -32,14 +33,14 @@ from wattmesh_operator.cluster.objects import (
 )
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
-from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs
+from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs, TooLarge
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.desired.gateway import gateway_manifests
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, registrar_secret, service_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
@@ -47,14 +48,17 @@ from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
 from wattmesh_operator.plan.graph import Graph, read_resources, resolve, with_replicas
-from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.plan.naming import registrar_name, subscriber_id
 from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
+from wattmesh_operator.plan.references import Settled
 from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
+from wattmesh_operator.status.reading_back import read_status
 from wattmesh_operator.status.trouble import Trouble, newest, refused, trouble_of, waits_for_its_node
 
 log = logging.getLogger(__name__)
@@ -90,6 +94,8 @@ class _Applied:
     keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
     waits: bool = False
+    unanswered: bool = False
+    """Whether somebody whose pod is up is not registered yet."""
     unexplained: bool = False
     """Whether some pod waits for its node, which says why in Events only."""
 
@@ -133,8 +139,10 @@ class Reconciler:
             return Pass()
         resources, problems = read_resources(list(seen.resources.values()))
         registries = await self._view_registries(resources, seen)
-        scale_down = await observe_scale_down(resources, seen, registries, self._transport, self._clock)
-        graph = resolve(with_replicas(resources, scale_down.replicas), problems)
+        scale_down = await observe_scale_down(
+            _followed(resources, seen), seen, registries, self._transport, self._clock
+        )
+        graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
 
         events: list[tuple[Object, News]] = []
         applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
@@ -143,11 +151,12 @@ class Reconciler:
             prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
-            registered = await self._register(graph, seen, applied, registries, scale_down)
+            applied.deployments |= _left_alone(seen)
+            heard = await self._poll(graph, applied)
+            registered = await self._register(graph, seen, applied, registries, scale_down, heard)
             await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
-        heard = await self._poll(graph, applied)
         faults = [trouble.message for trouble in applied.trouble.values()]
         await self._find_causes(seen, applied)
         outcome = Outcome(
@@ -194,8 +203,10 @@ class Reconciler:
             owner = seen.resources[Manifest(plan.resource).identity]
             to = Belonging(owner, name, name)
             signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
-            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_secret(name))).keys[REGISTRAR].current
+            registrar = (await applier.keys(to, [REGISTRAR], name=registrar_name(name))).keys[REGISTRAR].current
             applied.registrars[name] = registrar
+            if is_paused(owner):
+                return
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
             prepared[name] = _Prepared(owner, manifests)
 
@@ -206,6 +217,8 @@ class Reconciler:
                     raise KeysUnreadable(f"its gateway {name} has no keys: {applied.trouble[name].message}")
                 raise Leaving(f"its gateway {name} waits for an earlier one to go")
             owner = seen.resources[Manifest(plan.owner).identity]
+            if is_paused(owner):
+                return
             market = Market(seen.resources[Manifest(gateway.resource).identity], applied.registrars[name], clocks[name])
             ids = [participant.subscriber_id for participant in plan.participants]
             keys = await applier.keys(Belonging(owner, plan.name, name), ids, rotation)
@@ -223,7 +236,7 @@ class Reconciler:
             prepared[plan.name] = _Prepared(owner, manifests)
 
         await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
-        work: dict[str, Awaitable[None]] = {}
+        work: dict[str, Coroutine[Any, Any, None]] = {}
         for plan in graph.plans:
             registry = registries[plan.resource.metadata.name]
             rotation = rotations(plan, seen, registry, self._clock.wall(), self._settings.key_overlap)
@@ -274,9 +287,22 @@ class Reconciler:
         applied: _Applied,
         registries: Mapping[str, RegistryView],
         scale_down: ScaleDown,
+        heard: Mapping[str, Heard],
     ) -> dict[str, Registered]:
-        """Make the registries true; who is registered, by the gateway's name."""
+        """Make the registries true; who is registered, by the gateway's name.
+
+        Who has never answered is not registered: nobody shall find a seller that is not there. Who is registered stays
+        it while its pod is away.
+        """
         keep = self._still_needed(graph, seen, applied) - scale_down.done
+        away = {
+            participant.subscriber_id
+            for plan in graph.plans
+            for pod in plan.pods
+            for participant in pod.participants
+            if heard.get(pod.name, Heard()).of(participant.name) is None
+            and not registries[plan.resource.metadata.name].holds(participant.subscriber_id)
+        }
         results: dict[str, Awaitable[Registered]] = {}
         for plan in graph.plans:
             name = plan.resource.metadata.name
@@ -293,13 +319,13 @@ class Reconciler:
                 for pod in plan.pods
                 if pod.name in applied.keys
                 for participant in pod.participants
-                if participant.subscriber_id not in scale_down.done
+                if participant.subscriber_id not in scale_down.done | away
                 for keys in [applied.keys[pod.name].keys[participant.subscriber_id]]
             ]
             results[name] = register(
                 registries[name],
                 registrants,
-                keep,
+                keep | away,
                 url=service_url(name, self._namespace),
                 domain=plan.resource.spec.domain,
                 registrar=applied.registrars[name],
@@ -307,6 +333,25 @@ class Reconciler:
                 clock=self._clock,
             )
         registered = dict(zip(results, await asyncio.gather(*results.values()), strict=True))
+        left_alone = {
+            participant.subscriber_id
+            for plan in graph.plans
+            for pod in plan.pods
+            if is_paused(seen.resources[Manifest(pod.owner).identity])
+            for participant in pod.participants
+        }
+        registered = {
+            name: replace(result, ids=result.ids | {one for one in left_alone if registries[name].holds(one)})
+            for name, result in registered.items()
+        }
+        known = {one for result in registered.values() for one in result.ids}
+        applied.unanswered = any(
+            participant.subscriber_id not in known
+            for plan in graph.plans
+            for pod in plan.pods
+            if is_available(applied.deployments.get(pod.name))
+            for participant in pod.participants
+        )
         for name, result in registered.items():
             if result.writes:
                 log.info("%s/%s: %d registry entries written", self._namespace, name, result.writes)
@@ -319,6 +364,7 @@ class Reconciler:
         with their former key.
         """
         held_up = {uid_of(seen.resources[identity]) for identity in graph.problems}
+        held_up |= {uid_of(item) for item in seen.resources.values() if is_paused(item)}
         pods = [
             child
             for (kind, name), child in seen.children.items()
@@ -340,12 +386,12 @@ class Reconciler:
         pods: dict[str, list[str]] = {}
         owners: dict[str, Object] = {}
         for identity, owner in seen.resources.items():
-            if identity not in graph.problems:
+            if identity not in graph.problems and not is_paused(owner):
                 owners[uid_of(owner)] = owner
                 pods[uid_of(owner)] = [name_of(owner)] if identity.kind == "BecknGateway" else []
         for plan in graph.plans:
             for pod in plan.pods:
-                pods[uid_of(seen.resources[Manifest(pod.owner).identity])].append(pod.name)
+                pods.setdefault(uid_of(seen.resources[Manifest(pod.owner).identity]), []).append(pod.name)
         await _each(
             {name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied
         )
@@ -382,21 +428,57 @@ class Reconciler:
         if applied.waits:
             return RETRY_S
         known = any(view.entries is not None for view in registries.values())
-        if applied.unexplained or scale_down.since or (known and any(held.waits for held in applied.keys.values())):
+        if (
+            applied.unexplained
+            or applied.unanswered
+            or scale_down.since
+            or (known and any(held.waits for held in applied.keys.values()))
+        ):
             return POLL_S
         unknown = [name for name, view in registries.items() if view.entries is None]
         return POLL_S if any(is_available(applied.deployments.get(name)) for name in unknown) else None
+
+
+def _settled(seen: Observation) -> Settled:
+    """What earlier passes have decided, as status and Deployments say."""
+    told = {i: read_status(item) for i, item in seen.resources.items() if i.kind != "BecknGateway"}
+    owners = {uid_of(item): identity for identity, item in seen.resources.items()}
+    names = {
+        name: owners[controller]
+        for (kind, name), child in seen.children.items()
+        if kind == DEPLOYMENT.kind and (controller := controller_of(child)) in owners and controller is not None
+    }
+    return Settled(
+        {identity: status.gateway for identity, status in told.items() if status.gateway},
+        {identity: status.utility for identity, status in told.items() if getattr(status, "utility", None)},
+        names,
+    )
+
+
+def _followed(resources: Iterable[Resource], seen: Observation) -> list[Resource]:
+    """The resources that are not paused."""
+    return [one for one in resources if not is_paused(seen.resources[Manifest(one).identity])]
+
+
+def _left_alone(seen: Observation) -> dict[str, Object]:
+    """The Deployments of paused resources, by name."""
+    paused = {uid_of(item) for item in seen.resources.values() if is_paused(item)}
+    return {
+        name: child
+        for (kind, name), child in seen.children.items()
+        if kind == DEPLOYMENT.kind and controller_of(child) in paused
+    }
 
 
 async def _not_up() -> RegistryView:
     return RegistryView(None, "the gateway is not up yet")
 
 
-async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
+async def _each(work: Mapping[str, Coroutine[Any, Any, None]], applied: _Applied) -> None:
     """Do all of it, a bounded number at once; what goes wrong with one is its own trouble."""
     doing = asyncio.Semaphore(_AT_ONCE)
 
-    async def do(name: str, one: Awaitable[None]) -> None:
+    async def do(name: str, one: Coroutine[Any, Any, None]) -> None:
         async with doing:
             try:
                 await one
@@ -405,8 +487,14 @@ async def _each(work: Mapping[str, Awaitable[None]], applied: _Applied) -> None:
             except Leaving as error:
                 applied.waits = True
                 log.info("%s: %s", name, error)
-            except (ClusterError, KeysUnreadable, NotOurs) as error:
-                applied.trouble[name] = refused(str(error))
+            except (ClusterError, KeysUnreadable, NotOurs, TooLarge) as error:
+                applied.trouble[name] = (
+                    Trouble(Reason.OBJECT_TOO_LARGE, str(error)) if isinstance(error, TooLarge) else refused(str(error))
+                )
                 log.warning("%s: %s", name, error)
 
-    await asyncio.gather(*(do(name, one) for name, one in work.items()))
+    try:
+        await asyncio.gather(*(do(name, one) for name, one in work.items()))
+    finally:
+        for one in work.values():
+            one.close()  # one that has not begun when all is cancelled would be told of as never awaited

@@ -19,6 +19,7 @@ from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, P
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.watch_health import WatchHealth
 from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.keys.rotation import asked_of
 
 _WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, POD)
@@ -48,7 +49,7 @@ class Watcher:
         if gone:
             self._known.pop(metadata["uid"], None)
         else:
-            known = (metadata.get("generation"), metadata.get("deletionTimestamp"), asked_of(item))
+            known = (metadata.get("generation"), metadata.get("deletionTimestamp"), asked_of(item), is_paused(item))
             if self._known.get(metadata["uid"]) == known:
                 return
             self._known[metadata["uid"]] = known

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.port import ClusterError
+from wattmesh_operator.controller.lease import Leases
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.reconcile import Pass
 
@@ -18,6 +19,8 @@ GATHER_S = 0.2
 """How long changes are gathered before a pass: those of one `kubectl apply -f` come together."""
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
+LEASE_RETRY_S = 5.0
+"""How soon is looked again whether another operator has stopped."""
 
 
 class Reconciling(Protocol):
@@ -29,10 +32,13 @@ class Reconciling(Protocol):
 
 
 class Workers:
-    """Runs passes over namespaces that have changed."""
+    """Runs passes over namespaces that have changed; with `leases`, only where no other operator works."""
 
-    def __init__(self, make: Callable[[str], Reconciling], clock: Clock, metrics: OperatorMetrics) -> None:
+    def __init__(
+        self, make: Callable[[str], Reconciling], clock: Clock, metrics: OperatorMetrics, leases: Leases | None = None
+    ) -> None:
         self._make = make
+        self._leases = leases
         self._clock = clock
         self._metrics = metrics
         self._dirty: dict[str, asyncio.Event] = {}
@@ -50,6 +56,8 @@ class Workers:
         """No more passes over that namespace until it is said to have changed."""
         self._dirty.pop(namespace, None)
         self._last.pop(namespace, None)
+        if self._leases is not None:
+            self._leases.forget(namespace)
         if task := self._tasks.pop(namespace, None):
             task.cancel()
 
@@ -104,6 +112,8 @@ class Workers:
     async def _pass(self, namespace: str, reconciler: Reconciling) -> Pass:
         began = self._clock.wall()
         try:
+            if self._leases is not None and not await self._leases.hold(namespace):
+                return Pass(again_in_s=LEASE_RETRY_S)
             done = await reconciler.run()
         except ClusterError as error:
             log.warning("%s: %s", namespace, error)

@@ -47,9 +47,9 @@ class Definition:
 _READY = Column("Ready", ".status.ready", "How many are ready, of how many there shall be.")
 _SOLD = Column("Sold", ".status.soldKwh", "Energy sold so far, in kWh.")
 _BOUGHT = Column("Bought", ".status.boughtKwh", "Energy bought so far, in kWh.")
-_BALANCE = Column("Balance", ".status.balance", "Money earned less money spent so far.")
+_BALANCE = Column("Balance", ".status.balance", "Money earned less money spent so far, with its currency.")
 _AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was made.", "date")
-_GATEWAY = Column("Gateway", ".spec.gatewayRef.name", "Gateway it names; empty: the only one.", wide=True)
+_GATEWAY = Column("Gateway", ".status.gateway", "Gateway it trades through.", wide=True)
 _REASON = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready, or is not.", wide=True)
 
 _DEFINITIONS = (
@@ -60,7 +60,7 @@ _DEFINITIONS = (
         (
             _READY,
             Column("Replicas", ".spec.replicas", "How many households there shall be.", "integer"),
-            Column("SoC", ".status.soc", "State of charge of all batteries."),
+            Column("SoC", ".status.soc", "State of charge of all batteries, in percent."),
             _SOLD,
             _BOUGHT,
             _BALANCE,

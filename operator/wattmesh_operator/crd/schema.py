@@ -25,13 +25,14 @@ _KEYWORDS = (
     "required",
     "properties",
     "items",
+    "additionalProperties",
+    "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-validations",
 )
 # An API server neither knows titles nor closes mappings: it prunes unknown fields, or refuses them when asked to.
-# The labels and annotations of ObjectMeta, the only mappings with free keys, are Kubernetes' own.
-_LEFT_OUT = frozenset({"title", "additionalProperties"})
+_LEFT_OUT = frozenset({"title"})
 _INT32 = 2**31 - 1
 
 
@@ -82,6 +83,14 @@ def _translated(schema: dict[str, Any], definitions: dict[str, Any], *, defaults
         schema["properties"] = {
             name: _translated(inner, definitions, defaults=defaults) for name, inner in schema["properties"].items()
         }
+    if schema.get("additionalProperties") is True:  # as in a pod: the API server checks it there
+        schema["x-kubernetes-preserve-unknown-fields"] = True
+    if isinstance(schema.get("additionalProperties"), dict):
+        if schema["additionalProperties"].get("type") != "string":
+            raise ValueError(f"no translation of the mapping in {schema}")
+        schema["additionalProperties"] = _translated(schema["additionalProperties"], definitions, defaults=defaults)
+    else:
+        schema.pop("additionalProperties", None)
     if "items" in schema:
         schema["items"] = _translated(schema["items"], definitions, defaults=defaults)
     return {keyword: _plain_number(schema[keyword]) for keyword in _KEYWORDS if keyword in schema}

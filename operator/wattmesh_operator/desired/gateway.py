@@ -14,6 +14,7 @@ from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import GatewayPlan
+from wattmesh_operator.resources.pod_template import NO_TEMPLATE
 
 
 def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
@@ -40,13 +41,18 @@ def gateway_manifests(
 
     `signer` and `registrar` are the gateway's and its registrar's keys, of which only the names are used.
     """
-    name = plan.resource.metadata.name
+    name, template = plan.resource.metadata.name, plan.resource.spec.pod or NO_TEMPLATE
     to = Belonging(owner, name, name)
     config = gateway_config(plan, registrar).model_dump(mode="json")
     command = ["python", "-m", "wattmesh_gateway", "--config", f"{CONFIG}/{CONFIG_FILE}", "--keys"]
     return [
         config_map(to, config),
-        claim(to, settings.gateway_storage, settings.storage_class, present_claim),
+        claim(
+            to,
+            template.storage or settings.gateway_storage,
+            template.storage_class or settings.storage_class,
+            present_claim,
+        ),
         service(to),
         deployment(
             to,
@@ -54,5 +60,6 @@ def gateway_manifests(
             command=lambda _: [*command, f"{KEYS}/{KEYS_FILE}"],
             resources=settings.gateway_resources,
             config_hash=digest([config, signer.key_id]),
+            template=template,
         ),
     ]

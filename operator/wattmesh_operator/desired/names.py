@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wattmesh_operator.cluster.objects import INSTANCE, MANAGED_BY, OPERATOR, Object, kind_of, name_of, uid_of
+from wattmesh_operator.cluster.objects import (
+    INSTANCE,
+    MANAGED_BY,
+    OPERATOR,
+    Object,
+    annotations_of,
+    kind_of,
+    name_of,
+    uid_of,
+)
 
 PREFIX = "wattmesh.io"
 POD = f"{PREFIX}/pod"
@@ -29,6 +38,8 @@ GRID_CLOCK = f"{PREFIX}/grid-clock"
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
+PAUSED = f"{PREFIX}/paused"
+"""Annotation that people set to "true": the operator leaves what belongs to the resource as it is."""
 ROTATE_KEYS = f"{PREFIX}/rotate-keys"
 """Annotation that people set on a SolarAgent or UtilityAgent: each new value asks for new keys."""
 ROTATED_KEYS = f"{PREFIX}/rotated-keys"
@@ -37,9 +48,9 @@ ROTATED_KEYS = f"{PREFIX}/rotated-keys"
 PORT = 8080
 
 
-def registrar_secret(gateway: str) -> str:
-    """Name of the Secret with the key that registers agents at a gateway."""
-    return f"{gateway}-registrar"
+def is_paused(item: Object) -> bool:
+    """Whether people have asked to leave what belongs to a resource as it is."""
+    return annotations_of(item).get(PAUSED) == "true"
 
 
 def service_url(name: str, namespace: str) -> str:

@@ -18,6 +18,7 @@ from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
+from wattmesh_operator.resources.pod_template import NO_TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def pod_manifests(
     not, since the process takes up what comes after the first key. `draining` says since which unix second households
     of the pod drain.
     """
+    template = plan.owner.spec.pod or NO_TEMPLATE
     to = Belonging(owner, plan.name, name_of(market.gateway))
     config = pod_config(plan, market).model_dump(mode="json")
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
@@ -75,8 +77,8 @@ def pod_manifests(
         config_map(to, config),
         claim(
             to,
-            settings.agent_storage,
-            settings.storage_class,
+            template.storage or settings.agent_storage,
+            template.storage_class or settings.storage_class,
             present_claim,
             annotations={GRID_CLOCK: market.clock.model_dump_json()},
         ),
@@ -96,6 +98,7 @@ def pod_manifests(
             annotations=annotations,
             profiles=_profiles(plan),
             env=settings.agent_env,
+            template=template,
         ),
     ]
 

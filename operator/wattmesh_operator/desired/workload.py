@@ -11,6 +11,7 @@ from wattmesh_operator.desired.names import CONFIG_HASH, PORT, REVISION, selecto
 from wattmesh_operator.desired.revision import revision
 from wattmesh_operator.desired.settings import LOG_FORMAT, EnvVar, PodSettings, Resources
 from wattmesh_operator.plan.participants import PROFILES
+from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 
 DATA = "/data"
 CONFIG = "/etc/wattmesh/config"
@@ -43,15 +44,19 @@ def deployment(
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
     env: Sequence[EnvVar] = (),
+    template: PodTemplate = NO_TEMPLATE,
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
     `command` gives the command for a pod of that name.
 
-    `profiles` is the ConfigMap with the profiles of its households, if there is one; `env` is more environment.
+    `profiles` is the ConfigMap with the profiles of its households, if there is one; `env` is more environment;
+    `template` is what the resource says of its pods.
     """
 
     def pod(name: str) -> dict[str, Any]:
-        return _pod(name, settings, command=command(name), resources=resources, profiles=profiles, env=env)
+        return _pod(
+            name, settings, command=command(name), resources=resources, profiles=profiles, env=env, template=template
+        )
 
     spec = {
         "replicas": 1,
@@ -61,7 +66,10 @@ def deployment(
         "selector": {"matchLabels": selector_labels(to.pod)},
         "strategy": {"type": "Recreate"},
         "template": {
-            "metadata": {"labels": to.labels, "annotations": {CONFIG_HASH: config_hash}},
+            "metadata": {
+                "labels": {**template.labels, **to.labels},
+                "annotations": {**template.annotations, CONFIG_HASH: config_hash},
+            },
             "spec": pod(to.pod),
         },
     }
@@ -77,6 +85,7 @@ def _pod(
     resources: Resources,
     profiles: str | None,
     env: Sequence[EnvVar],
+    template: PodTemplate,
 ) -> dict[str, Any]:
     """The spec of a pod of that name."""
     container: dict[str, Any] = {
@@ -89,7 +98,7 @@ def _pod(
             *(variable.entry() for variable in env),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "resources": {part: dict(amounts) for part, amounts in resources.items()},
+        "resources": _resources(resources, template),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -129,7 +138,17 @@ def _pod(
     if profiles is not None:
         container["volumeMounts"].append({"name": "profiles", "mountPath": PROFILES, "readOnly": True})
         pod["volumes"].append({"name": "profiles", "configMap": {"name": profiles}})
-    return pod
+    return pod | template.pod_fields()
+
+
+def _resources(usual: Resources, template: PodTemplate) -> dict[str, dict[str, str]]:
+    """What the resource says of its own pods, amount by amount, else what holds for all."""
+    own = template.resources
+    requests, limits = (own.requests, own.limits) if own else ({}, {})
+    return {
+        "requests": {**usual.get("requests", {}), **requests},
+        "limits": {**usual.get("limits", {}), **limits},
+    }
 
 
 def _probe(path: str, *, every_s: int, failures: int) -> dict[str, Any]:

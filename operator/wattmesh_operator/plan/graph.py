@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.cluster.observation import identity_of
 from wattmesh_operator.plan.pods import GatewayPlan, planned
-from wattmesh_operator.plan.references import resolve_references
+from wattmesh_operator.plan.references import NOTHING_SETTLED, Settled, resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake
 from wattmesh_operator.resources.parsing import Manifest, parse_resource
@@ -65,12 +65,14 @@ def with_replicas(resources: Sequence[Resource], replicas: Mapping[str, int]) ->
     ]
 
 
-def resolve(resources: Sequence[Resource], problems: Mapping[Identity, Problem]) -> Graph:
+def resolve(
+    resources: Sequence[Resource], problems: Mapping[Identity, Problem], settled: Settled = NOTHING_SETTLED
+) -> Graph:
     """What shall run, with those left out that have problems or depend on such. `problems` are those known so far."""
     left = [Manifest(resource) for resource in resources]
     found = dict(problems)
     while True:
-        references = resolve_references(left, list(found))
+        references = resolve_references(left, list(found), settled)
         new: dict[Identity, Problem] = {}
         for mistake in references.mistakes:
             if mistake.identity is not None and mistake.identity not in new:

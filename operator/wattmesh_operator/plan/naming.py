@@ -10,6 +10,11 @@ def subscriber_id(name: str, namespace: str) -> str:
     return f"{name}.{namespace}"
 
 
+def registrar_name(gateway: str) -> str:
+    """The name of the Secret with the key that registers agents at a gateway."""
+    return f"{gateway}-registrar"
+
+
 def household_name(agent: str, number: int) -> str:
     """The name of a household, by its SolarAgent's and its number from 0 on."""
     return f"{agent}-{number}"

@@ -41,6 +41,8 @@ class PodPlan:
     participants: tuple[Participant, ...]
     households: tuple[HouseholdConfig, ...] = ()
     utilities: tuple[UtilityConfig, ...] = ()
+    backstop: str | None = None
+    """The name of the utility that supplies its households."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _household_pods(
             gateway,
             tuple(Participant(name, subscriber_id(name, namespace), feeder, roles) for name in households),
             households=tuple(household_config(agent, name, utility, utilities) for name in households),
+            backstop=utility.metadata.name,
         )
         for pod, households in households_by_pod(agent).items()
     ]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from wattmesh_operator.plan.naming import households_by_pod
+from wattmesh_operator.plan.naming import households_by_pod, registrar_name
 from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent, type_of_kind
 from wattmesh_operator.resources.mistakes import Identity, Mistake
 from wattmesh_operator.resources.parsing import Manifest
@@ -32,6 +32,22 @@ class References:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """What is decided already, so that a resource that comes later does not undo it.
+
+    `gateways` and `utilities` are the names that references which are left out have led to, by the agent's identity.
+    `holders` are those who have a name in use, by the name.
+    """
+
+    gateways: Mapping[Identity, str] = field(default_factory=dict)
+    utilities: Mapping[Identity, str] = field(default_factory=dict)
+    holders: Mapping[str, Identity] = field(default_factory=dict)
+
+
+NOTHING_SETTLED = Settled()
+
+
+@dataclass(frozen=True)
 class _Broken:
     """A reference that leads nowhere: its field, and why."""
 
@@ -40,17 +56,20 @@ class _Broken:
     reason: Reason
 
 
-def resolve_references(manifests: Sequence[Manifest], invalid: Collection[Identity] = ()) -> References:
+def resolve_references(
+    manifests: Sequence[Manifest], invalid: Collection[Identity] = (), settled: Settled = NOTHING_SETTLED
+) -> References:
     """Follows every gatewayRef and utilityRef, written or left out, and checks that names are different.
 
-    `invalid` are resources that are there but could not be read: to refer to one of them is no mistake.
+    `invalid` are resources that are there but could not be read: to refer to one of them is no mistake. Of two that
+    want one name, the first has it, unless another holds it.
     """
     references = References()
     references.mistakes.extend(_declared_twice(manifests))
     for manifest in manifests:
         if not isinstance(manifest.resource, BecknGateway):
             gateways = _in_namespace(BecknGateway, manifest, manifests)
-            gateway = _gateway(manifest.resource, gateways, invalid)
+            gateway = _gateway(manifest.resource, gateways, invalid, settled.gateways.get(manifest.identity))
             if isinstance(gateway, _Broken):
                 references.mistakes.append(manifest.mistake(gateway.path, gateway.what, gateway.reason))
             elif gateway is not None:
@@ -58,13 +77,20 @@ def resolve_references(manifests: Sequence[Manifest], invalid: Collection[Identi
     for manifest in manifests:
         if isinstance(manifest.resource, SolarAgent):
             utilities = _in_namespace(UtilityAgent, manifest, manifests)
-            utility = _utility(manifest, manifest.resource, utilities, references.gateways, invalid)
+            utility = _utility(
+                manifest,
+                manifest.resource,
+                utilities,
+                references.gateways,
+                invalid,
+                settled.utilities.get(manifest.identity),
+            )
             if isinstance(utility, _Broken):
                 references.mistakes.append(manifest.mistake(utility.path, utility.what, utility.reason))
             elif utility is not None:
                 references.utilities[manifest.identity] = utility
     references.mistakes.extend(_names_too_long(manifests))
-    references.mistakes.extend(_names_taken(manifests))
+    references.mistakes.extend(_names_taken(manifests, settled.holders))
     return references
 
 
@@ -79,10 +105,18 @@ def _in_namespace(kind: type[_Kind], manifest: Manifest, manifests: Sequence[Man
 
 
 def _gateway(
-    agent: UtilityAgent | SolarAgent, gateways: Mapping[str, BecknGateway], invalid: Collection[Identity]
+    agent: UtilityAgent | SolarAgent,
+    gateways: Mapping[str, BecknGateway],
+    invalid: Collection[Identity],
+    before: str | None,
 ) -> BecknGateway | _Broken | None:
     """The agent's gateway; None if it may be one that could not be read."""
     ref = agent.spec.gateway_ref
+    if ref is None and before is not None:
+        if before in gateways:
+            return gateways[before]
+        if Identity("BecknGateway", agent.metadata.namespace, before) in invalid:
+            return None
     if ref is None:
         return _the_only(gateways, "BecknGateway", "spec.gatewayRef", f"namespace {agent.metadata.namespace}", invalid)
     if ref.name not in gateways:
@@ -96,6 +130,7 @@ def _utility(
     utilities: Mapping[str, UtilityAgent],
     gateways: Mapping[Identity, BecknGateway],
     invalid: Collection[Identity],
+    before: str | None,
 ) -> UtilityAgent | _Broken | None:
     """The utility that supplies the agent; None if it may be one that could not be read, or the gateway may."""
     gateway = gateways.get(manifest.identity)
@@ -113,6 +148,8 @@ def _utility(
             for name, utility in utilities.items()
             if utility.spec.feeder == feeder and gateway_names[name] == gateway.metadata.name
         }
+        if before in eligible:
+            return eligible[before]
         scope = f"gateway {gateway.metadata.name} and feeder {feeder}"
         return _the_only(eligible, "UtilityAgent", "spec.utilityRef", scope, invalid)
     if ref.name not in utilities:
@@ -186,10 +223,14 @@ def _names_too_long(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
             )
 
 
-def _names_taken(manifests: Sequence[Manifest]) -> Iterator[Mistake]:
+def _names_taken(manifests: Sequence[Manifest], holders: Mapping[str, Identity]) -> Iterator[Mistake]:
     """One mistake for each pair of resources that want the same name, with the first such name."""
     owner: dict[tuple[str, str], tuple[Manifest, str]] = {}
     told: set[tuple[Identity, Identity]] = set()
+    for manifest in manifests:
+        for name, role in _names(manifest):
+            if holders.get(name) == manifest.identity:
+                owner.setdefault((manifest.resource.metadata.namespace, name), (manifest, role))
     for manifest in manifests:
         for name, role in _names(manifest):
             other, other_role = owner.setdefault((manifest.resource.metadata.namespace, name), (manifest, role))
@@ -214,3 +255,5 @@ def _names(manifest: Manifest) -> Iterator[tuple[str, str]]:
                 yield pod, "pod"
     else:
         yield resource.metadata.name, "gateway" if isinstance(resource, BecknGateway) else "utility"
+        if isinstance(resource, BecknGateway):
+            yield registrar_name(resource.metadata.name), "registrar"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Speed
 from wattmesh_operator.resources.resource import CustomResource, Part
 from wattmesh_operator.resources.values import Currency, Domain, ZonedTime
@@ -29,6 +30,7 @@ class BecknGatewaySpec(Part):
     domain: Domain = Field(default="uei:p2p_trading", description="Beckn domain of all messages.")
     currency: Currency = Field(default="EUR", description="ISO 4217 code of the currency of all prices.")
     clock: Clock = Field(default_factory=Clock, description="Grid time: when it starts and how fast it runs.")
+    pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
 
 
 class BecknGateway(CustomResource):

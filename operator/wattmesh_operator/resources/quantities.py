@@ -88,6 +88,7 @@ def _quantity(unit: str, decimals: int, step: str, minimum: str, maximum: str) -
 
 Kwh = Annotated[Decimal, _quantity("kWh", 3, "0.001 kWh (1 Wh)", "0", "1e9")]
 CapacityKwh = Annotated[Decimal, _quantity("kWh", 3, "0.001 kWh (1 Wh)", "0.001", "1e9")]
+PositiveKw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0.001", "1e9")]
 Kw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0", "1e9")]
 Price = Annotated[Decimal, _quantity("currency per kWh", 6, "0.000001 (a millionth of the currency)", "0", "1e6")]
 Percent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "0", "100")]

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     FAILED_MOUNT = "FailedMount"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    OBJECT_TOO_LARGE = "ObjectTooLarge"
     POD_NOT_READY = "PodNotReady"
     POD_UNREACHABLE = "PodUnreachable"
     BOOKS_AHEAD = "BooksAhead"
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     ROLLOUT_HALTED = "RolloutHalted"
     ROLLING_OUT = "RollingOut"
     ROTATING_KEYS = "RotatingKeys"
+    PAUSED = "Paused"
     UP_TO_DATE = "UpToDate"
 
 
@@ -54,6 +56,7 @@ FAILURES = frozenset(
         Reason.UNSCHEDULABLE,
         Reason.FAILED_MOUNT,
         Reason.QUOTA_EXCEEDED,
+        Reason.OBJECT_TOO_LARGE,
     }
 )
 """Why a pod does not come up by itself."""

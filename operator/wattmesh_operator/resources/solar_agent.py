@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
+from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import (
     Azimuth,
     CapacityKwh,
@@ -22,6 +23,7 @@ from wattmesh_operator.resources.quantities import (
     Latitude,
     Longitude,
     Percent,
+    PositiveKw,
     Price,
     Tilt,
     plain,
@@ -86,7 +88,7 @@ class Battery(Part):
 class Pv(Part):
     """A household's solar panels."""
 
-    peak_kw: Kw = Field(description="Peak power, in kW.")
+    peak_kw: PositiveKw = Field(description="Peak power, in kW.")
     latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north; between the polar circles.")
     longitude: Longitude = Field(default=Decimal("11.6"), description="Degrees east.")
     tilt_degrees: Tilt = Field(default=Decimal(0), description="Slope of the panels: 0 lies flat, 90 stands upright.")
@@ -256,6 +258,7 @@ class SolarAgentSpec(Part):
         " before (persistence), or what will be metered (perfect).",
     )
     strategy: StrategyName = Field(default="rules", description=STRATEGY)
+    pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."
     )

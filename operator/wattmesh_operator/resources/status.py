@@ -16,7 +16,7 @@ Count = Annotated[int, Whole(0, 2**53 - 1)]
 Households = Annotated[int, Whole(0, 2**31 - 1)]
 Signed = Annotated[int, Whole(1 - 2**53, 2**53 - 1)]
 
-ConditionType = Literal["Ready", "Registered", "Progressing"]
+ConditionType = Literal["Ready", "Registered", "Progressing", "Reconciling", "Stalled"]
 Phase = Literal["Pending", "Ready", "Unreachable", "Waiting", "Draining"]
 
 
@@ -31,7 +31,8 @@ class Condition(StatusPart):
 
     type: ConditionType = Field(
         description="What is told: Ready (it trades), Registered (the gateway's registry knows it),"
-        " Progressing (it is on the way to what spec says)."
+        " Progressing (it is on the way to what spec says), Reconciling and Stalled (for kstatus: it becomes ready by"
+        " itself, or only when somebody corrects something)."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
     reason: str = Field(
@@ -51,7 +52,7 @@ class Status(StatusPart):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="What is so: Ready, Registered and Progressing.",
+        description="What is so: Ready, Registered, Progressing, Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     ready: str | None = Field(
@@ -68,6 +69,11 @@ class TraderStatus(Status):
     )
     balance: str | None = Field(
         default=None, max_length=32, description="Money earned less money spent so far; such as -1.20 EUR."
+    )
+    gateway: str | None = Field(
+        default=None,
+        max_length=63,
+        description="The gateway that gatewayRef names, or has led to when it was left out.",
     )
     rotated_keys: str | None = Field(
         default=None,
@@ -102,9 +108,25 @@ class HouseholdStatus(StatusPart):
     )
 
 
+class RetiredHousehold(StatusPart):
+    """What a household that has left had sold, bought and earned; its ledger stays on its volume."""
+
+    name: DnsLabel = Field(description="Name of the household.")
+    sold_wh: Count = Field(description="Energy it has sold, in Wh.")
+    bought_wh: Count = Field(description="Energy it has bought, in Wh.")
+    balance_micro: Signed = Field(
+        description="Money it has earned less money it has spent, in millionths of the currency."
+    )
+
+
 class SolarAgentStatus(TraderStatus):
     """What was observed of a SolarAgent's households."""
 
+    utility: str | None = Field(
+        default=None,
+        max_length=63,
+        description="The utility that utilityRef names, or has led to when it was left out.",
+    )
     replicas: Households | None = Field(default=None, description="How many households there are, ready or not.")
     ready_replicas: Households | None = Field(default=None, description="How many households are ready.")
     selector: str | None = Field(
@@ -121,6 +143,12 @@ class SolarAgentStatus(TraderStatus):
         default=(),
         max_length=2000,  # those that drain come on top of the 1000 of spec.replicas
         description="Each household.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    retired: tuple[RetiredHousehold, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Households that have left by a scale-down; what they sold and bought stays in the totals.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
 

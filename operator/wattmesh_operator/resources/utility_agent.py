@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Kw, Percent, Price
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
 from wattmesh_operator.resources.values import STRATEGY, DnsLabel, StrategyName, TimeOfDay, rule_broken
@@ -96,6 +97,7 @@ class UtilityAgentSpec(Part):
         default=None, description="When to buy from households. Default: never."
     )
     strategy: StrategyName = Field(default="rules", description=STRATEGY)
+    pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
 
 
 class UtilityAgent(CustomResource):

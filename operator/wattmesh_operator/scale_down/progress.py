@@ -11,9 +11,9 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SECRET, Object, labels_of, namespace_of
 from wattmesh_operator.cluster.observation import Observation, is_available
-from wattmesh_operator.desired.names import GATEWAY, registrar_secret, service_url
+from wattmesh_operator.desired.names import GATEWAY, service_url
 from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
-from wattmesh_operator.plan.naming import subscriber_id
+from wattmesh_operator.plan.naming import registrar_name, subscriber_id
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import Resource, SolarAgent
 from wattmesh_operator.resources.parsing import Manifest
@@ -115,7 +115,7 @@ async def _ask(
 
 
 def _registrar(seen: Observation, gateway: str) -> Signer | None:
-    secret = seen.child(SECRET, registrar_secret(gateway))
+    secret = seen.child(SECRET, registrar_name(gateway))
     try:
         return signers_of(secret).get(REGISTRAR) if secret else None
     except KeysUnreadable:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wattmesh_common.clock import rfc3339
+from wattmesh_operator.desired.names import PAUSED
 from wattmesh_operator.plan.graph import Problem
-from wattmesh_operator.resources.reasons import Reason
+from wattmesh_operator.resources.reasons import FAILURES, Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, Phase, Status
 from wattmesh_operator.status.trouble import Trouble
 
@@ -43,6 +44,7 @@ class Member:
     rekeying: bool = False
     former_until: int | None = None
     halted: str = ""
+    paused: bool = False
     waits_until: datetime | None = None
 
 
@@ -71,15 +73,28 @@ def conditions(
 def impossible(problem: Problem) -> dict[ConditionType, Finding]:
     """What is found of a resource that cannot be made real."""
     finding = Finding(False, problem.reason, problem.message)
-    return {"Ready": finding, "Registered": finding, "Progressing": finding}
+    stalled = Finding(True, problem.reason, problem.message)
+    return {
+        "Ready": finding,
+        "Registered": finding,
+        "Progressing": finding,
+        "Reconciling": finding,
+        "Stalled": stalled,
+    }
 
 
 def findings(members: Sequence[Member]) -> dict[ConditionType, Finding]:
     """What is found of a resource by its members."""
+    ready, registered, progressing = _ready(members), _registered(members), _progressing(members)
+    cause = progressing if progressing.reason in (Reason.ROLLOUT_HALTED, Reason.PAUSED) else ready
+    stalls = not ready.is_so and cause.reason in (*FAILURES, Reason.ROLLOUT_HALTED, Reason.PAUSED)
+    moving = progressing if progressing.is_so else ready
     return {
-        "Ready": _ready(members),
-        "Registered": _registered(members),
-        "Progressing": _progressing(members),
+        "Ready": ready,
+        "Registered": registered,
+        "Progressing": progressing,
+        "Reconciling": Finding(not stalls and (progressing.is_so or not ready.is_so), moving.reason, moving.message),
+        "Stalled": Finding(stalls, cause.reason, cause.message),
     }
 
 
@@ -137,6 +152,8 @@ def _registered(members: Sequence[Member]) -> Finding:
 
 
 def _progressing(members: Sequence[Member]) -> Finding:
+    if any(member.paused for member in members):
+        return Finding(False, Reason.PAUSED, f"annotation {PAUSED}: what belongs to it is left as it is")
     draining = [member for member in members if member.phase == "Draining"]
     if draining:
         return Finding(True, Reason.DRAINING, f"{_names(draining)}: open contracts are settled before it goes")

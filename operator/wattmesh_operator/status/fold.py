@@ -12,6 +12,7 @@ from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
     HouseholdStatus,
+    RetiredHousehold,
     SolarAgentStatus,
     Status,
     UtilityAgentStatus,
@@ -42,7 +43,9 @@ def solar_agent_status(
     previous: SolarAgentStatus,
     seen: Sequence[HouseholdSeen],
     *,
+    gateway: str | None = None,
     rotated_keys: str | None = None,
+    utility: str | None = None,
     replicas: int,
     selector: str,
     currency: str,
@@ -55,14 +58,18 @@ def solar_agent_status(
     households = tuple(_household(household, before.get(household.member.name)) for household in seen)
     known = [(h, s.capacity_wh) for h, s in zip(households, seen, strict=True) if h.level_wh is not None]
     level_wh = sum(household.level_wh or 0 for household, _ in known)
+    retired = _retired(previous, households)
+    traded: list[HouseholdStatus | RetiredHousehold] = [*households, *retired]
     return SolarAgentStatus(
         observed_generation=generation,
         conditions=conditions(findings(members), previous, generation, now),
         ready=f"{ready_count(members)}/{replicas}",
+        gateway=gateway,
         rotated_keys=rotated_keys,
-        sold_kwh=kwh(sum(h.sold_wh or 0 for h in households)) if known else None,
-        bought_kwh=kwh(sum(h.bought_wh or 0 for h in households)) if known else None,
-        balance=money(sum(h.balance_micro or 0 for h in households), currency) if known else None,
+        sold_kwh=kwh(sum(one.sold_wh or 0 for one in traded)) if known or retired else None,
+        bought_kwh=kwh(sum(one.bought_wh or 0 for one in traded)) if known or retired else None,
+        balance=money(sum(one.balance_micro or 0 for one in traded), currency) if known or retired else None,
+        utility=utility,
         replicas=len(seen),
         ready_replicas=ready_count(members),
         selector=selector,
@@ -70,6 +77,7 @@ def solar_agent_status(
         capacity_wh=sum(household.capacity_wh for household in seen),
         soc=percent(level_wh, sum(capacity_wh for _, capacity_wh in known)),
         households=households,
+        retired=retired,
     )
 
 
@@ -78,6 +86,7 @@ def utility_agent_status(
     member: Member,
     reading: PartyState | None,
     *,
+    gateway: str | None = None,
     rotated_keys: str | None = None,
     currency: str,
     generation: int,
@@ -93,6 +102,7 @@ def utility_agent_status(
         observed_generation=generation,
         conditions=conditions(findings([member]), previous, generation, now),
         ready=f"{ready_count([member])}/1",
+        gateway=gateway,
         rotated_keys=rotated_keys,
         **numbers,
     )
@@ -115,6 +125,23 @@ def gateway_status(
         url=url,
         subscribers=previous.subscribers if subscribers is None else subscribers,
     )
+
+
+def _retired(previous: SolarAgentStatus, households: Sequence[HouseholdStatus]) -> tuple[RetiredHousehold, ...]:
+    """Those who have left, with their last numbers. Who returns finds its ledger, and so counts by itself again."""
+    there = {household.name for household in households}
+    left = [one for one in previous.households if one.name not in there and one.level_wh is not None]
+    numbers = {one.name: one for one in previous.retired if one.name not in there}
+    numbers |= {
+        one.name: RetiredHousehold(
+            name=one.name,
+            sold_wh=one.sold_wh or 0,
+            bought_wh=one.bought_wh or 0,
+            balance_micro=one.balance_micro or 0,
+        )
+        for one in left
+    }
+    return tuple(numbers.values())
 
 
 def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> HouseholdStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wattmesh_operator.resources.reasons import FAILURES, Reason
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status, TraderStatus
 
 
@@ -21,16 +21,14 @@ class News:
 def news(before: Status, after: Status) -> list[News]:
     """What happened to a resource between two passes."""
     told: list[News] = []
-    ready, was_ready = _condition(after, "Ready"), _condition(before, "Ready")
+    stalled, was_stalled = _condition(after, "Stalled"), _condition(before, "Stalled")
     registered, was_registered = _condition(after, "Registered"), _condition(before, "Registered")
-    # What cannot be made real says the same in all its conditions.
-    impossible = ready and ready.reason == _reason(_condition(after, "Progressing"))
-    fails = ready and (impossible or ready.reason in (*FAILURES, Reason.BOOKS_AHEAD))
-    if ready and fails and ready.reason != _reason(was_ready):
+    was = was_stalled.reason if was_stalled and was_stalled.status == "True" else None
+    if stalled and stalled.status == "True" and stalled.reason not in (was, Reason.PAUSED):
+        told.append(News("Warning", stalled.reason, stalled.message))
+    ready, was_ready = _condition(after, "Ready"), _condition(before, "Ready")
+    if ready and ready.reason == Reason.BOOKS_AHEAD and (was_ready is None or was_ready.reason != ready.reason):
         told.append(News("Warning", ready.reason, ready.message))
-    progressing, was_progressing = _condition(after, "Progressing"), _condition(before, "Progressing")
-    if progressing and progressing.reason == Reason.ROLLOUT_HALTED != _reason(was_progressing):
-        told.append(News("Warning", progressing.reason, progressing.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
         told.append(News("Normal", "Registered", registered.message))
     elif (

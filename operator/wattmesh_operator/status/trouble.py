@@ -11,6 +11,8 @@ from wattmesh_operator.resources.reasons import Reason
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_MOUNTS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+_SANDBOX = ("FailedCreatePodSandBox",)
 _QUOTA = "exceeded quota"
 _MOST_CHARACTERS = 400
 _RESTARTS = 2
@@ -89,12 +91,17 @@ def _ended(terminated: Mapping[str, Any]) -> str:
 def _of_node(pod: Object, events: Sequence[Object]) -> Trouble | None:
     if not waits_for_its_node(pod):
         return None
-    of_pod = [event for event in events if event.get("involvedObject", {}).get("uid") == uid_of(pod)]
+    of_pod = [
+        event
+        for event in events
+        if event.get("involvedObject", {}).get("uid") == uid_of(pod) and event.get("reason") in (*_MOUNTS, *_SANDBOX)
+    ]
     if not of_pod:
         return None
     last = max(of_pod, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-    mounts = last.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-    return Trouble(Reason.FAILED_MOUNT if mounts else Reason.POD_FAILED, _short(str(last.get("message") or "")))
+    return Trouble(
+        Reason.FAILED_MOUNT if last["reason"] in _MOUNTS else Reason.POD_FAILED, _short(str(last.get("message") or ""))
+    )
 
 
 def _of_deployment(deployment: Object | None) -> Trouble | None:

@@ -1,0 +1,70 @@
+"""Two operators on one namespace: the second waits, says so, and takes over."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operator.test_operation import Recorder
+from tests.operator.world import World, run
+from wattmesh_operator.cluster.objects import LEASE
+from wattmesh_operator.controller.lease import DURATION_S, RENEW_S, Leases
+from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.workers import LEASE_RETRY_S, Workers
+
+
+def test_a_second_operator_waits_and_takes_over_when_the_first_stops(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        world = World()
+        leases = [Leases(world.cluster, name, world.clock) for name in ("a", "b")]
+        recorders = [Recorder(world.clock) for _ in leases]
+        workers = []
+        for held, recorder in zip(leases, recorders, strict=True):
+            operator = Workers(lambda _, recorder=recorder: recorder, world.clock, OperatorMetrics(), held)  # type: ignore[misc]
+            operator.changed("street")
+            await world.clock.sleep(1)
+            workers.append(operator)
+        assert (len(recorders[0].ran), len(recorders[1].ran)) == (1, 0)
+        assert leases[1].waits_for == {"street": "a"}
+        await world.clock.sleep(30)
+        assert not recorders[1].ran
+        assert [r.message for r in caplog.records if "works there" in r.message] == [
+            "street: the operator a works there; waiting until it stops"
+        ]
+        await workers[0].stop()
+        await leases[0].release()
+        await world.clock.sleep(LEASE_RETRY_S + 1)
+        assert (len(recorders[1].ran), leases[1].waits_for) == (1, {})
+        await workers[1].stop()
+
+    run(main())
+
+
+def test_the_lease_of_an_operator_that_died_is_taken_when_it_is_over() -> None:
+    async def main() -> None:
+        world = World()
+        dead, other = (Leases(world.cluster, name, world.clock) for name in ("a", "b"))
+        assert await dead.hold("street")
+        await world.clock.sleep(DURATION_S - 1)
+        assert not await other.hold("street")
+        await world.clock.sleep(2)
+        assert await other.hold("street")
+        assert not await dead.hold("street")
+
+    run(main())
+
+
+def test_a_lease_is_written_no_more_often_than_it_is_renewed() -> None:
+    async def main() -> None:
+        world = World()
+        leases = Leases(world.cluster, "a", world.clock)
+        for _ in range(5):
+            assert await leases.hold("street")
+        assert world.writes() == [("create", "Lease", "wattmesh-operator")]
+        await world.clock.sleep(RENEW_S)
+        assert await leases.hold("street")
+        assert world.writes() == [("apply", "Lease", "wattmesh-operator")]
+        lease = await world.cluster.get(LEASE, "street", "wattmesh-operator")
+        assert lease is not None
+        assert lease["spec"]["holderIdentity"] == "a"
+
+    run(main())
