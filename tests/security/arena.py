@@ -73,8 +73,9 @@ class Arena:
         urls = {pod.name: f"http://{pod.name}" for pod in STREET.pods}
         self.run = StreetRun(STREET, time, ports, "http://gateway", urls)
         registrar = self.signers[REGISTRAR]
-        for pod in self.run.pods.values():  # as the operator does in a cluster, where there are drains
+        for name, pod in list(self.run.pods.items()):  # as the operator does in a cluster, where there are drains
             pod.config = pod.config.model_copy(update={"registrar_keys": {registrar.key_id: registrar.public_key}})
+            new_process(self.run, name, self.signers, pod.database, self.wires, self.clock, SEED)
 
     async def start(self) -> None:
         await self.wires.serve("gateway", create_gateway_app(self.run.gateway, self.wires))
