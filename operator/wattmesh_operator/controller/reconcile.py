@@ -1,6 +1,7 @@
 """One pass over a namespace: what is observed → what shall be → what is written.
 
-Nothing is carried from pass to pass but what pods said last and copies of the registries, which are brought up to date.
+Nothing is carried from pass to pass but what pods said last, copies of the registries, which are brought up to date,
+and which volumes may not grow.
 
 A pod that cannot be made, a household that is refused or a gateway that is down is told of and tried again; the others
 go on.
@@ -37,13 +38,15 @@ from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs, TooLar
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.controller.rollout import Step, held
-from wattmesh_operator.desired.gateway import gateway_manifests
+from wattmesh_operator.controller.volumes import VolumeGrowth, expanded
+from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, service_url
-from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
+from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url, pod_volume
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.desired.storage import WantedVolume
 from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
@@ -93,6 +96,8 @@ class _Applied:
     deployments: dict[str, Object] = field(default_factory=dict)
     keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
+    volumes: dict[str, Trouble] = field(default_factory=dict)
+    """Why a volume has another size than it shall have."""
     waits: bool = False
     unanswered: bool = False
     """Whether somebody whose pod is up is not registered yet."""
@@ -106,6 +111,7 @@ class _Prepared:
 
     owner: Object
     manifests: list[Object]
+    volume: WantedVolume
 
     @property
     def deployment(self) -> Object:
@@ -130,6 +136,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._poller = Poller(pages, clock)
+        self._growth = VolumeGrowth(cluster, clock)
         self._copies: dict[str, RegistryCopy] = {}
 
     async def run(self) -> Pass:
@@ -151,6 +158,7 @@ class Reconciler:
             prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
+            await self._grow_volumes(seen, applied, prepared, events)
             applied.deployments |= _left_alone(seen)
             heard = await self._poll(graph, applied)
             registered = await self._register(graph, seen, applied, registries, scale_down, heard)
@@ -161,7 +169,7 @@ class Reconciler:
         await self._find_causes(seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
-            heard, events, self._halted(graph, applied),
+            heard, events, self._halted(graph, applied), applied.volumes,
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
@@ -208,7 +216,7 @@ class Reconciler:
             if is_paused(owner):
                 return
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
-            prepared[name] = _Prepared(owner, manifests)
+            prepared[name] = _Prepared(owner, manifests, gateway_volume(plan, self._settings))
 
         async def pod(plan: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
@@ -233,7 +241,7 @@ class Reconciler:
                 draining=draining,
                 present_claim=seen.child(CLAIM, plan.name),
             )
-            prepared[plan.name] = _Prepared(owner, manifests)
+            prepared[plan.name] = _Prepared(owner, manifests, pod_volume(plan, self._settings))
 
         await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
         work: dict[str, Coroutine[Any, Any, None]] = {}
@@ -279,6 +287,28 @@ class Reconciler:
             applied.deployments[name] = await applier.apply(manifests, one.owner)
 
         await _each({name: apply(name, one) for name, one in prepared.items()}, applied)
+
+    async def _grow_volumes(
+        self,
+        seen: Observation,
+        applied: _Applied,
+        prepared: Mapping[str, _Prepared],
+        events: list[tuple[Object, News]],
+    ) -> None:
+        """Let the claims that were there before this pass grow. What is refused keeps nobody from trading."""
+
+        async def grow(name: str, one: _Prepared, live: Object) -> None:
+            manifest = next(item for item in one.manifests if item["kind"] == CLAIM.kind)
+            asked, trouble = await self._growth.adjust(live, manifest, one.volume)
+            if asked:
+                events.append((one.owner, News("Normal", "VolumeExpanded", expanded(live, one.volume))))
+            if trouble is not None:
+                applied.volumes[name] = trouble
+
+        there = {name: live for name in prepared if (live := seen.child(CLAIM, name)) is not None}
+        self._growth.forget_all_but({uid_of(live) for live in there.values()})
+        work = {name: grow(name, prepared[name], live) for name, live in there.items() if name not in applied.trouble}
+        await _each(work, applied)
 
     async def _register(
         self,

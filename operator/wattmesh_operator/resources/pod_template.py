@@ -67,7 +67,8 @@ class PodTemplate(Part):
     )
     storage: Amount | None = Field(
         default=None,
-        description="Size of a new pod's volume. A volume that is there keeps its own. Default: the chart's.",
+        description="Size of a pod's volume. One that is there grows where its storage class allows it, and never"
+        " shrinks. Default: the chart's.",
     )
     storage_class: ObjectName | None = Field(
         default=None, description="Storage class of a new pod's volume. Default: the chart's."
