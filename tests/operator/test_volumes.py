@@ -133,3 +133,97 @@ def test_an_expansion_that_is_under_way_or_fails_is_told() -> None:
         assert told(world) == []
 
     run(main())
+
+
+def owners(world: World, name: str) -> list[str]:
+    references = world.read("PersistentVolumeClaim", name)["metadata"].get("ownerReferences") or ()
+    return [reference["name"] for reference in references]
+
+
+KEPT = STORAGE.replace("storageClass: fast", "storageClass: fast, storageRetention: Retain")
+
+
+def test_volumes_go_with_their_resource_unless_it_retains_them() -> None:
+    async def main() -> None:
+        world = await street()
+        assert owners(world, "rooftop-0") == ["rooftop"]
+        world.apply(KEPT)
+        await world.settle()
+        assert (owners(world, "rooftop-0"), owners(world, "utility")) == ([], ["utility"])
+        template = world.read("Deployment", "rooftop-0")["spec"]["template"]
+        uid = world.read("PersistentVolumeClaim", "rooftop-0")["metadata"]["uid"]
+        world.delete("SolarAgent", "rooftop")
+        await world.settle()
+        assert world.names("PersistentVolumeClaim") == ["market", "rooftop-0", "rooftop-1", "utility"]
+        assert world.names("Deployment") == ["market", "utility"]
+        world.apply(STORAGE)
+        await world.settle()
+        assert world.read("PersistentVolumeClaim", "rooftop-0")["metadata"]["uid"] == uid
+        assert owners(world, "rooftop-0") == ["rooftop"]
+        assert world.read("Deployment", "rooftop-0")["spec"]["template"]["spec"] == template["spec"]
+        assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
+        world.delete("SolarAgent", "rooftop")
+        assert world.names("PersistentVolumeClaim") == ["market", "utility"]
+
+    run(main())
+
+
+def test_retention_holds_for_volumes_of_households_that_were_scaled_down_too() -> None:
+    async def main() -> None:
+        world = await street()
+        world.scale("rooftop", 1)
+        for _ in range(4):
+            await world.settle()
+        assert "rooftop-1" not in world.names("Deployment")
+        before = world.read("PersistentVolumeClaim", "rooftop-1")["spec"]
+        world.apply(KEPT.replace("replicas: 2", "replicas: 1"))
+        await world.settle()
+        assert (owners(world, "rooftop-0"), owners(world, "rooftop-1")) == ([], [])
+        assert world.read("PersistentVolumeClaim", "rooftop-1")["spec"] == before
+        world.writes()
+        await world.reconcile()
+        assert world.writes() == []
+        world.apply(STORAGE.replace("replicas: 2", "replicas: 1"))
+        await world.settle()
+        assert owners(world, "rooftop-1") == ["rooftop"]
+
+    run(main())
+
+
+def test_a_gateways_volume_can_be_retained() -> None:
+    async def main() -> None:
+        world = await street()
+        gateway = world.read("BecknGateway", "market")
+        gateway["spec"]["pod"] = {"storageRetention": "Retain"}
+        world.cluster.put(gateway)
+        await world.settle()
+        world.delete("BecknGateway", "market")
+        assert "market" in world.names("PersistentVolumeClaim")
+
+    run(main())
+
+
+def test_a_retained_volume_is_not_given_to_another_resource() -> None:
+    async def main() -> None:
+        world = await street()
+        world.apply(KEPT)
+        await world.settle()
+        world.delete("SolarAgent", "rooftop")
+        world.apply(
+            STREET.split("---")[1].replace("name: utility", "name: rooftop-0").replace("spec: {", "spec: {feeder: b, ")
+        )
+        await world.settle()
+        status, reason = world.condition("UtilityAgent", "rooftop-0")
+        assert (status, reason) == ("False", "PodFailed")
+        [message] = {
+            c["message"]
+            for c in world.read("UtilityAgent", "rooftop-0")["status"]["conditions"]
+            if c["type"] == "Ready"
+        }
+        assert message == (
+            "rooftop-0: PersistentVolumeClaim rooftop-0 was retained for SolarAgent rooftop; delete the claim if that"
+            " one shall not return, or rename this resource"
+        )
+        assert owners(world, "rooftop-0") == []
+
+    run(main())

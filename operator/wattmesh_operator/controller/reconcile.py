@@ -28,6 +28,7 @@ from wattmesh_operator.cluster.objects import (
     Object,
     annotations_of,
     controller_of,
+    goes,
     kind_of,
     name_of,
     uid_of,
@@ -42,11 +43,11 @@ from wattmesh_operator.controller.volumes import VolumeGrowth, expanded
 from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, service_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, resource_of, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url, pod_volume
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.desired.storage import WantedVolume
+from wattmesh_operator.desired.storage import WantedVolume, is_retained, unused_claim
 from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
@@ -58,6 +59,7 @@ from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
@@ -146,9 +148,8 @@ class Reconciler:
             return Pass()
         resources, problems = read_resources(list(seen.resources.values()))
         registries = await self._view_registries(resources, seen)
-        scale_down = await observe_scale_down(
-            _followed(resources, seen), seen, registries, self._transport, self._clock
-        )
+        followed = _followed(resources, seen)
+        scale_down = await observe_scale_down(followed, seen, registries, self._transport, self._clock)
         graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
 
         events: list[tuple[Object, News]] = []
@@ -159,6 +160,7 @@ class Reconciler:
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
             await self._grow_volumes(seen, applied, prepared, events)
+            await self._settle_unused_claims(followed, seen, applier, applied, prepared)
             applied.deployments |= _left_alone(seen)
             heard = await self._poll(graph, applied)
             registered = await self._register(graph, seen, applied, registries, scale_down, heard)
@@ -308,6 +310,32 @@ class Reconciler:
         there = {name: live for name in prepared if (live := seen.child(CLAIM, name)) is not None}
         self._growth.forget_all_but({uid_of(live) for live in there.values()})
         work = {name: grow(name, prepared[name], live) for name, live in there.items() if name not in applied.trouble}
+        await _each(work, applied)
+
+    async def _settle_unused_claims(
+        self,
+        resources: Iterable[Resource],
+        seen: Observation,
+        applier: Applier,
+        applied: _Applied,
+        prepared: Mapping[str, _Prepared],
+    ) -> None:
+        """Claims of households that were scaled down are retained, or go with their resource, as the others."""
+        templates = {
+            (resource.kind, resource.metadata.name): (resource.spec.pod, seen.resources[Manifest(resource).identity])
+            for resource in resources
+        }
+
+        async def settle(live: Object, template: PodTemplate | None, owner: Object) -> None:
+            await applier.apply([unused_claim(owner, live, retained=is_retained(template))], owner)
+
+        work: dict[str, Coroutine[Any, Any, None]] = {}
+        for (kind, name), live in seen.children.items():
+            resource = resource_of(live)
+            if kind == CLAIM.kind and name not in prepared and not goes(live) and resource in templates:
+                template, owner = templates[resource]
+                if controller_of(live) in (None, uid_of(owner)):
+                    work[name] = settle(live, template, owner)
         await _each(work, applied)
 
     async def _register(

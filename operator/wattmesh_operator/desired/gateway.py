@@ -11,7 +11,7 @@ from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import service_url
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.desired.storage import WantedVolume, claim, wanted_volume
+from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import GatewayPlan
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE
@@ -58,6 +58,7 @@ def gateway_manifests(
             volume.size,
             volume.storage_class,
             present_claim,
+            retained=is_retained(template),
         ),
         service(to),
         deployment(

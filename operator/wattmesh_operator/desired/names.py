@@ -12,6 +12,7 @@ from wattmesh_operator.cluster.objects import (
     Object,
     annotations_of,
     kind_of,
+    labels_of,
     name_of,
     uid_of,
 )
@@ -61,6 +62,12 @@ def service_url(name: str, namespace: str) -> str:
 def selector_of(owner: Object) -> str:
     """Label selector of the pods of a resource."""
     return f"{OWNER_LABELS[owner['kind']]}={name_of(owner)}"
+
+
+def resource_of(item: Object) -> tuple[str, str] | None:
+    """Kind and name of the resource that an object was made for, as its labels say."""
+    found = labels_of(item)
+    return next(((kind, found[label]) for kind, label in OWNER_LABELS.items() if label in found), None)
 
 
 def selector_labels(pod: str) -> dict[str, str]:

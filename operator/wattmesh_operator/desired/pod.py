@@ -14,7 +14,7 @@ from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.desired.storage import WantedVolume, claim, wanted_volume
+from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
@@ -87,6 +87,7 @@ def pod_manifests(
             volume.storage_class,
             present_claim,
             annotations={GRID_CLOCK: market.clock.model_dump_json()},
+            retained=is_retained(template),
         ),
         service(to),
         deployment(
