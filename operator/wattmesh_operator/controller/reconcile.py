@@ -34,7 +34,7 @@ from wattmesh_operator.cluster.objects import (
     uid_of,
 )
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
-from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
+from wattmesh_operator.cluster.port import Cluster, ClusterError, Conflict, Missing, NamespaceTerminating
 from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs, TooLarge
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
@@ -42,6 +42,7 @@ from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.controller.volumes import VolumeGrowth, expanded
 from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
+from wattmesh_operator.desired.inherited import is_applied, pod_metadata
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, resource_of, service_url
 from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url, pod_volume
@@ -59,7 +60,7 @@ from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
-from wattmesh_operator.resources.pod_template import PodTemplate
+from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
@@ -114,6 +115,7 @@ class _Prepared:
     owner: Object
     manifests: list[Object]
     volume: WantedVolume
+    template: PodTemplate
 
     @property
     def deployment(self) -> Object:
@@ -161,13 +163,14 @@ class Reconciler:
             await self._apply(seen, applier, applied, prepared)
             await self._grow_volumes(seen, applied, prepared, events)
             await self._settle_unused_claims(followed, seen, applier, applied, prepared)
+            unlabelled = await self._label_pods(seen, prepared)
             applied.deployments |= _left_alone(seen)
             heard = await self._poll(graph, applied)
             registered = await self._register(graph, seen, applied, registries, scale_down, heard)
             await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
-        faults = [trouble.message for trouble in applied.trouble.values()]
+        faults = [*unlabelled, *(trouble.message for trouble in applied.trouble.values())]
         await self._find_causes(seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
@@ -218,7 +221,9 @@ class Reconciler:
             if is_paused(owner):
                 return
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
-            prepared[name] = _Prepared(owner, manifests, gateway_volume(plan, self._settings))
+            prepared[name] = _Prepared(
+                owner, manifests, gateway_volume(plan, self._settings), plan.resource.spec.pod or NO_TEMPLATE
+            )
 
         async def pod(plan: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
@@ -243,7 +248,9 @@ class Reconciler:
                 draining=draining,
                 present_claim=seen.child(CLAIM, plan.name),
             )
-            prepared[plan.name] = _Prepared(owner, manifests, pod_volume(plan, self._settings))
+            prepared[plan.name] = _Prepared(
+                owner, manifests, pod_volume(plan, self._settings), plan.owner.spec.pod or NO_TEMPLATE
+            )
 
         await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
         work: dict[str, Coroutine[Any, Any, None]] = {}
@@ -337,6 +344,30 @@ class Reconciler:
                 if controller_of(live) in (None, uid_of(owner)):
                     work[name] = settle(live, template, owner)
         await _each(work, applied)
+
+    async def _label_pods(self, seen: Observation, prepared: Mapping[str, _Prepared]) -> list[str]:
+        """Give the pods that run the labels and annotations of their resources; returns what went wrong."""
+        doing = asyncio.Semaphore(_AT_ONCE)
+
+        async def label(manifest: Object) -> str | None:
+            async with doing:
+                try:
+                    await self._cluster.apply(manifest)
+                except (Conflict, Missing):  # gone, or another one by now
+                    return None
+                except ClusterError as error:
+                    log.warning("%s", error)
+                    return str(error)
+                return None
+
+        wanted = [
+            (manifest, pod)
+            for name, one in prepared.items()
+            for pod in seen.pods.get(name, ())
+            if not goes(pod) and (manifest := pod_metadata(one.owner, one.template, pod)) is not None
+        ]
+        answers = await asyncio.gather(*(label(manifest) for manifest, pod in wanted if not is_applied(manifest, pod)))
+        return [answer for answer in answers if answer is not None]
 
     async def _register(
         self,

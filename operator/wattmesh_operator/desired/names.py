@@ -36,6 +36,8 @@ HOUSEHOLDS = f"{PREFIX}/households"
 """Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
 GRID_CLOCK = f"{PREFIX}/grid-clock"
 """Annotation of a PersistentVolumeClaim: JSON object of the clock that dates the books on it; see `grid_clock`."""
+INHERITED = f"{PREFIX}/inherited"
+"""Annotation of a pod: hash of the labels and annotations that it has of its resource; see `inherited`."""
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
