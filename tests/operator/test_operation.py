@@ -110,7 +110,7 @@ def test_a_new_status_is_no_change_and_a_new_spec_is() -> None:
         assert await passes(resource(version=1)) == 1
         assert await passes(resource(version=2)) == 0
         assert await passes(resource(version=2, annotations={"wattmesh.io/rotate-keys": "1"})) == 1
-        assert await passes(resource(version=2, annotations={"wattmesh.io/rotate-keys": "1", "note": "x"})) == 0
+        assert await passes(resource(version=2, annotations={"wattmesh.io/rotate-keys": "1", "helm.sh/x": "x"})) == 0
         assert await passes(resource(version=3, generation=2)) == 1
         assert await passes(resource(version=4, generation=2, deletionTimestamp="now")) == 1
         assert await passes(resource(version=5, generation=2, deletionTimestamp="now"), gone=True) == 1

@@ -7,6 +7,8 @@ from copy import deepcopy
 from itertools import count
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from wattmesh_common.clock import utc
 from wattmesh_operator.cluster.objects import Kind, Object, kind_of, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
@@ -23,6 +25,8 @@ class MemoryCluster:
     def __init__(self, wall: Callable[[], float]) -> None:
         self.writes: list[tuple[str, str, str]] = []
         self.refuse: Refuse = lambda _verb, _kind, _name: None
+        self.expandable = True
+        """Whether storage classes let volumes grow."""
         self._wall = wall
         self._objects: dict[tuple[str, str, str], Object] = {}
         self._applied: dict[str, Object] = {}
@@ -63,6 +67,7 @@ class MemoryCluster:
         version = manifest["metadata"].get("resourceVersion")
         if version is not None and version != live["metadata"].get("resourceVersion"):
             raise Conflict(409, f"{manifest['kind']} {name_of(manifest)} has changed")
+        self._check_size(live, manifest)
         before = self._applied.get(live["metadata"].get("uid", ""), {})
         merged = self._write("apply", manifest, _merge(_without(live, before, manifest), manifest))
         self._applied[uid_of(merged)] = deepcopy(manifest)
@@ -126,6 +131,18 @@ class MemoryCluster:
     def _meet(self, verb: str, kind: str, name: str) -> None:
         if error := self.refuse(verb, kind, name):
             raise error
+
+    def _check_size(self, live: Object, manifest: Object) -> None:
+        """What an API server says of another size of a volume."""
+        if manifest["kind"] != "PersistentVolumeClaim" or "spec" not in live:
+            return
+        has, wanted = (parse_quantity(item["spec"]["resources"]["requests"]["storage"]) for item in (live, manifest))
+        name = name_of(manifest)
+        if wanted < has:
+            raise ClusterError(422, f'PersistentVolumeClaim "{name}" is invalid: field can not be less than capacity')
+        if wanted > has and not self.expandable:
+            why = "only dynamically provisioned pvc can be resized and the storageclass must support resize"
+            raise ClusterError(403, f'persistentvolumeclaims "{name}" is forbidden: {why}')
 
     def _write(self, verb: str, asked: Object, item: Object) -> Object:
         self.writes.append((verb, asked["kind"], name_of(asked)))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 
 from wattmesh_operator.cluster.objects import (
+    CLAIM,
     CONFIG_MAP,
     DEPLOYMENT,
     MANAGED_BY,
@@ -28,7 +29,7 @@ from wattmesh_operator.cluster.port import Cluster
 from wattmesh_operator.controller.drift import differs
 from wattmesh_operator.desired.files import key_secret
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import HASH
+from wattmesh_operator.desired.names import HASH, resource_of
 from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, next_key_file
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.status.news import News
@@ -142,6 +143,14 @@ class Applier:
             raise Leaving(f"{kind.kind} {name} is being deleted")
         controller = controller_of(live)
         ours = labels_of(live).get(MANAGED_BY) == OPERATOR
+        if kind is CLAIM and controller is None and ours:
+            # A ledger must not come to somebody else by its name.
+            former = resource_of(live)
+            if former not in (None, (owner["kind"], name_of(owner))):
+                raise NotOurs(
+                    f"{kind.kind} {name} was retained for {' '.join(former or ())}; delete the claim if that one"
+                    " shall not return, or rename this resource"
+                )
         if controller == uid_of(owner) or (controller is None and ours):
             return live
         if controller is not None and controller in {uid_of(item) for item in self._seen.resources.values()}:

@@ -63,6 +63,8 @@ class Outcome:
     events: Sequence[tuple[Object, News]]
     held: Mapping[str, str]
     """Those that keep their template until a rollout reaches them, and why it does not."""
+    volumes: Mapping[str, Trouble]
+    """Why the volume of a pod has another size than it shall have."""
 
 
 async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
@@ -130,6 +132,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         refused,
         halted=outcome.held.get(name, ""),
         paused=is_paused(item),
+        volume=outcome.volumes.get(name),
     )
     return gateway_status(
         read_status(item),
@@ -219,6 +222,7 @@ def _member(
         outcome.held.get(pod.name, ""),
         is_paused(outcome.seen.resources[Manifest(pod.owner).identity]),
         waits_until=waits_until,
+        volume=outcome.volumes.get(pod.name),
     )
 
 

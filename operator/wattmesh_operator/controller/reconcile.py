@@ -1,6 +1,7 @@
 """One pass over a namespace: what is observed → what shall be → what is written.
 
-Nothing is carried from pass to pass but what pods said last and copies of the registries, which are brought up to date.
+Nothing is carried from pass to pass but what pods said last, copies of the registries, which are brought up to date,
+and which volumes may not grow.
 
 A pod that cannot be made, a household that is refused or a gateway that is down is told of and tried again; the others
 go on.
@@ -27,23 +28,27 @@ from wattmesh_operator.cluster.objects import (
     Object,
     annotations_of,
     controller_of,
+    goes,
     kind_of,
     name_of,
     uid_of,
 )
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
-from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
+from wattmesh_operator.cluster.port import Cluster, ClusterError, Conflict, Missing, NamespaceTerminating
 from wattmesh_operator.controller.apply import Applier, Leaving, NotOurs, TooLarge
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.publish import Outcome, publish
 from wattmesh_operator.controller.rollout import Step, held
-from wattmesh_operator.desired.gateway import gateway_manifests
+from wattmesh_operator.controller.volumes import VolumeGrowth, expanded
+from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
+from wattmesh_operator.desired.inherited import is_applied, pod_metadata
 from wattmesh_operator.desired.manifest import Belonging
-from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, service_url
-from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url
+from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS, is_paused, resource_of, service_url
+from wattmesh_operator.desired.pod import Market, pod_manifests, pod_url, pod_volume
 from wattmesh_operator.desired.revision import revision_of, with_former_template
 from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.desired.storage import WantedVolume, is_retained, unused_claim
 from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
@@ -55,6 +60,7 @@ from wattmesh_operator.registry.entries import Registrant
 from wattmesh_operator.registry.registration import Registered, RegistryView, register, view_registry
 from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.scale_down.progress import ScaleDown, observe_scale_down
 from wattmesh_operator.status.news import News
@@ -93,6 +99,8 @@ class _Applied:
     deployments: dict[str, Object] = field(default_factory=dict)
     keys: dict[str, HeldKeys] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
+    volumes: dict[str, Trouble] = field(default_factory=dict)
+    """Why a volume has another size than it shall have."""
     waits: bool = False
     unanswered: bool = False
     """Whether somebody whose pod is up is not registered yet."""
@@ -106,6 +114,8 @@ class _Prepared:
 
     owner: Object
     manifests: list[Object]
+    volume: WantedVolume
+    template: PodTemplate
 
     @property
     def deployment(self) -> Object:
@@ -130,6 +140,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._poller = Poller(pages, clock)
+        self._growth = VolumeGrowth(cluster, clock)
         self._copies: dict[str, RegistryCopy] = {}
 
     async def run(self) -> Pass:
@@ -139,9 +150,8 @@ class Reconciler:
             return Pass()
         resources, problems = read_resources(list(seen.resources.values()))
         registries = await self._view_registries(resources, seen)
-        scale_down = await observe_scale_down(
-            _followed(resources, seen), seen, registries, self._transport, self._clock
-        )
+        followed = _followed(resources, seen)
+        scale_down = await observe_scale_down(followed, seen, registries, self._transport, self._clock)
         graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
 
         events: list[tuple[Object, News]] = []
@@ -151,17 +161,20 @@ class Reconciler:
             prepared = await self._prepare(graph, seen, applier, applied, registries, scale_down)
             applied.held = self._held(graph, seen, prepared)
             await self._apply(seen, applier, applied, prepared)
+            await self._grow_volumes(seen, applied, prepared, events)
+            await self._settle_unused_claims(followed, seen, applier, applied, prepared)
+            unlabelled = await self._label_pods(seen, prepared)
             applied.deployments |= _left_alone(seen)
             heard = await self._poll(graph, applied)
             registered = await self._register(graph, seen, applied, registries, scale_down, heard)
             await self._remove(graph, seen, applier, applied)
         except NamespaceTerminating:
             return Pass()
-        faults = [trouble.message for trouble in applied.trouble.values()]
+        faults = [*unlabelled, *(trouble.message for trouble in applied.trouble.values())]
         await self._find_causes(seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.trouble, registries, registered, scale_down.leaving,
-            heard, events, self._halted(graph, applied),
+            heard, events, self._halted(graph, applied), applied.volumes,
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
@@ -208,7 +221,9 @@ class Reconciler:
             if is_paused(owner):
                 return
             manifests = gateway_manifests(plan, owner, signer, registrar, self._settings, seen.child(CLAIM, name))
-            prepared[name] = _Prepared(owner, manifests)
+            prepared[name] = _Prepared(
+                owner, manifests, gateway_volume(plan, self._settings), plan.resource.spec.pod or NO_TEMPLATE
+            )
 
         async def pod(plan: PodPlan, gateway: GatewayPlan, rotation: Rotation) -> None:
             name = gateway.resource.metadata.name
@@ -233,7 +248,9 @@ class Reconciler:
                 draining=draining,
                 present_claim=seen.child(CLAIM, plan.name),
             )
-            prepared[plan.name] = _Prepared(owner, manifests)
+            prepared[plan.name] = _Prepared(
+                owner, manifests, pod_volume(plan, self._settings), plan.owner.spec.pod or NO_TEMPLATE
+            )
 
         await _each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
         work: dict[str, Coroutine[Any, Any, None]] = {}
@@ -279,6 +296,78 @@ class Reconciler:
             applied.deployments[name] = await applier.apply(manifests, one.owner)
 
         await _each({name: apply(name, one) for name, one in prepared.items()}, applied)
+
+    async def _grow_volumes(
+        self,
+        seen: Observation,
+        applied: _Applied,
+        prepared: Mapping[str, _Prepared],
+        events: list[tuple[Object, News]],
+    ) -> None:
+        """Let the claims that were there before this pass grow. What is refused keeps nobody from trading."""
+
+        async def grow(name: str, one: _Prepared, live: Object) -> None:
+            manifest = next(item for item in one.manifests if item["kind"] == CLAIM.kind)
+            asked, trouble = await self._growth.adjust(live, manifest, one.volume)
+            if asked:
+                events.append((one.owner, News("Normal", "VolumeExpanded", expanded(live, one.volume))))
+            if trouble is not None:
+                applied.volumes[name] = trouble
+
+        there = {name: live for name in prepared if (live := seen.child(CLAIM, name)) is not None}
+        self._growth.forget_all_but({uid_of(live) for live in there.values()})
+        work = {name: grow(name, prepared[name], live) for name, live in there.items() if name not in applied.trouble}
+        await _each(work, applied)
+
+    async def _settle_unused_claims(
+        self,
+        resources: Iterable[Resource],
+        seen: Observation,
+        applier: Applier,
+        applied: _Applied,
+        prepared: Mapping[str, _Prepared],
+    ) -> None:
+        """Claims of households that were scaled down are retained, or go with their resource, as the others."""
+        templates = {
+            (resource.kind, resource.metadata.name): (resource.spec.pod, seen.resources[Manifest(resource).identity])
+            for resource in resources
+        }
+
+        async def settle(live: Object, template: PodTemplate | None, owner: Object) -> None:
+            await applier.apply([unused_claim(owner, live, retained=is_retained(template))], owner)
+
+        work: dict[str, Coroutine[Any, Any, None]] = {}
+        for (kind, name), live in seen.children.items():
+            resource = resource_of(live)
+            if kind == CLAIM.kind and name not in prepared and not goes(live) and resource in templates:
+                template, owner = templates[resource]
+                if controller_of(live) in (None, uid_of(owner)):
+                    work[name] = settle(live, template, owner)
+        await _each(work, applied)
+
+    async def _label_pods(self, seen: Observation, prepared: Mapping[str, _Prepared]) -> list[str]:
+        """Give the pods that run the labels and annotations of their resources; returns what went wrong."""
+        doing = asyncio.Semaphore(_AT_ONCE)
+
+        async def label(manifest: Object) -> str | None:
+            async with doing:
+                try:
+                    await self._cluster.apply(manifest)
+                except (Conflict, Missing):  # gone, or another one by now
+                    return None
+                except ClusterError as error:
+                    log.warning("%s", error)
+                    return str(error)
+                return None
+
+        wanted = [
+            (manifest, pod)
+            for name, one in prepared.items()
+            for pod in seen.pods.get(name, ())
+            if not goes(pod) and (manifest := pod_metadata(one.owner, one.template, pod)) is not None
+        ]
+        answers = await asyncio.gather(*(label(manifest) for manifest, pod in wanted if not is_applied(manifest, pod)))
+        return [answer for answer in answers if answer is not None]
 
     async def _register(
         self,

@@ -19,6 +19,7 @@ from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, P
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.watch_health import WatchHealth
 from wattmesh_operator.controller.workers import Workers
+from wattmesh_operator.desired.inherited import inherited
 from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.keys.rotation import asked_of
 
@@ -49,7 +50,8 @@ class Watcher:
         if gone:
             self._known.pop(metadata["uid"], None)
         else:
-            known = (metadata.get("generation"), metadata.get("deletionTimestamp"), asked_of(item), is_paused(item))
+            asked = (asked_of(item), is_paused(item), inherited(item))
+            known = (metadata.get("generation"), metadata.get("deletionTimestamp"), asked)
             if self._known.get(metadata["uid"]) == known:
                 return
             self._known[metadata["uid"]] = known

@@ -11,7 +11,7 @@ from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import service_url
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.desired.storage import claim
+from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import GatewayPlan
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE
@@ -29,6 +29,11 @@ def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
     )
 
 
+def gateway_volume(plan: GatewayPlan, settings: PodSettings) -> WantedVolume:
+    """What its volume shall be."""
+    return wanted_volume(plan.resource.spec.pod, settings.gateway_storage, settings.storage_class)
+
+
 def gateway_manifests(
     plan: GatewayPlan,
     owner: Object,
@@ -43,15 +48,17 @@ def gateway_manifests(
     """
     name, template = plan.resource.metadata.name, plan.resource.spec.pod or NO_TEMPLATE
     to = Belonging(owner, name, name)
+    volume = gateway_volume(plan, settings)
     config = gateway_config(plan, registrar).model_dump(mode="json")
     command = ["python", "-m", "wattmesh_gateway", "--config", f"{CONFIG}/{CONFIG_FILE}", "--keys"]
     return [
         config_map(to, config),
         claim(
             to,
-            template.storage or settings.gateway_storage,
-            template.storage_class or settings.storage_class,
+            volume.size,
+            volume.storage_class,
             present_claim,
+            retained=is_retained(template),
         ),
         service(to),
         deployment(

@@ -38,8 +38,12 @@ def manifest(
     *,
     name: str | None = None,
     annotations: Mapping[str, str] | None = None,
+    owned: bool = True,
 ) -> Object:
-    """A manifest named after its pod unless `name` says otherwise, with its own hash."""
+    """A manifest named after its pod unless `name` says otherwise, with its own hash.
+
+    It goes with its owner, unless it is not `owned`.
+    """
     made: Object = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -48,7 +52,7 @@ def manifest(
             "namespace": to.namespace,
             "labels": to.labels,
             "annotations": dict(annotations or {}),
-            "ownerReferences": [owner_reference(to.owner)],
+            **({"ownerReferences": [owner_reference(to.owner)]} if owned else {}),
         },
         **body,
     }

@@ -12,6 +12,7 @@ from wattmesh_operator.cluster.objects import (
     Object,
     annotations_of,
     kind_of,
+    labels_of,
     name_of,
     uid_of,
 )
@@ -35,6 +36,8 @@ HOUSEHOLDS = f"{PREFIX}/households"
 """Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
 GRID_CLOCK = f"{PREFIX}/grid-clock"
 """Annotation of a PersistentVolumeClaim: JSON object of the clock that dates the books on it; see `grid_clock`."""
+INHERITED = f"{PREFIX}/inherited"
+"""Annotation of a pod: hash of the labels and annotations that it has of its resource; see `inherited`."""
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
@@ -61,6 +64,12 @@ def service_url(name: str, namespace: str) -> str:
 def selector_of(owner: Object) -> str:
     """Label selector of the pods of a resource."""
     return f"{OWNER_LABELS[owner['kind']]}={name_of(owner)}"
+
+
+def resource_of(item: Object) -> tuple[str, str] | None:
+    """Kind and name of the resource that an object was made for, as its labels say."""
+    found = labels_of(item)
+    return next(((kind, found[label]) for kind, label in OWNER_LABELS.items() if label in found), None)
 
 
 def selector_labels(pod: str) -> dict[str, str]:

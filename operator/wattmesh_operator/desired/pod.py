@@ -14,7 +14,7 @@ from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.desired.storage import claim
+from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
 from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
@@ -51,6 +51,11 @@ def pod_url(plan: PodPlan) -> str:
     return service_url(plan.name, plan.namespace)
 
 
+def pod_volume(plan: PodPlan, settings: PodSettings) -> WantedVolume:
+    """What its volume shall be."""
+    return wanted_volume(plan.owner.spec.pod, settings.agent_storage, settings.storage_class)
+
+
 def pod_manifests(
     plan: PodPlan,
     owner: Object,
@@ -69,6 +74,7 @@ def pod_manifests(
     """
     template = plan.owner.spec.pod or NO_TEMPLATE
     to = Belonging(owner, plan.name, name_of(market.gateway))
+    volume = pod_volume(plan, settings)
     config = pod_config(plan, market).model_dump(mode="json")
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
     if draining:
@@ -77,10 +83,11 @@ def pod_manifests(
         config_map(to, config),
         claim(
             to,
-            template.storage or settings.agent_storage,
-            template.storage_class or settings.storage_class,
+            volume.size,
+            volume.storage_class,
             present_claim,
             annotations={GRID_CLOCK: market.clock.model_dump_json()},
+            retained=is_retained(template),
         ),
         service(to),
         deployment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from kubernetes.utils.quantity import parse_quantity
@@ -16,8 +17,13 @@ LOG_FORMAT = "LOG_FORMAT"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
+def number_of(quantity: str) -> Decimal:
+    """A Kubernetes quantity as a number. Raises ValueError."""
+    return Decimal(parse_quantity(quantity))
+
+
 def _quantity(text: str) -> str:
-    parse_quantity(text)
+    number_of(text)
     return text
 
 

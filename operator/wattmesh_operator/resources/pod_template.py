@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from wattmesh_operator.resources.resource import Part
-from wattmesh_operator.resources.values import ObjectName, Text, rule_broken
+from wattmesh_operator.resources.values import ObjectName, OneOf, Text, rule_broken
 
 Amount = Annotated[
     str,
@@ -67,10 +67,16 @@ class PodTemplate(Part):
     )
     storage: Amount | None = Field(
         default=None,
-        description="Size of a new pod's volume. A volume that is there keeps its own. Default: the chart's.",
+        description="Size of a pod's volume. One that is there grows where its storage class allows it, and never"
+        " shrinks. Default: the chart's.",
     )
     storage_class: ObjectName | None = Field(
         default=None, description="Storage class of a new pod's volume. Default: the chart's."
+    )
+    storage_retention: Annotated[str, OneOf(("Delete", "Retain"))] = Field(
+        default="Delete",
+        description="What becomes of the volumes when the resource is deleted: Delete (they go with it) or Retain (they"
+        " stay for a resource of the same kind and name, or until somebody deletes them).",
     )
 
     def pod_fields(self) -> dict[str, Any]:

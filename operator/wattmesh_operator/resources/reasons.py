@@ -38,6 +38,12 @@ class Reason(StrEnum):
     NOT_REGISTERED = "NotRegistered"
     KEYS_RETIRING = "KeysRetiring"
 
+    # VolumeSizeDiffers
+    VOLUME_EXPANDING = "VolumeExpanding"
+    VOLUME_EXPANSION_FAILED = "VolumeExpansionFailed"
+    VOLUME_NOT_EXPANDABLE = "VolumeNotExpandable"
+    VOLUME_SHRINK_REFUSED = "VolumeShrinkRefused"
+
     # Progressing
     DRAINING = "Draining"
     ROLLOUT_HALTED = "RolloutHalted"

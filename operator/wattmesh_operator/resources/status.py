@@ -16,7 +16,7 @@ Count = Annotated[int, Whole(0, 2**53 - 1)]
 Households = Annotated[int, Whole(0, 2**31 - 1)]
 Signed = Annotated[int, Whole(1 - 2**53, 2**53 - 1)]
 
-ConditionType = Literal["Ready", "Registered", "Progressing", "Reconciling", "Stalled"]
+ConditionType = Literal["Ready", "Registered", "Progressing", "Reconciling", "Stalled", "VolumeSizeDiffers"]
 Phase = Literal["Pending", "Ready", "Unreachable", "Waiting", "Draining"]
 
 
@@ -32,7 +32,8 @@ class Condition(StatusPart):
     type: ConditionType = Field(
         description="What is told: Ready (it trades), Registered (the gateway's registry knows it),"
         " Progressing (it is on the way to what spec says), Reconciling and Stalled (for kstatus: it becomes ready by"
-        " itself, or only when somebody corrects something)."
+        " itself, or only when somebody corrects something), VolumeSizeDiffers (there only while a volume has another"
+        " size than it shall have)."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
     reason: str = Field(
@@ -52,7 +53,7 @@ class Status(StatusPart):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="What is so: Ready, Registered, Progressing, Reconciling and Stalled.",
+        description="What is so: Ready, Registered, Progressing, Reconciling, Stalled, and at times VolumeSizeDiffers.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     ready: str | None = Field(

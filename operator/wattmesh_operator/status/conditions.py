@@ -1,4 +1,4 @@
-"""The conditions Ready, Registered and Progressing."""
+"""What was found of the members of a resource → its conditions."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Member:
     `halted` says why a rollout does not reach it, if so. `rekeying` is whether a new key is on its way, `former_until`
     when (unix seconds) its last former key ends.
     `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it.
+    `volume` says why its volume has another size than it shall have.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Member:
     halted: str = ""
     paused: bool = False
     waits_until: datetime | None = None
+    volume: Trouble | None = None
 
 
 def conditions(
@@ -89,12 +91,15 @@ def findings(members: Sequence[Member]) -> dict[ConditionType, Finding]:
     cause = progressing if progressing.reason in (Reason.ROLLOUT_HALTED, Reason.PAUSED) else ready
     stalls = not ready.is_so and cause.reason in (*FAILURES, Reason.ROLLOUT_HALTED, Reason.PAUSED)
     moving = progressing if progressing.is_so else ready
+    # It trades on with the volume that it has, so this is a condition of its own, and only there while it is so.
+    volume = _causes([(member, member.volume) for member in members if member.volume is not None])
     return {
         "Ready": ready,
         "Registered": registered,
         "Progressing": progressing,
         "Reconciling": Finding(not stalls and (progressing.is_so or not ready.is_so), moving.reason, moving.message),
         "Stalled": Finding(stalls, cause.reason, cause.message),
+        **({"VolumeSizeDiffers": Finding(True, *volume)} if volume else {}),
     }
 
 
@@ -105,8 +110,8 @@ def ready_count(members: Sequence[Member]) -> int:
 
 def _ready(members: Sequence[Member]) -> Finding:
     staying = [member for member in members if member.phase != "Draining"]
-    if trouble := _troubles(staying):
-        return trouble
+    if trouble := _causes([(member, member.trouble) for member in staying if member.trouble is not None]):
+        return Finding(False, *trouble)
     waiting = [member for member in staying if member.phase == "Pending"]
     if waiting:
         return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet")
@@ -124,18 +129,17 @@ def _ready(members: Sequence[Member]) -> Finding:
     return Finding(True, Reason.READY, f"{len(staying)} of {len(staying)} ready")
 
 
-def _troubles(members: Sequence[Member]) -> Finding | None:
-    """The causes why pods are not up, those that most members have first."""
+def _causes(troubles: Sequence[tuple[Member, Trouble]]) -> tuple[Reason, str] | None:
+    """The reason and all causes, those that most members have first."""
     found: dict[Trouble, list[Member]] = {}
-    for member in members:
-        if member.trouble is not None:
-            found.setdefault(member.trouble, []).append(member)
+    for member, trouble in troubles:
+        found.setdefault(trouble, []).append(member)
     if not found:
         return None
     causes = sorted(found.items(), key=lambda cause: -len(cause[1]))
     told = "; ".join(f"{_names(of)}: {trouble.message}" for trouble, of in causes[:_MOST_NAMED])
     more = f"; {len(causes) - _MOST_NAMED} more causes" if len(causes) > _MOST_NAMED else ""
-    return Finding(False, causes[0][0].reason, f"{told}{more}")
+    return causes[0][0].reason, f"{told}{more}"
 
 
 def _registered(members: Sequence[Member]) -> Finding:

@@ -29,6 +29,9 @@ def news(before: Status, after: Status) -> list[News]:
     ready, was_ready = _condition(after, "Ready"), _condition(before, "Ready")
     if ready and ready.reason == Reason.BOOKS_AHEAD and (was_ready is None or was_ready.reason != ready.reason):
         told.append(News("Warning", ready.reason, ready.message))
+    volume, was_volume = _condition(after, "VolumeSizeDiffers"), _condition(before, "VolumeSizeDiffers")
+    if volume and volume.reason not in (_reason(was_volume), Reason.VOLUME_EXPANDING):
+        told.append(News("Warning", volume.reason, volume.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
         told.append(News("Normal", "Registered", registered.message))
     elif (
