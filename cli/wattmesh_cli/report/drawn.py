@@ -6,7 +6,7 @@ Steps begin on the street's local clock, so that a day's look the same from one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import TypeVar
@@ -19,25 +19,29 @@ MOST_POINTS = 800
 """More of them on a curve take longer to draw and are not told apart on a screen."""
 STEPS_S = (SLOT_S, 3600, 3 * 3600, 6 * 3600, 24 * 3600)
 
-Row = TypeVar("Row", Metered, Traded)
+T = TypeVar("T")
+
+
+def step_s(shown: Content) -> int:
+    """The shortest step of which a plot can show all of a report (seconds)."""
+    slots = shown.slots
+    whole_s = slots[-1] + SLOT_S - slots[0] if slots else 0
+    return next((step_s for step_s in STEPS_S if whole_s <= MOST_POINTS * step_s), STEPS_S[-1])
 
 
 def drawn(shown: Content) -> Content:
-    """The same report in the shortest steps of which a plot can show all."""
-    slots = shown.slots
-    whole_s = slots[-1] + SLOT_S - slots[0] if slots else 0
-    step_s = next((step_s for step_s in STEPS_S if whole_s <= MOST_POINTS * step_s), STEPS_S[-1])
-    if step_s == SLOT_S:
+    """The same report in such steps."""
+    step = step_s(shown)
+    if step == SLOT_S:
         return shown
-    zone = shown.market.zone
-    starts = [_start(slot, step_s, zone) for slot in slots]
+    starts = {slot: _start(slot, step, shown.market.zone) for slot in shown.slots}
     return replace(
         shown,
-        step_s=step_s,
-        slots=tuple(dict.fromkeys(starts)),
-        community=_put_together(shown.community, step_s, zone, _metered),
-        households={name: _put_together(rows, step_s, zone, _metered) for name, rows in shown.households.items()},
-        traded=_put_together(shown.traded, step_s, zone, _traded),
+        step_s=step,
+        slots=tuple(dict.fromkeys(starts.values())),
+        community=_metered(shown.community, starts),
+        households={name: _metered(rows, starts) for name, rows in shown.households.items()},
+        traded=_traded(shown.traded, starts),
         prices=tuple(
             UtilityPrices(one.utility, _means(one.tariff_micro, starts), _means(one.feed_in_micro, starts))
             for one in shown.prices
@@ -51,44 +55,47 @@ def _start(slot: int, step_s: int, zone: tzinfo) -> int:
     return slot - local % step_s
 
 
-def _put_together(
-    rows: Sequence[Row], step_s: int, zone: tzinfo, together: Callable[[int, Sequence[Row]], Row]
-) -> tuple[Row, ...]:
-    steps: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        steps[_start(row.slot, step_s, zone)].append(row)
-    return tuple(together(start, found) for start, found in steps.items())
+def _by_step(values: Iterable[tuple[int, T]], starts: Mapping[int, int]) -> dict[int, list[T]]:
+    """Values with their slots, by the start of the step that the slot is in."""
+    steps: defaultdict[int, list[T]] = defaultdict(list)
+    for slot, value in values:
+        steps[starts[slot]].append(value)
+    return steps
 
 
-def _metered(start: int, rows: Sequence[Metered]) -> Metered:
-    return Metered(
-        start,
-        max(row.households for row in rows),
-        sum(row.pv_wh for row in rows),
-        sum(row.load_wh for row in rows),
-        sum(row.bought_wh for row in rows),
-        sum(row.sold_wh for row in rows),
-        sum(row.imported_wh for row in rows),
-        sum(row.exported_wh for row in rows),
-        rows[0].level_before_wh,
-        rows[-1].level_after_wh,
-        rows[-1].capacity_wh,
-        slots=len(rows),
+def _metered(rows: Sequence[Metered], starts: Mapping[int, int]) -> tuple[Metered, ...]:
+    return tuple(
+        Metered(
+            start,
+            max(row.households for row in found),
+            sum(row.pv_wh for row in found),
+            sum(row.load_wh for row in found),
+            sum(row.bought_wh for row in found),
+            sum(row.sold_wh for row in found),
+            sum(row.imported_wh for row in found),
+            sum(row.exported_wh for row in found),
+            found[0].level_before_wh,
+            found[-1].level_after_wh,
+            found[-1].capacity_wh,
+            slots=len(found),
+        )
+        for start, found in _by_step(((row.slot, row) for row in rows), starts).items()
     )
 
 
-def _traded(start: int, rows: Sequence[Traded]) -> Traded:
-    return Traded(
-        start,
-        sum(row.local_wh for row in rows),
-        sum(row.local_micro for row in rows),
-        sum(row.from_utilities_wh for row in rows),
-        sum(row.to_utilities_wh for row in rows),
+def _traded(rows: Sequence[Traded], starts: Mapping[int, int]) -> tuple[Traded, ...]:
+    return tuple(
+        Traded(
+            start,
+            sum(row.local_wh for row in found),
+            sum(row.local_micro for row in found),
+            sum(row.from_utilities_wh for row in found),
+            sum(row.to_utilities_wh for row in found),
+        )
+        for start, found in _by_step(((row.slot, row) for row in rows), starts).items()
     )
 
 
-def _means(values: Sequence[int], starts: Sequence[int]) -> tuple[int, ...]:
-    steps: defaultdict[int, list[int]] = defaultdict(list)
-    for start, value in zip(starts, values, strict=True):
-        steps[start].append(value)
-    return tuple(sum(found) // len(found) for found in steps.values())
+def _means(values: Sequence[int], starts: Mapping[int, int]) -> tuple[int, ...]:
+    """Of one value for each slot."""
+    return tuple(sum(found) // len(found) for found in _by_step(zip(starts, values, strict=True), starts).values())

@@ -17,7 +17,7 @@ from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.kpi import PartyKpis
 from wattmesh_cli.report import sentences, tables
 from wattmesh_cli.report.content import Content
-from wattmesh_cli.report.drawn import drawn
+from wattmesh_cli.report.drawn import step_s
 from wattmesh_cli.report.figures import PALETTE, figures, level_choices
 from wattmesh_cli.report.flows import TRADE, grouped
 from wattmesh_cli.report.indicators import (
@@ -211,7 +211,7 @@ def _unit(value: Cell, unit: str) -> str:
 
 def _plots(shown: Content) -> str:
     currency = escape(shown.market.currency)
-    per, each = _step_texts(drawn(shown).step_s)
+    per, each = _step_texts(step_s(shown))
     return f"""<section aria-labelledby="day"><h2 id="day">Over time</h2>
 <p class="hint">All households together.{each} Drag over a plot to look closer, in all at once; double-click to see all
 again.</p>
@@ -222,11 +222,11 @@ again.</p>
 </section>"""
 
 
-def _step_texts(step_s: int) -> tuple[str, str]:
+def _step_texts(step: int) -> tuple[str, str]:
     """How long a step of the plots is, and what is said of it where it is longer than a slot."""
-    if step_s == SLOT_S:
+    if step == SLOT_S:
         return "slot", ""
-    hours = step_s // 3600
+    hours = step // 3600
     per = {1: "hour", 24: "day"}.get(hours, f"{hours} hours")
     which = "each" if hours in (1, 24) else "every"
     means = "means of power and price, sums of trades, the battery’s level at its end"
