@@ -33,8 +33,7 @@ def with_offers(*outcomes: Outcome, asked: bool = False, closed: bool = False) -
     """A purchase with an offer of 500 Wh for each outcome."""
     world = home()
     books = world[HOME].books
-    chosen = any(outcome is not Outcome.OPEN for outcome in outcomes)
-    found = Purchase(PURCHASE, NEXT, 0, 1000, None, world.now.ms, closed, asked, chosen)
+    found = Purchase(PURCHASE, NEXT, 0, 1000, None, world.now.ms, closed, asked)
 
     def note() -> None:
         books.purchase(found)

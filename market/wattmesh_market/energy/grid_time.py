@@ -28,4 +28,4 @@ class GridTime(NamedTuple):
 
     def wall_ms(self, grid_s: float) -> int:
         """The wall time, in whole milliseconds, rounded down, at which grid time is `grid_s`."""
-        return int((self.epoch_s + (grid_s - self.start_s) / self.speed) * 1000)
+        return int(self.wall_at(grid_s) * 1000)

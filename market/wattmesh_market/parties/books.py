@@ -46,9 +46,7 @@ class Standing(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it, `chosen` once
-    sellers were.
-    """
+    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it."""
 
     transaction_id: str
     slot: int
@@ -58,7 +56,6 @@ class Purchase(NamedTuple):
     searched_ms: int
     closed: bool = False
     asked_adviser: bool = False
-    chosen: bool = False
 
 
 class Outcome(StrEnum):

@@ -119,7 +119,9 @@ def buying(party: Party, slot: int) -> bool:
 def collecting(party: Party, transaction_id: str) -> bool:
     """Whether nothing was chosen yet."""
     purchase = party.books.purchases.get(transaction_id)
-    return purchase is not None and not (purchase.closed or purchase.chosen)
+    if purchase is None or purchase.closed:
+        return False
+    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
 
 
 def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
@@ -140,8 +142,6 @@ def select(party: Party, transaction_id: str) -> None:
     chosen = picks(party, purchase)
     if party.tells:
         _tell_choice(party, purchase, chosen)
-    if not purchase.chosen:
-        books.purchase(purchase._replace(chosen=True))
     for offer, energy_wh in chosen:
         books.select(transaction_id, offer.seller, Selection(offer, energy_wh, Outcome.SELECTED))
         wanted = (Wanted(purchase.slot, offer.item_id, energy_wh),)

@@ -51,7 +51,7 @@ class Customer(World):
 
     def want(self, *sellers: str, transaction: str = T1, attempt: int = 0) -> None:
         """Each of the sellers offered 900 Wh, and 500 were selected from each."""
-        purchase = Purchase(transaction, NEXT, attempt, 1000, None, self.now.ms, chosen=True)
+        purchase = Purchase(transaction, NEXT, attempt, 1000, None, self.now.ms)
 
         def selected() -> None:
             self.me.books.purchase(purchase)
