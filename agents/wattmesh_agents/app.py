@@ -69,7 +69,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
             response.status_code = 503
             return {"status": f"the database cannot be written: {pod.refusal}"}
         slot = slot_of(pod.grid.now())
-        late = [party.name for party in pod.parties.values() if party.books.standing.next_slot < slot]
+        late = [one.name for one in pod.parties.values() if one.books.standing.next_slot < one.metered_until(slot)]
         if pod.alive and not late:
             return {"status": "ready"}
         response.status_code = 503

@@ -54,6 +54,7 @@ def asked_to_drain(
     return call, header
 
 
-def drain_reply(draining: bool, open_contracts: int) -> Reply:
-    """What the household says: whether it drains, and how many contracts are still open."""
-    return json_reply(200, DrainAnswer(draining=draining, open_contracts=open_contracts))
+def drain_reply(draining: bool, open_contracts: int, unpriced_readings: int) -> Reply:
+    """What the household says: whether it drains, and how many contracts and readings it still waits for."""
+    answer = DrainAnswer(draining=draining, open_contracts=open_contracts, unpriced_readings=unpriced_readings)
+    return json_reply(200, answer)

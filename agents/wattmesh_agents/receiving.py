@@ -101,10 +101,10 @@ class Reception:
             return nack(refusal)
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
-        reply = drain_reply(call.draining, len(party.open_contracts()))
+        party.drain(call.draining)
+        reply = drain_reply(call.draining, len(party.open_contracts()), party.left_unpriced())
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
         self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
-        party.draining = call.draining
         return reply
 
 

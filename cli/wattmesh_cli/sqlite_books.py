@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Party, Reading
+from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Messages, Party, Reading, Reported
 from wattmesh_cli.state import StateError, agent_databases
 
 _PARTIES = (
@@ -29,6 +29,14 @@ _READINGS = (
     "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
+_REPORTED = (
+    "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, provisional, state FROM reported "
+    "ORDER BY party, slot, household"
+)
+_CLOSINGS = (
+    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
+    "ORDER BY party, slot"
+)
 
 
 def read_books(state: Path) -> tuple[Book, ...]:
@@ -77,6 +85,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
+            reported=tuple(_reported(row) for row in connection.execute(_REPORTED)),
+            closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
         )
 
 
@@ -84,6 +94,12 @@ def _contract(row: tuple[Any, ...]) -> ContractRow:
     values = list(row)
     values[12] = bool(row[12])
     return ContractRow(*values)
+
+
+def _reported(row: tuple[Any, ...]) -> Reported:
+    values = list(row)
+    values[6] = bool(row[6])
+    return Reported(*values)
 
 
 @contextmanager

@@ -24,9 +24,12 @@ class DrainCall(BaseModel):
 
 
 class DrainAnswer(BaseModel):
-    """What the household says: whether it drains, and how many contracts are still open."""
+    """What the household says: whether it drains, how many contracts are still open, and how many readings of the time
+    before it was told to drain its utility has not priced yet.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     draining: bool
     open_contracts: int = Field(ge=0)
+    unpriced_readings: int = Field(default=0, ge=0)

@@ -17,7 +17,7 @@ from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.strategies import Decision
-from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
+from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
 from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
 from wattmesh_market.trade.offers import Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -79,6 +79,7 @@ class Party(ABC):
         self._salt = salt
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
+        self._drains_from = 0
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
         """What an adviser chose, by transaction, while that is acted on."""
         self.tells = around.told(logging.INFO)
@@ -132,6 +133,9 @@ class Party(ABC):
     def report_later(self, slot: int) -> None:  # noqa: B027 - a utility has no meter
         """Ask to be reminded to do so, where a reading waits to be reported."""
 
+    def report_unanswered(self, transaction_id: str) -> None:  # noqa: B027 - a utility has no meter
+        """A reading that was told did not arrive, or was declined."""
+
     @abstractmethod
     def on_delivered(self, contract: Contract, delivery: Delivery) -> None:
         """A seller has said what it delivered in a slot, and it is booked."""
@@ -167,6 +171,17 @@ class Party(ABC):
         """The slot that is traded now: the next; None when trading ends before it."""
         slot, end_s = self.now.slot + SLOT_S, self.grid.end_s
         return None if end_s is not None and slot >= end_s else slot
+
+    def metered_until(self, now_slot: int) -> int:
+        """Up to which slot (not included) is metered in slot `now_slot`: that one, or the first that nobody trades.
+
+        What goes on after the end of trading is nobody's business, and would never be priced.
+        """
+        end_s = self.grid.end_s
+        if end_s is None or now_slot < end_s:
+            return now_slot
+        contracted = [contract.last_slot + SLOT_S for contract in self.open_contracts()]
+        return min(now_slot, max([slot_of(end_s + SLOT_S - 1), *contracted]))
 
     def grid_in(self, wall_s: float) -> float:
         """Grid time in so many seconds of wall time."""
@@ -208,15 +223,33 @@ class Party(ABC):
 
     # --- for others ---
 
+    def drain(self, draining: bool) -> None:
+        """Make no new contracts from now on, or make them again."""
+        if draining and not self.draining:
+            self._drains_from = self.now.slot
+        self.draining = draining
+
+    def left_unpriced(self) -> int:
+        """How many readings are not priced yet that a party which drains waits for: those of the slots before it was
+        told to, and of those that it still traded.
+        """
+        sides = (Side.BUYER, Side.SELLER)
+        return sum(
+            [
+                slot < self._drains_from or any(self.books.deliveries(side, slot) for side in sides)
+                for slot in self.books.unbooked
+            ]
+        )
+
     def open_contracts(self) -> list[Contract]:
         """All contracts that are not settled, expired or cancelled."""
         return [contract for side in self.books.open.values() for contract in side.values()]
 
     def settled(self) -> bool:
-        """Whether every slot that has ended is closed, delivered, paid and booked."""
+        """Whether every slot that was to be metered is, and all of them delivered, paid, shared and booked."""
         now_slot = self.now.slot
         return (
-            self.books.standing.next_slot >= now_slot
+            self.books.standing.next_slot >= self.metered_until(now_slot)
             and not self.books.unbooked
             and not any(
                 delivery.slot < now_slot and delivery.state in OPEN

@@ -18,11 +18,16 @@ from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.drain import DRAIN, DrainAnswer, DrainCall
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.cluster.objects import Object, annotations_of
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
 
 LIMIT_S = 600.0
-"""How long open contracts, or a registry that does not answer, can hold a household up."""
+"""How long a registry that does not answer can hold a household up; and open contracts and unpriced readings, on top of
+what it takes until their slots are closed (wall time)."""
+_CLOSED_S = CLOSED_AFTER_S + SLOT_S
+"""So long after its last trade for the slot traded now a household's readings are priced (grid time)."""
 _TIMEOUT_S = 2.0
 _SIGNATURE_S = 30
 _AT_ONCE = 50
@@ -40,15 +45,18 @@ class Household:
 
 @dataclass(frozen=True)
 class Draining:
-    """A household that shall go. `open_contracts` is None when it does not answer."""
+    """A household that shall go, on a market of that speed. `left` counts the contracts that are open and the readings
+    that are not priced; None when it does not answer.
+    """
 
     household: Household
     since: int
-    open_contracts: int | None
+    left: int | None
+    speed: float
 
     def is_done(self, now: float) -> bool:
         """Whether nothing is open any more, or it took too long."""
-        return self.open_contracts == 0 or now - self.since >= LIMIT_S
+        return self.left == 0 or now - self.since >= LIMIT_S + _CLOSED_S / self.speed
 
 
 def households_of(agent: str, deployments: Sequence[Object]) -> list[Household]:
@@ -87,7 +95,9 @@ class Asked:
 
 
 async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock: Clock) -> int | None:
-    """Tell a household whether to drain; how many contracts are open there, None if it does not answer."""
+    """Tell a household whether to drain; how many contracts are open there and readings unpriced, None if it does not
+    answer.
+    """
     # The name keeps others from handing the call on, the id from saying it again once it no longer holds.
     call = DrainCall(subscriber_id=asked.subscriber_id, message_id=str(uuid.uuid4()), draining=draining)
     body = call.model_dump_json().encode()
@@ -98,7 +108,8 @@ async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock
     }
     try:
         reply = await transport.post(f"{asked.url}/{DRAIN}", body, headers, timeout_s=_TIMEOUT_S)
-        return DrainAnswer.model_validate_json(reply.body).open_contracts if reply.status == 200 else None
+        answer = DrainAnswer.model_validate_json(reply.body) if reply.status == 200 else None
+        return None if answer is None else answer.open_contracts + answer.unpriced_readings
     except (TransportError, ValidationError):
         return None
 

@@ -15,7 +15,7 @@ from wattmesh_operator.desired.names import GATEWAY, service_url
 from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
 from wattmesh_operator.plan.naming import registrar_name, subscriber_id
 from wattmesh_operator.registry.registration import RegistryView
-from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now
 from wattmesh_operator.status.reading_back import read_status
@@ -45,7 +45,9 @@ async def observe_scale_down(
 ) -> ScaleDown:
     """Ask all households that shall leave, or leave no longer, how they stand. `registries` are by gateway."""
     found = ScaleDown()
+    resources = tuple(resources)
     agents = {resource.metadata.name: resource for resource in resources if isinstance(resource, SolarAgent)}
+    speeds = {one.metadata.name: float(one.spec.clock.speed) for one in resources if isinstance(one, BecknGateway)}
     for name, agent in agents.items():
         owner = seen.resources[Manifest(agent).identity]
         deployments = seen.children_of(owner, (DEPLOYMENT,))
@@ -56,7 +58,7 @@ async def observe_scale_down(
         returning = [h for h in there if h.number < replicas and h.since is not None]
         if not leaving and not returning:
             continue
-        drains = await _drain(leaving, owner, seen, gateways, transport, clock)
+        drains = await _drain(leaving, owner, seen, gateways, speeds, transport, clock)
         gone = {
             drain.household.name
             for drain in drains
@@ -79,6 +81,7 @@ async def _drain(
     owner: Object,
     seen: Observation,
     gateways: Mapping[str, str],
+    speeds: Mapping[str, float],
     transport: Transport,
     clock: Clock,
 ) -> list[Draining]:
@@ -87,12 +90,12 @@ async def _drain(
     now = int(clock.wall())
     drains: list[Draining] = []
     for household in leaving:
-        open_contracts = answers.get(household.name)
-        if open_contracts is None and household.name not in heard:
+        left = answers.get(household.name)
+        if left is None and household.name not in heard:
             # Its pod has never come up, for want of an image or of room: there is nothing to wait for.
-            open_contracts = None if is_available(seen.child(DEPLOYMENT, household.pod)) else 0
+            left = None if is_available(seen.child(DEPLOYMENT, household.pod)) else 0
         since = now if household.since is None else household.since
-        drains.append(Draining(household, since, open_contracts))
+        drains.append(Draining(household, since, left, speeds.get(gateways[household.pod], 1.0)))
     return drains
 
 
