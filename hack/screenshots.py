@@ -25,10 +25,10 @@ from tests.browser.support import ARGUMENTS, chromium
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.commands.demo import demo_manifest
 from wattmesh_cli.commands.report import ReportOutput, report
-from wattmesh_cli.street.clock import keep
 from wattmesh_cli.street.live import Recent, picture
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street_record import remember
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
@@ -54,7 +54,9 @@ def run_street(state: Path) -> str:
     start = street.resource.spec.clock.start
     recent = Recent()
     console = Console(record=True, width=132, file=sys.stderr, quiet=True)
-    (state / "agents").mkdir(parents=True)
+    state.mkdir(parents=True)
+    remember(state, street, int(start.timestamp()))
+    (state / "agents").mkdir()
 
     async def look(running: StreetRun) -> None:
         pod = next(iter(running.pods.values()))
@@ -75,7 +77,6 @@ def run_street(state: Path) -> str:
     root.addHandler(recent)
     try:
         ran = simulate(run)
-        keep(state / "clock.json", ran.time, ran.time.wall_at(start + DAY))
         ran.close()
     finally:
         root.removeHandler(recent)

@@ -184,23 +184,12 @@ def test_a_missing_state_directory_is_one_line_on_stderr(command: str, tmp_path:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (None, "cannot be read: No such file or directory"),
-        ("{", "must hold a JSON object with the grid time 'start'"),
-        ("[]", "must hold a JSON object with the grid time 'start'"),
-        ('{"start": 5}', "must hold a JSON object with the grid time 'start'"),
-        ('{"start": "2026-06-21T12:00:00"}', "'start' needs a time zone"),
-    ],
-)
-def test_a_clock_that_does_not_say_the_local_time(run: Run, state: Path, content: str | None, what: str) -> None:
-    clock = state / "clock.json"
-    clock.unlink()
-    if content is not None:
-        clock.write_text(content)
+@pytest.mark.parametrize("content", ["{", "[]", '{"versions": []}', '{"study": null, "demo": false, "versions": [{}]}'])
+def test_a_record_that_cannot_be_read_is_told(run: Run, state: Path, content: str) -> None:
+    (state / "street.json").write_text(content)
     result = run("status")
-    assert (result.exit_code, result.stderr) == (2, f"wattmesh: {clock}: {what}\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"wattmesh: {state / 'street.json'}: damaged, or of another version; ")
 
 
 GATEWAY = """

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
-from wattmesh_cli.commands.up import SpeedOption, say_missed
+from wattmesh_cli.commands.up import FreshOption, say_missed
 from wattmesh_cli.market import MarketSummary, summarize
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import FOUND, StateOption, print_table, refuse
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.state import DEFAULT_STATE, StateError, is_empty
+from wattmesh_cli.street_record import ADVICE, read_record
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
@@ -23,25 +25,28 @@ from wattmesh_operator.plan import plan
 if TYPE_CHECKING:
     from wattmesh_cli.street.session import SessionResult
 
-SPEED = 960
-DAY_S = 16 * 3600
-_MARK = "demo"
+SPEED = 1440
+DAY_S = 24 * 3600
+"""A whole day: what runs on from it begins in the morning."""
 _PACKAGED = Path(__file__).parents[1] / "street.yaml"
 _IN_REPOSITORY = Path(__file__).parents[3] / "examples" / "street.yaml"
 
+DemoSpeedOption = Annotated[float, typer.Option("--speed", min=0.001, max=100_000, help="Grid seconds per second.")]
 
-def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None:
-    """Run the street of examples/street.yaml from 06:00 to 22:00 of a June day, then show trades, savings and audit.
+
+def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fresh: FreshOption = False) -> None:
+    """Run the street of examples/street.yaml for a June day, from 06:00 on, then show trades, savings and audit.
 
     Starts afresh each time. Exit code 1 when the audit finds anything.
     """
-    from wattmesh_cli.street.session import run_session  # the agents take a second to import
+    from wattmesh_cli.street.session import Session, run_session  # the agents take a second to import
     from wattmesh_cli.terms import terms_of
 
     try:
-        _start_afresh(state)
-        planned = plan(load([str(demo_manifest())]))[0]
-        result = run_session(planned, state, speed, DAY_S)
+        if not (fresh or is_empty(state) or read_record(state).demo):
+            raise StateError(f"{state}: holds a street that is not the demo's; {ADVICE}")
+        planned = plan(load([demo_manifest()]))[0]
+        result = run_session(planned, state, Session(speed, DAY_S, fresh=True, demo=True))
         books = read_books(state)
     except StateError as error:
         refuse(error)
@@ -51,6 +56,7 @@ def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
     typer.echo(f"audit: {summary_line(audited)}")
+    typer.echo(_what_next(state))
     if audited.findings or result.faults:
         raise typer.Exit(FOUND)
 
@@ -60,19 +66,18 @@ def demo_manifest() -> Path:
     return _PACKAGED if _PACKAGED.exists() else _IN_REPOSITORY
 
 
-def is_demo(state: Path) -> bool:
-    """Whether a state directory is the demo's."""
-    return (state / _MARK).exists()
-
-
-def _start_afresh(state: Path) -> None:
-    """Make room for a new day; only an earlier demo is removed."""
-    if state.exists() and any(state.iterdir()):
-        if not is_demo(state):
-            raise StateError(f"{state}: holds a street that is not the demo's; name another --state")
-        shutil.rmtree(state)
-    state.mkdir(parents=True, exist_ok=True)
-    (state / _MARK).touch()
+def _what_next(state: Path) -> str:
+    """The next two commands, as they can be typed here."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    program = called.name if found and Path(found).absolute() == called.absolute() else str(called)
+    of = "" if state == DEFAULT_STATE else f" --state {state}"
+    report, up = f"{program} report{of}", f"{program} up --port 8080 --open{of}"
+    return (
+        f"\nWhat next:\n"
+        f"  {report:{len(up)}}   this day as a page with plots: report.html\n"
+        f"  {up}   the next day, live in your browser; Ctrl-C stops it"
+    )
 
 
 def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:

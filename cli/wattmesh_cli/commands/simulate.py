@@ -16,10 +16,10 @@ from rich.console import Console
 from wattmesh_cli.audit import AuditResult, audit
 from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
 from wattmesh_cli.commands.audit import summary_line
-from wattmesh_cli.commands.up import planned
+from wattmesh_cli.commands.up import FreshOption
 from wattmesh_cli.kpi import ALL_SLOTS, collect
 from wattmesh_cli.kpi.energy import community_energy
-from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, chosen
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
@@ -32,7 +32,8 @@ from wattmesh_cli.output import (
     refuse,
 )
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, Over, StateError
+from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.street_record import Over
 from wattmesh_common.logs import configure
 from wattmesh_market.units import kwh_text
 
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    files: ManifestsOption,
+    files: ManifestsOption = None,
     more_files: MoreFiles = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days from the gateway's clock.start on.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of keys and ids; the same one gives the same ledger.")] = 0,
     state: StateOption = DEFAULT_STATE,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders. Default: one for each core."),
+        typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders.", show_default="one for each core"),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -58,6 +59,7 @@ def simulate(
         Over,
         typer.Option("--over", help="calls: the rules alone. messages: every signed message, in virtual time; slow."),
     ] = Over.CALLS,
+    fresh: FreshOption = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every trade to standard error, in place of the progress.")
     ] = False,
@@ -65,8 +67,8 @@ def simulate(
 ) -> None:
     """Run a street as a study, as fast as this machine allows: the ledger that 'up' would write.
 
-    Stopped with Ctrl-C it saves, and the same command goes on; with more --days it is extended. Exit code 1 when the
-    audit finds anything.
+    Stopped with Ctrl-C it saves, and the same command goes on, without a manifest, too; with more --days it is
+    extended. Exit code 1 when the audit finds anything.
     """
     from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
     from wattmesh_common.serving import freeze_heap
@@ -74,7 +76,7 @@ def simulate(
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)
     try:
-        plan = planned([*files, *(more_files or [])])
+        plan = chosen(files, more_files, state)
         freeze_heap()
         result = run_simulation(
             plan,
@@ -86,6 +88,7 @@ def simulate(
             over=over,
             console=Console(stderr=True),
             log_level=log_level,
+            fresh=fresh,
         )
         if not result.slots:
             typer.echo("stopped before the first slot was over; the same command begins again", err=True)

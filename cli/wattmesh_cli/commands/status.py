@@ -36,7 +36,7 @@ def status(
     context: ContextOption = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Show each household's and utility's battery, trades, balance and slot.
+    """Show the battery, trades, balance and slot of each household and utility that there is now.
 
     SOLD, BOUGHT and BALANCE are all that is booked so far: energy of trades, money of trades and supply.
     """
@@ -45,6 +45,9 @@ def status(
             state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
         )
         rows = status_of(chosen.books())
+        if not kubernetes:  # the books of households that left stay; a cluster's go with them
+            declared = chosen.declared()
+            rows = [row for row in rows if row.party in declared]
         zone = chosen.zone()
     except BooksError as error:
         refuse(error)
