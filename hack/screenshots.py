@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.terminal_theme import TerminalTheme
 
 from tests.browser.support import ARGUMENTS, chromium
@@ -64,7 +64,7 @@ def run_street(state: Path) -> str:
         console.quiet = False
         with tempfile.TemporaryFile("w") as unseen:
             console.file = unseen
-            console.print(picture(running, list(recent.lines)))
+            console.print(picture(running, list(recent.lines), ConsoleDimensions(console.width, 36)))
 
     async def run() -> StreetRun:
         return await run_in_memory(

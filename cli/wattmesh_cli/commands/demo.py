@@ -12,12 +12,13 @@ import typer
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption, say_missed
-from wattmesh_cli.market import MarketSummary, summarize
+from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
 from wattmesh_cli.names import Names
-from wattmesh_cli.output import FOUND, StateOption, print_table, refuse
+from wattmesh_cli.output import FOUND, StateOption, refuse
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError, is_empty
 from wattmesh_cli.street_record import ADVICE, read_record
+from wattmesh_cli.tables import Column, print_table, say
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
@@ -54,8 +55,8 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     _print(summarize(books, terms_of(planned).prices), names, result)
     audited = audit(books)
     for finding in audited.findings:
-        typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
-    typer.echo(f"audit: {summary_line(audited)}")
+        say(names.shorten(f"{finding.kind}: {finding.text}"))
+    say(f"audit: {summary_line(audited)}")
     typer.echo(_what_next(state))
     if audited.findings or result.faults:
         raise typer.Exit(FOUND)
@@ -81,38 +82,30 @@ def _what_next(state: Path) -> str:
 
 
 def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
-    typer.echo("\nWho bought what from whom")
-    print_table(
-        ["BUYER", "SELLER", "CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
-        [
-            (
-                names.short(flow.buyer),
-                names.short(flow.seller),
-                str(flow.contracts),
-                kwh_text(flow.energy_wh),
-                money_text(flow.price_micro_per_kwh)[:-2],
-                money_text(flow.amount_micro)[:-2],
-            )
-            for flow in summary.flows
-        ],
-        right=["CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
-    )
-    typer.echo("\nWhat it was worth (saved: against buying the same from the utility; gained: against feeding it in)")
-    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "IMPORTED", "EXPORTED", "BALANCE", "SAVED", "GAINED"]
-    print_table(
-        columns,
-        [
-            (
-                names.short(row.household),
-                *(kwh_text(wh) for wh in (row.bought_wh, row.sold_wh, row.imported_wh, row.exported_wh)),
-                *(money_text(micro)[:-2] for micro in (row.balance_micro, row.saved_micro, row.gained_micro)),
-            )
-            for row in summary.households
-        ],
-        right=columns[1:],
-    )
+    say("\nWho bought what from whom")
+    flows: list[Column[Flow]] = [
+        Column("BUYER", lambda flow: names.short(flow.buyer)),
+        Column("SELLER", lambda flow: names.short(flow.seller)),
+        Column("CONTRACTS", lambda flow: str(flow.contracts), 2, right=True),
+        Column("kWh", lambda flow: kwh_text(flow.energy_wh), right=True),
+        Column("PRICE/kWh", lambda flow: money_text(flow.price_micro_per_kwh)[:-2], 1, right=True),
+        Column("AMOUNT", lambda flow: money_text(flow.amount_micro)[:-2], right=True),
+    ]
+    print_table(flows, summary.flows)
+    say("\nWhat it was worth (saved: against buying the same from the utility; gained: against feeding it in)")
+    households: list[Column[HouseholdSummary]] = [
+        Column("HOUSEHOLD", lambda row: names.short(row.household)),
+        Column("BOUGHT", lambda row: kwh_text(row.bought_wh), 2, right=True),
+        Column("SOLD", lambda row: kwh_text(row.sold_wh), 2, right=True),
+        Column("IMPORTED", lambda row: kwh_text(row.imported_wh), 3, right=True),
+        Column("EXPORTED", lambda row: kwh_text(row.exported_wh), 3, right=True),
+        Column("BALANCE", lambda row: money_text(row.balance_micro)[:-2], 1, right=True),
+        Column("SAVED", lambda row: money_text(row.saved_micro)[:-2], right=True),
+        Column("GAINED", lambda row: money_text(row.gained_micro)[:-2], right=True),
+    ]
+    print_table(households, summary.households)
     total = sum(row.saved_micro + row.gained_micro for row in summary.households)
-    typer.echo(
+    say(
         f"\n{summary.settled_between_households} contracts between households settled; together they are "
         f"{money_text(total)[:-4]} better off than at the utility's prices"
     )

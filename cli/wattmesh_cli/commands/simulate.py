@@ -28,12 +28,12 @@ from wattmesh_cli.output import (
     OutputOption,
     StateOption,
     print_json,
-    print_table,
     refuse,
 )
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_cli.street_record import Over
+from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
 from wattmesh_market.units import kwh_text
 
@@ -136,21 +136,17 @@ def _summary(books: Sequence[Book], result: SimulationResult) -> _Summary:
 
 
 def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, names: Names) -> None:
-    print_table(
-        ["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
-        [
-            (
-                str(summary.households),
-                str(result.slots),
-                str(summary.contracts),
-                kwh_text(summary.local_wh),
-                "-" if summary.local_share is None else f"{float(100 * summary.local_share):.1f} %",
-                f"{result.wall_s:.1f}",
-                f"{summary.contracts_now / result.wall_s:.1f}" if result.wall_s else "-",
-            )
-        ],
-        right=["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
-    )
+    columns: list[Column[_Summary]] = [
+        Column("HOUSEHOLDS", lambda row: str(row.households), right=True),
+        Column("SLOTS", lambda _: str(result.slots), right=True),
+        Column("CONTRACTS", lambda row: str(row.contracts), right=True),
+        Column("TRADED kWh", lambda row: kwh_text(row.local_wh), right=True),
+        Column("LOCAL SHARE", lambda row: _percent(row.local_share), right=True),
+        Column("SECONDS", lambda _: f"{result.wall_s:.1f}", 1, right=True),
+        Column("CONTRACTS/S", lambda row: f"{row.contracts_now / result.wall_s:.1f}" if result.wall_s else "-", 1,
+               right=True),
+    ]  # fmt: skip
+    print_table(columns, [summary])
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
     typer.echo(f"audit: {summary_line(audited)}")
@@ -158,6 +154,10 @@ def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, na
         typer.echo(f"{result.faults} steps ended in a fault; the log above says which")
     if not result.completed:
         typer.echo("stopped; all is kept, and goes on with the same command")
+
+
+def _percent(share: Fraction | None) -> str:
+    return "-" if share is None else f"{float(100 * share):.1f} %"
 
 
 def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) -> dict[str, object]:

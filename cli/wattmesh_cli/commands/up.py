@@ -10,6 +10,7 @@ from wattmesh_cli.durations import duration_s
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, chosen
 from wattmesh_cli.output import StateOption, refuse
 from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.tables import say
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.session import SessionResult
@@ -63,7 +64,7 @@ def up(
 def say_missed(result: SessionResult) -> None:
     """Tell of trades that were missed because the machine is too slow for the speed."""
     if result.missed_gates:
-        typer.echo(
+        say(
             f"{result.missed_gates} trades missed: the gate closed before they were done. This machine is too slow for "
             "this speed; a lower --speed trades more. The books are right all the same."
         )
