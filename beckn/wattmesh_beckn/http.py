@@ -68,7 +68,7 @@ class _Undisturbed(APIRoute):
 
 
 def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
-    """Answer what no route takes with 404: a POST with a NACK that says which paths there are, anything else for people.
+    """Answer what no route takes with 404: a POST with a NACK that says which paths there are, the rest for people.
 
     No answer redirects: it would lead to where the Host header says.
     """

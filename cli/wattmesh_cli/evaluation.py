@@ -36,10 +36,15 @@ FilesOption = Annotated[
 ]
 FromOption = Annotated[
     datetime | None,
-    typer.Option("--from", formats=_FORMS, help="Only slots from here on, in the street's local time."),
+    typer.Option(
+        "--from",
+        formats=_FORMS,
+        metavar="TIME",
+        help="Only slots from here on, in the street's local time: 2026-06-21 or 2026-06-21T18:00.",
+    ),
 ]
 UntilOption = Annotated[
-    datetime | None, typer.Option("--until", formats=_FORMS, help="Only slots that start before this.")
+    datetime | None, typer.Option("--until", formats=_FORMS, metavar="TIME", help="Only slots that start before this.")
 ]
 
 

@@ -28,7 +28,8 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}: the API</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="docs/swagger-ui.css"></head>
-<body><main id="docs"></main><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
+<body><main id="docs"></main>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
 </html>
 """
 _START = """SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null});
@@ -36,7 +37,7 @@ _START = """SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: 
 
 
 def add_api_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at `/docs`, with its files below it. The app must be made with FastAPI's own pages turned off."""
+    """Serve Swagger UI at `/docs`, with its files below it. The app must be made without FastAPI's own pages."""
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
