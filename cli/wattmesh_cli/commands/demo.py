@@ -26,7 +26,7 @@ from wattmesh_operator.plan import plan
 if TYPE_CHECKING:
     from wattmesh_cli.street.session import SessionResult
 
-SPEED = 1440
+SPEED = 1920
 DAY_S = 24 * 3600
 """A whole day: what runs on from it begins in the morning."""
 _PACKAGED = Path(__file__).parents[1] / "street.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wattmesh_agents.status import party_state
+from wattmesh_cli.street.local import beside
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_cli.tables import Column, fitting
 from wattmesh_common.logs import TextFormatter
@@ -60,13 +60,8 @@ async def live_view(street: StreetRun, console: Console) -> AsyncIterator[None]:
                     live.update(picture(street, list(recent.lines), console.size), refresh=True)
                     await asyncio.sleep(_REFRESH_S)
 
-            showing = asyncio.ensure_future(keep_showing())
-            try:
+            async with beside(keep_showing()):
                 yield
-            finally:
-                showing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await showing
     finally:
         root.handlers[:] = before
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -78,9 +78,9 @@ async def running_street(
     is the gateway's, 0 any; `demo` marks the state as the demo's. Raises StateError when the directory holds another
     street, or files or ports cannot be used.
     """
-    async with contextlib.AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         names = ["", *(pod.name for pod in plan.pods)]
-        sockets = {name: stack.enter_context(contextlib.closing(listen(0 if name else port))) for name in names}
+        sockets = {name: stack.enter_context(closing(listen(0 if name else port))) for name in names}
         urls = {name: f"http://{LOOPBACK}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
         chosen = plan.resource.spec.clock
         clock = WaitingClock(SystemClock())
@@ -111,12 +111,24 @@ async def running_street(
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
         stack.callback(_keep, state, time, clock)
-        stack.callback(asyncio.ensure_future(clock.run()).cancel)
+        await stack.enter_async_context(beside(clock.run()))
         stack.push_async_callback(street.stop)
-        stack.callback(asyncio.ensure_future(_keep_clock(state, time, clock)).cancel)
+        await stack.enter_async_context(beside(_keep_clock(state, time, clock)))
         await street.start(begin)
         clock.wait_for(lambda: street.under_way, SLOT_S / time.speed)
         yield street
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something without an end while the block runs; what it raised is raised when the block ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _advised(plan: GatewayPlan) -> list[str]:
@@ -154,7 +166,7 @@ def listen(port: int = 0) -> socket.socket:
 class _Server(uvicorn.Server):
     """Leaves signals to the command that runs the street."""
 
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
