@@ -21,6 +21,7 @@ BUILD_ARGS      ?=
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE  := $(VENV)/.runnable
 GROUPS    := --all-groups --all-extras
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
@@ -44,12 +45,13 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test screenshots image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test screenshots image \
+  kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(INSTALLED) ## Run the demo: a street of households trading energy
+demo: $(RUNNABLE) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests
@@ -118,6 +120,9 @@ kind-down: ## Remove that Kubernetes
 e2e: $(INSTALLED) ## Run the tests on a real cluster of their own (needs docker, kind, kubectl, helm; KEEP=1 keeps it)
 	@hack/e2e $(ARGS)
 
+release: $(INSTALLED) ## Publish this version: package, images, chart (DRY_RUN=1 makes and checks all and publishes nothing)
+	@$(FIND_UV); UV="$$uv" IMAGE_PREFIX=$(IMAGE_PREFIX) hack/release $(if $(DRY_RUN),--dry-run)
+
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find market common operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -150,18 +155,21 @@ $(VENV)/pyvenv.cfg:
 	echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-$(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
+# To run wattmesh takes a third of the packages; what is there besides stays.
+$(RUNNABLE): SYNC := --no-dev --inexact
+$(INSTALLED): SYNC := --compile-bytecode $(GROUPS)
+$(RUNNABLE) $(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
 	@$(FIND_UV); set -e; unset VIRTUAL_ENV; \
 	if [ -n "$$uv" ]; then \
 	  echo "Installing from uv.lock"; \
 	  UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON_DOWNLOADS=never \
-	    "$$uv" sync --quiet --locked --compile-bytecode $(GROUPS) --python $(BIN)/python || \
+	    "$$uv" sync --quiet --locked $(SYNC) --python $(BIN)/python || \
 	    { echo "uv could not install. After a change of dependencies: make lock. To install with plain pip: make UV=no" >&2; exit 1; }; \
 	else \
 	  echo "Installing from requirements.lock"; \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock; \
 	  $(BIN)/python -m pip install --quiet --no-deps -e .; \
 	fi; \
-	touch $@
+	touch $(RUNNABLE) $@
 
 FORCE:

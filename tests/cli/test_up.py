@@ -9,12 +9,14 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import urlopen
 
 import pytest
 from typer.testing import CliRunner
@@ -30,7 +32,7 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
 def wattmesh(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from wattmesh_cli.main import app; app()", *arguments]
-    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -154,6 +156,33 @@ def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -
     assert "Who bought what from whom" in ran.stdout
     assert re.search(r"^audit: .*: nothing wrong$", ran.stdout, re.M)
     assert isinstance(told("contracts", tmp_path), list)
+    report, up = [line.split("   ")[0].split() for line in ran.stdout.partition("\nWhat next:\n")[2].splitlines()]
+    assert (report[1:], up[1:]) == (["report"], ["up", "--port", "8080", "--open"])
+    went_on = wattmesh("up", "--for", "15m", "--speed", "1800", cwd=tmp_path)
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+    assert re.search(r"^06-22 06:\d\d ", went_on.stdout, re.M)  # the morning after
+
+
+def test_the_live_page_has_the_same_address_after_a_restart(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = wattmesh("up", "-f", SEED, "--port", str(port), cwd=tmp_path)
+        assert (refused.returncode, f"port {port} of 127.0.0.1 cannot be used" in refused.stderr) == (2, True)
+    for _ in range(2):
+        running = start("up", "-f", SEED, "--port", str(port), cwd=tmp_path)
+        read_until(running.stdout, f"live page: http://127.0.0.1:{port}/\n")
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
+            assert page.status == 200
+        running.terminate()
+        running.communicate(timeout=30)
+
+
+def test_the_live_page_is_opened_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = tmp_path / "opened"
+    monkeypatch.setitem(ENVIRONMENT, "BROWSER", f"sh -c 'echo %s > {opened}'")
+    ran = wattmesh("up", "-f", SEED, "--for", "15m", "--speed", "1800", "--open", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"live page: {opened.read_text().strip()}\n" in ran.stdout
 
 
 def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:
