@@ -124,6 +124,7 @@ def _check_mark(path: Path, kind: Kind) -> None:
 def _locked(path: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
+            path.parent.stat()  # FileLock would make a folder that is missing
             stack.enter_context(FileLock(f"{path}-lock", timeout=0))
         except Timeout:
             text = f"{path}: another process works on it; stop that one first, two would spoil each other's books"
