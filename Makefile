@@ -31,16 +31,22 @@ NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())
 
-# An existing .venv is kept when its Python works, has pip, and is the version asked for.
-VENV_PYTHON := $(shell $(BIN)/python -c 'import pip; $(SUITABLE)' 2>/dev/null && $(BIN)/python -c '$(VERSION)')
+# An existing .venv is kept when its Python works and is the version asked for.
+VENV_PYTHON := $(shell $(BIN)/python -c '$(SUITABLE)' 2>/dev/null && $(BIN)/python -c '$(VERSION)')
 WANTED      := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null),$(VENV_PYTHON))
+
+# Makes pip work in .venv, which is made without: that takes seconds, and uv does not need it.
+NEED_PIP = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+# The pip of the Python that .venv was made with, which can install into it.
+PIP_OF_BASE = "$$(sed -n 's/^executable = //p' $(VENV)/pyvenv.cfg)" -m pip --python $(BIN)/python
 
 # Sets $$uv to a uv that works, or to nothing: the one asked for, the one on PATH, the one in .venv, a new one in .venv.
 FIND_UV = uv=; case "$(UV)" in \
 	no) ;; \
 	auto|yes|'') \
 	  if uv --version >/dev/null 2>&1; then uv=uv; \
-	  elif $(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv >/dev/null 2>&1; then uv=$(BIN)/uv; fi ;; \
+	  elif $(BIN)/uv --version >/dev/null 2>&1 || $(PIP_OF_BASE) install --quiet uv >/dev/null 2>&1 || \
+	    { $(NEED_PIP) && $(BIN)/python -m pip install --quiet uv >/dev/null 2>&1; }; then uv=$(BIN)/uv; fi ;; \
 	*) uv="$(UV)" ;; \
 	esac
 
@@ -145,10 +151,10 @@ ifeq ($(VENV_PYTHON),)
 $(VENV)/pyvenv.cfg: FORCE
 endif
 $(VENV)/pyvenv.cfg:
-	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	  if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then \
 	    echo "Making $(VENV) with $$("$$python" --version)"; \
-	    exec "$$python" -m venv --clear $(VENV); \
+	    exec "$$python" -m venv --clear --without-pip $(VENV); \
 	  fi; \
 	done; \
 	echo "wattmesh needs Python 3.11 or newer: $(if $(PYTHON),$(PYTHON) is not one,there is none on PATH)." >&2; \
@@ -167,6 +173,7 @@ $(RUNNABLE) $(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements
 	    { echo "uv could not install. After a change of dependencies: make lock. To install with plain pip: make UV=no" >&2; exit 1; }; \
 	else \
 	  echo "Installing from requirements.lock"; \
+	  $(NEED_PIP); \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock; \
 	  $(BIN)/python -m pip install --quiet --no-deps -e .; \
 	fi; \
