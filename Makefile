@@ -51,7 +51,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test screenshots image \
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test screenshots image \
   kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
@@ -104,6 +104,9 @@ browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (nee
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit; done; \
 	echo "make browser-test needs Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)" >&2; exit 1
 	@$(BIN)/pytest -m browser $(ARGS) tests/browser
+
+wheel-test: $(INSTALLED) ## Run the README's commands from the built wheel, on a busy machine (needs uv and a package index)
+	@$(FIND_UV); UV="$$uv" $(BIN)/pytest -m wheel $(ARGS) tests/wheel
 
 screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real run (needs Chromium)
 	@$(BIN)/python -m hack.screenshots $(ARGS)
