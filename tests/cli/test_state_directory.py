@@ -228,3 +228,14 @@ def test_a_clock_that_cannot_be_read_is_told(tmp_path: Path, content: str) -> No
         StateError, match=r"clock\.json: must hold a JSON object with 'grid' and 'wall' time; delete it"
     ):
         resumed(tmp_path / "clock.json", datetime.fromisoformat("2026-06-21T06:00:00Z"), 0.0, None)
+
+
+def test_a_demo_that_went_on_with_up_is_deleted_on_demand_only(state: Path) -> None:
+    state.mkdir()
+    remember(state, planned(STREET), 0, demo=True)
+    assert not remember(state, planned(STREET), 900).demo
+    refused = run("demo", state=state)
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        f"wattmesh: {state}: holds a street that is not the demo's; {ADVICE}\n",
+    )
