@@ -143,12 +143,13 @@ def _differences(former: StreetRecord, new: GatewayPlan, study: Study | None) ->
     if households and not households & _households(new):
         yield f"none of its households ({', '.join(sorted(households)[:3])} …) is in these manifests"
     if former.study and study:
-        if former.study.seed != study.seed:
-            yield f"its --seed is {former.study.seed}, not {study.seed}"
-        if former.study.over != study.over:
-            yield f"it is simulated with --over {former.study.over}"
-        if former.study.fingerprint != study.fingerprint:
-            yield "a study of other manifests or profiles"
+        kept, given = asdict(former.study), asdict(study)
+        texts = {
+            "seed": f"its --seed is {former.study.seed}, not {study.seed}",
+            "over": f"it is simulated with --over {former.study.over}",
+            "fingerprint": "a study of other manifests or profiles",
+        }
+        yield from (text for name, text in texts.items() if kept[name] != given[name])
 
 
 def _fixed(of: GatewayPlan) -> Mapping[str, object]:
