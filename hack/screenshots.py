@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.terminal_theme import TerminalTheme
 
 from tests.browser.support import ARGUMENTS, chromium
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.commands.demo import demo_manifest
 from wattmesh_cli.commands.report import ReportOutput, report
-from wattmesh_cli.street.clock import keep
 from wattmesh_cli.street.live import Recent, picture
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street_record import remember
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
@@ -54,7 +54,9 @@ def run_street(state: Path) -> str:
     start = street.resource.spec.clock.start
     recent = Recent()
     console = Console(record=True, width=132, file=sys.stderr, quiet=True)
-    (state / "agents").mkdir(parents=True)
+    state.mkdir(parents=True)
+    remember(state, street, int(start.timestamp()))
+    (state / "agents").mkdir()
 
     async def look(running: StreetRun) -> None:
         pod = next(iter(running.pods.values()))
@@ -62,7 +64,7 @@ def run_street(state: Path) -> str:
         console.quiet = False
         with tempfile.TemporaryFile("w") as unseen:
             console.file = unseen
-            console.print(picture(running, list(recent.lines)))
+            console.print(picture(running, list(recent.lines), ConsoleDimensions(console.width, 36)))
 
     async def run() -> StreetRun:
         return await run_in_memory(
@@ -75,7 +77,6 @@ def run_street(state: Path) -> str:
     root.addHandler(recent)
     try:
         ran = simulate(run)
-        keep(state / "clock.json", ran.time, ran.time.wall_at(start + DAY))
         ran.close()
     finally:
         root.removeHandler(recent)

@@ -16,17 +16,19 @@ from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.pod_pages import LivePage, PartyStatus
+from wattmesh_common.web_pages import add_api_docs
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
 
 
 def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
-    app = FastAPI(title=f"wattmesh agents {pod.config.pod}")
+    app = FastAPI(title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None)
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
     summary = "Make no new contracts (signed by the registrar)"
     add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
     _add_pages(app, pod)
+    add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")
     return app
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
 from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Messages, Party, Reading, Reported
-from wattmesh_cli.state import StateError, agent_databases
+from wattmesh_cli.state import AGENTS, StateError, agent_databases
 
 _PARTIES = (
     "SELECT party, kind, capacity_wh, initial_level_wh, level_wh, first_slot, next_slot FROM parties ORDER BY party"
@@ -49,6 +49,15 @@ def read_books(state: Path) -> tuple[Book, ...]:
         # All are opened first, so that the moments lie close together.
         connections = [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
         return tuple(_read(path, connection) for path, connection in connections)
+
+
+def first_unmetered_slot(state: Path) -> int | None:
+    """The first slot that no party has metered yet; None where there are no books. StateError as above."""
+    with ExitStack() as opened:
+        paths = sorted((state / AGENTS).glob("*.db"))
+        connections = [connection for path in paths if (connection := opened.enter_context(_snapshot(path)))]
+        reached = [one.execute("SELECT max(next_slot) FROM parties").fetchone()[0] for one in connections]
+    return max((slot for slot in reached if slot is not None), default=None)
 
 
 @contextmanager

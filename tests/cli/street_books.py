@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
+from tests.world.manifests import planned
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
 from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading, Reported
+from wattmesh_cli.street_record import remember
 
+MANIFEST = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+spec: {clock: {start: "2026-06-21T06:00:00+02:00"}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: grid}
+spec: {tariff: {price: 0.30, feedIn: 0.08}, capacityKw: 50}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: roof}
+spec: {battery: {capacityKwh: 10, initialKwh: 5}, pv: {peakKw: 5}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: flat}
+spec: {load: {annualKwh: 3000}}
+"""
 NOON = "2026-06-21T12:00:00+02:00"
 SLOT = int(datetime.fromisoformat(NOON).timestamp())
 NEXT, THIRD = SLOT + 900, SLOT + 1800
@@ -83,8 +105,9 @@ def street() -> list[Book]:
 
 def write_state(state: Path, books: list[Book]) -> Path:
     """A state directory as `wattmesh up` leaves it."""
-    (state / "agents").mkdir(parents=True)
-    (state / "clock.json").write_text(json.dumps({"start": NOON, "epoch": 1_800_000_000.0, "speed": 60.0}))
+    state.mkdir(parents=True)
+    remember(state, planned(MANIFEST), SLOT)
+    (state / "agents").mkdir()
     for book in books:
         write_database(state / "agents" / f"{book.name}.db", book)
     return state

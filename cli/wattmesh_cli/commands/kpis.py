@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.evaluation import (
-    FilesOption,
-    FromOption,
-    UntilOption,
-    evaluate,
-    range_json,
-)
+from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, UntilOption, evaluate, range_json
 from wattmesh_cli.kpi import Kpis, PartyKpis
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
-from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
+from wattmesh_cli.output import StateOption, csv_text, print_json, refuse
 from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_cli.tables import NEVER, Column, SortOption, WatchOption, ordered, print_table, say, watched
 from wattmesh_market.units import kwh_text, money_text
+
+N = TypeVar("N", int, Fraction)
 
 
 class KpiOutput(StrEnum):
     """How to print."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
     CSV = "csv"
 
@@ -42,8 +41,11 @@ def kpis(
     state: StateOption = DEFAULT_STATE,
     first: FromOption = None,
     end: UntilOption = None,
+    sort_by: SortOption = None,
+    watch: WatchOption = False,
     output: Annotated[
-        KpiOutput, typer.Option("--output", "-o", help="A table for people, JSON, or CSV.")
+        KpiOutput,
+        typer.Option("--output", "-o", help="A table as wide as the terminal, one with all columns, JSON, or CSV."),
     ] = _DEFAULT_OUTPUT,
 ) -> None:
     """Show self-consumption, bills, savings, local share, fairness and more, of each household and of all together.
@@ -51,71 +53,91 @@ def kpis(
     docs/kpis.md defines each. Savings are against the same energy at the utility's prices (no market), and against each
     household alone with its battery and the utility (utility only).
     """
+
+    def show(asked: Evaluation) -> None:
+        match output:
+            case KpiOutput.JSON:
+                print_json(range_json(asked) | kpis_json(asked.kpis))
+            case KpiOutput.CSV:
+                typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
+            case _:
+                _print(asked.kpis, asked.names, sort_by, wide=output is KpiOutput.WIDE)
+
     try:
-        asked = evaluate([*(files or []), *(more_files or [])], state, first, end)
+        named = [*(files or []), *(more_files or [])]
+        watched(lambda: evaluate(named, state, first, end), show, watch=watch)
     except (BooksError, ValueError) as error:
         refuse(error)
-    match output:
-        case KpiOutput.JSON:
-            print_json(range_json(asked) | kpis_json(asked.kpis))
-        case KpiOutput.CSV:
-            typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
-        case KpiOutput.TABLE:
-            _print(asked.kpis, asked.names)
 
 
-def _print(result: Kpis, names: Names) -> None:
-    columns = [
-        "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "GRID FEES",
-        "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT",
-    ]  # fmt: skip
-    print_table(columns, [_row(row, names) for row in (*result.households, result.community)], right=columns[1:])
-    typer.echo(
+def _print(result: Kpis, names: Names, sort_by: str | None, *, wide: bool) -> None:
+    columns = _columns(names)
+    rows = [*ordered(columns, result.households, sort_by), result.community]
+    print_table(columns, rows, wide=wide)
+    say(
         "\nEnergy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
         "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
         "UTILITY ONLY and what that is worth"
     )
     trade, protocol = result.local_trade, result.protocol
-    typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
+    say(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
     for name, of in (("no market", result.against_no_market), ("utility only", result.against_utility_only)):
         gini = "-" if of.gini is None else f"{float(of.gini):.2f}"
-        typer.echo(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
+        say(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
     energy = result.community.energy
-    typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
-    typer.echo(
+    say(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
+    say(
         f"{protocol.settled} of {protocol.quotes} quotes settled ({_percent(protocol.settled_of_quotes)}), "
         f"{protocol.expired} expired, {protocol.cancelled} cancelled; "
         f"{_number(protocol.offers_per_contract)} offers per contract"
     )
     waits = ["-" if ms is None else str(ms) for ms in (protocol.confirm_ms_median, protocol.confirm_ms_p95)]
-    typer.echo(
+    say(
         f"{_number(protocol.messages_per_contract)} messages per contract, {_number(protocol.contracts_per_search)} "
         f"contracts per search; search to confirmation: {waits[0]} ms (median), {waits[1]} ms (95th percentile)"
     )
     if result.unbooked_readings:
         slots = "slot is" if result.unbooked_readings == 1 else "slots are"
-        typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
+        say(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
 
 
-def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
-    energy, money = row.energy, row.money
-    return (
-        names.short(row.party),
-        *(kwh_text(wh) for wh in (energy.pv_wh, energy.load_wh, energy.inflow_wh, energy.outflow_wh)),
-        *(_percent(value) for value in (energy.self_consumption, energy.self_sufficiency, energy.local_share)),
-        "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
-        *(
-            _amount(micro)
-            for micro in (
-                money.bill_micro,
-                money.grid_fees_micro,
-                money.no_market_savings_micro,
-                money.utility_only_savings_micro,
-            )
-        ),
-        kwh_text(money.stored_more_wh),
-        _amount(money.utility_only_benefit_micro),
-    )
+def _columns(names: Names) -> list[Column[PartyKpis]]:
+    def energy(name: str, value: Callable[[PartyKpis], int | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, kwh_text, rank)
+
+    def money(name: str, value: Callable[[PartyKpis], int | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, _amount, rank)
+
+    def ratio(name: str, value: Callable[[PartyKpis], Fraction | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, _percent, rank)
+
+    return [
+        Column("HOUSEHOLD", lambda row: names.short(row.party)),
+        energy("PV", lambda row: row.energy.pv_wh, 3),
+        energy("LOAD", lambda row: row.energy.load_wh, 3),
+        energy("IN", lambda row: row.energy.inflow_wh, 4),
+        energy("OUT", lambda row: row.energy.outflow_wh, 4),
+        ratio("SELF-CONS", lambda row: row.energy.self_consumption, 2),
+        ratio("SELF-SUFF", lambda row: row.energy.self_sufficiency, 1),
+        ratio("LOCAL", lambda row: row.energy.local_share, 1),
+        energy("PEAK kW", lambda row: row.energy.peak_import_w, 6),
+        money("BILL", lambda row: row.money.bill_micro, NEVER),
+        money("GRID FEES", lambda row: row.money.grid_fees_micro, 7),
+        money("NO MARKET", lambda row: row.money.no_market_savings_micro, 5),
+        money("UTILITY ONLY", lambda row: row.money.utility_only_savings_micro, 4),
+        energy("STORED", lambda row: row.money.stored_more_wh, 6),
+        money("BENEFIT", lambda row: row.money.utility_only_benefit_micro, 1),
+    ]
+
+
+def _number_column(
+    name: str, value: Callable[[PartyKpis], N | None], text: Callable[[N], str], rank: int
+) -> Column[PartyKpis]:
+    def shown(row: PartyKpis) -> str:
+        known = value(row)
+        return "-" if known is None else text(known)
+
+    return Column(name, shown, rank, key=value, right=True)
 
 
 def _amount(amount_micro: int | None) -> str:

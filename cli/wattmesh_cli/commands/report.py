@@ -83,7 +83,8 @@ def _content(asked: Evaluation, state: Path) -> Content:
         utility={name: household.backstop.utility_id for name, household in households.items()},
         agent={
             participant.subscriber_id: pod.owner.metadata.name
-            for pod in asked.plan.pods
+            for version in asked.versions
+            for pod in version.plan.pods
             for participant in pod.participants
         },
         feeder={name: household.feeder for name, household in households.items()},

@@ -11,21 +11,14 @@ import pydantic_core
 from fastapi import FastAPI, Header, Request, Response
 
 from wattmesh_common.clock import Clock
+from wattmesh_common.web_pages import guard
 from wattmesh_gateway.live.events import EventStream, events
 from wattmesh_gateway.live.watch import MOST_VIEWERS, TooManyViewers, Watch
 
 PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _BUSY_S = 10
-_GUARD = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_GUARD = guard()
 
 
 def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
