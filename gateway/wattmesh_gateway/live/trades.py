@@ -49,7 +49,8 @@ class Trade:
         return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
 
     def summary(self) -> dict[str, Any]:
-        """Who buys (empty where nobody has said), since when, how far it is, and the newest line of the story.
+        """Who buys (empty where nobody has said), to whom `confirm` was sent, since when, and the newest line of the
+        story.
 
         `refused` counts NACKs, but not those of a search: by them a seller says that it has nothing to sell.
         """
@@ -58,7 +59,8 @@ class Trade:
         times = [message.at_ms for message in messages] + [line.at_ms for line in story]
         return {
             "transaction_id": self.transaction_id,
-            "buyer": self._buyer(messages),
+            "buyer": self.buyer,
+            "sellers": list(dict.fromkeys(m.recipient for m in messages if m.action == "confirm")),
             "started_ms": min(times),
             "last_ms": max(times),
             "last_action": messages[-1].action if messages else "",
@@ -67,9 +69,10 @@ class Trade:
             "story": story[-1].text if story else "",
         }
 
-    def _buyer(self, messages: list[LiveMessage]) -> str:
-        # Only a buyer searches, asks and is called back; the gateway passes a search on.
-        for message in messages:
+    @property
+    def buyer(self) -> str:
+        """Who buys; empty where nobody has said. Only a buyer searches, asks and is called back."""
+        for message in self._messages.values():
             name = message.recipient if message.action.startswith("on_") else message.sender
             if name != self._gateway_id:
                 return name

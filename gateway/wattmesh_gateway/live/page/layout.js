@@ -6,13 +6,13 @@ export function sizes(count, widthPx) {
   const form = count > 60 ? "dot" : count > (phone ? 12 : 18) ? "small" : "house";
   const width = phone ? 390 : 900;
   const rings = form === "house" ? 1 : Math.ceil(count / (form === "dot" ? 70 : phone ? 16 : 30));
-  const height = phone ? 560 + 40 * rings : 520 + 60 * (rings - 1);
+  const height = phone ? 580 + 40 * rings : 540 + 64 * (rings - 1);
   return { form, width, height, rings };
 }
 
 /** The places of `count` households: `{x, y}` each. */
 export function around(count, { form, width, height, rings }) {
-  const margin = { house: [62, 62], small: [44, 48], dot: [22, 24] }[form];
+  const margin = { house: [66, 70], small: [44, 54], dot: [22, 24] }[form];
   const inner = rings === 1 ? 1 : 0.55;
   // An outer ring has room for more.
   const radii = Array.from({ length: rings }, (_, ring) => (rings === 1 ? 1 : inner + ((1 - inner) * ring) / (rings - 1)));
