@@ -28,7 +28,7 @@ export class Graph {
     const size = sizes(households.length, this.root.clientWidth || 900);
     set(this.root, { viewBox: `0 0 ${size.width} ${size.height}` });
     const places = new Map();
-    const centre = { x: size.width / 2, y: size.height / 2 };
+    const { centre } = size;
     utilities.forEach((party, i) => {
       places.set(party.subscriber_id, { x: centre.x + (i - (utilities.length - 1) / 2) * 90, y: centre.y });
     });
@@ -117,11 +117,13 @@ function show(element, party, { x, y }, form, street) {
   set(name, { y: below });
   say(name, cut(party.name, form === "small" ? 11 : 16));
   const doing = find("doing");
-  set(doing, { y: below + (form === "small" ? 24 : 29) });
-  say(doing, form === "small" && party.kind !== "utility" ? ROLE_TEXT[role].slice(0, 1).replace(/[a-z]/, "") : deed(role, ask));
+  const small = form === "small" && party.kind !== "utility";
+  set(doing, { y: below + (party.kind === "utility" ? 15 : 29) });
+  say(doing, small ? "" : deed(role, ask));
   const power = find("power");
   set(power, { y: below + (form === "small" ? 12 : 14) });
-  say(power, party.last_reading ? powers(party.last_reading, form) : "");
+  const sign = small ? ROLE_TEXT[role].slice(0, 1).replace(/[a-z]/, "") : "";
+  say(power, `${sign} ${party.last_reading ? powers(party.last_reading, form) : ""}`.trim());
 }
 
 /** PV and load in the last metered slot. */

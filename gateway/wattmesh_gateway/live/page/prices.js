@@ -25,11 +25,11 @@ export function showPast(root, row, street) {
 
 function ofToday(day, street) {
   if (!day) return [["Saved today", "–", "no slot is metered yet"], ["Self-sufficiency", "–", ""], ["Local share", "–", ""]];
-  const until = `today until ${timeOfDay(day.until, street.offsetS)}`;
+  const until = `until ${timeOfDay(day.until, street.offsetS)}`;
   return [
-    ["Saved today", money(day.saved_micro, street.currency), unbooked(day) || `against the utility’s prices, until ${timeOfDay(day.until, street.offsetS)}`],
-    ["Self-sufficiency", day.load_wh ? `${percent(day.used_pv_wh, day.load_wh)} %` : "–", day.load_wh ? `of ${kwh(day.load_wh, 1)} kWh load came from own PV (${kwh(day.pv_wh, 1)} kWh), ${until}` : "no load"],
-    ["Local share", day.taken_wh ? `${percent(day.local_wh, day.taken_wh)} %` : "–", day.taken_wh ? `of ${kwh(day.taken_wh, 1)} kWh taken came from neighbours, ${until}` : `nothing was taken, ${until}`],
+    ["Saved today", money(day.saved_micro, street.currency), unbooked(day) || `against the utility’s prices, ${until}`],
+    ["Self-sufficiency", day.load_wh ? `${percent(day.used_pv_wh, day.load_wh)} %` : "–", day.load_wh ? `of ${kwh(day.load_wh, 1)} kWh load, today ${until}` : "no load"],
+    ["Local share", day.taken_wh ? `${percent(day.local_wh, day.taken_wh)} %` : "–", day.taken_wh ? `of ${kwh(day.taken_wh, 1)} kWh taken, today ${until}` : `nothing was taken, today ${until}`],
   ];
 }
 
