@@ -153,16 +153,16 @@ def test_the_keyboard_reaches_everything(visits: Visits, url: str) -> None:
             break
         assert outline != "none", where
         reached.append(str(where))
-    assert any(where.startswith("#trade/") for where in reached)
+    assert any(where.startswith("#/trade/") for where in reached)
     for name in NAMES:
-        assert sum(where == f"#household/{name}.default" for where in reached) == 2, "in the graph and in the table"
+        assert sum(where == f"#/household/{name}.default" for where in reached) == 2, "in the graph and in the table"
     link = page.locator("#trades a").first
     link.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#trade")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#trade")).to_be_hidden()
-    assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#trade/"), "focus goes back"
+    assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#/trade/"), "focus goes back"
     assert urlsplit(page.url).fragment == ""
 
 
@@ -176,7 +176,7 @@ def test_it_can_be_read_in_light_and_dark_and_by_machines(visits: Visits, url: s
     link.click()
     expect(page.locator("#trade svg.sequence")).to_be_visible()
     assert inaccessible(page) == []
-    page.goto(f"{url}#household/roof-0.default")
+    page.goto(f"{url}#/household/roof-0.default")
     expect(page.locator("#household svg.chart").first).to_be_visible()
     assert inaccessible(page) == []
 

@@ -1,4 +1,4 @@
-// Which dialog is open stands in the address (`#household/…`, `#trade/…`), so links, the back key and Esc all work.
+// Which dialog is open stands in the address (`#/household/…`, `#/trade/…`), so links, the back key and Esc all work.
 
 import { el, say } from "./dom.js";
 import { householdView } from "./household.js";
@@ -34,7 +34,7 @@ export class Dialogs {
 
   /** Show what the address names. */
   follow() {
-    const [, kind, id] = location.hash.match(/^#(household|trade)\/(.+)$/) ?? [];
+    const [, kind, id] = location.hash.match(/^#\/(household|trade)\/(.+)$/) ?? [];
     const before = this.open;
     this.open = kind ? { kind, id: decodeURIComponent(id), shown: "" } : null;
     if (before && before.kind !== kind) document.getElementById(before.kind).close();

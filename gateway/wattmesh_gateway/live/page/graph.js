@@ -78,7 +78,7 @@ const HOUSE = "M-25 -4 0 -25 25 -4V24H-25z";
 const PYLON = "M-13 25 0 -27 13 25M-9 8 9 8 -11 22 11 22M-9 8 11 22M9 8 -11 22M-6 -4 6 -4M-18 -8 18 -8M-14 -16 14 -16M-18 -8V-4M18 -8V-4";
 
 function node(party, form) {
-  const link = svg("a", { href: `#household/${encodeURIComponent(party.subscriber_id)}` });
+  const link = svg("a", { href: `#/household/${encodeURIComponent(party.subscriber_id)}` });
   if (party.kind === "utility") {
     link.append(svg("circle", { class: "ground", r: 38 }), svg("path", { class: "pylon", d: PYLON }));
   } else if (form === "house") {

@@ -67,7 +67,7 @@ function contracts(party, street, offsetS) {
   const items = mine.map((contract) => {
     const buys = contract.buyer === party.subscriber_id;
     const [word, kind] = stateOf(contract);
-    return el("li", {}, el("a", { href: `#trade/${encodeURIComponent(contract.transaction_id)}` },
+    return el("li", {}, el("a", { href: `#/trade/${encodeURIComponent(contract.transaction_id)}` },
       el("span", { class: "who" }, `${buys ? "▼ buys from" : "▲ sells to"} ${short(buys ? contract.seller : contract.buyer)}`), el("span", { class: "state", "data-kind": kind }, word),
       el("span", { class: "what quiet" }, `${energy(contract.energy_wh)} for ${money(contract.amount_micro, party.currency)}, ${timeOfDay(contract.slot, offsetS)}`)));
   });

@@ -73,7 +73,7 @@ export function householdTable(root, of) {
 }
 
 function householdRow(party) {
-  const link = el("a", { href: `#household/${encodeURIComponent(party.subscriber_id)}` });
+  const link = el("a", { href: `#/household/${encodeURIComponent(party.subscriber_id)}` });
   const meter = el("span", { class: "battery" }, el("meter", { min: 0, max: 100, low: 20, high: 50, optimum: 100 }), el("span"));
   const numbers = Array.from({ length: 7 }, () => el("td", { class: "number" }));
   return el("tr", {}, el("th", { scope: "row" }, link), el("td", {}, meter), el("td"), ...numbers);

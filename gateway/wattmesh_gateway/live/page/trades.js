@@ -20,7 +20,7 @@ export function showTrades(list, failures, street, feeder) {
 }
 
 function create(trade) {
-  const link = el("a", { href: `#trade/${encodeURIComponent(trade.transaction_id)}` },
+  const link = el("a", { href: `#/trade/${encodeURIComponent(trade.transaction_id)}` },
     el("span", { class: "who" }, el("span"), el("span", { class: "verb" }), el("span")), el("span", { class: "state" }), el("span", { class: "what quiet" }));
   return el("li", {}, link);
 }
