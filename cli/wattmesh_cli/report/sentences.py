@@ -26,11 +26,19 @@ def opening(shown: Content) -> str:
         )
     verb = {1: "saved", 0: "neither saved nor lost money", -1: "lost"}[_sign(benefit_micro)]
     much = f" {money(abs(benefit_micro))} {currency}" if _sign(benefit_micro) else ""
-    bills = f"{money(of.bill_micro)} instead of {money(of.utility_only_bill_micro)} {currency}"
     return (
         f"By trading with each other, {many(len(shown.households), 'household')} {verb}{much} compared with each of "
-        f"them alone with its utility: their bills come to {bills}{_stored(shown)}."
+        f"them alone with its utility: they {_paid(of.bill_micro, of.utility_only_bill_micro)} {currency}"
+        f"{_stored(shown)}."
     )
+
+
+def _paid(bill_micro: int, instead_of_micro: int) -> str:
+    """Two bills; a negative one is earned."""
+    now, then = money(abs(bill_micro)), money(abs(instead_of_micro))
+    if (bill_micro < 0) == (instead_of_micro < 0):
+        return f"{'earned' if bill_micro < 0 else 'paid'} {now} instead of {then}"
+    return f"earned {now} instead of paying {then}" if bill_micro < 0 else f"paid {now} instead of earning {then}"
 
 
 def _stored(shown: Content) -> str:
