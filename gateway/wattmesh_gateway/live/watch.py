@@ -125,6 +125,8 @@ class Watch:
 
     async def _ask_past(self, pods: Iterator[str], slot: int, pages: dict[str, SlotPage]) -> None:
         for pod in pods:
+            if self._health[pod].rests_until > self._clock.wall():
+                continue
             try:
                 pages[pod] = read_slot(await self._read(f"{pod}/history/{slot}"))
             except (TransportError, ValidationError):

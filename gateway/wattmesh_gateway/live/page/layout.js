@@ -14,7 +14,7 @@ export function sizes(count, widthPx) {
     return { form, width, height: FIRST_ROW + ROW * Math.ceil(count / COLUMNS), rings: 0, centre: { x: width / 2, y: 50 } };
   }
   const rings = form === "house" ? 1 : Math.ceil(count / (form === "dot" ? 70 : phone ? 12 : 20));
-  const height = form === "dot" ? (phone ? 580 + 40 * rings : 520 + 60 * (rings - 1)) : phone ? 560 + 90 * (rings - 1) : 540 + 110 * (rings - 1);
+  const height = form === "dot" ? (phone ? 580 + 40 * rings : 520 + 60 * (rings - 1)) : phone ? 580 + 90 * (rings - 1) : 556 + 110 * (rings - 1);
   return { form, width, height, rings, centre: { x: width / 2, y: height / 2 } };
 }
 
@@ -24,7 +24,7 @@ export function around(count, { form, width, height, rings }) {
     const at = (i) => ({ x: (width / COLUMNS) * ((i % COLUMNS) + 0.5), y: FIRST_ROW + ROW * Math.floor(i / COLUMNS) });
     return Array.from({ length: count }, (_, i) => at(i));
   }
-  const margin = { house: [66, 70], small: [44, 54], dot: [22, 24] }[form];
+  const margin = { house: [66, 80], small: [44, 54], dot: [22, 24] }[form];
   const inner = rings === 1 ? 1 : rings > 3 || form === "dot" ? 0.4 : 0.5;
   // An outer ring has room for more.
   const radii = Array.from({ length: rings }, (_, ring) => (rings === 1 ? 1 : inner + ((1 - inner) * ring) / (rings - 1)));
