@@ -49,13 +49,15 @@ def history_page(pod: Pod, since: int) -> HistoryPage:
     connection = pod.database.connection
     [first] = connection.execute(_FIRST, (_ids(households), since)).fetchone()
     if first is None or first >= metered:
-        return HistoryPage(until=max(since, metered), feeders={})
+        return HistoryPage(until=max(since, metered), more=False, feeders={})
     until = min(metered, first + MOST_HISTORY_SLOTS * SLOT_S)
     feeders: defaultdict[str, list[Household]] = defaultdict(list)
     for household in households:
         feeders[household.feeder].append(household)
     return HistoryPage(
-        until=until, feeders={name: _rows(connection, here, first, until) for name, here in feeders.items()}
+        until=until,
+        more=until < metered,
+        feeders={name: _rows(connection, here, first, until) for name, here in feeders.items()},
     )
 
 

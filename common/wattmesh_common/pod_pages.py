@@ -202,9 +202,13 @@ class HistoryRow(NamedTuple):
 
 
 class HistoryPage(_Part):
-    """The page `/history`: rows by feeder, oldest first, of the slots before `until`, to be asked for next."""
+    """The page `/history`: rows by feeder, oldest first, of the slots before `until`, which is to be asked for next.
+
+    `more`: there are later ones already.
+    """
 
     until: Amount
+    more: bool
     feeders: Annotated[
         dict[Id, Annotated[tuple[HistoryRow, ...], Field(max_length=MOST_HISTORY_SLOTS)]], Field(max_length=2_000)
     ]

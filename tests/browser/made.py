@@ -100,6 +100,7 @@ def town() -> MadeStreet:
         slots = [SLOT + (at - 96) * SLOT_S for at in range(96)]
         made.pods.pages[f"http://{feeder}/history"] = {
             "until": SLOT,
+            "more": False,
             "feeders": {feeder: [[slot, HOMES, *_sums(at, number)] for at, slot in enumerate(slots)]},
         }
         for slot in slots:

@@ -47,11 +47,11 @@ class Told:
 @pytest.fixture(scope="module")
 def told() -> Told:
     def parts(pod: Pod) -> list[HistoryRow]:
-        rows: list[HistoryRow] = []
-        since = 0
-        while page := history_page(pod, since).feeders:
-            rows += page["main"]
-            since = rows[-1].slot + SLOT_S
+        page = history_page(pod, 0)
+        rows = list(page.feeders.get("main", ()))
+        while page.more:
+            page = history_page(pod, page.until)
+            rows += page.feeders["main"]
         return rows
 
     async def run() -> StreetRun:

@@ -2,13 +2,14 @@
 
 A pod is asked from its first slot on that is not booked yet. What is booked is added to its feeder's slot and is not
 asked for again; what is not stands beside it until the pod's next word. A pod is believed about feeders on which
-somebody is registered at it.
+somebody is registered at it. Where households move from pod to pod, a history begins anew: it does not know whose part
+of a sum is whose.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ KEPT_S = 7 * DAY_S
 @dataclass
 class _Pod:
     since: int
+    told: bool = False
     unbooked: dict[str, list[HistoryRow]] = field(default_factory=dict)
 
 
@@ -56,11 +58,12 @@ class History:
                     del booked[min(booked)]
             else:
                 known.unbooked.setdefault(name, []).append(row)
-        return known.since > before and len({row.slot for _, row in rows}) > 1
+        known.told |= not page.more
+        return page.more and known.since > before
 
-    def forget(self, pods: Mapping[str, Any]) -> None:
-        """Let go of what pods said that are not there any more and is not booked."""
-        self._pods = {pod: known for pod, known in self._pods.items() if pod in pods}
+    def told(self, pod: str) -> bool:
+        """Whether a pod has told all that it had when it was asked first."""
+        return pod in self._pods and self._pods[pod].told
 
     def rows(self, feeder: str) -> list[HistoryRow]:
         """A feeder's slots, oldest first."""

@@ -127,8 +127,8 @@ class Street:
 
     # --- what comes in ---
 
-    def enrol(self, pods: Mapping[str, Mapping[str, Member]]) -> None:
-        """Who is registered now; who is not any more is forgotten."""
+    def enrol(self, pods: Mapping[str, Mapping[str, Member]]) -> bool:
+        """Who is registered now; who is not any more is forgotten. Whether anybody came, left or moved."""
         members = {name: (pod, member) for pod, here in pods.items() for name, member in here.items()}
         for name in self._members.keys() - members.keys():
             self._parties.pop(name, None)
@@ -139,9 +139,13 @@ class Street:
         for name in members.keys() - self._members.keys():
             self._changed.gone.discard(name)
             self._changed.parties.add(name)
+        moved = members != self._members
+        if moved:
+            self._history = History()
+            self._changed.feeders.update(member.feeder for _, member in members.values())
         self._members = members
         self._pods = {pod: self._pods.get(pod, _Pod()) for pod in pods}
-        self._history.forget(pods)
+        return moved
 
     def wanted(self, pod: str) -> tuple[int, int]:
         """What to ask a pod for: happenings after this number, readings after this slot."""
@@ -182,6 +186,7 @@ class Street:
             if where == pod and name in self._reached:
                 self._reached.discard(name)
                 self._changed.parties.add(name)
+                self._changed.feeders.add(self._members[name][1].feeder)
 
     def wanted_history(self, pod: str) -> int | None:
         """The slot from which on a pod is to be asked for its history; None before it has said what time it is."""
@@ -206,7 +211,9 @@ class Street:
         name = party.subscriber_id
         if self._parties.get(name) != party or name not in self._reached:
             self._parties[name] = party
-            self._reached.add(name)
+            if name not in self._reached:
+                self._reached.add(name)
+                self._changed.feeders.add(self._members[name][1].feeder)
             self._changed.parties.add(name)
 
     def _learn_readings(self, name: str, rows: tuple[LiveReading, ...]) -> None:
@@ -347,8 +354,17 @@ class Street:
         return {**trade.summary(), "open": None if purchases is None else name in purchases}
 
     def _today(self, feeders: Set[str]) -> dict[str, Any]:
+        """Of each feeder the sums of its day, and `untold`: households that are not in all of them, as their pods do
+        not answer or have not told their history yet.
+        """
         offset_s = 0 if self._grid is None else self._grid[0].utc_offset_s
-        return {name: self._history.today(name, offset_s) for name in sorted(feeders)}
+        untold = Counter(
+            member.feeder
+            for name, (pod, member) in self._members.items()
+            if name not in self._reached or not self._history.told(pod)
+        )
+        days = {name: self._history.today(name, offset_s) for name in sorted(feeders)}
+        return {name: None if day is None else {**day, "untold": untold[name]} for name, day in days.items()}
 
     def household(self, subscriber_id: str) -> dict[str, Any] | None:
         """One member with its readings, oldest first."""

@@ -43,9 +43,9 @@ class Trade:
         return len(self) >= MOST_LINES
 
     def log(self) -> list[dict[str, Any]]:
-        """Messages and lines by time; of one moment, requests before their callbacks."""
+        """Messages and lines by time; of one moment, requests before their callbacks, and before the gateway's."""
         entries: list[LiveMessage | LiveStory] = [*self._messages.values(), *self._story.values()]
-        entries.sort(key=lambda entry: (entry.at_ms, _rank(entry)))
+        entries.sort(key=lambda entry: (entry.at_ms, self._rank(entry)))
         return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
 
     def summary(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Trade:
 
         `refused` counts NACKs, but not those of a search: by them a seller says that it has nothing to sell.
         """
-        messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, _rank(message)))
+        messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, self._rank(message)))
         story = sorted(self._story.values(), key=lambda line: line.at_ms)
         times = [message.at_ms for message in messages] + [line.at_ms for line in story]
         return {
@@ -69,6 +69,14 @@ class Trade:
             "story": story[-1].text if story else "",
         }
 
+    def _rank(self, entry: LiveMessage | LiveStory) -> tuple[int, bool, bool, str]:
+        if isinstance(entry, LiveStory):
+            return (len(_STEPS), False, False, entry.text)
+        request = entry.action.removeprefix("on_")
+        step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
+        # The gateway passes on what it was sent.
+        return (step, entry.action.startswith("on_"), entry.sender == self._gateway_id, entry.recipient)
+
     @property
     def buyer(self) -> str:
         """Who buys; empty where nobody has said. Only a buyer searches, asks and is called back."""
@@ -80,14 +88,6 @@ class Trade:
 
 
 _STEPS = ("search", "select", "init", "confirm", "status", "update", "cancel")
-
-
-def _rank(entry: LiveMessage | LiveStory) -> tuple[int, int, str]:
-    if isinstance(entry, LiveStory):
-        return (len(_STEPS), 0, entry.text)
-    request = entry.action.removeprefix("on_")
-    step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
-    return (step, int(entry.action.startswith("on_")), entry.recipient)
 
 
 def _merged(one: LiveMessage, other: LiveMessage) -> LiveMessage:

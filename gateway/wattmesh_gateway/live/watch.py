@@ -173,7 +173,9 @@ class Watch:
         self._enrolled_at = now
         self._pods = {pod: here for pod, here in pods_of(members).items() if _may_be_called(pod)}
         self._health = {pod: self._health.get(pod, _Health()) for pod in self._pods}
-        self.street.enrol(self._pods)
+        if self.street.enrol(self._pods):
+            for health in self._health.values():
+                health.history_due = float("-inf")
 
     async def _ask_all(self, pods: Iterator[str]) -> None:
         for pod in pods:

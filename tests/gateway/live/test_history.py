@@ -18,8 +18,8 @@ def row(number: int, **values: int) -> HistoryRow:
     return HistoryRow(NIGHT + number * SLOT_S, **{**used, **booked, **values})
 
 
-def page(*rows: HistoryRow, feeder: str = "main") -> HistoryPage:
-    return HistoryPage(until=rows[-1].slot + SLOT_S, feeders={feeder: rows})
+def page(*rows: HistoryRow, feeder: str = "main", more: bool = False) -> HistoryPage:
+    return HistoryPage(until=rows[-1].slot + SLOT_S, more=more, feeders={feeder: rows})
 
 
 def learned(**pages: HistoryPage) -> History:
@@ -68,10 +68,14 @@ def test_a_week_is_kept() -> None:
     assert len(history.rows("main")) == slots
 
 
-def test_a_pod_that_is_gone_takes_what_is_not_booked_along() -> None:
-    history = learned(one=page(row(0), row(1, unbooked=1)))
-    history.forget({})
-    assert [one.slot for one in history.rows("main")] == [NIGHT]
+def test_a_pod_has_told_all_once_it_has_no_more() -> None:
+    history = History()
+    assert not history.told("one")
+    history.wanted("one", NIGHT)
+    assert history.learn("one", page(*(row(number) for number in range(5)), more=True), MAIN)
+    assert not history.told("one")
+    assert not history.learn("one", page(row(5)), MAIN)
+    assert history.told("one")
 
 
 def test_today_begins_at_local_midnight() -> None:

@@ -21,7 +21,7 @@ from tests.gateway.live.pages import (
     raw_page,
     story,
 )
-from wattmesh_common.pod_pages import LivePage, read_slot
+from wattmesh_common.pod_pages import LivePage, read_history, read_slot
 from wattmesh_gateway.live import street as bounds
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
@@ -195,6 +195,33 @@ def test_each_feeder_has_its_newest_trades(monkeypatch: pytest.MonkeyPatch) -> N
     )
     made.learn("http://one", page(party(FLAT), happenings=busy), NOW)
     assert [one["transaction_id"] for one in made.snapshot(NOW)["trades"]] == ["old", "2"]
+
+
+def day(made: Street) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = made.snapshot(NOW)["feeders"]["main"]
+    return found
+
+
+def test_a_day_says_who_is_not_in_it() -> None:
+    made = told(("roof", page(party(ROOF))), ("flat", page(party(FLAT))))
+    assert day(made) is None
+    sums = read_history(
+        json.dumps(
+            {"until": SLOT + 900, "more": False, "feeders": {"main": [[SLOT, 1, 0, 100, 100, 0, 0, 100, 0, 0, 0]]}}
+        ).encode()
+    )
+    for pod, untold in (("roof", 1), ("flat", 0)):
+        made.wanted_history(f"http://{pod}")
+        made.learn_history(f"http://{pod}", sums)
+        today = day(made)
+        assert today is not None
+        assert today["untold"] == untold
+    made.lost("http://roof")
+    changed = made.changes(NOW)
+    assert changed is not None
+    assert changed["feeders"]["main"]["untold"] == 1
+    assert made.enrol(pods(roof=[ROOF, FLAT])), "flat has moved"
+    assert day(made) is None, "its part of the sums is not known any more"
 
 
 def test_a_slot_of_the_past_is_merged_from_its_pods_as_far_as_they_are_believed() -> None:

@@ -169,7 +169,7 @@ def test_the_books_are_read_while_somebody_looks_and_a_slot_once_all_have_told_i
         world, pages, watch = await watched("one/a", "two/b")
         booked = [SLOT - 900, 1, 0, 100, 100, 0, 0, 100, 0, 0, 0]
         for pod, name in (("one", "a"), ("two", "b")):
-            pages.pages[f"http://{pod}/history"] = {"until": SLOT, "feeders": {FEEDER: [booked]}}
+            pages.pages[f"http://{pod}/history"] = {"until": SLOT, "more": False, "feeders": {FEEDER: [booked]}}
             reading = [SLOT - 900, 0, 0, 100, 0, 0, 100, 0]
             pages.pages[f"http://{pod}/history/{SLOT - 900}"] = {"readings": {name: reading}, "contracts": []}
         with watch.viewing():

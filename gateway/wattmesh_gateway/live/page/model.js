@@ -161,7 +161,7 @@ export class Street {
     const sum = (name) => known.reduce((total, day) => total + day[name], 0);
     return {
       until: newest,
-      ...Object.fromEntries(["pv_wh", "load_wh", "used_pv_wh", "taken_wh", "local_wh", "saved_micro", "unbooked"].map((name) => [name, sum(name)])),
+      ...Object.fromEntries(["pv_wh", "load_wh", "used_pv_wh", "taken_wh", "local_wh", "saved_micro", "unbooked", "untold"].map((name) => [name, sum(name)])),
     };
   }
 

@@ -27,12 +27,13 @@ function ofToday(day, street) {
   if (!day) return [["Saved today", "–", "no slot is metered yet"], ["Self-sufficiency", "–", ""], ["Local share", "–", ""]];
   const until = `until ${timeOfDay(day.until, street.offsetS)}`;
   return [
-    ["Saved today", money(day.saved_micro, street.currency), unbooked(day) || `against the utility’s prices, ${until}`],
+    ["Saved today", money(day.saved_micro, street.currency), untold(day) || unbooked(day) || `against the utility’s prices, ${until}`],
     ["Self-sufficiency", day.load_wh ? `${percent(day.used_pv_wh, day.load_wh)} %` : "–", day.load_wh ? `of ${kwh(day.load_wh, 1)} kWh load, today ${until}` : "no load"],
     ["Local share", day.taken_wh ? `${percent(day.local_wh, day.taken_wh)} %` : "–", day.taken_wh ? `of ${kwh(day.taken_wh, 1)} kWh taken, today ${until}` : `nothing was taken, today ${until}`],
   ];
 }
 
+const untold = ({ untold: count }) => (count ? `without ${count} ${count === 1 ? "party" : "parties"} whose pod has not told it` : "");
 const unbooked = ({ unbooked: count }) => (count ? `${count} ${count === 1 ? "reading is" : "readings are"} not booked yet` : "");
 
 function ofSlot(street, feeder) {
