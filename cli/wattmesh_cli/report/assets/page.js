@@ -75,17 +75,20 @@
     const { save: name, form } = button.dataset;
     const place = document.getElementById(name);
     const style = getComputedStyle(document.documentElement);
+    const [title, unit] = [...document.getElementById(`${name}-title`).childNodes].map((part) => part.textContent.trim());
+    const legend = name !== "flows"; // where each node has its name
+    const above = legend ? 84 : 54;
     const layout = {
       ...place.layout,
-      title: { text: document.getElementById(`${name}-title`).textContent, x: 0.02, xanchor: "left", yref: "container", y: 0.97, yanchor: "top" },
-      margin: { ...place.layout.margin, t: 84 },
-      showlegend: name !== "flows",
+      title: { text: `${title}, ${unit}`, x: 0.02, xanchor: "left", yref: "container", y: 0.97, yanchor: "top" },
+      margin: { ...place.layout.margin, t: above },
+      showlegend: legend,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
       paper_bgcolor: style.getPropertyValue("--card").trim(),
     };
     const { width, height } = place.getBoundingClientRect();
     Plotly.downloadImage({ data: place.data, layout, config }, {
-      format: form, filename: `${document.querySelector("h1").textContent}-${name}`, width: Math.max(640, width), height: height + 74, scale: form === "png" ? 2 : 1,
+      format: form, filename: `${document.querySelector("h1").textContent}-${name}`, width: Math.max(640, width), height: height + above, scale: form === "png" ? 2 : 1,
     });
   }
 

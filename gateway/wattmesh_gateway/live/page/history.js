@@ -43,7 +43,8 @@ export class History {
     const found = await answer(`api/history?feeder=${encodeURIComponent(feeder)}`);
     if (!found || feeder !== this.feeder) return;
     this.rows = found.rows.map((row) => Object.fromEntries(found.columns.map((name, i) => [name, row[i]])));
-    this.show();
+    if (this.slot !== null && !this.row) this.choose(null); // it is too long ago by now
+    else this.show();
   }
 
   choose(slot) {

@@ -45,11 +45,12 @@ function showFeeders(feeder) {
   const names = street.feeders();
   const several = names.length > 1;
   at("feeder-choice").hidden = !several;
-  at("feeders-card").hidden = !(several && feeder === ALL);
-  for (const id of ["street-card"]) at(id).hidden = several && feeder === ALL;
+  const all = several && feeder === ALL;
+  at("feeders-card").hidden = !all;
+  at("street-card").hidden = all;
   keep(at("feeder"), several ? [ALL, ...names] : names, (name) => name, (name) => el("option", { value: name }, name || "all feeders"), () => {});
   at("feeder").value = feeder;
-  if (several && feeder === ALL) feeders.show(feederRows(street));
+  if (all) feeders.show(feederRows(street));
 }
 
 function draw() {
