@@ -25,7 +25,7 @@ RUNNABLE  := $(VENV)/.runnable
 GROUPS    := --all-groups --all-extras
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
-NOT_IN_RUNTIME  := async-solipsism plotly rich typer
+NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
 NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))

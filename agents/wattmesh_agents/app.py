@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
@@ -15,7 +16,7 @@ from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_common.drain import DRAIN, DrainCall
-from wattmesh_common.pod_pages import LivePage, PartyStatus
+from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
@@ -57,6 +58,16 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         slot: Annotated[int, Query(ge=0, description="the slot after which readings are wanted")] = 0,
     ) -> LivePage:
         return live_page(pod, after=after, slot=slot)
+
+    @app.get("/history", summary="From the books: the sums of at most two days' slots, by feeder; for a live view")
+    async def history(
+        since: Annotated[int, Query(ge=0, lt=2**40, description="the first slot that is wanted")] = 0,
+    ) -> HistoryPage:
+        return history_page(pod, since)
+
+    @app.get("/history/{slot:int}", summary="From the books: all readings and contracts of one slot")
+    async def one_slot(slot: int) -> SlotPage:
+        return slot_page(pod, slot)
 
     @app.get("/health/live", summary="Whether the process does its work")
     async def live(response: Response) -> dict[str, str]:

@@ -17,6 +17,7 @@ from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
 from wattmesh_cli.report.content import Content, Market, content
 from wattmesh_cli.report.forms import COLUMNS, as_json, csv_rows
+from wattmesh_cli.report.origin import origin
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 
@@ -89,7 +90,7 @@ def _content(asked: Evaluation, state: Path) -> Content:
         },
         feeder={name: household.feeder for name, household in households.items()},
     )
-    return content(asked.books, market, asked.terms.prices, asked.kpis, audited, asked.slots)
+    return content(asked.books, market, origin(asked.plan, state), asked.terms.prices, asked.kpis, audited, asked.slots)
 
 
 def _text(shown: Content, output: ReportOutput) -> str:
