@@ -20,6 +20,7 @@ from wattmesh_cli.report.forms import COLUMNS, as_json, csv_rows
 from wattmesh_cli.report.origin import origin
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_cli.street_record import read_record
 
 
 class ReportOutput(StrEnum):
@@ -90,7 +91,8 @@ def _content(asked: Evaluation, state: Path) -> Content:
         },
         feeder={name: household.feeder for name, household in households.items()},
     )
-    return content(asked.books, market, origin(asked.plan, state), asked.terms.prices, asked.kpis, audited, asked.slots)
+    found = origin(read_record(state))
+    return content(asked.books, market, found, asked.terms.prices, asked.kpis, audited, asked.slots)
 
 
 def _text(shown: Content, output: ReportOutput) -> str:

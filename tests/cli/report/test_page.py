@@ -7,12 +7,11 @@ from collections import defaultdict
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
 
 from tests.browser.towns import town
 from tests.cli.kpi.test_command import MANIFEST
 from tests.cli.report.support import MARKET, ORIGIN, reported
-from wattmesh_cli.commands.up import planned
+from tests.world.manifests import planned
 from wattmesh_cli.names import Names
 from wattmesh_cli.report import sentences
 from wattmesh_cli.report.content import Content
@@ -112,15 +111,13 @@ def test_what_is_undefined_is_a_dash_that_says_why() -> None:
     assert "Nothing is known of this street yet: no slot was metered." in html
 
 
-def test_manifests_and_seed_are_in_it(tmp_path: Path) -> None:
-    (tmp_path / "street.yaml").write_text(MANIFEST)
-    plan = planned([str(tmp_path / "street.yaml")])
+def test_manifests_and_seed_are_in_it() -> None:
+    plan = planned(MANIFEST)
     shown = replace(reported(), origin=replace(ORIGIN, manifests=manifests_text(plan)))
     html = page(shown)
     assert '<span id="seed">7</span>' in html
     [embedded] = re.findall(r'<pre id="manifests"[^>]*>(.*?)</pre>', html, re.DOTALL)
-    (tmp_path / "again.yaml").write_text(unescape(embedded))
-    assert fingerprint(planned([str(tmp_path / "again.yaml")])) == fingerprint(plan), "it is the same street"
+    assert fingerprint(planned(unescape(embedded))) == fingerprint(plan), "it is the same street"
 
 
 def test_a_run_without_a_seed_says_so() -> None:
