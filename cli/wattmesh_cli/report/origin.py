@@ -11,7 +11,7 @@ from wattmesh_operator.plan import GatewayPlan
 
 def origin(record: StreetRecord) -> Origin:
     """The origin of the books in a state directory, by what that remembers."""
-    return Origin(manifests_text(record.plan), record.study and record.study.seed)
+    return Origin(manifests_text(record.plan), record.study.seed if record.study else None)
 
 
 def manifests_text(plan: GatewayPlan) -> str:
