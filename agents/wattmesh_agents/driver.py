@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from wattmesh_agents.store import journal
+from wattmesh_agents.store import accounts, journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -183,6 +183,30 @@ class Driver:
             self.inbox.write(answered)
         self.inbox.know(answered)
 
+    def open_accounts(self, now_ms: int) -> None:
+        """Note when the ledgers of parties that are new here are begun."""
+        if new := self.members.keys() - accounts.accounts(self._database.connection).keys():
+            with self._transaction("open accounts") as connection:
+                accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
+
+    def account(self, party: str) -> str:
+        """The id of a party's ledger."""
+        return accounts.accounts(self._database.connection)[party]
+
+    def totals(self, party: str) -> list[accounts.Total]:
+        """What a party has booked, by counterparty."""
+        return accounts.totals(self._database.connection, party)
+
+    def keep_closing(self, signed: accounts.Signed) -> bool:
+        """Keep a closing record; False when nothing is booked with that party, or it has closed too many accounts."""
+        connection, record = self._database.connection, signed.record
+        known = accounts.has_booked_with(connection, record.counterparty, record.party)
+        if not known or not accounts.room_for(connection, record):
+            return False
+        with self._transaction("closing") as connection:
+            accounts.keep_closing(connection, signed)
+        return True
+
     def count(self, message: Outgoing) -> None:
         """One more was sent."""
         self._sent[message.party, message.action] += 1
@@ -204,6 +228,10 @@ class Driver:
     def unsent(self) -> list[Outgoing]:
         """What waits for its acknowledgement."""
         return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
+
+    def is_sending(self, party: str) -> bool:
+        """Whether a message of a party waits for its acknowledgement."""
+        return any(message.party == party for message in self.unsent)
 
     @property
     def sending(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.alarms import Alarms
 from wattmesh_agents.brain import think
+from wattmesh_agents.closing import Closings
 from wattmesh_agents.driver import Driver, Place
 from wattmesh_agents.happenings import Happenings, Message, StoryLine
 from wattmesh_agents.metrics import PodMetrics
@@ -51,6 +52,8 @@ TIDY_EVERY_S = 2 * 3600
 """How often counts are written down, and what has passed is deleted (grid time)."""
 _LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """The last day that can be told of."""
+_RESTS_S = 5
+"""When a caller may ask again whether a party that has closed its account trades on."""
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 
@@ -114,8 +117,9 @@ class Pod:
         codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
         urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
+        self._closings = Closings(self._driver, self._sender, self._directory, config.domain, self._clock, self._spawn)
         self._reception = Reception(
-            self.config, self._driver, self._directory, self._clock, self.metrics, self._on_received
+            self.config, self._driver, self._directory, self._clock, self.metrics, self._closings, self._on_received
         )
 
     # --- life ---
@@ -125,12 +129,14 @@ class Pod:
         self._move()
         self._alarms = Alarms(self.grid, self._ring)
         self._waiting.clear()
+        self._closings.begin()
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
                 battery = party.config.battery if isinstance(party, Household) else None
                 party.books.stand(standing_at(self.now.slot, battery))
+        self._try("all", partial(self._driver.open_accounts, self.now.ms))
         self._take_up([member for member in self._driver.members.values() if not member.party.is_ahead])
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
@@ -178,12 +184,17 @@ class Pod:
         self._move()
         return utc(self._caught_up_s(party)) if party.is_ahead else None
 
+    def rests(self, party: Party) -> bool:
+        """Whether a party has closed its account: it is to be taken down, and no event may reach it."""
+        return self._closings.rests(party)
+
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
         return self._signers[party.id].key_id
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer `POST /<party>/<action>`."""
+        self._move()
         return await self._reception.post(path, body, headers)
 
     # --- slots ---
@@ -196,6 +207,8 @@ class Pod:
             for member in self._driver.members.values():
                 if member.party.is_ahead:
                     self._wait(member.party)
+                    continue
+                if self.rests(member.party):
                     continue
                 step = partial(self._open_slot, member)
                 if not self._guard(member.party.name, step):
@@ -294,6 +307,8 @@ class Pod:
         if member.party.is_ahead:
             self._alarms.set(party_id, alarm, member.party.books.standing.next_slot)
             return
+        if self.rests(member.party):
+            return
         self._try(member.party.name, partial(self._driver.ring, member, alarm))
 
     def _on_sent(self, message: Outgoing, at: float, outcome: Outcome) -> None:
@@ -315,6 +330,8 @@ class Pod:
         if member.party.is_ahead:
             wait_s = self._caught_up_s(member.party) - self._clock.wall()
             raise busy(self._why_it_waits(member.party), max(1, ceil(wait_s)))
+        if self.rests(member.party):
+            raise busy(f"{member.party.id} has closed its account", _RESTS_S)
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Party, Reading
+from wattmesh_cli.books import Account, Book, Closing, ContractRow, LedgerEntry, Messages, Party, Reading
 from wattmesh_cli.state import StateError, agent_databases
 
 _PARTIES = (
@@ -17,8 +17,8 @@ _PARTIES = (
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
-    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, searched_ms, confirmed_ms, offered_micro_per_kwh, "
-    "offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
+    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, created_ms, searched_ms, confirmed_ms, "
+    "offered_micro_per_kwh, offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
 )
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
@@ -29,6 +29,11 @@ _READINGS = (
     "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
+_ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
+_CLOSINGS = (
+    "SELECT party, counterparty, account, until, entries, energy_wh, amount_micro, record, signature, public_key "
+    "FROM closings ORDER BY party, counterparty, account"
+)
 
 
 def read_books(state: Path) -> tuple[Book, ...]:
@@ -77,6 +82,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
+            accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
+            closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
         )
 
 

@@ -10,14 +10,47 @@ APPLICATION_ID = 0x574D4A4E
 """Marks a file as a wattmesh agents' journal ("WMJN")."""
 FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
-VERSION = 1
-"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
-MIGRATIONS: tuple[str, ...] = ()
-"""The SQL that leads from each version to the next, from 1 on."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages")
+"""What is traded, metered and booked."""
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closings")
 """What an audit reads."""
 
-TABLES = """
+_ACCOUNTS = """
+-- Since when (wall time; 0: not known) a party has this ledger. account is an id that no other ledger has.
+CREATE TABLE accounts (
+    party TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a counterparty that has left says it had booked with a party, in all, before the slot `until`; energy received
+-- and money earned by the counterparty are positive. record, signature and public_key are the evidence.
+CREATE TABLE closings (
+    party TEXT NOT NULL,
+    counterparty TEXT NOT NULL,
+    account TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    amount_micro INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    PRIMARY KEY (party, counterparty, account)
+) STRICT, WITHOUT ROWID;
+"""
+_RANDOM_UUID = (
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
+    "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+)
+VERSION = 2
+"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+MIGRATIONS: tuple[str, ...] = (
+    f"{_ACCOUNTS} INSERT INTO accounts SELECT party, {_RANDOM_UUID}, 0 FROM parties;",  # noqa: S608 - words of ours
+)
+"""The SQL that leads from each version to the next, from 1 on."""
+
+TABLES = f"""
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -150,4 +183,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-"""
+{_ACCOUNTS}"""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
 from wattmesh_cli.audit.ledger import check_ledger
@@ -28,6 +29,7 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
     what others have with it is checked on their side. None: every counterparty must have a book.
     """
     rows, findings = collect(books, declared)
+    findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer)
     return AuditResult(

@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Messages, Party, Reading
+from wattmesh_cli.books import (
+    Account,
+    Book,
+    BooksError,
+    Closing,
+    ContractRow,
+    LedgerEntry,
+    Messages,
+    Party,
+    Reading,
+)
 
-Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages)
+Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages, Account, Closing)
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -36,6 +46,8 @@ def book_of(name: str, answer: object) -> Book:
         ledger=_rows(name, answer, "ledger", LedgerEntry),
         readings=_rows(name, answer, "readings", Reading),
         messages=_rows(name, answer, "messages", Messages),
+        accounts=_rows(name, answer, "accounts", Account),
+        closings=_rows(name, answer, "closings", Closing),
     )
 
 
