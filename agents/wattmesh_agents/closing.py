@@ -135,7 +135,7 @@ class Closings:
         return party.settled() and not party.open_contracts() and not self._driver.is_sending(party.id)
 
     def _records(self, party: Party) -> dict[str, ClosingRecord]:
-        account, until = self._driver.account(party.id), party.books.standing.next_slot
+        account, until = self._driver.accounts[party.id], party.books.standing.next_slot
         return {
             total.counterparty: ClosingRecord(party=party.id, account=account, until=until, **total._asdict())
             for total in self._driver.totals(party.id)

@@ -97,6 +97,8 @@ class Driver:
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)
         self.peers = Peers(connection)
+        self.accounts = accounts.accounts(connection)
+        """The id of each party's ledger."""
         self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
@@ -185,13 +187,10 @@ class Driver:
 
     def open_accounts(self, now_ms: int) -> None:
         """Note when the ledgers of parties that are new here are begun."""
-        if new := self.members.keys() - accounts.accounts(self._database.connection).keys():
+        if new := self.members.keys() - self.accounts.keys():
             with self._transaction("open accounts") as connection:
                 accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
-
-    def account(self, party: str) -> str:
-        """The id of a party's ledger."""
-        return accounts.accounts(self._database.connection)[party]
+            self.accounts = accounts.accounts(connection)
 
     def totals(self, party: str) -> list[accounts.Total]:
         """What a party has booked, by counterparty."""

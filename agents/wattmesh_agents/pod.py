@@ -188,6 +188,10 @@ class Pod:
         """Whether a party has closed its account: it is to be taken down, and no event may reach it."""
         return self._closings.rests(party)
 
+    def account(self, party: Party) -> str:
+        """The id of a party's ledger, which no other ledger has; empty while the disk has not taken it."""
+        return self._driver.accounts.get(party.id, "")
+
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
         return self._signers[party.id].key_id

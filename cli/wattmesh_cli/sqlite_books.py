@@ -40,7 +40,7 @@ def read_books(state: Path) -> tuple[Book, ...]:
     """The books of a state directory, by pod name.
 
     Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
-    directory or a database is missing, damaged, another program's or of a newer schema.
+    directory or a database is missing, damaged, another program's or of another schema.
     """
     with ExitStack() as opened:
         # All are opened first, so that the moments lie close together.
@@ -66,6 +66,9 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection | None]:
             raise StateError(f"{path}: this is another program's database")
         if version > VERSION:
             raise StateError(f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION})")
+        if tables and version < VERSION:
+            known = f"schema {version}; this one reads {VERSION}"
+            raise StateError(f"{path}: made by an older wattmesh ({known}); `wattmesh up` brings it forward")
         yield connection if tables else None
     finally:
         connection.close()

@@ -96,7 +96,9 @@ class AgentPod:
         keys = self.config.registrar_keys
         call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock.wall())
         self.draining[name] = call.draining
-        return drain_reply(self.draining[name], self.parties[name].open_contracts)
+        open_contracts = self.parties[name].open_contracts
+        closed = call.draining and not open_contracts
+        return drain_reply(draining=call.draining, open_contracts=open_contracts, closed=closed)
 
 
 class World:

@@ -56,6 +56,11 @@ def pod_volume(plan: PodPlan, settings: PodSettings) -> WantedVolume:
     return wanted_volume(plan.owner.spec.pod, settings.agent_storage, settings.storage_class)
 
 
+def belonging(plan: PodPlan, owner: Object, gateway: Object) -> Belonging:
+    """Whose what is made for a pod is."""
+    return Belonging(owner, plan.name, name_of(gateway), gateway if isinstance(plan.owner, SolarAgent) else None)
+
+
 def pod_manifests(
     plan: PodPlan,
     owner: Object,
@@ -73,7 +78,7 @@ def pod_manifests(
     of the pod drain.
     """
     template = plan.owner.spec.pod or NO_TEMPLATE
-    to = Belonging(owner, plan.name, name_of(market.gateway))
+    to = belonging(plan, owner, market.gateway)
     volume = pod_volume(plan, settings)
     config = pod_config(plan, market).model_dump(mode="json")
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
