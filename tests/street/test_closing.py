@@ -128,6 +128,7 @@ def test_a_lost_ledger_is_one_finding_with_the_money_at_stake(tmp_path: Path) ->
 
     before: list[tuple[int, int]] = []
     street = played(tmp_path, work)
+    assert {row.state for book in street.books for row in book.readings} == {"booked"}
     [finding] = audit(street.books).findings
     energy_wh, amount_micro = (sum(values) for values in zip(*before, strict=True))
     assert (finding.kind, finding.party) == ("ledger-lost", ROOF)

@@ -249,7 +249,10 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
         party.tell("in doubt about %s: %s", short(seller), why.text, transaction_id=transaction_id)
         ask_status(party, transaction_id, seller)
     elif (
-        action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None and contract.in_doubt
+        action is Action.STATUS
+        and why.reason is Reason.ORDER_NOT_FOUND
+        and contract is not None
+        and (contract.in_doubt or contract.state is ContractState.CONFIRMED)  # of which the seller has lost its ledger
     ):
         books.put(contract.ended(ContractState.CANCELLED, Ended.UNKNOWN_TO_SELLER, party.now.ms))
         return True

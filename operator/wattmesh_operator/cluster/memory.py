@@ -73,6 +73,18 @@ class MemoryCluster:
         self._applied[uid_of(merged)] = deepcopy(manifest)
         return merged
 
+    async def patch_metadata(self, item: Object, metadata: Mapping[str, Any]) -> None:
+        """See Cluster. The garbage collector comes at once."""
+        self._meet("patch", item["kind"], name_of(item))
+        live = self._objects.get(self._key(item))
+        if live is None or uid_of(live) != uid_of(item):
+            raise Conflict(409, f"{item['kind']} {name_of(item)} is another one by now")
+        annotations = {**(live["metadata"].get("annotations") or {}), **metadata.get("annotations", {})}
+        self._write("patch", item, {**live, "metadata": {**live["metadata"], **metadata, "annotations": annotations}})
+        owners, there = metadata.get("ownerReferences"), {uid_of(other) for other in self._objects.values()}
+        if owners and not any(owner["uid"] in there for owner in owners):
+            self.remove(*self._key(item))
+
     async def delete(self, item: Object) -> None:
         """See Cluster."""
         self._meet("delete", item["kind"], name_of(item))

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from wattmesh_beckn.transport import Pages, Transport
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import DEPLOYMENT, Object, controller_of, kind_of, name_of, uid_of
 from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, observe
-from wattmesh_operator.cluster.port import Cluster, NamespaceTerminating
+from wattmesh_operator.cluster.port import Cluster, Conflict, Missing, NamespaceTerminating
 from wattmesh_operator.controller.applied import Applied, Prepared, each
 from wattmesh_operator.controller.apply import Applier
 from wattmesh_operator.controller.causes import find_causes, halted
@@ -157,19 +159,18 @@ class Reconciler:
         await each({name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied)
 
     async def _let_go(self, departures: Departures, applied: Applied) -> None:
-        """Note since when households drain whose SolarAgent was deleted, and delete what is theirs when they have."""
+        """Note since when households drain whose SolarAgent was deleted, and give up what is theirs when they have."""
 
-        async def note(manifest: Object) -> None:
-            await self._cluster.apply(manifest)
+        async def patch(item: Object, metadata: Mapping[str, Any]) -> None:
+            with suppress(Conflict, Missing):  # gone, or another one by now
+                await self._cluster.patch_metadata(item, metadata)
 
-        await each({name_of(one): note(one) for one in departures.draining}, applied)
-        gone = {f"{one['kind']} {name_of(one)}": self._cluster.delete(one) for one in departures.gone}
         for name, closed in departures.left.items():
             if closed:
-                log.info("%s/%s: settled and gone with its SolarAgent", self._namespace, name)
+                log.info("%s/%s: settled, and goes with its SolarAgent", self._namespace, name)
             else:
-                log.warning("%s/%s: gone with its SolarAgent, and its account is not closed", self._namespace, name)
-        await each(gone, applied)
+                log.warning("%s/%s: goes with its SolarAgent; its account is not closed", self._namespace, name)
+        await each({f"{one['kind']} {name_of(one)}": patch(one, what) for one, what in departures.patches}, applied)
 
     async def _poll(self, graph: Graph, applied: Applied) -> dict[str, Heard]:
         """What the pods that are up say, by their name."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import (
     DEPLOYMENT,
     INSTANCE,
+    WATTMESH,
     Object,
     annotations_of,
     goes,
@@ -25,7 +27,7 @@ from wattmesh_operator.cluster.objects import (
     uid_of,
 )
 from wattmesh_operator.cluster.observation import Observation
-from wattmesh_operator.desired.names import DRAINING, GATEWAY, OWNER_UID, resource_of
+from wattmesh_operator.desired.names import DRAINING, GATEWAY, OWNER_UID, owner_reference, resource_of
 from wattmesh_operator.plan.naming import subscriber_id
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.scale_down.drain import Draining, Household, drains_of, households_of
@@ -36,14 +38,14 @@ from wattmesh_operator.scale_down.progress import ask_households, can_go, limit_
 class Departures:
     """What there is to do for households whose SolarAgent was deleted.
 
-    `staying`: subscriber ids of those that are still to be found by others. `draining`: manifests of Deployments that
-    say since when their households drain. `gone`: what can be deleted. `left`: names of households that go with it,
-    and whether each has closed its account.
+    `staying`: subscriber ids of those that are still to be found by others. `patches`: objects and what to merge into
+    their metadata, so that Deployments say since when their households drain, and that what is needed no more has no
+    owner but the one that is gone: then the garbage collector takes it, and the operator needs no right to delete keys
+    and ledgers. `left`: names of households that go with that, and whether each has closed its account.
     """
 
     staying: set[str] = field(default_factory=set)
-    draining: list[Object] = field(default_factory=list)
-    gone: list[Object] = field(default_factory=list)
+    patches: list[tuple[Object, Mapping[str, Any]]] = field(default_factory=list)
     left: dict[str, bool] = field(default_factory=dict)
     waits: bool = False
 
@@ -88,8 +90,9 @@ async def observe_departures(
         kept.add(name)
         since = {drain.household.name: drain.since for drain in drains}
         if drains_of(item) != since:
-            found.draining.append(_draining(item, since))
-    found.gone = [item for item in items if labels_of(item).get(INSTANCE) not in kept]
+            found.patches.append((item, {"annotations": {DRAINING: json.dumps(dict(sorted(since.items())))}}))
+    gone = [item for item in items if labels_of(item).get(INSTANCE) not in kept]
+    found.patches += [(item, {"ownerReferences": [_former_owner(item)]}) for item in gone]
     found.waits = bool(items)
     return found
 
@@ -109,18 +112,8 @@ def _has_settled(
     return answer
 
 
-def _draining(live: Object, since: Mapping[str, int]) -> Object:
-    """The Deployment as it is, and since when its households drain."""
-    metadata = live["metadata"]
-    return {
-        "apiVersion": DEPLOYMENT.api_version,
-        "kind": DEPLOYMENT.kind,
-        "metadata": {
-            "name": name_of(live),
-            "namespace": namespace_of(live),
-            "labels": dict(labels_of(live)),
-            "annotations": {**annotations_of(live), DRAINING: json.dumps(dict(sorted(since.items())))},
-            "ownerReferences": metadata["ownerReferences"],
-        },
-        "spec": live["spec"],
-    }
+def _former_owner(item: Object) -> dict[str, Any]:
+    """The reference to the SolarAgent that an object was made for."""
+    kind, name = resource_of(item) or ("", "")
+    uid = annotations_of(item)[OWNER_UID]
+    return owner_reference({"apiVersion": WATTMESH, "kind": kind, "metadata": {"name": name, "uid": uid}})
