@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from wattmesh_agents.driver import Driver
-from wattmesh_agents.sending import Sender
 from wattmesh_agents.store.accounts import Signed
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.client import Nacked, Undelivered
+from wattmesh_beckn.client import Nacked, Outcome, Undelivered
 from wattmesh_beckn.errors import ErrorCode, declined, invalid, require
 from wattmesh_beckn.receiver import check_size, parse, unauthorized, verify
 from wattmesh_beckn.registry import Directory
@@ -39,6 +38,10 @@ RECORDS_PER_S, RECORDS_AT_ONCE = 1.0, 20
 """What one subscriber may send of them."""
 
 
+CloseAccount = Callable[[str, str, bytes, float], Awaitable[Outcome | None]]
+"""Sends a record of a party to a counterparty until unix seconds; None when that one has left. See `Sender`."""
+
+
 @dataclass
 class _Closing:
     """An account that is being closed: what has still to be told, by counterparty, and whether that is under way."""
@@ -53,14 +56,14 @@ class Closings:
     def __init__(
         self,
         driver: Driver,
-        sender: Sender,
+        send: CloseAccount,
         directory: Directory,
         domain: str,
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._driver = driver
-        self._sender = sender
+        self._send = send
         self._directory = directory
         self._domain = domain
         self._clock = clock
@@ -146,7 +149,7 @@ class Closings:
 
         async def tell(counterparty: str, record: ClosingRecord) -> None:
             body = record.model_dump_json().encode()
-            outcome = await self._sender.close_account(party.id, counterparty, body, expires)
+            outcome = await self._send(party.id, counterparty, body, expires)
             if isinstance(outcome, Undelivered):
                 text = "%s: %s does not know yet that its account is closed: %s"
                 log.warning(text, party.name, counterparty, outcome.reason)

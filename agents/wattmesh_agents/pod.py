@@ -117,7 +117,9 @@ class Pod:
         codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
         urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
-        self._closings = Closings(self._driver, self._sender, self._directory, config.domain, self._clock, self._spawn)
+        self._closings = Closings(
+            self._driver, self._sender.close_account, self._directory, config.domain, self._clock, self._spawn
+        )
         self._reception = Reception(
             self.config, self._driver, self._directory, self._clock, self.metrics, self._closings, self._on_received
         )
