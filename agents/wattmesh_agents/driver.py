@@ -171,6 +171,14 @@ class Driver:
 
     # --- around them ---
 
+    def join(self, member: Events) -> None:
+        """A party is here from now on."""
+        self.members[member.party.id] = member
+
+    def leave(self, party: str) -> None:
+        """A party, by its id, is not here any more. Its rows stay."""
+        del self.members[party]
+
     def enrol(self, member: Events) -> None:
         """Write down a party that is new, and ask for the reminders that it needs."""
         self._act(member.party, "start", member.resume)

@@ -64,6 +64,15 @@ class Reception:
         self._members = {member.party.name: member for member in driver.members.values()}
         self._receivers = {name: self._receiver(member) for name, member in self._members.items()}
 
+    def join(self, member: Events) -> None:
+        """A party is here from now on."""
+        self._members[member.party.name] = member
+        self._receivers[member.party.name] = self._receiver(member)
+
+    def leave(self, name: str) -> None:
+        """A party is not here any more."""
+        del self._members[name], self._receivers[name]
+
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call."""
         name, _, action = path.lstrip("/").partition("/")

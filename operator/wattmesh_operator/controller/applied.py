@@ -32,6 +32,8 @@ class Prepared:
     manifests: list[Object]
     volume: WantedVolume
     template: PodTemplate
+    follows: str = ""
+    """Hash of the configuration that its pod follows while it runs."""
 
     @property
     def deployment(self) -> Object:

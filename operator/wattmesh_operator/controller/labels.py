@@ -1,4 +1,4 @@
-"""Gives the pods that run the labels and annotations of their resources."""
+"""Gives the pods that run the labels and annotations of their resources, and has the kubelet bring their files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def label_pods(cluster: Cluster, seen: Observation, prepared: Mapping[str,
         (manifest, pod)
         for name, one in prepared.items()
         for pod in seen.pods.get(name, ())
-        if not goes(pod) and (manifest := pod_metadata(one.owner, one.template, pod)) is not None
+        if not goes(pod) and (manifest := pod_metadata(one.owner, one.template, pod, one.follows)) is not None
     ]
     answers = await asyncio.gather(*(label(manifest) for manifest, pod in wanted if not is_applied(manifest, pod)))
     return [answer for answer in answers if answer is not None]

@@ -17,7 +17,7 @@ from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import is_paused
-from wattmesh_operator.desired.pod import Market, belonging, pod_manifests, pod_volume
+from wattmesh_operator.desired.pod import Market, belonging, follows, pod_manifests, pod_volume
 from wattmesh_operator.desired.revision import revision_of
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.keys.key_files import KeysUnreadable
@@ -84,7 +84,8 @@ async def prepare(
             present_claim=seen.child(CLAIM, plan.name),
         )
         template = plan.owner.spec.pod or NO_TEMPLATE
-        prepared[plan.name] = Prepared(owner, manifests, pod_volume(plan, settings), template)
+        volume = pod_volume(plan, settings)
+        prepared[plan.name] = Prepared(owner, manifests, volume, template, follows(manifests, plan))
 
     await each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
     work: dict[str, Coroutine[Any, Any, None]] = {}

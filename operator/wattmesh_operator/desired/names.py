@@ -41,6 +41,8 @@ GRID_CLOCK = f"{PREFIX}/grid-clock"
 """Annotation of a PersistentVolumeClaim: JSON object of the clock that dates the books on it; see `grid_clock`."""
 INHERITED = f"{PREFIX}/inherited"
 """Annotation of a pod: hash of the labels and annotations that it has of its resource; see `inherited`."""
+FILES = f"{PREFIX}/files"
+"""Annotation of a pod: hash of the configuration that it follows."""
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
