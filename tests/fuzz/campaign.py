@@ -171,6 +171,9 @@ class Campaign:
             body, signer = json.dumps(signed_entry(self._trader, generated, rng)).encode(), self._registrar
         elif name == "drain":
             signer = self._registrar
+        elif name == "close":
+            parties = {"party": signer.subscriber_id, "counterparty": f"{host}.default"}
+            body = json.dumps({**generated, **parties} if isinstance(generated, dict) else generated).encode()
         elif name != "lookup":
             to, message = signed_message(self._trader, name, host, generated, rng)
             if to in self._hosts and to != host:
