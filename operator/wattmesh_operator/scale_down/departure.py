@@ -24,7 +24,6 @@ from wattmesh_operator.cluster.objects import (
     labels_of,
     name_of,
     namespace_of,
-    uid_of,
 )
 from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.desired.names import DRAINING, GATEWAY, OWNER_UID, owner_reference, resource_of
@@ -53,9 +52,8 @@ class Departures:
 def was_left(item: Object, seen: Observation) -> bool:
     """Whether an object was made for a SolarAgent that has been deleted, and waits for its households to settle."""
     uid = annotations_of(item).get(OWNER_UID)
-    there = {uid_of(resource) for resource in seen.resources.values()}
     owned = bool(item["metadata"].get("ownerReferences"))  # a claim that is retained has no owner
-    return owned and uid is not None and uid not in there and (resource_of(item) or ("",))[0] == "SolarAgent"
+    return owned and uid is not None and uid not in seen.uids and (resource_of(item) or ("",))[0] == "SolarAgent"
 
 
 async def observe_departures(
