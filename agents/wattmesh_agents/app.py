@@ -73,9 +73,9 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
             return {"status": f"the database cannot be written: {pod.refusal}"}
         slot = slot_of(pod.grid.now())
         late = [
-            party.name
-            for party in pod.parties.values()
-            if party.books.standing.next_slot < slot and not pod.rests(party)
+            one.name
+            for one in pod.parties.values()
+            if one.books.standing.next_slot < one.metered_until(slot) and not pod.rests(one)
         ]
         if pod.alive and not late:
             return {"status": "ready"}

@@ -85,7 +85,7 @@ class Closings:
         To be called again until it is: each call does what can be done now. sqlite3.OperationalError when the disk
         refuses.
         """
-        party.draining = draining
+        party.drain(draining)
         if not draining:
             if self._closing.pop(party.id, None) is not None:
                 log.info("%s: its account is open again", party.name)
@@ -131,9 +131,12 @@ class Closings:
         return ack()
 
     def _has_settled(self, party: Party) -> bool:
-        """Whether nothing is open or to be said; readings that wait for their moment are reported at once."""
+        """Whether nothing is open, unpriced or to be said.
+
+        Readings that wait only for their moment, and not for the closing of their slot, are reported at once.
+        """
         for slot in [*party.books.unbooked]:
-            if party.books.readings[slot].state is ReadingState.FINAL:
+            if not party.shares and party.books.readings[slot].state is ReadingState.FINAL:
                 self._driver.ring(self._driver.members[party.id], Alarm(AlarmKind.REPORT, slot))
         return party.settled() and not party.open_contracts() and not self._driver.is_sending(party.id)
 

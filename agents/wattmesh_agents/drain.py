@@ -54,6 +54,9 @@ def asked_to_drain(
     return call, header
 
 
-def drain_reply(*, draining: bool, open_contracts: int, closed: bool) -> Reply:
+def drain_reply(*, draining: bool, open_contracts: int, unpriced_readings: int, closed: bool) -> Reply:
     """What the household says: see DrainAnswer."""
-    return json_reply(200, DrainAnswer(draining=draining, open_contracts=open_contracts, closed=closed))
+    answer = DrainAnswer(
+        draining=draining, open_contracts=open_contracts, unpriced_readings=unpriced_readings, closed=closed
+    )
+    return json_reply(200, answer)

@@ -280,11 +280,14 @@ class Driver:
             answered = _answered(party, received, reply)
         try:
             # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
+            # One that was acknowledged is sent again when somebody asks for it again.
             outgoing = {one.key: one for one in (self._outgoing(party, send) for send in changes.sends)}
             light = [one for one in outgoing.values() if one.action in _LIGHT]
-            kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
+            durably = {key: one for key, one in outgoing.items() if one.action not in _LIGHT}
+            again = [key for key in durably if key in self._acknowledged]
+            kept = [one for key, one in durably.items() if key in again or key not in self.outbox.waiting]
             if changes.stored or kept or (answered and durable) or done:
-                with self._transaction(occasion, done, tidying=tidying) as connection:
+                with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
                     self.outbox.write(kept)
                     if answered and durable:
@@ -302,14 +305,21 @@ class Driver:
 
     @contextmanager
     def _transaction(
-        self, occasion: str, done: Outgoing | None = None, *, tidying: bool = False
+        self,
+        occasion: str,
+        done: Outgoing | None = None,
+        *,
+        tidying: bool = False,
+        again: Sequence[tuple[str, str, str, str]] = (),
     ) -> Iterator[sqlite3.Connection]:
-        """A transaction that also takes `done` out of the outbox, and what was acknowledged when `tidying` or many.
+        """A transaction that also takes `done` out of the outbox, and what was acknowledged: all of it when `tidying`
+        or many, else what is sent `again`.
 
         sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
         a change again.
         """
-        gone = dict(self._acknowledged) if tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED else {}
+        all_gone = tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED
+        gone = dict(self._acknowledged) if all_gone else {key: self._acknowledged[key] for key in again}
         if done is not None:
             gone[done.key] = done
         before = self._database.connection.total_changes
@@ -341,8 +351,8 @@ class Driver:
         books, connection, message = party.books, self._database.connection, call.message
         if isinstance(message, ReportReading):
             old = message.slot < party.now.slot - REMEMBERED_S
-            if old and (message.slot, call.sender) not in books.supplied:
-                books.know(journal.recall_supply(connection, party.id, call.sender, message.slot))
+            if old and call.sender not in books.reported.get(message.slot, ()):
+                journal.recall_supply(connection, books, party.id, call.sender, message.slot)
         elif (
             not isinstance(message, Search | Offers | Select | Quote | PricedReading)
             and books.contract(call.transaction_id, call.sender) is None

@@ -115,7 +115,12 @@ class Reception:
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
         closed = self._closings.drain(party, draining=call.draining)
-        reply = drain_reply(draining=call.draining, open_contracts=len(party.open_contracts()), closed=closed)
+        reply = drain_reply(
+            draining=call.draining,
+            open_contracts=len(party.open_contracts()),
+            unpriced_readings=party.left_unpriced(),
+            closed=closed,
+        )
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
         self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
         return reply

@@ -77,7 +77,7 @@ class ContractRow:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A booking of kind `trade`, `backstop` or `grid_fee`: energy received and money earned are positive."""
+    """A booking of kind `trade`, `backstop`, `shared` or `grid_fee`: energy received and money earned are positive."""
 
     party: str
     kind: str
@@ -108,6 +108,41 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What a utility's customer reported of a slot first; `state` is `waiting`, `closed` (priced in the slot's closing)
+    or `alone` (priced unshared). `provisional` until the last word on it has come.
+    """
+
+    party: str
+    slot: int
+    household: str
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
+    provisional: bool
+    state: str
+
+    @property
+    def net_wh(self) -> int:
+        """Net import; export is negative."""
+        return self.imported_wh - self.exported_wh
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared."""
+
+    party: str
+    slot: int
+    sharing_key: str
+    seed: int
+    price_micro: int | None
+    tariff_micro: int
+    feed_in_micro: int
+    local_fee_micro: int
+
+
+@dataclass(frozen=True)
 class Messages:
     """How many messages of a Beckn action a party has sent, up to its last slot."""
 
@@ -126,7 +161,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Closing:
+class ClosingRecord:
     """What a counterparty that left says it had booked with a party, in all, before the slot `until`.
 
     Energy received and money earned by the counterparty are positive. `record` is the text that it signed, `signature`
@@ -155,8 +190,10 @@ class Book:
     ledger: tuple[LedgerEntry, ...] = ()
     readings: tuple[Reading, ...] = ()
     messages: tuple[Messages, ...] = ()
-    accounts: tuple[Account, ...] = ()
+    reported: tuple[Reported, ...] = ()
     closings: tuple[Closing, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    closing_records: tuple[ClosingRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wattmesh_cli.books import Book, LedgerEntry, paired
-from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh, trade_benefit_micro
+from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh, shared_benefit_micro, trade_benefit_micro
+from wattmesh_cli.kpi.rows import supplied
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,19 @@ class Flow:
 
 @dataclass(frozen=True)
 class HouseholdSummary:
-    """A household's energy, the balance of its ledger, its battery level now, and what trading was worth to it.
+    """A household's energy, the balance of its ledger, its battery level now, and what the market was worth to it.
 
-    `saved_micro`: what the energy bought in trades would have cost at its utility's tariff in the same slots, less what
-    was paid for it, grid fees included. `gained_micro`: what was earned with the energy sold in trades, less the grid
-    fees owed for it and what its utility's feed-in price would have given in the same slots. Together they are the KPI
-    "savings against no market".
+    `shared_wh` is what it took from and gave to its neighbours by sharing; `imported_wh` and `exported_wh` is the rest.
+    `saved_micro`: what the energy bought in trades or shared would have cost at its utility's tariff in the same slots,
+    less what was paid for it, grid fees included. `gained_micro`: what was earned with the energy sold in trades or
+    shared, less the grid fees owed for it and what its utility's feed-in price would have given in the same slots.
+    Together they are the KPI "savings against no market".
     """
 
     household: str
     bought_wh: int
     sold_wh: int
+    shared_wh: int
     imported_wh: int
     exported_wh: int
     balance_micro: int
@@ -94,7 +97,8 @@ def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
 
 def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices: Prices) -> HouseholdSummary:
     trades = [entry for entry in ledger if entry.kind == "trade"]
-    supplies = [entry for entry in ledger if entry.kind == "backstop"]
+    supplies = supplied(ledger)
+    shared_micro = [(of_slot.net_wh, shared_benefit_micro(household, of_slot, prices)) for of_slot in supplies]
     bought = [entry for entry in trades if entry.energy_wh > 0]
     sold = [entry for entry in trades if entry.energy_wh < 0]
     fees = [entry for entry in ledger if entry.kind == "grid_fee"]
@@ -102,10 +106,12 @@ def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices:
         household=household,
         bought_wh=sum(entry.energy_wh for entry in bought),
         sold_wh=-sum(entry.energy_wh for entry in sold),
-        imported_wh=sum(max(0, entry.energy_wh) for entry in supplies),
-        exported_wh=sum(max(0, -entry.energy_wh) for entry in supplies),
+        shared_wh=sum(of_slot.shared_wh for of_slot in supplies),
+        imported_wh=sum(max(0, of_slot.utility_wh) for of_slot in supplies),
+        exported_wh=sum(max(0, -of_slot.utility_wh) for of_slot in supplies),
         balance_micro=sum(entry.amount_micro for entry in ledger),
         level_wh=level_wh,
-        saved_micro=trade_benefit_micro(bought, prices),
-        gained_micro=trade_benefit_micro([*sold, *fees], prices),
+        saved_micro=trade_benefit_micro(bought, prices) + sum(micro for net_wh, micro in shared_micro if net_wh > 0),
+        gained_micro=trade_benefit_micro([*sold, *fees], prices)
+        + sum(micro for net_wh, micro in shared_micro if net_wh <= 0),
     )

@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
-from wattmesh_cli.books import Account, Book, Closing, ContractRow, LedgerEntry, Messages, Party, Reading
+from wattmesh_cli.books import (
+    Account,
+    Book,
+    Closing,
+    ClosingRecord,
+    ContractRow,
+    LedgerEntry,
+    Messages,
+    Party,
+    Reading,
+    Reported,
+)
 from wattmesh_cli.state import StateError, agent_databases
 
 _PARTIES = (
@@ -29,10 +40,18 @@ _READINGS = (
     "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
-_ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
+_REPORTED = (
+    "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, provisional, state FROM reported "
+    "ORDER BY party, slot, household"
+)
 _CLOSINGS = (
+    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
+    "ORDER BY party, slot"
+)
+_ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
+_CLOSING_RECORDS = (
     "SELECT party, counterparty, account, until, entries, energy_wh, amount_micro, record, signature, public_key "
-    "FROM closings ORDER BY party, counterparty, account"
+    "FROM closing_records ORDER BY party, counterparty, account"
 )
 
 
@@ -85,8 +104,10 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
-            accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
+            reported=tuple(_reported(row) for row in connection.execute(_REPORTED)),
             closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
+            accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
+            closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),
         )
 
 
@@ -94,6 +115,12 @@ def _contract(row: tuple[Any, ...]) -> ContractRow:
     values = list(row)
     values[12] = bool(row[12])
     return ContractRow(*values)
+
+
+def _reported(row: tuple[Any, ...]) -> Reported:
+    values = list(row)
+    values[6] = bool(row[6])
+    return Reported(*values)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ class Terms:
 
     @property
     def prices(self) -> Prices:
-        """What each household's utility asks, grid fee included, and pays per kWh, and that grid fee."""
-        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro)
+        """What each household's utility asks, grid fee included, and pays per kWh, and its grid fees."""
+        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._local_fee_micro)
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
@@ -43,6 +43,9 @@ class Terms:
 
     def _grid_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
         return self.households[household].backstop.tariff.grid_fee_micro_per_kwh
+
+    def _local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
+        return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
 
 
 def terms_of(plan: GatewayPlan) -> Terms:

@@ -24,7 +24,8 @@ class DrainCall(BaseModel):
 
 
 class DrainAnswer(BaseModel):
-    """What the household says: whether it drains, how many contracts are still open, and whether its account is closed.
+    """What the household says: whether it drains, how many contracts are still open, how many readings its utility
+    has not priced yet, and whether its account is closed.
 
     `closed` is None where the pod is of a version that closes none.
     """
@@ -33,4 +34,5 @@ class DrainAnswer(BaseModel):
 
     draining: bool
     open_contracts: int = Field(ge=0)
+    unpriced_readings: int = Field(default=0, ge=0)
     closed: bool | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading, Reported
 
 NOON = "2026-06-21T12:00:00+02:00"
 SLOT = int(datetime.fromisoformat(NOON).timestamp())
@@ -73,6 +73,10 @@ def street() -> list[Book]:
             LedgerEntry(GRID, "backstop", SLOT, FLAT, "supply", -200, 60_000),
             LedgerEntry(GRID, "backstop", NEXT, ROOF, "supply", 100, -8_000),
         ),
+        reported=(
+            Reported(GRID, SLOT, FLAT, 200, 0, 0, False, "alone"),
+            Reported(GRID, NEXT, ROOF, 0, 100, 0, False, "alone"),
+        ),
     )
     return [flat, grid, roof]
 
@@ -99,8 +103,10 @@ def write_database(path: Path, book: Book) -> None:
         *(("ledger", asdict(row)) for row in book.ledger),
         *(("readings", asdict(row)) for row in book.readings),
         *(("messages", asdict(row)) for row in book.messages),
-        *(("accounts", asdict(row)) for row in book.accounts),
+        *(("reported", asdict(row) | {"transaction_id": ""}) for row in book.reported),
         *(("closings", asdict(row)) for row in book.closings),
+        *(("accounts", asdict(row)) for row in book.accounts),
+        *(("closing_records", asdict(row)) for row in book.closing_records),
     ]
     for table, row in rows:
         marks = ", ".join(f":{name}" for name in row)

@@ -19,7 +19,7 @@ def feed_in(_: str, __: int) -> int:
     return 80_000
 
 
-PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0)
+PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0, local_fee_micro=lambda *_: 0)
 
 
 def test_a_street_in_sum() -> None:
@@ -30,6 +30,7 @@ def test_a_street_in_sum() -> None:
                 FLAT,
                 bought_wh=400,
                 sold_wh=0,
+                shared_wh=0,
                 imported_wh=200,
                 exported_wh=0,
                 balance_micro=-140_000,
@@ -41,6 +42,7 @@ def test_a_street_in_sum() -> None:
                 ROOF,
                 bought_wh=0,
                 sold_wh=400,
+                shared_wh=0,
                 imported_wh=0,
                 exported_wh=100,
                 balance_micro=88_000,

@@ -35,14 +35,14 @@ def test_a_deleted_household_settles_closes_its_account_and_goes(lane: Kube, mea
     assert "seller-0" not in registered(lane)
     states = {c["transaction_id"]: c["state"] for c in books(lane, "consumer-0").contracts}
     assert {states[one] for one in open_ids} <= {"SETTLED", "EXPIRED", "CANCELLED"}
-    assert [one["counterparty"] for one in books(lane, "consumer-0").tables["closings"]] == [SELLER]
+    assert [one["counterparty"] for one in books(lane, "consumer-0").tables["closing_records"]] == [SELLER]
     said = audit(lane)
     assert not said["findings"]
     assert said["contracts_with_departed"] > 0
 
 
 def test_made_again_under_its_name_it_is_a_new_party(lane: Kube) -> None:
-    [former] = {one["account"] for one in books(lane, "consumer-0").tables["closings"]}
+    [former] = {one["account"] for one in books(lane, "consumer-0").tables["closing_records"]}
     lane.apply(seller())
     lane.ready("solaragent/seller")
     now = until("it sells", lambda: sold(lane))

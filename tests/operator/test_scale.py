@@ -72,12 +72,30 @@ def test_a_drain_is_bounded() -> None:
         world.pods["rooftop-1"].has_open("rooftop-1", 1)
         world.scale("rooftop", 1)
         await world.reconcile()
-        await world.clock.sleep(500)
+        closed_s = 4 * 900 / 120  # until what it trades for the next slot is shared
+        await world.clock.sleep(closed_s + 500)
         await world.reconcile()
         assert "rooftop-1" in world.names("Deployment")
         await world.clock.sleep(100)
         await world.reconcile()
         await world.reconcile()
+        assert "rooftop-1" not in world.names("Deployment")
+
+    run(main())
+
+
+def test_a_household_stays_until_its_readings_are_priced() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        await world.settle()
+        pod = world.pods["rooftop-1"]
+        pod.unpriced["rooftop-1"] = 2
+        world.scale("rooftop", 1)
+        await world.settle()
+        assert "rooftop-1" in world.names("Deployment")
+        pod.unpriced.clear()
+        await world.settle()
         assert "rooftop-1" not in world.names("Deployment")
 
     run(main())

@@ -87,7 +87,7 @@ def test_who_drains_settles_and_closes_and_the_audit_of_the_others_is_clean(tmp_
     stay = [book for book in street.books if book.name != "roof-0"]
     assert {row.state for row in left.contracts if row.side == "seller"} <= {"SETTLED", "EXPIRED", "CANCELLED"}
     assert {row.state for row in left.readings} == {"booked"}
-    held = {one.party: one for book in stay for one in book.closings}
+    held = {one.party: one for book in stay for one in book.closing_records}
     assert {*held} == {"utility.default", "flat-0.default", "flat-1.default"}
     for party, record in held.items():
         mine = [row for row in left.ledger if row.counterparty == party]
@@ -110,7 +110,7 @@ def test_made_again_under_its_name_it_is_a_new_party_and_the_books_are_clean(tmp
     street = played(tmp_path, work)
     again = next(book for book in street.books if book.name == "roof-0")
     [account] = again.accounts
-    assert {one.account for book in street.books for one in book.closings}.isdisjoint({account.account})
+    assert {one.account for book in street.books for one in book.closing_records}.isdisjoint({account.account})
     traded = [row for row in again.contracts if row.state == "SETTLED"]
     assert traded, "the new household does not trade"
     result = audit(street.books)
@@ -177,7 +177,7 @@ def test_a_record_that_is_not_of_its_sender_is_not_kept(
         assert text in answer.message
 
     street = played(tmp_path, work, hours=1.0)
-    assert not any(book.closings for book in street.books)
+    assert not any(book.closing_records for book in street.books)
 
 
 def test_what_a_record_says_is_compared_with_what_is_booked(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_what_a_record_says_is_compared_with_what_is_booked(tmp_path: Path) -> N
     stay = [book for book in street.books if book.name != "roof-0"]
     declared = frozenset(party.party for book in stay for party in book.parties)
     flat = next(book for book in stay if book.name == "flat-0")
-    [record] = flat.closings
+    [record] = flat.closing_records
 
     def found(**changes: object) -> list[str]:
-        changed: Book = replace(flat, closings=(replace(record, **changes),))  # type: ignore[arg-type]
+        changed: Book = replace(flat, closing_records=(replace(record, **changes),))  # type: ignore[arg-type]
         result = audit([changed if book is flat else book for book in stay], declared)
         assert {finding.kind for finding in result.findings} <= {"closing-record"}
         return [finding.text for finding in result.findings]

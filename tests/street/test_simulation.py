@@ -33,6 +33,7 @@ from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
 Rows = Mapping[str, Mapping[str, list[dict[str, Any]]]]
@@ -145,7 +146,7 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
         stack.push_async_callback(street.stop)
         await street.start()
         await clock.go_on(SLOTS * 900 / speed)
-        await clock.go_on(0.9 * 900 / speed)
+        await clock.go_on(CLOSED_AFTER_S / speed)
 
 
 # --- by calls and by messages ---

@@ -63,7 +63,7 @@ def has_booked_with(connection: sqlite3.Connection, party: str, counterparty: st
 def room_for(connection: sqlite3.Connection, record: ClosingRecord) -> bool:
     """Whether a closing record can be kept: it replaces one of the same account, or there are not too many yet."""
     (others,) = connection.execute(
-        "SELECT count(*) FROM closings WHERE party = ? AND counterparty = ? AND account <> ?",
+        "SELECT count(*) FROM closing_records WHERE party = ? AND counterparty = ? AND account <> ?",
         (record.counterparty, record.party, record.account),
     ).fetchone()
     return bool(others < MOST_CLOSINGS)
@@ -73,8 +73,8 @@ def keep_closing(connection: sqlite3.Connection, signed: Signed) -> None:
     """Keep a closing record, within the caller's transaction; an older one of the same account never replaces it."""
     record = signed.record
     connection.execute(
-        "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until, "
-        "entries = excluded.entries, energy_wh = excluded.energy_wh, amount_micro = excluded.amount_micro, "
+        "INSERT INTO closing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "until = excluded.until, entries = excluded.entries, energy_wh = excluded.energy_wh, amount_micro = excluded.amount_micro, "
         "record = excluded.record, signature = excluded.signature, public_key = excluded.public_key "
         "WHERE excluded.until >= until",
         (

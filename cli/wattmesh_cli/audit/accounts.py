@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
-from wattmesh_cli.books import DELIVERED, Account, Book, Closing, ContractRow, LedgerEntry
+from wattmesh_cli.books import DELIVERED, Account, Book, ClosingRecord, ContractRow, LedgerEntry
 
 _BINDING = ("CONFIRMED", "DELIVERED", "SETTLED")
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
@@ -36,8 +36,8 @@ class _Former:
 
 def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
     """Put what others have with former ledgers under names of their own, which count as departed."""
-    closings: defaultdict[tuple[str, str], list[Closing]] = defaultdict(list)
-    for closing in sorted((one for book in books for one in book.closings), key=lambda one: one.until):
+    closings: defaultdict[tuple[str, str], list[ClosingRecord]] = defaultdict(list)
+    for closing in sorted((one for book in books for one in book.closing_records), key=lambda one: one.until):
         if closing.party in rows.parties:
             closings[closing.party, closing.counterparty].append(closing)
     findings = [*_records(rows, closings)]
@@ -105,7 +105,7 @@ def _lost(party: str, first_slot: int, found: _Former) -> Finding:
     return Finding("ledger-lost", party, first_slot, None, text)
 
 
-def _records(rows: Rows, closings: dict[tuple[str, str], list[Closing]]) -> Iterator[Finding]:
+def _records(rows: Rows, closings: dict[tuple[str, str], list[ClosingRecord]]) -> Iterator[Finding]:
     """Every closing record is signed, and sums up what its holder has booked with the one that left."""
     entries: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for one in rows.ledger:
@@ -133,7 +133,7 @@ def _text(sums: tuple[int, int, int]) -> str:
     return f"{sums[0]} entries, {sums[1]:+d} Wh, {sums[2]:+d} millionths"
 
 
-def _unproven(closing: Closing) -> str | None:
+def _unproven(closing: ClosingRecord) -> str | None:
     """What is wrong with a record's signature or with what it says; None: nothing."""
     try:
         said = json.loads(closing.record)

@@ -10,14 +10,16 @@ from wattmesh_cli.books import (
     Book,
     BooksError,
     Closing,
+    ClosingRecord,
     ContractRow,
     LedgerEntry,
     Messages,
     Party,
     Reading,
+    Reported,
 )
 
-Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages, Account, Closing)
+Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages, Reported, Closing, Account, ClosingRecord)
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -46,8 +48,10 @@ def book_of(name: str, answer: object) -> Book:
         ledger=_rows(name, answer, "ledger", LedgerEntry),
         readings=_rows(name, answer, "readings", Reading),
         messages=_rows(name, answer, "messages", Messages),
-        accounts=_rows(name, answer, "accounts", Account),
+        reported=_rows(name, answer, "reported", Reported),
         closings=_rows(name, answer, "closings", Closing),
+        accounts=_rows(name, answer, "accounts", Account),
+        closing_records=_rows(name, answer, "closing_records", ClosingRecord),
     )
 
 

@@ -93,13 +93,13 @@ def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
         right=["CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
     )
     typer.echo("\nWhat it was worth (saved: against buying the same from the utility; gained: against feeding it in)")
-    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "IMPORTED", "EXPORTED", "BALANCE", "SAVED", "GAINED"]
+    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "SHARED", "IMPORTED", "EXPORTED", "BALANCE", "SAVED", "GAINED"]
     print_table(
         columns,
         [
             (
                 names.short(row.household),
-                *(kwh_text(wh) for wh in (row.bought_wh, row.sold_wh, row.imported_wh, row.exported_wh)),
+                *(kwh_text(wh) for wh in (row.bought_wh, row.sold_wh, row.shared_wh, row.imported_wh, row.exported_wh)),
                 *(money_text(micro)[:-2] for micro in (row.balance_micro, row.saved_micro, row.gained_micro)),
             )
             for row in summary.households

@@ -93,6 +93,14 @@ def content(
     )
 
 
+def backstop_wh(shown: Content) -> list[tuple[int, int]]:
+    """What the backstop itself supplied and took in each slot: what households shared passed it by."""
+    return [
+        (metered.imported_wh - traded.shared_wh, metered.exported_wh - traded.shared_wh)
+        for metered, traded in zip(shown.community, shown.traded, strict=True)
+    ]
+
+
 def _customers(rows: Rows, market: Market) -> dict[str, str]:
     """One household of each utility."""
     return {market.utility[name]: name for name in reversed(rows.households)}

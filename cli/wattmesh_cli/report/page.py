@@ -16,7 +16,7 @@ from wattmesh_cli.audit import AuditResult
 from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.kpi import PartyKpis
 from wattmesh_cli.report import sentences, tables
-from wattmesh_cli.report.content import Content
+from wattmesh_cli.report.content import Content, backstop_wh
 from wattmesh_cli.report.drawn import step_s
 from wattmesh_cli.report.figures import PALETTE, figures, level_choices
 from wattmesh_cli.report.flows import TRADE, grouped
@@ -379,7 +379,7 @@ def _slot_table(shown: Content) -> str:
         return ""
     columns = [
         "Slot", "PV (kWh)", "Load (kWh)", "Net import (kWh)", "Battery level at its end (kWh)",
-        "Sold between households (kWh)", "Their price", "From utilities (kWh)", "From the backstop (kWh)",
+        "Between households (kWh)", "Their price", "From utilities (kWh)", "From the backstop (kWh)",
         "To utilities (kWh)", "To the backstop (kWh)",
     ]  # fmt: skip
     rows = [
@@ -389,11 +389,13 @@ def _slot_table(shown: Content) -> str:
             kwh(traded.local_wh),
             tables.shown(cell(traded.local_price_micro_per_kwh, price, NOT_TRADED)),
             kwh(traded.from_utilities_wh),
-            kwh(metered.imported_wh),
+            kwh(supplied_wh),
             kwh(traded.to_utilities_wh),
-            kwh(metered.exported_wh),
+            kwh(taken_wh),
         )
-        for metered, traded in zip(shown.community, shown.traded, strict=True)
+        for metered, traded, (supplied_wh, taken_wh) in zip(
+            shown.community, shown.traded, backstop_wh(shown), strict=True
+        )
     ]
     return f"""<section aria-labelledby="slots"><h2 id="slots">The numbers behind the plots</h2>
 <details><summary>{many(len(rows), "slot")} of 15 minutes</summary>

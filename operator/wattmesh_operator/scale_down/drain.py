@@ -19,13 +19,16 @@ from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.drain import DRAIN, DrainAnswer, DrainCall
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.cluster.objects import Object, annotations_of
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
 from wattmesh_operator.resources.beckn_gateway import Clock as GridClockSpec
 
-LEAST_LIMIT_S = 600.0
-_LIMIT_SLOTS = 3
-"""A contract for the next slot is paid by the end of the one after it."""
+_LIMIT_S = 600.0
+"""How long open contracts, unpriced readings, or a registry that does not answer can hold a household up, on top of
+what it takes until its slots are closed (wall time)."""
+_CLOSED_S = CLOSED_AFTER_S + SLOT_S
+"""So long after its last trade for the slot traded now a household's readings are priced (grid time)."""
 _TIMEOUT_S = 2.0
 _SIGNATURE_S = 30
 _AT_ONCE = 50
@@ -63,10 +66,10 @@ class Draining:
 
 
 def limit_s(gateway: Object | None) -> float:
-    """How long (wall seconds) open contracts, or a registry that does not answer, can hold up who trades there."""
+    """How long (wall seconds) what is open, or a registry that does not answer, can hold up who trades there."""
     spec = (gateway or {}).get("spec") or {}
     speed = float((spec.get("clock") or {}).get("speed", GridClockSpec.model_fields["speed"].default))
-    return max(LEAST_LIMIT_S, _LIMIT_SLOTS * SLOT_S / speed)
+    return _LIMIT_S + _CLOSED_S / speed
 
 
 def households_of(agent: str, deployments: Sequence[Object]) -> list[Household]:
@@ -119,7 +122,8 @@ async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock
         if reply.status != 200:
             return None
         answer = DrainAnswer.model_validate_json(reply.body)
-        return answer.open_contracts == 0 if answer.closed is None else answer.closed
+        left = answer.open_contracts + answer.unpriced_readings
+        return left == 0 if answer.closed is None else answer.closed
     except (TransportError, ValidationError):
         return None
 

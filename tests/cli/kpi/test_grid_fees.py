@@ -28,7 +28,12 @@ from wattmesh_cli.books import Book, ContractRow, LedgerEntry
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, LocalTrade, MoneyKpis, Prices, Slots, collect, kpis
 from wattmesh_cli.market import summarize
 
-PRICES = Prices(lambda party, slot: tariff(party, slot) + 70_000, feed_in, grid_fee_micro=lambda *_: 70_000)
+PRICES = Prices(
+    lambda party, slot: tariff(party, slot) + 70_000,
+    feed_in,
+    grid_fee_micro=lambda *_: 70_000,
+    local_fee_micro=lambda *_: 30_000,
+)
 FEES = {"a": 9_000, "b": 6_000, "c": 1_500}
 """0.03 per kWh of 300, 200 and 50 Wh, by contract."""
 LEDGER = {

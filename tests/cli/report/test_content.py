@@ -138,8 +138,8 @@ def test_plots_in_words() -> None:
         "Per kWh in EUR: grid asked 0.3000 to 0.4000 and paid 0.0800; households paid each other 0.2000, in 1 slot."
     )
     assert sentences.trades(shown) == (
-        "Households sold each other 0.50 kWh; on the market they bought 0.00 kWh from utilities and sold them 0.00 "
-        "kWh. The backstop supplied 0.50 kWh and took 0.30 kWh."
+        "Households sold each other or shared 0.50 kWh; on the market they bought 0.00 kWh from utilities and sold "
+        "them 0.00 kWh. The backstop supplied 0.50 kWh and took 0.30 kWh."
     )
     assert sentences.flows(shown) == (
         "2 pairs of seller and buyer traded. The largest: roof sold flat 0.30 kWh for 0.06 EUR; roof sold store 0.20 "
