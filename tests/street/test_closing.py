@@ -100,15 +100,16 @@ def test_who_drains_settles_and_closes_and_the_audit_of_the_others_is_clean(tmp_
     assert audit(stay, declared).findings == ()
 
 
-def test_made_again_under_its_name_it_is_a_new_party_and_the_books_are_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["roof-0", "flat-0"])
+def test_made_again_under_its_name_it_is_a_new_party_and_the_books_are_clean(tmp_path: Path, name: str) -> None:
     async def work(hands: Hands) -> None:
-        await until_closed(hands, "roof-0")
-        await hands.kill("roof-0")
-        new_ledger(hands, "roof-0")
-        hands.revive("roof-0")
+        await until_closed(hands, name)
+        await hands.kill(name)
+        new_ledger(hands, name)
+        hands.revive(name)
 
-    street = played(tmp_path, work)
-    again = next(book for book in street.books if book.name == "roof-0")
+    street = played(tmp_path, work, hours=4.0)
+    again = next(book for book in street.books if book.name == name)
     [account] = again.accounts
     assert {one.account for book in street.books for one in book.closing_records}.isdisjoint({account.account})
     traded = [row for row in again.contracts if row.state == "SETTLED"]
@@ -122,15 +123,29 @@ def test_a_lost_ledger_is_one_finding_with_the_money_at_stake(tmp_path: Path) ->
     async def work(hands: Hands) -> None:
         await hands.kill("roof-0")
         with closing(sqlite3.connect(hands._files["roof-0"])) as file:
-            before.extend(file.execute("SELECT energy_wh, amount_micro FROM ledger WHERE party = ?", (ROOF,)))
+            before.extend(
+                file.execute("SELECT kind, slot, energy_wh, amount_micro FROM ledger WHERE party = ?", (ROOF,))
+            )
         new_ledger(hands, "roof-0")
         hands.revive("roof-0")
 
-    before: list[tuple[int, int]] = []
+    before: list[tuple[str, int, int, int]] = []
     street = played(tmp_path, work)
+    again = next(party for book in street.books for party in book.parties if party.party == ROOF)
+    # What had been reported was priced after the loss.
+    priced_since = [
+        (-one.energy_wh, -one.amount_micro)
+        for book in street.books
+        for one in book.ledger
+        if (one.party, one.counterparty) == ("utility.default", ROOF)
+        and one.slot < again.first_slot
+        and (one.kind, one.slot) not in {row[:2] for row in before}
+    ]
+    assert before
+    assert priced_since
     assert {row.state for book in street.books for row in book.readings} == {"booked"}
     [finding] = audit(street.books).findings
-    energy_wh, amount_micro = (sum(values) for values in zip(*before, strict=True))
+    energy_wh, amount_micro = (sum(values) for values in zip(*(row[2:] for row in before), *priced_since, strict=True))
     assert (finding.kind, finding.party) == ("ledger-lost", ROOF)
     assert f"{energy_wh:+d} Wh and {amount_micro:+d} millionths booked there are at stake" in finding.text
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wattmesh_common.closing import ClosingRecord
 from wattmesh_market.ids import derive_uuid
 
-MOST_CLOSINGS = 100
+MOST_RECORDS = 100
 """How many closing records of one counterparty a party keeps: one for each ledger that this has had."""
 
 
@@ -66,7 +66,7 @@ def room_for(connection: sqlite3.Connection, record: ClosingRecord) -> bool:
         "SELECT count(*) FROM closing_records WHERE party = ? AND counterparty = ? AND account <> ?",
         (record.counterparty, record.party, record.account),
     ).fetchone()
-    return bool(others < MOST_CLOSINGS)
+    return bool(others < MOST_RECORDS)
 
 
 def keep_closing(connection: sqlite3.Connection, signed: Signed) -> None:
@@ -74,9 +74,9 @@ def keep_closing(connection: sqlite3.Connection, signed: Signed) -> None:
     record = signed.record
     connection.execute(
         "INSERT INTO closing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-        "until = excluded.until, entries = excluded.entries, energy_wh = excluded.energy_wh, amount_micro = excluded.amount_micro, "
-        "record = excluded.record, signature = excluded.signature, public_key = excluded.public_key "
-        "WHERE excluded.until >= until",
+        "until = excluded.until, entries = excluded.entries, energy_wh = excluded.energy_wh, "
+        "amount_micro = excluded.amount_micro, record = excluded.record, signature = excluded.signature, "
+        "public_key = excluded.public_key WHERE excluded.until >= until",
         (
             record.counterparty,
             record.party,

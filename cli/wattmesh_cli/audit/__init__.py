@@ -30,10 +30,11 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
     what others have with it is checked on their side. None: every counterparty must have a book.
     """
     rows, findings = collect(books, declared)
+    # What was shared is by names, whichever ledgers these have had: utilities draw lots by them.
+    shared = [*check_sharing(rows)]
     findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer)
-    shared = check_sharing(rows)
     return AuditResult(
         findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows)),
         contracts_checked=contracts.checked,

@@ -36,11 +36,11 @@ class _Former:
 
 def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
     """Put what others have with former ledgers under names of their own, which count as departed."""
-    closings: defaultdict[tuple[str, str], list[ClosingRecord]] = defaultdict(list)
+    closing_records: defaultdict[tuple[str, str], list[ClosingRecord]] = defaultdict(list)
     for closing in sorted((one for book in books for one in book.closing_records), key=lambda one: one.until):
         if closing.party in rows.parties:
-            closings[closing.party, closing.counterparty].append(closing)
-    findings = [*_records(rows, closings)]
+            closing_records[closing.party, closing.counterparty].append(closing)
+    findings = [*_records(rows, closing_records)]
     accounts = {one.party: one for book in books for one in book.accounts}
     sides = {(row.transaction_id, row.party, row.counterparty) for row in rows.contracts}
     mirrors = {(one.kind, one.slot, one.party, one.counterparty) for one in rows.ledger}
@@ -49,7 +49,7 @@ def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
 
     def explained(party: str, counterparty: str, slot: int) -> bool:
         present = accounts[counterparty].account if counterparty in accounts else None
-        return any(slot < one.until and one.account != present for one in closings[party, counterparty])
+        return any(slot < one.until and one.account != present for one in closing_records[party, counterparty])
 
     def contract(row: ContractRow) -> ContractRow:
         other = row.counterparty
@@ -105,12 +105,12 @@ def _lost(party: str, first_slot: int, found: _Former) -> Finding:
     return Finding("ledger-lost", party, first_slot, None, text)
 
 
-def _records(rows: Rows, closings: dict[tuple[str, str], list[ClosingRecord]]) -> Iterator[Finding]:
+def _records(rows: Rows, closing_records: dict[tuple[str, str], list[ClosingRecord]]) -> Iterator[Finding]:
     """Every closing record is signed, and sums up what its holder has booked with the one that left."""
     entries: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for one in rows.ledger:
         entries[one.party, one.counterparty].append(one)
-    for (party, counterparty), records in closings.items():
+    for (party, counterparty), records in closing_records.items():
         since = 0
         for record in records:
             if (wrong := _unproven(record)) is not None:
