@@ -75,11 +75,11 @@ chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then 
 fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
 	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
 
-nightly: $(INSTALLED) ## Run what a change does not wait for: 10 chaos seeds, 10,000 fuzz cases, one more fault, a large cluster
+nightly: $(INSTALLED) ## Run what a change does not wait for: 10 chaos seeds, 10,000 fuzz cases, one more fault, a large cluster and chaos in it
 	@$(MAKE) --no-print-directory chaos SEED="1 2 3 4 5 6 7 8 9 10"
 	@$(MAKE) --no-print-directory fuzz CASES=10000
 	@EXTRA_FAULTS=1 $(BIN)/pytest -s tests/correctness
-	@E2E_LARGE=1 $(MAKE) --no-print-directory e2e
+	@E2E_LONG=1 E2E_LARGE=1 $(MAKE) --no-print-directory e2e
 
 audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked packages (asks PyPI)
 	@$(BIN)/python hack/audit_deps.py $(ARGS)

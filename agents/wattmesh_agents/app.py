@@ -13,8 +13,9 @@ from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.journal import table_rows
-from wattmesh_agents.store.schema import LEDGER_TABLES
+from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs
@@ -28,6 +29,8 @@ def create_app(pod: Pod) -> FastAPI:
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
     summary = "Make no new contracts (signed by the registrar)"
     add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
+    summary = "How the account of a party that leaves stands (signed by that party)"
+    add_post(app, pod, f"/{{household}}/{CLOSE}", summary, ClosingRecord.model_json_schema())
     _add_pages(app, pod)
     add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")
@@ -50,7 +53,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
 
     @app.get("/ledger", summary="Every row that an audit needs")
     async def ledger() -> dict[str, list[dict[str, Any]]]:
-        return {table: table_rows(pod.database.connection, table) for table in LEDGER_TABLES}
+        return {table: table_rows(pod.database.connection, table) for table in AUDITED_TABLES}
 
     @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
     async def live_view(
@@ -82,7 +85,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
             response.status_code = 503
             return {"status": f"the database cannot be written: {pod.refusal}"}
         slot = slot_of(pod.grid.now())
-        late = [one.name for one in pod.parties.values() if one.books.standing.next_slot < one.metered_until(slot)]
+        late = [
+            one.name
+            for one in pod.parties.values()
+            if one.books.standing.next_slot < one.metered_until(slot) and not pod.rests(one)
+        ]
         if pod.alive and not late:
             return {"status": "ready"}
         response.status_code = 503

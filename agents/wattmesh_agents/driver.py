@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from wattmesh_agents.store import journal
+from wattmesh_agents.store import accounts, journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -97,6 +97,8 @@ class Driver:
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)
         self.peers = Peers(connection)
+        self.accounts = accounts.accounts(connection)
+        """The id of each party's ledger."""
         self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
@@ -169,6 +171,14 @@ class Driver:
 
     # --- around them ---
 
+    def join(self, member: Events) -> None:
+        """A party is here from now on."""
+        self.members[member.party.id] = member
+
+    def leave(self, party: str) -> None:
+        """A party, by its id, is not here any more. Its rows stay."""
+        del self.members[party]
+
     def enrol(self, member: Events) -> None:
         """Write down a party that is new, and ask for the reminders that it needs."""
         self._act(member.party, "start", member.resume)
@@ -182,6 +192,27 @@ class Driver:
         with self._transaction(occasion):
             self.inbox.write(answered)
         self.inbox.know(answered)
+
+    def open_accounts(self, now_ms: int) -> None:
+        """Note when the ledgers of parties that are new here are begun."""
+        if new := self.members.keys() - self.accounts.keys():
+            with self._transaction("open accounts") as connection:
+                accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
+            self.accounts = accounts.accounts(connection)
+
+    def totals(self, party: str) -> list[accounts.Total]:
+        """What a party has booked, by counterparty."""
+        return accounts.totals(self._database.connection, party)
+
+    def keep_closing(self, signed: accounts.Signed) -> bool:
+        """Keep a closing record; False when nothing is booked with that party, or it has closed too many accounts."""
+        connection, record = self._database.connection, signed.record
+        known = accounts.has_booked_with(connection, record.counterparty, record.party)
+        if not known or not accounts.room_for(connection, record):
+            return False
+        with self._transaction("closing") as connection:
+            accounts.keep_closing(connection, signed)
+        return True
 
     def count(self, message: Outgoing) -> None:
         """One more was sent."""
@@ -204,6 +235,10 @@ class Driver:
     def unsent(self) -> list[Outgoing]:
         """What waits for its acknowledgement."""
         return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
+
+    def is_sending(self, party: str) -> bool:
+        """Whether a message of a party waits for its acknowledgement."""
+        return any(message.party == party for message in self.unsent)
 
     @property
     def sending(self) -> bool:

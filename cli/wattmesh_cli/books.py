@@ -38,8 +38,9 @@ class Party:
 class ContractRow:
     """One side's record of a contract's delivery in a slot; `side` is `buyer` or `seller`.
 
-    `fee_micro` is the grid fee in the amount. `searched_ms` is when the buyer's search began, `confirmed_ms` when this
-    side had it in force (wall time). A buyer also keeps what the seller had asked and how many `offers` there were.
+    `fee_micro` is the grid fee in the amount. `created_ms` is when this side made its record, `searched_ms` when the
+    buyer's search began, `confirmed_ms` when this side had it in force (wall time). A buyer also keeps what the seller
+    had asked and how many `offers` there were.
     """
 
     party: str
@@ -57,6 +58,7 @@ class ContractRow:
     in_doubt: bool
     reason: str | None
     fee_micro: int = 0
+    created_ms: int = 0
     searched_ms: int | None = None
     confirmed_ms: int | None = None
     offered_micro_per_kwh: int | None = None
@@ -150,6 +152,35 @@ class Messages:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Since when (wall time; 0: not known) a party has its ledger, and the id of that ledger."""
+
+    party: str
+    account: str
+    opened_ms: int
+
+
+@dataclass(frozen=True)
+class ClosingRecord:
+    """What a counterparty that left says it had booked with a party, in all, before the slot `until`.
+
+    Energy received and money earned by the counterparty are positive. `record` is the text that it signed, `signature`
+    the Authorization header of that, `public_key` (base64) the key that the registry had of it.
+    """
+
+    party: str
+    counterparty: str
+    account: str
+    until: int
+    entries: int
+    energy_wh: int
+    amount_micro: int
+    record: str
+    signature: str
+    public_key: str
+
+
+@dataclass(frozen=True)
 class Book:
     """All rows of one runtime at one moment; `name` is the runtime's pod."""
 
@@ -161,6 +192,8 @@ class Book:
     messages: tuple[Messages, ...] = ()
     reported: tuple[Reported, ...] = ()
     closings: tuple[Closing, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    closing_records: tuple[ClosingRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Messages, Party, Reading, Reported
+from wattmesh_cli.books import (
+    Account,
+    Book,
+    Closing,
+    ClosingRecord,
+    ContractRow,
+    LedgerEntry,
+    Messages,
+    Party,
+    Reading,
+    Reported,
+)
 from wattmesh_cli.state import AGENTS, StateError, agent_databases
 
 _PARTIES = (
@@ -17,8 +28,8 @@ _PARTIES = (
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
-    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, searched_ms, confirmed_ms, offered_micro_per_kwh, "
-    "offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
+    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, created_ms, searched_ms, confirmed_ms, "
+    "offered_micro_per_kwh, offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
 )
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
@@ -37,13 +48,18 @@ _CLOSINGS = (
     "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
     "ORDER BY party, slot"
 )
+_ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
+_CLOSING_RECORDS = (
+    "SELECT party, counterparty, account, until, entries, energy_wh, amount_micro, record, signature, public_key "
+    "FROM closing_records ORDER BY party, counterparty, account"
+)
 
 
 def read_books(state: Path) -> tuple[Book, ...]:
     """The books of a state directory, by pod name.
 
     Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
-    directory or a database is missing, damaged, another program's or of a newer schema.
+    directory or a database is missing, damaged, another program's or of another schema.
     """
     with ExitStack() as opened:
         # All are opened first, so that the moments lie close together.
@@ -78,6 +94,9 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection | None]:
             raise StateError(f"{path}: this is another program's database")
         if version > VERSION:
             raise StateError(f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION})")
+        if tables and version < VERSION:
+            known = f"schema {version}; this one reads {VERSION}"
+            raise StateError(f"{path}: made by an older wattmesh ({known}); `wattmesh up` brings it forward")
         yield connection if tables else None
     finally:
         connection.close()
@@ -96,6 +115,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
             reported=tuple(_reported(row) for row in connection.execute(_REPORTED)),
             closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
+            accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
+            closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),
         )
 
 

@@ -68,7 +68,8 @@ class PartyState(_Part):
 
 
 class PartyStatus(PartyState):
-    """An entry of `/status`. `metered_until` is grid time, `key_id` the key that the party signs with.
+    """An entry of `/status`. `metered_until` is grid time, `key_id` the key that the party signs with, `account` the id
+    of its ledger (empty from a pod of a version that says none).
 
     `waits_until` is the wall time at which grid time has caught up with the party's books, where these are ahead of it:
     until then it neither trades nor answers. None where all is as it should be.
@@ -77,6 +78,7 @@ class PartyStatus(PartyState):
     metered_until: datetime
     key_id: Annotated[str, Field(max_length=253)]
     waits_until: datetime | None = None
+    account: Annotated[str, Field(max_length=36)] = ""
 
 
 class LiveParty(PartyState):

@@ -122,12 +122,14 @@ def write_database(path: Path, book: Book) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
     rows = [
         *(("parties", asdict(row) | {"buying": 0}) for row in book.parties),
-        *(("contracts", asdict(row) | {"expires_ms": 0, "created_ms": 0, "updated_ms": 0}) for row in book.contracts),
+        *(("contracts", asdict(row) | {"expires_ms": 0, "updated_ms": 0}) for row in book.contracts),
         *(("ledger", asdict(row)) for row in book.ledger),
         *(("readings", asdict(row)) for row in book.readings),
         *(("messages", asdict(row)) for row in book.messages),
         *(("reported", asdict(row) | {"transaction_id": ""}) for row in book.reported),
         *(("closings", asdict(row)) for row in book.closings),
+        *(("accounts", asdict(row)) for row in book.accounts),
+        *(("closing_records", asdict(row)) for row in book.closing_records),
     ]
     for table, row in rows:
         marks = ", ".join(f":{name}" for name in row)

@@ -10,8 +10,11 @@ APPLICATION_ID = 0x574D4A4E
 """Marks a file as a wattmesh agents' journal ("WMJN")."""
 FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
-VERSION = 2
-"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings")
+"""What is traded, metered, shared and booked."""
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records")
+"""What an audit reads."""
+
 _LEDGER = """
 CREATE TABLE ledger (
     party TEXT NOT NULL,
@@ -55,6 +58,36 @@ CREATE TABLE closings (
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 """
+_ACCOUNTS = """
+-- Since when (wall time; 0: not known) a party has this ledger. account is an id that no other ledger has.
+CREATE TABLE accounts (
+    party TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a counterparty that has left says it had booked with a party, in all, before the slot `until`; energy received
+-- and money earned by the counterparty are positive. record, signature and public_key are the evidence.
+CREATE TABLE closing_records (
+    party TEXT NOT NULL,
+    counterparty TEXT NOT NULL,
+    account TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    amount_micro INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    PRIMARY KEY (party, counterparty, account)
+) STRICT, WITHOUT ROWID;
+"""
+_RANDOM_UUID = (
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
+    "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+)
+VERSION = 3
+"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 MIGRATIONS: tuple[str, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
     f"""
@@ -72,10 +105,10 @@ INSERT INTO reported
     WHERE parties.kind = 'utility' AND ledger.kind IN ('backstop', 'grid_fee')
     GROUP BY party, slot, counterparty;
 """,  # noqa: S608 - text of ours
+    # 3: accounts. Since when a ledger of before is kept is not known.
+    f"{_ACCOUNTS} INSERT INTO accounts SELECT party, {_RANDOM_UUID}, 0 FROM parties;",  # noqa: S608 - words of ours
 )
 """The SQL that leads from each version to the next, from 1 on."""
-LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings")
-"""What an audit reads."""
 
 TABLES = f"""
 CREATE TABLE meta (
@@ -200,4 +233,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-"""
+{_ACCOUNTS}"""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
 from wattmesh_cli.audit.ledger import check_ledger
@@ -29,9 +30,11 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
     what others have with it is checked on their side. None: every counterparty must have a book.
     """
     rows, findings = collect(books, declared)
+    # What was shared is by names, whichever ledgers these have had: utilities draw lots by them.
+    shared = [*check_sharing(rows)]
+    findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer)
-    shared = check_sharing(rows)
     return AuditResult(
         findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows)),
         contracts_checked=contracts.checked,

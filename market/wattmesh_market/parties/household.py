@@ -43,7 +43,7 @@ class Household(Party):
         self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
-        self._shares = config.backstop.shares
+        self.shares = config.backstop.shares
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._sellable_version = self._ask_slot = -1
@@ -78,7 +78,7 @@ class Household(Party):
             if reading.state is ReadingState.OPEN:
                 self._finalise(reading)
         # What waits for its slot's closing is not late; the answer comes with it, and is asked for a slot later.
-        priced_before = before - (CLOSED_AFTER_S - SLOT_S if self._shares else 0)
+        priced_before = before - (CLOSED_AFTER_S - SLOT_S if self.shares else 0)
         late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < priced_before]
         for slot in late[:MOST_REPEATED]:
             self.report(slot)
@@ -283,7 +283,7 @@ class Household(Party):
             metered = metered._replace(
                 imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
             )
-        exchanged = self._shares or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
+        exchanged = self.shares or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
         state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
         self.books.read(reading._replace(metered=metered, state=state))
         if exchanged:
@@ -298,9 +298,9 @@ class Household(Party):
     def report_later(self, slot: int) -> None:
         """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
         state, now_s = self.books.readings[slot].state, self.now.grid_s
-        if state is ReadingState.FINAL or (state is ReadingState.OPEN and self._shares):
+        if state is ReadingState.FINAL or (state is ReadingState.OPEN and self.shares):
             due_s = self._reported_s(slot)
-            if self._shares and (state is ReadingState.OPEN or due_s <= now_s):
+            if self.shares and (state is ReadingState.OPEN or due_s <= now_s):
                 due_s += SLOT_S
             self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
 
@@ -317,7 +317,7 @@ class Household(Party):
         if reading is None or reading.state is ReadingState.BOOKED:
             return
         in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
-        if in_doubt and not (self._shares and self.now.grid_s >= self._reported_s(slot) + SLOT_S):
+        if in_doubt and not (self.shares and self.now.grid_s >= self._reported_s(slot) + SLOT_S):
             return
         netted_wh = min(metered.imported_wh, metered.exported_wh)
         told = ReportReading(

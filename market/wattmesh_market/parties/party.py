@@ -17,7 +17,7 @@ from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.strategies import Decision
-from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
+from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
 from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
 from wattmesh_market.trade.offers import Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -65,6 +65,8 @@ class Party(ABC):
     kind: str
     advised = False
     """Whether an adviser chooses among offers."""
+    shares = False
+    """Whether its readings are priced when its utility closes their slot, not when they are reported."""
 
     def __init__(
         self, name: str, subscriber_id: str, feeder: str, around: Surroundings, books: Books, salt: str
@@ -79,7 +81,7 @@ class Party(ABC):
         self._salt = salt
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
-        self._drains_from = 0
+        self._drains_from: int | None = None
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
         """What an adviser chose, by transaction, while that is acted on."""
         self.tells = around.told(logging.INFO)
@@ -175,13 +177,16 @@ class Party(ABC):
     def metered_until(self, now_slot: int) -> int:
         """Up to which slot (not included) is metered in slot `now_slot`: that one, or the first that nobody trades.
 
-        What goes on after the end of trading is nobody's business, and would never be priced.
+        What goes on after the end of trading is nobody's business, and would never be priced. Nor is what goes on where
+        a party drains: its account could not be closed, as the last readings are always still to be priced.
         """
-        end_s = self.grid.end_s
-        if end_s is None or now_slot < end_s:
+        end_s, drains_from = self.grid.end_s, self._drains_from
+        ends = [] if end_s is None else [slot_of(end_s + SLOT_S - 1)]
+        ends += [] if drains_from is None else [drains_from]
+        if not ends or now_slot <= min(ends):
             return now_slot
         contracted = [contract.last_slot + SLOT_S for contract in self.open_contracts()]
-        return min(now_slot, max([slot_of(end_s + SLOT_S - 1), *contracted]))
+        return min(now_slot, max([min(ends), *contracted]))
 
     def grid_in(self, wall_s: float) -> float:
         """Grid time in so many seconds of wall time."""
@@ -224,22 +229,16 @@ class Party(ABC):
     # --- for others ---
 
     def drain(self, draining: bool) -> None:
-        """Make no new contracts from now on, or make them again."""
-        if draining and not self.draining:
-            self._drains_from = self.now.slot
+        """Make no new contracts from now on, and meter only what is traded already; or trade and meter again."""
         self.draining = draining
+        if not draining:
+            self._drains_from = None
+        elif self._drains_from is None:
+            self._drains_from = self.now.slot
 
     def left_unpriced(self) -> int:
-        """How many readings are not priced yet that a party which drains waits for: those of the slots before it was
-        told to, and of those that it still traded.
-        """
-        sides = (Side.BUYER, Side.SELLER)
-        return sum(
-            [
-                slot < self._drains_from or any(self.books.deliveries(side, slot) for side in sides)
-                for slot in self.books.unbooked
-            ]
-        )
+        """How many readings are not priced yet."""
+        return len(self.books.unbooked)
 
     def open_contracts(self) -> list[Contract]:
         """All contracts that are not settled, expired or cancelled."""

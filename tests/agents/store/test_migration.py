@@ -10,9 +10,12 @@ import pytest
 
 from tests.world.parties import GRID, NEXT
 from wattmesh_agents.store import journal
+from wattmesh_agents.store.accounts import accounts
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.journal import table_rows
-from wattmesh_agents.store.schema import APPLICATION_ID, LEDGER_TABLES
+from wattmesh_agents.store.schema import APPLICATION_ID, AUDITED_TABLES, MIGRATIONS, VERSION
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.state import StateError
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import standing_at
 from wattmesh_market.trade.ledger import Reported, ReportState
@@ -32,7 +35,8 @@ LEDGER = (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A file of version 1: a utility that has priced three readings, and a household."""
-    path = tmp_path / "pod.db"
+    path = tmp_path / "agents" / "pod.db"
+    path.parent.mkdir()
     with closing(sqlite3.connect(path)) as file:
         file.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {VERSION_1}")
         file.execute("INSERT INTO meta VALUES ('salt', 's')")
@@ -45,6 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_was_reported_before_there_was_sharing_was_priced_by_itself(path: Path) -> None:
     with closing(Database.open(path)) as database:
+        assert database.salt == "s"
         assert [tuple(row.values()) for row in table_rows(database.connection, "ledger")] == sorted(LEDGER)
         books = journal.load(database.connection, GRID, NEXT + 2 * SLOT_S, standing_at(NEXT))
     assert books.reported == {
@@ -62,7 +67,7 @@ def test_its_tables_are_then_those_of_a_new_file(path: Path, tmp_path: Path) -> 
         columns = [
             {
                 table: [row[1:] for row in one.connection.execute(f"PRAGMA table_info({table})")]
-                for table in LEDGER_TABLES
+                for table in AUDITED_TABLES
             }
             for one in (old, new)
         ]
@@ -74,3 +79,36 @@ def test_its_tables_are_then_those_of_a_new_file(path: Path, tmp_path: Path) -> 
         old.connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", shared)
     assert columns[0] == columns[1]
     assert indices[0] == indices[1]
+
+
+def test_ledgers_of_before_there_were_accounts_get_one_each_and_keep_it(path: Path) -> None:
+    with closing(Database.open(path)) as database:
+        (version,) = database.connection.execute("PRAGMA user_version").fetchone()
+        assert version == VERSION
+        first = accounts(database.connection)
+        opened = {row[0] for row in database.connection.execute("SELECT opened_ms FROM accounts")}
+    assert {*first} == {GRID, HOME}
+    assert len({*first.values()}) == 2
+    assert opened == {0}, "since when they are kept is not known"
+    with closing(Database.open(path)) as database:
+        assert accounts(database.connection) == first
+
+
+def test_a_file_of_version_2_keeps_what_was_shared_and_gets_accounts(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 2;")
+        file.execute("INSERT INTO closings VALUES (?, ?, 'proRata', 7, 190000, 300000, 80000, 0)", (GRID, NEXT))
+        file.commit()
+    with closing(Database.open(path)) as database:
+        [shared] = table_rows(database.connection, "closings")
+        assert (shared["party"], shared["slot"], shared["price_micro"]) == (GRID, NEXT, 190_000)
+        assert {*accounts(database.connection)} == {GRID, HOME}
+        assert table_rows(database.connection, "closing_records") == []
+
+
+def test_an_audit_says_how_an_older_journal_is_brought_forward(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        StateError, match=r"made by an older wattmesh \(schema 1; .*\); `wattmesh up` brings it forward"
+    ):
+        read_books(tmp_path)
+    assert path.exists()
