@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.kpi.money import Prices
+from wattmesh_cli.kpi import Prices, Stored
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.plan import GatewayPlan
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Households by subscriber id; `utc_offset_s` is that of the street's local time, which tariff periods go by."""
+    """Households and utilities' tariffs by subscriber id; `utc_offset_s` is that of the street's local time, which
+    tariff periods go by.
+    """
 
     households: Mapping[str, HouseholdConfig]
+    tariffs: Mapping[str, Tariff]
     utc_offset_s: int
 
     @property
@@ -28,6 +31,27 @@ class Terms:
     def battery(self, household: str) -> Battery:
         """A household's battery."""
         return self.households[household].battery or NO_BATTERY
+
+    def cheapest_micro(self, household: str, slot: int) -> int:
+        """The least that a utility on the household's feeder asks for a kWh, grid fee included."""
+        config = self.households[household]
+        near = [config.backstop.tariff, *(self.tariffs[utility] for utility in config.utility_ids)]
+        return min(all_in_micro_per_kwh(tariff, slot, self.utc_offset_s) for tariff in near)
+
+    def local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
+        """The grid fee on a kWh that the household sells to another."""
+        return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
+
+    def stored_micro(self, household: str, slots: Iterable[int], stored: Stored) -> int:
+        """What a kWh left in the household's battery after these slots is worth: what comes out of it, at the lowest
+        tariff or feed-in price in them.
+
+        At the lowest tariff, nobody gains by charging from the grid only to have more left.
+        """
+        prices = self.prices
+        price_micro = prices.tariff_micro if stored is Stored.RETAIL else prices.feed_in_micro
+        lowest_micro = min((price_micro(household, slot) for slot in slots), default=0)
+        return lowest_micro * self.battery(household).discharge_efficiency_ppm // 1_000_000
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
@@ -49,4 +73,5 @@ def terms_of(plan: GatewayPlan) -> Terms:
     """The terms of all households of a street."""
     households = {household.subscriber_id: household for pod in plan.pods for household in pod.households}
     offset = plan.resource.spec.clock.start.utcoffset()
-    return Terms(households, 0 if offset is None else int(offset.total_seconds()))
+    tariffs = {utility.subscriber_id: utility.tariff for pod in plan.pods for utility in pod.utilities}
+    return Terms(households, tariffs, 0 if offset is None else int(offset.total_seconds()))

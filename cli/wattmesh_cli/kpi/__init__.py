@@ -13,6 +13,7 @@ from wattmesh_cli.kpi.energy import EnergyKpis, community_energy, household_ener
 from wattmesh_cli.kpi.fairness import Fairness, fairness, gini
 from wattmesh_cli.kpi.money import Alone, LocalTrade, MoneyKpis, PriceMicro, Prices, local_trade, money, money_sum
 from wattmesh_cli.kpi.protocol import ProtocolKpis, protocol
+from wattmesh_cli.kpi.reached import Cost, Reached, Stored, gains_micro
 from wattmesh_cli.kpi.results import COMMUNITY, Kpis, PartyKpis
 from wattmesh_cli.kpi.rows import ALL_SLOTS, Rows, Slots, collect
 
@@ -20,6 +21,7 @@ __all__ = [
     "ALL_SLOTS",
     "COMMUNITY",
     "Alone",
+    "Cost",
     "EnergyKpis",
     "Fairness",
     "Kpis",
@@ -29,9 +31,12 @@ __all__ = [
     "PriceMicro",
     "Prices",
     "ProtocolKpis",
+    "Reached",
     "Rows",
     "Slots",
+    "Stored",
     "collect",
+    "gains_micro",
     "gini",
     "kpis",
 ]

@@ -1,0 +1,355 @@
+"""How much of what a street could save its market saves: against the optimum, and against a planner with a forecast.
+
+`make bench PARTS=optimum` measures all. One street, or a few of a family, in seconds:
+
+    python -m bench.optimum --case street --days 3 --forecast perfect
+    python -m bench.optimum --family fees --seeds 5 --each
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bench.families import FAMILIES
+from bench.rolling import HORIZON, Planned, roll
+from bench.streets import Street, run, street, street_of
+from bench.tables import Measured
+from wattmesh_cli.alone import alone
+from wattmesh_cli.field.metered import demand_of, home, metered_optimum
+from wattmesh_cli.kpi import ALL_SLOTS, Cost, Reached, Rows, Slots, Stored, gains_micro
+from wattmesh_common.profile_files import profile_of
+from wattmesh_market.energy.slots import SLOT_S
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+OWN = Path(__file__).parent / "cases"
+CASES: Mapping[str, Path] = {
+    "street": EXAMPLES / "street.yaml",
+    "heatwave": EXAMPLES / "heatwave.yaml",
+    **{name: OWN / f"{name}.yaml" for name in ("street3", "flat1", "ties", "winter")},
+}
+FORECASTS = ("perfect", "profile")
+RUNS: Sequence[tuple[str, int]] = (
+    ("street", 1), ("street", 3), ("street", 30), ("heatwave", 1), ("street3", 5), ("flat1", 5), ("ties", 5),
+    ("winter", 5),
+)  # fmt: skip
+SEEDS, FAMILY_DAYS, SETTLED_IN = 20, 5, 2
+"""Goals hold from the third day on, when households know the street's prices."""
+GOALS: Mapping[str, float] = {"street": 0.95, "street3": 0.95}
+MEDIAN_GOAL, WORST_GOAL, PLANNER_GOAL = 0.90, 0.75, 0.90
+LOSS_GOAL: Mapping[str, float] = {"perfect": 0.001, "profile": 0.01}
+"""The most that a household may lose, as a share of its load at the tariff."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A household that is worse off than alone, whichever value is put on what is left in its battery."""
+
+    household: str
+    micro: int
+    of_load: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A street that was run. Ratios are None where nothing could be saved."""
+
+    name: str
+    forecast: str
+    days: int
+    whole: Mapping[Stored, Reached]
+    settled: Mapping[Stored, Reached]
+    planned: Mapping[Stored, float] | None
+    losses: tuple[Loss, ...]
+
+    def ratio(self, stored: Stored, *, whole: bool = False) -> float | None:
+        """The share of the possible saving that was realised."""
+        ratio = (self.whole if whole else self.settled)[stored].ratio
+        return None if ratio is None else float(ratio)
+
+    @property
+    def of_planner(self) -> float | None:
+        """The saving as a share of the planner's, at the value at which it is less."""
+        if self.planned is None:
+            return None
+        shares = [
+            of.saved_micro / (of.alone_micro - self.planned[stored])
+            for stored, of in self.settled.items()
+            if of.alone_micro - self.planned[stored] > 0
+        ]
+        return min(shares, default=None)
+
+    @property
+    def worst_loss(self) -> Loss | None:
+        """The greatest loss, as a share of the load's cost."""
+        return max(self.losses, key=lambda loss: loss.of_load, default=None)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some slots of a run, and what else could have been in them."""
+
+    street: Street
+    rows: Rows
+    slots: range
+
+    @cached_property
+    def _within(self) -> Slots:
+        return Slots(self.slots.start, self.slots.stop)
+
+    @cached_property
+    def market(self) -> dict[str, Cost]:
+        """What each household pays."""
+        return _costs(self.rows, self._within)
+
+    @cached_property
+    def _alone(self) -> Sequence[Mapping[str, Cost]]:
+        """Plain self-consumption, and the household's own strategy with its utility only."""
+        prices = self.street.terms.prices
+        plain = {
+            name: Cost(sum(prices.supply_micro(name, slot, wh) for slot, wh in of.net_wh.items()), of.level_wh)
+            for name, of in alone(self.rows, self.street.terms.battery, self._within).items()
+        }
+        levels_wh = {
+            name: next(one.level_before_wh for one in self.rows.readings[name] if one.slot in self.slots)
+            for name in self.rows.households
+        }
+        rows = run(self.street.each_alone, self.slots.start, self.slots.stop, levels_wh)
+        return plain, _costs(rows, ALL_SLOTS)
+
+    def worth(self, stored: Stored) -> dict[str, int]:
+        """What a kWh left in each battery is worth."""
+        return {name: self.street.terms.stored_micro(name, self.slots, stored) for name in self.rows.households}
+
+    def alone(self, stored: Stored) -> dict[str, Cost]:
+        """What each household would pay alone, the better way."""
+        worth = self.worth(stored)
+        return {
+            name: min((costs[name] for costs in self._alone), key=lambda cost: cost.micro(worth[name]))
+            for name in self.rows.households
+        }
+
+    def reached(self, stored: Stored) -> Reached:
+        """How much was saved of what could have been."""
+        worth = self.worth(stored)
+        bounds = metered_optimum(self.rows, self.street.terms, self._within, worth.__getitem__)
+        return Reached(
+            alone_micro=sum(cost.micro(worth[name]) for name, cost in self.alone(stored).items()),
+            market_micro=sum(cost.micro(worth[name]) for name, cost in self.market.items()),
+            optimum_micro=round(
+                sum(
+                    float(of.bills_micro.sum()) - sum(of.left_wh(name) * worth[name] / 1000 for name in of.net_wh)
+                    for of in bounds.values()
+                )
+            ),
+        )
+
+    def losses(self) -> tuple[Loss, ...]:
+        """Who is worse off than alone at both values of what is stored."""
+        gains = [gains_micro(self.alone(stored), self.market, self.worth(stored)) for stored in Stored]
+        prices = self.street.terms.prices
+        found = []
+        for name in self.rows.households:
+            if (gain_micro := max(of[name] for of in gains)) < 0:
+                readings = [one for one in self.rows.readings[name] if one.slot in self.slots]
+                load_micro = sum(prices.supply_micro(name, one.slot, one.load_wh) for one in readings)
+                found.append(Loss(name, -gain_micro, -gain_micro / load_micro if load_micro else float("inf")))
+        return tuple(found)
+
+    def planned(self) -> dict[Stored, float]:
+        """What a planner with the households' own forecasts would have paid, feeder by feeder."""
+        terms = self.street.terms
+        further = range(self.slots.start, self.slots.stop + HORIZON * SLOT_S, SLOT_S)
+        worth = self.worth(Stored.FEED_IN)
+        found: list[Planned] = []
+        for configs in self.street.feeders:
+            names = [household.subscriber_id for config in configs for household in config.households]
+            homes, expected = {}, {}
+            for name in names:
+                readings = {one.slot: one for one in self.rows.readings[name]}
+                last = readings[self.slots.stop - SLOT_S]
+                # Beyond the end nothing was metered: only the forecast of it counts.
+                beyond = [readings.get(slot) or replace(last, slot=slot) for slot in further]
+                homes[name] = home(terms, name, beyond, further, worth[name])
+                profile = profile_of(terms.households[name], terms.utc_offset_s)
+                forecasts = [profile.forecast(slot) for slot in further]
+                expected[name] = np.array([one.load_wh - one.pv_wh for one in forecasts], dtype=np.float64)
+            entries = (entry for name in names for entry in self.rows.ledger[name] if entry.slot in self.slots)
+            demand = demand_of(entries, frozenset(self.rows.utilities), further)
+            found.append(roll(homes, expected, demand, len(self.slots)))
+        return {stored: sum(of.cost_micro(self.worth(stored)) for of in found) for stored in Stored}
+
+
+def _costs(rows: Rows, slots: Slots) -> dict[str, Cost]:
+    """What each household has paid in these slots, and what was left in its battery."""
+    found = {}
+    for name in rows.households:
+        readings = [reading for reading in rows.readings[name] if reading.slot in slots]
+        bill_micro = -sum(entry.amount_micro for entry in rows.ledger[name] if entry.slot in slots)
+        found[name] = Cost(bill_micro, readings[-1].level_after_wh)
+    return found
+
+
+def result(name: str, of: Street, days: int, forecast: str, *, planner: bool) -> Result:
+    """Run a street for so many days."""
+    rows = run(of.feeders, of.slot(0), of.slot(days))
+    whole = Window(of, rows, range(of.slot(0), of.slot(days), SLOT_S))
+    from_day = SETTLED_IN if days > SETTLED_IN else 0
+    settled = Window(of, rows, range(of.slot(from_day), of.slot(days), SLOT_S)) if from_day else whole
+    return Result(
+        name=name,
+        forecast=forecast,
+        days=days,
+        whole={stored: whole.reached(stored) for stored in Stored},
+        settled={stored: settled.reached(stored) for stored in Stored},
+        planned=settled.planned() if planner and forecast == "profile" else None,
+        losses=settled.losses(),
+    )
+
+
+def case(name: str, days: int, forecast: str, *, planner: bool) -> Result:
+    """A street that has a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        return result(name, street(CASES[name], forecast, Path(folder)), days, forecast, planner=planner)
+
+
+def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner: bool) -> Iterator[Result]:
+    """Streets of a family."""
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            of = street_of(FAMILIES[name].street(seed), forecast, Path(folder) / "street.yaml")
+            yield result(f"{name} {seed}", of, days, forecast, planner=planner)
+
+
+# --- tables ---
+
+COLUMNS = [
+    "street", "days", "forecast", "whole run: retail", "feed-in", "from day 3: retail", "feed-in", "goal",
+    "of the planner", "goal", "worse off than alone", "most, % of load", "goal",
+]  # fmt: skip
+
+
+def row(of: Result) -> tuple[str, ...]:
+    """A street's row."""
+    return (
+        of.name,
+        str(of.days),
+        of.forecast,
+        *(_number(of.ratio(stored, whole=True)) for stored in Stored),
+        *(_number(of.ratio(stored)) for stored in Stored),
+        f"{GOALS[of.name]:.2f}" if of.name in GOALS else "-",
+        *_against_planner([of]),
+        *_worst([of]),
+    )
+
+
+def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
+    """A family's row: median and worst."""
+
+    def of(stored: Stored, *, whole: bool) -> str:
+        ratios = [ratio for one in found if (ratio := one.ratio(stored, whole=whole)) is not None]
+        return f"{_number(statistics.median(ratios))} / {_number(min(ratios))}" if ratios else "-"
+
+    return (
+        f"{name}, {len(found)} streets: median / worst",
+        str(found[0].days),
+        found[0].forecast,
+        *(of(stored, whole=True) for stored in Stored),
+        *(of(stored, whole=False) for stored in Stored),
+        f"{MEDIAN_GOAL:.2f} / {WORST_GOAL:.2f}" if found[0].forecast == "perfect" else "-",
+        *_against_planner(found),
+        *_worst(found),
+    )
+
+
+def _against_planner(found: Sequence[Result]) -> tuple[str, str]:
+    shares = [share for one in found if (share := one.of_planner) is not None]
+    if not shares:
+        return "-", "-"
+    text = f"{_number(statistics.median(shares))} / {_number(min(shares))}" if len(found) > 1 else _number(shares[0])
+    return text, f"{PLANNER_GOAL:.2f}"
+
+
+def _worst(found: Sequence[Result]) -> tuple[str, str, str]:
+    goal = f"{100 * LOSS_GOAL[found[0].forecast]:g}"
+    losses = [loss for one in found for loss in one.losses]
+    if not losses:
+        return "0", "-", goal
+    return str(len(losses)), f"{100 * max(loss.of_load for loss in losses):.2f}", goal
+
+
+def worse_off(found: Sequence[Result]) -> Measured:
+    """Who is worse off than alone, street by street."""
+    rows = [
+        (
+            one.name,
+            str(one.days),
+            one.forecast,
+            loss.household.partition(".")[0],
+            f"{loss.micro / 1_000_000:.4f}",
+            f"{100 * loss.of_load:.2f}",
+        )
+        for one in found
+        for loss in sorted(one.losses, key=lambda loss: -loss.of_load)
+    ]
+    return Measured("worse-off", ["street", "days", "forecast", "household", "amount", "% of load"], rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def measure() -> Iterator[Measured]:
+    """All streets and families with both forecasts."""
+    found: list[Result] = []
+    rows = []
+    for forecast in FORECASTS:
+        for name, days in RUNS:
+            found.append(case(name, days, forecast, planner=True))
+            rows.append(row(found[-1]))
+        for name in FAMILIES:
+            of = list(family(name, range(SEEDS), FAMILY_DAYS, forecast, planner=True))
+            found += of
+            rows.append(family_row(name, of))
+    yield Measured("optimum", COLUMNS, rows)
+    yield worse_off(found)
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(prog="bench.optimum", description=__doc__)
+    parser.add_argument("--case", action="append", choices=CASES, default=[])
+    parser.add_argument("--family", action="append", choices=FAMILIES, default=[])
+    parser.add_argument("--days", type=int, default=FAMILY_DAYS)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many streets of each family")
+    parser.add_argument("--seed", type=int, help="only this street of each family")
+    parser.add_argument("--forecast", action="append", choices=FORECASTS, default=[])
+    parser.add_argument("--each", action="store_true", help="a row for each street of a family, too")
+    parser.add_argument("--planner", action="store_true", help="compare with the rolling linear program (slower)")
+    options = parser.parse_args()
+    seeds = range(options.seeds) if options.seed is None else [options.seed]
+    found: list[Result] = []
+    rows = []
+    for forecast in options.forecast or FORECASTS:
+        for name in options.case:
+            found.append(case(name, options.days, forecast, planner=options.planner))
+            rows.append(row(found[-1]))
+        for name in options.family:
+            of = list(family(name, seeds, options.days, forecast, planner=options.planner))
+            found += of
+            rows += map(row, of) if options.each else ()
+            rows.append(family_row(name, of))
+    Measured("optimum", COLUMNS, rows).print()
+    if any(one.losses for one in found):
+        worse_off(found).print()
+
+
+if __name__ == "__main__":
+    main()
