@@ -87,9 +87,16 @@ class Result:
         return min(shares, default=None)
 
     @property
-    def worst_loss(self) -> Loss | None:
-        """The greatest loss, as a share of the load's cost."""
-        return max(self.losses, key=lambda loss: loss.of_load, default=None)
+    def planner_ratio(self) -> float | None:
+        """The share of the possible saving that the planner realises, at the value at which it is less."""
+        if self.planned is None:
+            return None
+        ratios = [
+            (of.alone_micro - self.planned[stored]) / of.possible_micro
+            for stored, of in self.settled.items()
+            if of.possible_micro > 0
+        ]
+        return min(ratios, default=None)
 
 
 @dataclass(frozen=True)
@@ -232,7 +239,7 @@ def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner
 
 COLUMNS = [
     "street", "days", "forecast", "whole run: retail", "feed-in", "from day 3: retail", "feed-in", "goal",
-    "of the planner", "goal", "worse off than alone", "most, % of load", "goal",
+    "planner", "of the planner", "goal", "worse off than alone", "most, % of load", "goal",
 ]  # fmt: skip
 
 
@@ -254,8 +261,7 @@ def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
     """A family's row: median and worst."""
 
     def of(stored: Stored, *, whole: bool) -> str:
-        ratios = [ratio for one in found if (ratio := one.ratio(stored, whole=whole)) is not None]
-        return f"{_number(statistics.median(ratios))} / {_number(min(ratios))}" if ratios else "-"
+        return _spread([ratio for one in found if (ratio := one.ratio(stored, whole=whole)) is not None])
 
     return (
         f"{name}, {len(found)} streets: median / worst",
@@ -269,12 +275,17 @@ def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
     )
 
 
-def _against_planner(found: Sequence[Result]) -> tuple[str, str]:
+def _against_planner(found: Sequence[Result]) -> tuple[str, str, str]:
+    reached = [ratio for one in found if (ratio := one.planner_ratio) is not None]
     shares = [share for one in found if (share := one.of_planner) is not None]
-    if not shares:
-        return "-", "-"
-    text = f"{_number(statistics.median(shares))} / {_number(min(shares))}" if len(found) > 1 else _number(shares[0])
-    return text, f"{PLANNER_GOAL:.2f}"
+    return _spread(reached), _spread(shares), f"{PLANNER_GOAL:.2f}" if shares else "-"
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The value; of several the median and the least."""
+    if len(values) < 2:
+        return _number(values[0] if values else None)
+    return f"{_number(statistics.median(values))} / {_number(min(values))}"
 
 
 def _worst(found: Sequence[Result]) -> tuple[str, str, str]:

@@ -57,7 +57,7 @@ def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
     """A household from `slot` on, by steps of the horizon."""
 
     def total(values: Values) -> Values:
-        return np.add.reduceat(values[slot : slot + HORIZON], _STARTS)
+        return np.asarray(np.add.reduceat(values[slot : slot + HORIZON], _STARTS), dtype=np.float64)
 
     def mean(values: Values) -> Values:
         return total(values) / _STEPS
