@@ -9,22 +9,22 @@
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from bench.families import FAMILIES
-from bench.rolling import HORIZON, Planned, roll
+from bench.rolling import HORIZON, roll
 from bench.streets import Street, run, street, street_of
 from bench.tables import Measured
 from wattmesh_cli.alone import alone
-from wattmesh_cli.field.metered import demand_of, home, metered_optimum
-from wattmesh_cli.kpi import ALL_SLOTS, Cost, Reached, Rows, Slots, Stored, gains_micro
+from wattmesh_cli.field.metered import demand_of, home, metered_possible
+from wattmesh_cli.kpi import Loss, Possible, Rows, Slots, Stored
 from wattmesh_common.profile_files import profile_of
 from wattmesh_market.energy.slots import SLOT_S
 
@@ -49,29 +49,21 @@ LOSS_GOAL: Mapping[str, float] = {"perfect": 0.001, "profile": 0.01}
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A household that is worse off than alone, whichever value is put on what is left in its battery."""
-
-    household: str
-    micro: int
-    of_load: float
-
-
-@dataclass(frozen=True)
 class Result:
-    """A street that was run. Ratios are None where nothing could be saved."""
+    """A street that was run: the whole of it, and what came when households knew its prices. Ratios are None where
+    nothing could be saved.
+    """
 
     name: str
     forecast: str
     days: int
-    whole: Mapping[Stored, Reached]
-    settled: Mapping[Stored, Reached]
+    whole: Possible
+    settled: Possible
     planned: Mapping[Stored, float] | None
-    losses: tuple[Loss, ...]
 
     def ratio(self, stored: Stored, *, whole: bool = False) -> float | None:
         """The share of the possible saving that was realised."""
-        ratio = (self.whole if whole else self.settled)[stored].ratio
+        ratio = (self.whole if whole else self.settled).reached[stored].ratio
         return None if ratio is None else float(ratio)
 
     @property
@@ -81,7 +73,7 @@ class Result:
             return None
         shares = [
             of.saved_micro / (of.alone_micro - self.planned[stored])
-            for stored, of in self.settled.items()
+            for stored, of in self.settled.reached.items()
             if of.alone_micro - self.planned[stored] > 0
         ]
         return min(shares, default=None)
@@ -93,132 +85,51 @@ class Result:
             return None
         ratios = [
             (of.alone_micro - self.planned[stored]) / of.possible_micro
-            for stored, of in self.settled.items()
+            for stored, of in self.settled.reached.items()
             if of.possible_micro > 0
         ]
         return min(ratios, default=None)
 
 
-@dataclass(frozen=True)
-class Window:
-    """Some slots of a run, and what else could have been in them."""
-
-    street: Street
-    rows: Rows
-    slots: range
-
-    @cached_property
-    def _within(self) -> Slots:
-        return Slots(self.slots.start, self.slots.stop)
-
-    @cached_property
-    def market(self) -> dict[str, Cost]:
-        """What each household pays."""
-        return _costs(self.rows, self._within)
-
-    @cached_property
-    def _alone(self) -> Sequence[Mapping[str, Cost]]:
-        """Plain self-consumption, and the household's own strategy with its utility only."""
-        prices = self.street.terms.prices
-        plain = {
-            name: Cost(sum(prices.supply_micro(name, slot, wh) for slot, wh in of.net_wh.items()), of.level_wh)
-            for name, of in alone(self.rows, self.street.terms.battery, self._within).items()
-        }
-        levels_wh = {
-            name: next(one.level_before_wh for one in self.rows.readings[name] if one.slot in self.slots)
-            for name in self.rows.households
-        }
-        rows = run(self.street.each_alone, self.slots.start, self.slots.stop, levels_wh)
-        return plain, _costs(rows, ALL_SLOTS)
-
-    def worth(self, stored: Stored) -> dict[str, int]:
-        """What a kWh left in each battery is worth."""
-        return {name: self.street.terms.stored_micro(name, self.slots, stored) for name in self.rows.households}
-
-    def alone(self, stored: Stored) -> dict[str, Cost]:
-        """What each household would pay alone, the better way."""
-        worth = self.worth(stored)
-        return {
-            name: min((costs[name] for costs in self._alone), key=lambda cost: cost.micro(worth[name]))
-            for name in self.rows.households
-        }
-
-    def reached(self, stored: Stored) -> Reached:
-        """How much was saved of what could have been."""
-        worth = self.worth(stored)
-        bounds = metered_optimum(self.rows, self.street.terms, self._within, worth.__getitem__)
-        return Reached(
-            alone_micro=sum(cost.micro(worth[name]) for name, cost in self.alone(stored).items()),
-            market_micro=sum(cost.micro(worth[name]) for name, cost in self.market.items()),
-            optimum_micro=round(
-                sum(
-                    float(of.bills_micro.sum()) - sum(of.left_wh(name) * worth[name] / 1000 for name in of.net_wh)
-                    for of in bounds.values()
-                )
-            ),
-        )
-
-    def losses(self) -> tuple[Loss, ...]:
-        """Who is worse off than alone at both values of what is stored."""
-        gains = [gains_micro(self.alone(stored), self.market, self.worth(stored)) for stored in Stored]
-        prices = self.street.terms.prices
-        found = []
-        for name in self.rows.households:
-            if (gain_micro := max(of[name] for of in gains)) < 0:
-                readings = [one for one in self.rows.readings[name] if one.slot in self.slots]
-                load_micro = sum(prices.supply_micro(name, one.slot, one.load_wh) for one in readings)
-                found.append(Loss(name, -gain_micro, -gain_micro / load_micro if load_micro else float("inf")))
-        return tuple(found)
-
-    def planned(self) -> dict[Stored, float]:
-        """What a planner with the households' own forecasts would have paid, feeder by feeder."""
-        terms = self.street.terms
-        further = range(self.slots.start, self.slots.stop + HORIZON * SLOT_S, SLOT_S)
-        worth = self.worth(Stored.FEED_IN)
-        found: list[Planned] = []
-        for configs in self.street.feeders:
-            names = [household.subscriber_id for config in configs for household in config.households]
-            homes, expected = {}, {}
-            for name in names:
-                readings = {one.slot: one for one in self.rows.readings[name]}
-                last = readings[self.slots.stop - SLOT_S]
-                # Beyond the end nothing was metered: only the forecast of it counts.
-                beyond = [readings.get(slot) or replace(last, slot=slot) for slot in further]
-                homes[name] = home(terms, name, beyond, further, worth[name])
-                profile = profile_of(terms.households[name], terms.utc_offset_s)
-                forecasts = [profile.forecast(slot) for slot in further]
-                expected[name] = np.array([one.load_wh - one.pv_wh for one in forecasts], dtype=np.float64)
-            entries = (entry for name in names for entry in self.rows.ledger[name] if entry.slot in self.slots)
-            demand = demand_of(entries, frozenset(self.rows.utilities), further)
-            found.append(roll(homes, expected, demand, len(self.slots)))
-        return {stored: sum(of.cost_micro(self.worth(stored)) for of in found) for stored in Stored}
-
-
-def _costs(rows: Rows, slots: Slots) -> dict[str, Cost]:
-    """What each household has paid in these slots, and what was left in its battery."""
-    found = {}
-    for name in rows.households:
-        readings = [reading for reading in rows.readings[name] if reading.slot in slots]
-        bill_micro = -sum(entry.amount_micro for entry in rows.ledger[name] if entry.slot in slots)
-        found[name] = Cost(bill_micro, readings[-1].level_after_wh)
-    return found
+def planned(of: Street, rows: Rows, slots: range) -> dict[Stored, float]:
+    """What a planner with the households' forecast `profile` would have made of these slots, feeder by feeder: the
+    cost, less what is left.
+    """
+    terms = of.terms
+    further = range(slots.start, slots.stop + HORIZON * SLOT_S, SLOT_S)
+    cost_micro = dict.fromkeys(Stored, 0.0)
+    for configs in of.feeders:
+        homes, expected = {}, {}
+        for name in (household.subscriber_id for config in configs for household in config.households):
+            readings = [one for one in rows.readings[name] if one.slot in slots]
+            # Beyond the end nothing was metered: only what is expected there counts.
+            beyond = [replace(readings[-1], slot=slot) for slot in further if slot >= slots.stop]
+            homes[name] = home(terms, [*readings, *beyond], further, Stored.FEED_IN)
+            profile = profile_of(terms.households[name], terms.utc_offset_s)
+            forecasts = [profile.forecast(slot) for slot in further]
+            expected[name] = np.array([one.load_wh - one.pv_wh for one in forecasts], dtype=np.float64)
+        demand = demand_of((entry for name in homes for entry in rows.ledger[name]), frozenset(rows.utilities), further)
+        found = roll(homes, expected, demand, len(slots))
+        for stored in Stored:
+            worth = {name: terms.prices.stored_micro(name, slots, stored) for name in homes}
+            cost_micro[stored] += found.cost_micro(worth)
+    return cost_micro
 
 
 def result(name: str, of: Street, days: int, forecast: str, *, planner: bool) -> Result:
     """Run a street for so many days."""
-    rows = run(of.feeders, of.slot(0), of.slot(days))
-    whole = Window(of, rows, range(of.slot(0), of.slot(days), SLOT_S))
-    from_day = SETTLED_IN if days > SETTLED_IN else 0
-    settled = Window(of, rows, range(of.slot(from_day), of.slot(days), SLOT_S)) if from_day else whole
-    return Result(
-        name=name,
-        forecast=forecast,
-        days=days,
-        whole={stored: whole.reached(stored) for stored in Stored},
-        settled={stored: settled.reached(stored) for stored in Stored},
-        planned=settled.planned() if planner and forecast == "profile" else None,
-        losses=settled.losses(),
-    )
+    rows = run(of, days)
+    whole = _possible(of, rows, range(of.slot(0), of.slot(days), SLOT_S))
+    settled, slots = whole, range(of.slot(SETTLED_IN if days > SETTLED_IN else 0), of.slot(days), SLOT_S)
+    if days > SETTLED_IN:
+        settled = _possible(of, rows, slots)
+    wanted = planner and forecast == "profile"
+    return Result(name, forecast, days, whole, settled, planned(of, rows, slots) if wanted else None)
+
+
+def _possible(of: Street, rows: Rows, slots: range) -> Possible:
+    within = Slots(slots.start, slots.stop)
+    return metered_possible(rows, of.plan, of.terms, within, alone(rows, of.terms.battery, within))
 
 
 def case(name: str, days: int, forecast: str, *, planner: bool) -> Result:
@@ -290,10 +201,15 @@ def _spread(values: Sequence[float]) -> str:
 
 def _worst(found: Sequence[Result]) -> tuple[str, str, str]:
     goal = f"{100 * LOSS_GOAL[found[0].forecast]:g}"
-    losses = [loss for one in found for loss in one.losses]
+    losses = [loss for one in found for loss in one.settled.losses]
     if not losses:
         return "0", "-", goal
-    return str(len(losses)), f"{100 * max(loss.of_load for loss in losses):.2f}", goal
+    return str(len(losses)), f"{100 * max(map(_of_load, losses)):.2f}", goal
+
+
+def _of_load(loss: Loss) -> float:
+    """A loss as a share of what the load costs; without a load there is no bound."""
+    return math.inf if loss.of_load is None else float(loss.of_load)
 
 
 def worse_off(found: Sequence[Result]) -> Measured:
@@ -305,10 +221,10 @@ def worse_off(found: Sequence[Result]) -> Measured:
             one.forecast,
             loss.household.partition(".")[0],
             f"{loss.micro / 1_000_000:.4f}",
-            f"{100 * loss.of_load:.2f}",
+            f"{100 * _of_load(loss):.2f}",
         )
         for one in found
-        for loss in sorted(one.losses, key=lambda loss: -loss.of_load)
+        for loss in sorted(one.settled.losses, key=_of_load, reverse=True)
     ]
     return Measured("worse-off", ["street", "days", "forecast", "household", "amount", "% of load"], rows)
 
@@ -358,7 +274,7 @@ def main() -> None:
             rows += map(row, of) if options.each else ()
             rows.append(family_row(name, of))
     Measured("optimum", COLUMNS, rows).print()
-    if any(one.losses for one in found):
+    if any(one.settled.losses for one in found):
         worse_off(found).print()
 
 

@@ -60,7 +60,7 @@ def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
         return np.asarray(np.add.reduceat(values[slot : slot + HORIZON], _STARTS), dtype=np.float64)
 
     def mean(values: Values) -> Values:
-        return total(values) / _STEPS
+        return np.divide(total(values), _STEPS)
 
     known = expected_wh.copy()
     known[slot] = home.net_wh[slot]

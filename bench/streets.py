@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,16 +48,6 @@ class Street:
             for feeder in by_feeder(self.plan)
         )
 
-    @property
-    def each_alone(self) -> tuple[tuple[RuntimeConfig, ...], ...]:
-        """Each household as if on a feeder of its own, with all utilities of its feeder."""
-        return tuple(
-            (config.model_copy(update={"households": (household,)}), *(other for other in configs if other.utilities))
-            for configs in self.feeders
-            for config in configs
-            for household in config.households
-        )
-
 
 def street(path: Path, forecast: str, folder: Path) -> Street:
     """A street by the loader of the command line. Files that it writes on the way are in `folder`."""
@@ -82,29 +71,22 @@ def street_of(resources: list[dict[str, Any]], forecast: str, path: Path, beside
     return Street(planned, terms_of(planned))
 
 
-def run(
-    feeders: tuple[tuple[RuntimeConfig, ...], ...],
-    first: int,
-    until: int,
-    levels_wh: Mapping[str, int] | None = None,
-) -> Rows:
-    """Run feeders from slot `first` until `until` and settle; what parties booked and metered, without contracts.
-
-    `levels_wh` is what batteries hold at the start, if not what the manifests say.
-    """
+def run(of: Street, days: int) -> Rows:
+    """Run a street for so many days and settle; what parties booked and metered, without contracts."""
+    first, until = of.slot(0), of.slot(days)
     readings: dict[str, list[Reading]] = {}
     ledger: dict[str, list[LedgerEntry]] = {}
     households, utilities = set(), set()
-    for configs in feeders:
+    for configs in of.feeders:
         books = {}
         for config in configs:
             for household in config.households:
                 name = household.subscriber_id
                 households.add(name)
-                books[name] = _books(first, household.battery, (levels_wh or {}).get(name))
+                books[name] = _books(first, household.battery)
             for utility in config.utilities:
                 utilities.add(utility.subscriber_id)
-                books[utility.subscriber_id] = _books(first, None, None)
+                books[utility.subscriber_id] = _books(first)
         done = run_part(Part(configs, 0, books, first, until, until, settling=True))
         for party, changes in done.changes.items():
             readings.setdefault(party, []).extend(_readings(party, changes))
@@ -123,29 +105,14 @@ def run(
     )
 
 
-def _books(first: int, battery: Battery | None, level_wh: int | None) -> Books:
-    standing = standing_at(first, battery)
-    books = Books(standing if level_wh is None else standing._replace(level_wh=level_wh))
+def _books(first: int, battery: Battery | None = None) -> Books:
+    books = Books(standing_at(first, battery))
     books.stand(books.standing)
     return books
 
 
 def _readings(party: str, changes: Changes) -> list[Reading]:
     return [
-        Reading(
-            party=party,
-            slot=slot,
-            level_before_wh=of.metered.level_before_wh,
-            level_after_wh=of.metered.level_after_wh,
-            capacity_wh=of.capacity_wh,
-            pv_wh=of.metered.pv_wh,
-            load_wh=of.metered.load_wh,
-            bought_wh=of.metered.bought_wh,
-            sold_wh=of.metered.sold_wh,
-            imported_wh=of.metered.imported_wh,
-            exported_wh=of.metered.exported_wh,
-            losses_wh=of.metered.losses_wh,
-            state=str(of.state),
-        )
+        Reading(party=party, slot=slot, capacity_wh=of.capacity_wh, state=str(of.state), **of.metered._asdict())
         for slot, of in changes.readings.items()
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.kpi import Prices, Stored
+from wattmesh_cli.kpi import Prices
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
@@ -25,8 +25,10 @@ class Terms:
 
     @property
     def prices(self) -> Prices:
-        """What each household's utility asks, grid fee included, and pays per kWh, and that grid fee."""
-        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro)
+        """What each household's utility asks, grid fee included, and pays per kWh, that grid fee, and what batteries
+        give back.
+        """
+        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._discharge_ppm)
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
@@ -42,17 +44,6 @@ class Terms:
         """The grid fee on a kWh that the household sells to another."""
         return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
 
-    def stored_micro(self, household: str, slots: Iterable[int], stored: Stored) -> int:
-        """What a kWh left in the household's battery after these slots is worth: what comes out of it, at the lowest
-        tariff or feed-in price in them.
-
-        At the lowest tariff, nobody gains by charging from the grid only to have more left.
-        """
-        prices = self.prices
-        price_micro = prices.tariff_micro if stored is Stored.RETAIL else prices.feed_in_micro
-        lowest_micro = min((price_micro(household, slot) for slot in slots), default=0)
-        return lowest_micro * self.battery(household).discharge_efficiency_ppm // 1_000_000
-
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
         missing = sorted(set(households) - self.households.keys())
@@ -67,6 +58,9 @@ class Terms:
 
     def _grid_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
         return self.households[household].backstop.tariff.grid_fee_micro_per_kwh
+
+    def _discharge_ppm(self, household: str) -> int:
+        return self.battery(household).discharge_efficiency_ppm
 
 
 def terms_of(plan: GatewayPlan) -> Terms:

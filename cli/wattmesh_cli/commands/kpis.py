@@ -16,7 +16,7 @@ from wattmesh_cli.evaluation import (
     evaluate,
     range_json,
 )
-from wattmesh_cli.kpi import Kpis, PartyKpis
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
@@ -45,6 +45,10 @@ def kpis(
     output: Annotated[
         KpiOutput, typer.Option("--output", "-o", help="A table for people, JSON, or CSV.")
     ] = _DEFAULT_OUTPUT,
+    optimum: Annotated[
+        bool,
+        typer.Option("--optimum", help="Also show how much of what was possible was saved (needs wattmesh[field])."),
+    ] = False,
 ) -> None:
     """Show self-consumption, bills, savings, local share, fairness and more, of each household and of all together.
 
@@ -52,7 +56,7 @@ def kpis(
     household alone with its battery and the utility (utility only).
     """
     try:
-        asked = evaluate([*(files or []), *(more_files or [])], state, first, end)
+        asked = evaluate([*(files or []), *(more_files or [])], state, first, end, optimum=optimum)
     except (BooksError, ValueError) as error:
         refuse(error)
     match output:
@@ -67,19 +71,33 @@ def kpis(
 def _print(result: Kpis, names: Names) -> None:
     columns = [
         "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "GRID FEES",
-        "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT",
+        "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT: RETAIL", "FEED-IN",
     ]  # fmt: skip
     print_table(columns, [_row(row, names) for row in (*result.households, result.community)], right=columns[1:])
     typer.echo(
         "\nEnergy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
         "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
-        "UTILITY ONLY and what that is worth"
+        "UTILITY ONLY and what that is worth, at the retail price that it saves, or at the feed-in price that it earns"
     )
     trade, protocol = result.local_trade, result.protocol
     typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
-    for name, of in (("no market", result.against_no_market), ("utility only", result.against_utility_only)):
+    against = [("no market", result.against_no_market)]
+    against += [(f"utility only ({stored})", of) for stored, of in result.against_utility_only.items()]
+    for name, of in against:
         gini = "-" if of.gini is None else f"{float(of.gini):.2f}"
         typer.echo(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
+    typer.echo("\nAll households as if behind one meter")
+    print_table(
+        ["", "SELF-SUFF", "AUTARKY", "PEAK kW", "IN", "OUT"],
+        [
+            _pooled(name, of)
+            for name, of in (("utility only", result.community.alone), ("market", result.community.energy))
+        ],
+        right=["SELF-SUFF", "AUTARKY", "PEAK kW", "IN", "OUT"],
+    )
+    if result.possible is not None:
+        _print_possible(result.possible, names)
+    typer.echo()
     energy = result.community.energy
     typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
     typer.echo(
@@ -97,8 +115,38 @@ def _print(result: Kpis, names: Names) -> None:
         typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
 
 
+def _pooled(name: str, energy: EnergyKpis) -> tuple[str, ...]:
+    peak = "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w)
+    shares = (_percent(energy.self_sufficiency), _percent(energy.autarky))
+    return (name, *shares, peak, kwh_text(energy.inflow_wh), kwh_text(energy.outflow_wh))
+
+
+def _print_possible(found: Possible, names: Names) -> None:
+    typer.echo("\nWhat all households pay, less what is left in their batteries")
+    columns = ["LEFT IS WORTH", "EACH ALONE", "MARKET", "OPTIMUM", "SAVED", "POSSIBLE", "REALISED"]
+    print_table(
+        columns,
+        [
+            (
+                str(stored),
+                *(_amount(micro) for micro in (of.alone_micro, of.market_micro, of.optimum_micro)),
+                *(_amount(micro) for micro in (of.saved_micro, of.possible_micro)),
+                _percent(of.ratio),
+            )
+            for stored, of in found.reached.items()
+        ],
+        right=columns[1:],
+    )
+    if not found.losses:
+        typer.echo("nobody is worse off than alone")
+    for loss in found.losses:
+        of_load = "" if loss.of_load is None else f", {_percent(loss.of_load)} of what its load costs"
+        typer.echo(f"worse off than alone: {names.short(loss.household)} by {_amount(loss.micro)}{of_load}")
+
+
 def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
     energy, money = row.energy, row.money
+    benefit = money.utility_only_benefit_micro
     return (
         names.short(row.party),
         *(kwh_text(wh) for wh in (energy.pv_wh, energy.load_wh, energy.inflow_wh, energy.outflow_wh)),
@@ -114,7 +162,7 @@ def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
             )
         ),
         kwh_text(money.stored_more_wh),
-        _amount(money.utility_only_benefit_micro),
+        *(_amount(None if benefit is None else benefit[stored]) for stored in Stored),
     )
 
 

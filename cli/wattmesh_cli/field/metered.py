@@ -1,67 +1,78 @@
-"""A feeder's households as they were metered, and the least that they could have paid together."""
+"""A feeder's households as they were metered, and what was possible for them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import floor
 
 import numpy as np
 
+from wattmesh_cli.alone import alone_by_strategy
 from wattmesh_cli.books import SLOT_S, LedgerEntry, Reading
-from wattmesh_cli.field.optimum import Demand, Home, Optimum, Store, optimum
+from wattmesh_cli.field.optimum import Demand, Home, Store, optimum
 from wattmesh_cli.field.program import Values
-from wattmesh_cli.kpi import Rows, Slots
+from wattmesh_cli.kpi import Cost, Possible, Rows, Slots, Stored, possible, supplied_micro
 from wattmesh_cli.terms import Terms
 from wattmesh_market.energy.slots import SLOTS_PER_DAY
+from wattmesh_operator.plan import GatewayPlan
 
 _PPM = 1_000_000
 
 
-def metered_optimum(
-    rows: Rows, terms: Terms, slots: Slots, stored_micro_per_kwh: Callable[[str], float]
-) -> dict[str, Optimum]:
-    """The optimum of each feeder in these slots, from the levels that its batteries had at their start.
-
-    `stored_micro_per_kwh` is what a kWh left in a household's battery is worth. Unsolved.
+def metered_possible(
+    rows: Rows, plan: GatewayPlan, terms: Terms, slots: Slots, alone: Mapping[str, Sequence[Reading]]
+) -> Possible:
+    """How near the households came to what was possible in these slots. `alone` is what they would have metered with
+    plain self-consumption. Unsolved.
     """
-    feeders: defaultdict[str, list[str]] = defaultdict(list)
-    for household in rows.households:
-        if any(reading.slot in slots for reading in rows.readings[household]):
-            feeders[terms.households[household].feeder].append(household)
-    return {
-        feeder: _of_feeder(rows, terms, slots, households, stored_micro_per_kwh)
-        for feeder, households in feeders.items()
-    }
+    prices = terms.prices
+    plain = {name: Cost(supplied_micro(of, prices), of[-1].level_after_wh) for name, of in alone.items() if of}
+    return possible(
+        rows,
+        prices,
+        slots,
+        [plain, alone_by_strategy(rows, plan, slots)],
+        {stored: optimum_micro(rows, terms, slots, stored) for stored in Stored},
+    )
 
 
-def _of_feeder(
-    rows: Rows, terms: Terms, slots: Slots, households: Sequence[str], stored_micro_per_kwh: Callable[[str], float]
-) -> Optimum:
-    readings = {name: [one for one in rows.readings[name] if one.slot in slots] for name in households}
-    first = min(of[0].slot for of in readings.values())
-    end = max(of[-1].slot for of in readings.values()) + SLOT_S
-    at = range(first, end, SLOT_S)
-    homes = {name: home(terms, name, of, at, stored_micro_per_kwh(name)) for name, of in readings.items()}
-    sold = (entry for name in households for entry in rows.ledger[name] if entry.slot in at)
-    return optimum(homes, demand_of(sold, frozenset(rows.utilities), at))
+def optimum_micro(rows: Rows, terms: Terms, slots: Slots, stored: Stored) -> int:
+    """The least that all households could have paid together in these slots, feeder by feeder, less what is left in
+    their batteries at that value of it; from the levels that they had at the start. Unsolved.
+    """
+    feeders: defaultdict[str, dict[str, list[Reading]]] = defaultdict(dict)
+    for name in rows.households:
+        if readings := [reading for reading in rows.readings[name] if reading.slot in slots]:
+            feeders[terms.households[name].feeder][name] = readings
+    return sum(floor(_of_feeder(rows, terms, readings, stored)) for readings in feeders.values())
 
 
-def home(terms: Terms, household: str, readings: Iterable[Reading], at: range, stored_micro_per_kwh: float) -> Home:
-    """A household over the slots `at`; where it has no reading it neither needs nor stores anything."""
+def _of_feeder(rows: Rows, terms: Terms, readings: Mapping[str, Sequence[Reading]], stored: Stored) -> float:
+    at = range(min(of[0].slot for of in readings.values()), max(of[-1].slot for of in readings.values()) + 1, SLOT_S)
+    homes = {name: home(terms, of, at, stored) for name, of in readings.items()}
+    entries = [entry for name in readings for entry in rows.ledger[name]]
+    found = optimum(homes, demand_of(entries, frozenset(rows.utilities), at))
+    left_micro = [home.stored_micro_per_kwh * found.left_wh(name) / 1000 for name, home in homes.items()]
+    return float(found.bills_micro.sum()) - sum(left_micro)
+
+
+def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -> Home:
+    """The household of these readings over the slots `at`; in one without a reading it needs and stores nothing."""
+    household, prices = readings[0].party, terms.prices
     by_slot = {reading.slot: reading for reading in readings}
-    battery, prices = terms.battery(household), terms.prices
+    battery = terms.battery(household)
     there = np.array([slot in by_slot for slot in at], dtype=np.float64)
     store = None
     if battery.capacity_wh:
-        known = [by_slot[slot] for slot in at if slot in by_slot]
-        capacity_wh, last = [], known[0].capacity_wh
-        for slot in at:
-            last = by_slot[slot].capacity_wh if slot in by_slot else last
-            capacity_wh.append(float(last))
+        # In a gap the store is as it was.
+        known = np.maximum.accumulate([index if slot in by_slot else 0 for index, slot in enumerate(at)])
         store = Store(
-            level_wh=known[0].level_before_wh,
+            level_wh=readings[0].level_before_wh,
             min_level_wh=battery.min_level_wh,
-            capacity_wh=np.array(capacity_wh),
+            capacity_wh=np.array(
+                [by_slot.get(at[index], readings[0]).capacity_wh for index in known], dtype=np.float64
+            ),
             charge_wh=there * battery.charge_limit_wh,
             discharge_wh=there * battery.discharge_limit_wh,
             charge_efficiency=battery.charge_efficiency_ppm / _PPM,
@@ -74,7 +85,7 @@ def home(terms: Terms, household: str, readings: Iterable[Reading], at: range, s
         feed_in_micro=_each(at, lambda slot: prices.feed_in_micro(household, slot)),
         local_fee_micro=_each(at, lambda slot: terms.local_fee_micro(household, slot)),
         store=store,
-        stored_micro_per_kwh=stored_micro_per_kwh,
+        stored_micro_per_kwh=prices.stored_micro(household, by_slot, stored),
     )
 
 

@@ -34,6 +34,7 @@ from wattmesh_cli.report.indicators import (
 )
 from wattmesh_cli.report.text import (
     UNDEFINED,
+    both,
     kwh,
     many,
     moment,
@@ -157,7 +158,7 @@ def _headlines(shown: Content) -> str:
     saved = (
         "against “utility only” not known until all is booked"
         if alone is None
-        else f"{money(alone)} against “utility only”"
+        else f"{both(alone)} against “utility only”"
     )
     cards = [
         (
