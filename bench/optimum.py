@@ -78,17 +78,12 @@ class Result:
         ]
         return min(shares, default=None)
 
-    @property
-    def planner_ratio(self) -> float | None:
-        """The share of the possible saving that the planner realises, at the value at which it is less."""
-        if self.planned is None:
+    def planner_ratio(self, stored: Stored) -> float | None:
+        """The share of the possible saving that the planner realises."""
+        of = self.settled.reached[stored]
+        if self.planned is None or of.possible_micro <= 0:
             return None
-        ratios = [
-            (of.alone_micro - self.planned[stored]) / of.possible_micro
-            for stored, of in self.settled.reached.items()
-            if of.possible_micro > 0
-        ]
-        return min(ratios, default=None)
+        return (of.alone_micro - self.planned[stored]) / of.possible_micro
 
 
 def planned(of: Street, rows: Rows, slots: range) -> dict[Stored, float]:
@@ -150,7 +145,7 @@ def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner
 
 COLUMNS = [
     "street", "days", "forecast", "whole run: retail", "feed-in", "from day 3: retail", "feed-in", "goal",
-    "planner", "of the planner", "goal", "worse off than alone", "most, % of load", "goal",
+    "planner: retail", "feed-in", "market of planner", "goal", "worse off than alone", "most, % of load", "goal",
 ]  # fmt: skip
 
 
@@ -172,7 +167,7 @@ def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
     """A family's row: median and worst."""
 
     def of(stored: Stored, *, whole: bool) -> str:
-        return _spread([ratio for one in found if (ratio := one.ratio(stored, whole=whole)) is not None])
+        return _spread([one.ratio(stored, whole=whole) for one in found])
 
     return (
         f"{name}, {len(found)} streets: median / worst",
@@ -186,17 +181,19 @@ def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
     )
 
 
-def _against_planner(found: Sequence[Result]) -> tuple[str, str, str]:
-    reached = [ratio for one in found if (ratio := one.planner_ratio) is not None]
-    shares = [share for one in found if (share := one.of_planner) is not None]
-    return _spread(reached), _spread(shares), f"{PLANNER_GOAL:.2f}" if shares else "-"
+def _against_planner(found: Sequence[Result]) -> tuple[str, ...]:
+    reached = [[one.planner_ratio(stored) for one in found] for stored in Stored]
+    shares = [one.of_planner for one in found]
+    goal = f"{PLANNER_GOAL:.2f}" if any(share is not None for share in shares) else "-"
+    return (*map(_spread, reached), _spread(shares), goal)
 
 
-def _spread(values: Sequence[float]) -> str:
-    """The value; of several the median and the least."""
-    if len(values) < 2:
-        return _number(values[0] if values else None)
-    return f"{_number(statistics.median(values))} / {_number(min(values))}"
+def _spread(values: Sequence[float | None]) -> str:
+    """The value; of several the median and the least of those there are."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return _number(known[0] if known else None)
+    return f"{_number(statistics.median(known))} / {_number(min(known))}"
 
 
 def _worst(found: Sequence[Result]) -> tuple[str, str, str]:

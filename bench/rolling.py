@@ -60,7 +60,8 @@ def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
         return np.asarray(np.add.reduceat(values[slot : slot + HORIZON], _STARTS), dtype=np.float64)
 
     def mean(values: Values) -> Values:
-        return np.divide(total(values), _STEPS)
+        means: Values = total(values) / _STEPS
+        return means
 
     known = expected_wh.copy()
     known[slot] = home.net_wh[slot]
