@@ -13,13 +13,14 @@ from typing import Any
 class Family:
     """What its streets have in common: latitude (from, to), how many households, and how a tariff is made up."""
 
+    name: str
     latitude: tuple[float, float]
     households: tuple[int, int]
     tariff: Callable[[random.Random], dict[str, Any]]
 
     def street(self, seed: int) -> list[dict[str, Any]]:
         """The resources of a street, the same for the same seed."""
-        rng = random.Random(seed)  # noqa: S311 - made-up streets
+        rng = random.Random(f"{self.name} {seed}")  # noqa: S311 - made-up streets
         latitude, longitude = rng.uniform(*self.latitude), rng.uniform(-180, 180)
         zone = timezone(timedelta(hours=round(longitude / 15)))
         start = datetime(2026, 1, 1, tzinfo=zone) + timedelta(days=rng.randrange(365))
@@ -90,9 +91,12 @@ def _any(rng: random.Random) -> dict[str, Any]:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "free": Family((36, 60), (4, 11), lambda rng: rng.choice([_flat, _with_periods])(rng)),
-    "fees": Family((36, 60), (4, 11), _with_fees),
-    "south": Family((-45, -15), (2, 25), _any),
+    of.name: of
+    for of in (
+        Family("free", (36, 60), (4, 11), lambda rng: rng.choice([_flat, _with_periods])(rng)),
+        Family("fees", (36, 60), (4, 11), _with_fees),
+        Family("south", (-45, -15), (2, 25), _any),
+    )
 }
 """North without grid fees, north with night and peak prices and grid fees, south with any tariff and streets of any
 size. All have streets of every season."""
