@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.families import FAMILIES
-from bench.rolling import HORIZON, roll
+from bench.rolling import HORIZON, Expected, roll
 from bench.streets import Street, run, street, street_of
 from bench.tables import Measured
 from wattmesh_cli.alone import alone
@@ -102,7 +102,7 @@ def planned(of: Street, rows: Rows, slots: range) -> dict[Stored, float]:
             homes[name] = home(terms, [*readings, *beyond], further, Stored.FEED_IN)
             profile = profile_of(terms.households[name], terms.utc_offset_s)
             forecasts = [profile.forecast(slot) for slot in further]
-            expected[name] = np.array([one.load_wh - one.pv_wh for one in forecasts], dtype=np.float64)
+            expected[name] = Expected(*np.array(forecasts, dtype=np.float64).T)
         demand = demand_of((entry for name in homes for entry in rows.ledger[name]), frozenset(rows.utilities), further)
         found = roll(homes, expected, demand, len(slots))
         for stored in Stored:

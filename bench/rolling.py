@@ -23,6 +23,14 @@ HORIZON = int(_STEPS.sum())
 
 
 @dataclass(frozen=True)
+class Expected:
+    """PV and load (Wh) of a household as forecast, for each slot."""
+
+    pv_wh: Values
+    load_wh: Values
+
+
+@dataclass(frozen=True)
 class Planned:
     """What the planner made of a street: the bills of all households together, and what is left in each battery."""
 
@@ -36,12 +44,12 @@ class Planned:
         )
 
 
-def roll(homes: Mapping[str, Home], expected_wh: Mapping[str, Values], demand: Demand | None, slots: int) -> Planned:
-    """Run `slots` slots. Prices of `homes` and `expected_wh` (load less PV as forecast) reach a horizon further."""
+def roll(homes: Mapping[str, Home], expected: Mapping[str, Expected], demand: Demand | None, slots: int) -> Planned:
+    """Run `slots` slots. Prices of `homes` and what is `expected` reach a horizon further."""
     levels = {name: float(home.store.level_wh) for name, home in homes.items() if home.store is not None}
     bill_micro = 0.0
     for slot in range(slots):
-        coming = {name: _ahead(home, expected_wh[name], levels.get(name, 0.0), slot) for name, home in homes.items()}
+        coming = {name: _ahead(home, expected[name], levels.get(name, 0.0), slot) for name, home in homes.items()}
         wanted = None
         if demand is not None:
             # What the utility will want in later slots is not known to anybody.
@@ -53,7 +61,7 @@ def roll(homes: Mapping[str, Home], expected_wh: Mapping[str, Values], demand: D
     return Planned(bill_micro, levels)
 
 
-def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
+def _ahead(home: Home, expected: Expected, level_wh: float, slot: int) -> Home:
     """A household from `slot` on, by steps of the horizon."""
 
     def total(values: Values) -> Values:
@@ -63,8 +71,9 @@ def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
         means: Values = total(values) / _STEPS
         return means
 
-    known = expected_wh.copy()
-    known[slot] = home.net_wh[slot]
+    def known(metered: Values, forecast: Values) -> Values:
+        return total(np.where(np.arange(len(forecast)) == slot, metered, forecast))
+
     store = home.store
     if store is not None:
         store = replace(
@@ -76,7 +85,8 @@ def _ahead(home: Home, expected_wh: Values, level_wh: float, slot: int) -> Home:
             leak=total(store.leak),
         )
     return Home(
-        net_wh=total(known),
+        pv_wh=known(home.pv_wh, expected.pv_wh),
+        load_wh=known(home.load_wh, expected.load_wh),
         tariff_micro=mean(home.tariff_micro),
         feed_in_micro=mean(home.feed_in_micro),
         local_fee_micro=mean(home.local_fee_micro),

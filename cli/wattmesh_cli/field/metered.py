@@ -80,7 +80,8 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
             leak=there * battery.self_discharge_ppm_per_day / _PPM / SLOTS_PER_DAY,
         )
     return Home(
-        net_wh=_each(at, lambda slot: by_slot[slot].load_wh - by_slot[slot].pv_wh if slot in by_slot else 0),
+        pv_wh=_each(at, lambda slot: by_slot[slot].pv_wh if slot in by_slot else 0),
+        load_wh=_each(at, lambda slot: by_slot[slot].load_wh if slot in by_slot else 0),
         tariff_micro=_each(at, lambda slot: terms.cheapest_micro(household, slot)),
         feed_in_micro=_each(at, lambda slot: prices.feed_in_micro(household, slot)),
         local_fee_micro=_each(at, lambda slot: terms.local_fee_micro(household, slot)),

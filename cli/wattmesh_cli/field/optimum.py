@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wattmesh_cli.field.program import Columns, Program, Term, Values
 
@@ -37,18 +36,24 @@ class Store:
 
 @dataclass(frozen=True)
 class Home:
-    """A household over the slots: load less PV (Wh), and what its utility asks for a kWh, pays for one fed in, and
-    takes as the local grid fee of one sold to a neighbour (millionths).
+    """A household over the slots: PV and load (Wh), and what its utility asks for a kWh, pays for one fed in, and takes
+    as the local grid fee of one sold to a neighbour (millionths).
 
     `stored_micro_per_kwh` is what a kWh left in its battery is worth at the end.
     """
 
-    net_wh: Values
+    pv_wh: Values
+    load_wh: Values
     tariff_micro: Values
     feed_in_micro: Values
     local_fee_micro: Values
     store: Store | None = None
     stored_micro_per_kwh: float = 0.0
+
+    @property
+    def net_wh(self) -> Values:
+        """Load less PV."""
+        return self.load_wh - self.pv_wh
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,10 @@ class Flows:
 @dataclass(frozen=True)
 class Optimum:
     """`bills_micro` is what all households together pay less what they earn in each slot, without what is left in
-    batteries. `net_wh` is what passes each household's meter inwards less outwards, `flows` are those of each battery.
+    batteries; `flows` are those of each battery.
     """
 
     bills_micro: Values
-    net_wh: Mapping[str, Values]
     flows: Mapping[str, Flows]
 
     def left_wh(self, household: str) -> float:
@@ -87,61 +91,57 @@ def optimum(homes: Mapping[str, Home], demand: Demand | None = None) -> Optimum:
     """The optimum of a feeder. All arrays have one value for each slot. Unsolved, if HiGHS finds none.
 
     Local energy costs the fee of its seller's utility and nothing else: what one household pays another, it also earns.
-    Where energy that runs in circles would earn money (a price below 0, or a feed-in price above a tariff), a whole
-    number says which way a meter or a battery runs, as no real one runs both ways in a slot.
+    To a utility only sun and store are sold, whatever is imported meanwhile. Where prices reward losses or a feed-in
+    price is above a tariff, a battery may run both ways in a slot and a meter may count in both directions what passes
+    its battery: less than any market could reach, but still a bound.
     """
     if not homes:
-        return Optimum(np.zeros(0), {}, {})
-    program = Program(len(next(iter(homes.values())).net_wh))
-    lowest_tariff = np.min([home.tariff_micro for home in homes.values()], axis=0)
-    best_sale = np.max([home.feed_in_micro for home in homes.values()], axis=0)
-    if demand is not None:
-        best_sale = np.where(demand.energy_wh > 0, np.maximum(best_sale, demand.price_micro), best_sale)
-    circles = best_sale > lowest_tariff
-    burns = np.minimum(lowest_tariff, np.min([home.feed_in_micro for home in homes.values()], axis=0)) < 0
+        return Optimum(np.zeros(0), {})
+    program = Program(len(next(iter(homes.values())).load_wh))
     batteries = {
-        name: _battery(program, home.store, home.stored_micro_per_kwh, burns)
+        name: _battery(program, home.store, home.stored_micro_per_kwh)
         for name, home in homes.items()
         if home.store is not None
     }
+    lowest_tariff = np.min([home.tariff_micro for home in homes.values()], axis=0)
+    circles = any((home.feed_in_micro > lowest_tariff).any() for home in homes.values())
     groups: dict[bytes, list[str]] = {}
     for name, home in homes.items():
         prices = np.concatenate([home.tariff_micro, home.feed_in_micro, home.local_fee_micro])
         groups.setdefault(prices.tobytes(), []).append(name)
     pool: list[Term] = []
-    given: list[Term] = []
+    to_utility: list[Term] = []
     priced: list[Columns] = []
     for names in groups.values():
-        of = homes[names[0]]
+        members = {name: homes[name] for name in names}
+        of = members[names[0]]
         imported = program.variable(cost=of.tariff_micro / _PER_MICRO)
         exported = program.variable(cost=-of.feed_in_micro / _PER_MICRO)
         bought, sold = program.variable(), program.variable(cost=of.local_fee_micro / _PER_MICRO)
+        priced += [imported, exported, sold]
         pool += [(bought, 1.0), (sold, -1.0)]
         inward: list[Term] = [(imported, 1.0), (bought, 1.0)]
         outward: list[Term] = [(exported, 1.0), (sold, 1.0)]
-        priced += [imported, exported, sold]
         if demand is not None:
-            to_utility = program.variable()
-            outward.append((to_utility, 1.0))
-            given.append((to_utility, 1.0))
-        members = {name: homes[name] for name in names}
-        if not of.local_fee_micro.any() and not circles.any():
-            _as_one_meter(program, members, batteries, inward, outward)
+            given = program.variable()
+            outward.append((given, 1.0))
+            to_utility.append((given, 1.0))
+            sun_kwh = np.sum([home.pv_wh for home in members.values()], axis=0) / _PER_KWH
+            drawn: list[Term] = [(batteries[name].discharged, -1.0) for name in members if name in batteries]
+            program.constrain([(given, 1.0), *drawn], -np.inf, sun_kwh)
+        if circles or of.local_fee_micro.any():
+            _by_meter(program, members, batteries, inward, outward, bounded=circles)
         else:
-            _by_meter(program, members, batteries, inward, outward, circles)
+            _as_one_meter(program, members, batteries, inward, outward)
     program.constrain(pool)
     if demand is not None:
         taken = program.variable(upper=demand.energy_wh / _PER_KWH, cost=-demand.price_micro / _PER_MICRO)
-        program.constrain([*given, (taken, -1.0)])
+        program.constrain([*to_utility, (taken, -1.0)])
         priced.append(taken)
     values = program.solve()
     bills = np.sum([program.cost(columns) * values[columns] for columns in priced], axis=0)
     flows = {name: battery.flows(values) for name, battery in batteries.items()}
-    net_wh = {
-        name: home.net_wh + (flows[name].charged_wh - flows[name].discharged_wh if name in flows else 0.0)
-        for name, home in homes.items()
-    }
-    return Optimum(bills * _PER_MICRO, net_wh, flows)
+    return Optimum(bills * _PER_MICRO, flows)
 
 
 @dataclass(frozen=True)
@@ -153,44 +153,41 @@ class _Battery:
     def flows(self, values: Values) -> Flows:
         return Flows(*(values[columns] * _PER_KWH for columns in (self.charged, self.discharged, self.level)))
 
+    @property
+    def inward(self) -> list[Term]:
+        """What it takes less what it gives."""
+        return [(self.charged, 1.0), (self.discharged, -1.0)]
 
-def _battery(program: Program, store: Store, stored_micro: float, burns: NDArray[np.bool_]) -> _Battery:
+
+def _battery(program: Program, store: Store, stored_micro_per_kwh: float) -> _Battery:
     """The level at a slot's end is what was there, less what leaked, and what was charged less what was drawn.
 
-    A level that starts below the lowest one, or leaks below it, may stay there and is not drawn on.
+    What starts below the lowest level, or leaks below it, may stay there: the bound falls as the store would. What
+    does not fit into a battery that was made smaller is lost.
     """
     kept = 1.0 - store.leak
     charged = program.variable(upper=store.charge_wh / _PER_KWH)
     discharged = program.variable(upper=store.discharge_wh / _PER_KWH)
-    lowest_wh = min(store.min_level_wh, store.level_wh) * np.cumprod(kept)
+    lowest_wh = np.minimum(min(store.min_level_wh, store.level_wh) * np.cumprod(kept), store.capacity_wh)
     worth = np.zeros(program.slots)
-    worth[-1] = -stored_micro / _PER_MICRO
+    worth[-1] = -stored_micro_per_kwh / _PER_MICRO
     level = program.variable(lower=lowest_wh / _PER_KWH, upper=store.capacity_wh / _PER_KWH, cost=worth)
+    smaller = np.diff(store.capacity_wh, prepend=max(store.level_wh, store.capacity_wh[0])) < 0
+    lost = program.variable(upper=np.where(smaller, np.inf, 0.0))
     before = np.concatenate([[-1], level[:-1]])
     start = np.zeros(program.slots)
     start[0] = kept[0] * store.level_wh / _PER_KWH
-    shrinks = np.diff(store.capacity_wh, prepend=max(store.level_wh, store.capacity_wh[0])) < 0
-    spilled = program.variable(upper=np.where(shrinks, np.inf, 0.0))
     program.constrain(
         [
             (level, 1.0),
             (before, -kept),
             (charged, -store.charge_efficiency),
             (discharged, 1.0 / store.discharge_efficiency),
-            (spilled, 1.0),
+            (lost, 1.0),
         ],
         start,
         start,
     )
-    if burns.any():
-        charges = program.variable(upper=1.0, binary=True)
-        either = np.where(burns, 0.0, np.inf)
-        program.constrain([(charged, 1.0), (charges, -store.charge_wh / _PER_KWH)], -np.inf, either)
-        program.constrain(
-            [(discharged, 1.0), (charges, store.discharge_wh / _PER_KWH)],
-            -np.inf,
-            store.discharge_wh / _PER_KWH + either,
-        )
     return _Battery(charged, discharged, level)
 
 
@@ -201,12 +198,12 @@ def _as_one_meter(
     inward: list[Term],
     outward: list[Term],
 ) -> None:
-    """Households that pay nothing for energy among themselves: what they need less what they have, in one."""
-    net_kwh = np.sum([home.net_wh for home in homes.values()], axis=0) / _PER_KWH
-    terms = [*inward, *((columns, -1.0) for columns, _ in outward)]
+    """Households that pay nothing for energy among themselves: what comes in less what goes out is what all need."""
+    terms = [*inward, *_negative(outward)]
     for name in homes:
         if name in batteries:
-            terms += [(batteries[name].charged, -1.0), (batteries[name].discharged, 1.0)]
+            terms += _negative(batteries[name].inward)
+    net_kwh = np.sum([home.net_wh for home in homes.values()], axis=0) / _PER_KWH
     program.constrain(terms, net_kwh, net_kwh)
 
 
@@ -216,30 +213,33 @@ def _by_meter(
     batteries: Mapping[str, _Battery],
     inward: list[Term],
     outward: list[Term],
-    circles: NDArray[np.bool_],
+    *,
+    bounded: bool,
 ) -> None:
-    """Each household's meter runs one way in a slot; without a battery nothing is to be decided."""
-    fixed = [home.net_wh / _PER_KWH for name, home in homes.items() if name not in batteries]
-    needs = np.sum([np.maximum(net, 0.0) for net in fixed], axis=0) + np.zeros(program.slots)
-    gives = np.sum([np.maximum(-net, 0.0) for net in fixed], axis=0) + np.zeros(program.slots)
-    needed, given = list(inward), list(outward)
+    """Households whose energy is priced as it passes their meters, inwards or outwards.
+
+    No meter gains by counting both, but where feed-in is above a tariff: then each direction is `bounded` by what the
+    household can take or give.
+    """
+    needs, gives = np.zeros(program.slots), np.zeros(program.slots)
+    inward, outward = list(inward), list(outward)
     for name, home in homes.items():
-        if name not in batteries or home.store is None:
-            continue
-        into, out = program.variable(), program.variable()
-        needed.append((into, -1.0))
-        given.append((out, -1.0))
         net_kwh = home.net_wh / _PER_KWH
+        need_kwh, surplus_kwh = np.maximum(0.0, net_kwh), np.maximum(0.0, -net_kwh)
+        if name not in batteries:
+            needs, gives = needs + need_kwh, gives + surplus_kwh
+            continue
         battery = batteries[name]
-        program.constrain(
-            [(into, 1.0), (out, -1.0), (battery.charged, -1.0), (battery.discharged, 1.0)], net_kwh, net_kwh
-        )
-        if circles.any():
-            takes = program.variable(upper=1.0, binary=True)
-            most_in = np.maximum(0.0, home.net_wh + home.store.charge_wh) / _PER_KWH
-            most_out = np.maximum(0.0, home.store.discharge_wh - home.net_wh) / _PER_KWH
-            either = np.where(circles, 0.0, np.inf)
-            program.constrain([(into, 1.0), (takes, -most_in)], -np.inf, either)
-            program.constrain([(out, 1.0), (takes, most_out)], -np.inf, most_out + either)
-    program.constrain(needed, needs, needs)
-    program.constrain(given, gives, gives)
+        comes, goes = program.variable(), program.variable()
+        inward.append((comes, -1.0))
+        outward.append((goes, -1.0))
+        program.constrain([(comes, 1.0), (goes, -1.0), *_negative(battery.inward)], net_kwh, net_kwh)
+        if bounded:
+            program.constrain([(comes, 1.0), (battery.charged, -1.0)], -np.inf, need_kwh)
+            program.constrain([(goes, 1.0), (battery.discharged, -1.0)], -np.inf, surplus_kwh)
+    program.constrain(inward, needs, needs)
+    program.constrain(outward, gives, gives)
+
+
+def _negative(terms: list[Term]) -> list[Term]:
+    return [(columns, -np.asarray(coefficients, dtype=np.float64)) for columns, coefficients in terms]

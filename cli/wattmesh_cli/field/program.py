@@ -33,19 +33,15 @@ class Program:
     _lower: list[Values] = field(default_factory=list)
     _upper: list[Values] = field(default_factory=list)
     _cost: list[Values] = field(default_factory=list)
-    _integer: list[Values] = field(default_factory=list)
     _rows: list[tuple[Columns, Columns, Values]] = field(default_factory=list)
     _row_lower: list[Values] = field(default_factory=list)
     _row_upper: list[Values] = field(default_factory=list)
 
-    def variable(
-        self, lower: ArrayLike = 0.0, upper: ArrayLike = np.inf, cost: ArrayLike = 0.0, *, binary: bool = False
-    ) -> Columns:
+    def variable(self, lower: ArrayLike = 0.0, upper: ArrayLike = np.inf, cost: ArrayLike = 0.0) -> Columns:
         """A variable for each slot, with its bounds and what a unit of it costs (numbers, or one for each slot)."""
         first = self.slots * len(self._lower)
         for into, values in ((self._lower, lower), (self._upper, upper), (self._cost, cost)):
             into.append(self._each(values))
-        self._integer.append(self._each(float(binary)))
         return np.arange(first, first + self.slots)
 
     def constrain(self, terms: list[Term], lower: ArrayLike = 0.0, upper: ArrayLike = 0.0) -> None:
@@ -68,9 +64,8 @@ class Program:
         """The cheapest values of all variables; Unsolved."""
         rows, columns, coefficients = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
         shape = (self.slots * len(self._row_lower), self.slots * len(self._lower))
-        found = milp(
+        found = milp(  # with no whole numbers in it: `linprog` knows no constraints with two bounds
             np.concatenate(self._cost),
-            integrality=np.concatenate(self._integer),
             bounds=Bounds(np.concatenate(self._lower), np.concatenate(self._upper)),
             constraints=LinearConstraint(
                 coo_array((coefficients, (rows, columns)), shape=shape).tocsr(),
