@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import SpeedOption, say_missed
+from wattmesh_cli.kpi import Kpis, MoneyKpis, Slots, Stored, collect, kpis
 from wattmesh_cli.market import MarketSummary, summarize
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import FOUND, StateOption, print_table, refuse
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
-
-if TYPE_CHECKING:
-    from wattmesh_cli.street.session import SessionResult
 
 SPEED = 960
 DAY_S = 16 * 3600
@@ -31,10 +29,11 @@ _IN_REPOSITORY = Path(__file__).parents[3] / "examples" / "street.yaml"
 
 
 def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None:
-    """Run the street of examples/street.yaml from 06:00 to 22:00 of a June day, then show trades, savings and audit.
+    """Run the street of examples/street.yaml from 06:00 to 22:00 of a June day; show trades, bills, audit.
 
     Starts afresh each time. Exit code 1 when the audit finds anything.
     """
+    from wattmesh_cli.alone import alone
     from wattmesh_cli.street.session import run_session  # the agents take a second to import
     from wattmesh_cli.terms import terms_of
 
@@ -46,7 +45,13 @@ def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None
     except StateError as error:
         refuse(error)
     names = Names(party.party for book in books for party in book.parties)
-    _print(summarize(books, terms_of(planned).prices), names, result)
+    terms = terms_of(planned)
+    rows = collect(books)
+    unbooked = (one.slot for readings in rows.readings.values() for one in readings if one.state != "booked")
+    booked = Slots(end=min(unbooked, default=None))
+    found = kpis(books, terms.prices, alone(rows, terms.battery, booked), booked)
+    _print(summarize(books), found, names, planned.resource.spec.currency)
+    say_missed(result)
     audited = audit(books)
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
@@ -75,7 +80,7 @@ def _start_afresh(state: Path) -> None:
     (state / _MARK).touch()
 
 
-def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
+def _print(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> None:
     typer.echo("\nWho bought what from whom")
     print_table(
         ["BUYER", "SELLER", "CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
@@ -92,23 +97,34 @@ def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
         ],
         right=["CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
     )
-    typer.echo("\nWhat it was worth (saved: against buying the same from the utility; gained: against feeding it in)")
-    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "IMPORTED", "EXPORTED", "BALANCE", "SAVED", "GAINED"]
+    typer.echo(
+        "\nWhat it was worth (benefit against alone, what is left in the battery at retail and at feed-in price)"
+    )
+    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "IMPORTED", "EXPORTED", "BILL", "ALONE", "BENEFIT: RETAIL", "FEED-IN"]
+    money = {row.party: row.money for row in found.households}
     print_table(
         columns,
         [
             (
                 names.short(row.household),
                 *(kwh_text(wh) for wh in (row.bought_wh, row.sold_wh, row.imported_wh, row.exported_wh)),
-                *(money_text(micro)[:-2] for micro in (row.balance_micro, row.saved_micro, row.gained_micro)),
+                *(_amount(micro) for micro in _bills(money[row.household])),
             )
             for row in summary.households
         ],
         right=columns[1:],
     )
-    total = sum(row.saved_micro + row.gained_micro for row in summary.households)
-    typer.echo(
-        f"\n{summary.settled_between_households} contracts between households settled; together they are "
-        f"{money_text(total)[:-4]} better off than at the utility's prices"
-    )
-    say_missed(result)
+    typer.echo(f"\n{summary.settled_between_households} contracts between households settled.")
+    for sentence in benefit(found, names, currency):
+        typer.echo(sentence)
+
+
+def _bills(of: MoneyKpis) -> list[int | None]:
+    """The bill, that of the household alone, and the benefit at both values of what is left in the battery."""
+    benefit_micro = of.utility_only_benefit_micro
+    benefits = [None if benefit_micro is None else benefit_micro[stored] for stored in Stored]
+    return [of.bill_micro, of.utility_only_bill_micro, *benefits]
+
+
+def _amount(amount_micro: int | None) -> str:
+    return "-" if amount_micro is None else money_text(amount_micro)[:-2]

@@ -21,6 +21,7 @@ from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_market.units import kwh_text, money_text
 
@@ -65,10 +66,13 @@ def kpis(
         case KpiOutput.CSV:
             typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
         case KpiOutput.TABLE:
-            _print(asked.kpis, asked.names)
+            _print(asked.kpis, asked.names, asked.plan.resource.spec.currency)
 
 
-def _print(result: Kpis, names: Names) -> None:
+def _print(result: Kpis, names: Names, currency: str) -> None:
+    for sentence in benefit(result, names, currency):
+        typer.echo(sentence)
+    typer.echo()
     columns = [
         "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "GRID FEES",
         "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT: RETAIL", "FEED-IN",
@@ -96,7 +100,7 @@ def _print(result: Kpis, names: Names) -> None:
         right=["SELF-SUFF", "AUTARKY", "PEAK kW", "IN", "OUT"],
     )
     if result.possible is not None:
-        _print_possible(result.possible, names)
+        _print_possible(result.possible)
     typer.echo()
     energy = result.community.energy
     typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
@@ -121,7 +125,7 @@ def _pooled(name: str, energy: EnergyKpis) -> tuple[str, ...]:
     return (name, *shares, peak, kwh_text(energy.inflow_wh), kwh_text(energy.outflow_wh))
 
 
-def _print_possible(found: Possible, names: Names) -> None:
+def _print_possible(found: Possible) -> None:
     typer.echo("\nWhat all households pay, less what is left in their batteries")
     columns = ["LEFT IS WORTH", "EACH ALONE", "MARKET", "OPTIMUM", "SAVED", "POSSIBLE", "REALISED"]
     print_table(
@@ -137,11 +141,6 @@ def _print_possible(found: Possible, names: Names) -> None:
         ],
         right=columns[1:],
     )
-    if not found.losses:
-        typer.echo("nobody is worse off than alone")
-    for loss in found.losses:
-        of_load = "" if loss.of_load is None else f", {_percent(loss.of_load)} of what its load costs"
-        typer.echo(f"worse off than alone: {names.short(loss.household)} by {_amount(loss.micro)}{of_load}")
 
 
 def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:

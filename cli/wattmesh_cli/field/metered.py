@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import floor
 
 import numpy as np
@@ -39,22 +39,32 @@ def metered_possible(
 
 def optimum_micro(rows: Rows, terms: Terms, slots: Slots, stored: Stored) -> int:
     """The least that all households could have paid together in these slots, feeder by feeder, less what is left in
-    their batteries at that value of it; from the levels that they had at the start. Unsolved.
+    their batteries at that value of it. Unsolved.
+    """
+    cost_micro = 0.0
+    for homes, demand in metered_feeders(rows, terms, slots, stored):
+        cost_micro += optimum(homes, demand).cost_micro(homes)
+    return floor(cost_micro)
+
+
+def metered_feeders(
+    rows: Rows, terms: Terms, slots: Slots, stored: Stored
+) -> Iterator[tuple[dict[str, Home], Demand | None]]:
+    """Of each feeder the households that were metered in these slots, with the levels that they had at the start, and
+    what its utilities bought on the market.
     """
     feeders: defaultdict[str, dict[str, list[Reading]]] = defaultdict(dict)
     for name in rows.households:
         if readings := [reading for reading in rows.readings[name] if reading.slot in slots]:
             feeders[terms.households[name].feeder][name] = readings
-    return sum(floor(_of_feeder(rows, terms, readings, stored)) for readings in feeders.values())
-
-
-def _of_feeder(rows: Rows, terms: Terms, readings: Mapping[str, Sequence[Reading]], stored: Stored) -> float:
-    at = range(min(of[0].slot for of in readings.values()), max(of[-1].slot for of in readings.values()) + 1, SLOT_S)
-    homes = {name: home(terms, of, at, stored) for name, of in readings.items()}
-    entries = [entry for name in readings for entry in rows.ledger[name]]
-    found = optimum(homes, demand_of(entries, frozenset(rows.utilities), at))
-    left_micro = [home.stored_micro_per_kwh * found.left_wh(name) / 1000 for name, home in homes.items()]
-    return float(found.bills_micro.sum()) - sum(left_micro)
+    for readings_of in feeders.values():
+        first = min(readings[0].slot for readings in readings_of.values())
+        at = range(first, max(readings[-1].slot for readings in readings_of.values()) + SLOT_S, SLOT_S)
+        entries = (entry for name in readings_of for entry in rows.ledger[name])
+        yield (
+            {name: home(terms, readings, at, stored) for name, readings in readings_of.items()},
+            demand_of(entries, frozenset(rows.utilities), at),
+        )
 
 
 def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -> Home:

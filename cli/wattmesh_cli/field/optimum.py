@@ -7,12 +7,13 @@ worth most. It is a lower bound of every market's bill, not a plan that somebody
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from wattmesh_cli.field.program import Columns, Program, Term, Values
 
+_AHEAD = 3 * 96
 _PER_KWH = 1000.0
 _PER_MICRO = 1_000_000.0
 
@@ -82,29 +83,85 @@ class Optimum:
     bills_micro: Values
     flows: Mapping[str, Flows]
 
-    def left_wh(self, household: str) -> float:
-        """What is in a household's battery at the end."""
-        return float(self.flows[household].level_wh[-1]) if household in self.flows else 0.0
+    def cost_micro(self, homes: Mapping[str, Home]) -> float:
+        """All bills less what is left in batteries."""
+        left_micro = [
+            homes[name].stored_micro_per_kwh * float(flows.level_wh[-1]) / _PER_KWH
+            for name, flows in self.flows.items()
+        ]
+        return float(self.bills_micro.sum()) - sum(left_micro)
 
 
-def optimum(homes: Mapping[str, Home], demand: Demand | None = None) -> Optimum:
+def optimum(homes: Mapping[str, Home], demand: Demand | None = None, *, window: int = 40 * 96) -> Optimum:
     """The optimum of a feeder. All arrays have one value for each slot. Unsolved, if HiGHS finds none.
 
+    More slots than `window` are solved window by window, with a look three days ahead: further no home battery keeps
+    anything for, and one program for a year takes many times as long as twelve.
+
     Local energy costs the fee of its seller's utility and nothing else: what one household pays another, it also earns.
-    To a utility only sun and store are sold, whatever is imported meanwhile. Where prices reward losses or a feed-in
-    price is above a tariff, a battery may run both ways in a slot and a meter may count in both directions what passes
+    To a utility only sun and store are sold, whatever is imported meanwhile. Where a price is below 0 or a feed-in
+    price above a tariff, a battery may run both ways in a slot, and a meter may count in both directions what passes
     its battery: less than any market could reach, but still a bound.
     """
     if not homes:
         return Optimum(np.zeros(0), {})
+    slots = len(next(iter(homes.values())).load_wh)
+    if slots <= window + _AHEAD:
+        return _solved(homes, demand)
+    parts: list[Optimum] = []
+    for first in range(0, slots, window):
+        levels = {name: float(flows.level_wh[-1]) for name, flows in parts[-1].flows.items()} if parts else {}
+        span = slice(first, min(slots, first + window + _AHEAD))
+        coming = {name: _part(home, span, levels.get(name)) for name, home in homes.items()}
+        wanted = None if demand is None else Demand(demand.energy_wh[span], demand.price_micro[span])
+        parts.append(_begin(_solved(coming, wanted), window))
+    flows = {
+        name: Flows(*(np.concatenate(of) for of in zip(*(astuple(part.flows[name]) for part in parts), strict=True)))
+        for name in parts[0].flows
+    }
+    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows)
+
+
+def _part(home: Home, span: slice, level_wh: float | None) -> Home:
+    """A household in some slots, with that level at their start, if not its own."""
+    store = home.store
+    if store is not None:
+        store = replace(
+            store,
+            level_wh=store.level_wh if level_wh is None else level_wh,
+            capacity_wh=store.capacity_wh[span],
+            charge_wh=store.charge_wh[span],
+            discharge_wh=store.discharge_wh[span],
+            leak=store.leak[span],
+        )
+    return replace(
+        home,
+        pv_wh=home.pv_wh[span],
+        load_wh=home.load_wh[span],
+        tariff_micro=home.tariff_micro[span],
+        feed_in_micro=home.feed_in_micro[span],
+        local_fee_micro=home.local_fee_micro[span],
+        store=store,
+    )
+
+
+def _begin(of: Optimum, slots: int) -> Optimum:
+    """Its first slots."""
+    return Optimum(
+        of.bills_micro[:slots], {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.flows.items()}
+    )
+
+
+def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
     program = Program(len(next(iter(homes.values())).load_wh))
+    lowest_tariff = np.min([home.tariff_micro for home in homes.values()], axis=0)
+    circles = any((home.feed_in_micro > lowest_tariff).any() for home in homes.values())
+    both_ways = circles or demand is not None or bool((lowest_tariff < 0).any())
     batteries = {
-        name: _battery(program, home.store, home.stored_micro_per_kwh)
+        name: _battery(program, home.store, home.stored_micro_per_kwh, both_ways=both_ways)
         for name, home in homes.items()
         if home.store is not None
     }
-    lowest_tariff = np.min([home.tariff_micro for home in homes.values()], axis=0)
-    circles = any((home.feed_in_micro > lowest_tariff).any() for home in homes.values())
     groups: dict[bytes, list[str]] = {}
     for name, home in homes.items():
         prices = np.concatenate([home.tariff_micro, home.feed_in_micro, home.local_fee_micro])
@@ -159,11 +216,12 @@ class _Battery:
         return [(self.charged, 1.0), (self.discharged, -1.0)]
 
 
-def _battery(program: Program, store: Store, stored_micro_per_kwh: float) -> _Battery:
+def _battery(program: Program, store: Store, stored_micro_per_kwh: float, *, both_ways: bool) -> _Battery:
     """The level at a slot's end is what was there, less what leaked, and what was charged less what was drawn.
 
     What starts below the lowest level, or leaks below it, may stay there: the bound falls as the store would. What
-    does not fit into a battery that was made smaller is lost.
+    does not fit into a battery that was made smaller is lost. Where it may pay to run `both_ways` in a slot, only what
+    was there at its start is drawn.
     """
     kept = 1.0 - store.leak
     charged = program.variable(upper=store.charge_wh / _PER_KWH)
@@ -188,6 +246,10 @@ def _battery(program: Program, store: Store, stored_micro_per_kwh: float) -> _Ba
         start,
         start,
     )
+    if both_ways:
+        program.constrain(
+            [(discharged, 1.0 / store.discharge_efficiency), (before, -kept)], -np.inf, start - lowest_wh / _PER_KWH
+        )
     return _Battery(charged, discharged, level)
 
 
