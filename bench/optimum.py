@@ -50,20 +50,21 @@ LOSS_GOAL: Mapping[str, float] = {"perfect": 0.001, "profile": 0.01}
 
 @dataclass(frozen=True)
 class Result:
-    """A street that was run: the whole of it, and what came when households knew its prices. Ratios are None where
-    nothing could be saved.
+    """A street that was run: the whole of it, where that was asked for, and what came when households knew its prices.
+    Ratios are None where nothing could be saved.
     """
 
     name: str
     forecast: str
     days: int
-    whole: Possible
+    whole: Possible | None
     settled: Possible
     planned: Mapping[Stored, float] | None
 
     def ratio(self, stored: Stored, *, whole: bool = False) -> float | None:
         """The share of the possible saving that was realised."""
-        ratio = (self.whole if whole else self.settled).reached[stored].ratio
+        of = self.whole if whole else self.settled
+        ratio = None if of is None else of.reached[stored].ratio
         return None if ratio is None else float(ratio)
 
     @property
@@ -111,15 +112,15 @@ def planned(of: Street, rows: Rows, slots: range) -> dict[Stored, float]:
     return cost_micro
 
 
-def result(name: str, of: Street, days: int, forecast: str, *, planner: bool) -> Result:
-    """Run a street for so many days."""
+def result(name: str, of: Street, days: int, forecast: str, *, planner: bool, whole: bool = True) -> Result:
+    """Run a street for so many days; a shorter run than until it is settled is looked at as a whole."""
     rows = run(of, days)
-    whole = _possible(of, rows, range(of.slot(0), of.slot(days), SLOT_S))
-    settled, slots = whole, range(of.slot(SETTLED_IN if days > SETTLED_IN else 0), of.slot(days), SLOT_S)
-    if days > SETTLED_IN:
-        settled = _possible(of, rows, slots)
+    slots = range(of.slot(SETTLED_IN if days > SETTLED_IN else 0), of.slot(days), SLOT_S)
+    settled = _possible(of, rows, slots)
+    longer = _possible(of, rows, range(of.slot(0), of.slot(days), SLOT_S)) if whole and days > SETTLED_IN else settled
     wanted = planner and forecast == "profile"
-    return Result(name, forecast, days, whole, settled, planned(of, rows, slots) if wanted else None)
+    bound = planned(of, rows, slots) if wanted else None
+    return Result(name, forecast, days, longer if whole else None, settled, bound)
 
 
 def _possible(of: Street, rows: Rows, slots: range) -> Possible:
@@ -138,7 +139,7 @@ def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             of = street_of(FAMILIES[name].street(seed), forecast, Path(folder) / "street.yaml")
-            yield result(f"{name} {seed}", of, days, forecast, planner=planner)
+            yield result(f"{name} {seed}", of, days, forecast, planner=planner, whole=False)
 
 
 # --- tables ---
