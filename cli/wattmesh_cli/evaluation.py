@@ -41,6 +41,10 @@ FromOption = Annotated[
 UntilOption = Annotated[
     datetime | None, typer.Option("--until", formats=_FORMS, help="Only slots that start before this.")
 ]
+OptimumOption = Annotated[
+    bool,
+    typer.Option("--optimum", help="Also say how much of what was possible was saved. Needs wattmesh[field]."),
+]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from wattmesh_cli.books import BooksError
 from wattmesh_cli.evaluation import (
     FilesOption,
     FromOption,
+    OptimumOption,
     UntilOption,
     evaluate,
     range_json,
@@ -46,10 +47,7 @@ def kpis(
     output: Annotated[
         KpiOutput, typer.Option("--output", "-o", help="A table for people, JSON, or CSV.")
     ] = _DEFAULT_OUTPUT,
-    optimum: Annotated[
-        bool,
-        typer.Option("--optimum", help="Also show how much of what was possible was saved (needs wattmesh[field])."),
-    ] = False,
+    optimum: OptimumOption = False,
 ) -> None:
     """Show self-consumption, bills, savings, local share, fairness and more, of each household and of all together.
 

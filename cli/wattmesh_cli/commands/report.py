@@ -12,7 +12,7 @@ import typer
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.commands.audit import audit_json, summary_line
-from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, UntilOption, evaluate
+from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, OptimumOption, UntilOption, evaluate
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
 from wattmesh_cli.report.content import Content, Market, content
@@ -40,6 +40,7 @@ def report(
     state: StateOption = DEFAULT_STATE,
     first: FromOption = None,
     end: UntilOption = None,
+    optimum: OptimumOption = False,
     output: Annotated[
         ReportOutput, typer.Option("--output", "-o", help="A page to look at, or its numbers as JSON or CSV.")
     ] = _DEFAULT_OUTPUT,
@@ -59,7 +60,7 @@ def report(
     is of the whole run, everything else of the slots asked for.
     """
     try:
-        asked = evaluate([*(files or []), *(more_files or [])], state, first, end)
+        asked = evaluate([*(files or []), *(more_files or [])], state, first, end, optimum=optimum)
         shown = _content(asked, state)
         path = save or (_DEFAULT_PAGE if output is ReportOutput.HTML else _STANDARD_OUTPUT)
         _write(_text(shown, output), path)
