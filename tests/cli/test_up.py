@@ -147,6 +147,9 @@ def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -
     ran = wattmesh("demo", "--speed", "9600", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Who bought what from whom" in ran.stdout
+    assert re.search(
+        r"^Together the households’ bills are .* of each alone with its battery and its utility", ran.stdout, re.M
+    )
     last = ran.stdout.splitlines()[-1]
     assert last.startswith("audit: ")
     assert last.endswith(": nothing wrong")

@@ -40,7 +40,6 @@ def report(
     state: StateOption = DEFAULT_STATE,
     first: FromOption = None,
     end: UntilOption = None,
-    optimum: OptimumOption = False,
     output: Annotated[
         ReportOutput, typer.Option("--output", "-o", help="A page to look at, or its numbers as JSON or CSV.")
     ] = _DEFAULT_OUTPUT,
@@ -53,6 +52,7 @@ def report(
             show_default=f"{_DEFAULT_PAGE} for html, - for json and csv",
         ),
     ] = None,
+    optimum: OptimumOption = False,
 ) -> None:
     """Write a report: load, PV, batteries, prices and trades over time, who sold to whom, bills, KPIs and the audit.
 

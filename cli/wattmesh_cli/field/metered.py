@@ -105,7 +105,8 @@ def demand_of(entries: Iterable[LedgerEntry], utilities: frozenset[str], at: ran
     sold_wh: defaultdict[int, int] = defaultdict(int)
     earned_micro: defaultdict[int, int] = defaultdict(int)
     for entry in entries:
-        if entry.kind == "trade" and entry.counterparty in utilities and entry.energy_wh < 0:
+        to_utility = entry.counterparty in utilities and entry.energy_wh < 0
+        if entry.kind == "trade" and to_utility and entry.slot in at:
             sold_wh[entry.slot] -= entry.energy_wh
             earned_micro[entry.slot] += entry.amount_micro
     if not sold_wh:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from bench.families import FAMILIES
 from bench.optimum import CASES
 from bench.streets import Street, run, street, street_of
+from tests.world.manifests import MARKET, households, planned, utility
 from wattmesh_cli.alone import alone, alone_by_strategy
-from wattmesh_cli.field.metered import metered_feeders, metered_possible
+from wattmesh_cli.books import LedgerEntry, Reading
+from wattmesh_cli.field.metered import demand_of, home, metered_feeders, metered_possible
 from wattmesh_cli.field.optimum import Demand, Home, Optimum, optimum
 from wattmesh_cli.kpi import ALL_SLOTS, Cost, Rows, Stored, supplied_micro
+from wattmesh_cli.terms import terms_of
 
 NEAR = 1e-3
 """Wh: what HiGHS leaves of a constraint."""
@@ -80,7 +83,7 @@ def test_the_optimum_of_a_case_keeps_all_limits_and_is_not_above_what_was_paid(n
     check(of, run(of, days=1))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(FAMILIES)), st.integers(0, 10**6), st.sampled_from(["profile", "perfect"]))
 def test_the_optimum_of_any_street_keeps_all_limits_and_is_not_above_what_was_paid(
     tmp_path: Path, family: str, seed: int, forecast: str
@@ -141,10 +144,44 @@ def test_a_household_that_comes_later_and_leaves_earlier_keeps_what_it_has_outsi
 
 def test_a_long_run_is_solved_in_windows_that_agree_with_the_whole(tmp_path: Path) -> None:
     of = street_of(FAMILIES["fees"].street(3), "perfect", tmp_path / "street.yaml")
-    ((homes, demand),) = metered_feeders(run(of, days=9), of.terms, ALL_SLOTS, Stored.RETAIL)
-    whole, parts = optimum(homes, demand), optimum(homes, demand, window=2 * 96)
+    ((homes, demand),) = metered_feeders(run(of, days=5), of.terms, ALL_SLOTS, Stored.RETAIL)
+    whole, parts = optimum(homes, demand), optimum(homes, demand, window=96)
     check_limits(homes, parts)
     check_bill(homes, demand, parts)
-    assert len(parts.bills_micro) == 9 * 96
+    assert len(parts.bills_micro) == 5 * 96
     assert parts.cost_micro(homes) == pytest.approx(whole.cost_micro(homes), rel=1e-4)
     assert parts.cost_micro(homes) >= whole.cost_micro(homes) - 1
+
+
+CHEAP = utility(price="0.30", fees=", gridFee: 0.05")
+DEAR = utility(price="0.40", fees=", localGridFee: 0.03").replace("{name: utility}", "{name: dear}")
+FLAT = households("flat", "load: {annualKwh: 3000}, utilityRef: {name: dear}")
+
+
+def test_energy_is_bought_from_the_cheapest_utility_and_fed_in_to_the_own() -> None:
+    terms = terms_of(planned(MARKET + CHEAP + DEAR + FLAT))
+    flat = "flat-0.default"
+    assert (terms.cheapest_micro(flat, 0), terms.prices.tariff_micro(flat, 0)) == (350_000, 400_000)
+    reading = Reading(flat, 900, 0, 0, 0, 0, 600, 0, 0, 600, 0, 0, "booked")
+    of = home(terms, [reading], range(900, 2700, 900), Stored.RETAIL)
+    assert list(of.load_wh) == [600, 0]
+    assert list(of.tariff_micro) == [350_000, 350_000]
+    assert list(of.feed_in_micro) == [80_000, 80_000]
+    assert list(of.local_fee_micro) == [30_000, 30_000]
+    assert of.store is None
+
+
+def test_demand_is_what_utilities_bought_on_the_market_at_their_mean_price() -> None:
+    entries = [
+        LedgerEntry("a", "trade", 0, "utility", "1", -300, 90_000),
+        LedgerEntry("b", "trade", 0, "utility", "2", -100, 20_000),
+        LedgerEntry("b", "trade", 0, "a", "3", -100, 20_000),  # to a neighbour
+        LedgerEntry("a", "trade", 900, "utility", "4", 500, -150_000),  # bought from it
+        LedgerEntry("a", "backstop", 900, "utility", "supply", -500, 40_000),
+        LedgerEntry("a", "trade", 5400, "utility", "5", -500, 150_000),  # later
+    ]
+    demand = demand_of(entries, frozenset(["utility"]), range(0, 1800, 900))
+    assert demand is not None
+    assert list(demand.energy_wh) == [400, 0]
+    assert list(demand.price_micro) == [275_000, 0]
+    assert demand_of(entries[2:5], frozenset(["utility"]), range(0, 1800, 900)) is None
