@@ -9,6 +9,9 @@ from fractions import Fraction
 from wattmesh_cli.kpi.money import AtBoth, Prices, Stored, stored_worth_micro
 from wattmesh_cli.kpi.rows import Rows, Slots, share
 
+_LEAST_MICRO = 1000
+"""What roundings of bills come to, which nobody could save."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -44,8 +47,8 @@ class Reached:
 
     @property
     def ratio(self) -> Fraction | None:
-        """The share of the possible saving that was realised; None where nothing could be saved."""
-        return share(self.saved_micro, max(0, self.possible_micro))
+        """The share of the possible saving that was realised; None where nothing to speak of could be saved."""
+        return share(self.saved_micro, self.possible_micro if self.possible_micro >= _LEAST_MICRO else 0)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ def test_the_ratio_is_of_what_could_be_saved() -> None:
     retail, feed_in = found(PLAIN).reached.values()
     assert (retail.saved_micro, retail.possible_micro, retail.ratio) == (94_000, 264_000, Fraction(94, 264))
     assert feed_in.ratio == Fraction(116_000, 220_400)
-    assert Reached(alone_micro=10, market_micro=12, optimum_micro=0).ratio == Fraction(-2, 10)
-    assert Reached(alone_micro=10, market_micro=12, optimum_micro=10).ratio is None
+    assert Reached(alone_micro=10_000, market_micro=12_000, optimum_micro=0).ratio == Fraction(-2, 10)
+    assert Reached(alone_micro=10_000, market_micro=9_999, optimum_micro=9_001).ratio is None
 
 
 def test_alone_is_the_better_way_of_each_household() -> None:
