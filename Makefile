@@ -21,35 +21,43 @@ BUILD_ARGS      ?=
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE  := $(VENV)/.runnable
 GROUPS    := --all-groups --all-extras
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
-NOT_IN_RUNTIME  := async-solipsism plotly rich typer
+NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
 NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())
 
-# An existing .venv is kept when its Python works, has pip, and is the version asked for.
-VENV_PYTHON := $(shell $(BIN)/python -c 'import pip; $(SUITABLE)' 2>/dev/null && $(BIN)/python -c '$(VERSION)')
+# An existing .venv is kept when its Python works and is the version asked for.
+VENV_PYTHON := $(shell $(BIN)/python -c '$(SUITABLE)' 2>/dev/null && $(BIN)/python -c '$(VERSION)')
 WANTED      := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null),$(VENV_PYTHON))
+
+# Makes pip work in .venv, which is made without: that takes seconds, and uv does not need it.
+NEED_PIP = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+# The pip of the Python that .venv was made with, which can install into it.
+PIP_OF_BASE = "$$(sed -n 's/^executable = //p' $(VENV)/pyvenv.cfg)" -m pip --python $(BIN)/python
 
 # Sets $$uv to a uv that works, or to nothing: the one asked for, the one on PATH, the one in .venv, a new one in .venv.
 FIND_UV = uv=; case "$(UV)" in \
 	no) ;; \
 	auto|yes|'') \
 	  if uv --version >/dev/null 2>&1; then uv=uv; \
-	  elif $(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv >/dev/null 2>&1; then uv=$(BIN)/uv; fi ;; \
+	  elif $(BIN)/uv --version >/dev/null 2>&1 || $(PIP_OF_BASE) install --quiet uv >/dev/null 2>&1 || \
+	    { $(NEED_PIP) && $(BIN)/python -m pip install --quiet uv >/dev/null 2>&1; }; then uv=$(BIN)/uv; fi ;; \
 	*) uv="$(UV)" ;; \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test screenshots image kind-up kind-down e2e clean lock FORCE
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test screenshots image \
+  kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(INSTALLED) ## Run the demo: a street of households trading energy
+demo: $(RUNNABLE) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests
@@ -67,11 +75,11 @@ chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then 
 fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
 	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
 
-nightly: $(INSTALLED) ## Run what a change does not wait for: 10 chaos seeds, 10,000 fuzz cases, one more fault, a large cluster
+nightly: $(INSTALLED) ## Run what a change does not wait for: 10 chaos seeds, 10,000 fuzz cases, one more fault, a large cluster and chaos in it
 	@$(MAKE) --no-print-directory chaos SEED="1 2 3 4 5 6 7 8 9 10"
 	@$(MAKE) --no-print-directory fuzz CASES=10000
 	@EXTRA_FAULTS=1 $(BIN)/pytest -s tests/correctness
-	@E2E_LARGE=1 $(MAKE) --no-print-directory e2e
+	@E2E_LONG=1 E2E_LARGE=1 $(MAKE) --no-print-directory e2e
 
 audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked packages (asks PyPI)
 	@$(BIN)/python hack/audit_deps.py $(ARGS)
@@ -97,6 +105,9 @@ browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (nee
 	echo "make browser-test needs Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)" >&2; exit 1
 	@$(BIN)/pytest -m browser $(ARGS) tests/browser
 
+wheel-test: $(INSTALLED) ## Run the README's commands from the built wheel, on a busy machine (needs uv and a package index)
+	@$(FIND_UV); UV="$$uv" $(BIN)/pytest -m wheel $(ARGS) tests/wheel
+
 screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real run (needs Chromium)
 	@$(BIN)/python -m hack.screenshots $(ARGS)
 
@@ -117,6 +128,9 @@ kind-down: ## Remove that Kubernetes
 
 e2e: $(INSTALLED) ## Run the tests on a real cluster of their own (needs docker, kind, kubectl, helm; KEEP=1 keeps it)
 	@hack/e2e $(ARGS)
+
+release: $(INSTALLED) ## Publish this version: package, images, chart (DRY_RUN=1 makes and checks all and publishes nothing)
+	@$(FIND_UV); UV="$$uv" IMAGE_PREFIX=$(IMAGE_PREFIX) hack/release $(if $(DRY_RUN),--dry-run)
 
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -140,28 +154,32 @@ ifeq ($(VENV_PYTHON),)
 $(VENV)/pyvenv.cfg: FORCE
 endif
 $(VENV)/pyvenv.cfg:
-	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	  if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then \
 	    echo "Making $(VENV) with $$("$$python" --version)"; \
-	    exec "$$python" -m venv --clear $(VENV); \
+	    exec "$$python" -m venv --clear --without-pip $(VENV); \
 	  fi; \
 	done; \
 	echo "wattmesh needs Python 3.11 or newer: $(if $(PYTHON),$(PYTHON) is not one,there is none on PATH)." >&2; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-$(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
+# To run wattmesh takes a third of the packages; what is there besides stays.
+$(RUNNABLE): SYNC := --no-dev --inexact
+$(INSTALLED): SYNC := --compile-bytecode $(GROUPS)
+$(RUNNABLE) $(INSTALLED): $(VENV)/pyvenv.cfg pyproject.toml uv.lock requirements.lock
 	@$(FIND_UV); set -e; unset VIRTUAL_ENV; \
 	if [ -n "$$uv" ]; then \
 	  echo "Installing from uv.lock"; \
 	  UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON_DOWNLOADS=never \
-	    "$$uv" sync --quiet --locked --compile-bytecode $(GROUPS) --python $(BIN)/python || \
+	    "$$uv" sync --quiet --locked $(SYNC) --python $(BIN)/python || \
 	    { echo "uv could not install. After a change of dependencies: make lock. To install with plain pip: make UV=no" >&2; exit 1; }; \
 	else \
 	  echo "Installing from requirements.lock"; \
+	  $(NEED_PIP); \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock; \
 	  $(BIN)/python -m pip install --quiet --no-deps -e .; \
 	fi; \
-	touch $@
+	touch $(RUNNABLE) $@
 
 FORCE:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
-from wattmesh_cli.output import print_table
+from wattmesh_cli.tables import Column, print_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -25,7 +26,8 @@ class Measured:
 
     def print(self) -> None:
         """Show it to people."""
-        print_table(self.columns, self.rows, right=self.columns[1:])
+        columns = [Column[Sequence[str]](name, itemgetter(at), right=at > 0) for at, name in enumerate(self.columns)]
+        print_table(columns, self.rows)
 
     def markdown(self) -> str:
         """As GitHub reads it."""

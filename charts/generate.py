@@ -1,12 +1,15 @@
 """Writes what in charts/wattmesh is made from something else: `python charts/generate.py`, or `make chart`.
 
 crds/ is a copy of the project's crds/, because Helm packs only what is inside the chart. The table of values in
-README.md comes from the comments of values.yaml.
+README.md comes from the comments of values.yaml. Both versions in Chart.yaml are that of pyproject.toml: chart and
+images are released together.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +67,9 @@ def generated(root: Path = ROOT) -> dict[Path, str]:
     chart = root / "charts" / "wattmesh"
     # Each begins with a document marker: some versions of `helm show crds` write the files one after the other without.
     files = {Path("crds") / file.name: f"---\n{file.read_text()}" for file in sorted((root / "crds").glob("*.yaml"))}
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    chart_yaml = re.sub(r"^version: .*$", f"version: {version}", (chart / "Chart.yaml").read_text(), flags=re.MULTILINE)
+    files[Path("Chart.yaml")] = re.sub(r"^appVersion: .*$", f'appVersion: "{version}"', chart_yaml, flags=re.MULTILINE)
     files[Path("README.md")] = readme((chart / "README.md").read_text(), (chart / "values.yaml").read_text())
     return files
 

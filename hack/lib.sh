@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What kind-up, kind-down and e2e share; sourced by them.
+# What kind-up, kind-down, e2e and release share; sourced by them.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

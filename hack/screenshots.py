@@ -18,17 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.terminal_theme import TerminalTheme
 
+from tests.browser.made import town
 from tests.browser.support import ARGUMENTS, chromium
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.commands.demo import demo_manifest
 from wattmesh_cli.commands.report import ReportOutput, report
-from wattmesh_cli.street.clock import keep
 from wattmesh_cli.street.live import Recent, picture
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street_record import remember
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
@@ -54,7 +55,9 @@ def run_street(state: Path) -> str:
     start = street.resource.spec.clock.start
     recent = Recent()
     console = Console(record=True, width=132, file=sys.stderr, quiet=True)
-    (state / "agents").mkdir(parents=True)
+    state.mkdir(parents=True)
+    remember(state, street, int(start.timestamp()))
+    (state / "agents").mkdir()
 
     async def look(running: StreetRun) -> None:
         pod = next(iter(running.pods.values()))
@@ -62,7 +65,7 @@ def run_street(state: Path) -> str:
         console.quiet = False
         with tempfile.TemporaryFile("w") as unseen:
             console.file = unseen
-            console.print(picture(running, list(recent.lines)))
+            console.print(picture(running, list(recent.lines), ConsoleDimensions(console.width, 36)))
 
     async def run() -> StreetRun:
         return await run_in_memory(
@@ -75,7 +78,6 @@ def run_street(state: Path) -> str:
     root.addHandler(recent)
     try:
         ran = simulate(run)
-        keep(state / "clock.json", ran.time, ran.time.wall_at(start + DAY))
         ran.close()
     finally:
         root.removeHandler(recent)
@@ -149,12 +151,23 @@ def street_over_http(folder: Path) -> Iterator[str]:
 
 
 def take_live(camera: Camera, folder: Path) -> None:
-    """The live page while neighbours trade: the street, light, dark and on a phone; a household; a trade."""
+    """The live page while neighbours trade: the street, light, dark and on a phone; a trade; and after its gateway is
+    gone. Then a town of 1,000 households.
+    """
     with street_over_http(folder) as url:
         camera.take("live", url, viewport=DESKTOP, prepare=until_trading)
         camera.take("live-dark", url, viewport=DESKTOP, color_scheme="dark", prepare=until_trading)
         camera.take("live-phone", url, viewport=PHONE, is_mobile=True, has_touch=True, prepare=until_trading)
         camera.take("live-trade", url, viewport=DESKTOP, prepare=open_trade)
+        camera.take("live-gone", url, viewport=DESKTOP, prepare=lose_gateway)
+    with town() as made:
+        camera.take("live-town", made.url, viewport=DESKTOP, prepare=until_summed)
+
+
+def take_history(camera: Camera, state: Path) -> None:
+    """The live page of a street that has a day in its books."""
+    with street_over_http(state) as url:
+        camera.take("live-history", url, viewport=DESKTOP | {"height": 1080}, prepare=go_back)
 
 
 def until_trading(page: Page) -> None:
@@ -168,6 +181,33 @@ def open_trade(page: Page) -> None:
     until_trading(page)
     paid_trades(page).first.click()
     expect(page.locator("#trade svg.sequence")).to_be_visible()
+
+
+def go_back(page: Page) -> None:
+    """Choose the slot of 11:00, the twentieth after the start."""
+    slider = page.get_by_label("Slot that is shown")
+    expect(slider).to_be_visible(timeout=PATIENCE_MS)
+    slider.fill("20")
+    expect(page.locator("#street-title")).to_have_text("Energy in this slot, from the books")
+    page.evaluate("scrollTo(0, 0)")
+
+
+def lose_gateway(page: Page) -> None:
+    """Let the gateway answer no more."""
+    until_trading(page)
+    page.clock.install()
+    page.route("**/events", lambda route: route.abort())
+    page.evaluate("window.stop()")
+    page.clock.fast_forward("00:13")
+    page.clock.fast_forward("00:16")
+    expect(page.locator("#connection-text")).to_have_text("gateway gone", timeout=PATIENCE_MS)
+
+
+def until_summed(page: Page) -> None:
+    """Wait until all feeders have told their day."""
+    saved = page.locator("#feeder-table tbody tr > :nth-child(8)")
+    expect(saved.first).not_to_have_text("–", timeout=PATIENCE_MS)
+    expect(saved.last).not_to_have_text("–", timeout=PATIENCE_MS)
 
 
 def paid_trades(page: Page) -> Locator:
@@ -187,6 +227,7 @@ def main(wanted: tuple[str, ...]) -> None:
             take_report(camera, folder / "state", folder)
             take_terminal(camera, svg, folder)
             take_live(camera, folder / "live")
+            take_history(camera, folder / "state")
             browser.close()
 
 

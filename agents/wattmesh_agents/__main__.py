@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from wattmesh_agents.app import create_app
 from wattmesh_agents.chat import adviser_of
+from wattmesh_agents.following import Following
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store.database import Database
@@ -30,7 +31,8 @@ from wattmesh_market.strategies import advised
 
 async def run(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raises what is wrong with the files before anything is started."""
-    config = RuntimeConfig.model_validate_json(options.config.read_bytes())
+    text = options.config.read_bytes()
+    config = RuntimeConfig.model_validate_json(text)
     signers = read_keys(options.keys)
     wanted = {h.subscriber_id for h in config.households} | {u.subscriber_id for u in config.utilities}
     missing = sorted(wanted - set(signers))
@@ -38,7 +40,7 @@ async def run(options: argparse.Namespace) -> None:
         raise KeyFileError(f"{options.keys} has no key of {', '.join(missing)}")
     database = Database.open(options.database)
     transport, clock = HttpTransport(), SystemClock()
-    # In a thread: a volume that hangs must not stop trading.
+    # In threads: a volume that hangs must not stop trading.
     keys = KeyRing(signers, partial(asyncio.to_thread, read_keys, options.keys), clock)
     parties: Sequence[HouseholdConfig | UtilityConfig] = (*config.households, *config.utilities)
     wanting = [party.name for party in parties if advised(party.strategy)]
@@ -52,13 +54,15 @@ async def run(options: argparse.Namespace) -> None:
         random.Random(),  # noqa: S311 - jitter
         adviser_of(wanting, os.environ),
     )
-    keeping = asyncio.create_task(keys.keep(), name="takes up new keys")
+    following = Following(pod, keys, partial(asyncio.to_thread, options.config.read_bytes), text, clock)
+    keeping = [asyncio.create_task(one.keep(), name=f"keeps {type(one).__name__}") for one in (keys, following)]
     try:
         with refusing(options.database):
             pod.start()
         await serve(create_app(pod), options.host, options.port)
     finally:
-        keeping.cancel()
+        for task in keeping:
+            task.cancel()
         await pod.stop()
         await transport.close()
         database.close()

@@ -7,26 +7,32 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.journal import table_rows
-from wattmesh_agents.store.schema import LEDGER_TABLES
+from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.drain import DRAIN, DrainCall
-from wattmesh_common.pod_pages import LivePage, PartyStatus
+from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
+from wattmesh_common.web_pages import add_api_docs
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
 
 
 def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
-    app = FastAPI(title=f"wattmesh agents {pod.config.pod}")
+    app = FastAPI(title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None)
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
     summary = "Make no new contracts (signed by the registrar)"
     add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
+    summary = "How the account of a party that leaves stands (signed by that party)"
+    add_post(app, pod, f"/{{household}}/{CLOSE}", summary, ClosingRecord.model_json_schema())
     _add_pages(app, pod)
+    add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")
     return app
 
@@ -47,7 +53,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
 
     @app.get("/ledger", summary="Every row that an audit needs")
     async def ledger() -> dict[str, list[dict[str, Any]]]:
-        return {table: table_rows(pod.database.connection, table) for table in LEDGER_TABLES}
+        return {table: table_rows(pod.database.connection, table) for table in AUDITED_TABLES}
 
     @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
     async def live_view(
@@ -55,6 +61,16 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         slot: Annotated[int, Query(ge=0, description="the slot after which readings are wanted")] = 0,
     ) -> LivePage:
         return live_page(pod, after=after, slot=slot)
+
+    @app.get("/history", summary="From the books: the sums of at most two days' slots, by feeder; for a live view")
+    async def history(
+        since: Annotated[int, Query(ge=0, lt=2**40, description="the first slot that is wanted")] = 0,
+    ) -> HistoryPage:
+        return history_page(pod, since)
+
+    @app.get("/history/{slot:int}", summary="From the books: all readings and contracts of one slot")
+    async def one_slot(slot: int) -> SlotPage:
+        return slot_page(pod, slot)
 
     @app.get("/health/live", summary="Whether the process does its work")
     async def live(response: Response) -> dict[str, str]:
@@ -69,7 +85,11 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
             response.status_code = 503
             return {"status": f"the database cannot be written: {pod.refusal}"}
         slot = slot_of(pod.grid.now())
-        late = [party.name for party in pod.parties.values() if party.books.standing.next_slot < slot]
+        late = [
+            one.name
+            for one in pod.parties.values()
+            if one.books.standing.next_slot < one.metered_until(slot) and not pod.rests(one)
+        ]
         if pod.alive and not late:
             return {"status": "ready"}
         response.status_code = 503

@@ -1,4 +1,4 @@
-"""`drain`: the registrar asks a household to make no new contracts, so that it can be taken down with none open.
+"""`drain`: the registrar asks a household to make no new contracts and to close its account before it is taken down.
 
 Not a Beckn action: a call from the operator that runs the pod. It is signed like a `subscribe` by the registrar, names
 the household it is for, and has an effect once.
@@ -54,6 +54,9 @@ def asked_to_drain(
     return call, header
 
 
-def drain_reply(draining: bool, open_contracts: int) -> Reply:
-    """What the household says: whether it drains, and how many contracts are still open."""
-    return json_reply(200, DrainAnswer(draining=draining, open_contracts=open_contracts))
+def drain_reply(*, draining: bool, open_contracts: int, unpriced_readings: int, closed: bool) -> Reply:
+    """What the household says: see DrainAnswer."""
+    answer = DrainAnswer(
+        draining=draining, open_contracts=open_contracts, unpriced_readings=unpriced_readings, closed=closed
+    )
+    return json_reply(200, answer)

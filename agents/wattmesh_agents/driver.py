@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from wattmesh_agents.store import journal
+from wattmesh_agents.store import accounts, journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -97,6 +97,8 @@ class Driver:
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)
         self.peers = Peers(connection)
+        self.accounts = accounts.accounts(connection)
+        """The id of each party's ledger."""
         self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
@@ -169,6 +171,14 @@ class Driver:
 
     # --- around them ---
 
+    def join(self, member: Events) -> None:
+        """A party is here from now on."""
+        self.members[member.party.id] = member
+
+    def leave(self, party: str) -> None:
+        """A party, by its id, is not here any more. Its rows stay."""
+        del self.members[party]
+
     def enrol(self, member: Events) -> None:
         """Write down a party that is new, and ask for the reminders that it needs."""
         self._act(member.party, "start", member.resume)
@@ -182,6 +192,27 @@ class Driver:
         with self._transaction(occasion):
             self.inbox.write(answered)
         self.inbox.know(answered)
+
+    def open_accounts(self, now_ms: int) -> None:
+        """Note when the ledgers of parties that are new here are begun."""
+        if new := self.members.keys() - self.accounts.keys():
+            with self._transaction("open accounts") as connection:
+                accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
+            self.accounts = accounts.accounts(connection)
+
+    def totals(self, party: str) -> list[accounts.Total]:
+        """What a party has booked, by counterparty."""
+        return accounts.totals(self._database.connection, party)
+
+    def keep_closing(self, signed: accounts.Signed) -> bool:
+        """Keep a closing record; False when nothing is booked with that party, or it has closed too many accounts."""
+        connection, record = self._database.connection, signed.record
+        known = accounts.has_booked_with(connection, record.counterparty, record.party)
+        if not known or not accounts.room_for(connection, record):
+            return False
+        with self._transaction("closing") as connection:
+            accounts.keep_closing(connection, signed)
+        return True
 
     def count(self, message: Outgoing) -> None:
         """One more was sent."""
@@ -204,6 +235,10 @@ class Driver:
     def unsent(self) -> list[Outgoing]:
         """What waits for its acknowledgement."""
         return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
+
+    def is_sending(self, party: str) -> bool:
+        """Whether a message of a party waits for its acknowledgement."""
+        return any(message.party == party for message in self.unsent)
 
     @property
     def sending(self) -> bool:
@@ -245,11 +280,14 @@ class Driver:
             answered = _answered(party, received, reply)
         try:
             # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
+            # One that was acknowledged is sent again when somebody asks for it again.
             outgoing = {one.key: one for one in (self._outgoing(party, send) for send in changes.sends)}
             light = [one for one in outgoing.values() if one.action in _LIGHT]
-            kept = [one for key, one in outgoing.items() if one.action not in _LIGHT and key not in self.outbox.waiting]
+            durably = {key: one for key, one in outgoing.items() if one.action not in _LIGHT}
+            again = [key for key in durably if key in self._acknowledged]
+            kept = [one for key, one in durably.items() if key in again or key not in self.outbox.waiting]
             if changes.stored or kept or (answered and durable) or done:
-                with self._transaction(occasion, done, tidying=tidying) as connection:
+                with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
                     self.outbox.write(kept)
                     if answered and durable:
@@ -267,14 +305,21 @@ class Driver:
 
     @contextmanager
     def _transaction(
-        self, occasion: str, done: Outgoing | None = None, *, tidying: bool = False
+        self,
+        occasion: str,
+        done: Outgoing | None = None,
+        *,
+        tidying: bool = False,
+        again: Sequence[tuple[str, str, str, str]] = (),
     ) -> Iterator[sqlite3.Connection]:
-        """A transaction that also takes `done` out of the outbox, and what was acknowledged when `tidying` or many.
+        """A transaction that also takes `done` out of the outbox, and what was acknowledged: all of it when `tidying`
+        or many, else what is sent `again`.
 
         sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
         a change again.
         """
-        gone = dict(self._acknowledged) if tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED else {}
+        all_gone = tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED
+        gone = dict(self._acknowledged) if all_gone else {key: self._acknowledged[key] for key in again}
         if done is not None:
             gone[done.key] = done
         before = self._database.connection.total_changes
@@ -306,8 +351,8 @@ class Driver:
         books, connection, message = party.books, self._database.connection, call.message
         if isinstance(message, ReportReading):
             old = message.slot < party.now.slot - REMEMBERED_S
-            if old and (message.slot, call.sender) not in books.supplied:
-                books.know(journal.recall_supply(connection, party.id, call.sender, message.slot))
+            if old and call.sender not in books.reported.get(message.slot, ()):
+                journal.recall_supply(connection, books, party.id, call.sender, message.slot)
         elif (
             not isinstance(message, Search | Offers | Select | Quote | PricedReading)
             and books.contract(call.transaction_id, call.sender) is None

@@ -5,6 +5,8 @@ Everything on it is bounded, so that it can be asked for once a second and stays
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.status import party_state
 from wattmesh_common.pod_pages import SLOTS_BACK, Grid, LiveContract, LivePage, LiveParty, LiveReading
@@ -19,25 +21,33 @@ MOST_CONTRACTS = 500
 MOST_READINGS = 2_000
 MOST_READINGS_OF_ONE = 96
 """A day."""
-_LONGEST_REASON = 200
+LONGEST_REASON = 200
 
 
 def live_page(pod: Pod, *, after: int, slot: int) -> LivePage:
-    """What is new since happening number `after` and for slots after `slot` (unix seconds), and how all stand now."""
+    """What is new since happening number `after` and for slots after `slot` (unix seconds), and how all stand now.
+
+    Who knows nothing yet (`after` is 0) gets older contracts, too: those of the happenings that it is told of.
+    """
     grid, parties = pod.grid, list(pod.parties.values())
     now_slot = slot_of(grid.now())
     of_one = min(MOST_READINGS_OF_ONE, max(1, MOST_READINGS // max(1, len(parties))))
-    contracts: list[LiveContract] = []
-    for party in parties:
-        contracts += _newest_contracts(party, now_slot - SLOTS_BACK * SLOT_S, MOST_CONTRACTS - len(contracts))
+    since = now_slot - SLOTS_BACK * SLOT_S if after else 0
     return LivePage(
         boot=pod.happenings.boot,
         number=pod.happenings.newest,
         grid=Grid(now_s=grid.now(), speed=grid.time.speed, utc_offset_s=grid.time.utc_offset_s),
         parties=tuple(_party(party, now_slot) for party in parties),
-        contracts=tuple(contracts),
+        contracts=_newest_contracts(parties, since),
         readings={party.id: _readings_after(party, slot, of_one) for party in parties if isinstance(party, Household)},
         happenings=tuple(happening.shown() for happening in pod.happenings.after(after)),
+        open_purchases=tuple(
+            purchase.transaction_id
+            for party in parties
+            for purchase in party.books.purchases.values()
+            if not purchase.closed
+        ),
+        missed_gates=pod.metrics.missed_gate_count,
     )
 
 
@@ -53,6 +63,7 @@ def _party(party: Household | Utility, slot: int) -> LiveParty:
             tariff.local_grid_fee_micro_per_kwh if isinstance(party, Household) else tariff.grid_fee_micro_per_kwh
         ),
         feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+        slot=slot,
     )
 
 
@@ -61,16 +72,17 @@ def _role(party: Household | Utility, slot: int) -> Role | None:
     return party.books.roles.get(slot) if isinstance(party, Household) else Role.SELLER
 
 
-def _newest_contracts(party: Party, since: int, most: int) -> list[LiveContract]:
-    """The deliveries in `since` and later slots, the newest first."""
+def _newest_contracts(parties: Sequence[Party], since: int) -> tuple[LiveContract, ...]:
+    """The deliveries of all in `since` and later slots, the newest first."""
     found = [
         (delivery.slot, contract.created_ms, contract, delivery)
+        for party in parties
         for contract in party.books.contracts.values()
         for delivery in contract.deliveries
         if delivery.slot >= since
     ]
     found.sort(key=lambda one: one[:2], reverse=True)
-    return [_contract(contract, delivery) for _, _, contract, delivery in found[:most]]
+    return tuple(_contract(contract, delivery) for _, _, contract, delivery in found[:MOST_CONTRACTS])
 
 
 def _readings_after(party: Party, slot: int, most: int) -> tuple[LiveReading, ...]:
@@ -104,7 +116,7 @@ def _contract(contract: Contract, delivery: Delivery) -> LiveContract:
         in_doubt=contract.in_doubt,
         delivered_wh=delivery.delivered_wh,
         settled_micro=delivery.settled_micro,
-        reason=contract.reason and contract.reason[:_LONGEST_REASON],
+        reason=contract.reason and contract.reason[:LONGEST_REASON],
         created_ms=contract.created_ms,
         updated_ms=contract.updated_ms,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from wattmesh_common.pod_pages import PartyState
@@ -47,6 +49,12 @@ class PodMetrics:
         self._bought.labels(name).set(state.bought_wh)
         self._balance.labels(name).set(state.balance_micro / 1_000_000)
         self._open.labels(name).set(state.open_contracts)
+
+    def forget(self, name: str) -> None:
+        """A household is not here any more."""
+        for gauge in (self._level, self._sold, self._bought, self._balance, self._open):
+            with suppress(KeyError):  # nobody has asked for it yet
+                gauge.remove(name)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"wattmesh_{name}_total", text, labels, registry=self.registry)

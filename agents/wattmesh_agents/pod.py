@@ -15,6 +15,7 @@ from typing import Any
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.alarms import Alarms
 from wattmesh_agents.brain import think
+from wattmesh_agents.closing import Closings
 from wattmesh_agents.driver import Driver, Place
 from wattmesh_agents.happenings import Happenings, Message, StoryLine
 from wattmesh_agents.metrics import PodMetrics
@@ -36,6 +37,7 @@ from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
 from wattmesh_market.parties.books import Alarm, LogLine
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party, Surroundings, standing_at
@@ -51,6 +53,8 @@ TIDY_EVERY_S = 2 * 3600
 """How often counts are written down, and what has passed is deleted (grid time)."""
 _LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """The last day that can be told of."""
+_RESTS_S = 5
+"""When a caller may ask again whether a party that has closed its account trades on."""
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 
@@ -85,14 +89,12 @@ class Pod:
         self._adviser = adviser
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
         self._sender = Sender(config, signers, self._directory, transport, clock, rng, self._on_sent)
-        self._profiles = {one.name: profile_of(one, self.grid.time.utc_offset_s) for one in config.households}
-        self._backstops = sorted({household.backstop.utility_id for household in config.households})
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._waiting: set[str] = set()
         self.now = Now()
         self._move()
-        around = Surroundings(
+        self._around = Surroundings(
             self.config.currency,
             self.config.gateway.subscriber_id,
             self.grid.time,
@@ -100,23 +102,29 @@ class Pod:
             event_log.isEnabledFor,
             adviser=self._adviser is not None,
         )
-        connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
-        parties: list[Household | Utility] = []
-        for household in self.config.households:
-            new = standing_at(slot, household.battery)
-            books = journal.load(connection, household.subscriber_id, slot, new)
-            parties.append(Household(household, self._profiles[household.name], around, books, salt))
-        for utility in self.config.utilities:
-            books = journal.load(connection, utility.subscriber_id, slot, standing_at(slot))
-            parties.append(Utility(utility, around, books, salt))
+        configs: list[HouseholdConfig | UtilityConfig] = [*self.config.households, *self.config.utilities]
+        parties = [self._party(one) for one in configs]
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
+        self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
-        urls = {party.id: f"{self.url}/{party.name}" for party in parties}
-        self._driver = Driver(self.database, members, codec, Place(self.config.domain, urls), self)
-        self._reception = Reception(
-            self.config, self._driver, self._directory, self._clock, self.metrics, self._on_received
+        self._driver = Driver(self.database, members, codec, Place(self.config.domain, self._urls), self)
+        self._closings = Closings(
+            self._driver, self._sender.close_account, self._directory, config.domain, self._clock, self._spawn
         )
+        self._reception = Reception(
+            self.config, self._driver, self._directory, self._clock, self.metrics, self._closings, self._on_received
+        )
+
+    def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
+        """A household or utility with its books. OSError or ValueError when its profile cannot be read."""
+        connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
+        if isinstance(config, UtilityConfig):
+            books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
+            return Utility(config, self._around, books, salt)
+        profile = profile_of(config, self.grid.time.utc_offset_s)
+        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
+        return Household(config, profile, self._around, books, salt)
 
     # --- life ---
 
@@ -125,15 +133,48 @@ class Pod:
         self._move()
         self._alarms = Alarms(self.grid, self._ring)
         self._waiting.clear()
+        self._closings.begin()
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
                 battery = party.config.battery if isinstance(party, Household) else None
                 party.books.stand(standing_at(self.now.slot, battery))
+        self._try("all", partial(self._driver.open_accounts, self.now.ms))
         self._take_up([member for member in self._driver.members.values() if not member.party.is_ahead])
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
+
+    def follow(self, config: RuntimeConfig) -> None:
+        """Take in the households that are new in a configuration, and let go of those that are not in it any more.
+
+        The others trade on as they are, whatever it says of them. OSError or ValueError when a profile cannot be read;
+        then nothing has changed.
+        """
+        self._move()
+        wanted = {household.name: household for household in config.households}
+        came = [self._party(household) for name, household in wanted.items() if name not in self.parties]
+        gone = [one for one in self.parties.values() if isinstance(one, Household) and one.name not in wanted]
+        for left in gone:
+            del self.parties[left.name]
+            self._driver.leave(left.id)
+            self._reception.leave(left.name)
+            self._waiting.discard(left.name)
+            self.metrics.forget(left.name)
+            log.info("%s has left this pod", left.name)
+        for party in came:
+            member = Events(party, think)
+            self.parties[party.name] = party
+            self._urls[party.id] = f"{self.url}/{party.name}"
+            self._driver.join(member)
+            self._reception.join(member)
+            self._try("all", partial(self._driver.open_accounts, self.now.ms))
+            if party.is_ahead:
+                continue
+            self._take_up([member])
+            self._try(party.name, partial(self._driver.open_slot, member))
+            log.info("%s has come to this pod", party.name)
+        self.config = self.config.model_copy(update={"households": config.households})
 
     async def pause(self) -> None:
         """Stop at once; whatever is open stands in the journal, from which a new process would take it up."""
@@ -178,12 +219,21 @@ class Pod:
         self._move()
         return utc(self._caught_up_s(party)) if party.is_ahead else None
 
+    def rests(self, party: Party) -> bool:
+        """Whether a party has closed its account: it is to be taken down, and no event may reach it."""
+        return self._closings.rests(party)
+
+    def account(self, party: Party) -> str:
+        """The id of a party's ledger, which no other ledger has; empty while the disk has not taken it."""
+        return self._driver.accounts.get(party.id, "")
+
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
         return self._signers[party.id].key_id
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer `POST /<party>/<action>`."""
+        self._move()
         return await self._reception.post(path, body, headers)
 
     # --- slots ---
@@ -197,13 +247,15 @@ class Pod:
                 if member.party.is_ahead:
                     self._wait(member.party)
                     continue
+                if self.rests(member.party):
+                    continue
                 step = partial(self._open_slot, member)
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
             if slot % TIDY_EVERY_S == 0:
                 self._guard("all", self._driver.tidy)
                 horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
-                self._guard("all", partial(self._driver.forget, horizon, self._backstops))
+                self._guard("all", partial(self._driver.forget, horizon, self._backstops()))
             if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
                 log.warning(
@@ -244,9 +296,13 @@ class Pod:
         """The wall time at which grid time reaches a party's books."""
         return min(self.grid.wall_at(party.books.standing.next_slot), _LATEST_S)
 
+    def _backstops(self) -> list[str]:
+        """The utilities that supply the households here."""
+        return sorted({household.backstop.utility_id for household in self.config.households})
+
     async def _meet_backstops(self) -> None:
         """Learn the utilities' addresses before the first reading is reported to them."""
-        for subscriber_id in self._backstops:
+        for subscriber_id in self._backstops():
             if self._driver.peers.url_of(subscriber_id) is None:
                 try:
                     entries = await self._directory.find(subscriber_id)
@@ -289,10 +345,14 @@ class Pod:
     # --- events from outside ---
 
     def _ring(self, party_id: str, alarm: Alarm) -> None:
-        member = self._driver.members[party_id]
+        member = self._driver.members.get(party_id)
+        if member is None:
+            return
         self._move()
         if member.party.is_ahead:
             self._alarms.set(party_id, alarm, member.party.books.standing.next_slot)
+            return
+        if self.rests(member.party):
             return
         self._try(member.party.name, partial(self._driver.ring, member, alarm))
 
@@ -315,6 +375,8 @@ class Pod:
         if member.party.is_ahead:
             wait_s = self._caught_up_s(member.party) - self._clock.wall()
             raise busy(self._why_it_waits(member.party), max(1, ceil(wait_s)))
+        if self.rests(member.party):
+            raise busy(f"{member.party.id} has closed its account", _RESTS_S)
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context
@@ -326,8 +388,8 @@ class Pod:
     async def _advise(self, adviser: Adviser, party: Party, asked: Consultation) -> None:
         advice = await ask_until(adviser, asked.question, asked.due_ms / 1000, self._clock)
         self._move()
-        if advice is not None and not party.is_ahead:  # else the alarm says that it is late
-            member = self._driver.members[party.id]
+        member = self._driver.members.get(party.id)
+        if advice is not None and member is not None and not party.is_ahead:  # else the alarm says that it is late
             self._try(party.name, partial(self._driver.advised, member, asked, advice))
 
     # --- running steps ---

@@ -1,4 +1,4 @@
-"""Receiving a pod's messages: proven calls go to their party, the registrar's `drain` is answered here."""
+"""Receiving a pod's messages: proven calls go to their party, `drain` and `close` are answered here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from wattmesh_agents.closing import Closings
 from wattmesh_agents.drain import asked_to_drain, drain_reply
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
@@ -17,6 +18,7 @@ from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.closing import CLOSE
 from wattmesh_common.drain import DRAIN
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
@@ -48,6 +50,7 @@ class Reception:
         directory: Directory,
         clock: Clock,
         metrics: PodMetrics,
+        closings: Closings,
         handle: Callable[[Events, Received], Reply],
     ) -> None:
         self._config = config
@@ -55,10 +58,20 @@ class Reception:
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
+        self._closings = closings
         self._handle = handle
         self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         self._members = {member.party.name: member for member in driver.members.values()}
         self._receivers = {name: self._receiver(member) for name, member in self._members.items()}
+
+    def join(self, member: Events) -> None:
+        """A party is here from now on."""
+        self._members[member.party.name] = member
+        self._receivers[member.party.name] = self._receiver(member)
+
+    def leave(self, name: str) -> None:
+        """A party is not here any more."""
+        del self._members[name], self._receivers[name]
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call."""
@@ -70,7 +83,11 @@ class Reception:
         try:
             if action == DRAIN:
                 return self._drain(self._members[name].party, body, headers)
+            if action == CLOSE:
+                return await self._closings.receive(self._members[name].party, body, headers)
             reply = await receiver.receive(action, body, headers)
+        except Refusal as refusal:
+            return nack(refusal)
         except sqlite3.OperationalError as error:
             return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
         if reply.status == 429:
@@ -94,17 +111,18 @@ class Reception:
         )
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
-        try:
-            keys = self._config.registrar_keys
-            call, header = asked_to_drain(body, headers, keys, party.id, self._clock.wall())
-        except Refusal as refusal:
-            return nack(refusal)
+        call, header = asked_to_drain(body, headers, self._config.registrar_keys, party.id, self._clock.wall())
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
-        reply = drain_reply(call.draining, len(party.open_contracts()))
+        closed = self._closings.drain(party, draining=call.draining)
+        reply = drain_reply(
+            draining=call.draining,
+            open_contracts=len(party.open_contracts()),
+            unpriced_readings=party.left_unpriced(),
+            closed=closed,
+        )
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
         self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
-        party.draining = call.draining
         return reply
 
 

@@ -38,6 +38,7 @@ def party_status(pod: Pod, party: Party) -> PartyStatus:
         metered_until=metered_until,
         key_id=pod.key_id(party),
         waits_until=pod.waits_until(party),
+        account=pod.account(party),
     )
 
 

@@ -9,8 +9,10 @@ from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
@@ -66,13 +68,22 @@ class _Undisturbed(APIRoute):
 
 
 def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
-    """Answer every other POST with 404 and a NACK that says which paths there are."""
+    """Answer what no route takes with 404: a POST with a NACK that says which paths there are, the rest for people.
 
-    async def not_found(request: Request) -> Response:
-        message = f"no such path {request.scope['path'][:100]!r}; there are {paths()}"
-        return _response(nack(Refusal(404, ErrorCode.INVALID_REQUEST, message)))
+    No answer redirects: it would lead to where the Host header says.
+    """
 
-    app.add_api_route("/{rest:path}", not_found, methods=["POST"], include_in_schema=False)
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"][:100]
+        if scope["method"] == "POST":
+            message = f"no such path {path!r}; there are {paths()}"
+            answer = _response(nack(Refusal(404, ErrorCode.INVALID_REQUEST, message)))
+        else:
+            answer = JSONResponse({"detail": f"no such page {path!r}; /docs says which there are"}, 404)
+        await answer(scope, receive, send)
+
+    app.router.redirect_slashes = False
+    app.router.default = not_found
 
 
 def _inlined(node: Any, defs: Mapping[str, Any]) -> Any:

@@ -20,6 +20,8 @@ ENERGY = "energy"
 FULFILLMENT = "fulfillment"
 """Code of the descriptor of a `cancel` that names deliveries."""
 GRID_FEE = "grid fee"
+SHARED_ENERGY = "shared energy"
+LOCAL_GRID_FEE = "local grid fee"
 """Title of the part of a quote's price that is for the grid."""
 Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]

@@ -38,8 +38,9 @@ class Party:
 class ContractRow:
     """One side's record of a contract's delivery in a slot; `side` is `buyer` or `seller`.
 
-    `fee_micro` is the grid fee in the amount. `searched_ms` is when the buyer's search began, `confirmed_ms` when this
-    side had it in force (wall time). A buyer also keeps what the seller had asked and how many `offers` there were.
+    `fee_micro` is the grid fee in the amount. `created_ms` is when this side made its record, `searched_ms` when the
+    buyer's search began, `confirmed_ms` when this side had it in force (wall time). A buyer also keeps what the seller
+    had asked and how many `offers` there were.
     """
 
     party: str
@@ -57,6 +58,7 @@ class ContractRow:
     in_doubt: bool
     reason: str | None
     fee_micro: int = 0
+    created_ms: int = 0
     searched_ms: int | None = None
     confirmed_ms: int | None = None
     offered_micro_per_kwh: int | None = None
@@ -75,7 +77,7 @@ class ContractRow:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A booking of kind `trade`, `backstop` or `grid_fee`: energy received and money earned are positive."""
+    """A booking of kind `trade`, `backstop`, `shared` or `grid_fee`: energy received and money earned are positive."""
 
     party: str
     kind: str
@@ -106,12 +108,76 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What a utility's customer reported of a slot first; `state` is `waiting`, `closed` (priced in the slot's closing)
+    or `alone` (priced unshared). `provisional` until the last word on it has come.
+    """
+
+    party: str
+    slot: int
+    household: str
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
+    provisional: bool
+    state: str
+
+    @property
+    def net_wh(self) -> int:
+        """Net import; export is negative."""
+        return self.imported_wh - self.exported_wh
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared."""
+
+    party: str
+    slot: int
+    sharing_key: str
+    seed: int
+    price_micro: int | None
+    tariff_micro: int
+    feed_in_micro: int
+    local_fee_micro: int
+
+
+@dataclass(frozen=True)
 class Messages:
     """How many messages of a Beckn action a party has sent, up to its last slot."""
 
     party: str
     action: str
     sent: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """Since when (wall time; 0: not known) a party has its ledger, and the id of that ledger."""
+
+    party: str
+    account: str
+    opened_ms: int
+
+
+@dataclass(frozen=True)
+class ClosingRecord:
+    """What a counterparty that left says it had booked with a party, in all, before the slot `until`.
+
+    Energy received and money earned by the counterparty are positive. `record` is the text that it signed, `signature`
+    the Authorization header of that, `public_key` (base64) the key that the registry had of it.
+    """
+
+    party: str
+    counterparty: str
+    account: str
+    until: int
+    entries: int
+    energy_wh: int
+    amount_micro: int
+    record: str
+    signature: str
+    public_key: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +190,10 @@ class Book:
     ledger: tuple[LedgerEntry, ...] = ()
     readings: tuple[Reading, ...] = ()
     messages: tuple[Messages, ...] = ()
+    reported: tuple[Reported, ...] = ()
+    closings: tuple[Closing, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    closing_records: tuple[ClosingRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,5 +13,5 @@ def duration_s(text: str) -> int:
     match = _FORM.fullmatch(text.strip())
     seconds = sum(int(n or 0) * unit for n, unit in zip(match.groups(), _UNITS_S.values(), strict=True)) if match else 0
     if seconds <= 0:
-        raise ValueError(f"{text!r} is no duration; write for example 90m, 16h, 1d or 1h30m")
+        raise ValueError(f"invalid duration {text!r}: use 90m, 16h or 1d")
     return seconds

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmesh_cli.books import Book, BooksError, Reading
-from wattmesh_cli.commands.demo import demo_manifest, is_demo
-from wattmesh_cli.commands.up import planned
 from wattmesh_cli.kpi import Kpis, Possible, Rows, Slots, collect, kpis
+from wattmesh_cli.manifest_files import planned
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import slot_json
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import street_zone
+from wattmesh_cli.street_record import Version, read_record
 from wattmesh_operator.plan import GatewayPlan
 
 if TYPE_CHECKING:
@@ -31,15 +30,21 @@ FilesOption = Annotated[
         "--file",
         "-f",
         metavar="FILE",
-        help="The manifests that the street ran with, for batteries and tariffs. After a demo: its own.",
+        help="Manifests with other batteries and tariffs.",
+        show_default="those that the street ran with",
     ),
 ]
 FromOption = Annotated[
     datetime | None,
-    typer.Option("--from", formats=_FORMS, help="Only slots from here on, in the street's local time."),
+    typer.Option(
+        "--from",
+        formats=_FORMS,
+        metavar="TIME",
+        help="Only slots from here on, in the street's local time: 2026-06-21 or 2026-06-21T18:00.",
+    ),
 ]
 UntilOption = Annotated[
-    datetime | None, typer.Option("--until", formats=_FORMS, help="Only slots that start before this.")
+    datetime | None, typer.Option("--until", formats=_FORMS, metavar="TIME", help="Only slots that start before this.")
 ]
 OptimumOption = Annotated[
     bool,
@@ -49,14 +54,19 @@ OptimumOption = Annotated[
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The books of a run, what its manifests say, and its KPIs in the slots asked for."""
+    """The books of a run, its manifests (oldest first) and what they say, and its KPIs in the slots asked for."""
 
     books: tuple[Book, ...]
-    plan: GatewayPlan
+    versions: tuple[Version, ...]
     terms: Terms
     zone: tzinfo
     slots: Slots
     kpis: Kpis
+
+    @property
+    def plan(self) -> GatewayPlan:
+        """What ran last."""
+        return self.versions[-1].plan
 
     @property
     def names(self) -> Names:
@@ -73,16 +83,15 @@ def evaluate(
     Raises BooksError or ValueError where that cannot be done; ends the command at mistakes in manifests.
     """
     from wattmesh_cli.alone import alone  # the agents take a second to import
-    from wattmesh_cli.terms import terms_of
+    from wattmesh_cli.terms import terms_of_versions
 
     if first is not None and end is not None and end <= first:
         raise BooksError("--until must be later than --from")
     books = read_books(state)
-    zone = street_zone(state)
-    if not files and not is_demo(state):
-        raise BooksError("-f is needed: the manifests that this street ran with")
-    plan = planned(list(files) or [str(demo_manifest())])
-    terms = terms_of(plan)
+    record = read_record(state)
+    zone = record.zone
+    versions = (Version(0, planned(files)),) if files else record.versions
+    terms = terms_of_versions(versions)
     slots = Slots(_slot(first, zone), _slot(end, zone))
     rows = collect(books)
     terms.check(rows.households)
@@ -91,8 +100,8 @@ def evaluate(
     if optimum:
         if result.unbooked_readings:
             raise BooksError("--optimum needs complete bills, and slots are not booked yet: give an earlier --until")
-        result = replace(result, possible=_possible(rows, plan, terms, slots, untraded))
-    return Evaluation(books, plan, terms, zone, slots, result)
+        result = replace(result, possible=_possible(rows, versions[-1].plan, terms, slots, untraded))
+    return Evaluation(books, versions, terms, zone, slots, result)
 
 
 def _possible(

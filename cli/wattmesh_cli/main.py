@@ -20,6 +20,7 @@ from wattmesh_cli.commands.validate import validate
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,  # or [field] and [AGENT=] would be read as markup
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine; 1 audit or validate found something; 2 wrong usage or unusable input.",

@@ -1,13 +1,64 @@
-"""How commands are told which manifests to read."""
+"""How commands are told which manifests to read, and what runs for them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from wattmesh_cli.output import BAD_INPUT
+from wattmesh_cli.state import STREET
+from wattmesh_cli.street_record import read_record
+from wattmesh_operator.manifests import load
+from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources.mistakes import ManifestErrors
+
 ManifestsOption = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option("--file", "-f", metavar="FILE", help="A manifest file, a folder of them, or - for standard input."),
 ]
-MoreFiles = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="More of them, as in -f street/*.yaml.")]
+MoreFiles = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE", help="The same; -f may be left out.", show_default=False)
+]
+
+
+def named(files: Sequence[str] | None, more_files: Sequence[str] | None) -> list[str]:
+    """All files, of both kinds; ValueError when there are none."""
+    found = [*(files or []), *(more_files or [])]
+    if not found:
+        raise ValueError("name a file of manifests, for example -f street.yaml")
+    return found
+
+
+def chosen(files: Sequence[str] | None, more_files: Sequence[str] | None, state: Path) -> GatewayPlan:
+    """What the named files run; where none is named, what the state directory remembers. As `planned`."""
+    if not files and not more_files and (state / STREET).exists():
+        return read_record(state).plan
+    return planned(named(files, more_files))
+
+
+def loaded(files: Sequence[str]) -> tuple[Resource, ...]:
+    """The resources of manifests. Ends the command at mistakes in them."""
+    try:
+        return load(files)
+    except ManifestErrors as errors:
+        for mistake in errors.mistakes:
+            typer.echo(str(mistake), err=True)
+        raise typer.Exit(BAD_INPUT) from None
+
+
+def planned(files: Sequence[str]) -> GatewayPlan:
+    """What manifests of one gateway run; ValueError when they have more. Ends the command at mistakes in them."""
+    plans = plan(loaded(files))
+    for agent in (pod.owner for one in plans for pod in one.pods):
+        if isinstance(agent, SolarAgent) and agent.spec.profile and agent.spec.profile.config_map:
+            raise ValueError(
+                f"SolarAgent {agent.metadata.name}: a profile's configMap is for a cluster; here, set profile.folder"
+            )
+    if len(plans) != 1:
+        names = ", ".join(one.resource.metadata.name for one in plans)
+        raise ValueError(f"these manifests have {len(plans)} gateways ({names}); run each with its own --state")
+    return plans[0]

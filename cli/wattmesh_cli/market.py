@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wattmesh_cli.books import Book, LedgerEntry, paired
 from wattmesh_cli.kpi.money import price_micro_per_kwh
+from wattmesh_cli.kpi.rows import supplied
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Flow:
 
 @dataclass(frozen=True)
 class HouseholdSummary:
-    """A household's energy, as booked."""
+    """A household's energy, as booked. `shared_wh` is what it took from and gave to its neighbours by sharing;
+    `imported_wh` and `exported_wh` is the rest.
+    """
 
     household: str
     bought_wh: int
     sold_wh: int
+    shared_wh: int
     imported_wh: int
     exported_wh: int
 
@@ -81,13 +85,14 @@ def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
 
 def _household(household: str, ledger: list[LedgerEntry]) -> HouseholdSummary:
     trades = [entry for entry in ledger if entry.kind == "trade"]
-    supplies = [entry for entry in ledger if entry.kind == "backstop"]
+    supplies = supplied(ledger)
     bought = [entry for entry in trades if entry.energy_wh > 0]
     sold = [entry for entry in trades if entry.energy_wh < 0]
     return HouseholdSummary(
         household=household,
         bought_wh=sum(entry.energy_wh for entry in bought),
         sold_wh=-sum(entry.energy_wh for entry in sold),
-        imported_wh=sum(max(0, entry.energy_wh) for entry in supplies),
-        exported_wh=sum(max(0, -entry.energy_wh) for entry in supplies),
+        shared_wh=sum(of_slot.shared_wh for of_slot in supplies),
+        imported_wh=sum(max(0, of_slot.utility_wh) for of_slot in supplies),
+        exported_wh=sum(max(0, -of_slot.utility_wh) for of_slot in supplies),
     )

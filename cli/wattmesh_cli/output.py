@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, one line for what is wrong with the command itself."""
+"""What commands print beside tables: JSON and CSV, slots as text, one line for what is wrong with the command."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 FOUND = 1
 """Exit code: an audit or validation found something."""
@@ -29,9 +26,21 @@ class Output(StrEnum):
     JSON = "json"
 
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, or JSON.")]
+class TableOutput(StrEnum):
+    """How to print a table."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Text for people, or JSON.")]
+TableOutputOption = Annotated[
+    TableOutput, typer.Option("--output", "-o", help="A table as wide as the terminal, one with all columns, or JSON.")
+]
 StateOption = Annotated[Path, typer.Option("--state", metavar="DIR", help="Where 'wattmesh up' keeps its databases.")]
 DEFAULT_OUTPUT = Output.TABLE
+DEFAULT_TABLE = TableOutput.TABLE
 
 
 def print_json(value: object) -> None:
@@ -46,24 +55,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print rows under columns, those in `right` aligned right.
-
-    On a terminal the last column wraps where there is no room; elsewhere nothing is wrapped, cut or coloured.
-    """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column != columns[-1], overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(1, console.measure(table, options=console.options.update_width(100_000)).maximum)
-    console.print(table)
 
 
 def slot_text(slot: int | None, zone: tzinfo) -> str:

@@ -12,7 +12,8 @@ import typer
 
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, street_zone
+from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_cli.street_record import read_record
 
 FromStateOption = Annotated[
     Path | None,
@@ -25,11 +26,12 @@ KubernetesOption = Annotated[
 ]
 NamespaceOption = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", metavar="NS", help="Where the pods are. Default: the context's namespace."),
+    typer.Option("--namespace", "-n", metavar="NS", help="Where the pods are.", show_default="the context's namespace"),
 ]
 AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Read pods of all namespaces.")]
 ContextOption = Annotated[
-    str | None, typer.Option("--context", metavar="CTX", help="The kubeconfig's context. Default: the current one.")
+    str | None,
+    typer.Option("--context", metavar="CTX", help="The kubeconfig's context.", show_default="the current one"),
 ]
 
 
@@ -37,11 +39,11 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment, None where nobody declares any.
+    `declared` are the parties that there shall be at the moment.
     """
 
     books: Callable[[], tuple[Book, ...]]
-    declared: Callable[[], frozenset[str] | None]
+    declared: Callable[[], frozenset[str]]
     zone: Callable[[], tzinfo]
 
 
@@ -53,7 +55,7 @@ def source(
         if namespace is not None or all_namespaces or context is not None:
             raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
         chosen = DEFAULT_STATE if state is None else state
-        return Source(lambda: read_books(chosen), lambda: None, lambda: street_zone(chosen))
+        return Source(lambda: read_books(chosen), lambda: read_record(chosen).parties, lambda: read_record(chosen).zone)
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
     if namespace is not None and all_namespaces:

@@ -9,16 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Messages, Party, Reading
-from wattmesh_cli.state import StateError, agent_databases
+from wattmesh_cli.books import (
+    Account,
+    Book,
+    Closing,
+    ClosingRecord,
+    ContractRow,
+    LedgerEntry,
+    Messages,
+    Party,
+    Reading,
+    Reported,
+)
+from wattmesh_cli.state import AGENTS, StateError, agent_databases
 
 _PARTIES = (
     "SELECT party, kind, capacity_wh, initial_level_wh, level_wh, first_slot, next_slot FROM parties ORDER BY party"
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
-    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, searched_ms, confirmed_ms, offered_micro_per_kwh, "
-    "offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
+    "delivered_wh, settled_micro, in_doubt, reason, fee_micro, created_ms, searched_ms, confirmed_ms, "
+    "offered_micro_per_kwh, offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
 )
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "
@@ -29,18 +40,40 @@ _READINGS = (
     "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
+_REPORTED = (
+    "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, provisional, state FROM reported "
+    "ORDER BY party, slot, household"
+)
+_CLOSINGS = (
+    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
+    "ORDER BY party, slot"
+)
+_ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
+_CLOSING_RECORDS = (
+    "SELECT party, counterparty, account, until, entries, energy_wh, amount_micro, record, signature, public_key "
+    "FROM closing_records ORDER BY party, counterparty, account"
+)
 
 
 def read_books(state: Path) -> tuple[Book, ...]:
     """The books of a state directory, by pod name.
 
     Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
-    directory or a database is missing, damaged, another program's or of a newer schema.
+    directory or a database is missing, damaged, another program's or of another schema.
     """
     with ExitStack() as opened:
         # All are opened first, so that the moments lie close together.
         connections = [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
         return tuple(_read(path, connection) for path, connection in connections)
+
+
+def first_unmetered_slot(state: Path) -> int | None:
+    """The first slot that no party has metered yet; None where there are no books. StateError as above."""
+    with ExitStack() as opened:
+        paths = sorted((state / AGENTS).glob("*.db"))
+        connections = [connection for path in paths if (connection := opened.enter_context(_snapshot(path)))]
+        reached = [one.execute("SELECT max(next_slot) FROM parties").fetchone()[0] for one in connections]
+    return max((slot for slot in reached if slot is not None), default=None)
 
 
 @contextmanager
@@ -61,6 +94,9 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection | None]:
             raise StateError(f"{path}: this is another program's database")
         if version > VERSION:
             raise StateError(f"{path}: made by a newer wattmesh (schema {version}; this one knows {VERSION})")
+        if tables and version < VERSION:
+            known = f"schema {version}; this one reads {VERSION}"
+            raise StateError(f"{path}: made by an older wattmesh ({known}); `wattmesh up` brings it forward")
         yield connection if tables else None
     finally:
         connection.close()
@@ -77,6 +113,10 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             ledger=tuple(LedgerEntry(*row) for row in connection.execute(_LEDGER)),
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
+            reported=tuple(_reported(row) for row in connection.execute(_REPORTED)),
+            closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
+            accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
+            closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),
         )
 
 
@@ -84,6 +124,12 @@ def _contract(row: tuple[Any, ...]) -> ContractRow:
     values = list(row)
     values[12] = bool(row[12])
     return ContractRow(*values)
+
+
+def _reported(row: tuple[Any, ...]) -> Reported:
+    values = list(row)
+    values[6] = bool(row[6])
+    return Reported(*values)
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import Prices
+from wattmesh_cli.street_record import Version
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
 from wattmesh_market.parties.config import HouseholdConfig
@@ -15,20 +17,29 @@ from wattmesh_operator.plan import GatewayPlan
 
 @dataclass(frozen=True)
 class Terms:
-    """Households and utilities' tariffs by subscriber id; `utc_offset_s` is that of the street's local time, which
-    tariff periods go by.
+    """Households by subscriber id, of each version of the manifests, oldest first, with the slot it holds from; and the
+    tariffs of all utilities by subscriber id, as they were last.
+
+    `utc_offset_s` is that of the street's local time, which tariff periods go by.
     """
 
-    households: Mapping[str, HouseholdConfig]
+    versions: Sequence[tuple[int, Mapping[str, HouseholdConfig]]]
     tariffs: Mapping[str, Tariff]
     utc_offset_s: int
 
+    @cached_property
+    def households(self) -> Mapping[str, HouseholdConfig]:
+        """All that there ever were, as they were last."""
+        return {name: household for _, of_version in self.versions for name, household in of_version.items()}
+
     @property
     def prices(self) -> Prices:
-        """What each household's utility asks, grid fee included, and pays per kWh, that grid fee, and what batteries
-        give back.
+        """What each household's utility asks, grid fee included, and pays per kWh, its grid fees, and what its battery
+        gives back.
         """
-        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._discharge_ppm)
+        return Prices(
+            self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._local_fee_micro, self._discharge_ppm
+        )
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
@@ -36,13 +47,9 @@ class Terms:
 
     def cheapest_micro(self, household: str, slot: int) -> int:
         """The least that a utility on the household's feeder asks for a kWh, grid fee included."""
-        config = self.households[household]
-        near = [config.backstop.tariff, *(self.tariffs[utility] for utility in config.utility_ids)]
+        others = self.households[household].utility_ids
+        near = [self._tariff(household, slot), *(self.tariffs[utility] for utility in others)]
         return min(all_in_micro_per_kwh(tariff, slot, self.utc_offset_s) for tariff in near)
-
-    def local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
-        """The grid fee on a kWh that the household sells to another."""
-        return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
@@ -51,21 +58,40 @@ class Terms:
             raise BooksError(f"the manifests do not have {', '.join(missing)}; give those that this street ran with")
 
     def _tariff_micro(self, household: str, slot: int) -> int:
-        return all_in_micro_per_kwh(self.households[household].backstop.tariff, slot, self.utc_offset_s)
+        return all_in_micro_per_kwh(self._tariff(household, slot), slot, self.utc_offset_s)
 
-    def _feed_in_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one price for all slots
-        return self.households[household].backstop.tariff.feed_in_micro_per_kwh
+    def _feed_in_micro(self, household: str, slot: int) -> int:
+        return self._tariff(household, slot).feed_in_micro_per_kwh
 
-    def _grid_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
-        return self.households[household].backstop.tariff.grid_fee_micro_per_kwh
+    def _grid_fee_micro(self, household: str, slot: int) -> int:
+        return self._tariff(household, slot).grid_fee_micro_per_kwh
+
+    def _tariff(self, household: str, slot: int) -> Tariff:
+        """The tariff in force in a slot; before the household's first version, and after its last, the next to it."""
+        having = [version for version in self.versions if household in version[1]]
+        in_force = [version for version in having if version[0] <= slot] or having[:1]
+        return in_force[-1][1][household].backstop.tariff
+
+    def _local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
+        return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
 
     def _discharge_ppm(self, household: str) -> int:
         return self.battery(household).discharge_efficiency_ppm
 
 
 def terms_of(plan: GatewayPlan) -> Terms:
-    """The terms of all households of a street."""
-    households = {household.subscriber_id: household for pod in plan.pods for household in pod.households}
-    offset = plan.resource.spec.clock.start.utcoffset()
-    tariffs = {utility.subscriber_id: utility.tariff for pod in plan.pods for utility in pod.utilities}
+    """The terms of all households of a street that ran with one version of its manifests."""
+    return terms_of_versions([Version(0, plan)])
+
+
+def terms_of_versions(versions: Sequence[Version]) -> Terms:
+    """The terms of all households of a street, from the versions of its manifests, oldest first."""
+    households = [
+        (one.since, {household.subscriber_id: household for pod in one.plan.pods for household in pod.households})
+        for one in versions
+    ]
+    tariffs = {
+        utility.subscriber_id: utility.tariff for one in versions for pod in one.plan.pods for utility in pod.utilities
+    }
+    offset = versions[-1].plan.resource.spec.clock.start.utcoffset()
     return Terms(households, tariffs, 0 if offset is None else int(offset.total_seconds()))

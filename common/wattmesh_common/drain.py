@@ -1,4 +1,4 @@
-"""`drain`: the operator, as registrar, asks a household to make no new contracts before it is taken down.
+"""`drain`: the operator, as registrar, asks a household to make no new contracts and to close its account.
 
 The call is POSTed to `<household's url>/drain`, signed with the registrar's key.
 """
@@ -24,9 +24,15 @@ class DrainCall(BaseModel):
 
 
 class DrainAnswer(BaseModel):
-    """What the household says: whether it drains, and how many contracts are still open."""
+    """What the household says: whether it drains, how many contracts are still open, how many readings its utility
+    has not priced yet, and whether its account is closed.
+
+    `closed` is None where the pod is of a version that closes none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     draining: bool
     open_contracts: int = Field(ge=0)
+    unpriced_readings: int = Field(default=0, ge=0)
+    closed: bool | None = None

@@ -1,4 +1,4 @@
-"""What a pod says on its pages `/status` (read by the operator) and `/live` (read by the gateway).
+"""What a pod says on its pages `/status` (read by the operator), `/live` and `/history` (read by the gateway).
 
 Energy is in Wh, money in millionths of the currency. Readers treat a page as untrusted input: every field is bounded,
 unknown ones are ignored. Pod and reader may be of different versions, so a field that is added needs a default.
@@ -16,7 +16,11 @@ from wattmesh_market.parties.books import Role
 from wattmesh_market.trade.contracts import ContractState, Side
 
 SLOTS_BACK = 4
-"""`/live` shows contracts from that many slots before the current one: by then they are settled."""
+"""`/live` shows contracts from that many slots before the current one: by then they are settled. Who asks for the first
+time is shown all that are in memory.
+"""
+MOST_HISTORY_SLOTS = 192
+"""On a page `/history`: two days."""
 
 Id = Annotated[str, Field(max_length=253)]
 TransactionId = Annotated[str, Field(max_length=36)]
@@ -64,7 +68,8 @@ class PartyState(_Part):
 
 
 class PartyStatus(PartyState):
-    """An entry of `/status`. `metered_until` is grid time, `key_id` the key that the party signs with.
+    """An entry of `/status`. `metered_until` is grid time, `key_id` the key that the party signs with, `account` the id
+    of its ledger (empty from a pod of a version that says none).
 
     `waits_until` is the wall time at which grid time has caught up with the party's books, where these are ahead of it:
     until then it neither trades nor answers. None where all is as it should be.
@@ -73,10 +78,12 @@ class PartyStatus(PartyState):
     metered_until: datetime
     key_id: Annotated[str, Field(max_length=253)]
     waits_until: datetime | None = None
+    account: Annotated[str, Field(max_length=36)] = ""
 
 
 class LiveParty(PartyState):
-    """A party on `/live`. Prices are per kWh; `next_` is about the slot traded now.
+    """A party on `/live`. Prices are per kWh. Role and price are of `slot`; `next_` is about the one after it, which is
+    traded in `slot`.
 
     The grid fee comes on top of what it sells at, to those on its feeder.
     """
@@ -87,6 +94,7 @@ class LiveParty(PartyState):
     next_price_micro_per_kwh: Amount
     grid_fee_micro_per_kwh: Amount
     feed_in_micro_per_kwh: Amount
+    slot: Amount = 0
 
 
 class LiveContract(_Part):
@@ -157,6 +165,8 @@ class LivePage(_Part):
     """The page `/live`.
 
     `number` is that of the last happening on it, to be asked for next; `boot` changes with each start of the pod.
+    `open_purchases` are the transactions in which its parties still want to buy; None: the pod does not say.
+    `missed_gates` counts purchases since the pod's start that were not done when the gate closed.
     """
 
     boot: Annotated[str, Field(max_length=64)]
@@ -168,6 +178,49 @@ class LivePage(_Part):
     happenings: Annotated[
         tuple[Annotated[LiveMessage | LiveStory, Field(discriminator="kind")], ...], Field(max_length=2_000)
     ]
+    open_purchases: Annotated[tuple[TransactionId, ...], Field(max_length=2_000)] | None = None
+    missed_gates: Amount = 0
+
+
+class HistoryRow(NamedTuple):
+    """The readings of a slot and what is booked for it, summed over a pod's households on a feeder; a list in JSON.
+
+    `net_wh` is what came in less what went out. `taken_wh` was bought or supplied, `local_wh` of it came from other
+    households. `saved_micro` is how much better its trades were than the utility's prices for the same energy.
+    `unbooked` counts readings whose money is not booked yet.
+    """
+
+    slot: Amount
+    households: Amount
+    pv_wh: Amount
+    load_wh: Amount
+    net_wh: Whole
+    level_before_wh: Amount
+    level_after_wh: Amount
+    taken_wh: Amount
+    local_wh: Amount
+    saved_micro: Whole
+    unbooked: Amount
+
+
+class HistoryPage(_Part):
+    """The page `/history`: rows by feeder, oldest first, of the slots before `until`, which is to be asked for next.
+
+    `more`: there are later ones already.
+    """
+
+    until: Amount
+    more: bool
+    feeders: Annotated[
+        dict[Id, Annotated[tuple[HistoryRow, ...], Field(max_length=MOST_HISTORY_SLOTS)]], Field(max_length=2_000)
+    ]
+
+
+class SlotPage(_Part):
+    """The page `/history/<slot>`: each household's reading of one slot, and each side's record of its contracts."""
+
+    readings: Annotated[dict[Id, LiveReading], Field(max_length=2_000)]
+    contracts: Annotated[tuple[LiveContract, ...], Field(max_length=4_000)]
 
 
 _STATUS = TypeAdapter(tuple[PartyStatus, ...])
@@ -181,3 +234,13 @@ def read_status(body: bytes) -> tuple[PartyStatus, ...]:
 def read_live(body: bytes) -> LivePage:
     """The page `/live` in an answer's body. Raises pydantic's ValidationError, a ValueError, if it is none."""
     return LivePage.model_validate_json(body, strict=True)
+
+
+def read_history(body: bytes) -> HistoryPage:
+    """The page `/history` in an answer's body. Raises pydantic's ValidationError, a ValueError, if it is none."""
+    return HistoryPage.model_validate_json(body, strict=True)
+
+
+def read_slot(body: bytes) -> SlotPage:
+    """The page `/history/<slot>` in an answer's body. Raises pydantic's ValidationError if it is none."""
+    return SlotPage.model_validate_json(body, strict=True)

@@ -1,6 +1,7 @@
 """What a process is told at its start: a pod its clock, gateway, households and utilities; a gateway its registry.
 
-The operator (or `wattmesh up`) makes these models and writes them as JSON; the process reads them once.
+The operator (or `wattmesh up`) makes these models and writes them as JSON. The process reads them at its start; a pod
+also follows which households are in its own.
 """
 
 from __future__ import annotations

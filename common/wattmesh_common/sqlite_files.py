@@ -5,12 +5,13 @@ A file that is refused stays byte for byte, its WAL too.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 WAL_BYTES = 4 * 1024 * 1024
 """What a WAL is cut down to once its content is in the database; SQLite moves it there at about this size."""
@@ -123,9 +124,9 @@ def _check_mark(path: Path, kind: Kind) -> None:
 def _locked(path: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(Path(f"{path}-lock").open("a", encoding="utf-8"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            path.parent.stat()  # FileLock would make a folder that is missing
+            stack.enter_context(FileLock(f"{path}-lock", timeout=0))
+        except Timeout:
             text = f"{path}: another process works on it; stop that one first, two would spoil each other's books"
             raise DatabaseRefused(text) from None
         except OSError as error:

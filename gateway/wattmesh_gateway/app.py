@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.transport import Pages
+from wattmesh_common.web_pages import add_api_docs
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.live.routes import add_live_page
 from wattmesh_gateway.lookup import LookupFilter
@@ -30,12 +31,13 @@ def create_app(gateway: Gateway, pages: Pages) -> FastAPI:
             await watch.stop()
             await gateway.stop()
 
-    app = FastAPI(title="wattmesh gateway", lifespan=lifespan)
+    app = FastAPI(title="wattmesh gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
     add_calls(app, gateway.site, "", ["search"])
     add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
     add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
     _add_probes(app, gateway)
     add_live_page(app, watch, gateway.clock)
+    add_api_docs(app)
     add_not_found(app, lambda: ", ".join(PATHS))
     return app
 

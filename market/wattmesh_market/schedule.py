@@ -19,6 +19,8 @@ WINDOW_PPM = 120_000
 """How long after its search a buyer chooses among the offers."""
 REPORT_PPM = (200_000, 500_000)
 """Between which parts of the following slot a household reports its reading to the utility."""
+CLOSED_AFTER_S = 3 * SLOT_S
+"""So long after a slot's start, with the third slot after it, a utility shares what was reported of it."""
 SURELY_REPORTED_S = 2 * SLOT_S
 """What was delivered so long before the current slot has been reported by everybody who could."""
 
@@ -29,7 +31,10 @@ def look_ppm(looks: tuple[tuple[int, int], ...], seed: int, party: str, slot: in
 
 
 def report_ppm(seed: int, party: str, slot: int) -> int:
-    """The part of the slot after `slot` at which `party` reports its reading of `slot`."""
+    """The part of the slot after `slot` at which `party` reports its reading of `slot`.
+
+    At the same part of the slot after that it reports whatever is still in doubt, before the slot is closed.
+    """
     return _between(REPORT_PPM, seed, party, slot, "report")
 
 

@@ -71,13 +71,16 @@ def test_keys_that_cannot_be_read_leave_the_old_ones_and_are_told_of_once(caplog
     run(main())
 
 
-def test_who_is_missing_in_the_new_file_keeps_the_key_and_strangers_get_none() -> None:
+def test_who_is_missing_in_the_new_file_keeps_the_key_and_who_is_new_gets_one() -> None:
     async def main() -> None:
         drawer = Drawer(signer(ROOF))
         ring = KeyRing(drawer.signers, drawer, clock())
-        drawer.signers = {"stranger.street": signer("stranger.street")}
+        drawer.signers = {"new.street": signer("new.street")}
         await ring.look()
-        assert {name: key.key_id for name, key in ring.items()} == {ROOF: signer(ROOF).key_id}
+        assert {name: key.key_id for name, key in ring.items()} == {
+            ROOF: signer(ROOF).key_id,
+            "new.street": signer("new.street").key_id,
+        }
 
     run(main())
 

@@ -22,6 +22,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    Correction,
     DeliveryStatus,
     Init,
     Line,
@@ -34,6 +35,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    SharedPart,
     Status,
     Terms,
     Wanted,
@@ -148,9 +150,13 @@ def statuses(draw: st.DrawFn) -> Status:
 @st.composite
 def priced_readings(draw: st.DrawFn) -> PricedReading:
     order_id, amount_micro = draw(ids), draw(amounts)
-    reading = ReportReading(order_id, draw(slot_numbers), *draw(metered))
-    fees = draw(st.integers(0, amount_micro)), draw(st.none() | amounts)
-    return PricedReading(order_id, reading, amount_micro, *fees, draw(currencies))
+    reading = ReportReading(order_id, draw(slot_numbers), *draw(metered))._replace(provisional=draw(st.booleans()))
+    fee_micro, local_fee_micro = draw(st.integers(0, amount_micro)), draw(st.none() | amounts)
+    shared_micro = draw(st.integers(0, amount_micro - fee_micro))
+    shared = draw(st.none() | st.builds(SharedPart, energies, st.just(shared_micro), st.integers(0, shared_micro)))
+    correction = draw(st.none() | st.builds(Correction, energies, energies, amounts | amounts.map(lambda owed: -owed)))
+    currency = draw(currencies)
+    return PricedReading(order_id, reading, amount_micro, fee_micro, local_fee_micro, currency, shared, correction)
 
 
 ANY: dict[type[Message], st.SearchStrategy[Message]] = {
@@ -168,7 +174,13 @@ ANY: dict[type[Message], st.SearchStrategy[Message]] = {
     Cancelled: st.builds(Cancelled, statuses()),
     Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies),
     Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies),
-    ReportReading: st.builds(lambda name, slot, wh: ReportReading(name, slot, *wh), ids, slot_numbers, metered),
+    ReportReading: st.builds(
+        lambda name, slot, wh, in_doubt: ReportReading(name, slot, *wh)._replace(provisional=in_doubt),
+        ids,
+        slot_numbers,
+        metered,
+        st.booleans(),
+    ),
     PricedReading: priced_readings(),
 }
 """Any message of each kind, with 1 to 4 deliveries."""

@@ -36,6 +36,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    Correction,
     DeliveryStatus,
     Init,
     Line,
@@ -48,6 +49,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    SharedPart,
     Status,
     Terms,
     Wanted,
@@ -366,6 +368,34 @@ def test_a_reading_need_not_say_that_nothing_was_sold() -> None:
     codes = [tag["descriptor"]["code"] for tag in raw["message"]["order"]["fulfillments"][0]["tags"][0]["list"]]
     assert codes == ["imported_kwh", "exported_kwh"]
     assert CODEC.decode(received(raw)) == reading
+
+
+def test_a_reading_says_when_something_is_in_doubt() -> None:
+    raw = encoded(ReportReading("supply", SLOT, 200, 0, 0, provisional=True))
+    [meter] = raw["message"]["order"]["fulfillments"][0]["tags"]
+    assert meter == tags("meter", imported_kwh="0.200", exported_kwh="0.000", status="provisional")
+
+
+def test_a_priced_reading_says_what_was_shared_and_what_was_corrected() -> None:
+    # 500 Wh were billed in doubt, 300 of them shared at 0.175, of which 0.02 are the local grid fee; 200 are paid back.
+    priced = PricedReading(
+        "supply", ReportReading("supply", SLOT, 300, 0, 0), 112_500, 14_000, None, "EUR",
+        SharedPart(300, 52_500, 6_000), Correction(500, 0, 45_000),
+    )  # fmt: skip
+    order = encoded(priced)["message"]["order"]
+    assert order["fulfillments"][0]["tags"][1:] == [
+        tags("sharing", shared_kwh="0.300"),
+        tags(
+            "correction", billed_imported_kwh="0.500", billed_exported_kwh="0.000", refund="0.045000", charge="0.000000"
+        ),
+    ]
+    assert {part["title"]: part["price"]["value"] for part in order["quote"]["breakup"]} == {
+        "energy": "0.046000",
+        "grid fee": "0.014000",
+        "shared energy": "0.046500",
+        "local grid fee": "0.006000",
+    }
+    assert CODEC.decode(received(encoded(priced))) == priced
 
 
 def test_a_priced_reading_without_tags_states_no_fee() -> None:

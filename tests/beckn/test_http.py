@@ -259,6 +259,15 @@ def test_a_get_is_not_answered() -> None:
     assert answer.startswith(b"HTTP/1.1 405 ")
 
 
+@pytest.mark.parametrize("method", [b"GET", b"PUT", b"DELETE"])
+@pytest.mark.parametrize("path", [b"/nothing", b"/beckn/select/", b"/beckn"])
+def test_an_unknown_page_is_not_found_and_leads_nowhere(method: bytes, path: bytes) -> None:
+    answer = raw_post(Echo(), b"%s %s HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n" % (method, path))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"no such page '%s'; /docs says which there are" % path in answer
+    assert b"elsewhere" not in answer
+
+
 @cache
 def document() -> Json:
     return app(Echo(), ACTIONS).openapi()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
 T = TypeVar("T")
 
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"]
 """No sandbox, as tests may run as root; no name but this machine's is resolved."""
+FAINT = Path(__file__).with_name("faint.js").read_text()
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _HERE = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
@@ -33,6 +36,20 @@ def apart(work: Callable[..., T], *arguments: Any) -> T:
     """Do what runs an event loop of its own, in a thread of its own; Playwright's loop occupies the tests' thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work, *arguments).result()
+
+
+def inaccessible(page: Page) -> list[str]:
+    """What axe-core finds wrong with a page as it is now, of whatever impact; and what it leaves out: text in drawings
+    with a contrast of less than 4.5 to what is behind it (WCAG 2.2, 1.4.3).
+    """
+    found = Axe().run(page).response["violations"]
+    targets = [
+        f"{one['id']} ({one['impact']}): {node['target'][0]}: {node['failureSummary']}"
+        for one in found
+        for node in one["nodes"]
+    ]
+    faint: list[str] = page.evaluate(FAINT)
+    return targets + faint
 
 
 class Visits:

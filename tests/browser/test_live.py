@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.support import Visits
+from tests.browser.support import Visits, inaccessible
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import logged
 from wattmesh_cli.street.local import locked, running_street
@@ -32,7 +32,6 @@ ACTIONS = ["select", "on_select", "init", "on_init", "confirm", "on_confirm"]
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 NARROW = "document.documentElement.scrollWidth <= window.innerWidth"
-CHECKS = Path(__file__).with_name("accessible.js").read_text()
 
 
 class Background:
@@ -80,14 +79,6 @@ def opened(visits: Visits, url: str, **options: Any) -> Page:
     page.set_default_timeout(PATIENCE_MS)
     expect(page.locator("#households tr")).to_have_count(len(NAMES), timeout=PATIENCE_MS)
     return page
-
-
-def wrong_for_some(page: Page) -> list[str]:
-    """What is wrong with the page as it is now, for who does not see it well."""
-    found: list[str] = page.evaluate(
-        f"(() => {{ const checks = {CHECKS}; return [...checks.problems(), ...checks.faint()]; }})()"
-    )
-    return found
 
 
 def a_confirmed_trade(page: Page) -> Any:
@@ -162,16 +153,16 @@ def test_the_keyboard_reaches_everything(visits: Visits, url: str) -> None:
             break
         assert outline != "none", where
         reached.append(str(where))
-    assert any(where.startswith("#trade/") for where in reached)
+    assert any(where.startswith("#/trade/") for where in reached)
     for name in NAMES:
-        assert sum(where == f"#household/{name}.default" for where in reached) == 2, "in the graph and in the table"
+        assert sum(where == f"#/household/{name}.default" for where in reached) == 2, "in the graph and in the table"
     link = page.locator("#trades a").first
     link.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#trade")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#trade")).to_be_hidden()
-    assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#trade/"), "focus goes back"
+    assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#/trade/"), "focus goes back"
     assert urlsplit(page.url).fragment == ""
 
 
@@ -181,13 +172,13 @@ def test_it_can_be_read_in_light_and_dark_and_by_machines(visits: Visits, url: s
     link = a_confirmed_trade(page)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(243, 245, 240)", "dark": "rgb(16, 22, 26)"}[colours]
-    assert wrong_for_some(page) == []
+    assert inaccessible(page) == []
     link.click()
     expect(page.locator("#trade svg.sequence")).to_be_visible()
-    assert wrong_for_some(page) == []
-    page.goto(f"{url}#household/roof-0.default")
+    assert inaccessible(page) == []
+    page.goto(f"{url}#/household/roof-0.default")
     expect(page.locator("#household svg.chart").first).to_be_visible()
-    assert wrong_for_some(page) == []
+    assert inaccessible(page) == []
 
 
 def test_it_fits_a_phone(visits: Visits, url: str) -> None:

@@ -8,12 +8,12 @@ from wattmesh_cli.alone import alone
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import SLOT_S, Book, LedgerEntry, Party, Reading
 from wattmesh_cli.kpi import ALL_SLOTS, Prices, collect, kpis
-from wattmesh_cli.report.content import Content, Market, content
+from wattmesh_cli.report.content import Content, Market, Origin, content
 from wattmesh_market.energy.battery import Battery
 
 FIRST = 1_782_021_600
 GRID = "grid.town"
-PRICES = Prices(lambda _, __: 300_000, lambda _, __: 80_000, lambda _, __: 0, lambda _: 950_000)
+PRICES = Prices(lambda _, __: 300_000, lambda _, __: 80_000, lambda _, __: 0, lambda _, __: 0, lambda _: 950_000)
 BATTERY = Battery(10_000, 0, 5000, 5000, 1_000_000, 1_000_000)
 
 
@@ -38,7 +38,7 @@ def town(households: int, slots: int = 96, *, agents: int = 40) -> Content:
         {name: f"feeder-{number % 8}" for number, name in enumerate(names)},
     )  # fmt: skip
     result = kpis(books, PRICES, alone(collect(books), lambda _: BATTERY, ALL_SLOTS))
-    return content(books, market, PRICES, result, audit(books), ALL_SLOTS)
+    return content(books, market, Origin("", None), PRICES, result, audit(books), ALL_SLOTS)
 
 
 def _entry(number: int, slot: int, names: list[str], half: int) -> LedgerEntry:

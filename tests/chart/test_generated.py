@@ -78,12 +78,16 @@ def test_making_the_readme_again_changes_nothing() -> None:
     assert readme(once, values) == once
 
 
-def test_definitions_that_are_not_there_are_none(tmp_path: Path) -> None:
+def test_definitions_that_are_not_there_are_none_and_the_version_is_the_projects(tmp_path: Path) -> None:
     chart = tmp_path / "charts" / "wattmesh"
     chart.mkdir(parents=True)
     (chart / "README.md").write_text("")
     (chart / "values.yaml").write_text("# One.\none: 1\n")
-    assert generated(tmp_path).keys() == {Path("README.md")}
+    (chart / "Chart.yaml").write_text('name: wattmesh\nversion: 0.0.1\nappVersion: "0.0.1"\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    made = generated(tmp_path)
+    assert made.keys() == {Path("Chart.yaml"), Path("README.md")}
+    assert made[Path("Chart.yaml")] == 'name: wattmesh\nversion: 1.2.3\nappVersion: "1.2.3"\n'
 
 
 def _properties(schema: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.cli.street_books import write_database
 from wattmesh_agents.store.journal import table_rows
-from wattmesh_agents.store.schema import LEDGER_TABLES
+from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_cli.books import Book
 from wattmesh_operator.desired.names import labels
 
@@ -64,4 +64,4 @@ def answer_of(book: Book, tmp_path: Path) -> dict[str, Any]:
     path = tmp_path / f"answer-{book.name}.db"
     write_database(path, book)
     with closing(sqlite3.connect(path)) as connection:
-        return {table: table_rows(connection, table) for table in LEDGER_TABLES}
+        return {table: table_rows(connection, table) for table in AUDITED_TABLES}

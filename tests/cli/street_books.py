@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
+from tests.world.manifests import planned
 from wattmesh_agents.store.schema import APPLICATION_ID, TABLES, VERSION
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading, Reported
+from wattmesh_cli.street_record import remember
 
+MANIFEST = """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+spec: {clock: {start: "2026-06-21T06:00:00+02:00"}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: grid}
+spec: {tariff: {price: 0.30, feedIn: 0.08}, capacityKw: 50}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: roof}
+spec: {battery: {capacityKwh: 10, initialKwh: 5}, pv: {peakKw: 5}}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: flat}
+spec: {load: {annualKwh: 3000}}
+"""
 NOON = "2026-06-21T12:00:00+02:00"
 SLOT = int(datetime.fromisoformat(NOON).timestamp())
 NEXT, THIRD = SLOT + 900, SLOT + 1800
@@ -73,14 +95,19 @@ def street() -> list[Book]:
             LedgerEntry(GRID, "backstop", SLOT, FLAT, "supply", -200, 60_000),
             LedgerEntry(GRID, "backstop", NEXT, ROOF, "supply", 100, -8_000),
         ),
+        reported=(
+            Reported(GRID, SLOT, FLAT, 200, 0, 0, False, "alone"),
+            Reported(GRID, NEXT, ROOF, 0, 100, 0, False, "alone"),
+        ),
     )
     return [flat, grid, roof]
 
 
 def write_state(state: Path, books: list[Book]) -> Path:
     """A state directory as `wattmesh up` leaves it."""
-    (state / "agents").mkdir(parents=True)
-    (state / "clock.json").write_text(json.dumps({"start": NOON, "epoch": 1_800_000_000.0, "speed": 60.0}))
+    state.mkdir(parents=True)
+    remember(state, planned(MANIFEST), SLOT)
+    (state / "agents").mkdir()
     for book in books:
         write_database(state / "agents" / f"{book.name}.db", book)
     return state
@@ -95,10 +122,14 @@ def write_database(path: Path, book: Book) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
     rows = [
         *(("parties", asdict(row) | {"buying": 0}) for row in book.parties),
-        *(("contracts", asdict(row) | {"expires_ms": 0, "created_ms": 0, "updated_ms": 0}) for row in book.contracts),
+        *(("contracts", asdict(row) | {"expires_ms": 0, "updated_ms": 0}) for row in book.contracts),
         *(("ledger", asdict(row)) for row in book.ledger),
         *(("readings", asdict(row)) for row in book.readings),
         *(("messages", asdict(row)) for row in book.messages),
+        *(("reported", asdict(row) | {"transaction_id": ""}) for row in book.reported),
+        *(("closings", asdict(row)) for row in book.closings),
+        *(("accounts", asdict(row)) for row in book.accounts),
+        *(("closing_records", asdict(row)) for row in book.closing_records),
     ]
     for table, row in rows:
         marks = ", ".join(f":{name}" for name in row)

@@ -286,6 +286,10 @@ def test_a_party_of_a_namespace_that_nobody_looked_at_has_not_departed() -> None
         ),
         Finding("ledger-sum", None, None, None, "energy over all ledgers sums to -1 Wh"),
         Finding("ledger-sum", None, None, None, "money over all ledgers sums to +1 millionths"),
+        Finding(
+            "sharing-reading", GRID, SLOT, None,
+            "has 1 supply entries of roof-0.elsewhere, which has reported nothing",
+        ),
     )  # fmt: skip
 
 
@@ -380,7 +384,8 @@ def test_supplies_between_those_who_are_left_still_sum_to_zero(tmp_path: Path) -
     state = write_state(tmp_path / "state", [flat, grid])
     change(state, "grid", f"DELETE FROM ledger WHERE slot = {SLOT}")
     result = audit(read_books(state), LEFT)
-    assert [finding.kind for finding in result.findings] == ["ledger-backstop", "ledger-sum", "ledger-sum"]
+    kinds = ["ledger-backstop", "ledger-sum", "ledger-sum", "sharing-bill"]
+    assert [finding.kind for finding in result.findings] == kinds
     assert (result.energy_sum_wh, result.amount_sum_micro) == (200, -60_000)
 
 
@@ -589,6 +594,11 @@ def money_sum(millionths: str) -> tuple[str, None, None, None, str]:
                     "ledger-backstop", GRID, THIRD, None,
                     f"supply entry of -200 Wh, +60000 millionths, but {FLAT} has no entry and no reading",
                 ),
+                (
+                    "sharing-reading", GRID, THIRD, None,
+                    f"has 1 supply entries of {FLAT}, which has reported nothing",
+                ),
+                ("sharing-bill", FLAT, SLOT, None, "was billed for +0 Wh and had reported +200 Wh"),
             ],
             id="utility's slot",
         ),
@@ -634,6 +644,7 @@ def money_sum(millionths: str) -> tuple[str, None, None, None, str]:
                 ("ledger-backstop", GRID, SLOT, None, "supply entry has the reference gift, not supply"),
                 energy_sum("-200"),
                 money_sum("+60000"),
+                ("sharing-bill", FLAT, SLOT, None, "was billed for +400 Wh and had reported +200 Wh"),
             ],
             id="utility's reference",
         ),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading, Reported
 
 FIRST_SLOT = 1_782_036_000
 GRID = "grid.default"
@@ -23,6 +23,7 @@ class Pages:
     contracts: list[ContractRow] = field(default_factory=list)
     ledger: list[LedgerEntry] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
+    reported: list[Reported] = field(default_factory=list)
 
     def book(self, party: Party) -> Book:
         return Book(
@@ -31,6 +32,7 @@ class Pages:
             tuple(self.contracts),
             tuple(self.ledger),
             tuple(self.readings),
+            reported=tuple(self.reported),
         )
 
 
@@ -67,6 +69,7 @@ def markets(draw: st.DrawFn) -> list[Book]:
             if needed_wh:
                 amount_micro = number(0, 10**7) * (-1 if needed_wh > 0 else 1)
                 book_both(pages, "backstop", slot, name, GRID, "supply", needed_wh, amount_micro)
+                pages[GRID].reported.append(Reported(GRID, slot, name, imported_wh, exported_wh, 0, False, "alone"))
     end = slots[-1] + 900
     return [
         *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_group
 from typer.testing import CliRunner, Result
 
 from tests.cli.street_books import BOUGHT, FLAT, PROMISED, ROOF, street, write_state
@@ -184,23 +186,12 @@ def test_a_missing_state_directory_is_one_line_on_stderr(command: str, tmp_path:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (None, "cannot be read: No such file or directory"),
-        ("{", "must hold a JSON object with the grid time 'start'"),
-        ("[]", "must hold a JSON object with the grid time 'start'"),
-        ('{"start": 5}', "must hold a JSON object with the grid time 'start'"),
-        ('{"start": "2026-06-21T12:00:00"}', "'start' needs a time zone"),
-    ],
-)
-def test_a_clock_that_does_not_say_the_local_time(run: Run, state: Path, content: str | None, what: str) -> None:
-    clock = state / "clock.json"
-    clock.unlink()
-    if content is not None:
-        clock.write_text(content)
+@pytest.mark.parametrize("content", ["{", "[]", '{"versions": []}', '{"study": null, "demo": false, "versions": [{}]}'])
+def test_a_record_that_cannot_be_read_is_told(run: Run, state: Path, content: str) -> None:
+    (state / "street.json").write_text(content)
     result = run("status")
-    assert (result.exit_code, result.stderr) == (2, f"wattmesh: {clock}: {what}\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"wattmesh: {state / 'street.json'}: damaged, or of another version; ")
 
 
 GATEWAY = """
@@ -243,6 +234,27 @@ def test_validate_prints_every_mistake_in_all_files(tmp_path: Path) -> None:
             "text": "cannot be read: No such file or directory",
         }
     ]
+
+
+def test_validate_needs_no_option_for_its_files(tmp_path: Path) -> None:
+    good = tmp_path / "good.yaml"
+    good.write_text(GATEWAY)
+    result = CliRunner().invoke(app, ["validate", str(good)])
+    assert (result.exit_code, result.stdout) == (0, "1 resource, no mistakes\n")
+    result = CliRunner().invoke(app, ["validate"])
+    assert (result.exit_code, result.stderr) == (2, "wattmesh: name a file of manifests, for example -f street.yaml\n")
+
+
+@pytest.mark.parametrize("command", sorted(get_group(app).commands))
+def test_help_says_each_default_once_and_eats_no_brackets(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"}).stdout
+    options = re.split(r"^  (?=-)", shown.partition("\nOptions:\n")[2], flags=re.M)
+    assert options
+    for option in options:
+        assert option.lower().count("default") <= 1, option
+    if command == "profiles":
+        assert "pip install 'wattmesh[field]'" in " ".join(shown.split())
+        assert "[AGENT=]KIND" in shown
 
 
 def test_help_and_version() -> None:

@@ -27,6 +27,7 @@ from tests.cli.street_books import street
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import books_of
 from wattmesh_agents.app import create_app
+from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import declared_parties
@@ -35,7 +36,7 @@ from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
 from wattmesh_cli.street.memory import run_in_memory, simulate
 
-NOTHING: dict[str, list[Any]] = {table: [] for table in ("parties", "contracts", "ledger", "readings", "messages")}
+NOTHING: dict[str, list[Any]] = {table: [] for table in AUDITED_TABLES}
 
 
 class FakeCluster:

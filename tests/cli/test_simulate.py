@@ -14,7 +14,7 @@ from tests.world.manifests import MARKET, utility
 from wattmesh_cli.audit import audit
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import StateError
+from wattmesh_cli.state import StateError, agent_databases
 from wattmesh_cli.street import simulation, workers
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.study import Part, PartDone, StudyFeeder
@@ -76,12 +76,12 @@ def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
         stopped = simulate(street, state)
     assert stopped.exit_code == 0
     assert "stopped; all is kept, and goes on with the same command" in stopped.stdout
-    assert json.loads((state / "clock.json").read_bytes())["grid"] == "2026-06-21T07:00:00+00:00"
+    assert Snapshots(state).all() == [Snapshot(4)]
 
     day = summary(simulate(street, state, "--output", "json"))
     assert (day["completed"], day["slots_before"], day["slots"], day["findings"]) == (True, 4, SHORT_DAY, [])
     assert day["contracts"] > 0
-    for command in (["audit"], ["status"], ["contracts"], ["kpis", "-f", str(street)]):
+    for command in (["audit"], ["status"], ["contracts"], ["kpis"]):
         read = CliRunner().invoke(app, [*command, "--state", str(state)])
         assert (read.exit_code, "home-0" in read.stdout or "nothing wrong" in read.stdout) == (0, True)
     assert summary(simulate(street, state, "--output", "json"))["slots_before"] == SHORT_DAY
@@ -109,21 +109,21 @@ def test_another_seed_way_manifests_and_profiles_are_refused(
     state = tmp_path / "state"
     stopped_at_once(street, state, monkeypatch)
     seed = simulate(street, state, "--seed", "9")
-    assert (seed.exit_code, "is simulated with --seed 0" in seed.stderr) == (2, True)
+    assert (seed.exit_code, "its --seed is 0, not 9" in seed.stderr) == (2, True)
     over = simulate(street, state, "--over", "messages")
     assert (over.exit_code, "is simulated with --over calls" in over.stderr) == (2, True)
     day = tmp_path / "day.csv"
     day.write_text(day.read_text().replace(",0,400", ",0,401"))
     other = simulate(street, state)
-    assert (other.exit_code, "a simulation of other manifests or profiles" in other.stderr) == (2, True)
+    assert (other.exit_code, "a study of other manifests or profiles" in other.stderr) == (2, True)
 
 
 def test_the_state_of_another_kind_of_run_is_refused(street: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     (state / "agents").mkdir(parents=True)
     result = simulate(street, state)
-    assert (result.exit_code, "holds something that is not a simulation" in result.stderr) == (2, True)
-    assert [path.name for path in state.iterdir()] == ["agents"]
+    assert (result.exit_code, "holds a street without its street.json" in result.stderr) == (2, True)
+    assert {path.name for path in state.iterdir()} == {"agents", "lock"}
 
 
 @pytest.mark.parametrize("command", [["up", "-f"], ["demo"]])
@@ -165,7 +165,7 @@ def write(folder: Path) -> None:
 def test_a_snapshot_that_is_not_whole_is_none(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     snapshots.add(Snapshot(4), write)
-    snapshots.show(Snapshot(4))
+    snapshots.keep(Snapshot(4))
 
     def dies(folder: Path) -> None:
         write(folder)
@@ -174,13 +174,13 @@ def test_a_snapshot_that_is_not_whole_is_none(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"cannot be written: no space left"):
         snapshots.add(Snapshot(8), dies)
     assert snapshots.all() == [Snapshot(4)]
-    assert [path.name for path in (tmp_path / "agents").iterdir()] == ["a.db"]
+    assert [path.name for path in agent_databases(tmp_path)] == ["a.db"]
 
 
 def test_what_is_shown_and_what_is_gone_on_from_are_kept_and_no_more(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     for snapshot in (Snapshot(4), Snapshot(95), Snapshot(96, settled=True)):
         snapshots.add(snapshot, write)
-    snapshots.show(Snapshot(96, settled=True), keep=Snapshot(95))
+    snapshots.keep(Snapshot(96, settled=True), Snapshot(95))
     assert snapshots.all() == [Snapshot(95), Snapshot(96, settled=True)]
-    assert (tmp_path / "agents").readlink() == Path("snapshots/00096-settled")
+    assert agent_databases(tmp_path) == [tmp_path / "snapshots" / "00096-settled" / "a.db"]

@@ -9,17 +9,21 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import urlopen
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.world.manifests import planned
 from wattmesh_cli.main import app
+from wattmesh_cli.street_record import ADVICE, remember
 
 ROOT = Path(__file__).parents[2]
 SEED = str(ROOT / "examples" / "seed.yaml")
@@ -28,7 +32,7 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
 def wattmesh(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from wattmesh_cli.main import app; app()", *arguments]
-    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -130,12 +134,15 @@ def test_bad_manifests_are_told_and_nothing_is_started(tmp_path: Path) -> None:
 def test_a_duration_that_is_none_is_refused(tmp_path: Path) -> None:
     ran = wattmesh("up", "-f", SEED, "--for=-3h", cwd=tmp_path)
     assert ran.returncode == 2
-    assert ran.stderr == "wattmesh: '-3h' is no duration; write for example 90m, 16h, 1d or 1h30m\n"
+    assert ran.stderr == "wattmesh: invalid duration '-3h': use 90m, 16h or 1d\n"
 
 
 def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / ".wattmesh" / "agents" / "household-0.db"
-    path.parent.mkdir(parents=True)
+    state = tmp_path / ".wattmesh"
+    state.mkdir()
+    remember(state, planned(Path(SEED).read_text()), 0)
+    path = state / "agents" / "household-0.db"
+    path.parent.mkdir()
     path.write_bytes(b"my shopping list\n" * 100)
     ran = wattmesh("up", "-f", SEED, cwd=tmp_path)
     assert ran.returncode == 2
@@ -144,16 +151,41 @@ def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -> None:
-    ran = wattmesh("demo", "--speed", "9600", cwd=tmp_path)
+    ran = wattmesh("demo", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Who bought what from whom" in ran.stdout
-    assert re.search(
-        r"^Together the households’ bills are .* of each alone with its battery and its utility", ran.stdout, re.M
-    )
-    last = ran.stdout.splitlines()[-1]
-    assert last.startswith("audit: ")
-    assert last.endswith(": nothing wrong")
+    headline = r"^With the market the households .* \(each alone with its battery and its utility\)"
+    assert re.search(headline, ran.stdout, re.M)
+    assert re.search(r"^audit: .*: nothing wrong$", ran.stdout, re.M)
     assert isinstance(told("contracts", tmp_path), list)
+    report, up = [line.split("   ")[0].split() for line in ran.stdout.partition("\nWhat next:\n")[2].splitlines()]
+    assert (report[1:], up[1:]) == (["report"], ["up", "--port", "8080", "--open"])
+    went_on = wattmesh("up", "--for", "45m", "--speed", "1800", cwd=tmp_path)
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+    # The next morning: what is left to settle takes at most ten seconds, which are five hours of grid time.
+    assert re.search(r"^06-22 (0[6-9]|1[01]):", went_on.stdout, re.M), went_on.stdout
+
+
+def test_the_live_page_has_the_same_address_after_a_restart(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = wattmesh("up", "-f", SEED, "--port", str(port), cwd=tmp_path)
+        assert (refused.returncode, f"port {port} of 127.0.0.1 cannot be used" in refused.stderr) == (2, True)
+    for _ in range(2):
+        running = start("up", "-f", SEED, "--port", str(port), cwd=tmp_path)
+        read_until(running.stdout, f"live page: http://127.0.0.1:{port}/\n")
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
+            assert page.status == 200
+        running.terminate()
+        running.communicate(timeout=30)
+
+
+def test_the_live_page_is_opened_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = tmp_path / "opened"
+    monkeypatch.setitem(ENVIRONMENT, "BROWSER", f"sh -c 'echo %s > {opened}'")
+    ran = wattmesh("up", "-f", SEED, "--for", "15m", "--speed", "1800", "--open", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"live page: {opened.read_text().strip()}\n" in ran.stdout
 
 
 def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:
@@ -162,7 +194,7 @@ def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:
     mine.write_text("{}")
     ran = wattmesh("demo", cwd=tmp_path)
     assert ran.returncode == 2
-    assert ran.stderr == "wattmesh: .wattmesh: holds a street that is not the demo's; name another --state\n"
+    assert ran.stderr == f"wattmesh: .wattmesh: holds a street without its street.json; {ADVICE}\n"
     assert mine.read_text() == "{}"
 
 

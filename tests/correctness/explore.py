@@ -30,15 +30,25 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 from tests.correctness.buyer import BuyerOfTwoSlots
-from tests.correctness.model import HEARD_WHEN_LOST, LATE_MS, PHASES_S, SLOT, SPEED, Actor, Moment, Post, State
+from tests.correctness.model import (
+    LATE_MS,
+    SLOT,
+    SPEED,
+    Actor,
+    Moment,
+    Post,
+    State,
+    heard_when_lost,
+)
 from tests.world.clocks import StillClock
-from tests.world.parties import EPOCH_S, FEES, FIRST_SLOT, GATEWAY, GRID, Config, battery, household, utility
+from tests.world.parties import EPOCH_S, FEES, FIRST_SLOT, GATEWAY, GRID, Config, Weather, battery, household, utility
 from tests.world.pod import Node, entry
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.events import Events
 from wattmesh_market.trade.messages import Cancel
@@ -128,28 +138,39 @@ class Exploration:
         cancels: bool = False,
         two_slots: bool = False,
     ) -> None:
-        self.clock = StillClock(EPOCH_S)
-        configs: list[Config] = [household(f"home-{at}", battery(1200), tariff=FEES) for at in range(buyers)]
+        configs: list[Config] = [
+            household(f"home-{at}", battery(1200), tariff=FEES, shares=True) for at in range(buyers)
+        ]
         configs += [
-            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES)
+            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES, shares=True)
             for at, level in enumerate(sellers)
         ]
-        configs.append(utility(tariff=FEES))
-        self._go_to(0)
-        post = Post()
-        self.slots = (SLOT, SLOT + SLOT_S) if two_slots else (SLOT,)
-        self.faulty_phases = FAULTY_PHASES + two_slots
+        configs.append(utility(tariff=FEES, sharing=Sharing()))
+        self.slots: tuple[int, ...] = (SLOT, SLOT + SLOT_S) if two_slots else (SLOT,)
         kinds = [BuyerOfTwoSlots if two_slots and at < buyers else Events for at in range(len(configs))]
-        self.actors = [Actor(config, self.clock, post, kind) for config, kind in zip(configs, kinds, strict=True)]
+        self.trading = range(len(configs) - 1)
+        self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
+        self.cancels = cancels
+        self._set_up(configs, kinds, [Weather()] * len(configs), Post(), FAULTY_PHASES + two_slots, most_faults)
+
+    def _set_up(
+        self,
+        configs: Sequence[Config],
+        kinds: Sequence[type[Events]],
+        weather: Sequence[Weather],
+        post: Post,
+        faulty_phases: int,
+        most_faults: int | None,
+    ) -> None:
+        self.phases_s, self.faulty_phases, self.most_faults = post.phases_s, faulty_phases, most_faults
+        self.clock = StillClock(EPOCH_S)
+        self._go_to(0)
+        self.actors = [Actor(one[0], self.clock, post, *one[1:]) for one in zip(configs, kinds, weather, strict=True)]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         for actor in self.actors:
             for name in self.names:
                 actor.node.driver.meet(entry(name, "BPP"), actor.node.now.ms)
             actor.node.driver.tidy()
-        self.trading = range(len(self.actors) - 1)
-        self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
-        self.most_faults = most_faults
-        self.cancels = cancels
         self.counts = Counts()
         self._came: dict[Whole, tuple[Whole, str] | None] = {}
         self._sound: set[tuple[int, ...]] = set()
@@ -216,7 +237,7 @@ class Exploration:
         awake = [at for at in self.trading if at not in whole.asleep]
         for at in awake:
             for message in self._moment(whole, at).under_way:
-                if message.recipient != GRID:
+                if self._travels(message):
                     yield from self._fates(whole, at, message)
             for alarm in self._due(whole, at):
                 yield f"{self.actors[at].id} is reminded: {alarm.kind}", self._ring(whole, at, alarm)
@@ -259,11 +280,11 @@ class Exploration:
         if self._could_arrive(whole, message):
             arrived, outcome = self._carry(whole, message)
             yield f"{_text(message)}, answered", self._answered(arrived, at, message, outcome)
-            matters = message.action in HEARD_WHEN_LOST or not isinstance(outcome, Acked)
+            matters = heard_when_lost(message) or not isinstance(outcome, Acked)
             if self._may_fail(whole) and arrived != whole and matters:
                 yield f"{_text(message)}, its answer is lost", self._fault(arrived)
         known = message.recipient != GATEWAY and self._moment(whole, self.names[message.recipient]).knows(message)
-        if known and message.action not in HEARD_WHEN_LOST and message.expires_ms > self._now_ms:
+        if known and not heard_when_lost(message) and message.expires_ms > self._now_ms:
             return  # to give up is as if the answer came
         if self._may_fail(whole) or message.expires_ms <= self._now_ms:
             given_up = self._answered(whole, at, message, Undelivered("lost"))
@@ -315,12 +336,12 @@ class Exploration:
 
     def _tick(self, whole: Whole) -> Whole:
         phase, moments = whole.phase + 1, self._moments(whole)
-        slot_over = _slot(phase) != _slot(whole.phase)
-        now_ms = _ms(phase)
+        slot_over = self._slot(phase) != self._slot(whole.phase)
+        now_ms = self._ms(phase)
         late = frozenset(letter for letter in whole.late if letter[0].expires_ms + LATE_MS >= now_ms)
         alive = {letter[0] for letter in whole.late}.union(*(moment.under_way for moment in moments))
         names = {(one.party, one.message_id, one.action) for one in alive}
-        over = _OF_ITS_TIME if _slot(phase) <= SLOT else (*_OF_ITS_TIME, *_OF_TRADING)
+        over = _OF_ITS_TIME if self._slot(phase) <= SLOT else (*_OF_ITS_TIME, *_OF_TRADING)
         numbers = []
         for actor, moment in zip(self.actors, moments, strict=True):
             gone = frozenset(one for one in moment.received if one[2] in over and one not in names)
@@ -329,7 +350,11 @@ class Exploration:
 
     def _could_arrive(self, whole: Whole, message: Outgoing) -> bool:
         dead = message.recipient != GATEWAY and self.names[message.recipient] in whole.asleep
-        return message.recipient != GRID and message.expires_ms > self._now_ms and not dead
+        return self._travels(message) and message.expires_ms > self._now_ms and not dead
+
+    def _travels(self, message: Outgoing) -> bool:
+        """What is told to the utility is left for the end: nothing in a trade reads it."""
+        return message.recipient != GRID
 
     def _has_to_do(self, whole: Whole, at: int) -> bool:
         """A process that lives rings its alarms and looks at its slot long before the clock's next phase."""
@@ -425,7 +450,7 @@ class Exploration:
                 return self._calmly(whole, at, message)
             for alarm in self._reminders(whole, at):
                 return self._ring(whole, at, alarm)
-        return self._tick(whole) if whole.phase + 1 < len(PHASES_S) else None
+        return self._tick(whole) if whole.phase + 1 < len(self.phases_s) else None
 
     def _calmly(self, whole: Whole, at: int, message: Outgoing) -> Whole:
         arrived, outcome = self._carry(whole, message)
@@ -454,8 +479,14 @@ class Exploration:
     # --- parts ---
 
     def _go_to(self, phase: int) -> None:
-        self.clock.now = EPOCH_S + PHASES_S[phase]
-        self._now_ms = _ms(phase)
+        self.clock.now = EPOCH_S + self.phases_s[phase]
+        self._now_ms = self._ms(phase)
+
+    def _ms(self, phase: int) -> int:
+        return int((EPOCH_S + self.phases_s[phase]) * 1000)
+
+    def _slot(self, phase: int) -> int:
+        return FIRST_SLOT + SLOT_S * int(self.phases_s[phase] * SPEED // SLOT_S)
 
     def _moment(self, whole: Whole, at: int) -> Moment:
         return self.actors[at].moments[whole.moments[at]]
@@ -472,14 +503,6 @@ _OF_ITS_TIME = ("status", "on_status")
 _OF_TRADING = ("search", "on_search", "select", "on_select", "init", "on_init", "confirm", "on_confirm")
 """Nobody makes these after the slot."""
 _NOTHING = {"none", "EXPIRED", "CANCELLED"}
-
-
-def _ms(phase: int) -> int:
-    return int((EPOCH_S + PHASES_S[phase]) * 1000)
-
-
-def _slot(phase: int) -> int:
-    return FIRST_SLOT + SLOT_S * int(PHASES_S[phase] * SPEED // SLOT_S)
 
 
 def _text(message: Outgoing) -> str:

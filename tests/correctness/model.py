@@ -15,14 +15,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 from unittest import mock
 
 from tests.world.clocks import StillClock
-from tests.world.parties import EPOCH_S, FIRST_SLOT, Config, Weather
+from tests.world.parties import EPOCH_S, FIRST_SLOT, GRID, Config, Weather
 from tests.world.pod import Node, book_of
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.mail import Outgoing
@@ -40,14 +40,15 @@ SLOT = FIRST_SLOT + SLOT_S
 SPEED = 15.0
 """A slot is a minute, so that no message outlives the slot it was written in by more than its ttl, as in real time."""
 PHASES_S = (36.0, 45.0, 53.0, 61.0, 121.0, 181.0, 241.0, 301.0, 361.0, 421.0)
-"""All that the clock shows, in wall seconds since the start: search; choice and trading; the reminders of doubt and
-silence are due; the gate has closed; the slot has ended; what is unpaid is said again; and again."""
+"""All that the clock shows when there is trade, in wall seconds since the start: search; choice and trading; the
+reminders of doubt and silence are due; the gate has closed; the slot has ended; what is unpaid is said again; and
+again."""
 LATE_MS = 5_000
 """How long after its ttl a message may still be taken where clocks differ."""
 HEARD_WHEN_LOST = ("search", "select", "confirm")
-"""To these senders it makes a difference whether they heard an ACK or gave up. To all others it makes none (checked at
-each step), so that an ACK of theirs is lost makes no state of its own."""
-TABLES = ("contracts", "outbox", "inbox", "ledger", "readings", "roles", "parties", "peers")
+"""To these senders, and to who reports a reading, it makes a difference whether they heard an ACK or gave up. To all
+others it makes none (checked at each step), so that an ACK of theirs is lost makes no state of its own."""
+TABLES = ("contracts", "outbox", "inbox", "ledger", "readings", "reported", "closings", "roles", "parties", "peers")
 
 LIGHT = ("search", "on_search")
 """What is sent without the outbox."""
@@ -56,7 +57,6 @@ Rows = tuple[Row, ...]
 State = ContractState
 _WAY = (State.QUOTED, State.AGREED, State.CONFIRMED, State.DELIVERED, State.SETTLED)
 """The only way forward; EXPIRED may come of the first two, CANCELLED of the first three."""
-_PHASES_MS = [int((EPOCH_S + at) * 1000) for at in PHASES_S]
 
 
 class _Connection(sqlite3.Connection):
@@ -99,9 +99,15 @@ class Moment:
 
 
 class Post:
-    """Messages by what they say and until when: those that differ in the time they were written only are one."""
+    """Messages by what they say and until when: those that differ in the time they were written only are one.
 
-    def __init__(self) -> None:
+    `phases_s` are the moments that the clock shows; `reports`: those of readings are among what is explored.
+    """
+
+    def __init__(self, phases_s: Sequence[float] = PHASES_S, *, reports: bool = False) -> None:
+        self.phases_s = phases_s
+        self.reports = reports
+        self.phases_ms = [int((EPOCH_S + at) * 1000) for at in phases_s]
         self._known: dict[Hashable, Outgoing] = {}
         self._alike: dict[Outgoing, Outgoing] = {}
 
@@ -114,7 +120,8 @@ class Post:
                 del body["context"][field]
             body["message"].get("order", {}).get("quote", {}).pop("ttl", None)  # until the contract's expires_ms
             # Refused by its sender's client from the first of these phases on, by its receiver from the second.
-            ends = bisect_left(_PHASES_MS, message.expires_ms), bisect_right(_PHASES_MS, message.expires_ms + LATE_MS)
+            late_ms = message.expires_ms + LATE_MS
+            ends = bisect_left(self.phases_ms, message.expires_ms), bisect_right(self.phases_ms, late_ms)
             key = (message.party, message.message_id, message.action, message.recipient, ends, json.dumps(body))
             found = self._alike[message] = self._known.setdefault(key, message)
         return found
@@ -123,9 +130,16 @@ class Post:
 class Actor:
     """All states that one party was seen in, and the steps between them."""
 
-    def __init__(self, config: Config, clock: StillClock, post: Post, events: type[Events] = Events) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: StillClock,
+        post: Post,
+        events: type[Events] = Events,
+        weather: Weather = Weather(),  # noqa: B008 - as it ever is
+    ) -> None:
         with mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
-            self.node = Node(config, clock, Weather(), end_s=float(SLOT + SLOT_S), speed=SPEED, events=events)
+            self.node = Node(config, clock, weather, end_s=float(SLOT + SLOT_S), speed=SPEED, events=events)
         self.id = self.node.id
         self.steps_run = 0
         self._flying: tuple[Outgoing, ...] = ()
@@ -171,7 +185,7 @@ class Actor:
 
         tags = tuple(outcome.tags.items()) if isinstance(outcome, Acked) else ()
         after, _ = self._step(moment, ("sent", message, type(outcome).__name__, tags), step)
-        if isinstance(outcome, Undelivered) and message.action not in HEARD_WHEN_LOST:
+        if isinstance(outcome, Undelivered) and not heard_when_lost(message):
             assert after is self.sent(moment, message, Acked({})), (
                 f"to give up a {message.action} is not as if it was taken"
             )
@@ -389,8 +403,9 @@ class Actor:
     def _essentials(self, mind: Mind) -> Hashable:
         """The same of what is in mind."""
         due = frozenset(
-            (alarm, alarm.kind is not AlarmKind.REPORT and bisect_left(_PHASES_MS, self.node.grid.wall_ms(due_s)))
+            (alarm, told and bisect_left(self._post.phases_ms, self.node.grid.wall_ms(due_s)))
             for alarm, due_s in mind.armed.items()
+            for told in [self._post.reports or alarm.kind is not AlarmKind.REPORT]
         )
         return (
             frozenset(one._replace(searched_ms=0) for one in mind.purchases.values()),
@@ -429,9 +444,26 @@ class Actor:
             assert taken_wh <= purchase.need_wh, "more is contracted than needed"
 
 
+def heard_when_lost(message: Outgoing) -> bool:
+    """Whether it makes a difference to a message's sender if it heard an ACK or gave up."""
+    return message.action in HEARD_WHEN_LOST or (message.action == "update" and message.recipient == GRID)
+
+
 def in_journal(books: Books) -> dict[str, object]:
     """What of a party's state must be the same after a restart."""
-    names = ("standing", "totals", "contracts", "open", "readings", "unbooked", "roles", "supplied", "net_import_wh")
+    names = (
+        "standing",
+        "totals",
+        "contracts",
+        "open",
+        "readings",
+        "unbooked",
+        "roles",
+        "supplied",
+        "billed",
+        "reported",
+        "net_import_wh",
+    )
     return {name: getattr(books, name) for name in (*names, "first_expiry_ms")}
 
 

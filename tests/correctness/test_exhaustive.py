@@ -11,6 +11,7 @@ import os
 import pytest
 
 from tests.correctness.explore import DELIVERIES, TOGETHER, Counts, Exploration
+from tests.correctness.readings import Readings
 from wattmesh_market.trade.contracts import ContractState
 
 EXTRA_FAULTS = int(os.environ.get("EXTRA_FAULTS", "0"))
@@ -80,3 +81,10 @@ def test_of_an_order_for_two_slots_one_delivery_may_be_cancelled() -> None:
     assert set(counts.ends) == in_the_end or (EXTRA_FAULTS and set(counts.ends) > in_the_end)
     first_states = {first for first, second in counts.deliveries if second == "CANCELLED"}
     assert first_states >= {"CONFIRMED", "DELIVERED", "SETTLED"}
+
+
+def test_whatever_happens_to_readings_and_prices_each_slot_is_shared_once_and_all_is_booked() -> None:
+    exploration = Readings(roofs=1, flats=1, most_faults=1 + EXTRA_FAULTS)
+    searched(exploration)
+    late = {(0, 250), (250, 0)} if EXTRA_FAULTS else set()
+    assert exploration.shares - {(0, 0)} == {(250, 250)} | late, "what one fault delays is still in time"

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
-from tests.e2e.kube import Kube, until
-from tests.e2e.market import SYSTEM, gateway, rooftop, solar, utility
+from tests.e2e.kube import Kube, close_forwards, until
+from tests.e2e.market import SYSTEM, gateway, rooftop, seller, solar, utility
 from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
 ORDER = (
@@ -22,6 +22,10 @@ ORDER = (
         "references",
         "live",
         "deleted",
+        "pod_template",
+        "clashes",
+        "grid_time",
+        "left",
         "retired",
         "measured",
     ),
@@ -43,6 +47,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.parent.name == "e2e"]
     others = [item for item in items if item.path.parent.name != "e2e"]
     items[:] = others + sorted(ours, key=lambda item: names.index(item.path.stem))
+
+
+def pytest_sessionfinish() -> None:
+    close_forwards()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -76,6 +84,17 @@ def street(cluster: Kube) -> Kube:
     flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
     kube.apply(gateway(), utility(), rooftop(), flats)
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    return kube
+
+
+@pytest.fixture(scope="session")
+def lane(cluster: Kube) -> Kube:
+    """Another market, for what would leave its mark on the books of the street: a seller, a buyer and a utility."""
+    kube = cluster.of("lane")
+    kube("delete", "namespace", "lane", "--ignore-not-found", timeout_s=180)
+    kube.restricted()
+    kube.apply(gateway(), utility(), seller(), solar("consumer", load={"annualKwh": 20000}))
+    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
     return kube
 
 

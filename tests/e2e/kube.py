@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, TypeVar
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import yaml
@@ -19,6 +21,16 @@ T = TypeVar("T")
 
 PATIENCE_S = 180.0
 """How long a test waits for what shall become so: several times what it takes on two idle cores."""
+
+
+_FORWARDS: dict[tuple[str, str, str], tuple[ExitStack, str]] = {}
+"""Ports that are kept open for the next look, by context, namespace and target: the process and its URL."""
+
+
+def close_forwards() -> None:
+    """Close all of them."""
+    while _FORWARDS:
+        _FORWARDS.popitem()[1][0].close()
 
 
 class CommandFailed(Exception):
@@ -140,12 +152,26 @@ class Kube:
 
     def page(self, target: str, path: str, send: Mapping[str, Any] | None = None) -> str:
         """What `target` answers at a path. Raises CommandFailed or OSError."""
-        with self.forwarded(target) as url:
-            body = None if send is None else json.dumps(send).encode()
-            request = Request(f"{url}{path}", data=body, headers={"content-type": "application/json"})  # noqa: S310
+        key = (self.context, self.namespace, target)
+        kept = key in _FORWARDS
+        if not kept:
+            stack = ExitStack()
+            _FORWARDS[key] = stack, stack.enter_context(self.forwarded(target))
+        stack, url = _FORWARDS[key]
+        body = None if send is None else json.dumps(send).encode()
+        request = Request(f"{url}{path}", data=body, headers={"content-type": "application/json"})  # noqa: S310
+        try:
             with urlopen(request, timeout=20) as answer:  # noqa: S310 - the URL is port-forward's
                 text: str = answer.read().decode()
                 return text
+        except HTTPError:
+            raise
+        except (OSError, HTTPException):
+            del _FORWARDS[key]
+            stack.close()
+            if not kept:
+                raise
+            return self.page(target, path, send)  # it led to a pod that is gone
 
 
 def condition(item: Object, kind: str) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -11,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.kube import Kube, Object, command
+from tests.e2e.kube import CommandFailed, Kube, Object, command
 
 OPEN = {"QUOTED", "AGREED", "CONFIRMED", "DELIVERED"}
 SYSTEM = "wattmesh-system"
@@ -46,6 +47,11 @@ def rooftop(**spec: Any) -> Object:
     battery = {"capacityKwh": 100, "initialKwh": 95, "powerKw": 2}
     trading = {"buyBelowPercent": 5, "buyTargetPercent": 5, "sellAbovePercent": 20, "sellPrice": 0.15}
     return solar("rooftop", **{"pv": {"peakKw": 1}, "battery": battery, "trading": trading, **spec})
+
+
+def seller(**spec: Any) -> Object:
+    """A household that sells all the time, and less than its neighbour needs."""
+    return {**rooftop(**spec), "metadata": {"name": "seller"}}
 
 
 def buyer() -> Object:
@@ -158,6 +164,19 @@ def audit(kube: Kube) -> Object:
     where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
     said: Object = json.loads(command(wattmesh, "audit", *where, "--output", "json"))
     return said
+
+
+def audit_findings(kube: Kube) -> list[Object]:
+    """What `wattmesh audit` finds wrong in a namespace, none or some."""
+    wattmesh = str(Path(sys.executable).with_name("wattmesh"))
+    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
+    done = subprocess.run(
+        [wattmesh, "audit", *where, "--output", "json"], capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode not in (0, 1):
+        raise CommandFailed(done.stderr)
+    found: list[Object] = json.loads(done.stdout)["findings"]
+    return found
 
 
 def in_doubt(kube: Kube) -> int:

@@ -26,6 +26,7 @@ from wattmesh_operator.cluster.objects import annotations_of
 from wattmesh_operator.desired.names import DRAINING
 
 pytestmark = pytest.mark.e2e
+LONG = pytest.mark.skipif(os.environ.get("E2E_LONG") != "1", reason="takes minutes; E2E_LONG=1 (make nightly) runs it")
 
 SEED = int(os.environ.get("E2E_SEED", "1"))
 KILLING_S = 120.0
@@ -91,6 +92,7 @@ def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it
     assert not audit(street)["findings"]
 
 
+@LONG
 def test_pods_killed_at_random_while_they_trade(street: Kube, cluster: Kube, measured: list[str]) -> None:
     everybody, settled = registered(street), _settled(street)
     victims = {name: (street, f"wattmesh.io/pod={name}") for name in sorted(street.names("deployments"))}
@@ -121,6 +123,7 @@ def test_pods_killed_at_random_while_they_trade(street: Kube, cluster: Kube, mea
     )
 
 
+@LONG
 def test_a_node_that_restarts_brings_everything_back(street: Kube, cluster: Kube, measured: list[str]) -> None:
     def containers() -> set[str]:
         return lives(street) | lives(cluster, OPERATOR_PODS)

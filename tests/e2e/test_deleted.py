@@ -17,7 +17,6 @@ def test_a_solaragent_takes_what_is_its_own_and_nothing_else(street: Kube) -> No
             for item in street.list(CHILDREN, "app.kubernetes.io/managed-by=wattmesh-operator")
         }
 
-    # One that never trades: a household's books go with it, and then the audit has to miss them.
     street.apply(solar("quiet", battery={"capacityKwh": 10, "initialKwh": 6}))
     street.ready("solaragent/quiet")
     before, known = children(), registered(street)

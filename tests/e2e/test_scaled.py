@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.killing import lives
 from tests.e2e.kube import Kube, Object, condition, until
-from tests.e2e.market import Books, books, buyer, continues, entries, key_ids, registered
+from tests.e2e.market import Books, books, buyer, continues, entries, key_ids, registered, uid_of_pod
 
 pytestmark = pytest.mark.e2e
 
@@ -43,6 +44,27 @@ def test_five_replicas_are_five_households(street: Kube, before_going: tuple[Boo
     scale = street.get("solaragent", "rooftop")["status"]
     assert scale["replicas"] == scale["readyReplicas"] == 5
     assert {p["metadata"]["labels"]["wattmesh.io/pod"] for p in street.list("pods", scale["selector"])} == set(FIVE)
+
+
+def test_scaling_a_shared_pod_does_not_restart_those_who_stay(street: Kube) -> None:
+    flats, uid, containers = "wattmesh.io/solaragent=flat", uid_of_pod(street, "flat-pod-0"), set[str]()
+    containers |= lives(street, flats)
+    traded = len(books(street, "flat-pod-0").contracts)
+
+    street("scale", "solaragent/flat", "--replicas=4")
+    street.ready("solaragent/flat")
+    assert books(street, "flat-pod-0").parties.keys() == {f"flat-{number}.street" for number in range(4)}
+    until("the new one buys", lambda: _settled_of(street, "flat-3.street"))
+    street("scale", "solaragent/flat", "--replicas=3")
+    until("it has left", lambda: "flat-3" not in registered(street))
+    street.ready("solaragent/flat")
+
+    assert len(books(street, "flat-pod-0").contracts) > traded
+    assert (uid_of_pod(street, "flat-pod-0"), lives(street, flats)) == (uid, containers)
+
+
+def _settled_of(street: Kube, party: str) -> list[Object]:
+    return [contract for contract in books(street, "flat-pod-0").settled("buyer") if contract["party"] == party]
 
 
 def test_scale_down_settles_deregisters_and_keeps_the_volume(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import KINDS, books, registered, solar
+from tests.e2e.market import CHILDREN, KINDS, books, registered, solar
 
 pytestmark = pytest.mark.e2e
 
@@ -35,9 +35,16 @@ def test_the_chart_is_uninstalled_with_resources_still_there(street: Kube, clust
     assert {item["metadata"]["uid"] for item in street.list("pods")} == pods
     contracts = len(books(street, "flat-pod-0").contracts)
     until("the street trades on", lambda: len(books(street, "flat-pod-0").contracts) > contracts)
-    # With nobody there to hear of it.
+    # With nobody there to hear of it, it trades on until somebody lets it settle.
     street("delete", "solaragent", "buyer", timeout_s=60)
-    until("its pod is gone", lambda: not street.list("pods", "wattmesh.io/solaragent=buyer"))
+    until(
+        "the garbage collector leaves it to its gateway",
+        lambda: (
+            [owner["kind"] for owner in street.get("deployment", "buyer-0")["metadata"]["ownerReferences"]]
+            == ["BecknGateway"]
+        ),
+    )
+    assert street.list("pods", "wattmesh.io/solaragent=buyer")
 
 
 def test_the_operator_works_with_the_rights_of_one_namespace(street: Kube) -> None:
@@ -53,6 +60,7 @@ def test_the_operator_works_with_the_rights_of_one_namespace(street: Kube) -> No
 
     # What it heard of nobody is true again, and what is new is made.
     until("who left is not registered any more", lambda: "buyer-0" not in registered(street))
+    until("nothing of it is left", lambda: not street.list(CHILDREN, "wattmesh.io/solaragent=buyer"))
     street.apply(solar("newcomer", battery={"capacityKwh": 10, "initialKwh": 1}))
     street.ready("solaragent/newcomer", "solaragent/rooftop", "utilityagent/utility", "beckngateway/market")
     assert "newcomer-0" in registered(street)

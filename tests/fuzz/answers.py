@@ -54,7 +54,8 @@ def _is_good(path: str, value: Any) -> bool:
         case "subscribe":
             return value in [{"status": str(status)} for status in SubscriptionStatus]
         case "drain":
-            return bool(value.keys() == {"draining", "open_contracts"} and value["open_contracts"] >= 0)
+            known = value.keys() == {"draining", "open_contracts", "closed"}
+            return bool(known and value["open_contracts"] >= 0 and value["closed"] in (True, False))
         case "search" if isinstance(value["message"]["ack"].get("tags"), list):
             return bool(value["message"]["ack"]["status"] == "ACK")
     return bool(value == {"message": {"ack": {"status": "ACK"}}})

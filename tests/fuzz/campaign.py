@@ -171,6 +171,12 @@ class Campaign:
             body, signer = json.dumps(signed_entry(self._trader, generated, rng)).encode(), self._registrar
         elif name == "drain":
             signer = self._registrar
+            if isinstance(generated, dict) and "draining" in generated:
+                # Mostly back: who drains closes its account, and then answers nobody.
+                body = json.dumps({**generated, "draining": rng.random() < 0.1}).encode()
+        elif name == "close":
+            parties = {"party": signer.subscriber_id, "counterparty": f"{host}.default"}
+            body = json.dumps({**generated, **parties} if isinstance(generated, dict) else generated).encode()
         elif name != "lookup":
             to, message = signed_message(self._trader, name, host, generated, rng)
             if to in self._hosts and to != host:

@@ -7,9 +7,14 @@ from collections import defaultdict
 from tests.world.market import Member, World
 from tests.world.parties import GRID
 from wattmesh_market.energy.availability import Promise, held_wh
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.parties.books import Billed
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Side
-from wattmesh_market.trade.ledger import EntryKind, ReadingState
+from wattmesh_market.trade.ledger import EntryKind, ReadingState, ReportState
+from wattmesh_market.units import amount_micro
+
+_SUPPLY = (EntryKind.BACKSTOP, EntryKind.SHARED)
 
 # From docs/correctness.md: where the seller may be when the buyer is somewhere.
 _SELLER_MAY_BE = {
@@ -50,6 +55,21 @@ def check_end(world: World) -> None:
                 for delivery in contract.deliveries:
                     assert delivery.state in OVER or delivery.delivered_wh == delivery.energy_wh
     check_sums(world)
+    check_closings(world)
+
+
+def check_closings(world: World) -> None:
+    """A slot is closed once, and what is shared in it sums to zero; nothing waits in the end."""
+    journal = world.members[GRID].journal
+    closed = [closing.slot for closing in journal.closings]
+    assert len(set(closed)) == len(closed)
+    assert ReportState.WAITING not in {reported.state for reported in journal.reported.values()}
+    shared: dict[int, int] = defaultdict(int)
+    for entry in journal.ledger:
+        if entry.kind is EntryKind.SHARED:
+            shared[entry.slot] += entry.energy_wh
+    assert set(shared) <= set(closed)
+    assert not any(shared.values())
 
 
 def check_sums(world: World) -> None:
@@ -79,9 +99,15 @@ def check_meter(member: Member) -> None:
         trades_wh = [entry.energy_wh for entry in member.journal.ledger if _is_trade(entry.kind, entry.slot, slot)]
         assert one.bought_wh == sum(energy_wh for energy_wh in trades_wh if energy_wh > 0)
         assert one.sold_wh == -sum(energy_wh for energy_wh in trades_wh if energy_wh < 0)
-        booked_wh = sum(entry.energy_wh for entry in member.journal.booked(EntryKind.BACKSTOP, slot, GRID))
+        booked = [one for kind in _SUPPLY for one in member.journal.booked(kind, slot, GRID)]
         if reading.state is ReadingState.BOOKED:
-            assert booked_wh == one.imported_wh - one.exported_wh
+            net_wh = one.imported_wh - one.exported_wh
+            billed = Billed(sum(entry.energy_wh for entry in booked), sum(entry.amount_micro for entry in booked))
+            assert billed.energy_wh == net_wh
+            assert billed.amount_micro >= _unshared_micro(member, slot, net_wh), "worse than unshared"
+            assert member.books.billed.get(slot, Billed(0, 0)) == billed
+        else:
+            assert not booked
     assert level_wh == member.books.standing.level_wh
 
 
@@ -125,6 +151,13 @@ def check_sides(world: World) -> None:
                 assert theirs.state in _SELLER_MAY_BE[state], (state, theirs.state)
                 if mine.state in DELIVERED:
                     assert mine[6:] == theirs[6:]
+
+
+def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
+    tariff = member.home.config.backstop.tariff
+    if net_wh > 0:
+        return -amount_micro(all_in_micro_per_kwh(tariff, slot, 0), net_wh)
+    return amount_micro(tariff.feed_in_micro_per_kwh, -net_wh)
 
 
 def _contracts(member: Member) -> list[Contract]:

@@ -84,16 +84,17 @@ def test_a_pod_is_configuration_volume_service_and_deployment(street: GatewayPla
         for item in manifests:
             assert kind_of(item).api_version == item["apiVersion"]
             assert (item["metadata"]["name"], item["metadata"]["namespace"]) == (name, "default")
-            assert item["metadata"]["ownerReferences"] == [
-                {
-                    "apiVersion": "wattmesh.io/v1alpha1",
-                    "kind": owner["kind"],
-                    "name": owner["metadata"]["name"],
-                    "uid": owner["metadata"]["uid"],
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ]
+            assert item["metadata"]["ownerReferences"][0] == {
+                "apiVersion": "wattmesh.io/v1alpha1",
+                "kind": owner["kind"],
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+            # What is a household's stays while its gateway is there, until it has settled.
+            others = [(one["kind"], one.get("controller")) for one in item["metadata"]["ownerReferences"][1:]]
+            assert others == ([] if owner is GATEWAY else [("BecknGateway", None)])
             assert item["metadata"]["labels"] == {
                 "app.kubernetes.io/name": "wattmesh-gateway" if owner is GATEWAY else "wattmesh-agents",
                 "app.kubernetes.io/instance": name,

@@ -217,6 +217,22 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, demandResponse: {startAtPercent: 80}}",
             "spec.demandResponse.maxPrice: is missing; must be a number of currency per kWh from 0 to 1000000",
         ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, sharing: off}",
+            "spec.sharing: must be none, or a mapping of price and key, not false",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, sharing: {key: fair}}",
+            'spec.sharing.key: must be proRata or equal, not "fair"',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, sharing: {price: middle}}",
+            'spec.sharing.price: must be mid or a number of currency per kWh from 0 to 1000000, not "middle"',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, sharing: {prize: mid}}",
+            "spec.sharing.prize: is not known; did you mean price?",
+        ),
     ],
 )
 def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:

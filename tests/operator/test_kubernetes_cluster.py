@@ -101,6 +101,14 @@ def test_a_deletion_is_of_this_very_object() -> None:
     assert (method, body) == ("DELETE", {"propagationPolicy": "Background", "preconditions": {"uid": "u"}})
 
 
+def test_metadata_is_merged_into_the_object_that_was_seen() -> None:
+    server = ApiServer(DEPLOYED)
+    server.ask(lambda cluster: cluster.patch_metadata(DEPLOYED, {"ownerReferences": []}))
+    [(method, _, content, body)] = server.calls
+    assert (method, content) == ("PATCH", "application/merge-patch+json")
+    assert body == {"metadata": {"uid": "u", "ownerReferences": []}}
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "error"),
     [

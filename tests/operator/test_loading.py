@@ -27,6 +27,11 @@ spec: {profile: {csv: day.csv}}
 """
 
 
+# A line more, and it stands for twice as many values.
+MERGED = b"a0: &a0 {k: 1}\n" + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 40))
+NESTED = b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40))
+
+
 def errors(*paths: str | Path) -> list[str]:
     with pytest.raises(ManifestErrors) as raised:
         load(paths)
@@ -124,6 +129,10 @@ def test_a_folder_of_profiles_holds_one_for_each_household(tmp_path: Path) -> No
         (b"a: !!bool x", "document 1 (line 1): is not valid YAML in line 1, column 4: neither true nor false"),
         (b"a: 1e99999999999999999999", "document 1 (line 1): is not valid YAML in line 1, column 4: not a number"),
         (b"? [a]\n: b", "document 1 (line 1): is not valid YAML in line 1, column 3: found unhashable key"),
+        (b"---\na: 1\n" * 20_000, "has 20001 documents; at most 5000 are read from a file"),
+        (MERGED, "document 1 (line 1): has more than 100000 values, with those that aliases and merge keys repeat"),
+        (NESTED, "document 1 (line 1): has more than 100000 values, with those that aliases and merge keys repeat"),
+        (b"a: &a [*a]", "document 1 (line 1): has more than 100000 values, with those that aliases and merge keys"),
         (b'kind: "\\ud800"', "document 1 (line 1), \\ud800: apiVersion: must be wattmesh.io/v1alpha1, not null"),
     ],
 )

@@ -73,6 +73,28 @@ def test_what_an_object_owns_goes_with_it() -> None:
     run(main())
 
 
+def test_what_another_owns_too_stays_until_that_one_goes_or_gives_it_up() -> None:
+    async def main() -> None:
+        memory = cluster()
+        first, second = await memory.apply(service("first")), await memory.apply(service("second"))
+        owners = [{"uid": owner["metadata"]["uid"]} for owner in (first, second)]
+        for name in ("kept", "given-up"):
+            child = service(name)
+            child["metadata"]["ownerReferences"] = owners
+            await memory.apply(child)
+        await memory.delete(first)
+        assert memory.read("Service", "street", "kept")["metadata"]["ownerReferences"] == owners[1:]
+        given_up = memory.read("Service", "street", "given-up")
+        await memory.patch_metadata(given_up, {"ownerReferences": owners[:1]})
+        assert memory.names("Service", "street") == ["kept", "second"]
+        with pytest.raises(Conflict):
+            await memory.patch_metadata(given_up, {})
+        await memory.delete(second)
+        assert memory.names("Service", "street") == []
+
+    run(main())
+
+
 def test_lists_are_selected_by_label() -> None:
     async def main() -> None:
         memory = cluster()

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.world import manifests
 from wattmesh_common.runtime import ClockConfig
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import DemandResponse, HouseholdConfig, UtilityConfig
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
 from wattmesh_operator.resources import Resource
@@ -149,6 +151,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                         "local_grid_fee_micro_per_kwh": 28_000,
                         "periods": [{"start": "17:00:00", "end": "21:00:00", "price_micro_per_kwh": 380_000}],
                     },
+                    "shares": True,
                 },
                 "utility_ids": [],
                 "forecast": "profile",
@@ -168,8 +171,30 @@ def test_a_utility_is_configured_in_integers(street: GatewayPlan) -> None:
             tariff=Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=0),
             capacity_w=500,
             demand_response=DemandResponse(start_at_ppm=800_000, max_price_micro_per_kwh=300_000),
+            sharing=Sharing(price_micro_per_kwh=None, key="proRata"),
+            seed=4960962354563797,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "sharing"),
+    [
+        ("none", None),
+        ("{}", Sharing()),
+        ("{price: mid, key: equal}", Sharing(None, "equal")),
+        ("{price: 0.15}", Sharing(150_000)),
+    ],
+)
+def test_a_utility_and_its_households_are_told_how_it_shares(
+    resources_of: Callable[[str], Sequence[Resource]], written: str, sharing: Sharing | None
+) -> None:
+    utility = manifests.utility(more=f", sharing: {written}")
+    text = manifests.MARKET + utility + manifests.households("flat", "load: {annualKwh: 1}")
+    [of] = plan(resources_of(text))
+    [at_utility, of_household] = of.pods
+    assert at_utility.utilities[0].sharing == sharing
+    assert of_household.households[0].backstop.shares == (sharing is not None)
 
 
 def test_a_household_knows_the_other_utilities_of_its_feeder(

@@ -224,6 +224,7 @@ def test_a_deleted_agent_takes_its_children_and_entries_and_nothing_else() -> No
         assert world.read("BecknGateway", "market")["status"]["subscribers"] == 4
         world.delete("SolarAgent", "battery")
         await world.reconcile()
+        await world.reconcile()
         assert world.read("BecknGateway", "market")["status"]["subscribers"] == 3
         assert world.names("Deployment") == ["market", "rooftop-0", "rooftop-1", "utility"]
         assert world.names("Secret") == ["market", "market-registrar", "rooftop-0", "rooftop-1", "utility"]

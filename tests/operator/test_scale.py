@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.operator.world import STREET, World, run
+from wattmesh_operator.cluster.objects import Object
 
 
 def test_scaling_up_adds_households_with_their_own_keys() -> None:
@@ -71,12 +72,30 @@ def test_a_drain_is_bounded() -> None:
         world.pods["rooftop-1"].has_open("rooftop-1", 1)
         world.scale("rooftop", 1)
         await world.reconcile()
-        await world.clock.sleep(500)
+        closed_s = 4 * 900 / 120  # until what it trades for the next slot is shared
+        await world.clock.sleep(closed_s + 500)
         await world.reconcile()
         assert "rooftop-1" in world.names("Deployment")
         await world.clock.sleep(100)
         await world.reconcile()
         await world.reconcile()
+        assert "rooftop-1" not in world.names("Deployment")
+
+    run(main())
+
+
+def test_a_household_stays_until_its_readings_are_priced() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        await world.settle()
+        pod = world.pods["rooftop-1"]
+        pod.unpriced["rooftop-1"] = 2
+        world.scale("rooftop", 1)
+        await world.settle()
+        assert "rooftop-1" in world.names("Deployment")
+        pod.unpriced.clear()
+        await world.settle()
         assert "rooftop-1" not in world.names("Deployment")
 
     run(main())
@@ -124,6 +143,48 @@ def test_a_shared_pod_loses_only_the_households_that_go() -> None:
         assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
 
     run(main())
+
+
+def test_a_shared_pod_is_not_restarted_for_those_who_come_and_go() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET.replace("replicas: 2", "replicas: 2, householdsPerPod: 4"))
+        await world.settle()
+        world.cluster.put(pod("rooftop-pod-0"))
+        await world.reconcile()
+        template = world.read("Deployment", "rooftop-pod-0")["spec"]["template"]
+        told = [files_of(world)]
+        for replicas in (4, 3, 1):
+            world.scale("rooftop", replicas)
+            for _ in range(3):
+                await world.reconcile()
+                await world.start_pods()
+            await world.reconcile()
+            deployment = world.read("Deployment", "rooftop-pod-0")
+            assert deployment["spec"]["template"] == template
+            names = [f"rooftop-{number}" for number in range(replicas)]
+            assert deployment["metadata"]["annotations"]["wattmesh.io/households"] == ",".join(names)
+            assert world.registered() == {"utility.street", *(f"{name}.street" for name in names)}
+            assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
+            told.append(files_of(world))
+        assert len({*told}) == 4, "the kubelet is told of each new file"
+
+    run(main())
+
+
+def pod(name: str) -> Object:
+    labels = {
+        "app.kubernetes.io/managed-by": "wattmesh-operator",
+        "app.kubernetes.io/instance": name,
+    }
+    status = {"containerStatuses": [{"name": "main", "ready": True}]}
+    metadata = {"name": f"{name}-x", "namespace": "street", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [{}]}, "status": status}
+
+
+def files_of(world: World) -> str:
+    files: str = world.read("Pod", "rooftop-pod-0-x")["metadata"]["annotations"]["wattmesh.io/files"]
+    return files
 
 
 def test_all_can_go() -> None:

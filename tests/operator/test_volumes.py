@@ -146,23 +146,26 @@ KEPT = STORAGE.replace("storageClass: fast", "storageClass: fast, storageRetenti
 def test_volumes_go_with_their_resource_unless_it_retains_them() -> None:
     async def main() -> None:
         world = await street()
-        assert owners(world, "rooftop-0") == ["rooftop"]
+        assert owners(world, "rooftop-0") == ["rooftop", "market"]
         world.apply(KEPT)
         await world.settle()
         assert (owners(world, "rooftop-0"), owners(world, "utility")) == ([], ["utility"])
         template = world.read("Deployment", "rooftop-0")["spec"]["template"]
         uid = world.read("PersistentVolumeClaim", "rooftop-0")["metadata"]["uid"]
         world.delete("SolarAgent", "rooftop")
-        await world.settle()
+        await world.reconcile()
+        await world.reconcile()
         assert world.names("PersistentVolumeClaim") == ["market", "rooftop-0", "rooftop-1", "utility"]
         assert world.names("Deployment") == ["market", "utility"]
         world.apply(STORAGE)
         await world.settle()
         assert world.read("PersistentVolumeClaim", "rooftop-0")["metadata"]["uid"] == uid
-        assert owners(world, "rooftop-0") == ["rooftop"]
+        assert owners(world, "rooftop-0") == ["rooftop", "market"]
         assert world.read("Deployment", "rooftop-0")["spec"]["template"]["spec"] == template["spec"]
         assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
         world.delete("SolarAgent", "rooftop")
+        await world.reconcile()
+        await world.reconcile()
         assert world.names("PersistentVolumeClaim") == ["market", "utility"]
 
     run(main())
@@ -209,6 +212,8 @@ def test_a_retained_volume_is_not_given_to_another_resource() -> None:
         world.apply(KEPT)
         await world.settle()
         world.delete("SolarAgent", "rooftop")
+        await world.reconcile()
+        await world.reconcile()
         world.apply(
             STREET.split("---")[1].replace("name: utility", "name: rooftop-0").replace("spec: {", "spec: {feeder: b, ")
         )

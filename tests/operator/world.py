@@ -82,6 +82,7 @@ class AgentPod:
         self.config = config
         self.clock = clock
         self.draining: dict[str, bool] = {}
+        self.unpriced: dict[str, int] = {}
         names = [*(party.name for party in config.households), *(party.name for party in config.utilities)]
         self.parties = {name: party_status(name) for name in names}
 
@@ -96,7 +97,13 @@ class AgentPod:
         keys = self.config.registrar_keys
         call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock.wall())
         self.draining[name] = call.draining
-        return drain_reply(self.draining[name], self.parties[name].open_contracts)
+        open_contracts, unpriced = self.parties[name].open_contracts, self.unpriced.get(name, 0)
+        return drain_reply(
+            draining=call.draining,
+            open_contracts=open_contracts,
+            unpriced_readings=unpriced,
+            closed=call.draining and not open_contracts and not unpriced,
+        )
 
 
 class World:

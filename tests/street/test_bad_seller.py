@@ -158,6 +158,7 @@ def test_a_quote_that_is_not_taken_holds_nothing_any_more() -> None:
 
 def test_a_reading_is_booked_once_whatever_is_told_after() -> None:
     texts: list[str] = []
+    ids: set[str] = set()
 
     async def work(puppet: Puppet) -> None:
         call = await reading(puppet)
@@ -169,12 +170,15 @@ def test_a_reading_is_booked_once_whatever_is_told_after() -> None:
         body = json.dumps(other).encode()
         reply = await puppet.send("utility", "update", body, puppet.signed(body))
         texts.append(json.loads(reply.body)["error"]["message"])
-        await puppet.clock.sleep(QUIET_S)
-        priced = [await puppet.hears("on_update", "utility") for _ in range(2)]
+        priced = [await puppet.hears("on_update", "utility")]  # when the slot is closed
+        await puppet.say(puppet.call("update", "utility", call["message"], call["context"]["transaction_id"]))
+        priced.append(await puppet.hears("on_update", "utility"))
         texts.extend(one["message"]["order"]["quote"]["price"]["value"] for one in priced)
+        ids.update(one["context"]["message_id"] for one in priced)
 
     street = puppet_play(work)
     assert texts == ["another reading of that slot is booked already", "0.050000", "0.050000"]
+    assert len(ids) == 1, "whoever asks again gets the same message"
     [entry] = [entry for entry in street.ledger("backstop", "utility") if entry.counterparty == PUPPET]
     assert (entry.energy_wh, entry.amount_micro) == (-200, 50_000)
 

@@ -57,7 +57,7 @@ async def ready(pod: Pod) -> tuple[int, str]:
         return answer.status_code, answer.json()["status"]
 
 
-@pytest.mark.parametrize("begin_s", [8.0, 19.0])
+@pytest.mark.parametrize("begin_s", [4.0, 19.0])
 def test_a_disk_that_is_full_for_a_while(begin_s: float) -> None:
     heard: list[Listening] = []
     clocks: list[LoopClock] = []

@@ -130,6 +130,7 @@ def test_status_shows_each_party_as_its_books_do(seen: Seen) -> None:
         "open_contracts": 0,
         "in_doubt": 0,
         "metered_until": roof["metered_until"],
+        "account": book.accounts[0].account,
     }
     assert [party["name"] for party in seen.pages["flat-pod-0/status"].json()] == ["flat-0", "flat-1"]
     flat = seen.pages["flat-pod-0/flat-1/status"].json()
@@ -157,7 +158,10 @@ def test_contracts_shows_each_sides_own_record(seen: Seen) -> None:
 
 def test_ledger_shows_all_that_an_audit_reads(seen: Seen) -> None:
     ledger = seen.pages["roof-0/ledger"].json()
-    assert ledger.keys() == {"parties", "contracts", "readings", "ledger", "roles", "messages"}
+    assert ledger.keys() == {
+        *("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings"),
+        *("accounts", "closing_records"),
+    }
     assert ledger["contracts"] == seen.pages["roof-0/contracts"].json()
     assert ledger["parties"][0]["party"] == "roof-0.default"
     assert len(ledger["readings"]) >= SLOTS

@@ -24,15 +24,16 @@ from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
-from wattmesh_cli.state import Over
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import by_feeder
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
+from wattmesh_cli.street_record import Over
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
 Rows = Mapping[str, Mapping[str, list[dict[str, Any]]]]
@@ -145,7 +146,7 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
         stack.push_async_callback(street.stop)
         await street.start()
         await clock.go_on(SLOTS * 900 / speed)
-        await clock.go_on(0.9 * 900 / speed)
+        await clock.go_on(CLOSED_AFTER_S / speed)
 
 
 # --- by calls and by messages ---

@@ -29,6 +29,7 @@ from tests.world.parties import (
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Changes, LogLine, Role, Standing, Totals
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.events import Events, Unanswered
@@ -37,7 +38,7 @@ from wattmesh_market.parties.party import Now, Surroundings
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import Contract, Key
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading
+from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, Reported
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Message, Offers, Search
 from wattmesh_market.trade.refusal import Reason, Refused
 
@@ -66,6 +67,8 @@ class Journal:
     readings: dict[int, Reading] = field(default_factory=dict)
     roles: dict[int, Role] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
+    reported: dict[tuple[int, str], Reported] = field(default_factory=dict)
+    closings: list[Closing] = field(default_factory=list)
 
     def write(self, changes: Changes) -> None:
         self.standing = changes.standing or self.standing
@@ -73,6 +76,8 @@ class Journal:
         self.readings |= changes.readings
         self.roles |= changes.roles
         self.ledger += changes.ledger
+        self.reported |= changes.reported
+        self.closings += changes.closings
 
     def load(self) -> Books:
         """Books made anew from the rows."""
@@ -84,6 +89,8 @@ class Journal:
             books.read(reading)
         for slot, role in self.roles.items():
             books.take_role(slot, role)
+        for reported in self.reported.values():
+            books.report(reported)
         trades_wh = [entry.energy_wh for entry in self.ledger if entry.kind is EntryKind.TRADE]
         sold_wh, bought_wh = -sum(wh for wh in trades_wh if wh < 0), sum(wh for wh in trades_wh if wh > 0)
         supplied = [entry for entry in self.ledger if entry.kind is not EntryKind.TRADE]
@@ -373,6 +380,7 @@ def street(
     response: DemandResponse | None = None,
     *,
     tariff: Tariff = TARIFF,
+    sharing: Sharing | None = None,
     order: Sequence[int] = range(5),
     speed: float = SPEED,
     world: type[World] = World,
@@ -380,12 +388,13 @@ def street(
 ) -> World:
     """Two roofs with full batteries, a home with a low one, a flat with none, and the grid; listed in any order."""
     first, second, low = (battery(level_wh, **of_battery) for level_wh in levels_wh)
+    of_all: dict[str, Any] = {"tariff": tariff, "shares": sharing is not None}
     configs: tuple[Config, ...] = (
-        household("roof-0", first, price_micro=180_000, tariff=tariff),
-        household("roof-1", second, price_micro=220_000, tariff=tariff),
-        household("home-0", low, tariff=tariff),
-        household("flat-0", tariff=tariff),
-        utility(response=response, tariff=tariff),
+        household("roof-0", first, price_micro=180_000, **of_all),
+        household("roof-1", second, price_micro=220_000, **of_all),
+        household("home-0", low, **of_all),
+        household("flat-0", **of_all),
+        utility(response=response, tariff=tariff, sharing=sharing),
     )
     weather = {
         "roof-0.default": Weather(900, 200),

@@ -10,6 +10,7 @@ from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import Books, Standing
 from wattmesh_market.parties.config import Backstop, DemandResponse, HouseholdConfig, Trading, UtilityConfig
 from wattmesh_market.parties.household import Household
@@ -69,6 +70,7 @@ def household(
     sell_percent: int = 80,
     tariff: Tariff = TARIFF,
     pricing: str = "fixed",
+    shares: bool = False,
     **changes: Any,
 ) -> HouseholdConfig:
     """Buys below 20 % up to 50 %, sells above 80 %."""
@@ -81,12 +83,19 @@ def household(
         pricing=pricing,
         sell_price_micro_per_kwh=price_micro,
     )
-    return HouseholdConfig(name, f"{name}.default", FEEDER, 1, trading, Backstop(GRID, tariff), battery=of, **changes)
+    return HouseholdConfig(
+        name, f"{name}.default", FEEDER, 1, trading, Backstop(GRID, tariff, shares), battery=of, **changes
+    )
 
 
-def utility(capacity_w: int = 40_000, response: DemandResponse | None = None, tariff: Tariff = TARIFF) -> UtilityConfig:
+def utility(
+    capacity_w: int = 40_000,
+    response: DemandResponse | None = None,
+    tariff: Tariff = TARIFF,
+    sharing: Sharing | None = None,
+) -> UtilityConfig:
     """The backstop; 10 kWh per slot."""
-    return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response)
+    return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response, sharing=sharing)
 
 
 def party_of(config: Config, weather: Weather, around: Surroundings, books: Books, salt: str) -> Household | Utility:

@@ -33,7 +33,7 @@ from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.transport import Reply
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Reading
+from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Reading, Reported
 from wattmesh_cli.books import Party as PartyRow
 from wattmesh_common.clock import utc
 from wattmesh_market.energy.grid_time import GridTime
@@ -169,6 +169,11 @@ def book_of(node: Node) -> Book:
         ),
         tuple(_as(LedgerEntry, row) for row in table_rows(connection, "ledger")),
         tuple(_as(Reading, row) for row in table_rows(connection, "readings")),
+        reported=tuple(
+            _as(Reported, {**row, "provisional": bool(row["provisional"])})
+            for row in table_rows(connection, "reported")
+        ),
+        closings=tuple(_as(Closing, row) for row in table_rows(connection, "closings")),
     )
 
 

@@ -13,7 +13,14 @@ from typing import Any
 from wattmesh_market.energy.battery import Metered
 from wattmesh_market.parties.books import REMEMBERED_S, Books, Changes, Role, Standing, Totals
 from wattmesh_market.trade.contracts import OPEN, Contract, ContractState, Delivery, Side
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+from wattmesh_market.trade.ledger import (
+    EntryKind,
+    LedgerEntry,
+    Reading,
+    ReadingState,
+    Reported,
+    ReportState,
+)
 
 
 def _replace(table: str, columns: int) -> str:
@@ -24,6 +31,8 @@ _PUT_CONTRACT = _replace("contracts", 22)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
 _PUT_READING = _replace("readings", 13)
 _PUT_ROLE = _replace("roles", 3)
+_PUT_REPORTED = _replace("reported", 9)
+_CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
     "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (party) DO UPDATE SET "
@@ -36,7 +45,7 @@ _OPEN = ", ".join(f"'{state}'" for state in OPEN)
 def write(connection: sqlite3.Connection, party: str, kind: str, changes: Changes) -> None:
     """Write the rows that changed, within the caller's transaction.
 
-    sqlite3.IntegrityError when a new contract or booking stands there already.
+    sqlite3.IntegrityError when a new contract, booking or closing stands there already.
     """
     if changes.contracts:
         # A new one must not push out another that memory has let go of.
@@ -53,6 +62,10 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
         connection.executemany(_PUT_ROLE, [(party, slot, role) for slot, role in changes.roles.items()])
     if changes.ledger:
         connection.executemany(_BOOK, [(party, *entry) for entry in changes.ledger])
+    if changes.reported:
+        connection.executemany(_PUT_REPORTED, [(party, *reported) for reported in changes.reported.values()])
+    if changes.closings:
+        connection.executemany(_CLOSE, [(party, *closing) for closing in changes.closings])
     if changes.standing is not None:
         connection.execute(_STAND, (party, kind, *changes.standing))
 
@@ -88,6 +101,8 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         books.read(Reading(values[1], metered, values[4], ReadingState(values[12])))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
+    for row in connection.execute("SELECT * FROM reported WHERE party = ? AND slot >= ?", (party, since)):
+        books.report(_reported(row))
     books.know(
         [_entry(row) for row in connection.execute(_SUPPLIED + " AND slot >= ?", (party, since))],
         _totals(connection, party),
@@ -101,13 +116,17 @@ def recall_contracts(connection: sqlite3.Connection, party: str, transaction_id:
     return _contracts(connection, party, "transaction_id = ?2", (transaction_id,))
 
 
-def recall_supply(connection: sqlite3.Connection, party: str, household: str, slot: int) -> list[LedgerEntry]:
-    """What was booked for a household's reading of a slot that memory has let go of."""
-    rows = connection.execute(_SUPPLIED + " AND counterparty = ? AND slot = ?", (party, household, slot))
-    return [_entry(row) for row in rows]
+def recall_supply(connection: sqlite3.Connection, books: Books, party: str, household: str, slot: int) -> None:
+    """Bring back a household's reading of a slot that memory has let go of, and what was booked for it."""
+    where = "party = ? AND slot = ? AND household = ?"
+    row = connection.execute(f"SELECT * FROM reported WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
+    if row is not None:
+        books.report(_reported(row))
+        entries = connection.execute(_SUPPLIED + " AND slot = ? AND counterparty = ?", (party, slot, household))
+        books.know([_entry(entry) for entry in entries])
 
 
-_SUPPLIED = "SELECT * FROM ledger WHERE party = ? AND kind IN ('backstop', 'grid_fee')"
+_SUPPLIED = "SELECT * FROM ledger WHERE party = ? AND kind IN ('backstop', 'shared', 'grid_fee')"
 
 
 def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
@@ -154,6 +173,10 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
             whole = (*row[12:16], bool(row[16]), *row[17:22])
             found[key] = Contract(row[0], Side(row[1]), row[2], row[3], (delivery,), *whole)
     return list(found.values())
+
+
+def _reported(row: Sequence[Any]) -> Reported:
+    return Reported._make((*row[1:7], bool(row[7]), ReportState(row[8])))
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

@@ -10,14 +10,107 @@ APPLICATION_ID = 0x574D4A4E
 """Marks a file as a wattmesh agents' journal ("WMJN")."""
 FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
-VERSION = 1
-"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
-MIGRATIONS: tuple[str, ...] = ()
-"""The SQL that leads from each version to the next, from 1 on."""
-LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages")
+LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings")
+"""What is traded, metered, shared and booked."""
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records")
 """What an audit reads."""
 
-TABLES = """
+_LEDGER = """
+CREATE TABLE ledger (
+    party TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('trade', 'backstop', 'shared', 'grid_fee')),
+    slot INTEGER NOT NULL,
+    counterparty TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    amount_micro INTEGER NOT NULL,
+    PRIMARY KEY (party, kind, slot, counterparty, reference)
+) STRICT, WITHOUT ROWID;
+"""
+_SHARING = """
+-- What a utility's customers reported of a slot first. state: waiting (for the closing), closed (priced in it), alone
+-- (priced by itself, unshared). provisional: something was in doubt, and the last word is still to come.
+CREATE TABLE reported (
+    party TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    household TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
+    exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
+    sold_wh INTEGER NOT NULL CHECK (sold_wh >= 0),
+    provisional INTEGER NOT NULL CHECK (provisional IN (0, 1)),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'closed', 'alone')),
+    PRIMARY KEY (party, slot, household)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reported_waiting ON reported (party, slot) WHERE state = 'waiting';
+
+-- How a utility shared a slot, once, among the readings of it that are closed; prices are per kWh.
+-- price_micro is NULL where feed-in paid more than any neighbour could.
+CREATE TABLE closings (
+    party TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    sharing_key TEXT NOT NULL CHECK (sharing_key IN ('proRata', 'equal')),
+    seed INTEGER NOT NULL,
+    price_micro INTEGER CHECK (price_micro >= 0),
+    tariff_micro INTEGER NOT NULL CHECK (tariff_micro >= 0),
+    feed_in_micro INTEGER NOT NULL CHECK (feed_in_micro >= 0),
+    local_fee_micro INTEGER NOT NULL CHECK (local_fee_micro >= 0),
+    PRIMARY KEY (party, slot)
+) STRICT, WITHOUT ROWID;
+"""
+_ACCOUNTS = """
+-- Since when (wall time; 0: not known) a party has this ledger. account is an id that no other ledger has.
+CREATE TABLE accounts (
+    party TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a counterparty that has left says it had booked with a party, in all, before the slot `until`; energy received
+-- and money earned by the counterparty are positive. record, signature and public_key are the evidence.
+CREATE TABLE closing_records (
+    party TEXT NOT NULL,
+    counterparty TEXT NOT NULL,
+    account TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    amount_micro INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    PRIMARY KEY (party, counterparty, account)
+) STRICT, WITHOUT ROWID;
+"""
+_RANDOM_UUID = (
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
+    "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+)
+VERSION = 3
+"""Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+MIGRATIONS: tuple[str, ...] = (
+    # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
+    f"""
+ALTER TABLE ledger RENAME TO former_ledger;
+{_LEDGER}
+INSERT INTO ledger SELECT * FROM former_ledger;
+DROP TABLE former_ledger;
+{_SHARING}
+INSERT INTO reported
+    SELECT
+        party, slot, counterparty, '', sum(max(-energy_wh, 0)), sum(max(energy_wh, 0)),
+        sum(CASE ledger.kind WHEN 'grid_fee' THEN CAST(round(CAST(reference AS REAL) * 1000) AS INTEGER) ELSE 0 END),
+        0, 'alone'
+    FROM ledger JOIN parties USING (party)
+    WHERE parties.kind = 'utility' AND ledger.kind IN ('backstop', 'grid_fee')
+    GROUP BY party, slot, counterparty;
+""",  # noqa: S608 - text of ours
+    # 3: accounts. Since when a ledger of before is kept is not known.
+    f"{_ACCOUNTS} INSERT INTO accounts SELECT party, {_RANDOM_UUID}, 0 FROM parties;",  # noqa: S608 - words of ours
+)
+"""The SQL that leads from each version to the next, from 1 on."""
+
+TABLES = f"""
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -79,17 +172,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
     WHERE order_id IS NOT NULL AND state IN ('EXPIRED', 'CANCELLED');
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
-CREATE TABLE ledger (
-    party TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('trade', 'backstop', 'grid_fee')),
-    slot INTEGER NOT NULL,
-    counterparty TEXT NOT NULL,
-    reference TEXT NOT NULL,
-    energy_wh INTEGER NOT NULL,
-    amount_micro INTEGER NOT NULL,
-    PRIMARY KEY (party, kind, slot, counterparty, reference)
-) STRICT, WITHOUT ROWID;
-
+{_LEDGER}{_SHARING}
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), booked.
 CREATE TABLE readings (
@@ -150,4 +233,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-"""
+{_ACCOUNTS}"""

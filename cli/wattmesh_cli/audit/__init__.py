@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
 from wattmesh_cli.audit.ledger import check_ledger
 from wattmesh_cli.audit.readings import check_readings
 from wattmesh_cli.audit.rows import collect
+from wattmesh_cli.audit.sharing import check_sharing
 from wattmesh_cli.books import Book
 
 __all__ = ["AuditResult", "Finding", "audit"]
@@ -19,7 +21,7 @@ __all__ = ["AuditResult", "Finding", "audit"]
 
 def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> AuditResult:
     """Check that both sides of every contract agree, every ledger entry has its cause and its mirror, energy and money
-    sum to zero, and every household's readings balance.
+    sum to zero, what was shared is what follows from the readings, and every household's readings balance.
 
     The books must be of one moment. Where they are not quite, a finding may come from the difference: see
     `AuditResult.confirmed_by`.
@@ -28,10 +30,13 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
     what others have with it is checked on their side. None: every counterparty must have a book.
     """
     rows, findings = collect(books, declared)
+    # What was shared is by names, whichever ledgers these have had: utilities draw lots by them.
+    shared = [*check_sharing(rows)]
+    findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer)
     return AuditResult(
-        findings=(*findings, *contracts.findings, *ledger.findings, *check_readings(rows)),
+        findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows)),
         contracts_checked=contracts.checked,
         contracts_in_flight=contracts.in_flight,
         readings_checked=sum(len(readings) for readings in rows.readings.values()),

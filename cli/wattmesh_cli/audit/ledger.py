@@ -12,10 +12,10 @@ from wattmesh_cli.audit.grid_fees import check_grid_fees
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
 
-_SUPPLY = "supply"
-"""Reference of a backstop entry."""
+_REFERENCES = {"backstop": ("supply", "correction"), "shared": ("shared",)}
+"""References of entries of supply, by kind."""
 _Supplies = dict[tuple[str, str, int], list[LedgerEntry]]
-"""Backstop entries by who keeps them, counterparty and slot."""
+"""Entries of supply by who keeps them, counterparty and slot."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
     """
     supplies: _Supplies = defaultdict(list)
     for entry in rows.ledger:
-        if entry.kind == "backstop":
+        if entry.kind in _REFERENCES:
             supplies[entry.party, entry.counterparty, entry.slot].append(entry)
     fees = check_grid_fees(rows)
     findings = [*_trades(rows), *_household_supplies(rows, supplies), *fees.findings]
@@ -50,7 +50,7 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
         and (entry.party, entry.reference, entry.counterparty, entry.slot) in undelivered_to_buyer
     ] + fees.one_sided
     for entry in rows.ledger:
-        if entry.kind == "backstop" and rows.is_kind(entry.party, "utility"):
+        if entry.kind in _REFERENCES and rows.is_kind(entry.party, "utility"):
             answer = _answer(entry, rows, supplies)
             if answer is OtherSide.PENDING:
                 one_sided.append(entry)
@@ -111,7 +111,7 @@ def _trades(rows: Rows) -> Iterator[Finding]:
 
 
 def _household_supplies(rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
-    """Every booked exchange with the backstop has its entry, and every entry its booked reading and its mirror."""
+    """Every booked exchange with the utility has its entries, and these their booked reading and their mirrors."""
     entries: defaultdict[tuple[str, int], list[LedgerEntry]] = defaultdict(list)
     for (party, _, slot), found in supplies.items():
         if rows.is_kind(party, "household"):
@@ -123,26 +123,32 @@ def _household_supplies(rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
                 text = f"reading is booked with a supply of {_supplied_wh(reading):+d} Wh, but there is no entry of it"
                 yield Finding("ledger-backstop", party, slot, None, text)
     for (party, slot), found in entries.items():
-        if len(found) > 1:
+        kinds = [(entry.kind, entry.reference) for entry in found]
+        if len(set(kinds)) < len(kinds):
             yield Finding("ledger-backstop", party, slot, None, f"has {len(found)} supply entries for one slot")
+        for utility in dict.fromkeys(entry.counterparty for entry in found):
+            of_utility = [entry for entry in found if entry.counterparty == utility]
+            yield from _cause(of_utility, rows.readings[party].get(slot))
         for entry in found:
-            yield from _cause(entry, rows.readings[party].get(slot))
-            yield from _mirror(entry, rows, supplies)
+            if problem := _same_sign(entry):
+                yield _of("ledger-backstop", entry, problem)
+            if problem := _wrong_reference(entry):
+                yield _of("ledger-backstop", entry, problem)
+            else:
+                yield from _mirror(entry, rows, supplies)
 
 
-def _cause(entry: LedgerEntry, reading: Reading | None) -> Iterator[Finding]:
+def _cause(entries: list[LedgerEntry], reading: Reading | None) -> Iterator[Finding]:
+    """What the entries of a slot with one utility come from."""
+    entry, energy_wh = entries[0], sum(entry.energy_wh for entry in entries)
     if reading is None or reading.state != "booked":
         state = "missing" if reading is None else reading.state
         yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but the reading is {state}")
-    elif not (reading.imported_wh or reading.exported_wh):
+    elif not (reading.imported_wh or reading.exported_wh) and len(entries) == 1:
         yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but nothing was imported or exported")
-    elif entry.energy_wh != _supplied_wh(reading):
-        text = f"supply entry is {entry.energy_wh:+d} Wh; by the reading {_supplied_wh(reading):+d} Wh"
+    elif energy_wh != _supplied_wh(reading):
+        text = f"supply entry is {energy_wh:+d} Wh; by the reading {_supplied_wh(reading):+d} Wh"
         yield _of("ledger-backstop", entry, text)
-    if _same_sign(entry):
-        yield _of("ledger-backstop", entry, _same_sign(entry))
-    if entry.reference != _SUPPLY:
-        yield _of("ledger-backstop", entry, f"supply entry has the reference {entry.reference}, not {_SUPPLY}")
 
 
 def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
@@ -152,7 +158,7 @@ def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Fin
     if not rows.is_kind(utility, "utility"):
         yield _of("ledger-backstop", entry, f"supply entry is with {utility}, which is no utility")
         return
-    mirrors = supplies.get((utility, entry.party, entry.slot), [])
+    mirrors = [one for one in supplies.get((utility, entry.party, entry.slot), []) if _alike(one, entry)]
     if not mirrors:
         yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but {utility} has none for this slot")
     for mirror in mirrors:
@@ -164,17 +170,34 @@ def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Fin
 def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> OtherSide | str:
     """The household's side of a utility's entry, or what is wrong with it."""
     household = entry.counterparty
-    if entry.reference != _SUPPLY:
-        return f"supply entry has the reference {entry.reference}, not {_SUPPLY}"
+    if problem := _wrong_reference(entry):
+        return problem
     if household in rows.departed:
         return _same_sign(entry) or OtherSide.BOOKED  # otherwise the household's own entry would tell
-    if household not in rows.parties or supplies.get((household, entry.party, entry.slot)):
+    if household not in rows.parties:
         return OtherSide.BOOKED
+    booked = supplies.get((household, entry.party, entry.slot), ())
+    if any(_alike(one, entry) or _wrong_reference(one) for one in booked):
+        return OtherSide.BOOKED  # otherwise the household's own entry tells
     reading = rows.readings[household].get(entry.slot)
-    if reading is not None and reading.state == "final" and -entry.energy_wh == _supplied_wh(reading):
-        return OtherSide.PENDING
+    reported = rows.reported.get((entry.party, entry.slot), {}).get(household)
+    provisional = reported is not None and reported.provisional
+    if reading is not None and reading.state in (("open", "final") if provisional else ("final",)):
+        billed_wh = -sum(one.energy_wh for one in supplies[entry.party, household, entry.slot])
+        if provisional or billed_wh == _supplied_wh(reading):
+            return OtherSide.PENDING
     known = "no reading" if reading is None else f"a reading {reading.state} with {_supplied_wh(reading):+d} Wh"
     return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
+
+
+def _alike(one: LedgerEntry, other: LedgerEntry) -> bool:
+    return (one.kind, one.reference) == (other.kind, other.reference)
+
+
+def _wrong_reference(entry: LedgerEntry) -> str:
+    """What is wrong with the reference of a supply entry; empty: nothing."""
+    known = _REFERENCES[entry.kind]
+    return "" if entry.reference in known else f"supply entry has the reference {entry.reference}, not {known[0]}"
 
 
 def _same_sign(entry: LedgerEntry) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wattmesh_cli.audit.findings import Finding
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
+from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Party, Reading, Reported
 
 
 @dataclass
@@ -18,6 +18,10 @@ class Rows:
     contracts: list[ContractRow] = field(default_factory=list)
     ledger: list[LedgerEntry] = field(default_factory=list)
     readings: dict[str, dict[int, Reading]] = field(default_factory=dict)
+    reported: dict[tuple[str, int], dict[str, Reported]] = field(default_factory=dict)
+    """By utility and slot, then household."""
+    closings: dict[tuple[str, int], Closing] = field(default_factory=dict)
+    """By utility and slot."""
     departed: frozenset[str] = frozenset()
     """Parties that are gone with their books; what others have with them is checked on that one side."""
 
@@ -48,8 +52,12 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
         for reading in book.readings:
             if reading.party in mine:
                 rows.readings[reading.party][reading.slot] = reading
+        for reported in book.reported:
+            if reported.party in mine:
+                rows.reported.setdefault((reported.party, reported.slot), {})[reported.household] = reported
+        rows.closings |= {(one.party, one.slot): one for one in book.closings if one.party in mine}
         keepers = {row.party for row in book.contracts} | {row.party for row in book.ledger}
-        keepers |= {row.party for row in book.readings}
+        keepers |= {row.party for row in book.readings} | {row.party for row in book.reported}
         findings += [
             _of_party("unlisted", name, f"has rows in book {book.name}, which does not list it")
             for name in sorted(keepers - listed)

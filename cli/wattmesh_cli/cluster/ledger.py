@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from wattmesh_cli.books import Book, BooksError, ContractRow, LedgerEntry, Messages, Party, Reading
+from wattmesh_cli.books import (
+    Account,
+    Book,
+    BooksError,
+    Closing,
+    ClosingRecord,
+    ContractRow,
+    LedgerEntry,
+    Messages,
+    Party,
+    Reading,
+    Reported,
+)
 
-Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages)
+Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages, Reported, Closing, Account, ClosingRecord)
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -36,6 +48,10 @@ def book_of(name: str, answer: object) -> Book:
         ledger=_rows(name, answer, "ledger", LedgerEntry),
         readings=_rows(name, answer, "readings", Reading),
         messages=_rows(name, answer, "messages", Messages),
+        reported=_rows(name, answer, "reported", Reported),
+        closings=_rows(name, answer, "closings", Closing),
+        accounts=_rows(name, answer, "accounts", Account),
+        closing_records=_rows(name, answer, "closing_records", ClosingRecord),
     )
 
 

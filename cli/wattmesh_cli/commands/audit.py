@@ -6,17 +6,16 @@ from datetime import tzinfo
 
 import typer
 
-from wattmesh_cli.audit import AuditResult
+from wattmesh_cli.audit import AuditResult, Finding
 from wattmesh_cli.audit import audit as audit_books
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
-    DEFAULT_OUTPUT,
+    DEFAULT_TABLE,
     FOUND,
-    Output,
-    OutputOption,
+    TableOutput,
+    TableOutputOption,
     print_json,
-    print_table,
     refuse,
     slot_json,
     slot_text,
@@ -30,6 +29,7 @@ from wattmesh_cli.sources import (
     Source,
     source,
 )
+from wattmesh_cli.tables import Column, print_table, say
 from wattmesh_market.units import kwh_text, money_text
 
 
@@ -39,7 +39,7 @@ def audit(
     namespace: NamespaceOption = None,
     all_namespaces: AllNamespacesOption = False,
     context: ContextOption = None,
-    output: OutputOption = DEFAULT_OUTPUT,
+    output: TableOutputOption = DEFAULT_TABLE,
 ) -> None:
     """Recompute every contract, ledger and meter reading from the books. Exit code 1 when something is wrong.
 
@@ -54,10 +54,10 @@ def audit(
         zone = chosen.zone()
     except BooksError as error:
         refuse(error)
-    if output is Output.JSON:
+    if output is TableOutput.JSON:
         print_json(audit_json(result, zone) | (_departed_json(result) if kubernetes else {}))
     else:
-        _print(result, names, zone)
+        _print(result, names, zone, wide=output is TableOutput.WIDE)
     if result.findings:
         raise typer.Exit(FOUND)
 
@@ -77,22 +77,17 @@ def _audit_once(chosen: Source) -> tuple[tuple[Book, ...], AuditResult]:
     return books, audit_books(books, chosen.declared())
 
 
-def _print(result: AuditResult, names: Names, zone: tzinfo) -> None:
+def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> None:
+    columns: list[Column[Finding]] = [
+        Column("KIND", lambda finding: finding.kind),
+        Column("PARTY", lambda finding: names.short(finding.party or "")),
+        Column("SLOT", lambda finding: slot_text(finding.slot, zone), 1),
+        Column("TRANSACTION", lambda finding: (finding.transaction_id or "")[: None if wide else 8], 2),
+        Column("FINDING", lambda finding: names.shorten(finding.text), wraps=True),
+    ]
     if result.findings:
-        print_table(
-            ["KIND", "PARTY", "SLOT", "TRANSACTION", "FINDING"],
-            [
-                (
-                    finding.kind,
-                    names.short(finding.party or ""),
-                    slot_text(finding.slot, zone),
-                    (finding.transaction_id or "")[:8],
-                    names.shorten(finding.text),
-                )
-                for finding in result.findings
-            ],
-        )
-    typer.echo(summary_line(result))
+        print_table(columns, result.findings, wide=wide)
+    say(summary_line(result))
 
 
 def summary_line(result: AuditResult) -> str:

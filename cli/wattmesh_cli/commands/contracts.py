@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Annotated
 
 import typer
 
-from wattmesh_cli.books import OPEN, BooksError, Pair, paired
+from wattmesh_cli.books import OPEN, Book, BooksError, ContractRow, Pair, paired
 from wattmesh_cli.kpi.money import price_micro_per_kwh
 from wattmesh_cli.names import Names, UnknownName
 from wattmesh_cli.output import (
-    DEFAULT_OUTPUT,
-    Output,
-    OutputOption,
+    DEFAULT_TABLE,
+    TableOutput,
+    TableOutputOption,
     print_json,
-    print_table,
     refuse,
     slot_json,
     slot_text,
@@ -28,6 +28,7 @@ from wattmesh_cli.sources import (
     NamespaceOption,
     source,
 )
+from wattmesh_cli.tables import Column, SortOption, WatchOption, ordered, print_table, watched
 from wattmesh_market.units import kwh_text, money_text
 
 
@@ -41,53 +42,78 @@ def contracts(
         str | None, typer.Option(metavar="NAME", help="Only contracts of this household or utility.")
     ] = None,
     only_open: Annotated[bool, typer.Option("--open", help="Only contracts that are not settled or ended.")] = False,
-    output: OutputOption = DEFAULT_OUTPUT,
+    sort_by: SortOption = None,
+    watch: WatchOption = False,
+    output: TableOutputOption = DEFAULT_TABLE,
 ) -> None:
     """List contracts by delivery slot, each once, with the seller's state where the two sides' differ.
 
     Energy and amount are those delivered once they are known, else those contracted.
     """
+
+    def show(books: Sequence[Book]) -> None:
+        names = Names(party.party for book in books for party in book.parties)
+        of = None if household is None else names.resolve(household)
+        zone = chosen.zone()
+        columns = _columns(names, zone)
+        pairs = [
+            pair
+            for pair in paired(row for book in books for row in book.contracts)
+            if (of is None or of in (pair.known.buyer, pair.known.seller)) and (not only_open or _is_open(pair))
+        ]
+        pairs = ordered(columns, pairs, sort_by)
+        if output is TableOutput.JSON:
+            print_json([_as_json(pair, zone) for pair in pairs])
+        else:
+            print_table(columns, pairs, wide=output is TableOutput.WIDE)
+
     try:
         chosen = source(
             state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
         )
-        books = chosen.books()
-        zone = chosen.zone()
-        names = Names(party.party for book in books for party in book.parties)
-        of = None if household is None else names.resolve(household)
-    except (BooksError, UnknownName) as error:
+        watched(chosen.books, show, watch=watch)
+    except (BooksError, UnknownName, ValueError) as error:
         refuse(error)
-    pairs = [
-        pair
-        for pair in paired(row for book in books for row in book.contracts)
-        if (of is None or of in (pair.known.buyer, pair.known.seller)) and (not only_open or _is_open(pair))
-    ]
-    if output is Output.JSON:
-        print_json([_as_json(pair, zone) for pair in pairs])
-        return
-    print_table(
-        ["TRANSACTION", "SLOT", "BUYER", "SELLER", "kWh", "PRICE/kWh", "AMOUNT", "STATE"],
-        [_as_row(pair, names, zone) for pair in pairs],
-        right=["kWh", "PRICE/kWh", "AMOUNT"],
-    )
+
+
+def _columns(names: Names, zone: tzinfo) -> list[Column[Pair]]:
+    def state(row: ContractRow | None) -> str:
+        return "-" if row is None else row.state
+
+    return [
+        Column("TRANSACTION", lambda pair: pair.known.transaction_id[:8], 3),
+        Column("SLOT", lambda pair: slot_text(pair.known.slot, zone), key=lambda pair: pair.known.slot),
+        Column("BUYER", lambda pair: names.short(pair.known.buyer)),
+        Column("SELLER", lambda pair: names.short(pair.known.seller)),
+        Column("kWh", lambda pair: kwh_text(_energy_wh(pair)), key=_energy_wh, right=True),
+        Column("PRICE/kWh", lambda pair: money_text(_price_micro(pair)), 2, key=_price_micro, right=True),
+        Column("AMOUNT", lambda pair: money_text(_amount_micro(pair)), 1, key=_amount_micro, right=True),
+        Column("STATE", lambda pair: pair.known.state, 1),
+        Column("AT BUYER", lambda pair: state(pair.buyer), only_wide=True),
+        Column("AT SELLER", lambda pair: state(pair.seller), only_wide=True),
+        Column("GRID FEE", lambda pair: money_text(pair.known.fee_micro), key=lambda pair: pair.known.fee_micro,
+               right=True, only_wide=True),
+        Column("ORDER", lambda pair: pair.known.order_id or "-", only_wide=True),
+        Column("REASON", lambda pair: pair.known.reason or "", only_wide=True),
+    ]  # fmt: skip
+
+
+def _energy_wh(pair: Pair) -> int:
+    row = pair.known
+    return row.energy_wh if row.delivered_wh is None else row.delivered_wh
+
+
+def _amount_micro(pair: Pair) -> int:
+    row = pair.known
+    return row.amount_micro if row.settled_micro is None else row.settled_micro
+
+
+def _price_micro(pair: Pair) -> int:
+    return price_micro_per_kwh(pair.known.amount_micro, pair.known.energy_wh)
 
 
 def _is_open(pair: Pair) -> bool:
     return any(row is not None and row.state in OPEN for row in (pair.buyer, pair.seller))
-
-
-def _as_row(pair: Pair, names: Names, zone: tzinfo) -> tuple[str, ...]:
-    row = pair.known
-    return (
-        row.transaction_id[:8],
-        slot_text(row.slot, zone),
-        names.short(row.buyer),
-        names.short(row.seller),
-        kwh_text(row.energy_wh if row.delivered_wh is None else row.delivered_wh),
-        money_text(price_micro_per_kwh(row.amount_micro, row.energy_wh)),
-        money_text(row.amount_micro if row.settled_micro is None else row.settled_micro),
-        row.state,
-    )
 
 
 def _as_json(pair: Pair, zone: tzinfo) -> dict[str, object]:

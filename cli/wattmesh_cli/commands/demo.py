@@ -3,50 +3,56 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
-from wattmesh_cli.commands.up import SpeedOption, say_missed
-from wattmesh_cli.kpi import Kpis, MoneyKpis, Slots, Stored, collect, kpis
-from wattmesh_cli.market import MarketSummary, summarize
+from wattmesh_cli.commands.up import FreshOption, say_missed
+from wattmesh_cli.kpi import Kpis, Slots, Stored, collect, kpis
+from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
 from wattmesh_cli.names import Names
-from wattmesh_cli.output import FOUND, StateOption, print_table, refuse
+from wattmesh_cli.output import FOUND, StateOption, refuse
 from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.state import DEFAULT_STATE, StateError, is_empty
+from wattmesh_cli.street_record import ADVICE, read_record
+from wattmesh_cli.tables import Column, print_table, say
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
-SPEED = 960
-DAY_S = 16 * 3600
-_MARK = "demo"
+SPEED = 1920
+DAY_S = 24 * 3600
+"""A whole day: what runs on from it begins in the morning."""
 _PACKAGED = Path(__file__).parents[1] / "street.yaml"
 _IN_REPOSITORY = Path(__file__).parents[3] / "examples" / "street.yaml"
 
+DemoSpeedOption = Annotated[float, typer.Option("--speed", min=0.001, max=100_000, help="Grid seconds per second.")]
 
-def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None:
-    """Run the street of examples/street.yaml from 06:00 to 22:00 of a June day; show trades, bills, audit.
+
+def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fresh: FreshOption = False) -> None:
+    """Run the street of examples/street.yaml for a June day, from 06:00 on, then show trades, bills and audit.
 
     Starts afresh each time. Exit code 1 when the audit finds anything.
     """
     from wattmesh_cli.alone import alone
-    from wattmesh_cli.street.session import run_session  # the agents take a second to import
+    from wattmesh_cli.street.session import Session, run_session  # the agents take a second to import
     from wattmesh_cli.terms import terms_of
 
     try:
-        _start_afresh(state)
-        planned = plan(load([str(demo_manifest())]))[0]
-        result = run_session(planned, state, speed, DAY_S)
+        if not (fresh or is_empty(state) or read_record(state).demo):
+            raise StateError(f"{state}: holds a street that is not the demo's; {ADVICE}")
+        planned = plan(load([demo_manifest()]))[0]
+        result = run_session(planned, state, Session(speed, DAY_S, fresh=True, demo=True))
         books = read_books(state)
     except StateError as error:
         refuse(error)
     names = Names(party.party for book in books for party in book.parties)
-    terms = terms_of(planned)
-    rows = collect(books)
+    terms, rows = terms_of(planned), collect(books)
     unbooked = (one.slot for readings in rows.readings.values() for one in readings if one.state != "booked")
     booked = Slots(end=min(unbooked, default=None))
     found = kpis(books, terms.prices, alone(rows, terms.battery, booked), booked)
@@ -54,8 +60,9 @@ def demo(state: StateOption = DEFAULT_STATE, speed: SpeedOption = SPEED) -> None
     say_missed(result)
     audited = audit(books)
     for finding in audited.findings:
-        typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
-    typer.echo(f"audit: {summary_line(audited)}")
+        say(names.shorten(f"{finding.kind}: {finding.text}"))
+    say(f"audit: {summary_line(audited)}")
+    typer.echo(_what_next(state))
     if audited.findings or result.faults:
         raise typer.Exit(FOUND)
 
@@ -65,66 +72,51 @@ def demo_manifest() -> Path:
     return _PACKAGED if _PACKAGED.exists() else _IN_REPOSITORY
 
 
-def is_demo(state: Path) -> bool:
-    """Whether a state directory is the demo's."""
-    return (state / _MARK).exists()
-
-
-def _start_afresh(state: Path) -> None:
-    """Make room for a new day; only an earlier demo is removed."""
-    if state.exists() and any(state.iterdir()):
-        if not is_demo(state):
-            raise StateError(f"{state}: holds a street that is not the demo's; name another --state")
-        shutil.rmtree(state)
-    state.mkdir(parents=True, exist_ok=True)
-    (state / _MARK).touch()
+def _what_next(state: Path) -> str:
+    """The next two commands, as they can be typed here."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    program = called.name if found and Path(found).absolute() == called.absolute() else str(called)
+    of = "" if state == DEFAULT_STATE else f" --state {state}"
+    report, up = f"{program} report{of}", f"{program} up --port 8080 --open{of}"
+    return (
+        f"\nWhat next:\n"
+        f"  {report:{len(up)}}   this day as a page with plots: report.html\n"
+        f"  {up}   the next day, live in your browser; Ctrl-C stops it"
+    )
 
 
 def _print(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> None:
-    typer.echo("\nWho bought what from whom")
-    print_table(
-        ["BUYER", "SELLER", "CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
-        [
-            (
-                names.short(flow.buyer),
-                names.short(flow.seller),
-                str(flow.contracts),
-                kwh_text(flow.energy_wh),
-                money_text(flow.price_micro_per_kwh)[:-2],
-                money_text(flow.amount_micro)[:-2],
-            )
-            for flow in summary.flows
-        ],
-        right=["CONTRACTS", "kWh", "PRICE/kWh", "AMOUNT"],
-    )
-    typer.echo(
-        "\nWhat it was worth (benefit against alone, what is left in the battery at retail and at feed-in price)"
-    )
-    columns = ["HOUSEHOLD", "BOUGHT", "SOLD", "IMPORTED", "EXPORTED", "BILL", "ALONE", "BENEFIT: RETAIL", "FEED-IN"]
+    say("\nWho bought what from whom")
+    flows: list[Column[Flow]] = [
+        Column("BUYER", lambda flow: names.short(flow.buyer)),
+        Column("SELLER", lambda flow: names.short(flow.seller)),
+        Column("CONTRACTS", lambda flow: str(flow.contracts), 2, right=True),
+        Column("kWh", lambda flow: kwh_text(flow.energy_wh), right=True),
+        Column("PRICE/kWh", lambda flow: money_text(flow.price_micro_per_kwh)[:-2], 1, right=True),
+        Column("AMOUNT", lambda flow: money_text(flow.amount_micro)[:-2], right=True),
+    ]
+    print_table(flows, summary.flows)
+    say("\nWhat it was worth (benefit against alone, what is left in the battery at retail and at feed-in price)")
     money = {row.party: row.money for row in found.households}
-    print_table(
-        columns,
-        [
-            (
-                names.short(row.household),
-                *(kwh_text(wh) for wh in (row.bought_wh, row.sold_wh, row.imported_wh, row.exported_wh)),
-                *(_amount(micro) for micro in _bills(money[row.household])),
-            )
-            for row in summary.households
-        ],
-        right=columns[1:],
-    )
-    typer.echo(f"\n{summary.settled_between_households} contracts between households settled.")
+
+    def benefit_of(row: HouseholdSummary, stored: Stored) -> str:
+        of = money[row.household].utility_only_benefit_micro
+        return "-" if of is None else money_text(of[stored])[:-2]
+
+    households: list[Column[HouseholdSummary]] = [
+        Column("HOUSEHOLD", lambda row: names.short(row.household)),
+        Column("BOUGHT", lambda row: kwh_text(row.bought_wh), 2, right=True),
+        Column("SOLD", lambda row: kwh_text(row.sold_wh), 2, right=True),
+        Column("SHARED", lambda row: kwh_text(row.shared_wh), 3, right=True),
+        Column("IMPORTED", lambda row: kwh_text(row.imported_wh), 3, right=True),
+        Column("EXPORTED", lambda row: kwh_text(row.exported_wh), 3, right=True),
+        Column("BILL", lambda row: money_text(money[row.household].bill_micro)[:-2], 1, right=True),
+        Column("ALONE", lambda row: money_text(money[row.household].utility_only_bill_micro)[:-2], 1, right=True),
+        Column("BENEFIT: RETAIL", lambda row: benefit_of(row, Stored.RETAIL), right=True),
+        Column("FEED-IN", lambda row: benefit_of(row, Stored.FEED_IN), right=True),
+    ]
+    print_table(households, summary.households)
+    say(f"\n{summary.settled_between_households} contracts between households settled.")
     for sentence in benefit(found, names, currency):
-        typer.echo(sentence)
-
-
-def _bills(of: MoneyKpis) -> list[int | None]:
-    """The bill, that of the household alone, and the benefit at both values of what is left in the battery."""
-    benefit_micro = of.utility_only_benefit_micro
-    benefits = [None if benefit_micro is None else benefit_micro[stored] for stored in Stored]
-    return [of.bill_micro, of.utility_only_bill_micro, *benefits]
-
-
-def _amount(amount_micro: int | None) -> str:
-    return "-" if amount_micro is None else money_text(amount_micro)[:-2]
+        say(sentence)

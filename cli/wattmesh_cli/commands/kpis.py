@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.evaluation import (
+    Evaluation,
     FilesOption,
     FromOption,
     OptimumOption,
@@ -17,20 +19,24 @@ from wattmesh_cli.evaluation import (
     evaluate,
     range_json,
 )
-from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Reached, Stored
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
-from wattmesh_cli.output import StateOption, csv_text, print_json, print_table, refuse
+from wattmesh_cli.output import StateOption, csv_text, print_json, refuse
 from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_cli.tables import NEVER, Column, SortOption, WatchOption, ordered, print_table, say, watched
 from wattmesh_market.units import kwh_text, money_text
+
+N = TypeVar("N", int, Fraction)
 
 
 class KpiOutput(StrEnum):
     """How to print."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
     CSV = "csv"
 
@@ -44,123 +50,121 @@ def kpis(
     state: StateOption = DEFAULT_STATE,
     first: FromOption = None,
     end: UntilOption = None,
-    output: Annotated[
-        KpiOutput, typer.Option("--output", "-o", help="A table for people, JSON, or CSV.")
-    ] = _DEFAULT_OUTPUT,
+    sort_by: SortOption = None,
+    watch: WatchOption = False,
     optimum: OptimumOption = False,
+    output: Annotated[
+        KpiOutput,
+        typer.Option("--output", "-o", help="A table as wide as the terminal, one with all columns, JSON, or CSV."),
+    ] = _DEFAULT_OUTPUT,
 ) -> None:
     """Show self-consumption, bills, savings, local share, fairness and more, of each household and of all together.
 
     docs/kpis.md defines each. Savings are against the same energy at the utility's prices (no market), and against each
     household alone with its battery and the utility (utility only).
     """
+
+    def show(asked: Evaluation) -> None:
+        match output:
+            case KpiOutput.JSON:
+                print_json(range_json(asked) | kpis_json(asked.kpis))
+            case KpiOutput.CSV:
+                typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
+            case _:
+                for sentence in benefit(asked.kpis, asked.names, asked.plan.resource.spec.currency):
+                    say(sentence)
+                say("")
+                _print(asked.kpis, asked.names, sort_by, wide=output is KpiOutput.WIDE)
+
     try:
-        asked = evaluate([*(files or []), *(more_files or [])], state, first, end, optimum=optimum)
+        named = [*(files or []), *(more_files or [])]
+        watched(lambda: evaluate(named, state, first, end, optimum=optimum), show, watch=watch)
     except (BooksError, ValueError) as error:
         refuse(error)
-    match output:
-        case KpiOutput.JSON:
-            print_json(range_json(asked) | kpis_json(asked.kpis))
-        case KpiOutput.CSV:
-            typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
-        case KpiOutput.TABLE:
-            _print(asked.kpis, asked.names, asked.plan.resource.spec.currency)
 
 
-def _print(result: Kpis, names: Names, currency: str) -> None:
-    for sentence in benefit(result, names, currency):
-        typer.echo(sentence)
-    typer.echo()
-    columns = [
-        "HOUSEHOLD", "PV", "LOAD", "IN", "OUT", "SELF-CONS", "SELF-SUFF", "LOCAL", "PEAK kW", "BILL", "GRID FEES",
-        "NO MARKET", "UTILITY ONLY", "STORED", "BENEFIT: RETAIL", "FEED-IN",
-    ]  # fmt: skip
-    print_table(columns, [_row(row, names) for row in (*result.households, result.community)], right=columns[1:])
-    typer.echo(
+def _print(result: Kpis, names: Names, sort_by: str | None, *, wide: bool) -> None:
+    columns = _columns(names)
+    rows = [*ordered(columns, result.households, sort_by), result.community]
+    print_table(columns, rows, wide=wide)
+    say(
         "\nEnergy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
         "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
         "UTILITY ONLY and what that is worth, at the retail price that it saves, or at the feed-in price that it earns"
     )
     trade, protocol = result.local_trade, result.protocol
-    typer.echo(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
+    say(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
     against = [("no market", result.against_no_market)]
     against += [(f"utility only ({stored})", of) for stored, of in result.against_utility_only.items()]
     for name, of in against:
         gini = "-" if of.gini is None else f"{float(of.gini):.2f}"
-        typer.echo(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
-    typer.echo("\nAll households as if behind one meter")
-    print_table(
-        ["", "SELF-SUFF", "AUTARKY", "PEAK kW", "IN", "OUT"],
-        [
-            _pooled(name, of)
-            for name, of in (("utility only", result.community.alone), ("market", result.community.energy))
-        ],
-        right=["SELF-SUFF", "AUTARKY", "PEAK kW", "IN", "OUT"],
-    )
+        say(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
+    say("\nAll households as if behind one meter")
+    print_table(_ONE_METER, [("utility only", result.community.alone), ("market", result.community.energy)], wide=wide)
     if result.possible is not None:
-        _print_possible(result.possible)
-    typer.echo()
+        say("\nWhat all households pay, less what is left in their batteries")
+        print_table(_POSSIBLE, list(result.possible.reached.items()), wide=wide)
+    say("")
     energy = result.community.energy
-    typer.echo(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
-    typer.echo(
+    say(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
+    say(
         f"{protocol.settled} of {protocol.quotes} quotes settled ({_percent(protocol.settled_of_quotes)}), "
         f"{protocol.expired} expired, {protocol.cancelled} cancelled; "
         f"{_number(protocol.offers_per_contract)} offers per contract"
     )
     waits = ["-" if ms is None else str(ms) for ms in (protocol.confirm_ms_median, protocol.confirm_ms_p95)]
-    typer.echo(
+    say(
         f"{_number(protocol.messages_per_contract)} messages per contract, {_number(protocol.contracts_per_search)} "
         f"contracts per search; search to confirmation: {waits[0]} ms (median), {waits[1]} ms (95th percentile)"
     )
     if result.unbooked_readings:
         slots = "slot is" if result.unbooked_readings == 1 else "slots are"
-        typer.echo(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
+        say(f"{result.unbooked_readings} metered {slots} not booked yet: bills are not final")
 
 
-def _pooled(name: str, energy: EnergyKpis) -> tuple[str, ...]:
-    peak = "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w)
-    shares = (_percent(energy.self_sufficiency), _percent(energy.autarky))
-    return (name, *shares, peak, kwh_text(energy.inflow_wh), kwh_text(energy.outflow_wh))
+def _columns(names: Names) -> list[Column[PartyKpis]]:
+    def energy(name: str, value: Callable[[PartyKpis], int | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, kwh_text, rank)
+
+    def money(name: str, value: Callable[[PartyKpis], int | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, _amount, rank)
+
+    def ratio(name: str, value: Callable[[PartyKpis], Fraction | None], rank: int) -> Column[PartyKpis]:
+        return _number_column(name, value, _percent, rank)
+
+    return [
+        Column("HOUSEHOLD", lambda row: names.short(row.party)),
+        energy("PV", lambda row: row.energy.pv_wh, 3),
+        energy("LOAD", lambda row: row.energy.load_wh, 3),
+        energy("IN", lambda row: row.energy.inflow_wh, 4),
+        energy("OUT", lambda row: row.energy.outflow_wh, 4),
+        ratio("SELF-CONS", lambda row: row.energy.self_consumption, 2),
+        ratio("SELF-SUFF", lambda row: row.energy.self_sufficiency, 1),
+        ratio("LOCAL", lambda row: row.energy.local_share, 1),
+        energy("PEAK kW", lambda row: row.energy.peak_import_w, 6),
+        money("BILL", lambda row: row.money.bill_micro, NEVER),
+        money("GRID FEES", lambda row: row.money.grid_fees_micro, 7),
+        money("NO MARKET", lambda row: row.money.no_market_savings_micro, 5),
+        money("UTILITY ONLY", lambda row: row.money.utility_only_savings_micro, 4),
+        energy("STORED", lambda row: row.money.stored_more_wh, 6),
+        money("BENEFIT: RETAIL", lambda row: _benefit(row, Stored.RETAIL), 1),
+        money("FEED-IN", lambda row: _benefit(row, Stored.FEED_IN), 1),
+    ]
 
 
-def _print_possible(found: Possible) -> None:
-    typer.echo("\nWhat all households pay, less what is left in their batteries")
-    columns = ["LEFT IS WORTH", "EACH ALONE", "MARKET", "OPTIMUM", "SAVED", "POSSIBLE", "REALISED"]
-    print_table(
-        columns,
-        [
-            (
-                str(stored),
-                *(_amount(micro) for micro in (of.alone_micro, of.market_micro, of.optimum_micro)),
-                *(_amount(micro) for micro in (of.saved_micro, of.possible_micro)),
-                _percent(of.ratio),
-            )
-            for stored, of in found.reached.items()
-        ],
-        right=columns[1:],
-    )
+def _benefit(row: PartyKpis, stored: Stored) -> int | None:
+    benefit_micro = row.money.utility_only_benefit_micro
+    return None if benefit_micro is None else benefit_micro[stored]
 
 
-def _row(row: PartyKpis, names: Names) -> tuple[str, ...]:
-    energy, money = row.energy, row.money
-    benefit = money.utility_only_benefit_micro
-    return (
-        names.short(row.party),
-        *(kwh_text(wh) for wh in (energy.pv_wh, energy.load_wh, energy.inflow_wh, energy.outflow_wh)),
-        *(_percent(value) for value in (energy.self_consumption, energy.self_sufficiency, energy.local_share)),
-        "-" if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
-        *(
-            _amount(micro)
-            for micro in (
-                money.bill_micro,
-                money.grid_fees_micro,
-                money.no_market_savings_micro,
-                money.utility_only_savings_micro,
-            )
-        ),
-        kwh_text(money.stored_more_wh),
-        *(_amount(None if benefit is None else benefit[stored]) for stored in Stored),
-    )
+def _number_column(
+    name: str, value: Callable[[PartyKpis], N | None], text: Callable[[N], str], rank: int
+) -> Column[PartyKpis]:
+    def shown(row: PartyKpis) -> str:
+        known = value(row)
+        return "-" if known is None else text(known)
+
+    return Column(name, shown, rank, key=value, right=True)
 
 
 def _amount(amount_micro: int | None) -> str:
@@ -173,3 +177,22 @@ def _number(value: Fraction | None) -> str:
 
 def _percent(value: Fraction | None) -> str:
     return "-" if value is None else f"{float(value):.1%}"
+
+
+_ONE_METER: list[Column[tuple[str, EnergyKpis]]] = [
+    Column("", lambda row: row[0]),
+    Column("SELF-SUFF", lambda row: _percent(row[1].self_sufficiency), right=True),
+    Column("AUTARKY", lambda row: _percent(row[1].autarky), right=True),
+    Column("PEAK kW", lambda row: "-" if row[1].peak_import_w is None else kwh_text(row[1].peak_import_w), right=True),
+    Column("IN", lambda row: kwh_text(row[1].inflow_wh), right=True),
+    Column("OUT", lambda row: kwh_text(row[1].outflow_wh), right=True),
+]
+_POSSIBLE: list[Column[tuple[Stored, Reached]]] = [
+    Column("LEFT IS WORTH", lambda row: str(row[0])),
+    Column("EACH ALONE", lambda row: _amount(row[1].alone_micro), right=True),
+    Column("MARKET", lambda row: _amount(row[1].market_micro), right=True),
+    Column("OPTIMUM", lambda row: _amount(row[1].optimum_micro), right=True),
+    Column("SAVED", lambda row: _amount(row[1].saved_micro), right=True),
+    Column("POSSIBLE", lambda row: _amount(row[1].possible_micro), right=True),
+    Column("REALISED", lambda row: _percent(row[1].ratio), right=True),
+]

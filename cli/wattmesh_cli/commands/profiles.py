@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
-from wattmesh_cli.output import BAD_INPUT, refuse
-from wattmesh_operator.manifests import load
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, loaded, named
+from wattmesh_cli.output import refuse
 from wattmesh_operator.plan import plan
-from wattmesh_operator.resources.mistakes import ManifestErrors
 
 if TYPE_CHECKING:
     from wattmesh_cli.field.street import AgentKey, HouseholdProfile
@@ -23,28 +21,33 @@ _DEFAULT_KIND = "h0"
 
 
 def profiles(
-    files: ManifestsOption,
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the profiles and the new manifest go.")
     ],
+    files: ManifestsOption = None,
     more_files: MoreFiles = None,
     days: Annotated[
         int, typer.Option("--days", min=1, max=366, help="Days from that of clock.start on; later days repeat them.")
     ] = 7,
     weather: Annotated[
         Path | None,
-        typer.Option("--weather", metavar="FILE", help="EPW, TMY3 or CSV; see docs/profiles.md. Default: a clear sky."),
+        typer.Option(
+            "--weather", metavar="FILE", help="EPW, TMY3 or CSV; see docs/profiles.md.", show_default="a clear sky"
+        ),
     ] = None,
     altitude: Annotated[
         float | None,
-        typer.Option("--altitude", metavar="M", min=-500, max=9000, help="Altitude in m. Default: from pvlib's table."),
+        typer.Option(
+            "--altitude", metavar="M", min=-500, max=9000, help="Altitude in m.", show_default="from pvlib's table"
+        ),
     ] = None,
     load_profiles: Annotated[
         list[str] | None,
         typer.Option(
             "--load-profile",
             metavar="[AGENT=]KIND",
-            help="BDEW profile of all SolarAgents or of one: h0 (the default), g0 to g6, l0 to l2. May be repeated.",
+            help="BDEW profile of all SolarAgents or of one: h0, g0 to g6, l0 to l2. May be repeated.",
+            show_default=_DEFAULT_KIND,
         ),
     ] = None,
     kubernetes: Annotated[
@@ -64,7 +67,7 @@ def profiles(
             raise
         refuse(ValueError(f"profiles need {library}, which is not installed: pip install 'wattmesh[field]'"))
     try:
-        resources = load([*files, *(more_files or [])])
+        resources = loaded(named(files, more_files))
         plans = plan(resources)
         agents = street.agents_of(plans)
         if not agents:
@@ -76,10 +79,6 @@ def profiles(
         _check_sizes(sizes, street.CONFIG_MAP_BYTES, days)
         text = street.manifests_with_profiles(resources, agents, mapped=kubernetes)
         (folder / street.MANIFESTS).write_text(text, encoding="utf-8")
-    except ManifestErrors as errors:
-        for mistake in errors.mistakes:
-            typer.echo(str(mistake), err=True)
-        raise typer.Exit(BAD_INPUT) from None
     except OSError as error:
         refuse(ValueError(f"{error.filename}: cannot be written: {error.strerror}"))
     except ValueError as error:

@@ -17,8 +17,10 @@ from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
 from wattmesh_cli.report.content import Content, Market, content
 from wattmesh_cli.report.forms import COLUMNS, as_json, csv_rows
+from wattmesh_cli.report.origin import origin
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
+from wattmesh_cli.street_record import read_record
 
 
 class ReportOutput(StrEnum):
@@ -84,12 +86,14 @@ def _content(asked: Evaluation, state: Path) -> Content:
         utility={name: household.backstop.utility_id for name, household in households.items()},
         agent={
             participant.subscriber_id: pod.owner.metadata.name
-            for pod in asked.plan.pods
+            for version in asked.versions
+            for pod in version.plan.pods
             for participant in pod.participants
         },
         feeder={name: household.feeder for name, household in households.items()},
     )
-    return content(asked.books, market, asked.terms.prices, asked.kpis, audited, asked.slots)
+    found = origin(read_record(state))
+    return content(asked.books, market, found, asked.terms.prices, asked.kpis, audited, asked.slots)
 
 
 def _text(shown: Content, output: ReportOutput) -> str:

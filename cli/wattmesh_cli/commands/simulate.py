@@ -16,10 +16,10 @@ from rich.console import Console
 from wattmesh_cli.audit import AuditResult, audit
 from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
 from wattmesh_cli.commands.audit import summary_line
-from wattmesh_cli.commands.up import planned
+from wattmesh_cli.commands.up import FreshOption
 from wattmesh_cli.kpi import ALL_SLOTS, collect
 from wattmesh_cli.kpi.energy import community_energy
-from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, chosen
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
     DEFAULT_OUTPUT,
@@ -28,11 +28,12 @@ from wattmesh_cli.output import (
     OutputOption,
     StateOption,
     print_json,
-    print_table,
     refuse,
 )
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.state import DEFAULT_STATE, Over, StateError
+from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.street_record import Over
+from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
 from wattmesh_market.units import kwh_text
 
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    files: ManifestsOption,
+    files: ManifestsOption = None,
     more_files: MoreFiles = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days from the gateway's clock.start on.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of keys and ids; the same one gives the same ledger.")] = 0,
     state: StateOption = DEFAULT_STATE,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders. Default: one for each core."),
+        typer.Option("--jobs", "-j", min=1, help="Processes that share the feeders.", show_default="one for each core"),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -58,6 +59,7 @@ def simulate(
         Over,
         typer.Option("--over", help="calls: the rules alone. messages: every signed message, in virtual time; slow."),
     ] = Over.CALLS,
+    fresh: FreshOption = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every trade to standard error, in place of the progress.")
     ] = False,
@@ -65,8 +67,8 @@ def simulate(
 ) -> None:
     """Run a street as a study, as fast as this machine allows: the ledger that 'up' would write.
 
-    Stopped with Ctrl-C it saves, and the same command goes on; with more --days it is extended. Exit code 1 when the
-    audit finds anything.
+    Stopped with Ctrl-C it saves, and the same command goes on, without a manifest, too; with more --days it is
+    extended. Exit code 1 when the audit finds anything.
     """
     from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
     from wattmesh_common.serving import freeze_heap
@@ -74,7 +76,7 @@ def simulate(
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)
     try:
-        plan = planned([*files, *(more_files or [])])
+        plan = chosen(files, more_files, state)
         freeze_heap()
         result = run_simulation(
             plan,
@@ -86,6 +88,7 @@ def simulate(
             over=over,
             console=Console(stderr=True),
             log_level=log_level,
+            fresh=fresh,
         )
         if not result.slots:
             typer.echo("stopped before the first slot was over; the same command begins again", err=True)
@@ -133,21 +136,17 @@ def _summary(books: Sequence[Book], result: SimulationResult) -> _Summary:
 
 
 def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, names: Names) -> None:
-    print_table(
-        ["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
-        [
-            (
-                str(summary.households),
-                str(result.slots),
-                str(summary.contracts),
-                kwh_text(summary.local_wh),
-                "-" if summary.local_share is None else f"{float(100 * summary.local_share):.1f} %",
-                f"{result.wall_s:.1f}",
-                f"{summary.contracts_now / result.wall_s:.1f}" if result.wall_s else "-",
-            )
-        ],
-        right=["HOUSEHOLDS", "SLOTS", "CONTRACTS", "TRADED kWh", "LOCAL SHARE", "SECONDS", "CONTRACTS/S"],
-    )
+    columns: list[Column[_Summary]] = [
+        Column("HOUSEHOLDS", lambda row: str(row.households), right=True),
+        Column("SLOTS", lambda _: str(result.slots), right=True),
+        Column("CONTRACTS", lambda row: str(row.contracts), right=True),
+        Column("TRADED kWh", lambda row: kwh_text(row.local_wh), right=True),
+        Column("LOCAL SHARE", lambda row: _percent(row.local_share), right=True),
+        Column("SECONDS", lambda _: f"{result.wall_s:.1f}", 1, right=True),
+        Column("CONTRACTS/S", lambda row: f"{row.contracts_now / result.wall_s:.1f}" if result.wall_s else "-", 1,
+               right=True),
+    ]  # fmt: skip
+    print_table(columns, [summary])
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
     typer.echo(f"audit: {summary_line(audited)}")
@@ -155,6 +154,10 @@ def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, na
         typer.echo(f"{result.faults} steps ended in a fault; the log above says which")
     if not result.completed:
         typer.echo("stopped; all is kept, and goes on with the same command")
+
+
+def _percent(share: Fraction | None) -> str:
+    return "-" if share is None else f"{float(100 * share):.1f} %"
 
 
 def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) -> dict[str, object]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import tzinfo
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
-    DEFAULT_OUTPUT,
-    Output,
-    OutputOption,
+    DEFAULT_TABLE,
+    TableOutput,
+    TableOutputOption,
     print_json,
-    print_table,
     refuse,
     slot_json,
     slot_text,
@@ -25,6 +26,7 @@ from wattmesh_cli.sources import (
     source,
 )
 from wattmesh_cli.status import PartyStatus, status_of
+from wattmesh_cli.tables import Column, SortOption, WatchOption, ordered, print_table, watched
 from wattmesh_market.units import kwh_text, money_text
 
 
@@ -34,9 +36,11 @@ def status(
     namespace: NamespaceOption = None,
     all_namespaces: AllNamespacesOption = False,
     context: ContextOption = None,
-    output: OutputOption = DEFAULT_OUTPUT,
+    sort_by: SortOption = None,
+    watch: WatchOption = False,
+    output: TableOutputOption = DEFAULT_TABLE,
 ) -> None:
-    """Show each household's and utility's battery, trades, balance and slot.
+    """Show the battery, trades, balance and slot of each household and utility that there is now.
 
     SOLD, BOUGHT and BALANCE are all that is booked so far: energy of trades, money of trades and supply.
     """
@@ -44,32 +48,50 @@ def status(
         chosen = source(
             state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context
         )
-        rows = status_of(chosen.books())
-        zone = chosen.zone()
-    except BooksError as error:
+
+        def read() -> list[PartyStatus]:
+            rows = status_of(chosen.books())
+            if kubernetes:
+                return rows
+            declared = chosen.declared()  # the books of households that left stay; a cluster's go with them
+            return [row for row in rows if row.party in declared]
+
+        def show(rows: list[PartyStatus]) -> None:
+            zone = chosen.zone()
+            columns = _columns(Names(row.party for row in rows), zone)
+            rows = ordered(columns, rows, sort_by)
+            if output is TableOutput.JSON:
+                print_json([_as_json(row, zone) for row in rows])
+            else:
+                print_table(columns, rows, wide=output is TableOutput.WIDE)
+
+        watched(read, show, watch=watch)
+    except (BooksError, ValueError) as error:
         refuse(error)
-    if output is Output.JSON:
-        print_json([_as_json(row, zone) for row in rows])
-        return
-    names = Names(row.party for row in rows)
-    numbers = ["SOC", "SOC kWh", "SOLD kWh", "BOUGHT kWh", "BALANCE", "OPEN"]
-    print_table(
-        ["NAME", *numbers, "SLOT"],
-        [
-            (
-                names.short(row.party),
-                "" if row.soc_tenths_percent is None else f"{_percent(row.soc_tenths_percent)}%",
-                "" if row.soc_tenths_percent is None else kwh_text(row.level_wh),
-                kwh_text(row.sold_wh),
-                kwh_text(row.bought_wh),
-                money_text(row.balance_micro),
-                str(row.open_contracts),
-                slot_text(row.slot, zone),
-            )
-            for row in rows
-        ],
-        right=numbers,
-    )
+
+
+def _columns(names: Names, zone: tzinfo) -> list[Column[PartyStatus]]:
+    def number(
+        name: str, value: Callable[[PartyStatus], int | None], shown: Callable[[int], str], rank: int
+    ) -> Column[PartyStatus]:
+        def text(row: PartyStatus) -> str:
+            known = value(row)
+            return "" if known is None else shown(known)
+
+        return Column(name, text, rank, key=value, right=True)
+
+    return [
+        Column("NAME", lambda row: names.short(row.party)),
+        Column("KIND", lambda row: row.kind, only_wide=True),
+        number("SOC", lambda row: row.soc_tenths_percent, lambda tenths: f"{_percent(tenths)}%", 1),
+        number("SOC kWh", lambda row: row.level_wh if row.capacity_wh else None, kwh_text, 5),
+        replace(number("CAPACITY kWh", lambda row: row.capacity_wh or None, kwh_text, 6), only_wide=True),
+        number("SOLD kWh", lambda row: row.sold_wh, kwh_text, 3),
+        number("BOUGHT kWh", lambda row: row.bought_wh, kwh_text, 3),
+        number("BALANCE", lambda row: row.balance_micro, money_text, 2),
+        number("OPEN", lambda row: row.open_contracts, str, 4),
+        Column("SLOT", lambda row: slot_text(row.slot, zone), 6, key=lambda row: row.slot),
+    ]
 
 
 def _as_json(row: PartyStatus, zone: tzinfo) -> dict[str, object]:

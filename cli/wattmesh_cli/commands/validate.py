@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles
-from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json
+from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, named
+from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json, refuse
 from wattmesh_operator.manifests import load
 from wattmesh_operator.resources.mistakes import ManifestErrors, Mistake
 
 
 def validate(
-    files: ManifestsOption,
+    files: ManifestsOption = None,
     more_files: MoreFiles = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
@@ -19,7 +19,9 @@ def validate(
     mistakes: tuple[Mistake, ...] = ()
     resources = 0
     try:
-        resources = len(load([*files, *(more_files or [])]))
+        resources = len(load(named(files, more_files)))
+    except ValueError as error:
+        refuse(error)
     except ManifestErrors as errors:
         mistakes = errors.mistakes
     if output is Output.JSON:

@@ -94,7 +94,7 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
         load_wh=_each(at, lambda slot: by_slot[slot].load_wh if slot in by_slot else 0),
         tariff_micro=_each(at, lambda slot: terms.cheapest_micro(household, slot)),
         feed_in_micro=_each(at, lambda slot: prices.feed_in_micro(household, slot)),
-        local_fee_micro=_each(at, lambda slot: terms.local_fee_micro(household, slot)),
+        local_fee_micro=_each(at, lambda slot: prices.local_fee_micro(household, slot)),
         store=store,
         stored_micro_per_kwh=prices.stored_micro(household, by_slot, stored),
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -15,6 +14,7 @@ from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import Weather
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_operator.manifests import as_document
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.plan.naming import profile_file
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
@@ -85,7 +85,10 @@ def manifests_with_profiles(
     They are found in folders next to the manifest or, `mapped`, in the ConfigMaps of `config_map_name`.
     """
     return yaml.safe_dump_all(
-        [_as_yaml(_with_profile(resource, mapped) if _key(resource) in agents else resource) for resource in resources],
+        [
+            as_document(_with_profile(resource, mapped) if _key(resource) in agents else resource)
+            for resource in resources
+        ],
         sort_keys=False,
         allow_unicode=True,
     )
@@ -126,8 +129,3 @@ def _with_profile(resource: Resource, mapped: bool) -> Resource:
     )
     spec = resource.spec.model_copy(update={"pv": None, "load": None, "profile": profile})
     return resource.model_copy(update={"spec": spec})
-
-
-def _as_yaml(resource: Resource) -> dict[str, Any]:
-    written = resource.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
-    return {"apiVersion": written.pop("apiVersion"), "kind": written.pop("kind"), **written}

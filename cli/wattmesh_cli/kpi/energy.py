@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wattmesh_cli.books import SLOT_S, LedgerEntry, Reading
-from wattmesh_cli.kpi.rows import Rows, Slots, share
+from wattmesh_cli.kpi.rows import Rows, Slots, share, supplied
 
 
 @dataclass(frozen=True)
 class EnergyKpis:
-    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households.
+    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households,
+    bought or shared.
 
     `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `autarky` is the share of the load
     that nothing had to come in for at that moment. `local_share` is that of local energy in what households took from
@@ -76,8 +77,12 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
     wanted = [slot for slot in behind if slot.slot in slots]
     pv_wh, load_wh = sum(slot.pv_wh for slot in wanted), sum(slot.load_wh for slot in wanted)
     used_pv_wh = sum(used_wh for slot, used_wh in _used_pv(behind) if slot in slots)
-    entries = [entry for name in households for entry in rows.ledger[name] if entry.slot in slots]
-    local_wh = sum(entry.energy_wh for entry in local_purchases(rows, entries))
+    ledgers = [[entry for entry in rows.ledger[name] if entry.slot in slots] for name in households]
+    supplies = [of_slot for entries in ledgers for of_slot in supplied(entries) if of_slot.net_wh > 0]
+    bought = [entry for entries in ledgers for entry in entries if entry.kind == "trade" and entry.energy_wh > 0]
+    local_wh = sum(entry.energy_wh for entry in local_purchases(rows, bought))
+    local_wh += sum(of_slot.shared_wh for of_slot in supplies)
+    taken_wh = sum(entry.energy_wh for entry in bought) + sum(of_slot.net_wh for of_slot in supplies)
     missing_wh = [_missing_wh(reading) for reading in readings if reading.slot in slots]
     return EnergyKpis(
         pv_wh=pv_wh,
@@ -90,7 +95,7 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
         self_sufficiency=share(used_pv_wh, load_wh),
         autarky=share(sum(slot.load_wh - min(slot.load_wh, max(0, slot.net_wh)) for slot in wanted), load_wh),
         local_wh=local_wh,
-        local_share=share(local_wh, sum(max(0, entry.energy_wh) for entry in entries)),
+        local_share=share(local_wh, taken_wh),
         peak_import_w=max((max(0, slot.net_wh) * 3600 // SLOT_S for slot in wanted), default=None),
         unserved_wh=sum(max(0, wh) for wh in missing_wh),
         curtailed_wh=sum(max(0, -wh) for wh in missing_wh),

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
 from wattmesh_cli.kpi.energy import local_purchases
-from wattmesh_cli.kpi.rows import Rows, Slots
+from wattmesh_cli.kpi.rows import Rows, Slots, Supplied, supplied
 
 PriceMicro = Callable[[str, int], int]
 """The price per kWh (millionths) that a household has with its utility in a slot."""
@@ -27,13 +27,14 @@ AtBoth = Mapping[Stored, int]
 
 @dataclass(frozen=True)
 class Prices:
-    """What each household's utility asks for a kWh, grid fee included, what it pays for one fed in, and that fee; and
-    how much of a stored kWh comes out of the household's battery (ppm).
+    """What each household's utility asks for a kWh, grid fee included, what it pays for one fed in, that fee, and the
+    local one; and how much of a stored kWh comes out of the household's battery (ppm).
     """
 
     tariff_micro: PriceMicro
     feed_in_micro: PriceMicro
     grid_fee_micro: PriceMicro
+    local_fee_micro: PriceMicro
     discharge_ppm: Callable[[str], int]
 
     def stored_micro(self, household: str, slots: Iterable[int], stored: Stored) -> int:
@@ -84,7 +85,7 @@ class MoneyKpis:
 
 @dataclass(frozen=True)
 class LocalTrade:
-    """What households sold to households, grid fees included.
+    """What households sold to households, or shared among them, grid fees included.
 
     The price per kWh is volume-weighted, rounded half up, None without trade.
     """
@@ -123,12 +124,21 @@ def supplied_micro(readings: Iterable[Reading], prices: Prices) -> int:
     return sum(prices.supply_micro(of.party, of.slot, of.imported_wh - of.exported_wh) for of in readings)
 
 
+def shared_benefit_micro(household: str, of_slot: Supplied, prices: Prices) -> int:
+    """How much better off a household was by what was shared with it in a slot than by tariff and feed-in."""
+    if not of_slot.shared_wh:
+        return 0
+    return of_slot.amount_micro + prices.supply_micro(household, of_slot.slot, of_slot.net_wh)
+
+
 def money(rows: Rows, household: str, prices: Prices, alone: Sequence[Reading], slots: Slots) -> MoneyKpis:
     """A household's bills. `alone` has what it would have metered with its utility only, in the same slots."""
     ledger = [entry for entry in rows.ledger[household] if entry.slot in slots]
     readings = [reading for reading in rows.readings[household] if reading.slot in slots]
     bill_micro = -sum(entry.amount_micro for entry in ledger)
+    supplies = supplied(ledger)
     saved_micro = trade_benefit_micro((entry for entry in ledger if entry.kind in ("trade", "grid_fee")), prices)
+    saved_micro += sum(shared_benefit_micro(household, of_slot, prices) for of_slot in supplies)
     alone_micro = supplied_micro(alone, prices)
     booked = all(reading.state == "booked" for reading in readings)
     stored_more_wh = readings[-1].level_after_wh - alone[-1].level_after_wh if readings else 0
@@ -146,9 +156,10 @@ def money(rows: Rows, household: str, prices: Prices, alone: Sequence[Reading], 
         },
         grid_fees_micro=_fees_bought_micro(rows, household, slots)
         + sum(
-            worth_micro(prices.grid_fee_micro(household, entry.slot), entry.energy_wh)
-            for entry in ledger
-            if entry.kind == "backstop" and entry.energy_wh > 0
+            worth_micro(prices.grid_fee_micro(household, of_slot.slot), of_slot.utility_wh)
+            + worth_micro(prices.local_fee_micro(household, of_slot.slot), of_slot.shared_wh)
+            for of_slot in supplies
+            if of_slot.net_wh > 0
         ),
     )
 
@@ -179,9 +190,15 @@ def money_sum(parts: Collection[MoneyKpis]) -> MoneyKpis:
 
 
 def local_trade(rows: Rows, slots: Slots) -> LocalTrade:
-    """All trade among households, by what the buyers booked."""
+    """All trade among households and what they shared, by what the buyers booked."""
     bought = [
         entry for name in rows.households for entry in local_purchases(rows, rows.ledger[name]) if entry.slot in slots
+    ]
+    bought += [
+        entry
+        for name in rows.households
+        for entry in rows.ledger[name]
+        if entry.kind == "shared" and entry.energy_wh > 0 and entry.slot in slots
     ]
     energy_wh, amount_micro = sum(entry.energy_wh for entry in bought), -sum(entry.amount_micro for entry in bought)
     price_micro = price_micro_per_kwh(amount_micro, energy_wh) if energy_wh else None

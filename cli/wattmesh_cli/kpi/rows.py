@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,6 +65,44 @@ def collect(books: Sequence[Book]) -> Rows:
         purchases={name: purchases[name] for name in kinds},
         messages=messages,
     )
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """What a household exchanged with its utility in a slot, as booked: net import (export is negative), how much of it
+    neighbours had or needed at that moment, and what it earned by it (a cost is negative).
+    """
+
+    slot: int
+    net_wh: int
+    shared_wh: int
+    amount_micro: int
+
+    @property
+    def utility_wh(self) -> int:
+        """What the utility itself supplied, or took (negative)."""
+        return self.net_wh - self.shared_wh if self.net_wh > 0 else self.net_wh + self.shared_wh
+
+
+def supplied(entries: Iterable[LedgerEntry]) -> list[Supplied]:
+    """The supply of one household, slot by slot; what was shared and then corrected away is not shared."""
+    by_slot: defaultdict[int, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind in ("backstop", "shared"):
+            by_slot[entry.slot].append(entry)
+    return [
+        Supplied(
+            slot,
+            net_wh := sum(entry.energy_wh for entry in found),
+            max(0, min(sum(_along(entry, net_wh) for entry in found if entry.kind == "shared"), abs(net_wh))),
+            sum(entry.amount_micro for entry in found),
+        )
+        for slot, found in by_slot.items()
+    ]
+
+
+def _along(entry: LedgerEntry, net_wh: int) -> int:
+    return entry.energy_wh if net_wh > 0 else -entry.energy_wh
 
 
 def share(part: int, whole: int) -> Fraction | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wattmesh_cli.kpi import AtBoth, EnergyKpis, Kpis, Stored
 from wattmesh_cli.names import Names
-from wattmesh_cli.report.text import UNDEFINED, kwh, money, percent
+from wattmesh_cli.report.text import UNDEFINED, kwh, many, money, percent
 
 
 def benefit(kpis: Kpis, names: Names, currency: str) -> tuple[str, ...]:
@@ -22,16 +22,23 @@ def benefit(kpis: Kpis, names: Names, currency: str) -> tuple[str, ...]:
 
 def _bills(kpis: Kpis, currency: str) -> str:
     of = kpis.community.money
-    bills = f"Together the households’ bills are {money(of.bill_micro)} {currency}"
     benefit_micro = of.utility_only_benefit_micro
-    if benefit_micro is None or of.utility_only_savings_micro is None:
-        return f"{bills}; what they would be alone is known when all slots are booked."
-    saved_micro = of.utility_only_savings_micro
-    less = f"{money(abs(saved_micro))} {'less' if saved_micro >= 0 else 'more'}"
+    if benefit_micro is None:
+        unbooked = many(kpis.unbooked_readings, "metered slot")
+        return f"What the market saved is not known yet: the money of {unbooked} is not booked."
+    paid = _paid(of.bill_micro, of.utility_only_bill_micro)
     return (
-        f"{bills}, {less} than the {money(of.utility_only_bill_micro)} {currency} of each alone with its battery and "
-        f"its utility; with what is left in the batteries they are {_better(benefit_micro)}."
+        f"With the market the households {paid} {currency} (each alone with its battery and its utility); with "
+        f"what is left in the batteries they are {_better(benefit_micro)}."
     )
+
+
+def _paid(bill_micro: int, instead_of_micro: int) -> str:
+    """Two bills; a negative one is earned."""
+    now, then = money(abs(bill_micro)), money(abs(instead_of_micro))
+    if (bill_micro < 0) == (instead_of_micro < 0):
+        return f"{'earned' if bill_micro < 0 else 'paid'} {now} instead of {then}"
+    return f"earned {now} instead of paying {then}" if bill_micro < 0 else f"paid {now} instead of earning {then}"
 
 
 def _better(benefit_micro: AtBoth) -> str:

@@ -35,6 +35,16 @@ class Market:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a run came from: the manifests of all its resources (YAML), and the seed of a study, None where keys and ids
+    were random.
+    """
+
+    manifests: str
+    seed: int | None
+
+
+@dataclass(frozen=True)
 class Content:
     """A report. `slots` are those with a reading; `community` and `traded` have one row for each, prices one value.
     Each lasts `step_s`: a slot, but in what is drawn of a long report.
@@ -45,6 +55,7 @@ class Content:
     """
 
     market: Market
+    origin: Origin
     names: Names
     asked: Slots
     slots: tuple[int, ...]
@@ -67,7 +78,13 @@ class Content:
 
 
 def content(
-    books: Sequence[Book], market: Market, prices: Prices, kpis: Kpis, audited: AuditResult, asked: Slots
+    books: Sequence[Book],
+    market: Market,
+    origin: Origin,
+    prices: Prices,
+    kpis: Kpis,
+    audited: AuditResult,
+    asked: Slots,
 ) -> Content:
     """The report of books; `kpis` are of the slots asked for."""
     rows = collect(books)
@@ -77,6 +94,7 @@ def content(
     names = Names((*rows.households, *rows.utilities))
     return Content(
         market=market,
+        origin=origin,
         names=names,
         asked=asked,
         slots=slots,
@@ -91,6 +109,14 @@ def content(
         kpis=kpis,
         audited=audited,
     )
+
+
+def backstop_wh(shown: Content) -> list[tuple[int, int]]:
+    """What the backstop itself supplied and took in each slot: what households shared passed it by."""
+    return [
+        (metered.imported_wh - traded.shared_wh, metered.exported_wh - traded.shared_wh)
+        for metered, traded in zip(shown.community, shown.traded, strict=True)
+    ]
 
 
 def _customers(rows: Rows, market: Market) -> dict[str, str]:

@@ -91,6 +91,7 @@ def _traded(rows: Sequence[Traded], starts: Mapping[int, int]) -> tuple[Traded, 
             sum(row.local_micro for row in found),
             sum(row.from_utilities_wh for row in found),
             sum(row.to_utilities_wh for row in found),
+            sum(row.shared_wh for row in found),
         )
         for start, found in _by_step(((row.slot, row) for row in rows), starts).items()
     )

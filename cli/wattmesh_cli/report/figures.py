@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from wattmesh_cli.books import SLOT_S
-from wattmesh_cli.report.content import Content
+from wattmesh_cli.report.content import Content, backstop_wh
 from wattmesh_cli.report.drawn import drawn
 from wattmesh_cli.report.flows import BACKSTOP, TRADE, Flow, grouped
 from wattmesh_cli.report.series import Metered
@@ -174,12 +174,13 @@ def _price(shown: Content) -> dict[str, Any]:
 
 
 def _trades(shown: Content) -> dict[str, Any]:
+    backstop = backstop_wh(shown)
     bars = (
         ("Between households", [row.local_wh for row in shown.traded], "local", ""),
         ("From utilities, market", [row.from_utilities_wh for row in shown.traded], "utility", ""),
-        ("From the backstop", [row.imported_wh for row in shown.community], "backstop", ""),
+        ("From the backstop", [imported_wh for imported_wh, _ in backstop], "backstop", ""),
         ("To utilities, market", [-row.to_utilities_wh for row in shown.traded], "utility", "/"),
-        ("To the backstop", [-row.exported_wh for row in shown.community], "backstop", "/"),
+        ("To the backstop", [-exported_wh for _, exported_wh in backstop], "backstop", "/"),
     )
     times = [_time(slot, shown) for slot in shown.slots]
     drawn = [

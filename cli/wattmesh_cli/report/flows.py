@@ -42,14 +42,16 @@ class Grouping:
 
 def flows(rows: Rows, slots: Slots) -> tuple[Flow, ...]:
     """All flows by kind, seller and buyer, as the household concerned booked them: its purchases from anybody, and its
-    sales to utilities.
+    sales to utilities. What was shared came from all who fed in at that moment, and is no flow between two.
     """
     households = frozenset(rows.households)
     return _summed(
         _flow(entry)
         for household in rows.households
         for entry in rows.ledger[household]
-        if entry.slot in slots and (entry.energy_wh > 0 or _sold_to_utility(entry, households))
+        if entry.slot in slots
+        and entry.kind != "shared"
+        and (entry.energy_wh > 0 or _sold_to_utility(entry, households))
     )
 
 

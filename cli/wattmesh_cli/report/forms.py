@@ -42,6 +42,7 @@ def as_json(shown: Content, audited: Mapping[str, object]) -> dict[str, object]:
         ],
         "kpis": kpis_json(shown.kpis),
         "audit": dict(audited),
+        "origin": {"manifests": shown.origin.manifests, "seed": shown.origin.seed},
     }
 
 

@@ -185,7 +185,7 @@ def comparison(kpis: Kpis, currency: str) -> list[tuple[str, Cell, Cell, Cell, s
         (
             "Benefit",
             itself,
-            cell(of.no_market_savings_micro, money, ""),
+            Cell("", None, "Nothing is stored more in this comparison: the savings are all there is."),
             at_both(of.utility_only_benefit_micro, NOT_BOOKED),
             f"Savings and what is stored more ({currency}).",
         ),

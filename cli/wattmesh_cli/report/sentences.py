@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wattmesh_cli.report.content import Content
+from wattmesh_cli.report.benefit import benefit
+from wattmesh_cli.report.content import Content, backstop_wh
 from wattmesh_cli.report.flows import TRADE, Flow, grouped
 from wattmesh_cli.report.text import clock, kw, kwh, many, moment, money, price
 
 NOTHING = "No slot was metered."
 _TOLD = 3
 _DAY_S = 86_400
+
+
+def opening(shown: Content) -> str:
+    """What the street saved, or lost, against each household alone with its battery and its utility."""
+    if not shown.slots:
+        return "Nothing is known of this street yet: no slot was metered."
+    return " ".join(benefit(shown.kpis, shown.names, shown.market.currency))
 
 
 def power(shown: Content) -> str:
@@ -79,12 +87,13 @@ def trades(shown: Content) -> str:
     """How much was traded, and how much the backstop supplied and took."""
     if not shown.community:
         return NOTHING
+    supplied_wh, taken_wh = (sum(column) for column in zip(*backstop_wh(shown), strict=True))
     return (
-        f"Households sold each other {kwh(sum(row.local_wh for row in shown.traded))} kWh; on the market they bought "
+        f"Households sold each other or shared {kwh(sum(row.local_wh for row in shown.traded))} kWh; "
+        "on the market they bought "
         f"{kwh(sum(row.from_utilities_wh for row in shown.traded))} kWh from utilities and sold them "
         f"{kwh(sum(row.to_utilities_wh for row in shown.traded))} kWh. The backstop supplied "
-        f"{kwh(sum(row.imported_wh for row in shown.community))} kWh and took "
-        f"{kwh(sum(row.exported_wh for row in shown.community))} kWh."
+        f"{kwh(supplied_wh)} kWh and took {kwh(taken_wh)} kWh."
     )
 
 

@@ -58,8 +58,8 @@ class Metered:
 
 @dataclass(frozen=True)
 class Traded:
-    """Trades of one slot, by what buyers and sellers among the households booked: with each other (`local`), and with
-    utilities on the market. The backstop is not among them.
+    """Trades of one slot, by what buyers and sellers among the households booked: with each other (`local`, of which
+    `shared_wh` by sharing), and with utilities on the market. The backstop is not among them.
     """
 
     slot: int
@@ -67,6 +67,7 @@ class Traded:
     local_micro: int = 0
     from_utilities_wh: int = 0
     to_utilities_wh: int = 0
+    shared_wh: int = 0
 
     @property
     def local_price_micro_per_kwh(self) -> int | None:
@@ -99,23 +100,27 @@ def traded(rows: Rows, slots: Sequence[int]) -> tuple[Traded, ...]:
     by_slot: defaultdict[int, list[LedgerEntry]] = defaultdict(list)
     for household in rows.households:
         for entry in rows.ledger[household]:
-            if entry.kind == "trade":
+            if entry.kind in ("trade", "shared"):
                 by_slot[entry.slot].append(entry)
     return tuple(_traded(slot, by_slot[slot], households) for slot in slots)
 
 
 def _traded(slot: int, entries: Sequence[LedgerEntry], households: frozenset[str]) -> Traded:
     # A sale to a household is counted by its buyer's entry.
-    bought = [entry for entry in entries if entry.energy_wh > 0]
-    local = [entry for entry in bought if entry.counterparty in households]
+    bought = [entry for entry in entries if entry.energy_wh > 0 and entry.kind == "trade"]
+    shared = [entry for entry in entries if entry.energy_wh > 0 and entry.kind == "shared"]
+    local = [entry for entry in bought if entry.counterparty in households] + shared
     return Traded(
         slot,
         local_wh=sum(entry.energy_wh for entry in local),
         local_micro=-sum(entry.amount_micro for entry in local),
         from_utilities_wh=sum(entry.energy_wh for entry in bought if entry.counterparty not in households),
         to_utilities_wh=-sum(
-            entry.energy_wh for entry in entries if entry.energy_wh < 0 and entry.counterparty not in households
+            entry.energy_wh
+            for entry in entries
+            if entry.energy_wh < 0 and entry.kind == "trade" and entry.counterparty not in households
         ),
+        shared_wh=sum(entry.energy_wh for entry in shared),
     )
 
 
@@ -132,15 +137,17 @@ def utility_prices(prices: Prices, customers: dict[str, str], slots: Sequence[in
 
 
 def local_at_tariff_micro_per_kwh(rows: Rows, prices: Prices, slots: Slots) -> int | None:
-    """What a kWh of the energy traded between households would have cost its buyers at their utility's tariff, weighted
-    by volume, rounded half up; None without such a trade.
+    """What a kWh of the energy traded or shared between households would have cost those who took it at their utility's
+    tariff, weighted by volume, rounded half up; None without any.
     """
     households = frozenset(rows.households)
     bought = [
         entry
         for household in rows.households
         for entry in rows.ledger[household]
-        if entry.kind == "trade" and entry.energy_wh > 0 and entry.counterparty in households and entry.slot in slots
+        if entry.energy_wh > 0
+        and (entry.kind == "shared" or (entry.kind == "trade" and entry.counterparty in households))
+        and entry.slot in slots
     ]
     energy_wh = sum(entry.energy_wh for entry in bought)
     amount_micro = sum(prices.supply_micro(entry.party, entry.slot, entry.energy_wh) for entry in bought)

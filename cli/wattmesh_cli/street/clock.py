@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 from datetime import datetime
+from math import ceil
 from pathlib import Path
 
-from wattmesh_cli.state import StateError
-from wattmesh_cli.street.run import GridTime
+from wattmesh_cli.state import StateError, write_whole
+from wattmesh_common.clock import rfc3339
+
+log = logging.getLogger(__name__)
 
 
-def begin_or_go_on(path: Path, start: datetime, speed: float | None, default_speed: float, now: float) -> GridTime:
-    """Grid time from now on: from where the last run stopped, or from `start` when there was none.
+def resumed(path: Path, start: datetime, now: float, books_reach: int | None) -> datetime:
+    """Where grid time goes on: from where it was kept, but never behind the books; `start` for a new street.
 
-    Grid time stands still between runs. `now` is unix seconds of wall time; StateError when the file is unreadable.
+    `now` is unix seconds of wall time, `books_reach` the first slot (unix seconds of grid time) that no party has
+    metered yet. Grid time stands still between runs. StateError when the file is unreadable, and when wall time is
+    behind the last run: its messages are dated later.
     """
-    if not path.exists():
-        return GridTime(start, now, speed or default_speed)
+    grid = start
     try:
-        kept = json.loads(path.read_bytes())
-        stopped_at = datetime.fromisoformat(kept["grid"])
-        return GridTime(stopped_at, now, speed or float(kept["speed"]))
+        if path.exists():
+            kept = json.loads(path.read_bytes())
+            grid = datetime.fromisoformat(kept["grid"]).astimezone(start.tzinfo)
+            last = float(kept["wall"])
+            if now < last:
+                raise StateError(
+                    f"{path}: this street ran until {rfc3339(last)}, but this machine's clock says {rfc3339(now)}; "
+                    f"set it right, or wait {ceil(last - now)} s"
+                )
     except OSError as error:
         raise StateError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise StateError(f"{path}: must hold a JSON object with the grid time 'grid' and 'speed'") from None
+        raise StateError(f"{path}: must hold a JSON object with 'grid' and 'wall' time; delete it") from None
+    if books_reach is None or grid.timestamp() >= books_reach:
+        return grid
+    reached = datetime.fromtimestamp(books_reach, start.tzinfo)
+    log.warning("the clock stands at %s, the books reach %s: grid time goes on from there", grid, reached)
+    return reached
 
 
-def keep(path: Path, time: GridTime, now: float) -> None:
-    """Write down how far grid time has come, whole or not at all."""
-    new = path.with_suffix(".new")
-    content = {
-        "start": time.start.isoformat(),
-        "epoch": time.epoch,
-        "speed": time.speed,
-        "grid": time.at(now).isoformat(),
-    }
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+def keep(path: Path, grid: datetime, wall: float) -> None:
+    """Write down how far grid time and wall time (unix seconds) have come, whole or not at all."""
+    write_whole(path, json.dumps({"grid": grid.isoformat(), "wall": wall}))

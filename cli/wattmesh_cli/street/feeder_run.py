@@ -23,6 +23,7 @@ from wattmesh_common.clock import LoopClock
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
 _EDGE_S = 0.001
@@ -82,8 +83,8 @@ class FeederRun:
         self._run(number, end, lambda: self._clock.sleep(self._closes(number) - self._clock.wall()))
 
     def settle(self, number: int) -> None:
-        """After the last slot: let what was delivered in it be paid and booked, within slot `number` that follows."""
-        self._run(number, number, lambda: self._until_settled(number))
+        """After the last slot: let what was delivered in it be paid, shared and booked, from slot `number` on."""
+        self._run(number, number, lambda: self._until_settled(number + CLOSED_AFTER_S // SLOT_S - 1))
 
     def save(self, folder: Path) -> None:
         """Write a copy of each pod's database to `folder`; OSError, sqlite3.Error."""
@@ -154,6 +155,7 @@ class FeederRun:
                 await self._directory.find(subscriber_id, fresh=True)
 
     async def _until_settled(self, number: int) -> None:
+        """Until all is settled, or slot `number` ends."""
         assert self._street is not None  # noqa: S101
         while not all(pod.settled for pod in self._street.pods.values()):
             if self._clock.wall() + _LOOK_S > self._closes(number):

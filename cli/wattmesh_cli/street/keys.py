@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from wattmesh_beckn.keys import SEED_BYTES, KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer
-from wattmesh_cli.state import StateError
+from wattmesh_cli.state import StateError, write_whole
 
 
 def derived_signers(subscriber_ids: Iterable[str], seed: int) -> dict[str, Signer]:
@@ -45,10 +44,4 @@ def _add(path: Path, subscriber_ids: Iterable[str]) -> None:
     for subscriber_id in subscriber_ids:
         private_key = base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode()
         keys[subscriber_id] = {"key_id": str(uuid.uuid4()), "private_key": private_key}
-    new = path.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(keys, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    write_whole(path, json.dumps(keys, indent=2), mode=0o600)

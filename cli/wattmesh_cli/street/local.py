@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
+import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from filelock import FileLock, Timeout
 
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.transport import HttpTransport
-from wattmesh_cli.state import StateError
-from wattmesh_cli.street.clock import begin_or_go_on, keep
+from wattmesh_cli.sqlite_books import first_unmetered_slot
+from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, LOCK, StateError
+from wattmesh_cli.street.clock import keep, resumed
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.waiting_clock import WaitingClock
+from wattmesh_cli.street_record import remember
 from wattmesh_common.clock import Clock, SystemClock
 from wattmesh_common.connections import Door
 from wattmesh_common.serving import LIMITS, server_settings
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
-from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.slots import SLOT_S, slot_of
 from wattmesh_market.strategies import advised
 from wattmesh_operator.plan import GatewayPlan
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 _KEEP_CLOCK_S = 0.5
@@ -45,95 +50,123 @@ _START_S = 1.5
 @contextmanager
 def locked(state: Path) -> Iterator[None]:
     """Make the state directory and keep others from running on it; StateError when somebody does."""
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        file = (state / "lock").open("w", encoding="utf-8")
-    except OSError as error:
-        raise StateError(f"{state}: cannot be used: {error.strerror}") from None
-    with file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StateError(f"{state}: a street is running on it already; stop it, or name another --state") from None
+            state.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(state / LOCK, timeout=0))
+        except Timeout:
+            text = f"{state}: a street is running on it already; stop it, or name another --state"
+            raise StateError(text) from None
+        except OSError as error:
+            raise StateError(f"{state}: cannot be used: {error.strerror}") from None
         yield
 
 
 @asynccontextmanager
 async def running_street(
-    plan: GatewayPlan, state: Path, *, speed: float | None = None, last_for: float | None = None
+    plan: GatewayPlan,
+    state: Path,
+    *,
+    speed: float | None = None,
+    last_for: float | None = None,
+    port: int = 0,
+    demo: bool = False,
 ) -> AsyncIterator[StreetRun]:
     """A street that trades while the block runs, and is stopped and kept when it ends.
 
-    `speed` is grid seconds per second (default: where it was, or the manifest's); trading stops `last_for` grid seconds
-    from now. Raises StateError when files or ports cannot be used.
+    `speed` is grid seconds per second (default: the manifest's); trading stops `last_for` grid seconds from now. `port`
+    is the gateway's, 0 any; `demo` marks the state as the demo's. Raises StateError when the directory holds another
+    street, or files or ports cannot be used.
     """
-    clock = WaitingClock(SystemClock())
-    (state / "agents").mkdir(exist_ok=True)
-    signers = kept_signers(state / "keys.json", subscriber_ids(plan))
-    chosen = plan.resource.spec.clock
-    transport = HttpTransport()
-    sockets = {name: listen() for name in ("", *(pod.name for pod in plan.pods))}
-    urls = {name: f"http://{LOOPBACK}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
-    begin = clock.wall() + _START_S
-    time = begin_or_go_on(state / "clock.json", chosen.start, speed, float(chosen.speed), begin)
-    if last_for is not None:
-        end = datetime.fromtimestamp(time.start.timestamp() + last_for, time.start.tzinfo)
-        time = GridTime(time.start, time.epoch, time.speed, end)
-    ports = Ports(
-        transport,
-        clock,
-        random.Random(),  # noqa: S311 - jitter
-        signers,
-        lambda: Registry(state / "gateway.db"),
-        lambda name: Database.open(state / "agents" / f"{name}.db"),
-        adviser_of(_advised(plan), os.environ),
-    )
-    try:
-        street = StreetRun(plan, time, ports, urls[""], urls)
-    except DatabaseRefused as error:
-        raise StateError(str(error)) from None
-    keep(state / "clock.json", time, begin)
-    door = Door(LIMITS.connections)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.callback(street.close)
+    async with AsyncExitStack() as stack:
+        names = ["", *(pod.name for pod in plan.pods)]
+        sockets = {name: stack.enter_context(closing(listen(0 if name else port))) for name in names}
+        urls = {name: f"http://{LOOPBACK}:{listener.getsockname()[1]}" for name, listener in sockets.items()}
+        chosen = plan.resource.spec.clock
+        clock = WaitingClock(SystemClock())
+        grid = resumed(state / CLOCK, chosen.start, clock.wall(), first_unmetered_slot(state))
+        remember(state, plan, slot_of(grid.timestamp()), demo=demo)
+        begin = clock.wall() + _START_S
+        end = None if last_for is None else grid + timedelta(seconds=last_for)
+        time = GridTime(grid, begin, speed or float(chosen.speed), end)
+        (state / AGENTS).mkdir(exist_ok=True)
+        transport = HttpTransport()
         stack.push_async_callback(transport.close)
+        ports = Ports(
+            transport,
+            clock,
+            random.Random(),  # noqa: S311 - jitter
+            kept_signers(state / KEYS, subscriber_ids(plan)),
+            lambda: Registry(state / GATEWAY),
+            lambda name: Database.open(state / AGENTS / f"{name}.db"),
+            adviser_of(_advised(plan), os.environ),
+        )
+        try:
+            street = StreetRun(plan, time, ports, urls[""], urls)
+        except DatabaseRefused as error:
+            raise StateError(str(error)) from None
+        stack.callback(street.close)
+        door = Door(LIMITS.connections)
         await stack.enter_async_context(serving(create_gateway_app(street.gateway, transport), sockets[""], door))
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
-        stack.callback(lambda: keep(state / "clock.json", time, clock.wall()))
-        stack.callback(asyncio.ensure_future(clock.run()).cancel)
+        stack.callback(_keep, state, time, clock)
+        await stack.enter_async_context(beside(clock.run()))
         stack.push_async_callback(street.stop)
-        stack.callback(asyncio.ensure_future(_keep_clock(state / "clock.json", time, clock)).cancel)
+        await stack.enter_async_context(beside(_keep_clock(state, time, clock)))
         await street.start(begin)
         clock.wait_for(lambda: street.under_way, SLOT_S / time.speed)
         yield street
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something without an end while the block runs; what it raised is raised when the block ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _advised(plan: GatewayPlan) -> list[str]:
     return [who.name for pod in plan.pods if advised(pod.owner.spec.strategy) for who in pod.participants]
 
 
-async def _keep_clock(path: Path, time: GridTime, clock: Clock) -> None:
+async def _keep_clock(state: Path, time: GridTime, clock: Clock) -> None:
     while True:
-        keep(path, time, clock.wall())
+        _keep(state, time, clock)
         await clock.sleep(_KEEP_CLOCK_S)
 
 
-def listen() -> socket.socket:
-    """A socket that listens on a free loopback port."""
-    listener = socket.socket(
-        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # named, or asyncio leaves Nagle on
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((LOOPBACK, 0))
-    listener.listen(512)
+def _keep(state: Path, time: GridTime, clock: Clock) -> None:
+    try:
+        keep(state / CLOCK, max(time.start, time.at(clock.wall())), clock.wall())
+    except OSError as error:  # after a restart grid time goes on from the books
+        log.warning("%s cannot be written: %s", state / CLOCK, error.strerror)
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A socket that listens on a loopback port, 0 is any free one. StateError when it is taken."""
+    # The protocol is named, or asyncio leaves Nagle on.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # elsewhere it would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise StateError(f"port {port} of {LOOPBACK} cannot be used: {error.strerror}; name another --port") from None
     return listener
 
 
 class _Server(uvicorn.Server):
     """Leaves signals to the command that runs the street."""
 
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield

@@ -17,6 +17,8 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
 from wattmesh_operator.registry.entries import Registrant
@@ -155,8 +157,10 @@ class StreetRun:
         await self._ports.clock.sleep(self.remaining_s())
 
     async def finish(self, at_most_s: float) -> None:
-        """Let everything that was delivered be paid and booked, for a bounded time (wall seconds)."""
-        until = self._ports.clock.wall() + at_most_s
+        """Let everything that was delivered be paid, shared and booked, for a bounded time: until the last slot is
+        closed, and so many wall seconds more.
+        """
+        until = self._ports.clock.wall() + at_most_s + (CLOSED_AFTER_S + SLOT_S) / self.time.speed
         while not all(pod.settled for pod in self.pods.values()) and self._ports.clock.wall() < until:
             await self._ports.clock.sleep(0.02)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import resource
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,16 +16,14 @@ from types import FrameType
 
 from rich.console import Console
 
-from wattmesh_cli.state import SIMULATION, Over, StateError, is_simulation
-from wattmesh_cli.street.clock import keep
+from wattmesh_cli.state import StateError, clear
 from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import by_feeder, parties_of
 from wattmesh_cli.street.local import locked
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.progress import shown_progress
-from wattmesh_cli.street.run import GridTime
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.workers import Workers, workers
+from wattmesh_cli.street_record import ADVICE, Over, Study, remember
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.plan import GatewayPlan, runtime_config
@@ -63,26 +60,29 @@ def run_simulation(
     jobs: int = 1,
     scheduler: str | None = None,
     over: Over = Over.CALLS,
+    fresh: bool = False,
 ) -> SimulationResult:
     """Simulate a street up to `days` days after its start, from where the state directory stands.
 
     `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it after a few
-    slots and saves. StateError when the directory holds something else, or files cannot be read or written.
+    slots and saves. `fresh` deletes what is there. StateError when the directory holds something else, or files cannot
+    be read or written.
     """
     feeders = by_feeder(plan)
     if not feeders:
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
-    _check(state)
     with locked(state):
-        _mark(state, plan, seed, over)
+        if fresh:
+            clear(state)
+        remember(state, plan, int(slot_start(plan, 0).timestamp()), study=Study(seed, over, fingerprint(plan)))
         snapshots = Snapshots(state)
         slots = SLOTS_A_DAY * days
         there = snapshots.all()
         if there and there[-1].slots > slots:
             ran = -(-there[-1].slots // SLOTS_A_DAY)
-            raise StateError(f"{state}: {ran} days were simulated already; ask for more, or name another --state")
+            raise StateError(f"{state}: {ran} days were simulated already; ask for more, or {ADVICE}")
         if Snapshot(slots, settled=True) in there:
-            snapshots.show(Snapshot(slots, settled=True), keep=Snapshot(slots - 1))
+            snapshots.keep(Snapshot(slots, settled=True), Snapshot(slots - 1))
             return SimulationResult(slots, slots, completed=True, wall_s=0.0, cpu_s=0.0, faults=0)
         open_ends = [snapshot for snapshot in there if not snapshot.settled]
         saved = open_ends[-1] if open_ends else None
@@ -103,21 +103,22 @@ def run_simulation(
             ) as progress,
             workers(feeders, seed, folder, progress, jobs=jobs, scheduler=scheduler, over=over) as at_work,
         ):
-            reached = _Run(plan, state, snapshots, at_work, slots).go(done, stopped)
+            reached = _Run(snapshots, at_work, slots).go(done, stopped)
             faults = at_work.faults
         return SimulationResult(done, reached, reached == slots, time.monotonic() - begun, _cpu_s() - computed, faults)
 
 
 def _cpu_s() -> float:
-    """What this process and those that it started and that have ended have computed (seconds)."""
-    of_others = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + of_others.ru_utime + of_others.ru_stime
+    """What this process and those that it started and that have ended have computed (seconds).
+
+    Not those others on Windows, which does not tell.
+    """
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 @dataclass(frozen=True)
 class _Run:
-    plan: GatewayPlan
-    state: Path
     snapshots: Snapshots
     workers: Workers
     slots: int
@@ -141,14 +142,11 @@ class _Run:
         self._save(Snapshot(self.slots, settled=True), Snapshot(last))
         return self.slots
 
-    def _save(self, snapshot: Snapshot, besides: Snapshot | None = None) -> float:
-        """Save; returns after how many seconds to save again."""
+    def _save(self, snapshot: Snapshot, *besides: Snapshot) -> float:
+        """Save, and keep no other snapshot but `besides`; returns after how many seconds to save again."""
         begun = time.monotonic()
         self.snapshots.add(snapshot, self.workers.save)
-        clock, reached = self.plan.resource.spec.clock, slot_start(self.plan, snapshot.slots)
-        now = GridTime(clock.start, EPOCH, float(clock.speed)).wall_at(reached)
-        keep(self.state / "clock.json", GridTime(reached, now, float(clock.speed)), now)
-        self.snapshots.show(snapshot, besides)
+        self.snapshots.keep(snapshot, *besides)
         return max(_SAVE_EVERY_S, (time.monotonic() - begun) / _SAVING_SHARE)
 
 
@@ -156,40 +154,6 @@ def _for(seconds: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
     """Yes for so long, unless stopped."""
     until = time.monotonic() + seconds
     return lambda: not stopped() and time.monotonic() < until
-
-
-def _check(state: Path) -> None:
-    """Refuse what is not a simulation's, before anything is written to it."""
-    try:
-        if state.exists() and any(state.iterdir()) and not is_simulation(state):
-            raise StateError(f"{state}: holds something that is not a simulation; name another --state")
-    except OSError as error:
-        raise StateError(f"{state}: cannot be used: {error.strerror}") from None
-
-
-def _mark(state: Path, plan: GatewayPlan, seed: int, over: Over) -> None:
-    """Write down what is simulated here; StateError when it is something else."""
-    path = state / SIMULATION
-    mark = {"seed": seed, "manifests": fingerprint(plan), "over": over}
-    try:
-        if not path.exists():
-            new = path.with_suffix(".new")
-            new.write_text(json.dumps(mark), encoding="utf-8")
-            new.replace(path)
-        kept = json.loads(path.read_bytes())
-        there = {name: kept[name] for name in mark}
-    except OSError as error:
-        raise StateError(f"{path}: cannot be used: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise StateError(f"{path}: must hold a JSON object with 'seed', 'manifests' and 'over'") from None
-    texts = {
-        "seed": f"is simulated with --seed {there['seed']}; give that, or name another --state",
-        "manifests": "holds a simulation of other manifests or profiles; name another --state",
-        "over": f"is simulated with --over {there['over']}; give that, or name another --state",
-    }
-    for name, value in mark.items():
-        if there[name] != value:
-            raise StateError(f"{state}: {texts[name]}")
 
 
 def fingerprint(plan: GatewayPlan) -> str:

@@ -1,23 +1,20 @@
-"""Snapshots of a simulation: all databases of one moment, in a folder of the state directory's `snapshots`.
+"""Snapshots of a study: all databases of one moment, in a folder of the state directory's `snapshots`.
 
-`agents` is a symbolic link to the one to read: whoever reads the state directory sees one moment, whole, and a process
-that is killed leaves the moment before. A folder's name is the number of slots that were run, `00096`; the settled end
-of a run, which nothing goes on from, has `-settled` after it.
+The newest is the one to read: whoever reads the state directory sees one moment, whole, and a process that is killed
+leaves the moment before. A folder's name is the number of slots that were run, `00096`; the settled end of a run, which
+nothing goes on from, has `-settled` after it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wattmesh_cli.state import StateError
-
-_NAME = re.compile(r"(\d{5,})(-settled)?")
+from wattmesh_cli.state import SNAPSHOT, SNAPSHOTS, StateError
 
 
 @dataclass(frozen=True, order=True)
@@ -37,12 +34,11 @@ class Snapshots:
     """The snapshots of a state directory. Methods raise StateError when a file cannot be written."""
 
     def __init__(self, state: Path) -> None:
-        self._state = state
-        self._folder = state / "snapshots"
+        self._folder = state / SNAPSHOTS
 
     def all(self) -> list[Snapshot]:
         """The snapshots that are whole, oldest first."""
-        found = (_NAME.fullmatch(path.name) for path in self._folder.glob("*"))
+        found = (SNAPSHOT.fullmatch(path.name) for path in self._folder.glob("*"))
         return sorted(Snapshot(int(match[1]), match[2] is not None) for match in found if match)
 
     def folder(self, snapshot: Snapshot) -> Path:
@@ -63,23 +59,17 @@ class Snapshots:
         except (OSError, sqlite3.Error) as error:
             raise StateError(f"{self._folder}: cannot be written: {error}") from None
 
-    def show(self, snapshot: Snapshot, keep: Snapshot | None = None) -> None:
-        """Make it the one that is read, and delete all others but `keep`."""
-        try:
-            link = self._state / "agents.new"
-            link.unlink(missing_ok=True)
-            link.symlink_to(Path(self._folder.name) / snapshot.name, target_is_directory=True)
-            link.replace(self._state / "agents")
-            _to_disk(self._state)
-        except OSError as error:
-            raise StateError(f"{self._state}: cannot be written: {error}") from None
-        kept = {one.name for one in (snapshot, keep) if one is not None}
+    def keep(self, *snapshots: Snapshot) -> None:
+        """Delete all others."""
+        kept = {one.name for one in snapshots}
         for path in self._folder.glob("*"):
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def _to_disk(folder: Path) -> None:
+    if os.name != "posix":  # a folder cannot be opened there, nor need it be
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

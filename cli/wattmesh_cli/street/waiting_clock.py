@@ -61,7 +61,7 @@ class WaitingClock:
         while True:
             await self._clock.sleep(min(_SELDOM_S, max(_LOOK_S, self._slot_s / 1000)))
             machine = self._clock.wall()
-            passed_s, self._seen = machine - self._seen, machine
+            passed_s, self._seen = max(0.0, machine - self._seen), machine  # it may be set back
             if self._held_s < MOST_HELD_S and self._under_way():
                 self._held_s += passed_s
                 continue

@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from wattmesh_cli.state import Over, StateError
+from wattmesh_cli.state import StateError
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, run_part
+from wattmesh_cli.street_record import Over
 from wattmesh_operator.plan import GatewayPlan
 
 SLOTS_AT_ONCE = 24

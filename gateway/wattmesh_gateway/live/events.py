@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 from wattmesh_common.clock import Clock
 from wattmesh_gateway.live.watch import Watch
 
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 5.0
+"""So often grid time is told where nothing else is: the page takes a gateway that is silent for longer to be gone."""
 STREAM_S = 600.0
 """An answer ends after that, and the browser asks for the next: so a peer that is gone is found out."""
 RETRY_MS = 2_000
@@ -36,7 +37,7 @@ class EventStream(StreamingResponse):
 
 
 async def events(watch: Watch, clock: Clock, last_id: str | None, stopping: asyncio.Event) -> AsyncIterator[bytes]:
-    """First what came after `last_id`, or the whole street; then what is new; a comment where nothing is for long."""
+    """First what came after `last_id`, or the whole street; then what is new; the time where nothing is for long."""
     feed = watch.feed
     ends_at = clock.wall() + STREAM_S
     yield f"retry: {RETRY_MS}\n\n".encode()
@@ -52,7 +53,7 @@ async def events(watch: Watch, clock: Clock, last_id: str | None, stopping: asyn
             seen = number
             yield _event("change", feed.id_of(number), data)
         if seen == feed.newest and not await _more(watch, clock, stopping):
-            yield b": still here\n\n"
+            yield _event("clock", None, pydantic_core.to_json(watch.street.time(clock.wall())))
 
 
 async def _more(watch: Watch, clock: Clock, stopping: asyncio.Event) -> bool:
@@ -70,6 +71,7 @@ async def _more(watch: Watch, clock: Clock, stopping: asyncio.Event) -> bool:
             task.cancel()
 
 
-def _event(name: str, event_id: str, data: bytes) -> bytes:
-    """JSON has no line breaks of its own, so it is one `data` line."""
-    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), event_id.encode(), data)
+def _event(name: str, event_id: str | None, data: bytes) -> bytes:
+    """JSON has no line breaks of its own, so it is one `data` line. What is without an id is not asked for again."""
+    number = "" if event_id is None else f"id: {event_id}\n"
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), number.encode(), data)

@@ -11,21 +11,15 @@ import pydantic_core
 from fastapi import FastAPI, Header, Request, Response
 
 from wattmesh_common.clock import Clock
+from wattmesh_common.pod_pages import HistoryRow
+from wattmesh_common.web_pages import guard
 from wattmesh_gateway.live.events import EventStream, events
 from wattmesh_gateway.live.watch import MOST_VIEWERS, TooManyViewers, Watch
 
 PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _BUSY_S = 10
-_GUARD = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_GUARD = guard()
 
 
 def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
@@ -57,6 +51,18 @@ def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
     async def trade(transaction_id: str) -> Response:
         await watch.look()
         return _found(watch.street.trade(transaction_id), "no such trade is remembered; only the newest are")
+
+    @app.get("/api/history", summary="A feeder's last days from the books: the sums of each slot, oldest first")
+    async def history(feeder: str) -> Response:
+        await watch.look()
+        return _json({"columns": HistoryRow._fields, "rows": watch.street.history(feeder)})
+
+    @app.get("/api/history/{slot:int}", summary="One slot of a feeder from the books: readings and contracts")
+    async def past(feeder: str, slot: int) -> Response:
+        await watch.look()
+        if not any(row.slot == slot for row in watch.street.history(feeder)):
+            return _json({"detail": f"no slot {slot} of feeder {feeder[:63]!r} is known"}, 404)
+        return _json(await watch.past(feeder, slot))
 
     @app.get("/events", summary="The street, then each change of it, as server-sent events", response_class=Response)
     async def stream(request: Request, last_event_id: str | None = Header(default=None)) -> Response:

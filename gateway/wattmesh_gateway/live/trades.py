@@ -43,22 +43,24 @@ class Trade:
         return len(self) >= MOST_LINES
 
     def log(self) -> list[dict[str, Any]]:
-        """Messages and lines by time; of one moment, requests before their callbacks."""
+        """Messages and lines by time; of one moment, requests before their callbacks, and before the gateway's."""
         entries: list[LiveMessage | LiveStory] = [*self._messages.values(), *self._story.values()]
-        entries.sort(key=lambda entry: (entry.at_ms, _rank(entry)))
+        entries.sort(key=lambda entry: (entry.at_ms, self._rank(entry)))
         return [entry.model_dump(exclude={"transaction_id"}) for entry in entries]
 
     def summary(self) -> dict[str, Any]:
-        """Who buys (empty where nobody has said), since when, how far it is, and the newest line of the story.
+        """Who buys (empty where nobody has said), to whom `confirm` was sent, since when, and the newest line of the
+        story.
 
         `refused` counts NACKs, but not those of a search: by them a seller says that it has nothing to sell.
         """
-        messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, _rank(message)))
+        messages = sorted(self._messages.values(), key=lambda message: (message.at_ms, self._rank(message)))
         story = sorted(self._story.values(), key=lambda line: line.at_ms)
         times = [message.at_ms for message in messages] + [line.at_ms for line in story]
         return {
             "transaction_id": self.transaction_id,
-            "buyer": self._buyer(messages),
+            "buyer": self.buyer,
+            "sellers": list(dict.fromkeys(m.recipient for m in messages if m.action == "confirm")),
             "started_ms": min(times),
             "last_ms": max(times),
             "last_action": messages[-1].action if messages else "",
@@ -67,9 +69,18 @@ class Trade:
             "story": story[-1].text if story else "",
         }
 
-    def _buyer(self, messages: list[LiveMessage]) -> str:
-        # Only a buyer searches, asks and is called back; the gateway passes a search on.
-        for message in messages:
+    def _rank(self, entry: LiveMessage | LiveStory) -> tuple[int, bool, bool, str]:
+        if isinstance(entry, LiveStory):
+            return (len(_STEPS), False, False, entry.text)
+        request = entry.action.removeprefix("on_")
+        step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
+        # The gateway passes on what it was sent.
+        return (step, entry.action.startswith("on_"), entry.sender == self._gateway_id, entry.recipient)
+
+    @property
+    def buyer(self) -> str:
+        """Who buys; empty where nobody has said. Only a buyer searches, asks and is called back."""
+        for message in self._messages.values():
             name = message.recipient if message.action.startswith("on_") else message.sender
             if name != self._gateway_id:
                 return name
@@ -77,14 +88,6 @@ class Trade:
 
 
 _STEPS = ("search", "select", "init", "confirm", "status", "update", "cancel")
-
-
-def _rank(entry: LiveMessage | LiveStory) -> tuple[int, int, str]:
-    if isinstance(entry, LiveStory):
-        return (len(_STEPS), 0, entry.text)
-    request = entry.action.removeprefix("on_")
-    step = _STEPS.index(request) if request in _STEPS else len(_STEPS)
-    return (step, int(entry.action.startswith("on_")), entry.recipient)
 
 
 def _merged(one: LiveMessage, other: LiveMessage) -> LiveMessage:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import pydantic_core
@@ -19,7 +21,7 @@ from pydantic import ValidationError
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Pages, TransportError
 from wattmesh_common.clock import Clock
-from wattmesh_common.pod_pages import read_live
+from wattmesh_common.pod_pages import SlotPage, read_history, read_live, read_slot
 from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.broadcast import rest_s
 from wattmesh_gateway.live.feed import Feed
@@ -34,6 +36,10 @@ PODS_PER_S = 100.0
 PARALLEL = 8
 POD_TIMEOUT_S = 2.0
 ROSTER_S = 5.0
+HISTORY_S = 5.0
+"""How often a pod is asked for slots that are booked since."""
+MOST_PAST_SLOTS = 64
+"""Slots of the past that are remembered as they were shown."""
 MOST_MEMBERS = 2_000
 MOST_VIEWERS = 32
 FIRST_LOOK_S = 2.0
@@ -50,6 +56,7 @@ class TooManyViewers(Exception):
 class _Health:
     failures: int = 0
     rests_until: float = float("-inf")
+    history_due: float = float("-inf")
 
 
 class Watch:
@@ -69,6 +76,8 @@ class Watch:
         self._enrolled_at = float("-inf")
         self._pods: Mapping[str, Mapping[str, Member]] = {}
         self._health: dict[str, _Health] = {}
+        self._past: OrderedDict[tuple[str, int], dict[str, Any]] = OrderedDict()
+        self._asking_past = asyncio.Lock()
 
     @property
     def viewers(self) -> int:
@@ -97,6 +106,31 @@ class Watch:
         timer = asyncio.create_task(self._clock.sleep(FIRST_LOOK_S))
         await asyncio.wait({timer, self._round}, return_when=asyncio.FIRST_COMPLETED)
         timer.cancel()
+
+    async def past(self, feeder: str, slot: int) -> dict[str, Any]:
+        """A slot of a feeder from the books of its pods. One question at a time; what all have told is remembered."""
+        async with self._asking_past:
+            known = self._past.get((feeder, slot))
+            if known is None:
+                pages: dict[str, SlotPage] = {}
+                pods = iter(self.street.pods_on(feeder))
+                await asyncio.gather(*(self._ask_past(pods, slot, pages) for _ in range(PARALLEL)))
+                known = self.street.past(feeder, pages)
+                booked = any(row.slot == slot and not row.unbooked for row in self.street.history(feeder))
+                if booked and not known["unreached"]:
+                    self._past[feeder, slot] = known
+                    if len(self._past) > MOST_PAST_SLOTS:
+                        self._past.popitem(last=False)
+            return known
+
+    async def _ask_past(self, pods: Iterator[str], slot: int, pages: dict[str, SlotPage]) -> None:
+        for pod in pods:
+            if self._health[pod].rests_until > self._clock.wall():
+                continue
+            try:
+                pages[pod] = read_slot(await self._read(f"{pod}/history/{slot}"))
+            except (TransportError, ValidationError):
+                continue  # its households are among those that are not reached
 
     async def stop(self) -> None:
         """Look no more."""
@@ -139,7 +173,9 @@ class Watch:
         self._enrolled_at = now
         self._pods = {pod: here for pod, here in pods_of(members).items() if _may_be_called(pod)}
         self._health = {pod: self._health.get(pod, _Health()) for pod in self._pods}
-        self.street.enrol(self._pods)
+        if self.street.enrol(self._pods):
+            for health in self._health.values():
+                health.history_due = float("-inf")
 
     async def _ask_all(self, pods: Iterator[str]) -> None:
         for pod in pods:
@@ -148,10 +184,7 @@ class Watch:
     async def _ask(self, pod: str) -> None:
         health, (number, slot) = self._health[pod], self.street.wanted(pod)
         try:
-            reply = await self._pages.get(f"{pod}/live?after={number}&slot={slot}", timeout_s=POD_TIMEOUT_S)
-            if reply.status != 200:
-                raise TransportError(f"HTTP {reply.status}")
-            page = read_live(reply.body)
+            page = read_live(await self._read(f"{pod}/live?after={number}&slot={slot}"))
         except (TransportError, ValidationError):
             # Not logged: the pod's own log and the page say it, and nobody else need know.
             health.failures += 1
@@ -160,6 +193,25 @@ class Watch:
             return
         health.failures, health.rests_until = 0, float("-inf")
         self.street.learn(pod, page, self._clock.wall())
+        await self._ask_history(pod, health)
+
+    async def _ask_history(self, pod: str, health: _Health) -> None:
+        since, now = self.street.wanted_history(pod), self._clock.wall()
+        if since is None or now < health.history_due:
+            return
+        health.history_due = now + HISTORY_S
+        try:
+            page = read_history(await self._read(f"{pod}/history?since={since}"))
+        except (TransportError, ValidationError):
+            return  # a pod that is gone is found out by its other page
+        if self.street.learn_history(pod, page):
+            health.history_due = now
+
+    async def _read(self, url: str) -> bytes:
+        reply = await self._pages.get(url, timeout_s=POD_TIMEOUT_S)
+        if reply.status != 200:
+            raise TransportError(f"HTTP {reply.status}")
+        return reply.body
 
 
 def _may_be_called(url: str) -> bool:

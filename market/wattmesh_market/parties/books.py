@@ -15,7 +15,7 @@ from wattmesh_market.energy.availability import Promise
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, ReadingState, Reported
 from wattmesh_market.trade.messages import Send
 from wattmesh_market.trade.offers import Offer
 
@@ -116,12 +116,14 @@ class Changes:
 
     __slots__ = (
         "alarms",
+        "closings",
         "consultations",
         "contracts",
         "ledger",
         "lines",
         "missed_gates",
         "readings",
+        "reported",
         "roles",
         "sends",
         "standing",
@@ -133,6 +135,8 @@ class Changes:
         self.readings: dict[int, Reading] = {}
         self.roles: dict[int, Role] = {}
         self.ledger: list[LedgerEntry] = []
+        self.reported: dict[tuple[int, str], Reported] = {}
+        self.closings: list[Closing] = []
         self.standing: Standing | None = None
         self.sends: list[Send] = []
         self.alarms: list[tuple[Alarm, float]] = []
@@ -144,7 +148,15 @@ class Changes:
     @property
     def stored(self) -> bool:
         """Whether there is a row to store."""
-        return bool(self.contracts or self.readings or self.roles or self.ledger or self.standing)
+        return bool(
+            self.contracts
+            or self.readings
+            or self.roles
+            or self.ledger
+            or self.reported
+            or self.closings
+            or self.standing
+        )
 
     def revert(self) -> None:
         """Put back what stood there before."""
@@ -155,6 +167,15 @@ class Changes:
                 table[key] = before
 
 
+class Billed(NamedTuple):
+    """What a household exchanged with its utility in a slot, shared energy included: net import (Wh; export is
+    negative) and what it earned by it (millionths; a cost is negative). Grid fees on what it sold stand beside it.
+    """
+
+    energy_wh: int
+    amount_micro: int
+
+
 class Totals(NamedTuple):
     """Energy sold and bought in trades (Wh), and the balance of all bookings (millionths)."""
 
@@ -163,6 +184,7 @@ class Totals(NamedTuple):
     balance_micro: int = 0
 
 
+_UNBILLED = Billed(0, 0)
 _NEVER_MS = 2**62
 _NO_PROMISES: tuple[int, list[Promise]] = (-1, [])
 
@@ -193,6 +215,10 @@ class Books:
         self.purchases: dict[str, Purchase] = {}
         self.selections: dict[str, dict[str, Selection]] = {}
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
+        self.billed: dict[int, Billed] = {}
+        """A household's exchange with its utility, by slot: only what is priced."""
+        self.reported: dict[int, dict[str, Reported]] = {}
+        """What a utility's customers reported, by slot and household."""
         self.net_import_wh: dict[int, int] = {}
         self.version = 0
         """Grows with every change of promises or standing; what is computed from them may be kept until then."""
@@ -300,6 +326,21 @@ class Books:
         self._set(self.roles, slot, role)
         self.changes.roles[slot] = role
 
+    def report(self, reported: Reported) -> None:
+        """Enter what a customer reported of a slot, or how it was priced."""
+        slot, household = reported.slot, reported.household
+        of_slot = self._part(self.reported, slot)
+        before = of_slot.get(household)
+        self._set(of_slot, household, reported)
+        self.changes.reported[slot, household] = reported
+        more_wh = reported.net_wh - (0 if before is None else before.net_wh)
+        if more_wh:
+            self._set(self.net_import_wh, slot, self.net_import_wh.get(slot, 0) + more_wh or None)
+
+    def close(self, closing: Closing) -> None:
+        """Enter how a slot was shared, once."""
+        self.changes.closings.append(closing)
+
     def book(self, entry: LedgerEntry) -> None:
         """Enter a booking."""
         self.changes.ledger.append(entry)
@@ -315,9 +356,10 @@ class Books:
         else:
             key = (entry.slot, entry.counterparty)
             self._set(self.supplied, key, (*self.supplied.get(key, ()), entry))
-            if entry.kind is EntryKind.BACKSTOP:
-                net_wh = self.net_import_wh.get(entry.slot, 0) - entry.energy_wh
-                self._set(self.net_import_wh, entry.slot, net_wh)
+            if entry.kind is not EntryKind.GRID_FEE:
+                energy_wh, amount_micro = self.billed.get(entry.slot, _UNBILLED)
+                billed = Billed(energy_wh + entry.energy_wh, amount_micro + entry.amount_micro)
+                self._set(self.billed, entry.slot, billed)
         self._set(self.__dict__, "totals", Totals(sold_wh, bought_wh, balance_micro + entry.amount_micro))
 
     def mark_repeated(self, occasion: int) -> bool:
@@ -361,7 +403,7 @@ class Books:
                     self._drop(contract)
             if not self._by_slot[slot]:
                 del self._by_slot[slot]
-        for table in (self.roles, self.net_import_wh):
+        for table in (self.roles, self.net_import_wh, self.billed, self.reported):
             for slot in [slot for slot in table if slot < before]:
                 self._set(table, slot, None)
         for slot in [slot for slot in self.readings if slot < before and slot not in self.unbooked]:

@@ -248,11 +248,13 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
     if action is Action.CONFIRM:
         party.tell("in doubt about %s: %s", short(seller), why.text, transaction_id=transaction_id)
         ask_status(party, transaction_id, seller)
-    elif (
-        action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None and contract.in_doubt
-    ):
-        books.put(contract.ended(ContractState.CANCELLED, Ended.UNKNOWN_TO_SELLER, party.now.ms))
-        return True
+    elif action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None:
+        # Without a doubt the seller has lost its ledger: what it has not delivered will not come.
+        lost = {one.slot for one in contract.deliveries if one.state is ContractState.CONFIRMED}
+        if contract.in_doubt or lost:
+            slots = None if contract.in_doubt else lost
+            books.put(contract.ended(ContractState.CANCELLED, Ended.UNKNOWN_TO_SELLER, party.now.ms, slots))
+            return True
     return False
 
 

@@ -10,6 +10,7 @@ from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import Load, Pv
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.ids import require_name, require_subscriber_id
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.units import require_amounts
 
 
@@ -38,12 +39,13 @@ class Trading:
 
 @dataclass(frozen=True)
 class Backstop:
-    """The utility that supplies what the market did not, and its tariff."""
+    """The utility that supplies what the market did not, its tariff, and whether it shares among its customers."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     utility_id: str
     tariff: Tariff
+    shares: bool = False
 
     def __post_init__(self) -> None:
         require_subscriber_id(self.utility_id)
@@ -97,7 +99,7 @@ class DemandResponse:
 
 @dataclass(frozen=True)
 class UtilityConfig:
-    """One utility."""
+    """One utility. `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -108,6 +110,8 @@ class UtilityConfig:
     capacity_w: int
     demand_response: DemandResponse | None = None
     strategy: str = "rules"
+    sharing: Sharing | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         require_name(self.name)

@@ -166,6 +166,8 @@ class Events:
         elif action in (Action.ON_SELECT, Action.ON_INIT):
             if why.reason is not None:
                 selling.declined_by_buyer(party, transaction_id, to, f"declined by the buyer: {why.text}")
+        elif action is Action.UPDATE and party.books.contract(transaction_id, to) is None:
+            party.report_unanswered(transaction_id)
         elif buying.unanswered(party, to, transaction_id, action, why):
             self._go(Event.CHECK, transaction_id)
 

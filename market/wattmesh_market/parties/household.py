@@ -14,13 +14,13 @@ from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.party import MOST_REPEATED, Party, Surroundings
 from wattmesh_market.parties.shopping import short
-from wattmesh_market.parties.supply import SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
 from wattmesh_market.pricing import PricingView, pricing_named
-from wattmesh_market.schedule import HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
+from wattmesh_market.schedule import CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
-from wattmesh_market.trade.messages import Call, PricedReading, ReportReading
+from wattmesh_market.trade.messages import Call, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
@@ -43,6 +43,7 @@ class Household(Party):
         self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
+        self.shares = config.backstop.shares
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._sellable_version = self._ask_slot = -1
@@ -64,8 +65,8 @@ class Household(Party):
 
     def meter(self) -> None:
         """Meter every slot that has ended and was not metered yet."""
-        standing = self.books.standing
-        while standing.next_slot < self.now.slot:
+        standing, until = self.books.standing, self.metered_until(self.now.slot)
+        while standing.next_slot < until:
             standing = self._close(standing)
 
     def repeat(self, before: int, occasion: int) -> None:
@@ -76,7 +77,9 @@ class Household(Party):
         for reading in unbooked:
             if reading.state is ReadingState.OPEN:
                 self._finalise(reading)
-        late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < before]
+        # What waits for its slot's closing is not late; the answer comes with it, and is asked for a slot later.
+        priced_before = before - (CLOSED_AFTER_S - SLOT_S if self.shares else 0)
+        late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < priced_before]
         for slot in late[:MOST_REPEATED]:
             self.report(slot)
 
@@ -267,18 +270,20 @@ class Household(Party):
     def _finalise(self, reading: Reading) -> None:
         """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
 
-        So is what was sold under a grid fee, which is owed to the utility.
+        So is what was sold under a grid fee, which is owed to the utility. Where the utility shares, everything is
+        reported, in doubt or nothing at all.
         """
         slot, metered = reading.slot, reading.metered
         if reading.state is not ReadingState.OPEN or self._awaits_delivery(slot):
             self.books.read(reading)
+            self.report_later(slot)
             return
         netted_wh = min(metered.imported_wh, metered.exported_wh)
         if netted_wh:
             metered = metered._replace(
                 imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
             )
-        exchanged = metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
+        exchanged = self.shares or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
         state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
         self.books.read(reading._replace(metered=metered, state=state))
         if exchanged:
@@ -291,22 +296,47 @@ class Household(Party):
         )
 
     def report_later(self, slot: int) -> None:
-        """Report a reading that is final: not at once, as at the start of a slot everybody delivers and pays."""
-        if self.books.readings[slot].state is ReadingState.FINAL:
-            due_s = moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
-            self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, self.now.grid_s))
+        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
+        state, now_s = self.books.readings[slot].state, self.now.grid_s
+        if state is ReadingState.FINAL or (state is ReadingState.OPEN and self.shares):
+            due_s = self._reported_s(slot)
+            if self.shares and (state is ReadingState.OPEN or due_s <= now_s):
+                due_s += SLOT_S
+            self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
+
+    def _reported_s(self, slot: int) -> float:
+        """When (grid time) a reading is reported; a slot later whatever is in doubt or was not heard."""
+        return moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
 
     def report(self, slot: int) -> None:
-        """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee."""
+        """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
+
+        What is in doubt by then is told as import; what becomes of it, later.
+        """
         reading = self.books.readings.get(slot)
-        if reading is None or reading.state is not ReadingState.FINAL:
+        if reading is None or reading.state is ReadingState.BOOKED:
             return
-        metered = reading.metered
+        in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
+        if in_doubt and not (self.shares and self.now.grid_s >= self._reported_s(slot) + SLOT_S):
+            return
+        netted_wh = min(metered.imported_wh, metered.exported_wh)
         told = ReportReading(
-            supply_order_id(self.id), slot, metered.imported_wh, metered.exported_wh, self._sold_under_fee_wh(slot)
+            supply_order_id(self.id),
+            slot,
+            metered.imported_wh - netted_wh,
+            metered.exported_wh - netted_wh,
+            self._sold_under_fee_wh(slot),
+            in_doubt,
         )
         utility = self.config.backstop.utility_id
-        self.send(utility, self._supply_transaction(slot), told, f"{slot} {self.now.ms}")
+        occasion = f"{slot} {self.now.ms}{' provisional' * in_doubt}"
+        self.send(utility, self._supply_transaction(slot), told, occasion)
+
+    def report_unanswered(self, transaction_id: str) -> None:
+        """What was not heard is told again before the slot is closed; later, with what else is unfinished."""
+        for slot in self.books.unbooked:
+            if self._supply_transaction(slot) == transaction_id and self.now.grid_s < self._reported_s(slot) + SLOT_S:
+                self.report_later(slot)
 
     def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
         """The utility has priced a reading; book what it says, unless that is dearer than its tariff."""
@@ -316,20 +346,42 @@ class Household(Party):
         reading = books.readings.get(slot)
         if reading is None or self._supply_transaction(slot) != call.transaction_id:
             raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
-        if reading.state is not ReadingState.FINAL:
+        if reading.state is not ReadingState.FINAL or priced.reading.provisional:
             return
         energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
-        signed_micro = priced.amount_micro * (-1 if energy_wh > 0 else 1)
-        due_micro = self._supply_micro(slot, energy_wh)
-        if signed_micro < due_micro or (not energy_wh and signed_micro):
-            text = f"priced {money_text(signed_micro)} but the tariff makes it {money_text(due_micro)}"
+        if priced.reading.imported_wh - priced.reading.exported_wh != energy_wh:
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+        entries = self._billed(priced)
+        earned_micro, due_micro = sum([one.amount_micro for one in entries]), self._supply_micro(slot, energy_wh)
+        if earned_micro < due_micro or (not energy_wh and earned_micro):
+            text = f"priced {money_text(earned_micro)} but the tariff makes it {money_text(due_micro)}"
             raise Refused(Reason.BUSINESS, text, About.PRICE)
-        if energy_wh:
-            books.book(LedgerEntry(EntryKind.BACKSTOP, slot, utility, SUPPLY, energy_wh, signed_micro))
+        for entry in entries:
+            books.book(entry)
         if sold_wh := self._sold_under_fee_wh(slot):
             fee_micro = self._fee_asked_micro(priced, sold_wh)
             books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
         books.read(reading._replace(state=ReadingState.BOOKED))
+
+    def _billed(self, priced: PricedReading) -> list[LedgerEntry]:
+        """What a priced reading makes the household book: supply, what was shared, and a correction."""
+        reading, shared = priced.reading, priced.shared or SharedPart(0, 0, 0)
+        net_wh = billed_wh = reading.imported_wh - reading.exported_wh
+        back_micro = 0
+        if priced.correction is not None:
+            imported_wh, exported_wh, back_micro = priced.correction
+            billed_wh = imported_wh - exported_wh
+        sign = 1 if billed_wh > 0 else -1
+        supply = (billed_wh - sign * shared.energy_wh, -sign * (priced.amount_micro - shared.amount_micro))
+        if supply[0] * sign < 0:
+            raise Refused(Reason.UNSOUND, "more is shared than was imported or exported", About.READING)
+        parts = (
+            (EntryKind.BACKSTOP, SUPPLY, supply),
+            (EntryKind.SHARED, SHARED, (sign * shared.energy_wh, -sign * shared.amount_micro)),
+            (EntryKind.BACKSTOP, CORRECTION, (net_wh - billed_wh, back_micro)),
+        )
+        utility, slot = self.config.backstop.utility_id, reading.slot
+        return [LedgerEntry(kind, slot, utility, reference, *part) for kind, reference, part in parts if any(part)]
 
     def _supply_transaction(self, slot: int) -> str:
         """The transaction id under which a slot's reading is reported."""

@@ -65,6 +65,8 @@ class Party(ABC):
     kind: str
     advised = False
     """Whether an adviser chooses among offers."""
+    shares = False
+    """Whether its readings are priced when its utility closes their slot, not when they are reported."""
 
     def __init__(
         self, name: str, subscriber_id: str, feeder: str, around: Surroundings, books: Books, salt: str
@@ -79,6 +81,7 @@ class Party(ABC):
         self._salt = salt
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
+        self._drains_from: int | None = None
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
         """What an adviser chose, by transaction, while that is acted on."""
         self.tells = around.told(logging.INFO)
@@ -132,6 +135,9 @@ class Party(ABC):
     def report_later(self, slot: int) -> None:  # noqa: B027 - a utility has no meter
         """Ask to be reminded to do so, where a reading waits to be reported."""
 
+    def report_unanswered(self, transaction_id: str) -> None:  # noqa: B027 - a utility has no meter
+        """A reading that was told did not arrive, or was declined."""
+
     @abstractmethod
     def on_delivered(self, contract: Contract, delivery: Delivery) -> None:
         """A seller has said what it delivered in a slot, and it is booked."""
@@ -167,6 +173,20 @@ class Party(ABC):
         """The slot that is traded now: the next; None when trading ends before it."""
         slot, end_s = self.now.slot + SLOT_S, self.grid.end_s
         return None if end_s is not None and slot >= end_s else slot
+
+    def metered_until(self, now_slot: int) -> int:
+        """Up to which slot (not included) is metered in slot `now_slot`: that one, or the first that nobody trades.
+
+        What goes on after the end of trading is nobody's business, and would never be priced. Nor is what goes on where
+        a party drains: its account could not be closed, as the last readings are always still to be priced.
+        """
+        end_s, drains_from = self.grid.end_s, self._drains_from
+        ends = [] if end_s is None else [slot_of(end_s + SLOT_S - 1)]
+        ends += [] if drains_from is None else [drains_from]
+        if not ends or now_slot <= min(ends):
+            return now_slot
+        contracted = [contract.last_slot + SLOT_S for contract in self.open_contracts()]
+        return min(now_slot, max([min(ends), *contracted]))
 
     def grid_in(self, wall_s: float) -> float:
         """Grid time in so many seconds of wall time."""
@@ -208,15 +228,27 @@ class Party(ABC):
 
     # --- for others ---
 
+    def drain(self, draining: bool) -> None:
+        """Make no new contracts from now on, and meter only what is traded already; or trade and meter again."""
+        self.draining = draining
+        if not draining:
+            self._drains_from = None
+        elif self._drains_from is None:
+            self._drains_from = self.now.slot
+
+    def left_unpriced(self) -> int:
+        """How many readings are not priced yet."""
+        return len(self.books.unbooked)
+
     def open_contracts(self) -> list[Contract]:
         """All contracts that are not settled, expired or cancelled."""
         return [contract for side in self.books.open.values() for contract in side.values()]
 
     def settled(self) -> bool:
-        """Whether every slot that has ended is closed, delivered, paid and booked."""
+        """Whether every slot that was to be metered is, and all of them delivered, paid, shared and booked."""
         now_slot = self.now.slot
         return (
-            self.books.standing.next_slot >= now_slot
+            self.books.standing.next_slot >= self.metered_until(now_slot)
             and not self.books.unbooked
             and not any(
                 delivery.slot < now_slot and delivery.state in OPEN

@@ -6,6 +6,10 @@ from wattmesh_market.units import kwh_text
 
 SUPPLY = "supply"
 """The ledger's reference for what was exchanged with the backstop."""
+SHARED = "shared"
+"""… for what was shared with the utility's other customers."""
+CORRECTION = "correction"
+"""… for what was billed by a provisional reading and turned out otherwise."""
 
 
 def supply_order_id(household: str) -> str:

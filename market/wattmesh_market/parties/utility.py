@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
+from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import UtilityConfig
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, Party, Surroundings
 from wattmesh_market.parties.shopping import short
-from wattmesh_market.parties.supply import SUPPLY, fee_reference, supply_order_id
-from wattmesh_market.schedule import SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
+from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.schedule import CLOSED_AFTER_S, SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
-from wattmesh_market.trade.messages import Call, PricedReading, ReportReading
+from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reported, ReportState
+from wattmesh_market.trade.messages import Call, Correction, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro
 
@@ -47,7 +48,7 @@ class Utility(Party):
         """A utility sells in every slot."""
 
     def meter(self) -> None:
-        """Deliver what was sold for every slot that has ended."""
+        """Deliver what was sold for every slot that has ended, and share the one that is due then."""
         standing = self.books.standing
         while standing.next_slot < self.now.slot:
             slot = standing.next_slot
@@ -56,6 +57,7 @@ class Utility(Party):
                     selling.deliver(self, contract, slot, delivery.energy_wh)
             standing = standing._replace(next_slot=slot + SLOT_S)
             self.books.stand(standing)
+            self._close(standing.next_slot - CLOSED_AFTER_S)
 
     def repeat(self, before: int, occasion: int) -> None:
         """Say again whatever should have been settled by now."""
@@ -121,7 +123,7 @@ class Utility(Party):
             )
 
     def on_reading(self, call: Call, reading: ReportReading) -> None:
-        """Price a household's reading and book it, once per slot."""
+        """Take a household's reading, once per slot: to be priced when the slot is closed, or at once and unshared."""
         household, slot = call.sender, reading.slot
         if reading.order_id != supply_order_id(household):
             raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {reading.order_id!r} of yours here", About.ORDER_ID)
@@ -130,31 +132,133 @@ class Utility(Party):
             raise Refused(Reason.BUSINESS, "a reading of a slot that has not ended", About.SLOT)
         if min(reading.imported_wh, reading.exported_wh) > 0:
             raise Refused(Reason.BUSINESS, "a slot's reading is import or export, net", About.READING)
-        entries = self._entries(household, reading)
-        known = self.books.supplied.get((slot, household), ())
-        if not known:
-            for entry in entries:
-                self.books.book(entry)
-        elif [one[3:5] for one in known] != [one[3:5] for one in entries]:
+        known = self.books.reported.get(slot, {}).get(household)
+        if known is None or (known.state is ReportState.WAITING and known.provisional):
+            new = Reported(slot, household, call.transaction_id, *reading[2:], ReportState.WAITING)
+            if self.config.sharing is None or slot <= self.books.standing.next_slot - CLOSED_AFTER_S:
+                self._tell_price(self._price(new, ReportState.ALONE), call)
+            else:
+                self.books.report(new)
+            return
+        if reading.provisional and not known.provisional:
+            return  # overtaken by the last word
+        if known.provisional and not reading.provisional:
+            known = self._correct(known, reading)
+        elif not known.provisional and self._last_told(known) != reading:
             raise Refused(Reason.BUSINESS, "another reading of that slot is booked already", About.READING)
-        amounts = {entry.kind: abs(entry.amount_micro) for entry in known or entries}
-        amount = amounts.get(EntryKind.BACKSTOP, 0)
-        fee = min(amount, amount_micro(self.config.tariff.grid_fee_micro_per_kwh, reading.imported_wh))
-        local_fee = amounts.get(EntryKind.GRID_FEE)
-        self.answer(call, PricedReading(reading.order_id, reading, amount, fee, local_fee, self.around.currency))
+        if known.state is not ReportState.WAITING:
+            self._tell_price(known, call)
 
-    def _entries(self, household: str, reading: ReportReading) -> list[LedgerEntry]:
-        """What a reading makes the utility book."""
-        tariff, slot, entries = self.config.tariff, reading.slot, []
-        if reading.imported_wh:
-            all_in_micro = all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s)
-            cost_micro = amount_micro(all_in_micro, reading.imported_wh)
-            entries.append(LedgerEntry(EntryKind.BACKSTOP, slot, household, SUPPLY, -reading.imported_wh, cost_micro))
-        elif reading.exported_wh:
-            paid_micro = amount_micro(tariff.feed_in_micro_per_kwh, reading.exported_wh)
-            entries.append(LedgerEntry(EntryKind.BACKSTOP, slot, household, SUPPLY, reading.exported_wh, -paid_micro))
-        if reading.sold_wh:
-            fee_micro = amount_micro(tariff.local_grid_fee_micro_per_kwh, reading.sold_wh)
-            reference = fee_reference(reading.sold_wh)
-            entries.append(LedgerEntry(EntryKind.GRID_FEE, slot, household, reference, 0, fee_micro))
-        return entries
+    def _close(self, slot: int) -> None:
+        """Price all that was reported of a slot, once: what some households export goes to those that import.
+
+        Readings that come later are priced by themselves.
+        """
+        waiting = [one for one in self.books.reported.get(slot, {}).values() if one.state is ReportState.WAITING]
+        if not waiting:
+            return
+        rule, prices, price, shares_wh = self.config.sharing, self._prices(slot), None, {}
+        if rule is not None:
+            price = sharing.price_micro_per_kwh(rule, prices)
+            self.books.close(Closing(slot, rule.key, self.config.seed, price, *prices))
+            if price is not None:
+                net_wh = {one.household: one.net_wh for one in waiting}
+                shares_wh = sharing.shares_wh(net_wh, rule.key, sharing.lot(self.config.seed, slot))
+        state = ReportState.ALONE if rule is None else ReportState.CLOSED
+        for one in sorted(waiting, key=lambda one: one.household):
+            self._tell_price(self._price(one, state, shares_wh.get(one.household, 0), price or 0))
+
+    def _price(self, reported: Reported, state: ReportState, shared_wh: int = 0, price: int = 0) -> Reported:
+        """Book what a reading is worth, of which `shared_wh` at a price per kWh."""
+        slot, household, net_wh, sold_wh = reported.slot, reported.household, reported.net_wh, reported.sold_wh
+        bill = sharing.bill(net_wh, shared_wh, price, self._prices(slot))
+        sign = 1 if net_wh > 0 else -1
+        supply = (shared_wh * sign - net_wh, sign * (bill.total_micro - bill.shared_micro))
+        self._book(EntryKind.BACKSTOP, slot, household, SUPPLY, *supply)
+        self._book(EntryKind.SHARED, slot, household, SHARED, -sign * shared_wh, sign * bill.shared_micro)
+        if sold_wh:
+            fee_micro = amount_micro(self.config.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+            entry = LedgerEntry(EntryKind.GRID_FEE, slot, household, fee_reference(sold_wh), 0, fee_micro)
+            self.books.book(entry)
+        priced = reported._replace(state=state)
+        self.books.report(priced)
+        return priced
+
+    def _correct(self, known: Reported, last: ReportReading) -> Reported:
+        """Take the last word on what was provisional: what was billed too much is repaid, at the utility's cost."""
+        if last.sold_wh != known.sold_wh:
+            raise Refused(Reason.BUSINESS, "another sale of that slot is booked already", About.READING)
+        net_wh = last.imported_wh - last.exported_wh
+        billed_micro = self._priced(known).amount_micro
+        back_micro = sharing.correction_micro(known.net_wh, billed_micro, net_wh, self._prices(known.slot))
+        self._book(EntryKind.BACKSTOP, known.slot, known.household, CORRECTION, known.net_wh - net_wh, -back_micro)
+        final = known._replace(provisional=False)
+        self.books.report(final)
+        return final
+
+    def _book(
+        self, kind: EntryKind, slot: int, household: str, reference: str, energy_wh: int, earned_micro: int
+    ) -> None:
+        if energy_wh or earned_micro:
+            self.books.book(LedgerEntry(kind, slot, household, reference, energy_wh, earned_micro))
+
+    def _tell_price(self, reported: Reported, call: Call | None = None) -> None:
+        """Tell what was billed: as the answer to a call, or, of a closing, whenever under the same id."""
+        message = self._priced(reported)
+        if call is not None and reported.state is ReportState.ALONE:
+            self.answer(call, message)
+        else:
+            occasion = f"{reported.household} {reported.slot}{' provisional' * reported.provisional}"
+            self.send(reported.household, reported.transaction_id, message, occasion)
+
+    def _entry(self, reported: Reported, kind: EntryKind, reference: str | None = None) -> LedgerEntry | None:
+        for entry in self.books.supplied.get((reported.slot, reported.household), ()):
+            if entry.kind is kind and reference in (None, entry.reference):
+                return entry
+        return None
+
+    def _last_told(self, reported: Reported) -> ReportReading:
+        """The reading as it was told last."""
+        correction = self._entry(reported, EntryKind.BACKSTOP, CORRECTION)
+        net_wh = reported.net_wh - (0 if correction is None else correction.energy_wh)
+        return ReportReading(
+            supply_order_id(reported.household),
+            reported.slot,
+            max(0, net_wh),
+            max(0, -net_wh),
+            reported.sold_wh,
+            reported.provisional,
+        )
+
+    def _priced(self, reported: Reported) -> PricedReading:
+        """What was billed for a reading."""
+        supply = self._entry(reported, EntryKind.BACKSTOP, SUPPLY)
+        shared = self._entry(reported, EntryKind.SHARED)
+        correction = self._entry(reported, EntryKind.BACKSTOP, CORRECTION)
+        local_fee = self._entry(reported, EntryKind.GRID_FEE)
+        supply_wh, supply_micro = (0, 0) if supply is None else (-supply.energy_wh, abs(supply.amount_micro))
+        tariff, part = self.config.tariff, None
+        if shared is not None:
+            shared_wh, shared_micro = abs(shared.energy_wh), abs(shared.amount_micro)
+            fee_micro = amount_micro(tariff.local_grid_fee_micro_per_kwh, shared_wh) if reported.net_wh > 0 else 0
+            part = SharedPart(shared_wh, shared_micro, min(shared_micro, fee_micro))
+        return PricedReading(
+            supply_order_id(reported.household),
+            self._last_told(reported),
+            supply_micro + (0 if part is None else part.amount_micro),
+            min(supply_micro, amount_micro(tariff.grid_fee_micro_per_kwh, max(0, supply_wh))),
+            None if local_fee is None else local_fee.amount_micro,
+            self.around.currency,
+            part,
+            None
+            if correction is None
+            else Correction(reported.imported_wh, reported.exported_wh, -correction.amount_micro),
+        )
+
+    def _prices(self, slot: int) -> sharing.Prices:
+        tariff = self.config.tariff
+        return sharing.Prices(
+            all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s),
+            tariff.feed_in_micro_per_kwh,
+            tariff.local_grid_fee_micro_per_kwh,
+        )

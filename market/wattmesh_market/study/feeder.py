@@ -16,6 +16,7 @@ from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Search, Send
 from wattmesh_market.trade.refusal import Refused
 
@@ -45,7 +46,6 @@ class Feeder:
 
     def run_slot(self, slot: int) -> None:
         """Run a slot from its start to its end."""
-        self._waiting.clear()
         self.open_slot(slot)
         end_s = slot + SLOT_S
         while self._waiting and self._waiting[0][0] < end_s:
@@ -62,6 +62,7 @@ class Feeder:
 
     def open_slot(self, slot: int) -> None:
         """Begin a slot: what was delivered in the one before is metered, told and paid."""
+        self._waiting.clear()
         self._move(slot)
         for events in self._events.values():
             if slot % _FORGET_EVERY_S == 0:
@@ -70,14 +71,17 @@ class Feeder:
         self._hand_over(self._events)
 
     def settle(self, slot: int) -> None:
-        """After the last slot: let what was delivered be paid, reported and booked, at the start of `slot`."""
-        self.open_slot(slot)
-        while self._waiting:
-            due_s, name, _, alarm = heappop(self._waiting)
-            if alarm.kind is AlarmKind.REPORT:
-                self._move(due_s)
-                self._events[name].ring(alarm)
-                self._hand_over((name,))
+        """After the last slot: let what was delivered be paid, reported, shared and booked, from `slot` on."""
+        for now_slot in range(slot, slot + CLOSED_AFTER_S, SLOT_S):
+            self.open_slot(now_slot)
+            while self._waiting:
+                due_s, name, _, alarm = heappop(self._waiting)
+                if alarm.kind is AlarmKind.REPORT:
+                    self._move(due_s)
+                    self._events[name].ring(alarm)
+                    self._hand_over((name,))
+            if all(party.settled() for party in self.parties.values()):
+                return
 
     def _move(self, grid_s: float) -> None:
         self._now.move(self._grid.wall_ms(grid_s), grid_s)

@@ -11,7 +11,7 @@ from wattmesh_market.energy.battery import Metered
 class ReadingState(StrEnum):
     """How far the backstop part of a reading is booked.
 
-    OPEN while a purchase is not known to be delivered, FINAL when it is to be reported, BOOKED once it is priced.
+    OPEN while a purchase is not known to be delivered, FINAL when it is to be priced, BOOKED once it is.
     """
 
     OPEN = "open"
@@ -33,6 +33,7 @@ class EntryKind(StrEnum):
 
     TRADE = "trade"
     BACKSTOP = "backstop"
+    SHARED = "shared"
     GRID_FEE = "grid_fee"
 
 
@@ -45,3 +46,47 @@ class LedgerEntry(NamedTuple):
     reference: str
     energy_wh: int
     amount_micro: int
+
+
+class ReportState(StrEnum):
+    """How a reported reading was priced: not yet, in its slot's closing, or by itself, unshared."""
+
+    WAITING = "waiting"
+    CLOSED = "closed"
+    ALONE = "alone"
+
+
+class Reported(NamedTuple):
+    """What a utility's customer reported first of a slot, and in which transaction; what it was billed for.
+
+    `provisional` until the last word on it has come, which may lead to a correction in the ledger.
+    """
+
+    slot: int
+    household: str
+    transaction_id: str
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
+    provisional: bool
+    state: ReportState
+
+    @property
+    def net_wh(self) -> int:
+        """Net import; export is negative."""
+        return self.imported_wh - self.exported_wh
+
+
+class Closing(NamedTuple):
+    """How a utility shared a slot among the readings that were there, in state CLOSED: its terms, millionths per kWh.
+
+    `price_micro_per_kwh` is None where nothing could be shared without loss. `seed` draws the lots.
+    """
+
+    slot: int
+    key: str
+    seed: int
+    price_micro_per_kwh: int | None
+    tariff_micro_per_kwh: int
+    feed_in_micro_per_kwh: int
+    local_fee_micro_per_kwh: int

@@ -156,19 +156,40 @@ class Receipt(NamedTuple):
 
 
 class ReportReading(NamedTuple):
-    """A household tells its utility what it imported or exported in a slot, and what it sold to others under a fee."""
+    """A household tells its utility what it imported or exported in a slot, and what it sold to others under a fee.
+
+    It is `provisional` where a purchase is in doubt, which counts as import until then; a last one follows.
+    """
 
     order_id: str
     slot: int
     imported_wh: int
     exported_wh: int
     sold_wh: int
+    provisional: bool = False
+
+
+class SharedPart(NamedTuple):
+    """What of a reading was shared with neighbours: its part of the amount, and the local grid fee in that."""
+
+    energy_wh: int
+    amount_micro: int
+    fee_micro: int
+
+
+class Correction(NamedTuple):
+    """What was billed before the last reading came, and what is paid back for it (negative: owed on top)."""
+
+    imported_wh: int
+    exported_wh: int
+    back_micro: int
 
 
 class PricedReading(NamedTuple):
     """The utility has priced a reading: `amount_micro` for import or export, `fee_micro` of it the grid fee.
 
-    `local_fee_micro` is the grid fee on what was sold to others; None where none is stated.
+    `local_fee_micro` is the grid fee on what was sold to others; None where none is stated. Where a `correction` is
+    there, the amounts are those of what was billed before.
     """
 
     order_id: str
@@ -177,6 +198,8 @@ class PricedReading(NamedTuple):
     fee_micro: int
     local_fee_micro: int | None
     currency: str
+    shared: SharedPart | None = None
+    correction: Correction | None = None
 
 
 Request = Search | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading

@@ -36,6 +36,11 @@ class CountingCluster:
         self._wrote("apply", manifest["kind"])
         return made
 
+    async def patch_metadata(self, item: Object, metadata: Mapping[str, Any]) -> None:
+        """See Cluster."""
+        await self._cluster.patch_metadata(item, metadata)
+        self._wrote("patch", item["kind"])
+
     async def delete(self, item: Object) -> None:
         """See Cluster."""
         await self._cluster.delete(item)

@@ -87,6 +87,12 @@ class KubernetesCluster:
                 raise error from None
         return made
 
+    async def patch_metadata(self, item: Object, metadata: Mapping[str, Any]) -> None:
+        """See Cluster."""
+        path = _path(kind_of(item), namespace_of(item), name_of(item))
+        body = {"metadata": {"uid": uid_of(item), **metadata}}
+        await self._call("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, _MERGE)
+
     async def delete(self, item: Object) -> None:
         """See Cluster."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid_of(item)}}

@@ -13,7 +13,7 @@ from wattmesh_common.clock import utc
 from wattmesh_operator.cluster.objects import Kind, Object, kind_of, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 
-_IDENTITIES = ("name", "mountPath", "containerPort", "port", "uid")
+_IDENTITIES = ("uid", "name", "mountPath", "containerPort", "port")
 
 Refuse = Callable[[str, str, str], ClusterError | None]
 """Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
@@ -73,6 +73,18 @@ class MemoryCluster:
         self._applied[uid_of(merged)] = deepcopy(manifest)
         return merged
 
+    async def patch_metadata(self, item: Object, metadata: Mapping[str, Any]) -> None:
+        """See Cluster. The garbage collector comes at once."""
+        self._meet("patch", item["kind"], name_of(item))
+        live = self._objects.get(self._key(item))
+        if live is None or uid_of(live) != uid_of(item):
+            raise Conflict(409, f"{item['kind']} {name_of(item)} is another one by now")
+        annotations = {**(live["metadata"].get("annotations") or {}), **metadata.get("annotations", {})}
+        self._write("patch", item, {**live, "metadata": {**live["metadata"], **metadata, "annotations": annotations}})
+        owners, there = metadata.get("ownerReferences"), {uid_of(other) for other in self._objects.values()}
+        if owners and not any(owner["uid"] in there for owner in owners):
+            self.remove(*self._key(item))
+
     async def delete(self, item: Object) -> None:
         """See Cluster."""
         self._meet("delete", item["kind"], name_of(item))
@@ -99,13 +111,18 @@ class MemoryCluster:
         return merged
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
-        """The object goes, and all that it owns."""
+        """The object goes, and all that it owns and no other does."""
         gone = self._objects.pop((kind, namespace, name))
         self._applied.pop(uid_of(gone), None)
         for item in tuple(self._objects.values()):
             owners = item["metadata"].get("ownerReferences") or ()
-            if any(owner["uid"] == uid_of(gone) for owner in owners) and self._key(item) in self._objects:
-                self.remove(*self._key(item))
+            left = [owner for owner in owners if owner["uid"] != uid_of(gone)]
+            if len(left) < len(owners) and self._key(item) in self._objects:
+                there = {uid_of(other) for other in self._objects.values()}
+                if any(owner["uid"] in there for owner in left):
+                    item["metadata"]["ownerReferences"] = left
+                else:
+                    self.remove(*self._key(item))
 
     def read(self, kind: str, namespace: str, name: str) -> Object:
         """An object. Raises KeyError if there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from wattmesh_operator.cluster.objects import (
     CHILDREN,
@@ -37,6 +38,11 @@ class Observation:
     resources: dict[Identity, Object] = field(default_factory=dict)
     children: dict[tuple[str, str], Object] = field(default_factory=dict)
     pods: dict[str, list[Object]] = field(default_factory=dict)
+
+    @cached_property
+    def uids(self) -> frozenset[str]:
+        """The uids of the resources."""
+        return frozenset(uid_of(item) for item in self.resources.values())
 
     def child(self, kind: Kind, name: str) -> Object | None:
         """One of the operator's objects."""

@@ -52,6 +52,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def patch_metadata(self, item: Object, metadata: Mapping[str, Any]) -> None:
+        """Merge into the metadata of this very object (by uid); lists are replaced. Missing or Conflict: it is gone."""
+        ...
+
     async def delete(self, item: Object) -> None:
         """Delete this very object (by uid), and what it owns in the background. It may be gone already."""
         ...

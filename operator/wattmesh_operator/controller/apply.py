@@ -32,6 +32,7 @@ from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HASH, resource_of
 from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, next_key_file
 from wattmesh_operator.keys.rotation import Rotation
+from wattmesh_operator.scale_down.departure import was_left
 from wattmesh_operator.status.news import News
 
 MOST_BYTES = 2**20
@@ -126,6 +127,9 @@ class Applier:
             # The Deployment comes last: when it is there, the others have been made before.
             repaired = kind is not DEPLOYMENT and self._seen.child(DEPLOYMENT, name) is not None
             what = f"{kind.kind} {name} was gone and is made again"
+            if repaired and kind is CLAIM:
+                self._report(owner, News("Warning", "VolumeLost", f"{what}; what was on its volume is lost"))
+                return made
         else:
             repaired = annotations_of(live).get(HASH) == manifest["metadata"]["annotations"][HASH]
             what = f"{kind.kind} {name}: {', '.join(difference[:5])} put right"
@@ -141,6 +145,8 @@ class Applier:
             return None
         if goes(live):
             raise Leaving(f"{kind.kind} {name} is being deleted")
+        if was_left(live, self._seen):
+            raise Leaving(f"{kind.kind} {name} belongs to an earlier resource, whose households settle first")
         controller = controller_of(live)
         ours = labels_of(live).get(MANAGED_BY) == OPERATOR
         if kind is CLAIM and controller is None and ours:

@@ -8,7 +8,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from wattmesh_operator.cluster.objects import Object
 
-_IDENTITIES = ("name", "mountPath", "containerPort", "port", "uid")
+_IDENTITIES = ("uid", "name", "mountPath", "containerPort", "port")
 """Fields by which the API server merges lists of mappings, the first that all entries have."""
 _AMOUNTS = ("requests", "limits", "sizeLimit")
 

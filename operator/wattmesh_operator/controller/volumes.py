@@ -1,4 +1,4 @@
-"""Lets volumes grow.
+"""Lets volumes grow, and keeps those that no pod has now as their resource says.
 
 Whether a storage class allows it, the API server says when asked: so the operator needs no right to read storage
 classes, which belong to no namespace.
@@ -6,10 +6,22 @@ classes, which belong to no namespace.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
+
 from wattmesh_common.clock import Clock
-from wattmesh_operator.cluster.objects import Object, uid_of
+from wattmesh_operator.cluster.objects import CLAIM, Object, controller_of, goes, uid_of
+from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.cluster.port import Cluster, ClusterError, NamespaceTerminating
-from wattmesh_operator.desired.storage import WantedVolume, grown, size_of
+from wattmesh_operator.controller.applied import Applied, Prepared, each
+from wattmesh_operator.controller.apply import Applier
+from wattmesh_operator.desired.names import resource_of
+from wattmesh_operator.desired.storage import WantedVolume, grown, is_retained, size_of, unused_claim
+from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.pod_template import PodTemplate
+from wattmesh_operator.scale_down.departure import was_left
+from wattmesh_operator.status.news import News
 from wattmesh_operator.status.trouble import Trouble
 from wattmesh_operator.status.volumes import expansion_refused, size_differs
 
@@ -59,6 +71,55 @@ class VolumeGrowth:
             del self._refused[uid]
 
 
-def expanded(live: Object, wanted: WantedVolume) -> str:
+async def grow_volumes(
+    growth: VolumeGrowth,
+    seen: Observation,
+    applied: Applied,
+    prepared: Mapping[str, Prepared],
+    events: list[tuple[Object, News]],
+) -> None:
+    """Let the claims that were there before this pass grow. What is refused keeps nobody from trading."""
+
+    async def grow(name: str, one: Prepared, live: Object) -> None:
+        manifest = next(item for item in one.manifests if item["kind"] == CLAIM.kind)
+        asked, trouble = await growth.adjust(live, manifest, one.volume)
+        if asked:
+            events.append((one.owner, News("Normal", "VolumeExpanded", _expanded(live, one.volume))))
+        if trouble is not None:
+            applied.volumes[name] = trouble
+
+    there = {name: live for name in prepared if (live := seen.child(CLAIM, name)) is not None}
+    growth.forget_all_but({uid_of(live) for live in there.values()})
+    work = {name: grow(name, prepared[name], live) for name, live in there.items() if name not in applied.trouble}
+    await each(work, applied)
+
+
+async def settle_unused_claims(
+    resources: Iterable[Resource],
+    seen: Observation,
+    applier: Applier,
+    applied: Applied,
+    prepared: Mapping[str, Prepared],
+) -> None:
+    """Claims of households that were scaled down are retained, or go with their resource, as the others."""
+    templates = {
+        (resource.kind, resource.metadata.name): (resource.spec.pod, seen.resources[Manifest(resource).identity])
+        for resource in resources
+    }
+
+    async def settle(live: Object, template: PodTemplate | None, owner: Object) -> None:
+        await applier.apply([unused_claim(owner, live, retained=is_retained(template))], owner)
+
+    work: dict[str, Coroutine[Any, Any, None]] = {}
+    for (kind, name), live in seen.children.items():
+        resource = resource_of(live)
+        if kind == CLAIM.kind and name not in prepared and not goes(live) and resource in templates:
+            template, owner = templates[resource]
+            if controller_of(live) in (None, uid_of(owner)) and not was_left(live, seen):
+                work[name] = settle(live, template, owner)
+    await each(work, applied)
+
+
+def _expanded(live: Object, wanted: WantedVolume) -> str:
     """What people are told of it."""
     return f"PersistentVolumeClaim {live['metadata']['name']}: {size_of(live)} → {wanted.size}"

@@ -72,11 +72,11 @@ def _translated(schema: dict[str, Any], definitions: dict[str, Any], *, defaults
     unknown = schema.keys() - _LEFT_OUT - set(_KEYWORDS)
     if unknown:
         raise ValueError(f"no translation of {', '.join(sorted(unknown))} in {schema}")
-    if not defaults:
+    if not defaults or "type" not in schema:
         schema.pop("default", None)
     elif schema.get("default") not in (None, {}, []):  # `kubectl explain` shows no other part of a schema
         schema["description"] += f" Default: {_plain_number(schema['default'])}."
-    if schema["type"] == "integer":
+    if schema.get("type") == "integer":
         bounds = (schema["minimum"], schema["maximum"])
         schema["format"] = "int32" if max(map(abs, bounds)) <= _INT32 else "int64"
     if "properties" in schema:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from wattmesh_operator.cluster.objects import POD, Object, annotations_of, labels_of, name_of, namespace_of, uid_of
 from wattmesh_operator.desired.manifest import digest
-from wattmesh_operator.desired.names import INHERITED
+from wattmesh_operator.desired.names import FILES, INHERITED
 from wattmesh_operator.resources.pod_template import PodTemplate
 
 _OF_TOOLS = re.compile(
@@ -27,14 +27,17 @@ def inherited(owner: Object) -> tuple[dict[str, str], dict[str, str]]:
     return _sensible(labels_of(owner)), _sensible(annotations_of(owner))
 
 
-def pod_metadata(owner: Object, template: PodTemplate, pod: Object) -> Object | None:
+def pod_metadata(owner: Object, template: PodTemplate, pod: Object, follows: str = "") -> Object | None:
     """What to apply to a pod of the resource; None while it has never had, and shall not have, anything of it.
 
-    What `spec.pod` sets is left to it. What was applied before and is left out now goes from the pod.
+    What `spec.pod` sets is left to it. What was applied before and is left out now goes from the pod. `follows` is the
+    hash of the configuration that it follows, if any.
     """
     labels, annotations = inherited(owner)
     labels = {key: value for key, value in labels.items() if key not in template.labels}
     annotations = {key: value for key, value in annotations.items() if key not in template.annotations}
+    if follows:
+        annotations[FILES] = follows
     if labels or annotations:
         # The hash tells of what is left out now.
         annotations[INHERITED] = digest([labels, annotations])

@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wattmesh_operator.cluster.objects import Kind, Object, namespace_of
-from wattmesh_operator.desired.names import HASH, labels, owner_reference
+from wattmesh_operator.cluster.objects import Kind, Object, namespace_of, uid_of
+from wattmesh_operator.desired.names import HASH, OWNER_UID, labels, owner_reference
 
 
 @dataclass(frozen=True)
 class Belonging:
-    """Whose a manifest is: the resource that owns it, the pod it is for, and the gateway that this trades through."""
+    """Whose a manifest is: the resource that owns it, the pod it is for, and the gateway that this trades through.
+
+    While `market`, the gateway's resource, is there, the garbage collector leaves what is made when the owner is
+    deleted: so households settle before they go (see `scale_down.departure`).
+    """
 
     owner: Object
     pod: str
     gateway: str
+    market: Object | None = None
 
     @property
     def namespace(self) -> str:
@@ -44,6 +49,9 @@ def manifest(
 
     It goes with its owner, unless it is not `owned`.
     """
+    owners = [owner_reference(to.owner)]
+    if to.market is not None:
+        owners.append(owner_reference(to.market, controller=False))
     made: Object = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -51,8 +59,8 @@ def manifest(
             "name": name or to.pod,
             "namespace": to.namespace,
             "labels": to.labels,
-            "annotations": dict(annotations or {}),
-            **({"ownerReferences": [owner_reference(to.owner)]} if owned else {}),
+            "annotations": {OWNER_UID: uid_of(to.owner), **(annotations or {})},
+            **({"ownerReferences": owners} if owned else {}),
         },
         **body,
     }

@@ -34,10 +34,15 @@ REVISION = f"{PREFIX}/revision"
 """Annotation of a Deployment: the revision of its template, see `desired.revision`."""
 HOUSEHOLDS = f"{PREFIX}/households"
 """Annotation of a Deployment: names of the households and utilities in its pod, with commas between."""
+OWNER_UID = f"{PREFIX}/owner-uid"
+"""Annotation: the uid of the resource that an object was made for. The garbage collector takes an owner reference away
+when its owner is gone and another owner is left; this stays."""
 GRID_CLOCK = f"{PREFIX}/grid-clock"
 """Annotation of a PersistentVolumeClaim: JSON object of the clock that dates the books on it; see `grid_clock`."""
 INHERITED = f"{PREFIX}/inherited"
 """Annotation of a pod: hash of the labels and annotations that it has of its resource; see `inherited`."""
+FILES = f"{PREFIX}/files"
+"""Annotation of a pod: hash of the configuration that it follows."""
 DRAINING = f"{PREFIX}/draining"
 """Annotation of a Deployment: JSON object of those that drain, each with the unix second it began."""
 
@@ -92,8 +97,8 @@ def labels(owner: Object, pod: str, gateway: str) -> dict[str, str]:
     }
 
 
-def owner_reference(owner: Object) -> dict[str, Any]:
-    """Lets the garbage collector take what belongs to a resource that is deleted.
+def owner_reference(owner: Object, *, controller: bool = True) -> dict[str, Any]:
+    """Lets the garbage collector take what belongs to a resource that is deleted, once all its owners are.
 
     It does not block the owner's deletion: nothing that is deleted shall wait for anything.
     """
@@ -102,6 +107,6 @@ def owner_reference(owner: Object) -> dict[str, Any]:
         "kind": owner["kind"],
         "name": name_of(owner),
         "uid": uid_of(owner),
-        "controller": True,
+        **({"controller": True} if controller else {}),
         "blockOwnerDeletion": False,
     }

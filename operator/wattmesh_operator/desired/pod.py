@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
+from wattmesh_operator.cluster.objects import Object, annotations_of, name_of, namespace_of
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
-from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HASH, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
@@ -56,6 +57,11 @@ def pod_volume(plan: PodPlan, settings: PodSettings) -> WantedVolume:
     return wanted_volume(plan.owner.spec.pod, settings.agent_storage, settings.storage_class)
 
 
+def belonging(plan: PodPlan, owner: Object, gateway: Object) -> Belonging:
+    """Whose what is made for a pod is."""
+    return Belonging(owner, plan.name, name_of(gateway), gateway if isinstance(plan.owner, SolarAgent) else None)
+
+
 def pod_manifests(
     plan: PodPlan,
     owner: Object,
@@ -68,12 +74,12 @@ def pod_manifests(
 ) -> list[Object]:
     """ConfigMap, claim, Service and Deployment of a pod, in the order in which they are made.
 
-    `key_ids` are those of the participants' first keys by subscriber id: another one rolls the pod. A rotation does
-    not, since the process takes up what comes after the first key. `draining` says since which unix second households
-    of the pod drain.
+    `key_ids` are those of the participants' first keys by subscriber id: another one of the first participant rolls
+    the pod. A rotation does not, since the process takes up what comes after the first key. `draining` says since which
+    unix second households of the pod drain.
     """
     template = plan.owner.spec.pod or NO_TEMPLATE
-    to = Belonging(owner, plan.name, name_of(market.gateway))
+    to = belonging(plan, owner, market.gateway)
     volume = pod_volume(plan, settings)
     config = pod_config(plan, market).model_dump(mode="json")
     annotations = {HOUSEHOLDS: ",".join(participant.name for participant in plan.participants)}
@@ -101,13 +107,30 @@ def pod_manifests(
                 *("--url", service_url(name, plan.namespace)),
             ],
             resources=settings.agent_resources,
-            config_hash=digest([config, {p.subscriber_id: key_ids[p.subscriber_id] for p in plan.participants}]),
+            config_hash=digest(_read_at_start(plan, config, key_ids)),
             annotations=annotations,
             profiles=_profiles(plan),
             env=settings.agent_env,
             template=template,
         ),
     ]
+
+
+def _read_at_start(plan: PodPlan, config: Mapping[str, Any], key_ids: Mapping[str, str]) -> Any:
+    """What a change of restarts the pod. Which households are in it is none of that: the process follows its file.
+
+    What the spec says of one household it says of all, so the first one, which is never scaled away, stands for them.
+    """
+    first = plan.participants[0].subscriber_id
+    return [{**config, "households": config["households"][:1]}, {first: key_ids[first]}]
+
+
+def follows(manifests: Sequence[Object], plan: PodPlan) -> str:
+    """What its pod must have read; empty where it is all read at its start. The kubelet brings changed files of a pod
+    within seconds when an annotation of the pod changes, and else after a minute or so.
+    """
+    shared = isinstance(plan.owner, SolarAgent) and plan.owner.spec.households_per_pod > 1
+    return annotations_of(manifests[0])[HASH] if shared else ""
 
 
 def _profiles(plan: PodPlan) -> str | None:

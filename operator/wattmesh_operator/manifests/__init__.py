@@ -1,5 +1,6 @@
-"""Files of manifests → resources, or every mistake in all of them."""
+"""Files of manifests → resources, or every mistake in all of them; and resources → what a manifest says."""
 
 from wattmesh_operator.manifests.loading import load
+from wattmesh_operator.manifests.writing import as_document
 
-__all__ = ["load"]
+__all__ = ["as_document", "load"]

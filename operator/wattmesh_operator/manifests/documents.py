@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from math import inf
 from typing import Any
 
 import yaml
@@ -14,6 +15,10 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from wattmesh_operator.resources.mistakes import Mistake, Origin
 
+MOST_DOCUMENTS = 5_000
+"""In a file. Each takes some milliseconds to read."""
+MOST_VALUES = 100_000
+"""In a document, with those that aliases and merge keys repeat: a few lines could stand for millions of them."""
 _DOCUMENT_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 
 
@@ -72,8 +77,13 @@ def read_documents(source: str, text: str) -> list[Document]:
     """
     documents: list[Document] = []
     starts = [0, *(found.start() for found in _DOCUMENT_MARKER.finditer(text))]
+    if len(starts) > MOST_DOCUMENTS:
+        what = f"has {len(starts)} documents; at most {MOST_DOCUMENTS} are read from a file"
+        return [Document(Origin(source), None, (Mistake(Origin(source), None, "", what),))]
+    lines = 0
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        document = _read(source, text[start:end], text.count("\n", 0, start), len(documents) + 1)
+        document = _read(source, text[start:end], lines, len(documents) + 1)
+        lines += text.count("\n", start, end)
         if document is not None:
             documents.append(document)
     return documents
@@ -92,6 +102,8 @@ def _read(source: str, text: str, lines_before: int, number: int) -> Document | 
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return None
         origin = Origin(source, number, lines_before + node.start_mark.line + 1)
+        if _values(node, {}) > MOST_VALUES:
+            return unreadable(f"has more than {MOST_VALUES} values, with those that aliases and merge keys repeat")
         repeated = tuple(
             Mistake(origin, None, path, f"is there twice, again in line {lines_before + line}; keep one")
             for path, line in _repeated_keys(node)
@@ -105,6 +117,22 @@ def _read(source: str, text: str, lines_before: int, number: int) -> Document | 
         return unreadable(f"is not valid YAML: {' '.join(str(error).split())}")
     except RecursionError:
         return unreadable("is not valid here: nested too deeply")
+
+
+def _values(node: Node, known: dict[int, float]) -> float:
+    """How many values a node stands for, with each repetition by an alias or merge key; infinite if it holds itself.
+
+    `known` has the nodes counted before, so this takes as long as the text is.
+    """
+    if id(node) not in known:
+        known[id(node)] = inf
+        parts: list[Node] = []
+        if isinstance(node, SequenceNode):
+            parts = node.value
+        elif isinstance(node, MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _repeated_keys(root: Node) -> Iterator[tuple[str, int]]:

@@ -7,9 +7,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from wattmesh_market.energy import battery, profiles, tariff
+from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import config
 from wattmesh_operator.plan.naming import profile_file, subscriber_id
-from wattmesh_operator.resources import Battery, Profile, Pv, SolarAgent, Tariff, Trading, UtilityAgent
+from wattmesh_operator.resources import Battery, Profile, Pv, Sharing, SolarAgent, Tariff, Trading, UtilityAgent
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
 from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
 
@@ -30,9 +31,11 @@ def household_config(
         name=household,
         subscriber_id=household_id,
         feeder=spec.feeder,
-        seed=household_seed(spec.seed, household_id),
+        seed=party_seed(spec.seed, household_id),
         trading=_trading(spec.trading, spec.battery),
-        backstop=config.Backstop(_id_of(utility), _tariff(utility.spec.tariff)),
+        backstop=config.Backstop(
+            _id_of(utility), _tariff(utility.spec.tariff), shares=utility.spec.sharing is not None
+        ),
         battery=_battery(spec.battery) if spec.battery else None,
         pv=_pv(spec.pv) if spec.pv else None,
         load=profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None,
@@ -57,12 +60,14 @@ def utility_config(agent: UtilityAgent) -> config.UtilityConfig:
         if response
         else None,
         strategy=spec.strategy,
+        sharing=_sharing(spec.sharing) if spec.sharing else None,
+        seed=party_seed(spec.seed, _id_of(agent)),
     )
 
 
-def household_seed(seed: int, household_id: str) -> int:
-    """A household's own seed: differs between households, is the same in every run, fits a JSON number exactly."""
-    digest = blake2b(f"{seed}/{household_id}".encode(), digest_size=8).digest()
+def party_seed(seed: int, party_id: str) -> int:
+    """A party's own seed: differs between parties, is the same in every run, fits a JSON number exactly."""
+    digest = blake2b(f"{seed}/{party_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 11
 
 
@@ -116,6 +121,10 @@ def _trading(spec: Trading, battery: Battery | None) -> config.Trading:
         sell_price_micro_per_kwh=None if sell_price is None else micro(sell_price),
         max_buy_price_micro_per_kwh=None if spec.max_buy_price is None else micro(spec.max_buy_price),
     )
+
+
+def _sharing(spec: Sharing) -> sharing.Sharing:
+    return sharing.Sharing(None if spec.price is None else micro(spec.price), spec.key)
 
 
 def _tariff(spec: Tariff) -> tariff.Tariff:

@@ -5,6 +5,7 @@ from wattmesh_operator.resources.resource import API_VERSION, ObjectMeta
 from wattmesh_operator.resources.solar_agent import Battery, Load, Profile, Pv, SolarAgent, SolarAgentSpec, Trading
 from wattmesh_operator.resources.utility_agent import (
     DemandResponse,
+    Sharing,
     Tariff,
     TariffPeriod,
     UtilityAgent,
@@ -31,6 +32,7 @@ __all__ = [
     "Profile",
     "Pv",
     "Resource",
+    "Sharing",
     "SolarAgent",
     "SolarAgentSpec",
     "Tariff",

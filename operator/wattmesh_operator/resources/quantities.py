@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
-from wattmesh_operator.resources.values import Constraint, not_allowed
+from wattmesh_operator.resources.values import Constraint, WordOr, not_allowed
 
 
 def plain(value: Decimal) -> str:
@@ -90,7 +90,9 @@ Kwh = Annotated[Decimal, _quantity("kWh", 3, "0.001 kWh (1 Wh)", "0", "1e9")]
 CapacityKwh = Annotated[Decimal, _quantity("kWh", 3, "0.001 kWh (1 Wh)", "0.001", "1e9")]
 PositiveKw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0.001", "1e9")]
 Kw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0", "1e9")]
-Price = Annotated[Decimal, _quantity("currency per kWh", 6, "0.000001 (a millionth of the currency)", "0", "1e6")]
+_PRICE = _quantity("currency per kWh", 6, "0.000001 (a millionth of the currency)", "0", "1e6")
+Price = Annotated[Decimal, _PRICE]
+MidOrPrice = Annotated[Decimal | None, WordOr("mid", _PRICE)]
 Percent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "0", "100")]
 EfficiencyPercent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "1", "100")]
 Latitude = Annotated[Decimal, _quantity("degrees", 6, "0.000001 degrees", "-66", "66")]

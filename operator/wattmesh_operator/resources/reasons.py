@@ -32,11 +32,15 @@ class Reason(StrEnum):
     POD_NOT_READY = "PodNotReady"
     POD_UNREACHABLE = "PodUnreachable"
     BOOKS_AHEAD = "BooksAhead"
+    FORMER_LEAVING = "FormerLeaving"
 
     # Registered, and Ready for want of it
     REGISTERED = "Registered"
     NOT_REGISTERED = "NotRegistered"
     KEYS_RETIRING = "KeysRetiring"
+
+    # LedgerLost
+    LEDGER_LOST = "LedgerLost"
 
     # VolumeSizeDiffers
     VOLUME_EXPANDING = "VolumeExpanding"

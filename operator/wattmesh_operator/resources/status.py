@@ -16,7 +16,9 @@ Count = Annotated[int, Whole(0, 2**53 - 1)]
 Households = Annotated[int, Whole(0, 2**31 - 1)]
 Signed = Annotated[int, Whole(1 - 2**53, 2**53 - 1)]
 
-ConditionType = Literal["Ready", "Registered", "Progressing", "Reconciling", "Stalled", "VolumeSizeDiffers"]
+ConditionType = Literal[
+    "Ready", "Registered", "Progressing", "Reconciling", "Stalled", "LedgerLost", "VolumeSizeDiffers"
+]
 Phase = Literal["Pending", "Ready", "Unreachable", "Waiting", "Draining"]
 
 
@@ -32,8 +34,8 @@ class Condition(StatusPart):
     type: ConditionType = Field(
         description="What is told: Ready (it trades), Registered (the gateway's registry knows it),"
         " Progressing (it is on the way to what spec says), Reconciling and Stalled (for kstatus: it becomes ready by"
-        " itself, or only when somebody corrects something), VolumeSizeDiffers (there only while a volume has another"
-        " size than it shall have)."
+        " itself, or only when somebody corrects something), LedgerLost (there only while somebody trades with another"
+        " ledger than it had), VolumeSizeDiffers (there only while a volume has another size than it shall have)."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
     reason: str = Field(
@@ -53,7 +55,8 @@ class Status(StatusPart):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="What is so: Ready, Registered, Progressing, Reconciling, Stalled, and at times VolumeSizeDiffers.",
+        description="What is so: Ready, Registered, Progressing, Reconciling, Stalled, and at times LedgerLost and"
+        " VolumeSizeDiffers.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     ready: str | None = Field(
@@ -61,8 +64,28 @@ class Status(StatusPart):
     )
 
 
+Account = Annotated[str, Field(max_length=36)]
+
+
+class LostLedger(StatusPart):
+    """What the ledger of a household or utility showed last that is not the one it has now."""
+
+    name: DnsLabel = Field(description="Name of the household or utility.")
+    account: Account = Field(description="The id of the ledger that is lost.")
+    sold_kwh: str = Field(max_length=32, description="Energy it had sold, in kWh; such as 12.40.")
+    bought_kwh: str = Field(max_length=32, description="Energy it had bought, in kWh; such as 3.05.")
+    balance: str = Field(max_length=32, description="Money earned less money spent; such as -1.20 EUR.")
+
+
 class TraderStatus(Status):
     """What those who trade tell."""
+
+    lost_ledgers: tuple[LostLedger, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Ledgers that are gone, of those that still trade; a backup that is restored takes one off.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
 
     sold_kwh: str | None = Field(default=None, max_length=32, description="Energy sold so far, in kWh; such as 12.40.")
     bought_kwh: str | None = Field(
@@ -107,6 +130,7 @@ class HouseholdStatus(StatusPart):
     open_contracts: Count | None = Field(
         default=None, description="Contracts that are neither settled, expired nor cancelled."
     )
+    account: Account | None = Field(default=None, description="The id of its ledger.")
 
 
 class RetiredHousehold(StatusPart):
@@ -118,6 +142,7 @@ class RetiredHousehold(StatusPart):
     balance_micro: Signed = Field(
         description="Money it has earned less money it has spent, in millionths of the currency."
     )
+    account: Account | None = Field(default=None, description="The id of its ledger.")
 
 
 class SolarAgentStatus(TraderStatus):
@@ -156,6 +181,8 @@ class SolarAgentStatus(TraderStatus):
 
 class UtilityAgentStatus(TraderStatus):
     """What was observed of a UtilityAgent."""
+
+    account: Account | None = Field(default=None, description="The id of its ledger.")
 
 
 class BecknGatewayStatus(Status):

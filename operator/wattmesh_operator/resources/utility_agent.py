@@ -5,14 +5,35 @@ from __future__ import annotations
 from datetime import time
 from decimal import Decimal
 from itertools import combinations
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+)
 
+from wattmesh_market.mechanisms.sharing import KEYS
 from wattmesh_operator.resources.pod_template import PodTemplate
-from wattmesh_operator.resources.quantities import Kw, Percent, Price
+from wattmesh_operator.resources.quantities import Kw, MidOrPrice, Percent, Price
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
-from wattmesh_operator.resources.values import STRATEGY, DnsLabel, StrategyName, TimeOfDay, rule_broken
+from wattmesh_operator.resources.values import (
+    STRATEGY,
+    UNTYPED,
+    DnsLabel,
+    OneOf,
+    StrategyName,
+    TimeOfDay,
+    Whole,
+    not_allowed,
+    rule_broken,
+)
+
+NO_SHARING = "none"
 
 
 class TariffPeriod(Part):
@@ -84,6 +105,27 @@ class DemandResponse(Part):
     max_price: Price = Field(description="Buys up to this price in currency per kWh.")
 
 
+class Sharing(Part):
+    """How the utility nets what its households import and export in the same slot."""
+
+    price: MidOrPrice = Field(
+        default=None,
+        description="Price in currency per kWh before the local grid fee; mid is the middle of feed-in and tariff.",
+    )
+    key: Annotated[str, OneOf(tuple(KEYS))] = Field(
+        default="proRata", description="Whose import and export it is: in proportion (proRata), or the same for each."
+    )
+
+
+def _read_sharing(value: Any, read: ValidatorFunctionWrapHandler) -> Sharing | None:
+    if value == NO_SHARING:
+        return None
+    if not isinstance(value, dict | Sharing):
+        raise not_allowed(f"{NO_SHARING}, or a mapping of price and key", value)
+    sharing: Sharing = read(value)
+    return sharing
+
+
 class UtilityAgentSpec(Part):
     """What a utility is told."""
 
@@ -95,6 +137,21 @@ class UtilityAgentSpec(Part):
     capacity_kw: Kw = Field(description="Power it can supply, in kW.")
     demand_response: DemandResponse | None = Field(
         default=None, description="When to buy from households. Default: never."
+    )
+    sharing: Annotated[
+        Sharing | None,
+        WrapValidator(_read_sharing),
+        PlainSerializer(lambda sharing: NO_SHARING if sharing is None else sharing, when_used="json"),
+        WithJsonSchema(UNTYPED),
+    ] = Field(
+        default_factory=Sharing,
+        description="How what its households import and export in the same slot is netted among them: none, or a"
+        " mapping of price and key. price is what a kWh costs before the local grid fee: mid (the default), the middle"
+        " of feed-in and tariff, or a number, which is held between the two. key says who gets how much: proRata (the"
+        " default), in proportion to import and export, or equal.",
+    )
+    seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
+        default=0, description="Draws lots where shares are equal; the same seed repeats a run."
     )
     strategy: StrategyName = Field(default="rules", description=STRATEGY)
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")

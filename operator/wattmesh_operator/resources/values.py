@@ -46,6 +46,10 @@ def rule_broken(what: str, *, of_parent: bool = False) -> PydanticCustomError:
     return PydanticCustomError("rule_of_parent" if of_parent else "rule", "{what}", {"what": what})
 
 
+UNTYPED: Mapping[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
+"""The schema of what may be a word or something else: a structural schema has one type or says nothing at all."""
+
+
 class Constraint:
     """Annotation of a field: what may be written there, what it becomes in Python, and its schema for Kubernetes."""
 
@@ -127,6 +131,31 @@ class OneOf(Constraint):
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.names)}
+
+
+@dataclass(frozen=True)
+class WordOr(Constraint):
+    """A word, which becomes None, or else what another constraint allows."""
+
+    word: str
+    other: Constraint
+    allowed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", f"{self.word} or {self.other.allowed}")
+
+    def _read(self, value: object) -> Any:
+        if value == self.word:
+            return None
+        if isinstance(value, str):
+            raise not_allowed(self.allowed, value)
+        return self.other._read(value)
+
+    def _write(self, value: Any) -> Any:
+        return self.word if value is None else self.other._write(value)
+
+    def _schema(self) -> dict[str, Any]:
+        return dict(UNTYPED)
 
 
 class TimeOfDay(Constraint):

@@ -1,1 +1,1 @@
-"""Scale-down: households beyond `replicas` settle what is open, leave the registry and go."""
+"""Households that leave, by scale-down or with their resource: they settle, close their accounts, and go."""

@@ -1,4 +1,4 @@
-"""Scale-down: households beyond `replicas` make no new contracts, settle the open ones, leave the registry and go.
+"""Draining: households that leave make no new contracts, settle the open ones, close their account, deregister and go.
 
 What is known of a drain is what is observed: the Deployments that are there, since when they say that their
 households drain, what the households answer, and what the registry holds.
@@ -18,11 +18,17 @@ from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.drain import DRAIN, DrainAnswer, DrainCall
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.cluster.objects import Object, annotations_of
 from wattmesh_operator.desired.names import DRAINING, HOUSEHOLDS
+from wattmesh_operator.resources.beckn_gateway import Clock as GridClockSpec
 
-LIMIT_S = 600.0
-"""How long open contracts, or a registry that does not answer, can hold a household up."""
+_LIMIT_S = 600.0
+"""How long open contracts, unpriced readings, or a registry that does not answer can hold a household up, on top of
+what it takes until its slots are closed (wall time)."""
+_CLOSED_S = CLOSED_AFTER_S + SLOT_S
+"""So long after its last trade for the slot traded now a household's readings are priced (grid time)."""
 _TIMEOUT_S = 2.0
 _SIGNATURE_S = 30
 _AT_ONCE = 50
@@ -40,15 +46,30 @@ class Household:
 
 @dataclass(frozen=True)
 class Draining:
-    """A household that shall go. `open_contracts` is None when it does not answer."""
+    """A household that shall go, since unix second `since`. `has_settled` is None when it does not answer.
+
+    After `limit_s` it is not waited for any longer, nor for a registry that does not answer.
+    """
 
     household: Household
     since: int
-    open_contracts: int | None
+    has_settled: bool | None
+    limit_s: float
+
+    def is_late(self, now: float) -> bool:
+        """Whether it has had all the time it gets."""
+        return now - self.since >= self.limit_s
 
     def is_done(self, now: float) -> bool:
         """Whether nothing is open any more, or it took too long."""
-        return self.open_contracts == 0 or now - self.since >= LIMIT_S
+        return self.has_settled is True or self.is_late(now)
+
+
+def limit_s(gateway: Object | None) -> float:
+    """How long (wall seconds) what is open, or a registry that does not answer, can hold up who trades there."""
+    spec = (gateway or {}).get("spec") or {}
+    speed = float((spec.get("clock") or {}).get("speed", GridClockSpec.model_fields["speed"].default))
+    return _LIMIT_S + _CLOSED_S / speed
 
 
 def households_of(agent: str, deployments: Sequence[Object]) -> list[Household]:
@@ -86,8 +107,8 @@ class Asked:
     registrar: Signer
 
 
-async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock: Clock) -> int | None:
-    """Tell a household whether to drain; how many contracts are open there, None if it does not answer."""
+async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock: Clock) -> bool | None:
+    """Tell a household whether to drain; whether it has settled and closed its account, None if it does not answer."""
     # The name keeps others from handing the call on, the id from saying it again once it no longer holds.
     call = DrainCall(subscriber_id=asked.subscriber_id, message_id=str(uuid.uuid4()), draining=draining)
     body = call.model_dump_json().encode()
@@ -98,18 +119,22 @@ async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock
     }
     try:
         reply = await transport.post(f"{asked.url}/{DRAIN}", body, headers, timeout_s=_TIMEOUT_S)
-        return DrainAnswer.model_validate_json(reply.body).open_contracts if reply.status == 200 else None
+        if reply.status != 200:
+            return None
+        answer = DrainAnswer.model_validate_json(reply.body)
+        left = answer.open_contracts + answer.unpriced_readings
+        return left == 0 if answer.closed is None else answer.closed
     except (TransportError, ValidationError):
         return None
 
 
 async def ask_all(
     households: Mapping[str, Asked], draining: bool, transport: Transport, clock: Clock
-) -> dict[str, int | None]:
+) -> dict[str, bool | None]:
     """`ask_to_drain` for many households, by name."""
     asking = asyncio.Semaphore(_AT_ONCE)
 
-    async def ask(name: str) -> int | None:
+    async def ask(name: str) -> bool | None:
         async with asking:
             return await ask_to_drain(households[name], draining, transport, clock)
 

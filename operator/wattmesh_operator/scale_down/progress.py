@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wattmesh_beckn.signature import Signer
@@ -16,8 +16,17 @@ from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
 from wattmesh_operator.plan.naming import registrar_name, subscriber_id
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources.mistakes import Identity
 from wattmesh_operator.resources.parsing import Manifest
-from wattmesh_operator.scale_down.drain import LIMIT_S, Asked, Draining, Household, ask_all, households_of, replicas_now
+from wattmesh_operator.scale_down.drain import (
+    Asked,
+    Draining,
+    Household,
+    ask_all,
+    households_of,
+    limit_s,
+    replicas_now,
+)
 from wattmesh_operator.status.reading_back import read_status
 
 
@@ -60,7 +69,7 @@ async def observe_scale_down(
         gone = {
             drain.household.name
             for drain in drains
-            if _can_go(drain, registries.get(gateways[drain.household.pod]), namespace_of(owner), clock.wall())
+            if can_go(drain, registries.get(gateways[drain.household.pod]), namespace_of(owner), clock.wall())
         }
         found.replicas[name] = replicas_now(replicas, drains, gone)
         found.leaving |= {household.name for household in leaving}
@@ -68,7 +77,7 @@ async def observe_scale_down(
         found.done |= {
             subscriber_id(drain.household.name, namespace_of(owner)) for drain in drains if drain.is_done(clock.wall())
         }
-        answers = await _ask(returning, False, owner, seen, gateways, transport, clock)
+        answers = await ask_households(returning, False, namespace_of(owner), seen, gateways, transport, clock)
         # One that has not heard that it may stay is told again by the next pass.
         found.since |= {h.name: h.since for h in returning if answers.get(h.name) is None and h.since is not None}
     return found
@@ -82,36 +91,41 @@ async def _drain(
     transport: Transport,
     clock: Clock,
 ) -> list[Draining]:
-    answers = await _ask(leaving, True, owner, seen, gateways, transport, clock)
+    answers = await ask_households(leaving, True, namespace_of(owner), seen, gateways, transport, clock)
     heard = {household.name for household in read_status(owner).households if household.level_wh is not None}
     now = int(clock.wall())
     drains: list[Draining] = []
     for household in leaving:
-        open_contracts = answers.get(household.name)
-        if open_contracts is None and household.name not in heard:
+        settled = answers.get(household.name)
+        if settled is None and household.name not in heard:
             # Its pod has never come up, for want of an image or of room: there is nothing to wait for.
-            open_contracts = None if is_available(seen.child(DEPLOYMENT, household.pod)) else 0
+            settled = None if is_available(seen.child(DEPLOYMENT, household.pod)) else True
         since = now if household.since is None else household.since
-        drains.append(Draining(household, since, open_contracts))
+        drains.append(Draining(household, since, settled, limit_of(gateways[household.pod], namespace_of(owner), seen)))
     return drains
 
 
-async def _ask(
-    households: list[Household],
+async def ask_households(
+    households: Sequence[Household],
     draining: bool,
-    owner: Object,
+    namespace: str,
     seen: Observation,
     gateways: Mapping[str, str],
     transport: Transport,
     clock: Clock,
-) -> dict[str, int | None]:
-    namespace = namespace_of(owner)
+) -> dict[str, bool | None]:
+    """Tell households whether to drain; which have settled, by name. `gateways` are those of their pods, by name."""
     asked = {
         h.name: Asked(subscriber_id(h.name, namespace), f"{service_url(h.pod, namespace)}/{h.name}", registrar)
         for h in households
         if (registrar := _registrar(seen, gateways[h.pod]))
     }
     return await ask_all(asked, draining, transport, clock)
+
+
+def limit_of(gateway: str, namespace: str, seen: Observation) -> float:
+    """How long the households of a gateway can be held up; see `limit_s`."""
+    return limit_s(seen.resources.get(Identity("BecknGateway", namespace, gateway)))
 
 
 def _registrar(seen: Observation, gateway: str) -> Signer | None:
@@ -122,10 +136,10 @@ def _registrar(seen: Observation, gateway: str) -> Signer | None:
         return None
 
 
-def _can_go(drain: Draining, registry: RegistryView | None, namespace: str, now: float) -> bool:
+def can_go(drain: Draining, registry: RegistryView | None, namespace: str, now: float) -> bool:
     """Whether nothing is open and nobody finds it any more; a registry that does not answer is not waited for long."""
     if not drain.is_done(now):
         return False
     if registry is None or registry.entries is None:
-        return now - drain.since >= LIMIT_S
+        return drain.is_late(now)
     return not registry.holds(subscriber_id(drain.household.name, namespace))

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from wattmesh_common.pod_pages import PartyState
+from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
     HouseholdStatus,
+    LostLedger,
     RetiredHousehold,
     SolarAgentStatus,
     Status,
     UtilityAgentStatus,
 )
 from wattmesh_operator.status.conditions import Member, conditions, findings, impossible, ready_count
+from wattmesh_operator.status.ledgers import ledger_lost, lost_ledgers
 from wattmesh_operator.status.shown import kwh, money, percent
 
 S = TypeVar("S", bound=Status)
@@ -30,7 +32,7 @@ class HouseholdSeen:
     member: Member
     url: str
     capacity_wh: int
-    reading: PartyState | None
+    reading: PartyStatus | None
 
 
 def problem_status(previous: S, problem: Problem, generation: int, now: datetime) -> S:
@@ -60,9 +62,13 @@ def solar_agent_status(
     level_wh = sum(household.level_wh or 0 for household, _ in known)
     retired = _retired(previous, households)
     traded: list[HouseholdStatus | RetiredHousehold] = [*households, *retired]
+    former: list[HouseholdStatus | RetiredHousehold] = [*previous.households, *previous.retired]
+    showed = [_showed(one, currency) for one in former if one.account]
+    lost = lost_ledgers(previous.lost_ledgers, showed, {one.name: one.account for one in households})
     return SolarAgentStatus(
         observed_generation=generation,
-        conditions=conditions(findings(members), previous, generation, now),
+        conditions=conditions(findings(members) | ledger_lost(lost), previous, generation, now),
+        lost_ledgers=lost,
         ready=f"{ready_count(members)}/{replicas}",
         gateway=gateway,
         rotated_keys=rotated_keys,
@@ -84,7 +90,7 @@ def solar_agent_status(
 def utility_agent_status(
     previous: UtilityAgentStatus,
     member: Member,
-    reading: PartyState | None,
+    reading: PartyStatus | None,
     *,
     gateway: str | None = None,
     rotated_keys: str | None = None,
@@ -98,9 +104,26 @@ def utility_agent_status(
         "bought_kwh": kwh(reading.bought_wh) if reading else previous.bought_kwh,
         "balance": money(reading.balance_micro, currency) if reading else previous.balance,
     }
+    account = (reading.account if reading else "") or previous.account
+    showed = (
+        [
+            LostLedger(
+                name=member.name,
+                account=previous.account,
+                sold_kwh=previous.sold_kwh or kwh(0),
+                bought_kwh=previous.bought_kwh or kwh(0),
+                balance=previous.balance or money(0, currency),
+            )
+        ]
+        if previous.account
+        else []
+    )
+    lost = lost_ledgers(previous.lost_ledgers, showed, {member.name: account})
     return UtilityAgentStatus(
         observed_generation=generation,
-        conditions=conditions(findings([member]), previous, generation, now),
+        conditions=conditions(findings([member]) | ledger_lost(lost), previous, generation, now),
+        lost_ledgers=lost,
+        account=account,
         ready=f"{ready_count([member])}/1",
         gateway=gateway,
         rotated_keys=rotated_keys,
@@ -128,8 +151,8 @@ def gateway_status(
 
 
 def _retired(previous: SolarAgentStatus, households: Sequence[HouseholdStatus]) -> tuple[RetiredHousehold, ...]:
-    """Those who have left, with their last numbers. Who returns finds its ledger, and so counts by itself again."""
-    there = {household.name for household in households}
+    """Those who have left, with their last numbers. Who returns counts by itself again once its pod has answered."""
+    there = {household.name for household in households if household.level_wh is not None}
     left = [one for one in previous.households if one.name not in there and one.level_wh is not None]
     numbers = {one.name: one for one in previous.retired if one.name not in there}
     numbers |= {
@@ -138,14 +161,26 @@ def _retired(previous: SolarAgentStatus, households: Sequence[HouseholdStatus]) 
             sold_wh=one.sold_wh or 0,
             bought_wh=one.bought_wh or 0,
             balance_micro=one.balance_micro or 0,
+            account=one.account,
         )
         for one in left
     }
     return tuple(numbers.values())
 
 
+def _showed(one: HouseholdStatus | RetiredHousehold, currency: str) -> LostLedger:
+    """What its ledger showed last."""
+    return LostLedger(
+        name=one.name,
+        account=one.account or "",
+        sold_kwh=kwh(one.sold_wh or 0),
+        bought_kwh=kwh(one.bought_wh or 0),
+        balance=money(one.balance_micro or 0, currency),
+    )
+
+
 def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> HouseholdStatus:
-    numbers: PartyState | HouseholdStatus | None = seen.reading or before
+    numbers: PartyStatus | HouseholdStatus | None = seen.reading or before
     return HouseholdStatus(
         name=seen.member.name,
         phase=seen.member.phase,
@@ -157,4 +192,5 @@ def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> Household
         bought_wh=numbers.bought_wh if numbers else None,
         balance_micro=numbers.balance_micro if numbers else None,
         open_contracts=numbers.open_contracts if numbers else None,
+        account=(numbers.account or None) if numbers else None,
     )

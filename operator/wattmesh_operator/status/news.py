@@ -32,6 +32,9 @@ def news(before: Status, after: Status) -> list[News]:
     volume, was_volume = _condition(after, "VolumeSizeDiffers"), _condition(before, "VolumeSizeDiffers")
     if volume and volume.reason not in (_reason(was_volume), Reason.VOLUME_EXPANDING):
         told.append(News("Warning", volume.reason, volume.message))
+    lost, was_lost = _condition(after, "LedgerLost"), _condition(before, "LedgerLost")
+    if lost and (was_lost is None or was_lost.message != lost.message):
+        told.append(News("Warning", lost.reason, lost.message))
     if registered and registered.status == "True" and (was_registered is None or was_registered.status != "True"):
         told.append(News("Normal", "Registered", registered.message))
     elif (

@@ -20,7 +20,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 from wattmesh_operator.plan.naming import subscriber_id
-from wattmesh_operator.plan.participants import household_seed
+from wattmesh_operator.plan.participants import party_seed
 from wattmesh_operator.resources import SolarAgent
 
 STREET = """
@@ -89,7 +89,7 @@ def test_the_runtime_reads_what_was_computed(manifest: Path, tmp_path: Path) -> 
         ("bakery/bakery-0", "g5", 40_000_000, 0, [0] * 192),
     ):
         profile = read_profile_csv(out / "default" / f"{household}.csv")
-        own_seed = household_seed(seed, subscriber_id(Path(household).name, "default"))
+        own_seed = party_seed(seed, subscriber_id(Path(household).name, "default"))
         load_of = load_wh(kind, annual_wh, own_seed, MIDNIGHT, 192)
         read = [profile.actual(int(slot.timestamp())) for slot in slots]
         assert ([slot.pv_wh for slot in read], [slot.load_wh for slot in read]) == (pv, load_of)

@@ -14,9 +14,11 @@ roof sells 300 Wh to flat and 200 Wh to store, all at 0.20. flat asked for a quo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.cli.street_books import other_side
 from wattmesh_cli.alone import alone
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Party, Reading
+from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Party, Reading, Reported
 from wattmesh_cli.kpi import ALL_SLOTS, AtBoth, Kpis, Prices, Slots, Stored, collect, kpis
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 
@@ -43,7 +45,7 @@ def nothing_is_lost(_: str) -> int:
     return 1_000_000
 
 
-PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0, discharge_ppm=nothing_is_lost)
+PRICES = Prices(tariff, feed_in, lambda *_: 0, local_fee_micro=lambda *_: 0, discharge_ppm=nothing_is_lost)
 
 
 def at_both(retail_micro: int, feed_in_micro: int) -> AtBoth:
@@ -126,8 +128,47 @@ def small_street() -> list[Book]:
             supply(GRID, STORE, FIRST, -100, 30_000),
             supply(GRID, FLAT, SECOND, -100, 30_000),
         ),
+        reported=(
+            Reported(GRID, FIRST, ROOF, 0, 300, 0, False, "alone"),
+            Reported(GRID, FIRST, FLAT, 300, 0, 0, False, "alone"),
+            Reported(GRID, FIRST, STORE, 100, 0, 0, False, "alone"),
+            Reported(GRID, SECOND, FLAT, 100, 0, 0, False, "alone"),
+        ),
     )
     return [roof, flat, store, grid]
+
+
+CLOSING = Closing(GRID, FIRST, "proRata", 7, 190_000, 300_000, 80_000, 0)
+SHARED = {ROOF: (-300, 57_000), FLAT: (225, -42_750), STORE: (75, -14_250)}
+"""What was shared of the first slot, and what it cost or brought, at 0.19: the middle of 0.08 and 0.30."""
+LEFT = {FLAT: (75, -22_500), STORE: (25, -7_500)}
+"""What the utility supplied beside it."""
+
+
+def shared_street() -> list[Book]:
+    """The small street, with its first slot shared: what roof fed in went to flat and store."""
+    rows = [
+        *((party, "shared", "shared", *row) for party, row in SHARED.items()),
+        *((party, "backstop", "supply", *row) for party, row in LEFT.items()),
+    ]
+    booked = [LedgerEntry(party, kind, FIRST, GRID, reference, wh, micro) for party, kind, reference, wh, micro in rows]
+    booked += [
+        replace(one, party=GRID, counterparty=one.party, energy_wh=-one.energy_wh, amount_micro=-one.amount_micro)
+        for one in booked
+    ]
+    street = [
+        replace(
+            book,
+            ledger=(
+                *(one for one in book.ledger if (one.kind, one.slot) != ("backstop", FIRST)),
+                *(one for one in booked if one.party == book.parties[0].party),
+            ),
+        )
+        for book in small_street()
+    ]
+    *others, grid = street
+    reported = [replace(one, state="closed") if one.slot == FIRST else one for one in grid.reported]
+    return [*others, replace(grid, reported=tuple(reported), closings=(CLOSING,))]
 
 
 def kpis_with(books: list[Book], batteries: dict[str, Battery], slots: Slots = ALL_SLOTS) -> Kpis:

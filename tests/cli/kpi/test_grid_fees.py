@@ -30,7 +30,11 @@ from wattmesh_cli.books import Book, ContractRow, LedgerEntry
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, LocalTrade, MoneyKpis, Prices, Slots, collect, kpis
 
 PRICES = Prices(
-    lambda party, slot: tariff(party, slot) + 70_000, feed_in, lambda *_: 70_000, discharge_ppm=nothing_is_lost
+    lambda party, slot: tariff(party, slot) + 70_000,
+    feed_in,
+    grid_fee_micro=lambda *_: 70_000,
+    local_fee_micro=lambda *_: 30_000,
+    discharge_ppm=nothing_is_lost,
 )
 FEES = {"a": 9_000, "b": 6_000, "c": 1_500}
 """0.03 per kWh of 300, 200 and 50 Wh, by contract."""

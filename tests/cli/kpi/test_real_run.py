@@ -16,18 +16,18 @@ HOURS = 3
 BATTERY = "battery: {capacityKwh: 10, initialKwh: 9}, pv: {peakKw: 4}"
 
 
-def street(max_buy_price: str) -> str:
+def street(max_buy_price: str, sharing: str = "none") -> str:
     """Two roofs that sell what they have above half, two flats that buy up to a price."""
     return (
         MARKET
-        + utility()
+        + utility(more=f", sharing: {sharing}")
         + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}", replicas=2)
         + households("flat", f"load: {{annualKwh: 6000}}, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2)
     )
 
 
-def terms(max_buy_price: str) -> Terms:
-    return terms_of(planned(street(max_buy_price)))
+def terms(max_buy_price: str, sharing: str = "none") -> Terms:
+    return terms_of(planned(street(max_buy_price, sharing)))
 
 
 def kpis_of(left: Street, of: Terms) -> Kpis:
@@ -84,6 +84,22 @@ def test_utility_only_is_what_the_same_street_pays_when_it_does_not_trade(tradin
     assert {name: of[-1].level_after_wh for name, of in then.items()} == {name: levels[name] for name in then}
 
 
+def test_where_neighbours_share_all_of_them_are_better_off_than_with_the_utility_only(quiet: Street) -> None:
+    left = play(planned(street("0.01", "{price: mid}")), HOURS)
+    left.check_sound()
+    left.check_settled()
+    result, unshared = kpis_of(left, terms("0.01", "{price: mid}")), kpis_of(quiet, terms("0.01"))
+    homes = [short(row.party) for row in result.households]
+    shared_wh = sum(max(0, entry.energy_wh) for name in homes for entry in left.ledger("shared", name))
+    assert result.local_trade.energy_wh == result.community.energy.local_wh == shared_wh > 0
+    assert result.local_trade.price_micro_per_kwh == (250_000 + 80_000) // 2
+    for row, before in zip(result.households, unshared.households, strict=True):
+        assert row.money.no_market_bill_micro == row.money.utility_only_bill_micro == before.money.bill_micro
+        assert row.money.bill_micro <= before.money.bill_micro
+    assert {of.losers for of in result.against_utility_only.values()} == {0}
+    assert result.community.money.bill_micro + result.utilities_bill_micro == 0
+
+
 def test_terms_are_those_of_the_manifests() -> None:
     of = terms("0.25")
     assert sorted(map(short, of.households)) == ["flat-0", "flat-1", "roof-0", "roof-1"]
@@ -96,7 +112,7 @@ def test_terms_are_those_of_the_manifests() -> None:
 def test_a_street_with_grid_fees() -> None:
     text = (
         MARKET
-        + utility(fees=", gridFee: 0.07, localGridFee: 0.03")
+        + utility(fees=", gridFee: 0.07, localGridFee: 0.03", more=", sharing: none")
         + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}")
         + households("flat", "load: {annualKwh: 60000}")
     )

@@ -8,7 +8,7 @@ from tests.cli.kpi.small_street import BATTERIES, FLAT, GRID, PRICES, ROOF, STOR
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import ALL_SLOTS, Slots
-from wattmesh_cli.report.content import Content, Market, content
+from wattmesh_cli.report.content import Content, Market, Origin, content
 
 SUMMER = timezone(timedelta(hours=2))
 MARKET = Market(
@@ -19,9 +19,10 @@ MARKET = Market(
     agent={FLAT: "flat", ROOF: "roof", STORE: "store"},
     feeder=dict.fromkeys((FLAT, ROOF, STORE), "main"),
 )
+ORIGIN = Origin("kind: BecknGateway  # <of> the street\n", seed=7)
 
 
 def reported(books: list[Book] | None = None, slots: Slots = ALL_SLOTS, market: Market = MARKET) -> Content:
     """The report of the small street, or of other books of its households."""
     books = small_street() if books is None else books
-    return content(books, market, PRICES, kpis_with(books, BATTERIES, slots), audit(books), slots)
+    return content(books, market, ORIGIN, PRICES, kpis_with(books, BATTERIES, slots), audit(books), slots)

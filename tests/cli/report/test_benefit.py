@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 from tests.cli.kpi.small_street import BATTERIES, FLAT, ROOF, STORE, kpis_with, small_street
 from wattmesh_cli.kpi import Kpis, Loss, Possible, Reached, Stored
 from wattmesh_cli.names import Names
@@ -19,8 +21,8 @@ def told(of: Kpis) -> tuple[str, ...]:
 
 def test_bills_are_compared_with_each_alone() -> None:
     assert told(KPIS) == (
-        "Together the households’ bills are 0.13 EUR, 0.12 less than the 0.25 EUR of each alone with its battery and "
-        "its utility; with what is left in the batteries they are 0.09 to 0.12 better off.",
+        "With the market the households paid 0.13 instead of 0.25 EUR (each alone with its battery and its utility); "
+        "with what is left in the batteries they are 0.09 to 0.12 better off.",
         "Nobody is worse off than alone.",
         "As if behind one meter, self-sufficiency is 88.7% with the market and 83.6% without; the peak import 0.40 kW "
         "and 0.40 kW.",
@@ -30,8 +32,20 @@ def test_bills_are_compared_with_each_alone() -> None:
 def test_a_market_that_costs_is_not_praised() -> None:
     money = replace(KPIS.community.money, utility_only_savings_micro=-500_000)
     bills, *_ = told(replace(KPIS, community=replace(KPIS.community, money=money)))
-    assert "0.50 more than" in bills
     assert bills.endswith("they are 0.51 to 0.53 worse off.")
+
+
+@pytest.mark.parametrize(
+    ("bill_micro", "alone_micro", "says"),
+    [
+        (-210_000, -140_000, "the households earned 0.21 instead of 0.14 EUR"),
+        (-210_000, 140_000, "the households earned 0.21 instead of paying 0.14 EUR"),
+        (210_000, -140_000, "the households paid 0.21 instead of earning 0.14 EUR"),
+    ],
+)
+def test_a_negative_bill_is_earned(bill_micro: int, alone_micro: int, says: str) -> None:
+    money = replace(KPIS.community.money, bill_micro=bill_micro, utility_only_bill_micro=alone_micro)
+    assert says in told(replace(KPIS, community=replace(KPIS.community, money=money)))[0]
 
 
 def test_who_is_worse_off_is_named() -> None:
@@ -56,8 +70,6 @@ def test_what_was_possible() -> None:
 
 def test_nothing_is_said_of_bills_that_are_not_complete() -> None:
     money = replace(KPIS.community.money, utility_only_savings_micro=None)
-    sentences = told(replace(KPIS, community=replace(KPIS.community, money=money)))
-    assert sentences[0] == (
-        "Together the households’ bills are 0.13 EUR; what they would be alone is known when all slots are booked."
-    )
+    sentences = told(replace(KPIS, community=replace(KPIS.community, money=money), unbooked_readings=1))
+    assert sentences[0] == "What the market saved is not known yet: the money of 1 metered slot is not booked."
     assert not any("worse off" in sentence for sentence in sentences)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_page_that_fetches_nothing(run: Run, tmp_path: Path) -> None:
     assert "http://" not in own
     assert "https://" not in own
     assert [found for found in FETCHING.findall(own) if not found[0].startswith("#")] == []
-    assert "default-src &#x27;none&#x27;" in own
+    assert "default-src 'none'" in unescape(own)
 
 
 def test_the_page_says_what_the_audit_found(run: Run, state: Path, tmp_path: Path) -> None:
@@ -84,6 +85,15 @@ def test_json_has_series_flows_kpis_and_audit(run: Run) -> None:
     }  # fmt: skip
     assert found["kpis"]["community"]["bill"] == "0.052000"
     assert found["audit"]["findings"] == []
+    assert found["origin"]["seed"] is None
+    assert "kind: SolarAgent" in found["origin"]["manifests"]
+
+
+def test_a_study_is_known_by_its_seed(run: Run, state: Path) -> None:
+    street = json.loads((state / "street.json").read_text())
+    study = {"seed": 42, "over": "calls", "fingerprint": ""}
+    (state / "street.json").write_text(json.dumps({**street, "study": study}))
+    assert json.loads(run("-o", "json").stdout)["origin"]["seed"] == 42
 
 
 def test_csv_has_the_same_with_one_value_a_row(run: Run) -> None:

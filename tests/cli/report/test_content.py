@@ -11,6 +11,7 @@ from tests.cli.report.support import reported
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import Slots
 from wattmesh_cli.report import sentences
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.report.flows import MOST_NODES, Flow, Grouping, grouped, grouping, ways
 from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
 
@@ -123,6 +124,12 @@ def test_utilities_with_the_same_prices_are_told_together() -> None:
     assert "u-200 asked 0.3002 and paid 0.0800; 2 utilities had other prices; households" in sentences.prices(each)
 
 
+def test_the_opening_says_what_the_market_was_worth() -> None:
+    shown = reported()
+    assert sentences.opening(shown) == " ".join(benefit(shown.kpis, shown.names, "EUR"))
+    assert "Nothing is known" in sentences.opening(replace(shown, slots=()))
+
+
 def test_plots_in_words() -> None:
     shown = reported()
     # 1500 Wh in a quarter of an hour are 6 kW, 700 Wh are 2.8 kW, 100 Wh 0.4 kW. 12:00 is 10:00 UTC.
@@ -138,8 +145,8 @@ def test_plots_in_words() -> None:
         "Per kWh in EUR: grid asked 0.3000 to 0.4000 and paid 0.0800; households paid each other 0.2000, in 1 slot."
     )
     assert sentences.trades(shown) == (
-        "Households sold each other 0.50 kWh; on the market they bought 0.00 kWh from utilities and sold them 0.00 "
-        "kWh. The backstop supplied 0.50 kWh and took 0.30 kWh."
+        "Households sold each other or shared 0.50 kWh; on the market they bought 0.00 kWh from utilities and sold "
+        "them 0.00 kWh. The backstop supplied 0.50 kWh and took 0.30 kWh."
     )
     assert sentences.flows(shown) == (
         "2 pairs of seller and buyer traded. The largest: roof sold flat 0.30 kWh for 0.06 EUR; roof sold store 0.20 "

@@ -110,7 +110,10 @@ def pods(**ids: Iterable[str]) -> dict[str, dict[str, Member]]:
 
 
 class Pods:
-    """Pages by the pod's url; what is not there does not answer. `asked` has every url that was asked for."""
+    """Pages `/live` by the pod's url, others by their own; what is not there does not answer.
+
+    `asked` has every url `/live` that was asked for.
+    """
 
     def __init__(self) -> None:
         self.pages: dict[str, Any] = {}
@@ -118,9 +121,11 @@ class Pods:
         self.delay_s = 0.0
 
     async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002
-        self.asked.append(url)
+        pod, live, _ = url.partition("/live?")
+        if live:
+            self.asked.append(url)
         await asyncio.sleep(self.delay_s)
-        answer = self.pages.get(url.partition("/live?")[0])
+        answer = self.pages.get(pod if live else url.partition("?")[0])
         if answer is None:
             raise TransportError("connection refused")
         return answer if isinstance(answer, Reply) else Reply(200, json.dumps(answer).encode())

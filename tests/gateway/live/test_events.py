@@ -114,14 +114,15 @@ def test_who_comes_back_hears_what_it_missed_and_a_stranger_all() -> None:
     run(story)
 
 
-def test_a_heartbeat_says_that_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_told_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_S", SHORT_S)
 
     async def story() -> None:
         async with Shown().open() as (_, http), stream(http) as heard:
             await next_of("street", heard)
-            while "comment" not in (await anext(heard)):
-                pass
+            clock = await next_of("clock", heard)
+            assert "id" not in clock, "what is asked for after a break is the last change"
+            assert json.loads(clock["data"])["grid"]["running"]
 
     run(story)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.gateway.live.pages import (
     raw_page,
     story,
 )
-from wattmesh_common.pod_pages import LivePage
+from wattmesh_common.pod_pages import LivePage, read_history, read_slot
 from wattmesh_gateway.live import street as bounds
 from wattmesh_gateway.live.roster import pods_of
 from wattmesh_gateway.live.street import Street
@@ -134,9 +135,103 @@ def test_a_pod_is_asked_for_what_is_new_and_for_all_after_its_restart() -> None:
     assert made.wanted("http://roof")[0] == 5
 
 
-def test_grid_time_goes_on_between_pages() -> None:
+def test_grid_time_goes_on_between_pages_and_stands_when_nobody_tells_it() -> None:
     made = told(("roof", page(party(ROOF))))
-    assert made.snapshot(NOW + 2)["grid"] == {"now_s": SLOT + 180.0, "speed": 60.0, "utc_offset_s": 7200}
+    grid = {"speed": 60.0, "utc_offset_s": 7200}
+    assert made.snapshot(NOW + 2)["grid"] == {"now_s": SLOT + 180.0, **grid, "running": True}
+    later = made.snapshot(NOW + bounds.HEARD_S + 1)["grid"]
+    assert later == {"now_s": SLOT + 60.0, **grid, "running": False}, "when it was heard last"
+
+
+def test_whether_a_purchase_is_open_is_its_buyers_to_say() -> None:
+    search = page(party(FLAT), happenings=[message("search", FLAT, GATEWAY, 1)], open_purchases=["t"])
+    made = told(("flat", search))
+    assert [one["open"] for one in made.snapshot(NOW)["trades"]] == [True]
+    made.changes(NOW)
+    made.learn("http://flat", page(party(FLAT), open_purchases=[]), NOW)
+    changed = made.changes(NOW)
+    assert changed is not None
+    assert [one["open"] for one in changed["trades"]] == [False]
+    made.lost("http://flat")
+    assert [one["open"] for one in made.snapshot(NOW)["trades"]] == [None], "nobody says it any more"
+    made.learn("http://flat", page(party(FLAT)), NOW)
+    assert [one["open"] for one in made.snapshot(NOW)["trades"]] == [None], "an older pod does not say it"
+
+
+def test_a_trade_has_its_sellers_by_whom_confirm_was_sent_to() -> None:
+    log = [message("search", FLAT, GATEWAY, 1), message("select", FLAT, "other.street", 2)]
+    made = told(("flat", page(party(FLAT), happenings=[*log, message("confirm", FLAT, ROOF, 3)])))
+    assert [one["sellers"] for one in made.snapshot(NOW)["trades"]] == [[ROOF]]
+
+
+def test_a_contract_whose_messages_are_forgotten_is_shown_with_its_terms() -> None:
+    made = told(("flat", page(party(FLAT), contracts=[contract("buyer", "SETTLED")])))
+    trade = made.trade("t")
+    assert trade is not None
+    assert (trade["buyer"], trade["log"], [one["seller"] for one in trade["contracts"]]) == (FLAT, [], [ROOF])
+
+
+def test_missed_trades_of_all_pods_are_counted() -> None:
+    made = told(("roof", page(party(ROOF), missed_gates=2)), ("flat", page(party(FLAT), missed_gates=1)))
+    assert made.snapshot(NOW)["missed"] == 3
+    made.changes(NOW)
+    made.learn("http://flat", page(party(FLAT), missed_gates=2), NOW)
+    changed = made.changes(NOW)
+    assert changed is not None
+    assert changed["missed"] == 4
+
+
+def test_each_feeder_has_its_newest_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_SHOWN", 1)
+    homes = {
+        "http://one": {FLAT: Member(FLAT, "http://one/f", "a")},
+        "http://two": {ROOF: Member(ROOF, "http://two/r", "b")},
+    }
+    made = Street(GATEWAY)
+    made.enrol(homes)
+    busy = [message("search", FLAT, GATEWAY, number, transaction_id=str(number)) for number in range(3)]
+    made.learn(
+        "http://two", page(party(ROOF), happenings=[message("search", ROOF, GATEWAY, 0, transaction_id="old")]), NOW
+    )
+    made.learn("http://one", page(party(FLAT), happenings=busy), NOW)
+    assert [one["transaction_id"] for one in made.snapshot(NOW)["trades"]] == ["old", "2"]
+
+
+def day(made: Street) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = made.snapshot(NOW)["feeders"]["main"]
+    return found
+
+
+def test_a_day_says_who_is_not_in_it() -> None:
+    made = told(("roof", page(party(ROOF))), ("flat", page(party(FLAT))))
+    assert day(made) is None
+    sums = read_history(
+        json.dumps(
+            {"until": SLOT + 900, "more": False, "feeders": {"main": [[SLOT, 1, 0, 100, 100, 0, 0, 100, 0, 0, 0]]}}
+        ).encode()
+    )
+    for pod, untold in (("roof", 1), ("flat", 0)):
+        made.wanted_history(f"http://{pod}")
+        made.learn_history(f"http://{pod}", sums)
+        today = day(made)
+        assert today is not None
+        assert today["untold"] == untold
+    made.lost("http://roof")
+    changed = made.changes(NOW)
+    assert changed is not None
+    assert changed["feeders"]["main"]["untold"] == 1
+    assert made.enrol(pods(roof=[ROOF, FLAT])), "flat has moved"
+    assert day(made) is None, "its part of the sums is not known any more"
+
+
+def test_a_slot_of_the_past_is_merged_from_its_pods_as_far_as_they_are_believed() -> None:
+    made = street()
+    reading = [SLOT, 5_000, 0, 100, 0, 0, 100, 0]
+    flat = {"readings": {FLAT: reading, ROOF: reading}, "contracts": [contract("buyer", "SETTLED")]}
+    past = made.past("main", {"http://flat": read_slot(json.dumps(flat).encode())})
+    assert past["readings"].keys() == {FLAT}
+    assert [(one["buyer"], one["seller"]) for one in past["contracts"]] == [(FLAT, ROOF)]
+    assert past["unreached"] == [ROOF]
 
 
 def test_readings_are_kept_for_a_day_and_later_word_replaces_earlier() -> None:

@@ -44,6 +44,8 @@ def test_the_log_goes_by_time_and_of_one_moment_requests_come_first() -> None:
     ]
     at_once = trade(message("on_select", ROOF, FLAT, 5), message("select", FLAT, ROOF, 5))
     assert [entry["action"] for entry in at_once.log()] == ["select", "on_select"]
+    passed_on = trade(message("search", GATEWAY, "a.street", 5), message("search", FLAT, GATEWAY, 5))
+    assert [entry["sender"] for entry in passed_on.log()] == [FLAT, GATEWAY]
 
 
 def test_a_message_that_both_sides_tell_of_is_one() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.live.pages import Pods, party, raw_page
+from tests.gateway.live.pages import SLOT, Pods, party, raw_page
 from tests.gateway.support import World, entry
 from tests.world.clocks import run
+from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import utc
@@ -161,3 +162,28 @@ def test_a_fault_in_one_look_does_not_end_the_looking(caplog: pytest.LogCaptureF
 
     run(main())
     assert "fault in looking at the street" in caplog.text
+
+
+def test_the_books_are_read_while_somebody_looks_and_a_slot_once_all_have_told_it() -> None:
+    async def main() -> None:
+        world, pages, watch = await watched("one/a", "two/b")
+        booked = [SLOT - 900, 1, 0, 100, 100, 0, 0, 100, 0, 0, 0]
+        for pod, name in (("one", "a"), ("two", "b")):
+            pages.pages[f"http://{pod}/history"] = {"until": SLOT, "more": False, "feeders": {FEEDER: [booked]}}
+            reading = [SLOT - 900, 0, 0, 100, 0, 0, 100, 0]
+            pages.pages[f"http://{pod}/history/{SLOT - 900}"] = {"readings": {name: reading}, "contracts": []}
+        with watch.viewing():
+            await world.clock.sleep(3)
+        [row] = watch.street.history(FEEDER)
+        assert (row.households, row.load_wh) == (2, 200)
+        lost = pages.pages.pop(f"http://two/history/{SLOT - 900}")
+        past = await watch.past(FEEDER, SLOT - 900)
+        assert (past["readings"].keys(), past["unreached"]) == ({"a"}, ["b"])
+        pages.pages[f"http://two/history/{SLOT - 900}"] = lost
+        past = await watch.past(FEEDER, SLOT - 900)
+        assert (past["readings"].keys(), past["unreached"]) == ({"a", "b"}, [])
+        pages.pages.clear()
+        assert await watch.past(FEEDER, SLOT - 900) == past, "it is remembered"
+        await watch.stop()
+
+    run(main())

@@ -76,6 +76,7 @@ def test_a_reading_of_long_ago_is_priced_as_it_was_booked() -> None:
     books = world[GRID].books
     world.at(LONG_AFTER)
     books.forget(LONG_AFTER)
+    books.report(world[GRID].journal.reported[NEXT, HOME])
     books.know(world[GRID].journal.ledger)
     assert world.say(GRID, HOME, reading, "t-1") == first
     assert world.refusal(GRID, HOME, reading._replace(imported_wh=999), "t-1").about is About.READING

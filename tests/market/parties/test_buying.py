@@ -280,6 +280,22 @@ def test_a_seller_that_knows_of_no_order_ends_a_doubt() -> None:
     assert customer.state() is ContractState.CANCELLED
 
 
+def test_a_seller_that_has_lost_its_ledger_ends_what_was_confirmed_and_it_is_import() -> None:
+    customer = in_doubt()
+    customer.hear(status(CONFIRMED))
+    customer.wait(31)
+    events = customer.me.events
+    customer.act(customer.me, events.open_slot)
+    assert customer.me.books.readings[NEXT].state is ReadingState.OPEN
+    unknown = Unanswered(Reason.ORDER_NOT_FOUND, "no order")
+    customer.act(customer.me, lambda: events.unanswered(ANN, T1, Action.STATUS, unknown))
+    assert customer.state() is ContractState.CANCELLED
+    customer.wait(31)
+    customer.act(customer.me, events.open_slot)
+    reading = customer.me.books.readings[NEXT]
+    assert (reading.state, reading.metered.bought_wh, reading.metered.imported_wh) == (ReadingState.FINAL, 0, 500)
+
+
 def test_what_is_confirmed_does_not_expire() -> None:
     customer = in_doubt()
     customer.hear(status(CONFIRMED))

@@ -17,6 +17,7 @@ from tests.world.parties import FEES, FIRST_SLOT, GRID, TARIFF, Config, Weather,
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
+from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.pricing import PRICINGS
 from wattmesh_market.trade.contracts import ContractState, Side
@@ -25,6 +26,9 @@ ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.defau
 NAMES = (ROOF, OTHER_ROOF, HOME, FLAT, GRID)
 RESPONSE = DemandResponse(start_at_ppm=5_000, max_price_micro_per_kwh=280_000)
 """Demand response above 50 Wh per slot."""
+
+
+SHARINGS = st.sampled_from([None, Sharing(), Sharing(120_001, "equal")])
 
 
 def settled_wh(world: World, seller: str, buyer: str) -> int:
@@ -120,6 +124,7 @@ homes = st.builds(
     capacity_w=st.sampled_from([0, 4_000, 40_000]),
     response=st.sampled_from([None, RESPONSE]),
     tariff=st.sampled_from([TARIFF, FEES]),
+    sharing=SHARINGS,
     weather=st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 1500)), min_size=4, max_size=4),
     slots=st.integers(2, 6),
     chance=st.randoms(use_true_random=False),
@@ -130,17 +135,18 @@ def test_whatever_the_parties_and_their_messages_all_books_sum_to_zero(
     capacity_w: int,
     response: DemandResponse | None,
     tariff: Tariff,
+    sharing: Sharing | None,
     weather: list[tuple[int, int]],
     slots: int,
     chance: Random,
     faults: int,
 ) -> None:
     configs: list[Config] = [
-        household(f"home-{at}", tariff=tariff, **one)  # type: ignore[arg-type]
+        household(f"home-{at}", tariff=tariff, shares=sharing is not None, **one)  # type: ignore[arg-type]
         for at, one in enumerate(made)
     ]
     skies = {f"home-{at}.default": Weather(*one) for at, one in enumerate(weather)}
-    world = World(*configs, utility(capacity_w, response, tariff), weather=skies)
+    world = World(*configs, utility(capacity_w, response, tariff, sharing), weather=skies)
     for _ in range(slots):
         for name in skies.keys() & world.members.keys():
             world[name].weather.given[world.now.slot] = SlotProfile(chance.randrange(1500), chance.randrange(1500))
@@ -163,6 +169,7 @@ class Market(RuleBasedStateMachine):
         minimum_wh=st.sampled_from([0, 1000]),
         leak=st.sampled_from([0, 0, 50_000]),
         tariff=st.sampled_from([TARIFF, FEES]),
+        sharing=SHARINGS,
     )
     def build(
         self,
@@ -173,11 +180,13 @@ class Market(RuleBasedStateMachine):
         minimum_wh: int,
         leak: int,
         tariff: Tariff,
+        sharing: Sharing | None,
     ) -> None:
         self.world = street(
             levels_wh,
             response,
             tariff=tariff,
+            sharing=sharing,
             charge_efficiency_ppm=charge,
             discharge_efficiency_ppm=discharge,
             min_level_wh=minimum_wh,

@@ -9,7 +9,7 @@ from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.selling import item_id
 from wattmesh_market.strategies import Buy, Sell
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
-from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
+from wattmesh_market.trade.ledger import Reported, ReportState
 from wattmesh_market.trade.messages import Quote, Select, Wanted
 from wattmesh_market.trade.refusal import Reason
 
@@ -28,8 +28,8 @@ def quoted_wh(world: World, energy_wh: int, buyer: str, slot: int = NEXT) -> int
 
 def supply(world: World, slot: int, import_wh: int) -> None:
     """A household has reported its net import of a slot."""
-    entry = LedgerEntry(EntryKind.BACKSTOP, slot, ANN, "supply", -import_wh, import_wh * 300)
-    world.act(world[GRID], lambda: world[GRID].books.book(entry))
+    reported = Reported(slot, ANN, "t-1", import_wh, 0, 0, False, ReportState.ALONE)
+    world.act(world[GRID], lambda: world[GRID].books.report(reported))
 
 
 def bought(world: World, slot: int, energy_wh: int, state: ContractState) -> None:

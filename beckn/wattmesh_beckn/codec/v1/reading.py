@@ -11,13 +11,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from wattmesh_beckn.codec.v1.writing import DELIVERY_TAG, GRID_FEE_TAG, METER, METER_TAGS
+from wattmesh_beckn.codec.v1.writing import (
+    CORRECTION,
+    CORRECTION_TAGS,
+    DELIVERY_TAG,
+    GRID_FEE_TAG,
+    METER,
+    METER_TAGS,
+    PROVISIONAL_TAG,
+    SHARED_TAG,
+)
 from wattmesh_beckn.context import Context
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.messages import (
     ENERGY,
     FULFILLMENT,
     GRID_FEE,
+    LOCAL_GRID_FEE,
+    SHARED_ENERGY,
     AgreedOrder,
     Breakup,
     CancelMessage,
@@ -58,6 +69,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    Correction,
     DeliveryStatus,
     Init,
     Line,
@@ -70,6 +82,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    SharedPart,
     Status,
     Terms,
     Wanted,
@@ -83,6 +96,7 @@ _SLOT_ID = re.compile(r"slot-(\d{1,12})", re.ASCII)
 _STATES = {state.value: state for state in ContractState}
 _ORDER = "message.order"
 _FULFILLMENTS, _PAYMENTS = f"{_ORDER}.fulfillments", f"{_ORDER}.payments"
+_TAGS = f"{_FULFILLMENTS}.0.tags"
 _QUOTE, _BREAKUP = f"{_ORDER}.quote", f"{_ORDER}.quote.breakup"
 
 
@@ -237,8 +251,8 @@ def _named_lines(deliveries: list[_Delivery], quote: WireQuote) -> list[Line]:
     return [_line(one, parts[one.item.id], 0) for one in deliveries]
 
 
-def _fee_micro(parts: Sequence[Breakup]) -> int:
-    return sum(part.price.value_micro for part in parts if part.title == GRID_FEE)
+def _fee_micro(parts: Sequence[Breakup], title: str = GRID_FEE) -> int:
+    return sum(part.price.value_micro for part in parts if part.title == title)
 
 
 def _check_currency(quote: WireQuote, code: ErrorCode, path: str) -> None:
@@ -342,28 +356,55 @@ def _priced_reading(order: OnUpdatedOrder) -> PricedReading:
     if quote.breakup and parts_micro != amount_micro:
         text = f"the breakup sums to {money_text(parts_micro)} but the price is {money_text(amount_micro)}"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _BREAKUP)
-    local_fee_micro = _local_fee_micro(fulfillment.tags)
-    fee_micro = _fee_micro(quote.breakup)
-    return PricedReading(order.id, reading, amount_micro, fee_micro, local_fee_micro, quote.price.currency)
+    return PricedReading(
+        order.id,
+        reading,
+        amount_micro,
+        _fee_micro(quote.breakup),
+        _money_micro(fulfillment.tags, GRID_FEE_TAG),
+        quote.price.currency,
+        _shared(fulfillment.tags, quote.breakup),
+        _correction(fulfillment.tags),
+    )
+
+
+def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[Breakup]) -> SharedPart | None:
+    text = tag_value(tags, *SHARED_TAG)
+    if text is None:
+        return None
+    fee_micro = _fee_micro(breakup, LOCAL_GRID_FEE)
+    energy_wh = _energy_wh(text, SHARED_TAG, _TAGS)
+    return SharedPart(energy_wh, _fee_micro(breakup, SHARED_ENERGY) + fee_micro, fee_micro)
+
+
+def _correction(tags: tuple[TagGroup, ...]) -> Correction | None:
+    *billed, refund, charge = ((CORRECTION, name) for name in CORRECTION_TAGS)
+    if all(tag_value(tags, *tag) is None for tag in billed):
+        return None
+    imported_wh, exported_wh = (_energy_wh(tag_value(tags, *tag) or "", tag, _TAGS) for tag in billed)
+    back_micro = (_money_micro(tags, refund) or 0) - (_money_micro(tags, charge) or 0)
+    return Correction(imported_wh, exported_wh, back_micro)
 
 
 def _metered(order: UpdatedOrder, fulfillment: Fulfillment, optional: set[str]) -> ReportReading:
     path = f"{_FULFILLMENTS}.0"
     slot = _slot(fulfillment, path)
     texts = [(name, tag_value(fulfillment.tags, METER, name)) for name in METER_TAGS]
-    metered_wh = [
+    imported_wh, exported_wh, sold_wh = (
         0 if text is None and name in optional else _energy_wh(text or "", (METER, name), f"{path}.tags")
         for name, text in texts
-    ]
-    return ReportReading(order.id, slot, *metered_wh)
+    )
+    group, name, provisional = PROVISIONAL_TAG
+    in_doubt = tag_value(fulfillment.tags, group, name) == provisional
+    return ReportReading(order.id, slot, imported_wh, exported_wh, sold_wh, in_doubt)
 
 
-def _local_fee_micro(tags: tuple[TagGroup, ...]) -> int | None:
-    text = tag_value(tags, *GRID_FEE_TAG)
+def _money_micro(tags: tuple[TagGroup, ...], tag: tuple[str, str]) -> int | None:
+    text = tag_value(tags, *tag)
     try:
         return None if text is None else money_from_text(text)
     except ValueError as error:
-        raise _bad_tag(GRID_FEE_TAG, error, f"{_FULFILLMENTS}.0.tags") from None
+        raise _bad_tag(tag, error, _TAGS) from None
 
 
 # --- parts ---

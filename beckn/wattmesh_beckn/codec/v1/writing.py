@@ -7,7 +7,7 @@ and its grid fee line names no item.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, assert_never
@@ -16,7 +16,7 @@ import pydantic_core
 
 from wattmesh_beckn.codec.port import Envelope
 from wattmesh_beckn.context import COUNTRY, VERSION, iso_duration
-from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE
+from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE, LOCAL_GRID_FEE, SHARED_ENERGY
 from wattmesh_common.clock import rfc3339
 from wattmesh_market.energy.slots import SLOT_S, slot_text
 from wattmesh_market.trade.contracts import OVER, ContractState, least_advanced
@@ -28,6 +28,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    Correction,
     DeliveryStatus,
     Init,
     Line,
@@ -54,6 +55,13 @@ METER_TAGS: Final = ("imported_kwh", "exported_kwh", "delivered_kwh")
 """In group `meter`: what was imported, exported, and sold to others under a grid fee."""
 GRID_FEE_TAG: Final = ("grid_fee", "amount")
 """Of a priced reading: the grid fee on what the household has sold to others."""
+PROVISIONAL_TAG: Final = (METER, "status", "provisional")
+"""Of a reading in which something is in doubt yet; without it a reading is the last word."""
+SHARED_TAG: Final = ("sharing", "shared_kwh")
+"""Of a priced reading: how much of it was shared with neighbours."""
+CORRECTION: Final = "correction"
+CORRECTION_TAGS: Final = ("billed_imported_kwh", "billed_exported_kwh", "refund", "charge")
+"""In group `correction`: the provisional reading that was billed, and what is paid back, or owed on top, since."""
 _READING_TTL_MS = 30_000
 """The model wants a ttl of every quote; a priced reading does not expire."""
 _LONGEST_NAME = 200
@@ -251,25 +259,49 @@ def _paid(message: Pay | Receipt) -> Json:
 
 def _reading(message: ReportReading) -> Json:
     told = METER_TAGS if message.sold_wh else METER_TAGS[:2]
-    tags = [_tags(METER, dict(zip(told, map(kwh_text, message[2:]), strict=False)))]
-    return {"id": message.order_id, "fulfillments": [_fulfillment(message.slot, tags=tags)]}
+    return {"id": message.order_id, "fulfillments": [_fulfillment(message.slot, tags=[_metered(message, told)])]}
+
+
+def _metered(reading: ReportReading, told: Sequence[str]) -> Json:
+    values = dict(zip(told, map(kwh_text, reading[2:5]), strict=False))
+    if reading.provisional:
+        values[PROVISIONAL_TAG[1]] = PROVISIONAL_TAG[2]
+    return _tags(METER, values)
 
 
 def _priced_reading(message: PricedReading) -> Json:
-    reading, currency = message.reading, message.currency
-    tags = [_tags(METER, dict(zip(METER_TAGS, map(kwh_text, reading[2:]), strict=True)))]
+    reading, currency, shared = message.reading, message.currency, message.shared
+    tags = [_metered(reading, METER_TAGS)]
     if message.local_fee_micro is not None:
         tags.append(_tags(GRID_FEE_TAG[0], {GRID_FEE_TAG[1]: money_text(message.local_fee_micro)}))
+    breakup = _breakup(message.amount_micro - (shared.amount_micro if shared else 0), message.fee_micro, currency)
+    if shared is not None:
+        tags.append(_tags(SHARED_TAG[0], {SHARED_TAG[1]: kwh_text(shared.energy_wh)}))
+        parts = ((SHARED_ENERGY, shared.amount_micro - shared.fee_micro), (LOCAL_GRID_FEE, shared.fee_micro))
+        breakup += [{"title": title, "price": _price(micro, currency)} for title, micro in parts]
+    if message.correction is not None:
+        tags.append(_correction(message.correction))
     return {
         "id": message.order_id,
         "fulfillments": [_fulfillment(reading.slot, tags=tags)],
         "status": ACTIVE,
         "quote": {
             "price": _price(message.amount_micro, currency),
-            "breakup": _breakup(message.amount_micro, message.fee_micro, currency),
+            "breakup": breakup,
             "ttl": _ttl(_READING_TTL_MS),
         },
     }
+
+
+def _correction(correction: Correction) -> Json:
+    imported_wh, exported_wh, back_micro = correction
+    texts = (
+        kwh_text(imported_wh),
+        kwh_text(exported_wh),
+        money_text(max(0, back_micro)),
+        money_text(max(0, -back_micro)),
+    )
+    return _tags(CORRECTION, dict(zip(CORRECTION_TAGS, texts, strict=True)))
 
 
 # --- parts ---

@@ -1,4 +1,5 @@
-// Draws the plots in the colours of the page, looks closer in all at once, shows a household's level, sorts tables.
+// Draws the plots in the colours of the page, looks closer in all at once, shows a household's level, sorts tables,
+// saves figures as images and the manifests as a file.
 "use strict";
 (() => {
   const { palette, figures } = JSON.parse(document.getElementById("data").textContent);
@@ -69,6 +70,36 @@
     head.setAttribute("aria-sort", order);
   }
 
+  // An image stands alone: it has the figure's title, its legend and a background.
+  function save(button) {
+    const { save: name, form } = button.dataset;
+    const place = document.getElementById(name);
+    const style = getComputedStyle(document.documentElement);
+    const [title, unit] = [...document.getElementById(`${name}-title`).childNodes].map((part) => part.textContent.trim());
+    const legend = name !== "flows"; // where each node has its name
+    const above = legend ? 84 : 54;
+    const layout = {
+      ...place.layout,
+      title: { text: `${title}, ${unit}`, x: 0.02, xanchor: "left", yref: "container", y: 0.97, yanchor: "top" },
+      margin: { ...place.layout.margin, t: above },
+      showlegend: legend,
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+      paper_bgcolor: style.getPropertyValue("--card").trim(),
+    };
+    const { width, height } = place.getBoundingClientRect();
+    Plotly.downloadImage({ data: place.data, layout, config }, {
+      format: form, filename: `${document.querySelector("h1").textContent}-${name}`, width: Math.max(640, width), height: height + above, scale: form === "png" ? 2 : 1,
+    });
+  }
+
+  function saveManifests() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([document.getElementById("manifests").textContent], { type: "application/yaml" }));
+    link.download = `${document.querySelector("h1").textContent}.yaml`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   draw(dark.matches);
   linkZoom();
   dark.addEventListener("change", () => draw(dark.matches));
@@ -80,5 +111,7 @@
   for (const button of document.querySelectorAll(".sortable thead button")) {
     button.addEventListener("click", () => sort(button));
   }
+  for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button));
+  document.querySelector(".save-manifest").addEventListener("click", saveManifests);
   document.documentElement.dataset.drawn = "yes";
 })();

@@ -1,4 +1,4 @@
-// Which dialog is open stands in the address (`#household/…`, `#trade/…`), so links, the back key and Esc all work.
+// Which dialog is open stands in the address (`#/household/…`, `#/trade/…`), so links, the back key and Esc all work.
 
 import { el, say } from "./dom.js";
 import { householdView } from "./household.js";
@@ -11,8 +11,10 @@ const KINDS = {
 };
 
 export class Dialogs {
-  constructor(street) {
+  /** `shown()` gives the street that the page shows: this one, or its past. */
+  constructor(street, shown) {
     this.street = street;
+    this.shown = shown;
     this.open = null;
     this.opener = null;
     for (const kind of Object.keys(KINDS)) {
@@ -32,7 +34,7 @@ export class Dialogs {
 
   /** Show what the address names. */
   follow() {
-    const [, kind, id] = location.hash.match(/^#(household|trade)\/(.+)$/) ?? [];
+    const [, kind, id] = location.hash.match(/^#\/(household|trade)\/(.+)$/) ?? [];
     const before = this.open;
     this.open = kind ? { kind, id: decodeURIComponent(id), shown: "" } : null;
     if (before && before.kind !== kind) document.getElementById(before.kind).close();
@@ -63,6 +65,14 @@ export class Dialogs {
       if (this.open !== open || text === open.shown) return;
       const value = JSON.parse(text);
       if (!answer.ok) {
+        const contracts = open.kind === "trade" ? this.shown().contractsOf(open.id) : [];
+        if (contracts.length) { // of the past that is shown
+          open.shown = text;
+          const trade = { buyer: contracts[0].buyer, contracts, log: [] };
+          say(heading, title(trade));
+          replaced(body, view(trade, this.street));
+          return;
+        }
         say(heading, "Not here");
         body.replaceChildren(el("p", {}, value.detail));
         return;

@@ -2,8 +2,8 @@
 
 import { keep, say, set, svg } from "./dom.js";
 import { around, curve, sizes } from "./layout.js";
-import { ROLE_TEXT, roleOf } from "./model.js";
-import { cut, energy, kwh, percent, price } from "./text.js";
+import { ROLE_TEXT } from "./model.js";
+import { cut, energy, kw, kwh, percent, price } from "./text.js";
 
 const MOST_FLOWS = 150;
 const MOST_LABELLED = 80;
@@ -28,13 +28,13 @@ export class Graph {
     const size = sizes(households.length, this.root.clientWidth || 900);
     set(this.root, { viewBox: `0 0 ${size.width} ${size.height}` });
     const places = new Map();
-    const centre = { x: size.width / 2, y: size.height / 2 };
+    const { centre } = size;
     utilities.forEach((party, i) => {
       places.set(party.subscriber_id, { x: centre.x + (i - (utilities.length - 1) / 2) * 90, y: centre.y });
     });
     around(households.length, size).forEach((place, i) => places.set(households[i].subscriber_id, place));
     keep(this.nodes, parties, (party) => `${size.form} ${party.kind} ${party.subscriber_id}`, (party) => node(party, size.form),
-      (element, party) => show(element, party, places.get(party.subscriber_id), size.form));
+      (element, party) => show(element, party, places.get(party.subscriber_id), size.form, street));
     this.drawFlows(street, parties, places, centre, size);
   }
 
@@ -78,7 +78,7 @@ const HOUSE = "M-25 -4 0 -25 25 -4V24H-25z";
 const PYLON = "M-13 25 0 -27 13 25M-9 8 9 8 -11 22 11 22M-9 8 11 22M9 8 -11 22M-6 -4 6 -4M-18 -8 18 -8M-14 -16 14 -16M-18 -8V-4M18 -8V-4";
 
 function node(party, form) {
-  const link = svg("a", { href: `#household/${encodeURIComponent(party.subscriber_id)}` });
+  const link = svg("a", { href: `#/household/${encodeURIComponent(party.subscriber_id)}` });
   if (party.kind === "utility") {
     link.append(svg("circle", { class: "ground", r: 38 }), svg("path", { class: "pylon", d: PYLON }));
   } else if (form === "house") {
@@ -90,15 +90,16 @@ function node(party, form) {
     link.append(svg("circle", { class: "house", r }), svg("circle", { class: "ring", r, pathLength: 100, transform: "rotate(-90)" }));
     if (form === "small") link.append(svg("text", { class: "percent", y: 4 }));
   }
-  if (form !== "dot" || party.kind === "utility") link.append(svg("text", { class: "name" }), svg("text", { class: "doing" }));
+  if (form !== "dot" || party.kind === "utility") link.append(svg("text", { class: "name" }), svg("text", { class: "doing" }), svg("text", { class: "power" }));
   return svg("g", { role: "listitem", class: `node ${party.kind} ${form}` }, link, svg("title"));
 }
 
-function show(element, party, { x, y }, form) {
+function show(element, party, { x, y }, form, street) {
   const [link, title] = element.children;
-  const role = roleOf(party);
+  const role = street.roleOf(party);
+  const ask = street.askOf(party);
   set(element, { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, "data-role": role });
-  const text = described(party, role);
+  const text = described(party, role, ask);
   set(link, { "aria-label": text });
   say(title, text);
   const find = (name) => link.querySelector(`.${name}`);
@@ -116,17 +117,26 @@ function show(element, party, { x, y }, form) {
   set(name, { y: below });
   say(name, cut(party.name, form === "small" ? 11 : 16));
   const doing = find("doing");
-  set(doing, { y: below + 15 });
-  say(doing, form === "small" && party.kind !== "utility" ? ROLE_TEXT[role].slice(0, 1).replace(/[a-z]/, "") : deed(party, role));
+  const small = form === "small" && party.kind !== "utility";
+  set(doing, { y: below + (party.kind === "utility" ? 15 : 29) });
+  say(doing, small ? "" : deed(role, ask));
+  const power = find("power");
+  set(power, { y: below + (form === "small" ? 12 : 14) });
+  const sign = small ? ROLE_TEXT[role].slice(0, 1).replace(/[a-z]/, "") : "";
+  say(power, `${sign} ${party.last_reading ? powers(party.last_reading, form) : ""}`.trim());
 }
 
-const deed = (party, role) => (role === "seller" ? `${ROLE_TEXT.seller} ${price(party.next_price_micro_per_kwh)}` : role === "neither" ? "" : ROLE_TEXT[role]);
+/** PV and load in the last metered slot. */
+const powers = ([, , pv, load], form) => (form === "small" ? `${kwh(4 * pv, 1)} | ${kwh(4 * load, 1)}` : `PV ${kwh(4 * pv, 1)} | load ${kwh(4 * load, 1)}`);
 
-function described(party, role) {
+const deed = (role, ask) => (role === "seller" && ask !== null ? `${ROLE_TEXT.seller} ${price(ask)}` : role === "neither" ? "" : ROLE_TEXT[role]);
+
+function described(party, role, ask) {
   const parts = [party.name, party.kind];
   if (party.capacity_wh) parts.push(`battery ${kwh(party.level_wh)} of ${kwh(party.capacity_wh)} kWh, ${percent(party.level_wh, party.capacity_wh)} %`);
-  else if (party.kind !== "utility") parts.push("no battery");
-  if (role === "seller") parts.push(`sells at ${price(party.next_price_micro_per_kwh)} ${party.currency} per kWh`);
-  else parts.push({ buyer: "buys", neither: "neither buys nor sells", leaving: "leaving the street", unreached: "does not answer" }[role]);
+  else if (party.kind !== "utility" && party.currency && role !== "unread") parts.push("no battery");
+  if (party.last_reading) parts.push(`PV ${kw(party.last_reading[2])} kW, load ${kw(party.last_reading[3])} kW`);
+  if (ask !== null) parts.push(`sells at ${price(ask)} ${party.currency} per kWh`);
+  else parts.push({ seller: "sells", buyer: "buys", neither: "neither buys nor sells", leaving: "leaving the street", unknown: "has not said whether it buys or sells", unreached: "does not answer", unread: "has no reading of this slot" }[role]);
   return parts.join(", ");
 }

@@ -1,19 +1,31 @@
-// Where everybody stands: utilities in the middle, households around them in as many rings as it takes. Pure.
+// Where everybody stands: utilities in the middle, households around them in as many rings as it takes; on a phone,
+// where rings of names would cover each other, in columns below them. Pure.
+
+const COLUMNS = 4;
+const FIRST_ROW = 150;
+const ROW = 84;
 
 /** How large the drawing of `count` households is, in a place `widthPx` wide, and how each is drawn. */
 export function sizes(count, widthPx) {
   const phone = widthPx < 560;
   const form = count > 60 ? "dot" : count > (phone ? 12 : 18) ? "small" : "house";
   const width = phone ? 390 : 900;
-  const rings = form === "house" ? 1 : Math.ceil(count / (form === "dot" ? 70 : phone ? 16 : 30));
-  const height = phone ? 560 + 40 * rings : 520 + 60 * (rings - 1);
-  return { form, width, height, rings };
+  if (phone && form === "small" && count > 16) {
+    return { form, width, height: FIRST_ROW + ROW * Math.ceil(count / COLUMNS), rings: 0, centre: { x: width / 2, y: 50 } };
+  }
+  const rings = form === "house" ? 1 : Math.ceil(count / (form === "dot" ? 70 : phone ? 12 : 20));
+  const height = form === "dot" ? (phone ? 580 + 40 * rings : 520 + 60 * (rings - 1)) : phone ? 580 + 90 * (rings - 1) : 556 + 110 * (rings - 1);
+  return { form, width, height, rings, centre: { x: width / 2, y: height / 2 } };
 }
 
 /** The places of `count` households: `{x, y}` each. */
 export function around(count, { form, width, height, rings }) {
-  const margin = { house: [62, 62], small: [44, 48], dot: [22, 24] }[form];
-  const inner = rings === 1 ? 1 : 0.55;
+  if (!rings) {
+    const at = (i) => ({ x: (width / COLUMNS) * ((i % COLUMNS) + 0.5), y: FIRST_ROW + ROW * Math.floor(i / COLUMNS) });
+    return Array.from({ length: count }, (_, i) => at(i));
+  }
+  const margin = { house: [66, 80], small: [44, 54], dot: [22, 24] }[form];
+  const inner = rings === 1 ? 1 : rings > 3 || form === "dot" ? 0.4 : 0.5;
   // An outer ring has room for more.
   const radii = Array.from({ length: rings }, (_, ring) => (rings === 1 ? 1 : inner + ((1 - inner) * ring) / (rings - 1)));
   const room = radii.reduce((sum, radius) => sum + radius, 0);

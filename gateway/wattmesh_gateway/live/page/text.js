@@ -4,6 +4,9 @@ export const kwh = (wh, digits = 2) => (wh / 1000).toFixed(digits);
 
 export const energy = (wh) => (Math.abs(wh) < 1000 ? `${wh} Wh` : `${kwh(wh)} kWh`);
 
+/** The mean power of so much energy in a slot of 15 minutes. */
+export const kw = (wh) => kwh(4 * wh);
+
 export const percent = (part, whole) => Math.round((100 * part) / whole);
 
 export function money(micro, currency = "") {

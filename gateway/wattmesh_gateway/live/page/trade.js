@@ -9,18 +9,19 @@ const ANSWER = { ACK: "taken", NACK: "✕ refused", LOST: "? no answer" };
 
 /** What the dialog shows of a trade, as `/api/trades/…` tells it. */
 export function tradeView(trade, street) {
-  const offsetS = street.grid?.utc_offset_s ?? 0;
-  const currency = [...street.parties.values()].find((party) => party.currency)?.currency ?? "";
+  const { currency, offsetS } = street;
   const terms = trade.contracts.map((contract) => {
     const [word, kind] = stateOf(contract);
     return el("li", {}, el("span", { class: "state", "data-kind": kind }, word),
       ` ${energy(contract.energy_wh)} from ${short(contract.seller)} for ${money(contract.amount_micro, currency)}, delivered from ${timeOfDay(contract.slot, offsetS)}`,
       contract.delivered_wh === null ? null : ` (${energy(contract.delivered_wh)} metered)`, contract.reason ? `: ${contract.reason}` : null);
   });
+  const agreed = terms.length ? el("ul", { class: "terms" }, ...terms) : el("p", { class: "quiet" }, trade.open ? "No contract yet." : "No contract is known.");
+  if (!trade.log.length) return [agreed, el("p", { class: "quiet" }, "Its messages are not remembered: pods keep the newest only. The terms are from the books.")];
   const first = trade.log[0]?.at_ms ?? 0;
   const rows = trade.log.map((entry) => row(entry, first, trade.gateway));
   return [
-    terms.length ? el("ul", { class: "terms" }, ...terms) : el("p", { class: "quiet" }, "No contract has come of it."),
+    agreed,
     el("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Sequence diagram" }, sequenceDrawing(trade.log, trade.buyer, trade.gateway)),
     el("h3", {}, "Every message, and what was thought"),
     el("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Every message" },

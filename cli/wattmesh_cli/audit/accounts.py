@@ -1,0 +1,163 @@
+"""Ledgers that others remember and that are no more: closed by a signed record, or lost.
+
+A party whose ledger begins anew is another one than that of its name before. What others have booked with the former
+one is compared with the closing records that they hold; what no record explains is one finding with what is at stake.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.rows import Rows
+from wattmesh_cli.books import DELIVERED, Account, Book, ClosingRecord, ContractRow, LedgerEntry
+
+_BINDING = ("CONFIRMED", "DELIVERED", "SETTLED")
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass
+class _Former:
+    """What others have with a ledger that is no more, and that no closing record explains."""
+
+    contracts: list[ContractRow] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+
+
+def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
+    """Put what others have with former ledgers under names of their own, which count as departed."""
+    closing_records: defaultdict[tuple[str, str], list[ClosingRecord]] = defaultdict(list)
+    for closing in sorted((one for book in books for one in book.closing_records), key=lambda one: one.until):
+        if closing.party in rows.parties:
+            closing_records[closing.party, closing.counterparty].append(closing)
+    findings = [*_records(rows, closing_records)]
+    accounts = {one.party: one for book in books for one in book.accounts}
+    sides = {(row.transaction_id, row.party, row.counterparty) for row in rows.contracts}
+    mirrors = {(one.kind, one.slot, one.party, one.counterparty) for one in rows.ledger}
+    lost: defaultdict[str, _Former] = defaultdict(_Former)
+    renamed: set[tuple[str, str, str]] = set()
+
+    def explained(party: str, counterparty: str, slot: int) -> bool:
+        present = accounts[counterparty].account if counterparty in accounts else None
+        return any(slot < one.until and one.account != present for one in closing_records[party, counterparty])
+
+    def contract(row: ContractRow) -> ContractRow:
+        other = row.counterparty
+        there = (row.transaction_id, other, row.party) in sides
+        if there or not _is_older(row.slot, row.created_ms, other, rows, accounts):
+            return row
+        renamed.add((row.transaction_id, row.party, other))
+        if not explained(row.party, other, row.slot) and (row.state in _BINDING or row.in_doubt):
+            lost[other].contracts.append(row)
+        return replace(row, counterparty=_former(other))
+
+    def entry(one: LedgerEntry) -> LedgerEntry:
+        other = one.counterparty
+        if one.kind == "trade":
+            is_former = (one.reference, one.party, other) in renamed
+        else:
+            is_former = (one.kind, one.slot, other, one.party) not in mirrors and _is_older(
+                one.slot, None, other, rows, accounts
+            )
+        if not is_former:
+            return one
+        if not explained(one.party, other, one.slot):
+            lost[other].entries.append(one)
+        return replace(one, counterparty=_former(other))
+
+    rows.contracts = [contract(row) for row in rows.contracts]
+    rows.ledger = [entry(one) for one in rows.ledger]
+    rows.departed |= {_former(name) for name in rows.parties}
+    return findings + [_lost(name, rows.parties[name].first_slot, found) for name, found in sorted(lost.items())]
+
+
+def _former(party: str) -> str:
+    return f"{party} (former)"
+
+
+def _is_older(slot: int, created_ms: int | None, party: str, rows: Rows, accounts: dict[str, Account]) -> bool:
+    """Whether what belongs to a slot, or was made at a wall time, is older than a party's ledger."""
+    if party not in rows.parties:
+        return False
+    opened_ms = accounts[party].opened_ms if party in accounts else 0
+    return slot < rows.parties[party].first_slot or (created_ms is not None and created_ms < opened_ms)
+
+
+def _lost(party: str, first_slot: int, found: _Former) -> Finding:
+    energy_wh = -sum(one.energy_wh for one in found.entries)
+    amount_micro = -sum(one.amount_micro for one in found.entries)
+    open_micro = sum(row.amount_micro for row in found.contracts if row.state not in DELIVERED)
+    text = (
+        f"its ledger begins here, but others have {len(found.contracts)} contracts and {len(found.entries)} entries "
+        f"with an earlier one that was not closed: {energy_wh:+d} Wh and {amount_micro:+d} millionths booked there are "
+        f"at stake, and {open_micro} millionths in contracts that are not delivered"
+    )
+    return Finding("ledger-lost", party, first_slot, None, text)
+
+
+def _records(rows: Rows, closing_records: dict[tuple[str, str], list[ClosingRecord]]) -> Iterator[Finding]:
+    """Every closing record is signed, and sums up what its holder has booked with the one that left."""
+    entries: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
+    for one in rows.ledger:
+        entries[one.party, one.counterparty].append(one)
+    for (party, counterparty), records in closing_records.items():
+        since = 0
+        for record in records:
+            if (wrong := _unproven(record)) is not None:
+                yield Finding("closing-record", party, record.until, None, f"that of {counterparty} {wrong}")
+            here = [one for one in entries[party, counterparty] if since <= one.slot < record.until]
+            there = (record.entries, record.energy_wh, record.amount_micro)
+            if _sums(here) != there:
+                text = f"{counterparty} closed its account with {_text(there)}; booked here: {_text(_sums(here))}"
+                yield Finding("closing-record", party, record.until, None, text)
+            since = record.until
+
+
+def _sums(entries: Iterable[LedgerEntry]) -> tuple[int, int, int]:
+    """Number, energy (Wh) and money (millionths), as the other side has them."""
+    listed = [*entries]
+    return len(listed), -sum(one.energy_wh for one in listed), -sum(one.amount_micro for one in listed)
+
+
+def _text(sums: tuple[int, int, int]) -> str:
+    return f"{sums[0]} entries, {sums[1]:+d} Wh, {sums[2]:+d} millionths"
+
+
+def _unproven(closing: ClosingRecord) -> str | None:
+    """What is wrong with a record's signature or with what it says; None: nothing."""
+    try:
+        said = json.loads(closing.record)
+    except ValueError:
+        return "is not JSON"
+    kept = {
+        "party": closing.counterparty,
+        "account": closing.account,
+        "counterparty": closing.party,
+        "until": closing.until,
+        "entries": closing.entries,
+        "energy_wh": closing.energy_wh,
+        "amount_micro": closing.amount_micro,
+    }
+    if said != kept:
+        return f"says {said}, but is kept as {kept}"
+    header = dict(_PARAMETER.findall(closing.signature))
+    if header.get("keyId", "").partition("|")[0] != closing.counterparty:
+        return "is signed by somebody else"
+    digest = base64.b64encode(hashlib.blake2b(closing.record.encode()).digest()).decode()
+    signed = f"(created): {header.get('created')}\n(expires): {header.get('expires')}\ndigest: BLAKE-512={digest}"
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(closing.public_key, validate=True))
+        key.verify(base64.b64decode(header.get("signature", ""), validate=True), signed.encode())
+    except (InvalidSignature, ValueError, binascii.Error):
+        return "has a wrong signature"
+    return None

@@ -1,0 +1,63 @@
+"""Pages for people: what guards them, and the API's documentation, which asks no other host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from fastapi import FastAPI, Response
+
+
+def guard(*, style: str = "'self'", img: str = "'self'") -> Mapping[str, str]:
+    """Headers of a page that needs this server only; `style` and `img` are sources of its content security policy."""
+    return {
+        "Content-Security-Policy": (
+            f"default-src 'none'; script-src 'self'; style-src {style}; img-src {img}; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+_DOCS_GUARD = guard(style="'self' 'unsafe-inline'", img="'self' data:")  # Swagger UI writes styles, and draws in data:
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}: the API</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="docs/swagger-ui.css"></head>
+<body><main id="docs"></main>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body>
+</html>
+"""
+_START = """SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null});
+"""
+
+
+def add_api_docs(app: FastAPI) -> None:
+    """Serve Swagger UI at `/docs`, with its files below it. The app must be made without FastAPI's own pages."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        page = _PAGE.format(title=escape(app.title))
+        return Response(page, headers=_DOCS_GUARD, media_type="text/html")
+
+    @app.get("/docs/{name}", include_in_schema=False)
+    async def file(name: str) -> Response:
+        content, media_type = _docs_files().get(name, (b"", ""))
+        if not content:
+            return Response('{"detail":"no such file"}', 404, _DOCS_GUARD, media_type="application/json")
+        return Response(content, headers={"Cache-Control": "no-cache", **_DOCS_GUARD}, media_type=media_type)
+
+
+@cache
+def _docs_files() -> Mapping[str, tuple[bytes, str]]:
+    """Content and type of the page's files, once for all apps of a process."""
+    static = files("fastapi_offline") / "static"
+    return {
+        "swagger-ui.css": ((static / "swagger-ui.css").read_bytes(), "text/css"),
+        "swagger-ui-bundle.js": ((static / "swagger-ui-bundle.js").read_bytes(), "text/javascript"),
+        "start.js": (_START.encode(), "text/javascript"),
+    }

@@ -1,0 +1,1 @@
+"""How a market clears what many report for the same slot: pure, one small file for each mechanism."""

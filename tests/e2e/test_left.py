@@ -1,0 +1,79 @@
+"""Households that leave for good, and ledgers that are lost."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.e2e.kube import Kube, condition, until
+from tests.e2e.market import Books, audit, audit_findings, books, registered, seller, uid_of_pod
+
+pytestmark = pytest.mark.e2e
+
+CHILDREN = ("deployment", "service", "configmap", "secret", "persistentvolumeclaim")
+SELLER, KEEPERS = "seller-0.lane", ("consumer-0", "utility")
+
+
+def sold(kube: Kube) -> Books | None:
+    """The books of the seller once it has been paid and has promised more."""
+    now = books(kube, "seller-0")
+    return now if now.settled("seller") and now.open else None
+
+
+def test_a_deleted_household_settles_closes_its_account_and_goes(lane: Kube, measured: list[str]) -> None:
+    before = until("it has sold, and promised more", lambda: sold(lane))
+    open_ids = {contract["transaction_id"] for contract in before.open}
+    began = time.monotonic()
+
+    lane("delete", "solaragent", "seller", timeout_s=30)
+
+    assert not lane.is_gone("deployment", "seller-0"), "it went before it had settled"
+    for kind in CHILDREN:
+        until(f"its {kind} is gone", lambda kind=kind: lane.is_gone(kind, "seller-0"))  # type: ignore[misc]
+    measured.append(f"kubectl delete solaragent → settled, closed and gone: {time.monotonic() - began:.0f} s")
+    assert "seller-0" not in registered(lane)
+    states = {c["transaction_id"]: c["state"] for c in books(lane, "consumer-0").contracts}
+    assert {states[one] for one in open_ids} <= {"SETTLED", "EXPIRED", "CANCELLED"}
+    assert [one["counterparty"] for one in books(lane, "consumer-0").tables["closing_records"]] == [SELLER]
+    said = audit(lane)
+    assert not said["findings"]
+    assert said["contracts_with_departed"] > 0
+
+
+def test_made_again_under_its_name_it_is_a_new_party(lane: Kube) -> None:
+    [former] = {one["account"] for one in books(lane, "consumer-0").tables["closing_records"]}
+    lane.apply(seller())
+    lane.ready("solaragent/seller")
+    now = until("it sells", lambda: sold(lane))
+    [account] = now.tables["accounts"]
+    assert account["account"] != former
+    assert lane.get("solaragent", "seller")["status"]["households"][0]["account"] == account["account"]
+    assert not audit(lane)["findings"]
+
+
+def test_a_lost_volume_is_a_condition_a_warning_and_one_finding(lane: Kube) -> None:
+    until("it has sold", lambda: sold(lane))
+    status = lane.get("solaragent", "seller")["status"]
+    assert not condition(lane.get("solaragent", "seller"), "LedgerLost")
+    pod = uid_of_pod(lane, "seller-0")
+
+    lane("delete", "persistentvolumeclaim", "seller-0", "--wait=false")
+    lane("delete", "pods", "--selector", "wattmesh.io/pod=seller-0", "--wait=false")
+
+    until("it has another pod", lambda: uid_of_pod(lane, "seller-0") != pod)
+    lost = until("the loss is told", lambda: condition(lane.get("solaragent", "seller"), "LedgerLost"))
+    assert (lost["status"], lost["reason"]) == ("True", "LedgerLost")
+    assert "the ledger of seller-0 is gone" in lost["message"]
+    warnings = lane("get", "events", "--field-selector", "type=Warning,reason=LedgerLost", "--output", "name")
+    assert len(warnings.splitlines()) == 1
+    lane.ready("solaragent/seller")
+    assert lane.get("solaragent", "seller")["status"]["lostLedgers"][0]["account"] == status["households"][0]["account"]
+    until("it sells again", lambda: sold(lane))
+
+    def one_finding() -> bool:
+        found = audit_findings(lane)
+        return [(one["kind"], one["party"]) for one in found] == [("ledger-lost", SELLER)]
+
+    until("the audit has one finding", one_finding)
+    lane("delete", "namespace", "lane", timeout_s=180)

@@ -1,0 +1,402 @@
+"""Sharing between a utility and its households: when what is reported is priced, and what messages may meet with."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.market.invariants import check_end
+from tests.world.market import Letter, World, street
+from tests.world.parties import FEES, FIRST_SLOT, GRID, NEXT, TARIFF, Weather, household, utility
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.mechanisms.sharing import Sharing
+from wattmesh_market.parties.books import AlarmKind, Billed
+from wattmesh_market.parties.utility import Utility
+from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
+from wattmesh_market.trade.ledger import Closing, EntryKind, ReadingState, ReportState
+from wattmesh_market.trade.messages import (
+    Call,
+    DeliveryStatus,
+    Line,
+    PricedReading,
+    ReportReading,
+    SharedPart,
+    Status,
+    Terms,
+)
+from wattmesh_market.trade.refusal import About, Reason
+
+SUN, FLAT, LOFT = "sun-0.default", "flat-0.default", "loft-0.default"
+SLOT = FIRST_SLOT
+CLOSED = SLOT + 3 * SLOT_S
+MID = 190_000
+
+
+class Neighbours(World):
+    """A roof that exports 400 Wh in each slot, a flat that imports 300 Wh, a loft that imports 500 Wh; no battery."""
+
+    def __init__(self, sharing: Sharing | None = Sharing(), **more: Any) -> None:  # noqa: B008 - frozen
+        super().__init__(
+            *(
+                household(f"{name}-0", shares=sharing is not None, sell_percent=0, **more)
+                for name in ("sun", "flat", "loft")
+            ),
+            utility(sharing=sharing, **more),
+            weather={SUN: Weather(600, 200), FLAT: Weather(0, 300), LOFT: Weather(0, 500)},
+        )
+        for name in (SUN, FLAT, LOFT):
+            self[name].party.draining = True  # nobody trades: all is left to the utility
+
+    def report(self, name: str, slot: int = SLOT) -> Letter:
+        """What a household tells the utility of a slot, at its moment."""
+        self.at(max(self.now.grid_s, self[name].alarms[self.alarm_of(name, AlarmKind.REPORT, slot)]))
+        self.ring(self[name], self.alarm_of(name, AlarmKind.REPORT, slot))
+        [letter] = [one for one in self.sent(name, ReportReading) if reading(one).slot == slot]
+        return letter
+
+    def reported(self) -> dict[str, Letter]:
+        """All households have told of the first slot, in time."""
+        self.begin_slot()
+        letters = {name: self.report(name) for name in (SUN, FLAT, LOFT)}
+        for letter in letters.values():
+            self.deliver(letter)
+        return letters
+
+    def close(self) -> dict[str, PricedReading]:
+        """The utility notices that the slot's closing is due; what it tells."""
+        self.at(CLOSED)
+        self.open_slot(self[GRID])
+        return {one.to: priced(one) for one in self.sent(GRID, PricedReading)}
+
+
+def reading(letter: Letter) -> ReportReading:
+    assert isinstance(letter.message, ReportReading)
+    return letter.message
+
+
+def priced(letter: Letter) -> PricedReading:
+    assert isinstance(letter.message, PricedReading)
+    return letter.message
+
+
+def booked(world: World, name: str, kind: EntryKind) -> list[tuple[int, int]]:
+    return [(one.energy_wh, one.amount_micro) for one in world[name].journal.booked(kind, SLOT, GRID)]
+
+
+# --- a slot ---
+
+
+def test_a_reading_is_acknowledged_unpriced_and_priced_when_its_slot_is_closed() -> None:
+    world = Neighbours()
+    world.reported()
+    assert world.sent(GRID) == []
+    assert world[GRID].journal.ledger == []
+    assert {one.state for one in world[GRID].journal.reported.values()} == {ReportState.WAITING}
+    world.at(CLOSED - 1)
+    world.act(world[GRID], world[GRID].events.catch_up)
+    assert world.sent(GRID) == []
+    prices = world.close()
+    assert set(prices) == {SUN, FLAT, LOFT}
+    assert world[GRID].journal.closings == [Closing(SLOT, "proRata", 0, MID, 300_000, 80_000, 0)]
+    world.carry()
+    # 400 Wh for 300 and 500: 150 and 250.
+    assert booked(world, SUN, EntryKind.SHARED) == [(-400, 400 * 190)]
+    assert booked(world, FLAT, EntryKind.SHARED) == [(150, -150 * 190)]
+    assert booked(world, FLAT, EntryKind.BACKSTOP) == [(150, -150 * 300)]
+    assert booked(world, LOFT, EntryKind.SHARED) == [(250, -250 * 190)]
+    assert booked(world, LOFT, EntryKind.BACKSTOP) == [(250, -250 * 300)]
+    assert world[SUN].books.billed[SLOT] == Billed(-400, 76_000)
+    assert world[LOFT].books.billed[SLOT] == Billed(500, -122_500)
+
+
+def test_the_local_grid_fee_is_on_what_was_shared() -> None:
+    world = Neighbours(tariff=FEES)
+    world.reported()
+    prices = world.close()
+    price = (80_000 + 300_000 + 70_001 - 29_999) // 2
+    assert world[GRID].journal.closings[0].price_micro_per_kwh == price
+    assert prices[SUN].shared == SharedPart(400, (price * 400 + 500) // 1000, 0)
+    assert prices[FLAT].shared == SharedPart(150, ((price + 29_999) * 150 + 500) // 1000, (29_999 * 150 + 500) // 1000)
+    assert prices[FLAT].fee_micro == (70_001 * 150 + 500) // 1000, "on the other half"
+
+
+def test_nothing_is_shared_where_feed_in_pays_more() -> None:
+    world = Neighbours(tariff=TARIFF.__class__(100_000, 80_000, local_grid_fee_micro_per_kwh=20_001))
+    world.reported()
+    prices = world.close()
+    assert world[GRID].journal.closings[0].price_micro_per_kwh is None
+    assert {one.shared for one in prices.values()} == {None}
+
+
+def test_a_household_with_nothing_to_tell_tells_that() -> None:
+    world = Neighbours()
+    world[FLAT].weather.given[SLOT] = world[FLAT].weather.usual._replace(load_wh=0)
+    letters = world.reported()
+    assert letters[FLAT].message == ReportReading(f"supply-{FLAT}", SLOT, 0, 0, 0)
+    assert world[FLAT].books.readings[SLOT].state is ReadingState.FINAL
+    bill = world.close()[FLAT]
+    assert (bill.amount_micro, bill.shared) == (0, None)
+    world.carry()
+    assert world[FLAT].books.readings[SLOT].state is ReadingState.BOOKED
+
+
+def test_without_sharing_a_reading_is_priced_at_once_and_nothing_is_told_of_nothing() -> None:
+    world = Neighbours(None)
+    world[FLAT].weather.given[SLOT] = world[FLAT].weather.usual._replace(load_wh=0)
+    world.begin_slot()
+    assert world[FLAT].books.readings[SLOT].state is ReadingState.BOOKED
+    world.deliver(world.report(LOFT))
+    [answer] = world.sent(GRID, PricedReading)
+    world.deliver(answer)
+    assert booked(world, LOFT, EntryKind.BACKSTOP) == [(500, -150_000)]
+    assert world[GRID].journal.closings == []
+
+
+def test_what_waits_when_a_utility_stops_sharing_is_priced_unshared_all_the_same() -> None:
+    world = Neighbours()
+    world.reported()
+    member = world[GRID]
+    member.config = utility()
+    world.restart(GRID)
+    assert {name: one.amount_micro for name, one in world.close().items()} == {
+        SUN: 400 * 80,
+        FLAT: 300 * 300,
+        LOFT: 500 * 300,
+    }
+    assert member.journal.closings == []
+
+
+# --- repeats, and what comes late ---
+
+
+def test_a_price_is_told_again_under_the_same_id() -> None:
+    world = Neighbours()
+    letters = world.reported()
+    world.close()
+    [first] = [one for one in world.sent(GRID, PricedReading) if one.to == FLAT]
+    world.lose(first)
+    world.receive(world[GRID], call_of(letters[FLAT], "again"))
+    [again] = [one for one in world.sent(GRID, PricedReading) if one.to == FLAT]
+    assert again.message_id == first.message_id
+    assert again.message == first.message
+
+
+def call_of(letter: Letter, message_id: str) -> Call:
+    return Call(letter.sender, letter.transaction_id, message_id, letter.message)
+
+
+def test_a_reading_that_comes_late_is_priced_unshared_and_leaves_the_others_as_they_are() -> None:
+    world = Neighbours()
+    world.begin_slot()
+    letters = {name: world.report(name) for name in (SUN, FLAT, LOFT)}
+    for name in (SUN, FLAT):
+        world.deliver(letters[name])
+    world.close()
+    before = list(world[GRID].journal.ledger)
+    assert world[GRID].journal.booked(EntryKind.SHARED, SLOT, FLAT)[0].energy_wh == -300, "all of it is the flat's"
+    answer = world.say(GRID, LOFT, letters[LOFT].message, letters[LOFT].transaction_id)
+    assert (answer.amount_micro, answer.shared) == (150_000, None)
+    assert world[GRID].journal.ledger[:-1] == before
+    assert world[GRID].journal.reported[SLOT, LOFT].state is ReportState.ALONE
+    assert len(world[GRID].journal.closings) == 1
+
+
+def test_another_reading_of_the_same_slot_is_refused_before_and_after_the_closing() -> None:
+    world = Neighbours()
+    letter = world.reported()[FLAT]
+    other = reading(letter)._replace(imported_wh=299)
+    for _ in range(2):
+        refused = world.refusal(GRID, FLAT, other, letter.transaction_id)
+        assert (refused.reason, refused.about) == (Reason.BUSINESS, About.READING)
+        world.close()
+
+
+def test_a_report_that_did_not_arrive_is_told_again_before_the_closing() -> None:
+    world = Neighbours()
+    world.begin_slot()
+    first = world.report(FLAT)
+    told_s = world.now.grid_s
+    world.lose(first)
+    again = world.report(FLAT)
+    assert world.now.grid_s == told_s + SLOT_S
+    assert world.now.grid_s <= SLOT + 2.5 * SLOT_S
+    assert again.message == first.message
+    world.deliver(again)
+    assert world[GRID].journal.reported[SLOT, FLAT].state is ReportState.WAITING
+
+
+def test_after_a_restart_what_waits_is_told_again_before_the_closing() -> None:
+    world = Neighbours()
+    world.reported()
+    world.restart(FLAT)
+    due_s = world[FLAT].alarms[world.alarm_of(FLAT, AlarmKind.REPORT, SLOT)]
+    assert SLOT + 2.2 * SLOT_S <= due_s <= SLOT + 2.5 * SLOT_S
+    world.deliver(world.report(FLAT))
+    assert world.sent(GRID) == [], "it is known"
+
+
+# --- what is in doubt ---
+
+
+def in_doubt(load_wh: int = 300) -> Neighbours:
+    """The flat has bought 200 Wh of the loft for the first slot and does not know whether they came."""
+    world = Neighbours()
+    world[FLAT].weather.given[NEXT] = world[FLAT].weather.usual._replace(load_wh=load_wh)
+    delivery = Delivery(NEXT, "item", 200, 30_000, 0, ContractState.CONFIRMED)
+    for name, side, other in ((FLAT, Side.BUYER, LOFT), (LOFT, Side.SELLER, FLAT)):
+        contract = Contract(name, side, "t-9", other, (delivery,), 2**62, 0, 0, "order-9")
+        world.act(world[name], partial(world[name].books.put, contract))
+    return world
+
+
+def test_what_is_in_doubt_is_reported_as_import_by_the_middle_of_the_second_slot_after() -> None:
+    world = in_doubt()
+    world.begin_slot(2, [FLAT])
+    letter = world.report(FLAT, NEXT)
+    assert NEXT + 2.2 * SLOT_S <= world.now.grid_s <= NEXT + 2.5 * SLOT_S
+    assert letter.message == ReportReading(f"supply-{FLAT}", NEXT, 300, 0, 0, provisional=True)
+    assert world[FLAT].books.readings[NEXT].state is ReadingState.OPEN
+
+
+def told_in_doubt(load_wh: int = 300) -> Neighbours:
+    """The same, reported and billed while in doubt: 300 Wh, of which 200 were shared."""
+    world = in_doubt(load_wh)
+    world.begin_slot(2, [FLAT, SUN])
+    world[SUN].weather.given[NEXT] = world[SUN].weather.usual._replace(pv_wh=400)
+    for name in (FLAT, SUN):
+        world.deliver(world.report(name, NEXT))
+    world.at(NEXT + 3 * SLOT_S)
+    world.open_slot(world[GRID])
+    return world
+
+
+def delivered(world: Neighbours, energy_wh: int) -> Letter:
+    """The seller tells what it delivered, and the flat reports its last word."""
+    terms = Terms(LOFT, (Line(NEXT, "item", 200, 30_000, None),), 30_000, "EUR")
+    told = DeliveryStatus(NEXT, ContractState.DELIVERED, energy_wh, 30_000 * energy_wh // 200)
+    world.say(FLAT, LOFT, Status("order-9", terms, (told,), None), "t-9")
+    return world.report(FLAT, NEXT)
+
+
+def test_a_bill_of_what_was_in_doubt_is_booked_when_the_last_word_is_said() -> None:
+    world = told_in_doubt()
+    world.carry()
+    assert world[FLAT].books.readings[NEXT].state is ReadingState.OPEN
+    assert world[FLAT].journal.booked(EntryKind.SHARED, NEXT, GRID) == []
+    letter = delivered(world, 200)
+    assert letter.message == ReportReading(f"supply-{FLAT}", NEXT, 100, 0, 0)
+    world.deliver(letter)
+    [answer] = world.sent(GRID, PricedReading)
+    bill_micro, correction = priced(answer).amount_micro, priced(answer).correction
+    assert correction == (300, 0, -(-bill_micro * 200 // 300)), "two thirds of it are paid back"
+    shared = world[GRID].journal.booked(EntryKind.SHARED, NEXT, SUN)
+    world.deliver(answer)
+    assert world[GRID].journal.booked(EntryKind.SHARED, NEXT, SUN) == shared, "the slot is not opened again"
+    billed = world[FLAT].books.billed[NEXT]
+    assert billed.energy_wh == 100
+    assert billed.amount_micro == -(bill_micro - correction.back_micro) >= -30_000
+    assert world[FLAT].books.readings[NEXT].state is ReadingState.BOOKED
+    assert sum(one.energy_wh for one in world[GRID].journal.ledger if one.counterparty == FLAT) == -100
+
+
+def test_a_doubt_that_comes_to_nothing_changes_nothing_of_the_bill() -> None:
+    world = told_in_doubt()
+    [provisional] = [one for one in world.sent(GRID, PricedReading) if one.to == FLAT]
+    world.carry()
+    letter = delivered(world, 0)
+    assert letter.message == ReportReading(f"supply-{FLAT}", NEXT, 300, 0, 0)
+    world.deliver(letter)
+    [last] = world.sent(GRID, PricedReading)
+    assert last.message_id != provisional.message_id, "or it would be taken for the same"
+    assert priced(last).correction is None
+    world.deliver(last)
+    assert world[FLAT].books.billed[NEXT].amount_micro == -priced(provisional).amount_micro
+
+
+def test_the_last_word_before_the_closing_takes_the_place_of_what_was_in_doubt() -> None:
+    world = in_doubt()
+    world.begin_slot(2, [FLAT, SUN])
+    provisional = world.report(FLAT, NEXT)
+    world.deliver(provisional)
+    world.deliver(delivered(world, 200))
+    known = world[GRID].journal.reported[NEXT, FLAT]
+    assert (known.imported_wh, known.provisional) == (100, False)
+    world.receive(world[GRID], call_of(provisional, "late"))
+    assert world[GRID].journal.reported[NEXT, FLAT] == known, "what was said before is overtaken"
+    assert world[GRID].books.net_import_wh == {NEXT: 100}
+
+
+# --- a household ---
+
+
+def test_a_household_refuses_a_bill_that_is_worse_than_unshared() -> None:
+    world = Neighbours()
+    letters = world.reported()
+    prices = world.close()
+    flat, sun = prices[FLAT], prices[SUN]
+    for name, wrong in (
+        (FLAT, flat._replace(amount_micro=90_001)),
+        (FLAT, flat._replace(amount_micro=90_001, shared=None)),
+        (SUN, sun._replace(amount_micro=31_999)),
+        (SUN, sun._replace(amount_micro=31_999, shared=SharedPart(400, 31_999, 0))),
+    ):
+        refused = world.refusal(name, GRID, wrong, letters[name].transaction_id)
+        assert (refused.reason, refused.about) == (Reason.BUSINESS, About.PRICE)
+        assert world[name].books.readings[SLOT].state is ReadingState.FINAL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shared": SharedPart(301, 1, 0)},
+        {"reading": ReportReading(f"supply-{FLAT}", SLOT, 299, 0, 0)},
+    ],
+)
+def test_a_household_refuses_a_bill_of_what_it_has_not_reported(change: dict[str, Any]) -> None:
+    world = Neighbours()
+    letters = world.reported()
+    bill = world.close()[FLAT]
+    refused = world.refusal(FLAT, GRID, bill._replace(**change), letters[FLAT].transaction_id)
+    assert refused.about is About.READING
+
+
+def test_a_household_that_drains_meters_no_more_and_waits_until_what_came_before_is_priced() -> None:
+    world = Neighbours()
+    world.reported()
+    flat = world[FLAT].party
+    flat.draining = False
+    flat.drain(True)
+    world.begin_slot()  # the slot in which it was told to drain has ended
+    flat.drain(True)
+    assert set(flat.books.unbooked) == {SLOT}
+    assert flat.left_unpriced() == 1
+    assert not flat.settled()
+    world.close()
+    world.carry()
+    assert flat.left_unpriced() == 0
+    assert flat.settled()
+    flat.drain(False)
+    world.begin_slot()
+    assert NEXT in flat.books.unbooked, "who is called back meters what it left out"
+
+
+# --- a street ---
+
+
+def test_a_street_that_trades_and_shares_ends_with_nothing_open() -> None:
+    world = street(sharing=Sharing(), tariff=FEES)
+    world.live(6)
+    world.settle_down()
+    check_end(world)
+    assert any(entry.kind is EntryKind.SHARED for entry in world[GRID].journal.ledger)
+
+
+def test_what_a_utility_expects_to_supply_is_what_was_reported_not_what_is_priced() -> None:
+    world = Neighbours()
+    world.reported()
+    world.at(SLOT + 2 * SLOT_S)
+    party = world[GRID].party
+    assert isinstance(party, Utility)
+    assert party.backstop_forecast_wh() == 300 + 500 - 400
