@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattmesh_cli.books import Book, BooksError
-from wattmesh_cli.kpi import Kpis, Slots, collect, kpis
+from wattmesh_cli.books import Book, BooksError, Reading
+from wattmesh_cli.kpi import Kpis, Possible, Rows, Slots, collect, kpis
 from wattmesh_cli.manifest_files import planned
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import slot_json
@@ -46,6 +46,10 @@ FromOption = Annotated[
 UntilOption = Annotated[
     datetime | None, typer.Option("--until", formats=_FORMS, metavar="TIME", help="Only slots that start before this.")
 ]
+OptimumOption = Annotated[
+    bool,
+    typer.Option("--optimum", help="Also say how much of what was possible was saved. Needs wattmesh[field]."),
+]
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,11 @@ class Evaluation:
         return Names(party.party for book in self.books for party in book.parties)
 
 
-def evaluate(files: Sequence[str], state: Path, first: datetime | None, end: datetime | None) -> Evaluation:
-    """Read the books of a state directory and compute their KPIs, from `first` until `end` in the street's local time.
+def evaluate(
+    files: Sequence[str], state: Path, first: datetime | None, end: datetime | None, *, optimum: bool = False
+) -> Evaluation:
+    """Read the books of a state directory and compute their KPIs, from `first` until `end` in the street's local time,
+    with `optimum` also what was possible.
 
     Raises BooksError or ValueError where that cannot be done; ends the command at mistakes in manifests.
     """
@@ -88,8 +95,29 @@ def evaluate(files: Sequence[str], state: Path, first: datetime | None, end: dat
     slots = Slots(_slot(first, zone), _slot(end, zone))
     rows = collect(books)
     terms.check(rows.households)
-    result = kpis(books, terms.prices, alone(rows, terms.battery, slots), slots)
+    untraded = alone(rows, terms.battery, slots)
+    result = kpis(books, terms.prices, untraded, slots)
+    if optimum:
+        if result.unbooked_readings:
+            raise BooksError("--optimum needs complete bills, and slots are not booked yet: give an earlier --until")
+        result = replace(result, possible=_possible(rows, versions[-1].plan, terms, slots, untraded))
     return Evaluation(books, versions, terms, zone, slots, result)
+
+
+def _possible(
+    rows: Rows, plan: GatewayPlan, terms: Terms, slots: Slots, alone: Mapping[str, Sequence[Reading]]
+) -> Possible:
+    try:
+        from wattmesh_cli.field.metered import metered_possible  # only who asks for it has and waits for its libraries
+        from wattmesh_cli.field.program import Unsolved
+    except ModuleNotFoundError as error:
+        raise BooksError(
+            f"--optimum needs {error.name}, which is not installed: pip install 'wattmesh[field]'"
+        ) from None
+    try:
+        return metered_possible(rows, plan, terms, slots, alone)
+    except Unsolved as error:
+        raise BooksError(str(error)) from None
 
 
 def range_json(of: Evaluation) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from wattmesh_cli.kpi import Kpis, PartyKpis
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored
 from wattmesh_market.units import kwh_text, money_text
 
 
@@ -14,6 +14,27 @@ def kpis_json(result: Kpis) -> dict[str, object]:
         "unbooked_readings": result.unbooked_readings,
         "households": [{"party": row.party, **_party(row)} for row in result.households],
         "community": _party(result.community) | _only_community(result),
+        **({} if result.possible is None else {"optimum": _possible(result.possible)}),
+    }
+
+
+def _possible(found: Possible) -> dict[str, object]:
+    return {
+        **{
+            _key(stored): {
+                "alone": money_text(of.alone_micro),
+                "market": money_text(of.market_micro),
+                "optimum": money_text(of.optimum_micro),
+                "possible": money_text(of.possible_micro),
+                "saved": money_text(of.saved_micro),
+                "ratio": _ratio(of.ratio),
+            }
+            for stored, of in found.reached.items()
+        },
+        "worse_off": [
+            {"party": loss.household, "amount": money_text(loss.micro), "of_load": _ratio(loss.of_load)}
+            for loss in found.losses
+        ],
     }
 
 
@@ -24,11 +45,18 @@ def kpi_rows(result: Kpis) -> list[tuple[str, str, object]]:
     rows: list[tuple[str, str, object]] = [
         (row.party, name, "" if value is None else value) for row, values in parts for name, value in values.items()
     ]
+    if result.possible is not None:
+        rows += [
+            (result.community.party, f"optimum_{_key(stored)}_ratio", _ratio(of.ratio) or "")
+            for stored, of in result.possible.reached.items()
+        ]
+        rows += [(loss.household, "worse_off", money_text(loss.micro)) for loss in result.possible.losses]
     return [*rows, (result.community.party, "unbooked_readings", result.unbooked_readings)]
 
 
 def _party(row: PartyKpis) -> dict[str, object]:
     energy, money = row.energy, row.money
+    benefit = money.utility_only_benefit_micro
     return {
         "pv_kwh": kwh_text(energy.pv_wh),
         "load_kwh": kwh_text(energy.load_wh),
@@ -38,9 +66,10 @@ def _party(row: PartyKpis) -> dict[str, object]:
         "used_pv_kwh": kwh_text(energy.used_pv_wh),
         "self_consumption": _ratio(energy.self_consumption),
         "self_sufficiency": _ratio(energy.self_sufficiency),
+        "autarky": _ratio(energy.autarky),
         "local_kwh": kwh_text(energy.local_wh),
         "local_share": _ratio(energy.local_share),
-        "peak_import_kw": None if energy.peak_import_w is None else kwh_text(energy.peak_import_w),
+        "peak_import_kw": _peak(energy),
         "unserved_kwh": kwh_text(energy.unserved_wh),
         "curtailed_kwh": kwh_text(energy.curtailed_wh),
         "bill": money_text(money.bill_micro),
@@ -49,10 +78,33 @@ def _party(row: PartyKpis) -> dict[str, object]:
         "utility_only_bill": money_text(money.utility_only_bill_micro),
         "utility_only_savings": _money(money.utility_only_savings_micro),
         "stored_more_kwh": kwh_text(money.stored_more_wh),
-        "stored_more_worth": money_text(money.stored_more_micro),
-        "utility_only_benefit": _money(money.utility_only_benefit_micro),
+        **{f"stored_more_worth_{_key(stored)}": money_text(micro) for stored, micro in money.stored_more_micro.items()},
+        **{
+            f"utility_only_benefit_{_key(stored)}": None if benefit is None else money_text(benefit[stored])
+            for stored in Stored
+        },
         "grid_fees": money_text(money.grid_fees_micro),
+        **{f"utility_only_{name}": value for name, value in _without_market(row.alone).items()},
     }
+
+
+def _without_market(energy: EnergyKpis) -> dict[str, object]:
+    return {
+        "inflow_kwh": kwh_text(energy.inflow_wh),
+        "outflow_kwh": kwh_text(energy.outflow_wh),
+        "self_consumption": _ratio(energy.self_consumption),
+        "self_sufficiency": _ratio(energy.self_sufficiency),
+        "autarky": _ratio(energy.autarky),
+        "peak_import_kw": _peak(energy),
+    }
+
+
+def _peak(energy: EnergyKpis) -> str | None:
+    return None if energy.peak_import_w is None else kwh_text(energy.peak_import_w)
+
+
+def _key(stored: Stored) -> str:
+    return stored.replace("-", "_")
 
 
 def _only_community(result: Kpis) -> dict[str, object]:
@@ -64,8 +116,8 @@ def _only_community(result: Kpis) -> dict[str, object]:
         "local_price_per_kwh": _money(trade.price_micro_per_kwh),
         "no_market_gini": _ratio(result.against_no_market.gini),
         "no_market_losers": _ratio(result.against_no_market.losers),
-        "utility_only_gini": _ratio(result.against_utility_only.gini),
-        "utility_only_losers": _ratio(result.against_utility_only.losers),
+        **{f"utility_only_gini_{_key(at)}": _ratio(of.gini) for at, of in result.against_utility_only.items()},
+        **{f"utility_only_losers_{_key(at)}": _ratio(of.losers) for at, of in result.against_utility_only.items()},
         "offers": protocol.offers,
         "quotes": protocol.quotes,
         "contracts_settled": protocol.settled,

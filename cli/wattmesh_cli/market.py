@@ -1,4 +1,4 @@
-"""What the street traded, and what each household gained by it. Pure."""
+"""What the street traded. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wattmesh_cli.books import Book, LedgerEntry, paired
-from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh, shared_benefit_micro, trade_benefit_micro
+from wattmesh_cli.kpi.money import price_micro_per_kwh
 from wattmesh_cli.kpi.rows import supplied
 
 
@@ -25,13 +25,8 @@ class Flow:
 
 @dataclass(frozen=True)
 class HouseholdSummary:
-    """A household's energy, the balance of its ledger, its battery level now, and what the market was worth to it.
-
-    `shared_wh` is what it took from and gave to its neighbours by sharing; `imported_wh` and `exported_wh` is the rest.
-    `saved_micro`: what the energy bought in trades or shared would have cost at its utility's tariff in the same slots,
-    less what was paid for it, grid fees included. `gained_micro`: what was earned with the energy sold in trades or
-    shared, less the grid fees owed for it and what its utility's feed-in price would have given in the same slots.
-    Together they are the KPI "savings against no market".
+    """A household's energy, as booked. `shared_wh` is what it took from and gave to its neighbours by sharing;
+    `imported_wh` and `exported_wh` is the rest.
     """
 
     household: str
@@ -40,10 +35,6 @@ class HouseholdSummary:
     shared_wh: int
     imported_wh: int
     exported_wh: int
-    balance_micro: int
-    level_wh: int
-    saved_micro: int
-    gained_micro: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class MarketSummary:
     settled_between_households: int
 
 
-def summarize(books: Sequence[Book], prices: Prices) -> MarketSummary:
+def summarize(books: Sequence[Book]) -> MarketSummary:
     """Summarise all that is booked."""
     households = {party.party: party for book in books for party in book.parties if party.kind == "household"}
     pairs = paired(row for book in books for row in book.contracts)
@@ -68,10 +59,7 @@ def summarize(books: Sequence[Book], prices: Prices) -> MarketSummary:
             ledgers[entry.party].append(entry)
     return MarketSummary(
         flows=_flows(entry for entries in ledgers.values() for entry in entries),
-        households=tuple(
-            _household(party.party, party.level_wh, ledgers[party.party], prices)
-            for _, party in sorted(households.items())
-        ),
+        households=tuple(_household(name, ledgers[name]) for name in sorted(households)),
         settled_between_households=sum(
             {pair.known.buyer, pair.known.seller} <= households.keys()
             and any(row is not None and row.state == "SETTLED" for row in (pair.buyer, pair.seller))
@@ -95,13 +83,11 @@ def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
     return tuple(flows)
 
 
-def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices: Prices) -> HouseholdSummary:
+def _household(household: str, ledger: list[LedgerEntry]) -> HouseholdSummary:
     trades = [entry for entry in ledger if entry.kind == "trade"]
     supplies = supplied(ledger)
-    shared_micro = [(of_slot.net_wh, shared_benefit_micro(household, of_slot, prices)) for of_slot in supplies]
     bought = [entry for entry in trades if entry.energy_wh > 0]
     sold = [entry for entry in trades if entry.energy_wh < 0]
-    fees = [entry for entry in ledger if entry.kind == "grid_fee"]
     return HouseholdSummary(
         household=household,
         bought_wh=sum(entry.energy_wh for entry in bought),
@@ -109,9 +95,4 @@ def _household(household: str, level_wh: int, ledger: list[LedgerEntry], prices:
         shared_wh=sum(of_slot.shared_wh for of_slot in supplies),
         imported_wh=sum(max(0, of_slot.utility_wh) for of_slot in supplies),
         exported_wh=sum(max(0, -of_slot.utility_wh) for of_slot in supplies),
-        balance_micro=sum(entry.amount_micro for entry in ledger),
-        level_wh=level_wh,
-        saved_micro=trade_benefit_micro(bought, prices) + sum(micro for net_wh, micro in shared_micro if net_wh > 0),
-        gained_micro=trade_benefit_micro([*sold, *fees], prices)
-        + sum(micro for net_wh, micro in shared_micro if net_wh <= 0),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.kpi.money import Prices
+from wattmesh_cli.kpi import Prices
 from wattmesh_cli.street_record import Version
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
@@ -17,12 +17,14 @@ from wattmesh_operator.plan import GatewayPlan
 
 @dataclass(frozen=True)
 class Terms:
-    """Households by subscriber id, of each version of the manifests, oldest first, with the slot it holds from.
+    """Households by subscriber id, of each version of the manifests, oldest first, with the slot it holds from; and the
+    tariffs of all utilities by subscriber id, as they were last.
 
     `utc_offset_s` is that of the street's local time, which tariff periods go by.
     """
 
     versions: Sequence[tuple[int, Mapping[str, HouseholdConfig]]]
+    tariffs: Mapping[str, Tariff]
     utc_offset_s: int
 
     @cached_property
@@ -32,12 +34,22 @@ class Terms:
 
     @property
     def prices(self) -> Prices:
-        """What each household's utility asks, grid fee included, and pays per kWh, and its grid fees."""
-        return Prices(self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._local_fee_micro)
+        """What each household's utility asks, grid fee included, and pays per kWh, its grid fees, and what its battery
+        gives back.
+        """
+        return Prices(
+            self._tariff_micro, self._feed_in_micro, self._grid_fee_micro, self._local_fee_micro, self._discharge_ppm
+        )
 
     def battery(self, household: str) -> Battery:
         """A household's battery."""
         return self.households[household].battery or NO_BATTERY
+
+    def cheapest_micro(self, household: str, slot: int) -> int:
+        """The least that a utility on the household's feeder asks for a kWh, grid fee included."""
+        others = self.households[household].utility_ids
+        near = [self._tariff(household, slot), *(self.tariffs[utility] for utility in others)]
+        return min(all_in_micro_per_kwh(tariff, slot, self.utc_offset_s) for tariff in near)
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
@@ -63,6 +75,9 @@ class Terms:
     def _local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
         return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
 
+    def _discharge_ppm(self, household: str) -> int:
+        return self.battery(household).discharge_efficiency_ppm
+
 
 def terms_of(plan: GatewayPlan) -> Terms:
     """The terms of all households of a street that ran with one version of its manifests."""
@@ -75,5 +90,8 @@ def terms_of_versions(versions: Sequence[Version]) -> Terms:
         (one.since, {household.subscriber_id: household for pod in one.plan.pods for household in pod.households})
         for one in versions
     ]
+    tariffs = {
+        utility.subscriber_id: utility.tariff for one in versions for pod in one.plan.pods for utility in pod.utilities
+    }
     offset = versions[-1].plan.resource.spec.clock.start.utcoffset()
-    return Terms(households, 0 if offset is None else int(offset.total_seconds()))
+    return Terms(households, tariffs, 0 if offset is None else int(offset.total_seconds()))

@@ -13,7 +13,7 @@ from wattmesh_market.energy.battery import Battery
 
 FIRST = 1_782_021_600
 GRID = "grid.town"
-PRICES = Prices(lambda _, __: 300_000, lambda _, __: 80_000, lambda _, __: 0, lambda _, __: 0)
+PRICES = Prices(lambda _, __: 300_000, lambda _, __: 80_000, lambda _, __: 0, lambda _, __: 0, lambda _: 950_000)
 BATTERY = Battery(10_000, 0, 5000, 5000, 1_000_000, 1_000_000)
 
 

@@ -1,4 +1,4 @@
-"""Who bought what from whom, and what it was worth."""
+"""Who bought what from whom."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from dataclasses import replace
 
 from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, SLOT, other_side, street
 from wattmesh_cli.books import Book, LedgerEntry
-from wattmesh_cli.kpi.money import Prices, price_micro_per_kwh
+from wattmesh_cli.kpi.money import price_micro_per_kwh
 from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
 
 
-def tariff(_: str, slot: int) -> int:
-    """0.30, from the second slot on 0.40."""
-    return 300_000 if slot < NEXT else 400_000
-
-
-def feed_in(_: str, __: int) -> int:
-    return 80_000
-
-
-PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0, local_fee_micro=lambda *_: 0)
-
-
 def test_a_street_in_sum() -> None:
-    assert summarize(street(), PRICES) == MarketSummary(
+    assert summarize(street()) == MarketSummary(
         flows=(Flow(FLAT, ROOF, contracts=1, energy_wh=400, price_micro_per_kwh=200_000, amount_micro=80_000),),
         households=(
             HouseholdSummary(
@@ -33,10 +21,6 @@ def test_a_street_in_sum() -> None:
                 shared_wh=0,
                 imported_wh=200,
                 exported_wh=0,
-                balance_micro=-140_000,
-                level_wh=0,
-                saved_micro=40_000,  # 400 Wh at 0.30 instead of 0.20
-                gained_micro=0,
             ),
             HouseholdSummary(
                 ROOF,
@@ -45,17 +29,13 @@ def test_a_street_in_sum() -> None:
                 shared_wh=0,
                 imported_wh=0,
                 exported_wh=100,
-                balance_micro=88_000,
-                level_wh=5280,
-                saved_micro=0,
-                gained_micro=48_000,  # 400 Wh at 0.20 instead of 0.08
             ),
         ),
         settled_between_households=1,
     )
 
 
-def test_a_flow_is_priced_by_volume_and_each_purchase_compared_in_its_slot() -> None:
+def test_a_flow_is_priced_by_volume() -> None:
     books = [
         Book(
             "flat-0",
@@ -68,13 +48,11 @@ def test_a_flow_is_priced_by_volume_and_each_purchase_compared_in_its_slot() -> 
             ),
         )
     ]
-    summary = summarize(books, PRICES)
+    summary = summarize(books)
     assert summary.flows == (
         Flow(FLAT, GRID, contracts=1, energy_wh=500, price_micro_per_kwh=400_000, amount_micro=200_000),
         Flow(FLAT, ROOF, contracts=2, energy_wh=4000, price_micro_per_kwh=250_000, amount_micro=1_000_000),
     )
-    # 1 kWh at 0.30 and 3.5 kWh at 0.40 would have cost 1.70; 1.20 was paid.
-    assert summary.households[0].saved_micro == 500_000
 
 
 def test_a_purchase_from_the_utility_is_not_between_households() -> None:
@@ -82,7 +60,7 @@ def test_a_purchase_from_the_utility_is_not_between_households() -> None:
     bought = replace(flat.contracts[0], counterparty=GRID)
     books = [replace(flat, contracts=(bought,)), replace(grid, contracts=(other_side(bought),))]
     assert bought.transaction_id == BOUGHT
-    assert summarize(books, PRICES).settled_between_households == 0
+    assert summarize(books).settled_between_households == 0
 
 
 def test_a_price_is_rounded_half_up() -> None:

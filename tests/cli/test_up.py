@@ -154,6 +154,8 @@ def test_the_demo_ends_with_the_audit_and_leaves_its_contracts(tmp_path: Path) -
     ran = wattmesh("demo", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Who bought what from whom" in ran.stdout
+    headline = r"^With the market the households .* \(each alone with its battery and its utility\)"
+    assert re.search(headline, ran.stdout, re.M)
     assert re.search(r"^audit: .*: nothing wrong$", ran.stdout, re.M)
     assert isinstance(told("contracts", tmp_path), list)
     report, up = [line.split("   ")[0].split() for line in ran.stdout.partition("\nWhat next:\n")[2].splitlines()]

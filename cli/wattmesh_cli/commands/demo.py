@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption, say_missed
+from wattmesh_cli.kpi import Kpis, Slots, Stored, collect, kpis
 from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import FOUND, StateOption, refuse
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError, is_empty
 from wattmesh_cli.street_record import ADVICE, read_record
@@ -22,9 +24,6 @@ from wattmesh_cli.tables import Column, print_table, say
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
-
-if TYPE_CHECKING:
-    from wattmesh_cli.street.session import SessionResult
 
 SPEED = 1920
 DAY_S = 24 * 3600
@@ -36,10 +35,11 @@ DemoSpeedOption = Annotated[float, typer.Option("--speed", min=0.001, max=100_00
 
 
 def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fresh: FreshOption = False) -> None:
-    """Run the street of examples/street.yaml for a June day, from 06:00 on, then show trades, savings and audit.
+    """Run the street of examples/street.yaml for a June day, from 06:00 on, then show trades, bills and audit.
 
     Starts afresh each time. Exit code 1 when the audit finds anything.
     """
+    from wattmesh_cli.alone import alone
     from wattmesh_cli.street.session import Session, run_session  # the agents take a second to import
     from wattmesh_cli.terms import terms_of
 
@@ -52,7 +52,12 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     except StateError as error:
         refuse(error)
     names = Names(party.party for book in books for party in book.parties)
-    _print(summarize(books, terms_of(planned).prices), names, result)
+    terms, rows = terms_of(planned), collect(books)
+    unbooked = (one.slot for readings in rows.readings.values() for one in readings if one.state != "booked")
+    booked = Slots(end=min(unbooked, default=None))
+    found = kpis(books, terms.prices, alone(rows, terms.battery, booked), booked)
+    _print(summarize(books), found, names, planned.resource.spec.currency)
+    say_missed(result)
     audited = audit(books)
     for finding in audited.findings:
         say(names.shorten(f"{finding.kind}: {finding.text}"))
@@ -81,7 +86,7 @@ def _what_next(state: Path) -> str:
     )
 
 
-def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
+def _print(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> None:
     say("\nWho bought what from whom")
     flows: list[Column[Flow]] = [
         Column("BUYER", lambda flow: names.short(flow.buyer)),
@@ -92,7 +97,13 @@ def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
         Column("AMOUNT", lambda flow: money_text(flow.amount_micro)[:-2], right=True),
     ]
     print_table(flows, summary.flows)
-    say("\nWhat it was worth (saved: against buying the same from the utility; gained: against feeding it in)")
+    say("\nWhat it was worth (benefit against alone, what is left in the battery at retail and at feed-in price)")
+    money = {row.party: row.money for row in found.households}
+
+    def benefit_of(row: HouseholdSummary, stored: Stored) -> str:
+        of = money[row.household].utility_only_benefit_micro
+        return "-" if of is None else money_text(of[stored])[:-2]
+
     households: list[Column[HouseholdSummary]] = [
         Column("HOUSEHOLD", lambda row: names.short(row.household)),
         Column("BOUGHT", lambda row: kwh_text(row.bought_wh), 2, right=True),
@@ -100,14 +111,12 @@ def _print(summary: MarketSummary, names: Names, result: SessionResult) -> None:
         Column("SHARED", lambda row: kwh_text(row.shared_wh), 3, right=True),
         Column("IMPORTED", lambda row: kwh_text(row.imported_wh), 3, right=True),
         Column("EXPORTED", lambda row: kwh_text(row.exported_wh), 3, right=True),
-        Column("BALANCE", lambda row: money_text(row.balance_micro)[:-2], 1, right=True),
-        Column("SAVED", lambda row: money_text(row.saved_micro)[:-2], right=True),
-        Column("GAINED", lambda row: money_text(row.gained_micro)[:-2], right=True),
+        Column("BILL", lambda row: money_text(money[row.household].bill_micro)[:-2], 1, right=True),
+        Column("ALONE", lambda row: money_text(money[row.household].utility_only_bill_micro)[:-2], 1, right=True),
+        Column("BENEFIT: RETAIL", lambda row: benefit_of(row, Stored.RETAIL), right=True),
+        Column("FEED-IN", lambda row: benefit_of(row, Stored.FEED_IN), right=True),
     ]
     print_table(households, summary.households)
-    total = sum(row.saved_micro + row.gained_micro for row in summary.households)
-    say(
-        f"\n{summary.settled_between_households} contracts between households settled; together they are "
-        f"{money_text(total)[:-4]} better off than at the utility's prices"
-    )
-    say_missed(result)
+    say(f"\n{summary.settled_between_households} contracts between households settled.")
+    for sentence in benefit(found, names, currency):
+        say(sentence)

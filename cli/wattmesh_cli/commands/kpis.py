@@ -10,12 +10,21 @@ from typing import Annotated, TypeVar
 import typer
 
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, UntilOption, evaluate, range_json
-from wattmesh_cli.kpi import Kpis, PartyKpis
+from wattmesh_cli.evaluation import (
+    Evaluation,
+    FilesOption,
+    FromOption,
+    OptimumOption,
+    UntilOption,
+    evaluate,
+    range_json,
+)
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Reached, Stored
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import StateOption, csv_text, print_json, refuse
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.tables import NEVER, Column, SortOption, WatchOption, ordered, print_table, say, watched
 from wattmesh_market.units import kwh_text, money_text
@@ -43,6 +52,7 @@ def kpis(
     end: UntilOption = None,
     sort_by: SortOption = None,
     watch: WatchOption = False,
+    optimum: OptimumOption = False,
     output: Annotated[
         KpiOutput,
         typer.Option("--output", "-o", help="A table as wide as the terminal, one with all columns, JSON, or CSV."),
@@ -61,11 +71,14 @@ def kpis(
             case KpiOutput.CSV:
                 typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
             case _:
+                for sentence in benefit(asked.kpis, asked.names, asked.plan.resource.spec.currency):
+                    say(sentence)
+                say("")
                 _print(asked.kpis, asked.names, sort_by, wide=output is KpiOutput.WIDE)
 
     try:
         named = [*(files or []), *(more_files or [])]
-        watched(lambda: evaluate(named, state, first, end), show, watch=watch)
+        watched(lambda: evaluate(named, state, first, end, optimum=optimum), show, watch=watch)
     except (BooksError, ValueError) as error:
         refuse(error)
 
@@ -77,13 +90,21 @@ def _print(result: Kpis, names: Names, sort_by: str | None, *, wide: bool) -> No
     say(
         "\nEnergy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
         "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
-        "UTILITY ONLY and what that is worth"
+        "UTILITY ONLY and what that is worth, at the retail price that it saves, or at the feed-in price that it earns"
     )
     trade, protocol = result.local_trade, result.protocol
     say(f"local trade: {kwh_text(trade.energy_wh)} kWh at {_amount(trade.price_micro_per_kwh)} on average")
-    for name, of in (("no market", result.against_no_market), ("utility only", result.against_utility_only)):
+    against = [("no market", result.against_no_market)]
+    against += [(f"utility only ({stored})", of) for stored, of in result.against_utility_only.items()]
+    for name, of in against:
         gini = "-" if of.gini is None else f"{float(of.gini):.2f}"
         say(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
+    say("\nAll households as if behind one meter")
+    print_table(_ONE_METER, [("utility only", result.community.alone), ("market", result.community.energy)], wide=wide)
+    if result.possible is not None:
+        say("\nWhat all households pay, less what is left in their batteries")
+        print_table(_POSSIBLE, list(result.possible.reached.items()), wide=wide)
+    say("")
     energy = result.community.energy
     say(f"unserved {kwh_text(energy.unserved_wh)} kWh, curtailed {kwh_text(energy.curtailed_wh)} kWh")
     say(
@@ -126,8 +147,14 @@ def _columns(names: Names) -> list[Column[PartyKpis]]:
         money("NO MARKET", lambda row: row.money.no_market_savings_micro, 5),
         money("UTILITY ONLY", lambda row: row.money.utility_only_savings_micro, 4),
         energy("STORED", lambda row: row.money.stored_more_wh, 6),
-        money("BENEFIT", lambda row: row.money.utility_only_benefit_micro, 1),
+        money("BENEFIT: RETAIL", lambda row: _benefit(row, Stored.RETAIL), 1),
+        money("FEED-IN", lambda row: _benefit(row, Stored.FEED_IN), 1),
     ]
+
+
+def _benefit(row: PartyKpis, stored: Stored) -> int | None:
+    benefit_micro = row.money.utility_only_benefit_micro
+    return None if benefit_micro is None else benefit_micro[stored]
 
 
 def _number_column(
@@ -150,3 +177,22 @@ def _number(value: Fraction | None) -> str:
 
 def _percent(value: Fraction | None) -> str:
     return "-" if value is None else f"{float(value):.1%}"
+
+
+_ONE_METER: list[Column[tuple[str, EnergyKpis]]] = [
+    Column("", lambda row: row[0]),
+    Column("SELF-SUFF", lambda row: _percent(row[1].self_sufficiency), right=True),
+    Column("AUTARKY", lambda row: _percent(row[1].autarky), right=True),
+    Column("PEAK kW", lambda row: "-" if row[1].peak_import_w is None else kwh_text(row[1].peak_import_w), right=True),
+    Column("IN", lambda row: kwh_text(row[1].inflow_wh), right=True),
+    Column("OUT", lambda row: kwh_text(row[1].outflow_wh), right=True),
+]
+_POSSIBLE: list[Column[tuple[Stored, Reached]]] = [
+    Column("LEFT IS WORTH", lambda row: str(row[0])),
+    Column("EACH ALONE", lambda row: _amount(row[1].alone_micro), right=True),
+    Column("MARKET", lambda row: _amount(row[1].market_micro), right=True),
+    Column("OPTIMUM", lambda row: _amount(row[1].optimum_micro), right=True),
+    Column("SAVED", lambda row: _amount(row[1].saved_micro), right=True),
+    Column("POSSIBLE", lambda row: _amount(row[1].possible_micro), right=True),
+    Column("REALISED", lambda row: _percent(row[1].ratio), right=True),
+]

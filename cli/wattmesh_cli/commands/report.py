@@ -12,7 +12,7 @@ import typer
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.commands.audit import audit_json, summary_line
-from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, UntilOption, evaluate
+from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, OptimumOption, UntilOption, evaluate
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
 from wattmesh_cli.report.content import Content, Market, content
@@ -54,6 +54,7 @@ def report(
             show_default=f"{_DEFAULT_PAGE} for html, - for json and csv",
         ),
     ] = None,
+    optimum: OptimumOption = False,
 ) -> None:
     """Write a report: load, PV, batteries, prices and trades over time, who sold to whom, bills, KPIs and the audit.
 
@@ -61,7 +62,7 @@ def report(
     is of the whole run, everything else of the slots asked for.
     """
     try:
-        asked = evaluate([*(files or []), *(more_files or [])], state, first, end)
+        asked = evaluate([*(files or []), *(more_files or [])], state, first, end, optimum=optimum)
         shown = _content(asked, state)
         path = save or (_DEFAULT_PAGE if output is ReportOutput.HTML else _STANDARD_OUTPUT)
         _write(_text(shown, output), path)

@@ -15,8 +15,9 @@ class EnergyKpis:
     """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households,
     bought or shared.
 
-    `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `local_share` is that of local
-    energy in what households took from others. `unserved_wh` and `curtailed_wh` are what readings do not account for.
+    `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `autarky` is the share of the load
+    that nothing had to come in for at that moment. `local_share` is that of local energy in what households took from
+    others. `unserved_wh` and `curtailed_wh` are what readings do not account for.
     """
 
     pv_wh: int
@@ -27,6 +28,7 @@ class EnergyKpis:
     used_pv_wh: int
     self_consumption: Fraction | None
     self_sufficiency: Fraction | None
+    autarky: Fraction | None
     local_wh: int
     local_share: Fraction | None
     peak_import_w: int | None
@@ -91,6 +93,7 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
         used_pv_wh=used_pv_wh,
         self_consumption=share(used_pv_wh, pv_wh),
         self_sufficiency=share(used_pv_wh, load_wh),
+        autarky=share(sum(slot.load_wh - min(slot.load_wh, max(0, slot.net_wh)) for slot in wanted), load_wh),
         local_wh=local_wh,
         local_share=share(local_wh, taken_wh),
         peak_import_w=max((max(0, slot.net_wh) * 3600 // SLOT_S for slot in wanted), default=None),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wattmesh_cli.kpi.energy import EnergyKpis
 from wattmesh_cli.kpi.fairness import Fairness
-from wattmesh_cli.kpi.money import LocalTrade, MoneyKpis
+from wattmesh_cli.kpi.money import LocalTrade, MoneyKpis, Stored
+from wattmesh_cli.kpi.possible import Possible
 from wattmesh_cli.kpi.protocol import ProtocolKpis
 
 COMMUNITY = "community"
@@ -15,10 +17,11 @@ COMMUNITY = "community"
 
 @dataclass(frozen=True)
 class PartyKpis:
-    """A household's, or with COMMUNITY as `party` the community's."""
+    """A household's, or with COMMUNITY as `party` the community's; `alone` is with each household's utility only."""
 
     party: str
     energy: EnergyKpis
+    alone: EnergyKpis
     money: MoneyKpis
 
 
@@ -35,6 +38,8 @@ class Kpis:
     utilities_bill_micro: int
     local_trade: LocalTrade
     against_no_market: Fairness
-    against_utility_only: Fairness
+    against_utility_only: Mapping[Stored, Fairness]
     protocol: ProtocolKpis
     unbooked_readings: int
+    possible: Possible | None = None
+    """How near the street came to its optimum, where that was asked for and all is booked."""

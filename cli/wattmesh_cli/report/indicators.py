@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wattmesh_cli.kpi import Kpis, MoneyKpis
-from wattmesh_cli.report.text import kwh, money, percent, price, ratio
+from wattmesh_cli.kpi import AtBoth, Kpis, MoneyKpis, Stored
+from wattmesh_cli.report.text import both, kwh, money, percent, price, ratio
 
 T = TypeVar("T")
 
@@ -55,6 +55,13 @@ def cell(value: T | None, form: Callable[[T], str], why: str) -> Cell:
     if value is None:
         return Cell("", None, why)
     return Cell(form(value), float(value))  # type: ignore[arg-type] # whole numbers and fractions
+
+
+def at_both(value: AtBoth | None, why: str) -> Cell:
+    """Money at either value of what is left in batteries: retail / feed-in; sorted by the latter."""
+    if value is None:
+        return Cell("", None, why)
+    return Cell(both(value), float(value[Stored.FEED_IN]))
 
 
 def indicators(kpis: Kpis, currency: str) -> list[Indicator]:
@@ -172,29 +179,29 @@ def comparison(kpis: Kpis, currency: str) -> list[tuple[str, Cell, Cell, Cell, s
             "Stored more, worth",
             itself,
             Cell("", None, "The batteries are the same in this comparison."),
-            cell(of.stored_more_micro, money, ""),
-            f"{kwh(of.stored_more_wh)} kWh more in the batteries at the end, at the tariff of the last slot.",
+            at_both(of.stored_more_micro, ""),
+            f"{kwh(of.stored_more_wh)} kWh more in the batteries at the end, at retail / feed-in.",
         ),
         (
             "Benefit",
             itself,
             Cell("", None, "Nothing is stored more in this comparison: the savings are all there is."),
-            cell(of.utility_only_benefit_micro, money, NOT_BOOKED),
+            at_both(of.utility_only_benefit_micro, NOT_BOOKED),
             f"Savings and what is stored more ({currency}).",
         ),
         (
             "Gini coefficient",
             itself,
             cell(market.gini, ratio, NO_GINI),
-            cell(alone.gini, ratio, NO_GINI),
+            cell(alone[Stored.FEED_IN].gini, ratio, NO_GINI),
             "How unevenly the benefit is spread: 0 all alike, near 1 one has all.",
         ),
         (
             "Losers",
             itself,
             cell(market.losers, percent, NO_HOUSEHOLDS),
-            cell(alone.losers, percent, NO_HOUSEHOLDS),
-            "Households with a negative benefit.",
+            cell(alone[Stored.FEED_IN].losers, percent, NO_HOUSEHOLDS),
+            "Households with a negative benefit (stored energy at feed-in).",
         ),
     ]
 
@@ -209,7 +216,7 @@ def bill_cells(of: MoneyKpis) -> list[Cell]:
         cell(of.no_market_savings_micro, money, ""),
         cell(of.utility_only_savings_micro, money, NOT_BOOKED),
         cell(of.stored_more_wh, kwh, ""),
-        cell(of.utility_only_benefit_micro, money, NOT_BOOKED),
+        at_both(of.utility_only_benefit_micro, NOT_BOOKED),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.report.content import Content, backstop_wh
 from wattmesh_cli.report.flows import TRADE, Flow, grouped
 from wattmesh_cli.report.text import clock, kw, kwh, many, moment, money, price
@@ -15,45 +16,9 @@ _DAY_S = 86_400
 
 def opening(shown: Content) -> str:
     """What the street saved, or lost, against each household alone with its battery and its utility."""
-    of, currency = shown.kpis.community.money, shown.market.currency
     if not shown.slots:
         return "Nothing is known of this street yet: no slot was metered."
-    benefit_micro = of.utility_only_benefit_micro
-    if benefit_micro is None:
-        return (
-            "What the street saved is not known yet: the money of "
-            f"{many(shown.kpis.unbooked_readings, 'metered slot')} is not booked."
-        )
-    verb = {1: "saved", 0: "neither saved nor lost money", -1: "lost"}[_sign(benefit_micro)]
-    much = f" {money(abs(benefit_micro))} {currency}" if _sign(benefit_micro) else ""
-    return (
-        f"By trading with each other, {many(len(shown.households), 'household')} {verb}{much} compared with each of "
-        f"them alone with its utility: they {_paid(of.bill_micro, of.utility_only_bill_micro)} {currency}"
-        f"{_stored(shown)}."
-    )
-
-
-def _paid(bill_micro: int, instead_of_micro: int) -> str:
-    """Two bills; a negative one is earned."""
-    now, then = money(abs(bill_micro)), money(abs(instead_of_micro))
-    if (bill_micro < 0) == (instead_of_micro < 0):
-        return f"{'earned' if bill_micro < 0 else 'paid'} {now} instead of {then}"
-    return f"earned {now} instead of paying {then}" if bill_micro < 0 else f"paid {now} instead of earning {then}"
-
-
-def _stored(shown: Content) -> str:
-    """What the bills leave out, where it is not nothing."""
-    worth_micro = shown.kpis.community.money.stored_more_micro
-    if not _sign(worth_micro):
-        return ""
-    word = "more" if worth_micro > 0 else "less"
-    worth = f"{money(abs(worth_micro))} {shown.market.currency}"
-    return f", and what their batteries hold at the end is worth {worth} {word}"
-
-
-def _sign(amount_micro: int) -> int:
-    """Of an amount as it is shown: less than half a hundredth is none."""
-    return 0 if abs(amount_micro) < 5_000 else 1 if amount_micro > 0 else -1
+    return " ".join(benefit(shown.kpis, shown.names, shown.market.currency))
 
 
 def power(shown: Content) -> str:

@@ -15,6 +15,7 @@ from wattmesh_cli.report.indicators import (
     NOT_TRADED,
     NOTHING_TAKEN,
     Cell,
+    at_both,
     bill_cells,
     cell,
     comparison,
@@ -69,9 +70,9 @@ def cards(shown: Content) -> list[Card]:
     return [
         Card(
             "Benefit",
-            cell(money_of.utility_only_benefit_micro, money, NOT_BOOKED),
+            at_both(money_of.utility_only_benefit_micro, NOT_BOOKED),
             currency,
-            "against “utility only”: lower bills, and what is stored more",
+            "against “utility only”: lower bills, and what is stored more at retail / feed-in price",
         ),
         Card(
             "Saved against no market",

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from fractions import Fraction
 
 from wattmesh_cli.books import SLOT_S
+from wattmesh_cli.kpi import AtBoth, Stored
 
 UNDEFINED = "–"
 """Stands for what is not defined; never 0."""
@@ -24,6 +25,12 @@ def kw(energy_wh: int) -> str:
 def money(amount_micro: int) -> str:
     """Money with two decimals."""
     return _signed(f"{amount_micro / 1_000_000:,.2f}")
+
+
+def both(amounts: AtBoth) -> str:
+    """Money at either value of what is left in batteries, with two decimals: retail / feed-in."""
+    texts = [money(amounts[stored]) for stored in Stored]
+    return texts[0] if texts[0] == texts[1] else " / ".join(texts)
 
 
 def price(price_micro_per_kwh: int) -> str:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from tests.cli.street_books import other_side
 from wattmesh_cli.alone import alone
 from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Party, Reading, Reported
-from wattmesh_cli.kpi import ALL_SLOTS, Kpis, Prices, Slots, collect, kpis
+from wattmesh_cli.kpi import ALL_SLOTS, AtBoth, Kpis, Prices, Slots, Stored, collect, kpis
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 
 FIRST = 1_782_036_000
@@ -41,7 +41,15 @@ def feed_in(_: str, __: int) -> int:
     return 80_000
 
 
-PRICES = Prices(tariff, feed_in, grid_fee_micro=lambda *_: 0, local_fee_micro=lambda *_: 0)
+def nothing_is_lost(_: str) -> int:
+    return 1_000_000
+
+
+PRICES = Prices(tariff, feed_in, lambda *_: 0, local_fee_micro=lambda *_: 0, discharge_ppm=nothing_is_lost)
+
+
+def at_both(retail_micro: int, feed_in_micro: int) -> AtBoth:
+    return {Stored.RETAIL: retail_micro, Stored.FEED_IN: feed_in_micro}
 
 
 def bought(buyer: str, transaction_id: str, energy_wh: int, amount_micro: int, *, offers: int) -> ContractRow:

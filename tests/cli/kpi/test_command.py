@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -56,31 +57,102 @@ def run(tmp_path: Path, state: Path) -> Run:
     return run_command
 
 
+HEADLINE = [
+    "With the market the households paid 0.05 instead of 0.18 EUR (each alone with its battery and its utility); with "
+    "what is left in the batteries they are −0.01 to 0.09 better off.",
+    "Nobody is worse off than alone.",
+    "As if behind one meter, self-sufficiency is 81.0% with the market and 42.9% without; the peak import 0.80 kW and "
+    "2.40 kW.",
+]
+
+
 def test_kpis_for_people(run: Run) -> None:
     result = run()
     assert result.exit_code == 0, result.output
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
+        *HEADLINE,
+        "",
         "HOUSEHOLD     PV   LOAD     IN    OUT  SELF-CONS  SELF-SUFF  LOCAL  PEAK kW     BILL  GRID FEES  NO MARKET"
-        "  UTILITY ONLY  STORED  BENEFIT",
+        "  UTILITY ONLY  STORED  BENEFIT: RETAIL  FEED-IN",
         "flat-0     0.000  0.600  0.600  0.000          -       0.0%  66.7%    2.400   0.1400     0.0000     0.0400"
-        "        0.0400   0.000   0.0400",
-        # Alone the roof would have stored 700 and 100 Wh with 95 %, 760; it has stored 280. To buy 480 Wh costs 0.144.
+        "        0.0400   0.000           0.0400   0.0400",
+        # Alone the roof would have stored 700 and 100 Wh with 95 %, 760; it has stored 280. Of 480 Wh 95 % come out:
+        # worth 0.1368 at the tariff, 0.0365 fed in.
         "roof-0     1.250  0.450  0.000  0.500      36.0%     100.0%      -    0.000  -0.0880     0.0000     0.0480"
-        "        0.0880  -0.480  -0.0560",
+        "        0.0880  -0.480          -0.0488   0.0515",
         "community  1.250  1.050  0.200  0.100      84.0%     100.0%  66.7%    0.800   0.0520     0.0000     0.0880"
-        "        0.1280  -0.480  -0.0160",
+        "        0.1280  -0.480          -0.0088   0.0915",
         "",
         "Energy in kWh. GRID FEES: those of purchases and imports, in the bill. NO MARKET, UTILITY ONLY: how much "
         "lower the bill is than in these. STORED: how much more is in the battery than with the utility only; BENEFIT: "
-        "UTILITY ONLY and what that is worth",
+        "UTILITY ONLY and what that is worth, at the retail price that it saves, or at the feed-in price that it earns",
         "local trade: 0.400 kWh at 0.2000 on average",
         "benefit against no market: Gini 0.05, losers 0.0%",
-        "benefit against utility only: Gini -, losers 50.0%",
+        "benefit against utility only (retail): Gini -, losers 50.0%",
+        "benefit against utility only (feed-in): Gini 0.06, losers 0.0%",
+        "",
+        "All households as if behind one meter",
+        "              SELF-SUFF  AUTARKY  PEAK kW     IN    OUT",
+        "utility only     100.0%    42.9%    2.400  0.600  0.000",
+        "market           100.0%    81.0%    0.800  0.200  0.100",
+        "",
         "unserved 0.000 kWh, curtailed 0.000 kWh",
         "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
         "- messages per contract, - contracts per search; search to confirmation: - ms (median), "
         "- ms (95th percentile)",
     ]
+
+
+def test_the_optimum(run: Run) -> None:
+    lines = [line.rstrip() for line in run("--optimum").stdout.splitlines()]
+    assert lines[1] == (
+        "Of what perfect foresight could have saved them together, they saved −0.01 (-50.1%) of 0.02 EUR with what is "
+        "left worth its retail price, and 0.09 (66.2%) of 0.14 EUR with what is left worth its feed-in price."
+    )
+    table = lines.index("What all households pay, less what is left in their batteries")
+    assert lines[table + 1 : table + 4] == [
+        "LEFT IS WORTH  EACH ALONE   MARKET  OPTIMUM    SAVED  POSSIBLE  REALISED",
+        "retail            -1.4616  -1.4528  -1.4791  -0.0088    0.0175    -50.1%",
+        "feed-in           -0.2577  -0.3492  -0.3960   0.0915    0.1382     66.2%",
+    ]
+    found = json.loads(run("--optimum", "-o", "json").stdout)["optimum"]
+    # All 600 Wh of flat come from roof's 700. Of the other 100, and of 100 in the second slot, 95 % are stored beside
+    # 5 kWh, each worth 0.95 of the tariff; at feed-in prices they are fed in.
+    assert found["retail"]["optimum"] == f"{-5.19 * 0.285:.6f}"
+    assert found["feed_in"]["optimum"] == f"{-5 * 0.076 - 0.2 * 0.08:.6f}"
+    assert found["worse_off"] == []
+    values = {
+        (party, kpi): value for party, kpi, value in csv.reader(run("--optimum", "-o", "csv").stdout.splitlines())
+    }
+    assert values["community", "optimum_feed_in_ratio"] == "0.6620"
+    assert "optimum" not in json.loads(run("-o", "json").stdout)
+
+
+def test_who_is_worse_off_than_alone_is_named(run: Run, state: Path) -> None:
+    with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
+        database.execute("UPDATE ledger SET amount_micro = -200000 WHERE kind = 'trade'")
+        database.commit()
+    assert "Worse off than alone (EUR): flat-0 by 0.08." in run().stdout
+    assert "Worse off than alone (EUR): flat-0 by 0.08 (44.4% of what its load costs)." in run("--optimum").stdout
+    [loss] = json.loads(run("--optimum", "-o", "json").stdout)["optimum"]["worse_off"]
+    assert loss == {"party": FLAT, "amount": "0.080000", "of_load": "0.4444"}
+
+
+def test_the_optimum_needs_complete_bills_and_its_library(
+    run: Run, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "wattmesh_cli.field.metered", None)
+        result = run("--optimum")
+        assert result.exit_code == 2
+        assert "which is not installed: pip install 'wattmesh[field]'" in result.stderr
+    with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
+        database.execute("UPDATE readings SET state = 'final' WHERE slot = ?", (NEXT,))
+        database.commit()
+    result = run("--optimum")
+    assert result.exit_code == 2
+    assert "--optimum needs complete bills, and slots are not booked yet: give an earlier --until" in result.stderr
+    assert run("--optimum", "--until", "2026-06-21T12:15").exit_code == 0
 
 
 def test_fees_messages_and_milliseconds(run: Run, state: Path, tmp_path: Path) -> None:

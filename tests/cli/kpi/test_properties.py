@@ -34,7 +34,7 @@ def test_shares_are_shares(books: list[Book]) -> None:
             assert value is None if whole == 0 else value is not None and 0 <= value <= 1
         assert energy.local_share is None or 0 <= energy.local_share <= 1
         assert energy.used_pv_wh <= min(energy.pv_wh, energy.load_wh)
-    for of in (result.against_no_market, result.against_utility_only):
+    for of in (result.against_no_market, *result.against_utility_only.values()):
         assert of.losers is not None
         assert 0 <= of.losers <= 1
         assert of.gini is None or 0 <= of.gini < 1

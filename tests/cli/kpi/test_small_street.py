@@ -12,11 +12,12 @@ from tests.cli.kpi.small_street import (
     SECOND,
     STORE,
     THIRD,
+    at_both,
     kpis_with,
     small_street,
 )
 from wattmesh_cli.audit import audit
-from wattmesh_cli.kpi import EnergyKpis, LocalTrade, MoneyKpis, PartyKpis, Slots
+from wattmesh_cli.kpi import EnergyKpis, LocalTrade, MoneyKpis, PartyKpis, Slots, Stored
 from wattmesh_cli.kpi.fairness import Fairness
 
 KPIS = kpis_with(small_street(), BATTERIES)
@@ -46,6 +47,7 @@ def test_energy_of_the_roof() -> None:
         used_pv_wh=used_wh,
         self_consumption=Fraction(used_wh, 2100),
         self_sufficiency=Fraction(used_wh, 780),
+        autarky=Fraction(1),  # nothing had to come in
         local_wh=0,
         local_share=None,  # it took nothing from others
         peak_import_w=0,
@@ -64,6 +66,7 @@ def test_energy_of_the_flat() -> None:
         used_pv_wh=0,
         self_consumption=None,  # no PV
         self_sufficiency=Fraction(0),
+        autarky=Fraction(0),
         local_wh=300,
         local_share=Fraction(300, 300 + 300 + 100),
         peak_import_w=4 * 400,  # 400 Wh in a quarter of an hour
@@ -95,6 +98,7 @@ def test_energy_of_the_community() -> None:
         used_pv_wh=used_wh,
         self_consumption=Fraction(used_wh, 2100),
         self_sufficiency=Fraction(used_wh, 1770),
+        autarky=Fraction(500 + 600 + 470, 1770),
         local_wh=500,
         local_share=Fraction(500, 700 + 300),
         peak_import_w=4 * 100,
@@ -103,11 +107,23 @@ def test_energy_of_the_community() -> None:
     )
 
 
+def test_energy_of_the_community_without_a_market() -> None:
+    # Each alone: roof exports 300, then 400 Wh and draws 380 of its 2000 Wh; flat takes 300 and 400, store 100, 100
+    # and 90.
+    # As if behind one meter 100 Wh come in in the 1st and the 2nd slot, 90 in the 3rd.
+    alone = party("community").alone
+    assert (alone.inflow_wh, alone.outflow_wh, alone.peak_import_w) == (100 + 100 + 90, 0, 4 * 100)
+    assert alone.autarky == Fraction(500 + 600 + 380, 1770)
+    # 1st: 600 of PV at once, 1000 stored of which 900 are PV. 2nd: 600 at once. 3rd: 380 of 2000 Wh with 900 of PV.
+    assert alone.used_pv_wh == 600 + 600 + 380 * 900 // 2000
+    assert alone.local_share is None
+
+
 def test_money_of_the_roof() -> None:
     # As it was: 300 Wh fed in for 0.024, 500 Wh sold for 0.10.
     # No market: 500 Wh for 0.08 each kWh, 0.04.
     # Utility only: fed in are 300 Wh and, the battery being full, 600 - 200 = 400 Wh: 0.056. At the end 2000 - 380 =
-    # 1620 Wh are left, 100 more than there are; to buy them in the third slot costs 0.04.
+    # 1620 Wh are left, 100 more than there are: 0.03 at the lowest tariff, 0.008 fed in.
     assert party(ROOF).money == MoneyKpis(
         bill_micro=-24_000 - 100_000,
         no_market_bill_micro=-24_000 - 40_000,
@@ -115,33 +131,36 @@ def test_money_of_the_roof() -> None:
         utility_only_bill_micro=-56_000,
         utility_only_savings_micro=-56_000 + 124_000,
         stored_more_wh=-100,
-        stored_more_micro=-40_000,
+        stored_more_micro=at_both(-30_000, -8_000),
     )
-    assert party(ROOF).money.utility_only_benefit_micro == 28_000
+    assert party(ROOF).money.utility_only_benefit_micro == at_both(38_000, 60_000)
 
 
 def test_money_of_the_flat() -> None:
     # As it was: 0.09 + 0.03 to the utility, 0.06 to roof. Otherwise 700 Wh at 0.30 in both cases.
-    assert party(FLAT).money == MoneyKpis(180_000, 210_000, 30_000, 210_000, 30_000, 0, 0)
+    assert party(FLAT).money == MoneyKpis(180_000, 210_000, 30_000, 210_000, 30_000)
 
 
 def test_money_of_the_store() -> None:
     # As it was: 0.03 to the utility, 0.04 to roof. No market: the 200 Wh at 0.30, 0.06.
     # Utility only: 200 Wh at 0.30 and, nothing being stored, 90 Wh at 0.40.
-    assert party(STORE).money == MoneyKpis(70_000, 90_000, 20_000, 96_000, 26_000, 0, 0)
+    assert party(STORE).money == MoneyKpis(70_000, 90_000, 20_000, 96_000, 26_000)
 
 
 def test_money_of_the_community_is_what_the_utility_earns() -> None:
     money = party("community").money
-    assert money == MoneyKpis(126_000, 236_000, 110_000, 250_000, 124_000, -100, -40_000)
+    assert money == MoneyKpis(126_000, 236_000, 110_000, 250_000, 124_000, -100, at_both(-30_000, -8_000))
     assert KPIS.utilities_bill_micro == -126_000
 
 
 def test_fairness() -> None:
     # Of 20, 30, 60: differences 10 + 40 + 30 = 80 in both directions, by 2 * 3 * 3 times the mean of 110 / 3.
     assert KPIS.against_no_market == Fairness(Fraction(2 * 80, 2 * 3 * 110), losers=Fraction(0))
-    # Of 26, 28, 30: 2 + 4 + 2 = 8.
-    assert KPIS.against_utility_only == Fairness(Fraction(2 * 8, 2 * 3 * 84), losers=Fraction(0))
+    # Of 26, 30, 38: 4 + 12 + 8 = 24; of 26, 30, 60: 4 + 34 + 30 = 68.
+    assert KPIS.against_utility_only == {
+        Stored.RETAIL: Fairness(Fraction(2 * 24, 2 * 3 * 94), losers=Fraction(0)),
+        Stored.FEED_IN: Fairness(Fraction(2 * 68, 2 * 3 * 116), losers=Fraction(0)),
+    }
 
 
 def test_trade_and_protocol() -> None:
@@ -158,7 +177,7 @@ def test_a_range_of_slots_has_its_own_kpis() -> None:
     assert [row.energy.self_sufficiency for row in third.households] == [None, Fraction(190, 380), 0]
     assert third.protocol.quotes == third.protocol.expired == 1
     # store begins the range with 90 Wh, so alone it does not import either.
-    assert third.community.money == MoneyKpis(0, 0, 0, 0, 0, 0, 0)
+    assert third.community.money == MoneyKpis(0, 0, 0, 0, 0)
 
 
 def test_ranges_that_meet_add_up() -> None:

@@ -11,6 +11,7 @@ from tests.cli.report.support import reported
 from wattmesh_cli.books import Book
 from wattmesh_cli.kpi import Slots
 from wattmesh_cli.report import sentences
+from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.report.flows import MOST_NODES, Flow, Grouping, grouped, grouping, ways
 from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
 
@@ -123,47 +124,10 @@ def test_utilities_with_the_same_prices_are_told_together() -> None:
     assert "u-200 asked 0.3002 and paid 0.0800; 2 utilities had other prices; households" in sentences.prices(each)
 
 
-def test_the_opening_says_what_was_saved_against_each_alone() -> None:
-    # 0.250 alone, 0.126 with the market, and 0.1 kWh less stored, at 0.40.
-    assert sentences.opening(reported()) == (
-        "By trading with each other, 3 households saved 0.08 EUR compared with each of them alone with its utility: "
-        "they paid 0.13 instead of 0.25 EUR, and what their batteries hold at the end is worth 0.04 EUR less."
-    )
-
-
-@pytest.mark.parametrize(
-    ("savings_micro", "stored_micro", "says"),
-    [
-        (-120_000, 0, "3 households lost 0.12 EUR compared with each of them alone with its utility: they"),
-        (-50_000, 110_000, "3 households saved 0.06 EUR compared"),
-        (3_000, 0, "3 households neither saved nor lost money compared"),
-        (None, 0, "What the street saved is not known yet: the money of 1 metered slot is not booked."),
-    ],
-)
-def test_the_opening_says_so_when_it_lost_or_nobody_knows(
-    savings_micro: int | None, stored_micro: int, says: str
-) -> None:
+def test_the_opening_says_what_the_market_was_worth() -> None:
     shown = reported()
-    money = replace(
-        shown.kpis.community.money, utility_only_savings_micro=savings_micro, stored_more_micro=stored_micro
-    )
-    community = replace(shown.kpis.community, money=money)
-    assert says in sentences.opening(replace(shown, kpis=replace(shown.kpis, community=community, unbooked_readings=1)))
-
-
-@pytest.mark.parametrize(
-    ("bill_micro", "alone_micro", "says"),
-    [
-        (-210_000, -140_000, "they earned 0.21 instead of 0.14 EUR"),
-        (-210_000, 140_000, "they earned 0.21 instead of paying 0.14 EUR"),
-        (210_000, -140_000, "they paid 0.21 instead of earning 0.14 EUR"),
-    ],
-)
-def test_a_negative_bill_is_earned(bill_micro: int, alone_micro: int, says: str) -> None:
-    shown = reported()
-    money = replace(shown.kpis.community.money, bill_micro=bill_micro, utility_only_bill_micro=alone_micro)
-    community = replace(shown.kpis.community, money=money)
-    assert says in sentences.opening(replace(shown, kpis=replace(shown.kpis, community=community)))
+    assert sentences.opening(shown) == " ".join(benefit(shown.kpis, shown.names, "EUR"))
+    assert "Nothing is known" in sentences.opening(replace(shown, slots=()))
 
 
 def test_plots_in_words() -> None:

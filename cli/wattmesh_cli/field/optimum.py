@@ -1,0 +1,307 @@
+"""The least that a feeder's households could pay together, had they known everything beforehand. Pure.
+
+A linear program: every household's PV and load as metered, its battery within its limits, and every kWh where it is
+worth most. It is a lower bound of every market's bill, not a plan that somebody could follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
+
+from wattmesh_cli.field.program import Columns, Program, Term, Values
+
+_AHEAD = 3 * 96
+_PER_KWH = 1000.0
+_PER_MICRO = 1_000_000.0
+
+
+@dataclass(frozen=True)
+class Store:
+    """A battery over the slots; energies in Wh, all but the numbers for each slot, powers at the terminals.
+
+    `leak` is the share of what is stored that is lost in a slot. Nothing is charged or discharged where a limit is 0.
+    """
+
+    level_wh: float
+    min_level_wh: float
+    capacity_wh: Values
+    charge_wh: Values
+    discharge_wh: Values
+    charge_efficiency: float
+    discharge_efficiency: float
+    leak: Values
+
+
+@dataclass(frozen=True)
+class Home:
+    """A household over the slots: PV and load (Wh), and what its utility asks for a kWh, pays for one fed in, and takes
+    as the local grid fee of one sold to a neighbour (millionths).
+
+    `stored_micro_per_kwh` is what a kWh left in its battery is worth at the end.
+    """
+
+    pv_wh: Values
+    load_wh: Values
+    tariff_micro: Values
+    feed_in_micro: Values
+    local_fee_micro: Values
+    store: Store | None = None
+    stored_micro_per_kwh: float = 0.0
+
+    @property
+    def net_wh(self) -> Values:
+        """Load less PV."""
+        return self.load_wh - self.pv_wh
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a utility would buy from the households in each slot: at most `energy_wh`, at `price_micro` per kWh."""
+
+    energy_wh: Values
+    price_micro: Values
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What a battery does in each slot (Wh): at its terminals, and what it holds at the slot's end."""
+
+    charged_wh: Values
+    discharged_wh: Values
+    level_wh: Values
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """`bills_micro` is what all households together pay less what they earn in each slot, without what is left in
+    batteries; `flows` are those of each battery.
+    """
+
+    bills_micro: Values
+    flows: Mapping[str, Flows]
+
+    def cost_micro(self, homes: Mapping[str, Home]) -> float:
+        """All bills less what is left in batteries."""
+        left_micro = [
+            homes[name].stored_micro_per_kwh * float(flows.level_wh[-1]) / _PER_KWH
+            for name, flows in self.flows.items()
+        ]
+        return float(self.bills_micro.sum()) - sum(left_micro)
+
+
+def optimum(homes: Mapping[str, Home], demand: Demand | None = None, *, window: int = 40 * 96) -> Optimum:
+    """The optimum of a feeder. All arrays have one value for each slot. Unsolved, if HiGHS finds none.
+
+    More slots than `window` are solved window by window, with a look three days ahead: further no home battery keeps
+    anything for, and one program for a year takes many times as long as twelve.
+
+    Local energy costs the fee of its seller's utility and nothing else: what one household pays another, it also earns.
+    To a utility only sun and store are sold, whatever is imported meanwhile. Where a price is below 0 or a feed-in
+    price above a tariff, a battery may run both ways in a slot, and a meter may count in both directions what passes
+    its battery: less than any market could reach, but still a bound.
+    """
+    if not homes:
+        return Optimum(np.zeros(0), {})
+    slots = len(next(iter(homes.values())).load_wh)
+    if slots <= window + _AHEAD:
+        return _solved(homes, demand)
+    parts: list[Optimum] = []
+    for first in range(0, slots, window):
+        levels = {name: float(flows.level_wh[-1]) for name, flows in parts[-1].flows.items()} if parts else {}
+        span = slice(first, min(slots, first + window + _AHEAD))
+        coming = {name: _part(home, span, levels.get(name)) for name, home in homes.items()}
+        wanted = None if demand is None else Demand(demand.energy_wh[span], demand.price_micro[span])
+        parts.append(_begin(_solved(coming, wanted), window))
+    flows = {
+        name: Flows(*(np.concatenate(of) for of in zip(*(astuple(part.flows[name]) for part in parts), strict=True)))
+        for name in parts[0].flows
+    }
+    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows)
+
+
+def _part(home: Home, span: slice, level_wh: float | None) -> Home:
+    """A household in some slots, with that level at their start, if not its own."""
+    store = home.store
+    if store is not None:
+        store = replace(
+            store,
+            level_wh=store.level_wh if level_wh is None else level_wh,
+            capacity_wh=store.capacity_wh[span],
+            charge_wh=store.charge_wh[span],
+            discharge_wh=store.discharge_wh[span],
+            leak=store.leak[span],
+        )
+    return replace(
+        home,
+        pv_wh=home.pv_wh[span],
+        load_wh=home.load_wh[span],
+        tariff_micro=home.tariff_micro[span],
+        feed_in_micro=home.feed_in_micro[span],
+        local_fee_micro=home.local_fee_micro[span],
+        store=store,
+    )
+
+
+def _begin(of: Optimum, slots: int) -> Optimum:
+    """Its first slots."""
+    return Optimum(
+        of.bills_micro[:slots], {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.flows.items()}
+    )
+
+
+def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
+    program = Program(len(next(iter(homes.values())).load_wh))
+    lowest_tariff = np.min([home.tariff_micro for home in homes.values()], axis=0)
+    circles = any((home.feed_in_micro > lowest_tariff).any() for home in homes.values())
+    both_ways = circles or demand is not None or bool((lowest_tariff < 0).any())
+    batteries = {
+        name: _battery(program, home.store, home.stored_micro_per_kwh, both_ways=both_ways)
+        for name, home in homes.items()
+        if home.store is not None
+    }
+    groups: dict[bytes, list[str]] = {}
+    for name, home in homes.items():
+        prices = np.concatenate([home.tariff_micro, home.feed_in_micro, home.local_fee_micro])
+        groups.setdefault(prices.tobytes(), []).append(name)
+    pool: list[Term] = []
+    to_utility: list[Term] = []
+    priced: list[Columns] = []
+    for names in groups.values():
+        members = {name: homes[name] for name in names}
+        of = members[names[0]]
+        imported = program.variable(cost=of.tariff_micro / _PER_MICRO)
+        exported = program.variable(cost=-of.feed_in_micro / _PER_MICRO)
+        bought, sold = program.variable(), program.variable(cost=of.local_fee_micro / _PER_MICRO)
+        priced += [imported, exported, sold]
+        pool += [(bought, 1.0), (sold, -1.0)]
+        inward: list[Term] = [(imported, 1.0), (bought, 1.0)]
+        outward: list[Term] = [(exported, 1.0), (sold, 1.0)]
+        if demand is not None:
+            given = program.variable()
+            outward.append((given, 1.0))
+            to_utility.append((given, 1.0))
+            sun_kwh = np.sum([home.pv_wh for home in members.values()], axis=0) / _PER_KWH
+            drawn: list[Term] = [(batteries[name].discharged, -1.0) for name in members if name in batteries]
+            program.constrain([(given, 1.0), *drawn], -np.inf, sun_kwh)
+        if circles or of.local_fee_micro.any():
+            _by_meter(program, members, batteries, inward, outward, bounded=circles)
+        else:
+            _as_one_meter(program, members, batteries, inward, outward)
+    program.constrain(pool)
+    if demand is not None:
+        taken = program.variable(upper=demand.energy_wh / _PER_KWH, cost=-demand.price_micro / _PER_MICRO)
+        program.constrain([*to_utility, (taken, -1.0)])
+        priced.append(taken)
+    values = program.solve()
+    bills = np.sum([program.cost(columns) * values[columns] for columns in priced], axis=0)
+    flows = {name: battery.flows(values) for name, battery in batteries.items()}
+    return Optimum(bills * _PER_MICRO, flows)
+
+
+@dataclass(frozen=True)
+class _Battery:
+    charged: Columns
+    discharged: Columns
+    level: Columns
+
+    def flows(self, values: Values) -> Flows:
+        return Flows(*(values[columns] * _PER_KWH for columns in (self.charged, self.discharged, self.level)))
+
+    @property
+    def inward(self) -> list[Term]:
+        """What it takes less what it gives."""
+        return [(self.charged, 1.0), (self.discharged, -1.0)]
+
+
+def _battery(program: Program, store: Store, stored_micro_per_kwh: float, *, both_ways: bool) -> _Battery:
+    """The level at a slot's end is what was there, less what leaked, and what was charged less what was drawn.
+
+    What starts below the lowest level, or leaks below it, may stay there: the bound falls as the store would. What
+    does not fit into a battery that was made smaller is lost. Where it may pay to run `both_ways` in a slot, only what
+    was there at its start is drawn.
+    """
+    kept = 1.0 - store.leak
+    charged = program.variable(upper=store.charge_wh / _PER_KWH)
+    discharged = program.variable(upper=store.discharge_wh / _PER_KWH)
+    lowest_wh = np.minimum(min(store.min_level_wh, store.level_wh) * np.cumprod(kept), store.capacity_wh)
+    worth = np.zeros(program.slots)
+    worth[-1] = -stored_micro_per_kwh / _PER_MICRO
+    level = program.variable(lower=lowest_wh / _PER_KWH, upper=store.capacity_wh / _PER_KWH, cost=worth)
+    smaller = np.diff(store.capacity_wh, prepend=max(store.level_wh, store.capacity_wh[0])) < 0
+    lost = program.variable(upper=np.where(smaller, np.inf, 0.0))
+    before = np.concatenate([[-1], level[:-1]])
+    start = np.zeros(program.slots)
+    start[0] = kept[0] * store.level_wh / _PER_KWH
+    program.constrain(
+        [
+            (level, 1.0),
+            (before, -kept),
+            (charged, -store.charge_efficiency),
+            (discharged, 1.0 / store.discharge_efficiency),
+            (lost, 1.0),
+        ],
+        start,
+        start,
+    )
+    if both_ways:
+        program.constrain(
+            [(discharged, 1.0 / store.discharge_efficiency), (before, -kept)], -np.inf, start - lowest_wh / _PER_KWH
+        )
+    return _Battery(charged, discharged, level)
+
+
+def _as_one_meter(
+    program: Program,
+    homes: Mapping[str, Home],
+    batteries: Mapping[str, _Battery],
+    inward: list[Term],
+    outward: list[Term],
+) -> None:
+    """Households that pay nothing for energy among themselves: what comes in less what goes out is what all need."""
+    terms = [*inward, *_negative(outward)]
+    for name in homes:
+        if name in batteries:
+            terms += _negative(batteries[name].inward)
+    net_kwh = np.sum([home.net_wh for home in homes.values()], axis=0) / _PER_KWH
+    program.constrain(terms, net_kwh, net_kwh)
+
+
+def _by_meter(
+    program: Program,
+    homes: Mapping[str, Home],
+    batteries: Mapping[str, _Battery],
+    inward: list[Term],
+    outward: list[Term],
+    *,
+    bounded: bool,
+) -> None:
+    """Households whose energy is priced as it passes their meters, inwards or outwards.
+
+    No meter gains by counting both, but where feed-in is above a tariff: then each direction is `bounded` by what the
+    household can take or give.
+    """
+    needs, gives = np.zeros(program.slots), np.zeros(program.slots)
+    inward, outward = list(inward), list(outward)
+    for name, home in homes.items():
+        net_kwh = home.net_wh / _PER_KWH
+        need_kwh, surplus_kwh = np.maximum(0.0, net_kwh), np.maximum(0.0, -net_kwh)
+        if name not in batteries:
+            needs, gives = needs + need_kwh, gives + surplus_kwh
+            continue
+        battery = batteries[name]
+        comes, goes = program.variable(), program.variable()
+        inward.append((comes, -1.0))
+        outward.append((goes, -1.0))
+        program.constrain([(comes, 1.0), (goes, -1.0), *_negative(battery.inward)], net_kwh, net_kwh)
+        if bounded:
+            program.constrain([(comes, 1.0), (battery.charged, -1.0)], -np.inf, need_kwh)
+            program.constrain([(goes, 1.0), (battery.discharged, -1.0)], -np.inf, surplus_kwh)
+    program.constrain(inward, needs, needs)
+    program.constrain(outward, gives, gives)
+
+
+def _negative(terms: list[Term]) -> list[Term]:
+    return [(columns, -np.asarray(coefficients, dtype=np.float64)) for columns, coefficients in terms]
