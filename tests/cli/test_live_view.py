@@ -24,7 +24,7 @@ LEVEL_AND_BOUGHT = "SELECT (SELECT level_wh FROM parties), (SELECT sum(energy_wh
 def shown(
     plan: GatewayPlan, sizes: list[tuple[int, int]], lines: list[str], books: list[tuple[int, int]] | None = None
 ) -> tuple[list[list[str]], StreetRun]:
-    """What terminals of these sizes show after 50 minutes of grid time; `books` gets what those of household-0 say then."""
+    """What terminals of these sizes show after 50 minutes of grid time; `books` gets what household-0 has then."""
     start = plan.resource.spec.clock.start
     pictures: list[list[str]] = []
 
