@@ -10,15 +10,25 @@ from wattmesh_market.energy.slots import SLOT_S
 
 
 class Promise(NamedTuple):
-    """Energy promised for a slot and not delivered yet: a reservation or a commitment, `energy_wh` at the terminals."""
+    """Energy promised for a slot and not delivered yet: a reservation or a commitment, at the terminals.
+
+    Of a seller's `energy_wh`, `sun_wh` is surplus that was expected of the slot when it was promised; the rest is held
+    in the store.
+    """
 
     slot: int
     energy_wh: int
+    sun_wh: int = 0
+
+    @property
+    def stored_wh(self) -> int:
+        """What the store must give for it (at the terminals)."""
+        return self.energy_wh - self.sun_wh
 
 
 def drawn_wh(battery: Battery, promises: Iterable[Promise]) -> int:
     """What must leave the store to keep promises to buyers."""
-    return sum([battery.drawn_wh(promise.energy_wh) for promise in promises])
+    return sum([battery.drawn_wh(promise.stored_wh) for promise in promises])
 
 
 def held_wh(battery: Battery, promises: Iterable[Promise], start: int) -> int:
@@ -43,7 +53,7 @@ def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
 def sellable_wh(
     battery: Battery, level_wh: int, floor_wh: int, promises: Iterable[Promise], start: int, slot: int
 ) -> int:
-    """What can still be promised for `slot`: stored above `floor_wh` and not promised, within power x slot.
+    """What the store can still promise for `slot`: above `floor_wh` and not promised, within power x slot.
 
     `level_wh` is stored when slot `start` begins; `promises` are all open ones, of any slot. Below the battery's
     minimum level nothing is sold, whatever the floor. It is the most with which `held_wh` of all promises stays within
@@ -58,8 +68,13 @@ def sellable_wh(
         left_wh -= battery.leaked_wh(left_wh, at) + drawn.get(at, 0)
     later = [promise for promise in promises if promise.slot > slot]
     spare_wh = left_wh - battery.min_level_wh - held_wh(battery, later, slot + SLOT_S)
-    power_wh = battery.discharge_limit_wh - sum([promise.energy_wh for promise in promises if promise.slot == slot])
+    power_wh = battery.discharge_limit_wh - sum([promise.stored_wh for promise in promises if promise.slot == slot])
     return max(0, min(battery.dischargeable_wh(spare_wh), power_wh))
+
+
+def sunny_wh(surplus_wh: int, promises: Iterable[Promise], slot: int) -> int:
+    """What can still be promised for `slot` of the surplus that is expected of it: what no other promise counts on."""
+    return max(0, surplus_wh - sum([promise.sun_wh for promise in promises if promise.slot == slot]))
 
 
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
@@ -74,7 +89,7 @@ def _drawn_by_slot(battery: Battery, promises: Iterable[Promise], start: int) ->
     """What promises draw, by slot; one that is overdue draws in the slot that comes next."""
     drawn: dict[int, int] = {}
     for promise in promises:
-        if promise.energy_wh:
+        if promise.stored_wh:
             slot = max(promise.slot, start)
-            drawn[slot] = drawn.get(slot, 0) + battery.drawn_wh(promise.energy_wh)
+            drawn[slot] = drawn.get(slot, 0) + battery.drawn_wh(promise.stored_wh)
     return drawn

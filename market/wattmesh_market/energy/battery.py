@@ -1,7 +1,7 @@
 """The battery, and the metering of one slot.
 
-Energies at the terminals and in the store differ by efficiency; both are whole Wh, rounded against the owner, so
-nothing is ever made by rounding.
+Energies at the terminals and in the store differ by efficiency. Both are metered in whole Wh; what the store holds
+beyond a whole Wh is carried from slot to slot, so nothing is made by rounding and nothing is lost.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Battery:
         return slot_energy_wh(self.discharge_power_w)
 
     def stored_wh(self, charged_wh: int) -> int:
-        """What arrives in the store of `charged_wh` at the terminals."""
-        return charged_wh * self.charge_efficiency_ppm // _PPM
+        """The most that `charged_wh` at the terminals raises the level, whatever is carried."""
+        return -(-charged_wh * self.charge_efficiency_ppm // _PPM)
 
     def drawn_wh(self, discharged_wh: int) -> int:
-        """What must leave the store for `discharged_wh` at the terminals."""
+        """The most that `discharged_wh` at the terminals lowers the level, whatever is carried."""
         return -(-discharged_wh * _PPM // self.discharge_efficiency_ppm)
 
     def chargeable_wh(self, room_wh: int) -> int:
@@ -106,8 +106,10 @@ NO_BATTERY = Battery(0, 0, 0, 0, _PPM, _PPM)
 class SlotPlan(NamedTuple):
     """What meets the battery in a slot, in Wh.
 
-    `bought_wh` and `sold_wh` are contracted for this slot; `held_wh` (in the store) is promised to buyers of later
-    slots, `room_wh` (in the store) is kept for purchases of later slots.
+    `bought_wh` and `sold_wh` are contracted for this slot; `relief_wh` is sold to a utility, as far as sun and store
+    give it. `held_wh` (in the store) is promised to buyers of later slots, `room_wh` (in the store) is kept for
+    purchases of later slots. The owner's own wishes are levels: up to `fill_wh` it charges from the grid, above
+    `reserve_wh` it uses what is stored itself, above `full_wh` (None: at capacity) it feeds surplus in.
     """
 
     slot: int
@@ -117,12 +119,19 @@ class SlotPlan(NamedTuple):
     sold_wh: int = 0
     held_wh: int = 0
     room_wh: int = 0
+    relief_wh: int = 0
+    fill_wh: int = 0
+    reserve_wh: int = 0
+    full_wh: int | None = None
 
 
 class Metered(NamedTuple):
     """One slot as metered, in Wh. Always:
 
     level after - level before = pv - load + bought - sold + imported - exported - losses.
+
+    Of what was sold, `covered_wh` came from the backstop, as sun and store did not give it. `carried_uwh` (millionths
+    of a Wh) is what the store holds beyond `level_after_wh`.
     """
 
     level_before_wh: int
@@ -134,44 +143,86 @@ class Metered(NamedTuple):
     imported_wh: int
     exported_wh: int
     losses_wh: int
+    covered_wh: int = 0
+    carried_uwh: int = 0
 
 
-def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan) -> Metered:
-    """Run one slot.
+def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int = 0) -> Metered:
+    """Run one slot that begins with `level_wh` and `carried_uwh` in the store.
 
-    What was stored leaks first. A sale is served next and from the store only, so what is sold was there. Surplus then
-    charges and deficit discharges within power, capacity, minimum level, what is held and what room is kept; the rest
-    is exchanged with the backstop. A level above capacity (the battery was made smaller) is lost, and counted so.
+    What was stored leaks first. What is sold to neighbours is delivered in any case: from the sun that the house does
+    not need, from the store as far as later promises leave it, else from the backstop; a utility gets only what sun and
+    store give. Then comes the house itself. Surplus charges, deficit discharges, within power, capacity, minimum level,
+    what is held, what room is kept and what the owner wishes; the rest is exchanged with the backstop. A level above
+    capacity (the battery was made smaller) is lost, and counted so.
     """
-    level = min(level_wh, battery.capacity_wh)
-    level -= battery.leaked_wh(level, plan.slot)
-    gone_wh = level_wh - level
-    free_wh = level - battery.min_level_wh - plan.held_wh
-    out_limit_wh = min(battery.discharge_limit_wh, battery.dischargeable_wh(free_wh))
-    sold_wh = min(plan.sold_wh, out_limit_wh)
-    net_wh = plan.pv_wh - plan.load_wh + plan.bought_wh - sold_wh
-    imported_wh = exported_wh = 0
-    if net_wh >= 0:
-        room_wh = battery.capacity_wh - level - plan.room_wh
-        charged_wh = min(net_wh, battery.charge_limit_wh, battery.chargeable_wh(room_wh))
-        stored_wh = battery.stored_wh(charged_wh)
-        level += stored_wh
-        losses_wh = charged_wh - stored_wh
-        exported_wh = net_wh - charged_wh
-    else:
-        discharged_wh = min(-net_wh, out_limit_wh)
-        drawn_wh = battery.drawn_wh(discharged_wh)
-        level -= drawn_wh
-        losses_wh = drawn_wh - discharged_wh
-        imported_wh = -net_wh - discharged_wh
+    level_uwh = min(level_wh * _PPM + carried_uwh, battery.capacity_wh * _PPM)
+    level_uwh -= battery.leaked_wh(level_uwh // _PPM, plan.slot) * _PPM
+    least_uwh = (battery.min_level_wh + plan.held_wh) * _PPM
+    power_wh = battery.discharge_limit_wh
+    house_wh = plan.pv_wh - plan.load_wh + plan.bought_wh
+
+    # Promises first: sun, then store.
+    missing_wh = max(0, plan.sold_wh - max(0, house_wh))
+    from_store_wh = min(missing_wh, power_wh, _dischargeable(battery, level_uwh - least_uwh))
+    covered_wh = missing_wh - from_store_wh
+    sun_wh = max(0, house_wh - plan.sold_wh)
+    relief_sun_wh = min(plan.relief_wh, sun_wh)
+    left_uwh = level_uwh - _drawn(battery, from_store_wh) - least_uwh
+    relief_store_wh = min(
+        plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, _dischargeable(battery, left_uwh)
+    )
+    from_store_wh += relief_store_wh
+    sun_wh -= relief_sun_wh
+
+    # Then the house.
+    needed_wh = max(0, -house_wh)
+    own_uwh = level_uwh - _drawn(battery, from_store_wh) - max(least_uwh, plan.reserve_wh * _PPM)
+    own_wh = min(needed_wh, power_wh - from_store_wh, _dischargeable(battery, own_uwh))
+    discharged_wh = from_store_wh + own_wh
+    charged_wh = grid_wh = 0
+    if not discharged_wh:
+        most_wh = battery.capacity_wh - plan.room_wh
+        full_wh = most_wh if plan.full_wh is None else min(most_wh, plan.full_wh)
+        charged_wh = min(sun_wh, battery.charge_limit_wh, _chargeable(battery, full_wh, level_uwh, plan.room_wh))
+        grid_wh = _chargeable(battery, min(most_wh, plan.fill_wh), level_uwh, plan.room_wh) - charged_wh
+        grid_wh = max(0, min(grid_wh, battery.charge_limit_wh - charged_wh))
+    level_uwh -= _drawn(battery, discharged_wh)
+    level_uwh += (charged_wh + grid_wh) * battery.charge_efficiency_ppm
+    level_after_wh, carried_uwh = divmod(min(level_uwh, battery.capacity_wh * _PPM), _PPM)
+
+    sold_wh = plan.sold_wh + relief_sun_wh + relief_store_wh
+    imported_wh = covered_wh + needed_wh - own_wh + grid_wh
+    exported_wh = sun_wh - charged_wh
+    losses_wh = level_wh + house_wh - sold_wh + imported_wh - exported_wh - level_after_wh
     return Metered(
         level_before_wh=level_wh,
-        level_after_wh=level,
+        level_after_wh=level_after_wh,
         pv_wh=plan.pv_wh,
         load_wh=plan.load_wh,
         bought_wh=plan.bought_wh,
         sold_wh=sold_wh,
         imported_wh=imported_wh,
         exported_wh=exported_wh,
-        losses_wh=losses_wh + gone_wh,
+        losses_wh=losses_wh,
+        covered_wh=covered_wh,
+        carried_uwh=carried_uwh,
     )
+
+
+def _drawn(battery: Battery, discharged_wh: int) -> int:
+    """What leaves the store (millionths of a Wh) for `discharged_wh` at the terminals."""
+    return -(-discharged_wh * _PPM * _PPM // battery.discharge_efficiency_ppm)
+
+
+def _dischargeable(battery: Battery, store_uwh: int) -> int:
+    """The most at the terminals that `store_uwh` of the store gives."""
+    return max(0, store_uwh) * battery.discharge_efficiency_ppm // (_PPM * _PPM)
+
+
+def _chargeable(battery: Battery, up_to_wh: int, level_uwh: int, room_wh: int) -> int:
+    """What at the terminals fills the store up to a level: the least that does, or where room is kept the most that
+    leaves it.
+    """
+    space_uwh = max(0, up_to_wh * _PPM - level_uwh)
+    return space_uwh // battery.charge_efficiency_ppm if room_wh else -(-space_uwh // battery.charge_efficiency_ppm)

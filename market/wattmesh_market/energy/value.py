@@ -1,0 +1,132 @@
+"""What a stored kWh is worth to its owner: the slope of the value of stored energy, by backward dynamic programming.
+
+The value V[t](level) of what is stored when slot t begins is what a household can still earn and save with it, as a
+price taker with known prices (R. Bellman: Dynamic Programming, 1957; the water value of hydropower planning, e.g.
+O. B. Fosso et al., IEEE Transactions on Power Systems 14 (1999) 75-81). As V[t + 1] and a slot's gain are concave and
+piecewise linear, V[t] is their sup-convolution: its slopes are those of both, sorted (R. T. Rockafellar: Convex
+Analysis, 1970, section 5). So each slot costs one merge of sorted lists, and no grid of levels is needed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import neg
+from typing import NamedTuple
+
+from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.slots import SLOTS_PER_DAY
+
+_PPM = 1_000_000
+
+
+class Prospect(NamedTuple):
+    """What a household expects of a slot: PV less load (Wh), and prices (millionths of the currency per kWh).
+
+    It buys at `buy_micro`. Of what it sells, `sold_wh` (at the terminals) earn `sell_micro`, the rest `feed_in_micro`;
+    each of them is at most the one before.
+    """
+
+    surplus_wh: int
+    buy_micro: int
+    sell_micro: int
+    sold_wh: int
+    feed_in_micro: int
+
+
+class Worth(NamedTuple):
+    """What stored energy is worth, from the battery's minimum level up: `slopes` (millionths of the currency per kWh in
+    the store, descending, as negative numbers) hold up to `levels` (Wh in the store), one after the other.
+    """
+
+    slopes: array[int]
+    levels: array[int]
+
+    def level_at(self, micro: int) -> int:
+        """Up to which level another kWh is worth more than `micro`."""
+        at = bisect_left(self.slopes, -micro)
+        return self.levels[at - 1] if at else 0
+
+    def of_next(self, level_wh: int) -> int:
+        """What the next kWh above a level is worth; 0 at the top."""
+        at = bisect_left(self.levels, level_wh + 1)
+        return -self.slopes[at] if at < len(self.slopes) else 0
+
+    def of_last(self, level_wh: int) -> int:
+        """What the last kWh below a level is worth."""
+        at = bisect_left(self.levels, level_wh)
+        return -self.slopes[min(at, len(self.slopes) - 1)]
+
+
+def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[Worth]:
+    """What stored energy is worth at the end of each slot ahead; after the last one, `end_micro` per kWh."""
+    size = battery.capacity_wh - battery.min_level_wh
+    up_wh = battery.charge_limit_wh * battery.charge_efficiency_ppm // _PPM
+    down_wh = battery.discharge_limit_wh * _PPM // battery.discharge_efficiency_ppm
+    eff_in, eff_out = battery.charge_efficiency_ppm, battery.discharge_efficiency_ppm
+    kept_ppm = _PPM - battery.self_discharge_ppm_per_day // SLOTS_PER_DAY
+    segments = [(-end_micro, size)]
+    found: list[Worth] = []
+    for surplus_wh, buy, sell, sold_wh, feed_in in reversed(ahead):
+        found.append(_worth(segments, battery.min_level_wh))
+        if kept_ppm != _PPM:
+            segments = [(slope * kept_ppm // _PPM, width) for slope, width in segments]
+        # What leaves the store in the slot, from the most that can be charged to the most that can be discharged.
+        out_wh = sold_wh * _PPM // eff_out
+        if surplus_wh >= 0:
+            sun_in_wh = min(up_wh, surplus_wh * eff_in // _PPM)
+            sold_in_wh = min(sun_in_wh, max(0, surplus_wh - sold_wh) * eff_in // _PPM)
+            gain = [
+                (-buy * _PPM // eff_in, up_wh - sun_in_wh),
+                (-sell * _PPM // eff_in, sun_in_wh - sold_in_wh),
+                (-feed_in * _PPM // eff_in, sold_in_wh),
+            ]
+            left_wh = max(0, sold_wh - surplus_wh) * _PPM // eff_out
+        else:
+            own_wh = min(down_wh, -surplus_wh * _PPM // eff_out)
+            gain = [(-buy * _PPM // eff_in, up_wh), (-buy * eff_out // _PPM, own_wh)]
+            left_wh = out_wh
+            down_left = down_wh - own_wh
+        taken = min(left_wh, down_wh if surplus_wh >= 0 else down_left)
+        rest = (down_wh if surplus_wh >= 0 else down_left) - taken
+        gain += [(-sell * eff_out // _PPM, taken), (-feed_in * eff_out // _PPM, rest)]
+        merged = segments + gain
+        merged.sort()
+        segments = _cut(merged, up_wh, size)
+    found.reverse()
+    return found
+
+
+def _cut(merged: list[tuple[int, int]], skip_wh: int, size: int) -> list[tuple[int, int]]:
+    """The part of the sorted segments that lies within the battery; neighbours of equal slope become one."""
+    kept: list[tuple[int, int]] = []
+    last = None
+    for slope, width in merged:
+        if skip_wh:
+            if width <= skip_wh:
+                skip_wh -= width
+                continue
+            width -= skip_wh  # noqa: PLW2901
+            skip_wh = 0
+        if width >= size:
+            width = size  # noqa: PLW2901
+        if not width:
+            continue
+        if slope == last:
+            kept[-1] = (slope, kept[-1][1] + width)
+        else:
+            kept.append((slope, width))
+            last = slope
+        size -= width
+        if not size:
+            break
+    return kept
+
+
+def _worth(segments: list[tuple[int, int]], min_level_wh: int) -> Worth:
+    levels = array("q", accumulate([width for _, width in segments]))
+    if min_level_wh:
+        levels = array("q", [level + min_level_wh for level in levels])
+    return Worth(array("q", [slope for slope, _ in segments]), levels)
