@@ -90,7 +90,11 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class Reading:
-    """A household's metered slot; `state` is `open`, `final` (reported to the backstop) or `booked`."""
+    """A household's metered slot; `state` is `open`, `final` (reported to the backstop) or `booked`.
+
+    Of what was sold, `covered_wh` came from the backstop; `carried_uwh` (millionths of a Wh) is stored beyond
+    `level_after_wh`.
+    """
 
     party: str
     slot: int
@@ -105,6 +109,8 @@ class Reading:
     exported_wh: int
     losses_wh: int
     state: str
+    covered_wh: int = 0
+    carried_uwh: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import neg
 from typing import NamedTuple
@@ -49,15 +49,23 @@ class Worth(NamedTuple):
         at = bisect_left(self.slopes, -micro)
         return self.levels[at - 1] if at else 0
 
-    def of_next(self, level_wh: int) -> int:
-        """What the next kWh above a level is worth; 0 at the top."""
-        at = bisect_left(self.levels, level_wh + 1)
-        return -self.slopes[at] if at < len(self.slopes) else 0
+    def below(self, level_wh: int, least_wh: int) -> Iterator[tuple[int, int]]:
+        """From a level down to the least: what each part of the store is worth per kWh, and how wide it is."""
+        slopes, levels = self.slopes, self.levels
+        for at in range(min(bisect_left(levels, level_wh), len(levels) - 1), -1, -1):
+            bottom_wh = max(least_wh, levels[at - 1]) if at else least_wh
+            if level_wh > bottom_wh:
+                yield -slopes[at], level_wh - bottom_wh
+                level_wh = bottom_wh
 
-    def of_last(self, level_wh: int) -> int:
-        """What the last kWh below a level is worth."""
-        at = bisect_left(self.levels, level_wh)
-        return -self.slopes[min(at, len(self.slopes) - 1)]
+    def above(self, level_wh: int, most_wh: int) -> Iterator[tuple[int, int]]:
+        """The same from a level up to the most."""
+        slopes, levels = self.slopes, self.levels
+        for at in range(bisect_left(levels, level_wh + 1), len(levels)):
+            top_wh = min(levels[at], most_wh)
+            if top_wh > level_wh:
+                yield -slopes[at], top_wh - level_wh
+                level_wh = top_wh
 
 
 def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[Worth]:

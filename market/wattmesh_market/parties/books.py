@@ -17,7 +17,7 @@ from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, ReadingState, Reported
 from wattmesh_market.trade.messages import Send
-from wattmesh_market.trade.offers import Offer
+from wattmesh_market.trade.offers import Block, Offer
 
 REMEMBERED_S = DAY_S + 2 * SLOT_S
 """How long what is over stays in memory after its slot (grid time): the persistence forecast looks a day back."""
@@ -32,7 +32,8 @@ class Role(StrEnum):
 
 
 class Standing(NamedTuple):
-    """Where a party stands: `level_wh` is stored at the start of `next_slot`, the first slot not metered yet.
+    """Where a party stands: `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`, the
+    first slot not metered yet.
 
     `buying` says that the battery fell below its threshold and has not reached the target since.
     """
@@ -43,6 +44,7 @@ class Standing(NamedTuple):
     first_slot: int
     next_slot: int
     buying: bool
+    carried_uwh: int = 0
 
 
 class Purchase(NamedTuple):
@@ -51,11 +53,15 @@ class Purchase(NamedTuple):
     transaction_id: str
     slot: int
     attempt: int
-    need_wh: int
-    max_price_micro: int | None
+    wants: tuple[Block, ...]
     searched_ms: int
     closed: bool = False
     asked_adviser: bool = False
+
+    @property
+    def need_wh(self) -> int:
+        """What is wanted in all."""
+        return sum([block.energy_wh for block in self.wants])
 
 
 class Outcome(StrEnum):
@@ -296,7 +302,7 @@ class Books:
         version, found = self._promises.get(side, _NO_PROMISES)
         if version != self.version:
             found = [
-                Promise(delivery.slot, delivery.energy_wh)
+                Promise(delivery.slot, delivery.energy_wh, delivery.sun_wh)
                 for contract in self.open[side].values()
                 for delivery in contract.deliveries
                 if delivery.state in PROMISED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
@@ -18,9 +18,11 @@ from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_refer
 from wattmesh_market.pricing import PricingView, pricing_named
 from wattmesh_market.schedule import CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
+from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Traded
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
 from wattmesh_market.trade.messages import Call, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
@@ -39,9 +41,15 @@ class Household(Party):
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised
         self._decide = strategy.household
+        self.lot = config.seed
         self._profile = profile
         self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
+        self._planner = (
+            Planner(self.battery, config.backstop.tariff, around.grid.utc_offset_s, self._forecast, self.local_micro)
+            if strategy.plans
+            else None
+        )
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self.shares = config.backstop.shares
         self._sellable: dict[int, int] = {}
@@ -91,6 +99,7 @@ class Household(Party):
             for contract, delivery in books.of_slot(Side.SELLER, slot)
             if delivery.state is ContractState.CONFIRMED
         ]
+        relief_wh = sum([energy_wh for contract, energy_wh in sales if contract.counterparty in self._utilities])
         purchases = [found for found in books.of_slot(Side.BUYER, slot) if scheduled(*found)]
         sun = self._profile.actual(slot)
         plan = SlotPlan(
@@ -98,15 +107,19 @@ class Household(Party):
             pv_wh=sun.pv_wh,
             load_wh=sun.load_wh,
             bought_wh=sum([delivery.energy_wh for _, delivery in purchases]),
-            sold_wh=sum([energy_wh for _, energy_wh in sales]),
+            sold_wh=sum([energy_wh for _, energy_wh in sales]) - relief_wh,
             held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
             room_wh=room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
+            relief_wh=relief_wh,
+            **({} if self._planner is None else self._planner.wishes(slot)._asdict()),
         )
-        metered = meter_slot(self.battery, standing.level_wh, plan)
-        left_wh = metered.sold_wh
+        metered = meter_slot(self.battery, standing.level_wh, plan, standing.carried_uwh)
+        left_wh = metered.sold_wh - plan.sold_wh
         for contract, energy_wh in sales:
-            delivered_wh = min(left_wh, energy_wh)
-            left_wh -= delivered_wh
+            delivered_wh = energy_wh
+            if contract.counterparty in self._utilities:
+                delivered_wh = min(left_wh, energy_wh)
+                left_wh -= delivered_wh
             selling.deliver(self, contract, slot, delivered_wh)
         booked_wh = sum([delivery.delivered_wh or 0 for _, delivery in purchases])
         metered = _with_purchases_booked(metered, booked_wh)
@@ -116,6 +129,7 @@ class Household(Party):
             level_wh=level_wh,
             next_slot=slot + SLOT_S,
             buying=self._buying(standing.buying, level_wh),
+            carried_uwh=metered.carried_uwh,
         )
         reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN)
         books.stand(standing)
@@ -131,6 +145,12 @@ class Household(Party):
 
     # --- role and decision ---
 
+    @property
+    def may_ever_sell(self) -> bool:
+        """Whether it has anything that it could sell: a battery, or panels and a plan."""
+        panels = self.config.pv is not None or self.config.profile_csv is not None
+        return bool(self.battery.capacity_wh) or (panels and self._planner is not None)
+
     def decide(self, slot: int) -> Decision:
         """What to do for a slot: by strategy, within the role already taken for it."""
         if self.draining:
@@ -138,7 +158,7 @@ class Household(Party):
         role = self.books.roles.get(slot)
         decided, decision = self._decided
         if decided != (slot, self.books.version):
-            decision = self._decide(self._view(slot))
+            decision = self._decide(self._view(slot)) if self._planner is None else self._planned(self._planner, slot)
             self._decided = (slot, self.books.version), decision
         if role is None:
             buys, sells = isinstance(decision, Buy), isinstance(decision, Sell)
@@ -169,11 +189,70 @@ class Household(Party):
             self._sellable.clear()
         if (known := self._sellable.get(slot)) is not None:
             return known
-        standing, floor_wh = books.standing, self.config.trading.sell_above_wh
-        promises = books.promises(Side.SELLER)
+        standing, promises = books.standing, books.promises(Side.SELLER)
+        floor_wh = 0 if self._planner is not None else self.config.trading.sell_above_wh
         found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
+        if self._planner is not None:
+            found = min(found + self._sunny_wh(slot), self._spare_wh(self._planner, slot))
         self._sellable[slot] = found
         return found
+
+    def sun_wh(self, slot: int, energy_wh: int) -> int:
+        """How much of a promise is counted on the slot's own surplus: as much as there is."""
+        return 0 if self._planner is None else min(energy_wh, self._sunny_wh(slot))
+
+    def _sunny_wh(self, slot: int) -> int:
+        pv_wh, load_wh = self._forecast.expected(slot)
+        return sunny_wh(pv_wh - load_wh, self.books.promises(Side.SELLER), slot)
+
+    # --- by plan ---
+
+    def local_micro(self, slot: int, before: int) -> int:
+        """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
+        tariff = self.config.backstop.tariff
+        most_micro = (
+            all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s) - tariff.local_grid_fee_micro_per_kwh
+        )
+        return (most_micro + tariff.feed_in_micro_per_kwh) // 2
+
+    def _traded(self, slot: int) -> Traded:
+        """What is traded for a slot, and what must be held and kept free for later ones."""
+        selling, buying = self.books.promises(Side.SELLER), self.books.promises(Side.BUYER)
+        if not (selling or buying):
+            return NOTHING
+        return Traded(
+            sum([promise.energy_wh for promise in selling if promise.slot == slot]),
+            sum([promise.energy_wh for promise in buying if promise.slot == slot]),
+            held_wh(self.battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S),
+            room_wh(self.battery, [promise for promise in buying if promise.slot > slot]),
+        )
+
+    def _outlook(self, planner: Planner, slot: int) -> Outlook:
+        standing = self.books.standing
+        return planner.outlook(standing.level_wh, standing.next_slot, slot, self._traded)
+
+    def _spare_wh(self, planner: Planner, slot: int) -> int:
+        """What is worth no more to the household than it asks."""
+        ask_micro = self.price_micro_per_kwh(slot)
+        return sum(
+            [wh for micro, wh in planner.supply(self._outlook(planner, slot)) if micro is None or micro <= ask_micro]
+        )
+
+    def _planned(self, planner: Planner, slot: int) -> Decision:
+        """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
+        outlook = self._outlook(planner, slot)
+        local_micro, fee_micro = self.local_micro(slot, slot), self.config.backstop.tariff.local_grid_fee_micro_per_kwh
+        limit_micro = self.config.trading.max_buy_price_micro_per_kwh
+        wants = [
+            Block(micro if limit_micro is None else min(micro or 0, limit_micro), wh)
+            for micro, wh in planner.demand(outlook, slot)
+            if (micro or 0) >= local_micro + fee_micro
+        ]
+        wanted_wh = sum([block.energy_wh for block in wants])
+        if wanted_wh >= MIN_TRADE_WH and (outlook.metered.imported_wh or self.sellable_wh(slot) < MIN_TRADE_WH):
+            reason = f"{wanted_wh / 1000:.3f} kWh are worth up to {money_text(wants[0].price_micro_per_kwh or 0)} here"
+            return Buy(tuple(wants), reason)
+        return Sell() if self.sellable_wh(slot) >= MIN_TRADE_WH else Hold()
 
     def price_micro_per_kwh(self, slot: int) -> int:
         """The household's selling price: it does not move while a slot lasts."""
@@ -181,7 +260,18 @@ class Household(Party):
             self._ask_slot = self.books.standing.next_slot
             self._asks.clear()
         if slot not in self._asks:
-            self._asks[slot] = self._pricing.ask(self._pricing_view(slot))
+            if self._planner is None:
+                self._asks[slot] = self._pricing.ask(self._pricing_view(slot))
+            else:
+                standing = self.books.standing
+                untraded = self._planner.outlook(
+                    standing.level_wh,
+                    standing.next_slot,
+                    slot,
+                    lambda at: self._traded(at)._replace(held_wh=0, room_wh=0) if at == standing.next_slot else NOTHING,
+                )
+                own_micro = self.config.trading.sell_price_micro_per_kwh or 0
+                self._asks[slot] = max(own_micro, self._planner.ask_micro(untraded, slot))
         return self._asks[slot]
 
     def grid_fee_micro_per_kwh(self, buyer: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
@@ -79,6 +80,8 @@ class Party(ABC):
         self.grid = around.grid
         self.books = books
         self._salt = salt
+        self.lot = int.from_bytes(blake2b(subscriber_id.encode(), digest_size=6).digest(), "big")
+        """What draws lots for it where offers are equal."""
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
         self._drains_from: int | None = None
@@ -104,6 +107,10 @@ class Party(ABC):
     @abstractmethod
     def sellable_wh(self, slot: int) -> int:
         """What can still be promised for this slot."""
+
+    def sun_wh(self, slot: int, energy_wh: int) -> int:  # noqa: ARG002 - a household with panels has some
+        """How much of what is promised for a slot now is counted on the slot's own surplus, not on the store."""
+        return 0
 
     @abstractmethod
     def price_micro_per_kwh(self, slot: int) -> int:

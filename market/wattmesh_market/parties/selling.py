@@ -107,7 +107,8 @@ def quote(party: Party, call: Call) -> None:
             continue
         amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
         fee = amount_micro(party.grid_fee_micro_per_kwh(buyer), energy_wh)
-        deliveries.append(Delivery(slot, item, energy_wh, amount, fee, ContractState.QUOTED))
+        sun_wh = party.sun_wh(slot, energy_wh)
+        deliveries.append(Delivery(slot, item, energy_wh, amount, fee, ContractState.QUOTED, sun_wh=sun_wh))
         contract = contract._replace(
             deliveries=tuple(deliveries), expires_ms=min(contract.expires_ms, party.gate_ms(slot))
         )

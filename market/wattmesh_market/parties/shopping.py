@@ -13,7 +13,7 @@ from wattmesh_market.strategies import Buy
 from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, NoChoice, picks_of, question_about
 from wattmesh_market.trade.contracts import OVER, ContractState
 from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
-from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, choose
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, choose
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text, money_text
 
@@ -50,11 +50,11 @@ def situation(party: Party, trigger: Trigger) -> Situation:
             return Situation.ADVISER_WANTED
         return Situation.CHOICE
     if event is Event.CHECK:
-        return _missing(party, transaction_id)
+        return _outcome(party, transaction_id)
     return Situation.ALWAYS
 
 
-def _missing(party: Party, transaction_id: str) -> Situation:
+def _outcome(party: Party, transaction_id: str) -> Situation:
     """Whether something is missing that others offer. Contracts may outlive what was noted of their purchase."""
     books = party.books
     purchase = books.purchases.get(transaction_id)
@@ -79,8 +79,7 @@ def search(party: Party, trigger: Trigger) -> None:
             transaction_id,
             slot,
             trigger.attempt,
-            decision.energy_wh,
-            decision.max_price_micro_per_kwh,
+            decision.wants,
             party.now.ms,
         )
     )
@@ -129,10 +128,7 @@ def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
     advised = party.advised_picks.get(purchase.transaction_id)
     if advised is not None:
         return advised
-    missing_wh = _missing_wh(party, purchase)
-    if missing_wh < MIN_TRADE_WH:
-        return ()
-    return choose(_open_offers(party, purchase), missing_wh, purchase.max_price_micro)
+    return choose(_open_offers(party, purchase), _missing(party, purchase), _lot(party, purchase.slot))
 
 
 def select(party: Party, transaction_id: str) -> None:
@@ -238,8 +234,7 @@ def _to_ask(party: Party, purchase: Purchase) -> Consultation | None:
         party.slot_text(purchase.slot),
         party.around.currency,
         _open_offers(party, purchase),
-        _missing_wh(party, purchase),
-        purchase.max_price_micro,
+        _missing(party, purchase),
     )
     left_ms = party.gate_ms(purchase.slot) - party.now.ms
     if question is None or left_ms <= 0:
@@ -257,6 +252,23 @@ def _purchase(party: Party, transaction_id: str) -> Purchase:
 def _open_offers(party: Party, purchase: Purchase) -> list[Offer]:
     selections = party.books.selections.get(purchase.transaction_id, {})
     return [one.offer for one in selections.values() if one.outcome is Outcome.OPEN]
+
+
+def _lot(party: Party, slot: int) -> int:
+    """The lot that decides among equal offers: another for each buyer and slot."""
+    return party.lot ^ slot
+
+
+def _missing(party: Party, purchase: Purchase) -> tuple[Block, ...]:
+    """What is still wanted: what was bought has served what is worth most."""
+    got_wh, left = purchase.need_wh - _missing_wh(party, purchase), []
+    if not got_wh:
+        return purchase.wants
+    for price_micro, energy_wh in purchase.wants:
+        served_wh = min(got_wh, energy_wh)
+        got_wh -= served_wh
+        left.append(Block(price_micro, energy_wh - served_wh))
+    return tuple(left)
 
 
 def _missing_wh(party: Party, purchase: Purchase) -> int:

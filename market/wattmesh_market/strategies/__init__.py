@@ -10,15 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from wattmesh_market.trade.offers import MIN_TRADE_WH
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 
 
 class Buy(NamedTuple):
-    """Buy `energy_wh` at no more than the price limit, if there is one. `reason` is for people."""
+    """Buy what is wanted, each block (the most valuable first) at no more than it is worth. `reason` is for people."""
 
-    energy_wh: int
-    max_price_micro_per_kwh: int | None
+    wants: tuple[Block, ...]
     reason: str
+
+    @property
+    def energy_wh(self) -> int:
+        """What is wanted in all."""
+        return sum([block.energy_wh for block in self.wants])
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def household_rules(view: HouseholdView) -> Decision:
     if not view.capacity_wh:
         if view.deficit_wh >= MIN_TRADE_WH:
             reason = f"expects to use {view.deficit_wh / 1000:.3f} kWh"
-            return Buy(view.deficit_wh, view.max_buy_price_micro_per_kwh, reason)
+            return Buy((Block(view.max_buy_price_micro_per_kwh, view.deficit_wh),), reason)
         return Hold()
     if view.buying:
         missing_wh = -(-(view.buy_target_wh - view.projected_wh) * 1_000_000 // view.charge_efficiency_ppm)
@@ -86,7 +90,7 @@ def household_rules(view: HouseholdView) -> Decision:
                 f"({view.level_wh * percent:.0f} %); buys below {view.buy_below_wh * percent:.0f} % "
                 f"up to {view.buy_target_wh * percent:.0f} %"
             )
-            return Buy(energy_wh, view.max_buy_price_micro_per_kwh, reason)
+            return Buy((Block(view.max_buy_price_micro_per_kwh, energy_wh),), reason)
         return Hold()
     return Sell() if view.sellable_wh >= MIN_TRADE_WH else Hold()
 
@@ -103,20 +107,24 @@ def utility_rules(view: UtilityView) -> Decision:
         f"high demand: {demand_wh / 1000:.3f} kWh (sold {view.sold_wh / 1000:.3f}, backstop "
         f"{view.backstop_wh / 1000:.3f}) is above {view.start_wh / 1000:.3f} kWh"
     )
-    return Buy(energy_wh, view.max_price_micro_per_kwh, reason)
+    return Buy((Block(view.max_price_micro_per_kwh, energy_wh),), reason)
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """How households and utilities of one persuasion decide. `advised`: an adviser chooses among the offers."""
+    """How households and utilities of one persuasion decide. `advised`: an adviser chooses among the offers.
+    `plans`: a household goes by what stored energy is worth (`plan.Planner`) instead.
+    """
 
     household: Callable[[HouseholdView], Decision]
     utility: Callable[[UtilityView], Decision]
     advised: bool = False
+    plans: bool = False
 
 
 STRATEGIES = {
     "rules": Strategy(household_rules, utility_rules),
+    "plan": Strategy(household_rules, utility_rules, plans=True),
     "chat": Strategy(household_rules, utility_rules, advised=True),
 }
 

@@ -6,14 +6,15 @@ mid-market rate of `pricing/mid_market.py`; buyers bid all that the energy is wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wattmesh_market.energy.battery import Battery, SlotPlan, meter_slot
+from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
 from wattmesh_market.energy.value import Prospect, Worth, worths
+from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
 PLANNED_EVERY_S = 4 * 3600
@@ -32,25 +33,33 @@ class Wishes(NamedTuple):
     full_wh: int
 
 
-class Want(NamedTuple):
-    """Energy (Wh) that is worth a price (millionths of the currency per kWh) to a buyer."""
-
-    price_micro: int
-    energy_wh: int
-
-
-class Bearings(NamedTuple):
-    """Where a household stands before it trades for a slot: stored when the slot now running began, what it has promised
-    and bought for that slot and the traded one (Wh at the terminals), and what later promises hold and need room for.
+class Traded(NamedTuple):
+    """What is traded for a slot already, in Wh: at the terminals, and what promises for later slots hold and keep free
+    in the store.
     """
 
-    level_wh: int
-    sold_now_wh: int
-    bought_now_wh: int
-    sold_wh: int
-    bought_wh: int
+    sold_wh: int = 0
+    bought_wh: int = 0
+    held_wh: int = 0
+    room_wh: int = 0
+
+
+NOTHING = Traded()
+
+
+class Outlook(NamedTuple):
+    """How a slot is expected to go with what is traded for it already, and what stored energy is worth at its end."""
+
+    metered: Metered
+    worth: Worth
     held_wh: int
     room_wh: int
+
+    @property
+    def charged_wh(self) -> int:
+        """What enters the battery (Wh at the terminals), negative where it leaves it."""
+        one = self.metered
+        return one.pv_wh - one.load_wh + one.bought_wh - one.sold_wh + one.imported_wh - one.exported_wh
 
 
 class Planner:
@@ -65,7 +74,7 @@ class Planner:
         local_micro: Callable[[int, int], int],
     ) -> None:
         """`local_micro` says what energy of neighbours is expected to cost in a slot, as of another."""
-        self.battery = battery
+        self._battery = battery
         self._tariff = tariff
         self._utc_offset_s = utc_offset_s
         self._forecast = forecast
@@ -74,6 +83,8 @@ class Planner:
         self._worths: Sequence[Worth] = ()
         self._wishes: tuple[int, Wishes] = (-1, Wishes(0, 0, 0))
 
+    # --- looking ahead ---
+
     def worth(self, slot: int) -> Worth:
         """What stored energy is worth at the end of a slot."""
         anchor = slot // PLANNED_EVERY_S * PLANNED_EVERY_S
@@ -81,29 +92,102 @@ class Planner:
             self._anchor = anchor
             ahead = [self._prospect(anchor + number * SLOT_S, anchor) for number in range(AHEAD)]
             feed_in = self._tariff.feed_in_micro_per_kwh
-            self._worths = worths(self.battery, ahead, feed_in * self.battery.discharge_efficiency_ppm // _PPM)
+            self._worths = worths(self._battery, ahead, feed_in * self._battery.discharge_efficiency_ppm // _PPM)
         return self._worths[(slot - anchor) // SLOT_S]
 
     def _prospect(self, slot: int, anchor: int) -> Prospect:
         # What is known of the coming day is expected of the one after it, too.
         pv_wh, load_wh = self._forecast.expected(anchor + (slot - anchor) % DAY_S)
-        tariff = self._tariff
-        buy = all_in_micro_per_kwh(tariff, slot, self._utc_offset_s)
-        feed_in = min(buy, tariff.feed_in_micro_per_kwh)
-        fee = tariff.local_grid_fee_micro_per_kwh
-        sell = max(feed_in, min(buy - fee, self._local_micro(slot, anchor)))
-        return Prospect(pv_wh - load_wh, buy, sell, SOLD_WH, feed_in)
+        buy, feed_in = self.utility_micro(slot), self._tariff.feed_in_micro_per_kwh
+        sell = max(feed_in, min(self.most_ask_micro(slot), self._local_micro(slot, anchor)))
+        return Prospect(pv_wh - load_wh, buy, min(buy, sell), SOLD_WH, min(buy, feed_in))
+
+    def utility_micro(self, slot: int) -> int:
+        """What a kWh of the utility costs in a slot."""
+        return all_in_micro_per_kwh(self._tariff, slot, self._utc_offset_s)
+
+    def most_ask_micro(self, slot: int) -> int:
+        """What a neighbour pays at most, the grid fee taken off."""
+        return self.utility_micro(slot) - self._tariff.local_grid_fee_micro_per_kwh
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""
         if self._wishes[0] != slot:
-            worth, battery, tariff = self.worth(slot), self.battery, self._tariff
-            buy = all_in_micro_per_kwh(tariff, slot, self._utc_offset_s)
+            worth, battery, buy = self.worth(slot), self._battery, self.utility_micro(slot)
             fill = worth.level_at(buy * _PPM // battery.charge_efficiency_ppm)
             reserve = worth.level_at(buy * battery.discharge_efficiency_ppm // _PPM)
-            full = worth.level_at(tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
+            full = worth.level_at(self._tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
             self._wishes = slot, Wishes(fill, reserve, full)
         return self._wishes[1]
 
+    def outlook(self, level_wh: int, now: int, slot: int, traded: Callable[[int], Traded]) -> Outlook:
+        """How `slot` is expected to go, when `level_wh` is stored at the start of slot `now`."""
+        metered = None
+        for at in range(now, slot + SLOT_S, SLOT_S):
+            pv_wh, load_wh = self._forecast.expected(at)
+            sold_wh, bought_wh, held_wh, room_wh = traded(at)
+            plan = SlotPlan(at, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *self.wishes(at))
+            metered = meter_slot(self._battery, level_wh, plan)
+            level_wh = metered.level_after_wh
+        if metered is None:
+            raise ValueError("a slot must not lie before the current one")
+        return Outlook(metered, self.worth(slot), held_wh, room_wh)
+
+    # --- offers and bids ---
+
+    def supply(self, outlook: Outlook) -> list[Block]:
+        """What can be given up, the cheapest first, and what a kWh of it is worth to the household.
+
+        First what would be fed in, then what would be charged, then what the battery can give beside.
+        """
+        battery, one = self._battery, outlook.metered
+        found = [Block(self._tariff.feed_in_micro_per_kwh, one.exported_wh)] if one.exported_wh else []
+        charged_wh, power_wh = max(0, outlook.charged_wh), battery.discharge_limit_wh + min(0, outlook.charged_wh)
+        least_wh = battery.min_level_wh + outlook.held_wh
+        for slope, width_wh in outlook.worth.below(one.level_after_wh, least_wh):
+            less_wh = min(charged_wh, width_wh * _PPM // battery.charge_efficiency_ppm)
+            if less_wh:
+                charged_wh -= less_wh
+                found.append(Block(slope * battery.charge_efficiency_ppm // _PPM, less_wh))
+            left_wh = width_wh - less_wh * battery.charge_efficiency_ppm // _PPM
+            given_wh = min(power_wh, battery.dischargeable_wh(left_wh))
+            if given_wh:
+                power_wh -= given_wh
+                found.append(Block(-(-slope * _PPM // battery.discharge_efficiency_ppm), given_wh))
+            if not power_wh:
+                break
+        return found
+
+    def demand(self, outlook: Outlook, slot: int) -> list[Block]:
+        """What would be of use, the most valuable first, and what a kWh of it is worth to the household.
+
+        First what would be imported, which must cost less than that, then what spares the battery, then what charges it.
+        """
+        battery, one = self._battery, outlook.metered
+        found = [Block(self.utility_micro(slot) - 1, one.imported_wh)] if one.imported_wh else []
+        spared_wh, power_wh = max(0, -outlook.charged_wh), battery.charge_limit_wh - max(0, outlook.charged_wh)
+        most_wh = battery.capacity_wh - outlook.room_wh
+        for slope, width_wh in outlook.worth.above(one.level_after_wh, most_wh):
+            less_wh = min(spared_wh, battery.dischargeable_wh(width_wh))
+            if less_wh:
+                spared_wh -= less_wh
+                found.append(Block(slope * _PPM // battery.discharge_efficiency_ppm, less_wh))
+            left_wh = width_wh - less_wh * _PPM // battery.discharge_efficiency_ppm
+            taken_wh = min(power_wh, max(0, left_wh) * _PPM // battery.charge_efficiency_ppm)
+            if taken_wh:
+                power_wh -= taken_wh
+                found.append(Block(slope * battery.charge_efficiency_ppm // _PPM, taken_wh))
+            if not power_wh:
+                break
+        return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))
+
+    def ask_micro(self, outlook: Outlook, slot: int) -> int:
+        """What a kWh is sold for: the middle between what the first of it is worth here and what a buyer could pay."""
+        most_micro = self.most_ask_micro(slot)
+        blocks = self.supply(outlook)
+        least_micro = min(blocks[0].price_micro_per_kwh or 0, most_micro) if blocks else most_micro
+        return (least_micro + most_micro) // 2
+
 
 SOLD_WH = 150
+"""How much of its stored energy a household expects its neighbours to take in a slot, at the local price."""

@@ -31,11 +31,11 @@ class Feeder:
         """`parties` have their books as of the start of a slot; `now` is theirs."""
         self.parties = {party.id: party for party in sorted(parties, key=lambda party: party.id)}
         self._events = {name: Events(party) for name, party in self.parties.items()}
-        # A household without a battery has nothing to sell and is not asked.
+        # Who never has anything to sell is not asked.
         self._sellers = [
             name
             for name, party in self.parties.items()
-            if not isinstance(party, Household) or party.battery.capacity_wh
+            if not isinstance(party, Household) or party.may_ever_sell
         ]
         self._now = now
         self._grid = grid

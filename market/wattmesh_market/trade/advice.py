@@ -9,23 +9,34 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
-from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer, Pick, feasible
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, at_price, feasible
+from wattmesh_market.units import money_text
 
 MOST_SHOWN = 50
 """How many offers an adviser is shown, the cheapest; a choice among more needs no adviser."""
 
 
 class Question(NamedTuple):
-    """Which of `offers` to take for `need_wh` in a slot, at no more than the price limit, if there is one.
+    """Which of `offers` to take in a slot, for what is wanted at no more than it is worth.
 
     `slot` is the slot for people. The offers are numbered from 1 in their order.
     """
 
     slot: str
     currency: str
-    need_wh: int
-    max_price_micro_per_kwh: int | None
+    wants: tuple[Block, ...]
     offers: tuple[Offer, ...]
+
+    @property
+    def need_wh(self) -> int:
+        """What is wanted in all."""
+        return sum([block.energy_wh for block in self.wants])
+
+    @property
+    def max_price_micro_per_kwh(self) -> int | None:
+        """The most that any of it is worth; None for any price."""
+        prices = [block.price_micro_per_kwh for block in self.wants]
+        return None if None in prices else max([price for price in prices if price is not None], default=0)
 
 
 class Consultation(NamedTuple):
@@ -71,13 +82,13 @@ class AdviceRefused(ValueError):
 
 
 def question_about(
-    slot: str, currency: str, offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int | None
+    slot: str, currency: str, offers: Iterable[Offer], wants: tuple[Block, ...]
 ) -> Question | None:
     """The question which of the feasible offers to take; None when there are not two of them to choose from."""
-    among = feasible(offers, max_price_micro_per_kwh)
-    if need_wh < MIN_TRADE_WH or len(among) < 2:
+    among = feasible(offers, wants)
+    if len(among) < 2:
         return None
-    return Question(slot, currency, need_wh, max_price_micro_per_kwh, tuple(among[:MOST_SHOWN]))
+    return Question(slot, currency, wants, tuple(among[:MOST_SHOWN]))
 
 
 def picks_of(choice: Choice, question: Question, still_open: Collection[Offer]) -> tuple[Pick, ...]:
@@ -104,4 +115,9 @@ def picks_of(choice: Choice, question: Question, still_open: Collection[Offer]) 
     total_wh = sum(pick.energy_wh for pick in picks.values())
     if total_wh > question.need_wh:
         raise AdviceRefused(f"it picks {total_wh} Wh, more than the {question.need_wh} Wh that are needed")
+    for micro in {pick.offer.price_micro_per_kwh for pick in picks.values()}:
+        dear_wh = sum(pick.energy_wh for pick in picks.values() if pick.offer.price_micro_per_kwh >= micro)
+        worth_wh = at_price(question.wants, micro)
+        if dear_wh > worth_wh:
+            raise AdviceRefused(f"it picks {dear_wh} Wh at {money_text(micro)} or more; {worth_wh} Wh are worth that")
     return tuple(picks.values())

@@ -64,7 +64,7 @@ class Delivery(NamedTuple):
     """One slot of a contract: energy in Wh, money in millionths of the currency; `slot` is grid time in unix seconds.
 
     `amount_micro` is the price in all as the seller quoted it, `fee_micro` the grid fee in it; `settled_micro` is what
-    the delivered part costs.
+    the delivered part costs. `sun_wh` of it the seller expects of the slot's own surplus (0 at the buyer).
     """
 
     slot: int
@@ -75,6 +75,7 @@ class Delivery(NamedTuple):
     state: ContractState
     delivered_wh: int | None = None
     settled_micro: int | None = None
+    sun_wh: int = 0
 
     def to(self, state: ContractState) -> Delivery:
         """The same in a later state; WrongState when it does not lead there."""
@@ -89,6 +90,7 @@ class Delivery(NamedTuple):
             state,
             self.delivered_wh,
             self.settled_micro,
+            self.sun_wh,
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 MIN_TRADE_WH = 10
@@ -25,34 +26,52 @@ class Pick(NamedTuple):
     energy_wh: int
 
 
-def feasible(offers: Iterable[Offer], max_price_micro_per_kwh: int | None = None) -> list[Offer]:
-    """Offers of at least 10 Wh within the price limit, the cheapest first.
+class Block(NamedTuple):
+    """Energy at a price: what a kWh of it costs its seller at least, or is worth to its buyer at most (None: any price).
+    """
 
-    Among equal prices the larger offer comes first, for fewer contracts, then the seller's id, then the item's.
+    price_micro_per_kwh: int | None
+    energy_wh: int
+
+
+def at_price(blocks: Iterable[Block], price_micro_per_kwh: int) -> int:
+    """How much (Wh) of what a buyer wants is worth a price."""
+    return sum([wh for micro, wh in blocks if micro is None or micro >= price_micro_per_kwh])
+
+
+def feasible(offers: Iterable[Offer], wants: Sequence[Block], lot: int = 0) -> list[Offer]:
+    """Offers of at least 10 Wh that are worth their price to the buyer, the cheapest first.
+
+    Among equal prices the larger offer comes first, for fewer contracts, then whom the lot favours.
     """
     return sorted(
         [
             offer
             for offer in offers
-            if offer.available_wh >= MIN_TRADE_WH
-            and (max_price_micro_per_kwh is None or offer.price_micro_per_kwh <= max_price_micro_per_kwh)
+            if offer.available_wh >= MIN_TRADE_WH and at_price(wants, offer.price_micro_per_kwh) >= MIN_TRADE_WH
         ],
-        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, offer.seller, offer.item_id),
+        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, _drawn(lot, offer)),
     )
 
 
-def choose(offers: Iterable[Offer], need_wh: int, max_price_micro_per_kwh: int | None = None) -> tuple[Pick, ...]:
-    """The cheapest way to cover as much of `need_wh` as the offers can.
+def choose(offers: Iterable[Offer], wants: Sequence[Block], lot: int = 0) -> tuple[Pick, ...]:
+    """The cheapest way to cover as much of what is wanted as the offers can.
 
     Offers are divisible and cost nothing but their price, so taking them in order of price is optimal (the fractional
     knapsack, Dantzig 1957). Only `feasible` offers are taken, in its order, and a rest below 10 Wh is left to the
     backstop.
     """
     picks: list[Pick] = []
-    for offer in feasible(offers, max_price_micro_per_kwh):
-        if need_wh < MIN_TRADE_WH:
+    taken_wh = 0
+    for offer in feasible(offers, wants, lot):
+        energy_wh = min(at_price(wants, offer.price_micro_per_kwh) - taken_wh, offer.available_wh)
+        if energy_wh < MIN_TRADE_WH:
             break
-        energy_wh = min(need_wh, offer.available_wh)
         picks.append(Pick(offer, energy_wh))
-        need_wh -= energy_wh
+        taken_wh += energy_wh
     return tuple(picks)
+
+
+def _drawn(lot: int, offer: Offer) -> bytes:
+    """An offer's place among equal ones: another in each draw, so that in the long run nobody is favoured."""
+    return blake2b(f"{lot}/{offer.seller}/{offer.item_id}".encode(), digest_size=8).digest()

@@ -42,7 +42,7 @@ def household_config(
         profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
         utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
         forecast=spec.forecast,
-        strategy=spec.strategy,
+        strategy=spec.strategy or ("rules" if spec.trading.written_thresholds else "plan"),
     )
 
 

@@ -257,7 +257,7 @@ class SolarAgentSpec(Part):
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
         " before (persistence), or what will be metered (perfect).",
     )
-    strategy: StrategyName = Field(default="rules", description=STRATEGY)
+    strategy: StrategyName | None = Field(default=None, description=STRATEGY + " Default: rules where trading names a threshold, else plan.")
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."
