@@ -51,7 +51,7 @@ class Street:
 
 def street(path: Path, forecast: str, folder: Path) -> Street:
     """A street by the loader of the command line. Files that it writes on the way are in `folder`."""
-    resources = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    resources = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
     return street_of(resources, forecast, folder / path.name, beside=path.parent)
 
 

@@ -9,11 +9,9 @@ Analysis, 1970, section 5). So each slot costs one merge of sorted lists, and no
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from operator import neg
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery
@@ -41,8 +39,8 @@ class Worth(NamedTuple):
     the store, descending, as negative numbers) hold up to `levels` (Wh in the store), one after the other.
     """
 
-    slopes: array[int]
-    levels: array[int]
+    slopes: list[int]
+    levels: list[int]
 
     def level_at(self, micro: int) -> int:
         """Up to which level another kWh is worth more than `micro`."""
@@ -68,39 +66,46 @@ class Worth(NamedTuple):
                 level_wh = top_wh
 
 
-def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[Worth]:
+Segments = Sequence[tuple[int, int]]
+"""What stored energy is worth: slopes as in `Worth`, each with its width (Wh in the store)."""
+
+
+def worth_of(segments: Segments, min_level_wh: int) -> Worth:
+    """The same as a `Worth`, to be asked."""
+    levels = accumulate([width for _, width in segments], initial=min_level_wh)
+    next(levels)
+    return Worth([slope for slope, _ in segments], list(levels))
+
+
+def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[Segments]:
     """What stored energy is worth at the end of each slot ahead; after the last one, `end_micro` per kWh."""
     size = battery.capacity_wh - battery.min_level_wh
-    up_wh = battery.charge_limit_wh * battery.charge_efficiency_ppm // _PPM
-    down_wh = battery.discharge_limit_wh * _PPM // battery.discharge_efficiency_ppm
     eff_in, eff_out = battery.charge_efficiency_ppm, battery.discharge_efficiency_ppm
+    up_wh = battery.charge_limit_wh * eff_in // _PPM
+    down_wh = battery.discharge_limit_wh * _PPM // eff_out
     kept_ppm = _PPM - battery.self_discharge_ppm_per_day // SLOTS_PER_DAY
-    segments = [(-end_micro, size)]
-    found: list[Worth] = []
+    segments: Segments = [(-end_micro, size)]
+    found = []
     for surplus_wh, buy, sell, sold_wh, feed_in in reversed(ahead):
-        found.append(_worth(segments, battery.min_level_wh))
-        if kept_ppm != _PPM:
-            segments = [(slope * kept_ppm // _PPM, width) for slope, width in segments]
-        # What leaves the store in the slot, from the most that can be charged to the most that can be discharged.
-        out_wh = sold_wh * _PPM // eff_out
-        if surplus_wh >= 0:
-            sun_in_wh = min(up_wh, surplus_wh * eff_in // _PPM)
-            sold_in_wh = min(sun_in_wh, max(0, surplus_wh - sold_wh) * eff_in // _PPM)
-            gain = [
-                (-buy * _PPM // eff_in, up_wh - sun_in_wh),
-                (-sell * _PPM // eff_in, sun_in_wh - sold_in_wh),
-                (-feed_in * _PPM // eff_in, sold_in_wh),
-            ]
-            left_wh = max(0, sold_wh - surplus_wh) * _PPM // eff_out
+        found.append(segments)
+        # The slot's gain, from the most that can be charged to the most that can be discharged (Wh in the store).
+        if surplus_wh > 0:
+            sun_wh = min(up_wh, surplus_wh * eff_in // _PPM)
+            fed_in_wh = max(0, sun_wh - sold_wh * eff_in // _PPM)
+            own_wh, left_wh = 0, max(0, sold_wh - surplus_wh) * _PPM // eff_out
         else:
-            own_wh = min(down_wh, -surplus_wh * _PPM // eff_out)
-            gain = [(-buy * _PPM // eff_in, up_wh), (-buy * eff_out // _PPM, own_wh)]
-            left_wh = out_wh
-            down_left = down_wh - own_wh
-        taken = min(left_wh, down_wh if surplus_wh >= 0 else down_left)
-        rest = (down_wh if surplus_wh >= 0 else down_left) - taken
-        gain += [(-sell * eff_out // _PPM, taken), (-feed_in * eff_out // _PPM, rest)]
-        merged = segments + gain
+            sun_wh = fed_in_wh = 0
+            own_wh, left_wh = min(down_wh, -surplus_wh * _PPM // eff_out), sold_wh * _PPM // eff_out
+        left_wh = min(left_wh, down_wh - own_wh)
+        merged = [
+            (-buy * _PPM // eff_in, up_wh - sun_wh),
+            (-sell * _PPM // eff_in, sun_wh - fed_in_wh),
+            (-feed_in * _PPM // eff_in, fed_in_wh),
+            (-buy * eff_out // _PPM, own_wh),
+            (-sell * eff_out // _PPM, left_wh),
+            (-feed_in * eff_out // _PPM, down_wh - own_wh - left_wh),
+        ]
+        merged += segments if kept_ppm == _PPM else [(slope * kept_ppm // _PPM, width) for slope, width in segments]
         merged.sort()
         segments = _cut(merged, up_wh, size)
     found.reverse()
@@ -131,10 +136,3 @@ def _cut(merged: list[tuple[int, int]], skip_wh: int, size: int) -> list[tuple[i
         if not size:
             break
     return kept
-
-
-def _worth(segments: list[tuple[int, int]], min_level_wh: int) -> Worth:
-    levels = array("q", accumulate([width for _, width in segments]))
-    if min_level_wh:
-        levels = array("q", [level + min_level_wh for level in levels])
-    return Worth(array("q", [slope for slope, _ in segments]), levels)

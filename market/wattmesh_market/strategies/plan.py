@@ -13,7 +13,7 @@ from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slo
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
-from wattmesh_market.energy.value import Prospect, Worth, worths
+from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
 from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
@@ -79,32 +79,48 @@ class Planner:
         self._utc_offset_s = utc_offset_s
         self._forecast = forecast
         self._local_micro = local_micro
-        self._anchor = -1
-        self._worths: Sequence[Worth] = ()
-        self._wishes: tuple[int, Wishes] = (-1, Wishes(0, 0, 0))
+        self._segments: dict[int, Sequence[Segments]] = {}
+        self._worths: dict[int, Worth] = {}
+        self._wishes: dict[int, Wishes] = {}
+        self._prices: dict[int, int] = {}
 
     # --- looking ahead ---
 
     def worth(self, slot: int) -> Worth:
         """What stored energy is worth at the end of a slot."""
-        anchor = slot // PLANNED_EVERY_S * PLANNED_EVERY_S
-        if anchor != self._anchor:
-            self._anchor = anchor
-            ahead = [self._prospect(anchor + number * SLOT_S, anchor) for number in range(AHEAD)]
-            feed_in = self._tariff.feed_in_micro_per_kwh
-            self._worths = worths(self._battery, ahead, feed_in * self._battery.discharge_efficiency_ppm // _PPM)
-        return self._worths[(slot - anchor) // SLOT_S]
+        found = self._worths.get(slot)
+        if found is None:
+            anchor = slot // PLANNED_EVERY_S * PLANNED_EVERY_S
+            if anchor not in self._segments:
+                self._segments = {before: of for before, of in self._segments.items() if before > anchor - DAY_S // 2}
+                self._segments[anchor] = self._plan(anchor)
+                self._worths, self._wishes = {}, {}
+            segments = self._segments[anchor][(slot - anchor) // SLOT_S]
+            found = self._worths[slot] = worth_of(segments, self._battery.min_level_wh)
+        return found
 
-    def _prospect(self, slot: int, anchor: int) -> Prospect:
-        # What is known of the coming day is expected of the one after it, too.
-        pv_wh, load_wh = self._forecast.expected(anchor + (slot - anchor) % DAY_S)
-        buy, feed_in = self.utility_micro(slot), self._tariff.feed_in_micro_per_kwh
-        sell = max(feed_in, min(self.most_ask_micro(slot), self._local_micro(slot, anchor)))
-        return Prospect(pv_wh - load_wh, buy, min(buy, sell), SOLD_WH, min(buy, feed_in))
+    def _plan(self, anchor: int) -> Sequence[Segments]:
+        """What stored energy is worth at the end of each slot from `anchor` on, as long as that plan is good."""
+        if not self._battery.capacity_wh:
+            return [()] * (PLANNED_EVERY_S // SLOT_S)
+        fee, feed_in = self._tariff.local_grid_fee_micro_per_kwh, self._tariff.feed_in_micro_per_kwh
+        day = []
+        for slot in range(anchor, anchor + DAY_S, SLOT_S):
+            pv_wh, load_wh = self._forecast.expected(slot)
+            buy = self.utility_micro(slot)
+            sell = max(feed_in, min(buy - fee, self._local_micro(slot, anchor)))
+            day.append(Prospect(pv_wh - load_wh, buy, min(buy, sell), SOLD_WH, min(buy, feed_in)))
+        # What is expected of the coming day is expected of the one after it, too.
+        ahead = [*day, *day[: AHEAD - len(day)]]
+        end_micro = feed_in * self._battery.discharge_efficiency_ppm // _PPM
+        return worths(self._battery, ahead, end_micro)[: PLANNED_EVERY_S // SLOT_S]
 
     def utility_micro(self, slot: int) -> int:
         """What a kWh of the utility costs in a slot."""
-        return all_in_micro_per_kwh(self._tariff, slot, self._utc_offset_s)
+        time = slot % DAY_S
+        if time not in self._prices:
+            self._prices[time] = all_in_micro_per_kwh(self._tariff, slot, self._utc_offset_s)
+        return self._prices[time]
 
     def most_ask_micro(self, slot: int) -> int:
         """What a neighbour pays at most, the grid fee taken off."""
@@ -112,13 +128,14 @@ class Planner:
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""
-        if self._wishes[0] != slot:
+        found = self._wishes.get(slot)
+        if found is None:
             worth, battery, buy = self.worth(slot), self._battery, self.utility_micro(slot)
             fill = worth.level_at(buy * _PPM // battery.charge_efficiency_ppm)
             reserve = worth.level_at(buy * battery.discharge_efficiency_ppm // _PPM)
             full = worth.level_at(self._tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
-            self._wishes = slot, Wishes(fill, reserve, full)
-        return self._wishes[1]
+            found = self._wishes[slot] = Wishes(fill, reserve, full)
+        return found
 
     def outlook(self, level_wh: int, now: int, slot: int, traded: Callable[[int], Traded]) -> Outlook:
         """How `slot` is expected to go, when `level_wh` is stored at the start of slot `now`."""
