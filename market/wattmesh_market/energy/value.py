@@ -47,6 +47,16 @@ class Worth(NamedTuple):
         at = bisect_left(self.slopes, -micro)
         return self.levels[at - 1] if at else 0
 
+    def of_next(self, level_wh: int) -> int:
+        """What the next kWh above a level is worth; 0 at the top."""
+        at = bisect_left(self.levels, level_wh + 1)
+        return -self.slopes[at] if at < len(self.slopes) else 0
+
+    def of_last(self, level_wh: int) -> int:
+        """What the last kWh below a level is worth."""
+        at = bisect_left(self.levels, level_wh)
+        return -self.slopes[min(at, len(self.slopes) - 1)] if self.slopes else 0
+
     def below(self, level_wh: int, least_wh: int) -> Iterator[tuple[int, int]]:
         """From a level down to the least: what each part of the store is worth per kWh, and how wide it is."""
         slopes, levels = self.slopes, self.levels

@@ -19,8 +19,8 @@ from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Readin
 from wattmesh_market.trade.messages import Send
 from wattmesh_market.trade.offers import Block, Offer
 
-REMEMBERED_S = DAY_S + 2 * SLOT_S
-"""How long what is over stays in memory after its slot (grid time): the persistence forecast looks a day back."""
+REMEMBERED_S = DAY_S + 5 * 3600
+"""How long what is over stays in memory after its slot (grid time): a plan looks a day back from when it was made."""
 
 
 class Role(StrEnum):

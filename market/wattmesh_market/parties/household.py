@@ -6,7 +6,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Role, Standing
@@ -131,7 +131,10 @@ class Household(Party):
             buying=self._buying(standing.buying, level_wh),
             carried_uwh=metered.carried_uwh,
         )
-        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN)
+        local_micro = 0
+        if self._planner is not None:
+            local_micro = self._planner.learned_micro(slot, metered, self._local_now_micro(slot))
+        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, local_micro)
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
@@ -209,11 +212,22 @@ class Household(Party):
 
     def local_micro(self, slot: int, before: int) -> int:
         """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
-        tariff = self.config.backstop.tariff
-        most_micro = (
-            all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s) - tariff.local_grid_fee_micro_per_kwh
-        )
-        return (most_micro + tariff.feed_in_micro_per_kwh) // 2
+        at = slot - DAY_S
+        reading = self.books.readings.get(at if at < before - SLOT_S else before - 2 * SLOT_S)
+        if reading is None or not reading.local_micro:
+            assert self._planner is not None
+            return self._planner.first_guess_micro(slot)
+        return reading.local_micro
+
+    def _local_now_micro(self, slot: int) -> int:
+        """The same as of now, moved as much as the newest slot's was since the day before, the less the longer ago."""
+        newest = self.books.standing.next_slot - SLOT_S
+        expected_micro = self.local_micro(slot, newest + 2 * SLOT_S)
+        reading = self.books.readings.get(newest)
+        if reading is None or slot >= newest + DAY_S:
+            return expected_micro
+        moved_micro = reading.local_micro - self.local_micro(newest, newest + SLOT_S)
+        return expected_micro + moved_micro * 4 // 5
 
     def _traded(self, slot: int) -> Traded:
         """What is traded for a slot, and what must be held and kept free for later ones."""
@@ -241,12 +255,13 @@ class Household(Party):
     def _planned(self, planner: Planner, slot: int) -> Decision:
         """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
         outlook = self._outlook(planner, slot)
-        local_micro, fee_micro = self.local_micro(slot, slot), self.config.backstop.tariff.local_grid_fee_micro_per_kwh
+        tariff = self.config.backstop.tariff
+        least_micro = tariff.feed_in_micro_per_kwh + tariff.local_grid_fee_micro_per_kwh
         limit_micro = self.config.trading.max_buy_price_micro_per_kwh
         wants = [
             Block(micro if limit_micro is None else min(micro or 0, limit_micro), wh)
             for micro, wh in planner.demand(outlook, slot)
-            if (micro or 0) >= local_micro + fee_micro
+            if (micro or 0) >= least_micro
         ]
         wanted_wh = sum([block.energy_wh for block in wants])
         if wanted_wh >= MIN_TRADE_WH and (outlook.metered.imported_wh or self.sellable_wh(slot) < MIN_TRADE_WH):
@@ -263,15 +278,8 @@ class Household(Party):
             if self._planner is None:
                 self._asks[slot] = self._pricing.ask(self._pricing_view(slot))
             else:
-                standing = self.books.standing
-                untraded = self._planner.outlook(
-                    standing.level_wh,
-                    standing.next_slot,
-                    slot,
-                    lambda at: self._traded(at)._replace(held_wh=0, room_wh=0) if at == standing.next_slot else NOTHING,
-                )
                 own_micro = self.config.trading.sell_price_micro_per_kwh or 0
-                self._asks[slot] = max(own_micro, self._planner.ask_micro(untraded, slot))
+                self._asks[slot] = max(own_micro, min(self._local_now_micro(slot), self._planner.most_ask_micro(slot)))
         return self._asks[slot]
 
     def grid_fee_micro_per_kwh(self, buyer: str) -> int:

@@ -108,7 +108,8 @@ class Planner:
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(slot)
             buy = self.utility_micro(slot)
-            sell = max(feed_in, min(buy - fee, self._local_micro(slot, anchor)))
+            local_micro = min(buy - fee, self._local_micro(slot, anchor))
+            sell = feed_in + max(0, local_micro - feed_in) * SURE_PPM // _PPM
             day.append(Prospect(pv_wh - load_wh, buy, min(buy, sell), SOLD_WH, min(buy, feed_in)))
         # What is expected of the coming day is expected of the one after it, too.
         ahead = [*day, *day[: AHEAD - len(day)]]
@@ -198,13 +199,44 @@ class Planner:
                 break
         return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))
 
-    def ask_micro(self, outlook: Outlook, slot: int) -> int:
-        """What a kWh is sold for: the middle between what the first of it is worth here and what a buyer could pay."""
-        most_micro = self.most_ask_micro(slot)
-        blocks = self.supply(outlook)
-        least_micro = min(blocks[0].price_micro_per_kwh or 0, most_micro) if blocks else most_micro
-        return (least_micro + most_micro) // 2
+    def first_guess_micro(self, slot: int) -> int:
+        """What neighbours' energy costs before anything was learned: the middle of what it can cost."""
+        return (self.most_ask_micro(slot) + self._tariff.feed_in_micro_per_kwh) // 2
+
+    def learned_micro(self, slot: int, metered: Metered, local_micro: int) -> int:
+        """What a slot teaches about the price of neighbours' energy at its time of day.
+
+        Who would have sold more at that price thinks it too high, who would have bought more too low (L. Walras'
+        tâtonnement, each household by itself), and moves a part of the way to where it would not have.
+        """
+        battery, worth = self._battery, self.worth(slot)
+        most, feed_in = self.most_ask_micro(slot), self._tariff.feed_in_micro_per_kwh
+        level_wh, low = metered.level_after_wh, most
+        charged_wh = (
+            metered.pv_wh - metered.load_wh + metered.bought_wh - metered.sold_wh
+            + metered.imported_wh - metered.exported_wh
+        )
+        if metered.exported_wh:
+            low = feed_in
+        elif charged_wh > 0:
+            low = max(feed_in, worth.of_last(level_wh) * battery.charge_efficiency_ppm // _PPM)
+        elif level_wh > battery.min_level_wh and battery.discharge_limit_wh + charged_wh > 0:
+            low = max(feed_in, worth.of_last(level_wh) * _PPM // battery.discharge_efficiency_ppm)
+        high = 0
+        if metered.imported_wh:
+            high = most
+        elif level_wh < battery.capacity_wh and battery.charge_limit_wh > charged_wh:
+            fee = self._tariff.local_grid_fee_micro_per_kwh
+            high = min(most, worth.of_next(level_wh) * battery.charge_efficiency_ppm // _PPM - fee)
+        if low < local_micro:
+            return local_micro - (local_micro - low) * LEARNED_PPM // _PPM
+        if high > local_micro:
+            return local_micro + (high - local_micro) * LEARNED_PPM // _PPM
+        return local_micro
 
 
-SOLD_WH = 150
+SURE_PPM = int(__import__("os").environ.get("SU","850000"))
+LEARNED_PPM = int(__import__("os").environ.get("LR","300000"))
+"""Which part of the way to what a slot has taught a household's idea of a price goes."""
+SOLD_WH = int(__import__("os").environ.get("SW","150"))
 """How much of its stored energy a household expects its neighbours to take in a slot, at the local price."""

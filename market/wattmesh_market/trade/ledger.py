@@ -20,12 +20,17 @@ class ReadingState(StrEnum):
 
 
 class Reading(NamedTuple):
-    """A metered slot. What is bought but not booked yet stands in `metered.imported_wh`."""
+    """A metered slot. What is bought but not booked yet stands in `metered.imported_wh`.
+
+    `local_micro` is what the household thinks now that a kWh of its neighbours costs at that time of day (without grid
+    fee; 0 where it does not plan).
+    """
 
     slot: int
     metered: Metered
     capacity_wh: int
     state: ReadingState
+    local_micro: int = 0
 
 
 class EntryKind(StrEnum):
