@@ -101,6 +101,7 @@ def run(of: Street, days: int) -> Rows:
         ledger={name: sorted(of, key=lambda entry: entry.slot) for name, of in ledger.items()},
         pairs=(),
         purchases=dict.fromkeys(ledger, ()),
+        covered_wh={},
         messages={},
     )
 

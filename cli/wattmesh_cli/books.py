@@ -23,7 +23,9 @@ class BooksError(Exception):
 
 @dataclass(frozen=True)
 class Party:
-    """A household or utility. `level_wh` is stored at the start of `next_slot`, the first slot not metered yet."""
+    """A household or utility. `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`,
+    the first slot not metered yet.
+    """
 
     party: str
     kind: str
@@ -32,6 +34,7 @@ class Party:
     level_wh: int
     first_slot: int
     next_slot: int
+    carried_uwh: int = 0
 
 
 @dataclass(frozen=True)

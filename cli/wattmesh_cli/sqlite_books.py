@@ -24,7 +24,8 @@ from wattmesh_cli.books import (
 from wattmesh_cli.state import AGENTS, StateError, agent_databases
 
 _PARTIES = (
-    "SELECT party, kind, capacity_wh, initial_level_wh, level_wh, first_slot, next_slot FROM parties ORDER BY party"
+    "SELECT party, kind, capacity_wh, initial_level_wh, level_wh, first_slot, next_slot, carried_uwh FROM parties "
+    "ORDER BY party"
 )
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
@@ -37,7 +38,7 @@ _LEDGER = (
 )
 _READINGS = (
     "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
-    "imported_wh, exported_wh, losses_wh, state FROM readings ORDER BY party, slot"
+    "imported_wh, exported_wh, losses_wh, state, covered_wh, carried_uwh FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
 _REPORTED = (

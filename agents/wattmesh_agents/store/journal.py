@@ -27,16 +27,16 @@ def _replace(table: str, columns: int) -> str:
     return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - names of ours
 
 
-_PUT_CONTRACT = _replace("contracts", 22)
+_PUT_CONTRACT = _replace("contracts", 23)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
-_PUT_READING = _replace("readings", 13)
+_PUT_READING = _replace("readings", 15)
 _PUT_ROLE = _replace("roles", 3)
 _PUT_REPORTED = _replace("reported", 9)
 _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
-    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (party) DO UPDATE SET "
-    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8"
+    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (party) DO UPDATE SET "
+    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8, carried_uwh = ?9"
 )
 _COUNT = "INSERT INTO messages VALUES (?, ?, ?) ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent"
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
@@ -85,7 +85,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         books = Books(default)
         books.stand(default)
         return books
-    standing = Standing._make((*row[2:7], bool(row[7])))
+    standing = Standing._make((*row[2:7], bool(row[7]), row[8]))
     books = Books(standing)
     since = min(at_slot, standing.next_slot) - REMEMBERED_S
     unbooked = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
@@ -97,7 +97,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     for values in connection.execute(
         "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
     ):
-        metered = Metered(*values[2:4], *values[5:12])
+        metered = Metered(*values[2:4], *values[5:12], *values[13:15])
         books.read(Reading(values[1], metered, values[4], ReadingState(values[12])))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
@@ -138,7 +138,7 @@ def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any
 
 def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
     metered = reading.metered
-    return (party, reading.slot, *metered[:2], reading.capacity_wh, *metered[2:], reading.state)
+    return (party, reading.slot, *metered[:2], reading.capacity_wh, *metered[2:9], reading.state, *metered[9:])
 
 
 def _rows(contract: Contract) -> list[tuple[Any, ...]]:
@@ -148,8 +148,8 @@ def _rows(contract: Contract) -> list[tuple[Any, ...]]:
     ) = contract  # fmt: skip
     return [
         (
-            party, side, transaction_id, counterparty, *delivery, expires_ms, created_ms, updated_ms, order_id,
-            in_doubt, reason, searched_ms, confirmed_ms, offered, offers,
+            party, side, transaction_id, counterparty, *delivery[:8], expires_ms, created_ms, updated_ms,
+            order_id, in_doubt, reason, searched_ms, confirmed_ms, offered, offers, delivery.sun_wh,
         )
         for delivery in deliveries
     ]  # fmt: skip
@@ -165,7 +165,7 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
     )
     found: dict[tuple[str, str], Contract] = {}
     for row in rows:
-        delivery = Delivery._make((*row[4:9], ContractState(row[9]), *row[10:12]))
+        delivery = Delivery._make((*row[4:9], ContractState(row[9]), *row[10:12], row[22]))
         key = (row[2], row[3])
         if key in found:
             found[key] = found[key]._replace(deliveries=(*found[key].deliveries, delivery))

@@ -86,8 +86,11 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 3
+VERSION = 4
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+_CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
+_COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
+_SUN = "sun_wh INTEGER NOT NULL DEFAULT 0 CHECK (sun_wh BETWEEN 0 AND energy_wh)"
 MIGRATIONS: tuple[str, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
     f"""
@@ -107,6 +110,13 @@ INSERT INTO reported
 """,  # noqa: S608 - text of ours
     # 3: accounts. Since when a ledger of before is kept is not known.
     f"{_ACCOUNTS} INSERT INTO accounts SELECT party, {_RANDOM_UUID}, 0 FROM parties;",  # noqa: S608 - words of ours
+    # 4: sun beside the store, and what is carried from slot to slot. Before, all that was sold came from the store.
+    f"""
+ALTER TABLE parties ADD COLUMN {_CARRIED};
+ALTER TABLE contracts ADD COLUMN {_SUN};
+ALTER TABLE readings ADD COLUMN {_COVERED};
+ALTER TABLE readings ADD COLUMN {_CARRIED};
+""",
 )
 """The SQL that leads from each version to the next, from 1 on."""
 
@@ -116,7 +126,8 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT;
 
--- Who lives here. level_wh is the stored energy at the start of next_slot, the first slot not metered yet.
+-- Who lives here. level_wh and carried_uwh (millionths of a Wh) are stored at the start of next_slot, the first slot not
+-- metered yet.
 CREATE TABLE parties (
     party TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('household', 'utility')),
@@ -125,7 +136,8 @@ CREATE TABLE parties (
     level_wh INTEGER NOT NULL CHECK (level_wh >= 0),
     first_slot INTEGER NOT NULL,
     next_slot INTEGER NOT NULL,
-    buying INTEGER NOT NULL CHECK (buying IN (0, 1))
+    buying INTEGER NOT NULL CHECK (buying IN (0, 1)),
+    {_CARRIED}
 ) STRICT, WITHOUT ROWID;
 
 -- Buyer or seller for a slot, never both.
@@ -136,7 +148,8 @@ CREATE TABLE roles (
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 
--- One row for each delivery of a contract; what belongs to the contract as a whole stands in each of its rows.
+-- One row for each delivery of a contract; what belongs to the contract as a whole stands in each of its rows. Of a
+-- seller's energy_wh, sun_wh was expected of the slot's own surplus when it was promised.
 CREATE TABLE contracts (
     party TEXT NOT NULL,
     side TEXT NOT NULL CHECK (side IN ('buyer', 'seller')),
@@ -160,6 +173,7 @@ CREATE TABLE contracts (
     confirmed_ms INTEGER,
     offered_micro_per_kwh INTEGER,
     offers INTEGER,
+    {_SUN},
     PRIMARY KEY (party, transaction_id, counterparty, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contracts_slot ON contracts (slot);
@@ -175,6 +189,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
 {_LEDGER}{_SHARING}
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), booked.
+-- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh.
 CREATE TABLE readings (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -189,6 +204,8 @@ CREATE TABLE readings (
     exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
     losses_wh INTEGER NOT NULL CHECK (losses_wh >= 0),
     state TEXT NOT NULL CHECK (state IN ('open', 'final', 'booked')),
+    {_COVERED},
+    {_CARRIED},
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';

@@ -10,7 +10,9 @@ from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, SLOT_S, Party, Reading
 
-_QUANTITIES = ("pv", "load", "bought", "sold", "imported", "exported", "losses")
+_QUANTITIES = ("pv", "load", "bought", "sold", "imported", "exported", "losses", "covered")
+_WHOLE = 1_000_000
+"""Millionths in a Wh."""
 
 
 @dataclass
@@ -19,6 +21,10 @@ class _Traded:
 
     bought_wh: int = 0
     sold_wh: int = 0
+    sold_to_households_wh: int = 0
+    sold_to_unknown_wh: int = 0
+    purchases: int = 0
+    short_sales: list[str] = field(default_factory=list)
     undecided_purchases: list[str] = field(default_factory=list)
     undelivered_sales: list[str] = field(default_factory=list)
     delivered_sales: list[str] = field(default_factory=list)
@@ -29,12 +35,20 @@ def check_readings(rows: Rows) -> Iterator[Finding]:
     traded: defaultdict[tuple[str, int], _Traded] = defaultdict(_Traded)
     for row in rows.contracts:
         of_slot = traded[row.party, row.slot]
+        of_slot.purchases += row.side == "buyer"
         if row.state in DELIVERED:
             if row.side == "buyer":
                 of_slot.bought_wh += row.delivered_wh or 0
             else:
                 of_slot.sold_wh += row.delivered_wh or 0
                 of_slot.delivered_sales.append(row.transaction_id)
+                # Of who has left nobody knows whether it was a household.
+                if rows.is_kind(row.counterparty, "household"):
+                    of_slot.sold_to_households_wh += row.delivered_wh or 0
+                    if row.delivered_wh != row.energy_wh:
+                        of_slot.short_sales.append(row.transaction_id)
+                elif row.counterparty in rows.departed:
+                    of_slot.sold_to_unknown_wh += row.delivered_wh or 0
         elif row.side == "buyer" and (row.state == "CONFIRMED" or row.in_doubt):
             of_slot.undecided_purchases.append(row.transaction_id)
         elif row.side == "seller" and row.state == "CONFIRMED":
@@ -42,11 +56,15 @@ def check_readings(rows: Rows) -> Iterator[Finding]:
     for party in rows.parties.values():
         if party.kind != "household":
             continue
-        readings = rows.readings[party.party]
-        yield from _sequence(party, sorted(readings.values(), key=lambda reading: reading.slot))
-        for reading in readings.values():
+        readings = sorted(rows.readings[party.party].values(), key=lambda reading: reading.slot)
+        yield from _sequence(party, readings)
+        carried_uwh = 0
+        for reading in readings:
+            of_slot = traded[party.party, reading.slot]
             yield from _balance(reading)
-            yield from _trades(reading, traded[party.party, reading.slot])
+            yield from _trades(reading, of_slot)
+            yield from _covered(reading, of_slot, carried_uwh)
+            carried_uwh = reading.carried_uwh
     for (name, slot), of_slot in traded.items():
         if rows.is_kind(name, "household") and slot not in rows.readings[name]:
             for transaction_id in of_slot.delivered_sales:
@@ -55,7 +73,7 @@ def check_readings(rows: Rows) -> Iterator[Finding]:
 
 
 def _sequence(party: Party, readings: list[Reading]) -> Iterator[Finding]:
-    slot, level_wh = party.first_slot, party.initial_level_wh
+    slot, level_wh, carried_uwh = party.first_slot, party.initial_level_wh, 0
     for reading in readings:
         if reading.slot != slot:
             text = f"reading starts {reading.slot - slot:+d} s from where the one before ends"
@@ -63,12 +81,15 @@ def _sequence(party: Party, readings: list[Reading]) -> Iterator[Finding]:
         if reading.level_before_wh != level_wh:
             text = f"level is {reading.level_before_wh} Wh before the slot, but was {level_wh} Wh after the one before"
             yield _of("reading-level", reading, text)
-        slot, level_wh = reading.slot + SLOT_S, reading.level_after_wh
+        slot, level_wh, carried_uwh = reading.slot + SLOT_S, reading.level_after_wh, reading.carried_uwh
     if party.next_slot != slot:
         text = f"next slot is {party.next_slot - slot:+d} s from where the last reading ends"
         yield Finding("reading-sequence", party.party, party.next_slot, None, text)
     if party.level_wh != level_wh:
         text = f"level is {party.level_wh} Wh, but was {level_wh} Wh after the last reading"
+        yield Finding("reading-level", party.party, party.next_slot, None, text)
+    if party.carried_uwh != carried_uwh:
+        text = f"carries {party.carried_uwh} millionths of a Wh, but {carried_uwh} were left of the last reading"
         yield Finding("reading-level", party.party, party.next_slot, None, text)
 
 
@@ -93,6 +114,40 @@ def _balance(reading: Reading) -> Iterator[Finding]:
     if not 0 <= reading.level_after_wh <= reading.capacity_wh:
         text = f"level is {reading.level_after_wh} Wh after the slot; capacity is {reading.capacity_wh} Wh"
         yield _of("reading-level", reading, text)
+    room_uwh = (reading.capacity_wh - reading.level_after_wh) * _WHOLE
+    if not 0 <= reading.carried_uwh < _WHOLE or 0 <= room_uwh < reading.carried_uwh:
+        text = f"carries {reading.carried_uwh} millionths of a Wh; level is {reading.level_after_wh} Wh after the slot"
+        yield _of("reading-level", reading, text)
+
+
+def _covered(reading: Reading, traded: _Traded, carried_before_uwh: int) -> Iterator[Finding]:
+    """What neighbours bought is delivered in full: out of the sun that the house does not need, the store, or else the
+    backstop. That part was imported.
+    """
+    for transaction_id in traded.short_sales:
+        yield _of("reading-trades", reading, "a household's purchase is not delivered in full", transaction_id)
+    if reading.covered_wh > min(reading.sold_wh, reading.imported_wh):
+        text = (
+            f"{reading.covered_wh} Wh of sales came from the backstop, but {reading.sold_wh} Wh were sold and "
+            f"{reading.imported_wh} Wh imported"
+        )
+        yield _of("reading-covered", reading, text)
+    if reading.covered_wh and reading.exported_wh:
+        text = f"{reading.covered_wh} Wh of sales came from the backstop, but {reading.exported_wh} Wh were exported"
+        yield _of("reading-covered", reading, text)
+    if traded.purchases:  # not all of what was bought need be booked yet, or ever be
+        return
+    surplus_wh = max(0, reading.pv_wh - reading.load_wh)
+    most_wh = max(0, traded.sold_to_households_wh + traded.sold_to_unknown_wh - surplus_wh)
+    drawn_uwh = (reading.level_before_wh - reading.level_after_wh) * _WHOLE + carried_before_uwh - reading.carried_uwh
+    stored_wh = max(0, drawn_uwh) // _WHOLE
+    least_wh = max(0, traded.sold_to_households_wh - surplus_wh - stored_wh)
+    if not least_wh <= reading.covered_wh <= most_wh:
+        text = (
+            f"{reading.covered_wh} Wh of sales came from the backstop; by what sun and store gave, {least_wh} to "
+            f"{most_wh} Wh"
+        )
+        yield _of("reading-covered", reading, text)
 
 
 def _trades(reading: Reading, traded: _Traded) -> Iterator[Finding]:

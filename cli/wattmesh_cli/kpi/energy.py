@@ -12,8 +12,9 @@ from wattmesh_cli.kpi.rows import Rows, Slots, share, supplied
 
 @dataclass(frozen=True)
 class EnergyKpis:
-    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households,
-    bought or shared.
+    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households (bought
+    or shared), that
+    which a seller had to import for it left out.
 
     `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `autarky` is the share of the load
     that nothing had to come in for at that moment. `local_share` is that of local energy in what households took from
@@ -80,7 +81,7 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
     ledgers = [[entry for entry in rows.ledger[name] if entry.slot in slots] for name in households]
     supplies = [of_slot for entries in ledgers for of_slot in supplied(entries) if of_slot.net_wh > 0]
     bought = [entry for entries in ledgers for entry in entries if entry.kind == "trade" and entry.energy_wh > 0]
-    local_wh = sum(entry.energy_wh for entry in local_purchases(rows, bought))
+    local_wh = sum(entry.energy_wh - rows.covered_wh.get(entry, 0) for entry in local_purchases(rows, bought))
     local_wh += sum(of_slot.shared_wh for of_slot in supplies)
     taken_wh = sum(entry.energy_wh for entry in bought) + sum(of_slot.net_wh for of_slot in supplies)
     missing_wh = [_missing_wh(reading) for reading in readings if reading.slot in slots]

@@ -35,6 +35,8 @@ class Rows:
     pairs: Sequence[Pair]
     purchases: Mapping[str, Sequence[ContractRow]]
     """By buyer, as it holds them."""
+    covered_wh: Mapping[LedgerEntry, int]
+    """What of purchases from households came out of the backstop: the seller had neither sun nor store for it."""
     messages: Mapping[str, int]
     """How many were sent in the whole run, by Beckn action; empty where nobody has counted."""
 
@@ -56,13 +58,16 @@ def collect(books: Sequence[Book]) -> Rows:
             readings[reading.party].append(reading)
         for entry in book.ledger:
             ledger[entry.party].append(entry)
+    households = tuple(sorted(name for name, kind in kinds.items() if kind == "household"))
+    covered = {(one.party, one.slot): one.covered_wh for rows in readings.values() for one in rows if one.covered_wh}
     return Rows(
-        households=tuple(sorted(name for name, kind in kinds.items() if kind == "household")),
+        households=households,
         utilities=tuple(sorted(name for name, kind in kinds.items() if kind == "utility")),
         readings={name: sorted(readings[name], key=lambda reading: reading.slot) for name in kinds},
         ledger={name: sorted(ledger[name], key=lambda entry: entry.slot) for name in kinds},
         pairs=paired(row for book in books for row in book.contracts),
         purchases={name: purchases[name] for name in kinds},
+        covered_wh=_covered_wh(covered, [entry for name in households for entry in ledger[name]]) if covered else {},
         messages=messages,
     )
 
@@ -103,6 +108,22 @@ def supplied(entries: Iterable[LedgerEntry]) -> list[Supplied]:
 
 def _along(entry: LedgerEntry, net_wh: int) -> int:
     return entry.energy_wh if net_wh > 0 else -entry.energy_wh
+
+
+def _covered_wh(covered: Mapping[tuple[str, int], int], entries: Iterable[LedgerEntry]) -> dict[LedgerEntry, int]:
+    """What sellers had from the backstop, spread over what households have booked of them in that slot, by energy."""
+    bought: defaultdict[tuple[str, int], list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind == "trade" and entry.energy_wh > 0 and (entry.counterparty, entry.slot) in covered:
+            bought[entry.counterparty, entry.slot].append(entry)
+    found: dict[LedgerEntry, int] = {}
+    for key, purchases in bought.items():
+        of_wh = sum(entry.energy_wh for entry in purchases)
+        left_wh = min(covered[key], of_wh)
+        for entry in purchases:
+            found[entry] = left_wh * entry.energy_wh // of_wh
+            left_wh, of_wh = left_wh - found[entry], of_wh - entry.energy_wh
+    return found
 
 
 def share(part: int, whole: int) -> Fraction | None:
