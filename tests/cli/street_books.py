@@ -59,8 +59,10 @@ def other_side(row: ContractRow, **changes: object) -> ContractRow:
 
 
 def street() -> list[Book]:
-    """Two slots metered, one purchase settled (400 of 500 Wh came), one confirmed for the third slot."""
-    bought = contract(BOUGHT, SLOT, "SETTLED", delivered_wh=400, settled_micro=80_000)
+    """Two slots metered, one purchase settled (400 Wh), one confirmed for the third slot (500 Wh)."""
+    bought = contract(
+        BOUGHT, SLOT, "SETTLED", energy_wh=400, amount_micro=80_000, delivered_wh=400, settled_micro=80_000
+    )
     promised = contract(PROMISED, THIRD, "CONFIRMED")
     roof = Book(
         "roof-0",
