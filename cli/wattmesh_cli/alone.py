@@ -37,11 +37,14 @@ def alone(rows: Rows, battery: Callable[[str], Battery], slots: Slots) -> dict[s
 def _alone(rows: Rows, household: str, battery: Battery, slots: Slots) -> tuple[Reading, ...]:
     readings = [reading for reading in rows.readings[household] if reading.slot in slots]
     level_wh = readings[0].level_before_wh if readings else 0
+    before = [one.carried_uwh for one in rows.readings[household] if readings and one.slot < readings[0].slot]
+    carried_uwh = before[-1] if before else 0
     found = []
     for reading in readings:
         of_capacity = replace(battery, capacity_wh=reading.capacity_wh)
-        metered = meter_slot(of_capacity, level_wh, SlotPlan(reading.slot, reading.pv_wh, reading.load_wh))
-        level_wh = metered.level_after_wh
+        plan = SlotPlan(reading.slot, reading.pv_wh, reading.load_wh)
+        metered = meter_slot(of_capacity, level_wh, plan, carried_uwh)
+        level_wh, carried_uwh = metered.level_after_wh, metered.carried_uwh
         found.append(
             Reading(household, reading.slot, capacity_wh=reading.capacity_wh, state="booked", **metered._asdict())
         )

@@ -77,7 +77,8 @@ def test_the_two_sides_of_a_contract_have_the_same_terms(tmp_path: Path, pod: st
 
 def test_both_sides_have_the_same_delivery(tmp_path: Path) -> None:
     state = write_state(tmp_path / "state", street())
-    change(state, "roof-0", f"UPDATE contracts SET delivered_wh = 300, settled_micro = 60000 WHERE {PURCHASE}")
+    delivered = "delivered_wh = 300, settled_micro = 60000"
+    change(state, "roof-0", f"UPDATE contracts SET {delivered} WHERE {PURCHASE}")
     change(state, "roof-0", f"UPDATE ledger SET energy_wh = -300, amount_micro = 60000 WHERE reference = '{BOUGHT}'")
     change(state, "roof-0", f"UPDATE readings SET sold_wh = 300, exported_wh = 100, state = 'open' WHERE slot = {SLOT}")
     assert audit(read_books(state)).findings == (
@@ -88,6 +89,7 @@ def test_both_sides_have_the_same_delivery(tmp_path: Path) -> None:
         ),
         Finding("ledger-sum", None, None, None, "energy over all ledgers sums to +100 Wh"),
         Finding("ledger-sum", None, None, None, "money over all ledgers sums to -20000 millionths"),
+        Finding("reading-trades", ROOF, SLOT, BOUGHT, "a household's purchase is not delivered in full"),
     )  # fmt: skip
 
 
@@ -307,7 +309,7 @@ def test_a_party_of_a_namespace_that_nobody_looked_at_has_not_departed() -> None
         ),
         pytest.param(
             "flat-0",
-            f"UPDATE contracts SET amount_micro = 99998 WHERE {PURCHASE}",
+            f"UPDATE contracts SET energy_wh = 500, amount_micro = 99998 WHERE {PURCHASE}",
             (
                 "contract-delivery", FLAT, SLOT, BOUGHT,
                 "buyer has 80000 millionths settled; 79998 are due for what was delivered",
@@ -769,6 +771,47 @@ FIRST_READING = f"WHERE slot = {SLOT}"
             id="level now",
         ),
         pytest.param(
+            "roof-0",
+            "UPDATE parties SET carried_uwh = 5",
+            [
+                (
+                    "reading-level", ROOF, THIRD, None,
+                    "carries 5 millionths of a Wh, but 0 were left of the last reading",
+                ),
+            ],
+            id="carried now",
+        ),
+        pytest.param(
+            "roof-0",
+            f"UPDATE readings SET carried_uwh = 1000000 WHERE slot = {NEXT}",
+            [
+                (
+                    "reading-level", ROOF, THIRD, None,
+                    "carries 0 millionths of a Wh, but 1000000 were left of the last reading",
+                ),
+                (
+                    "reading-level", ROOF, NEXT, None,
+                    "carries 1000000 millionths of a Wh; level is 5280 Wh after the slot",
+                ),
+            ],
+            id="a whole Wh carried",
+        ),
+        pytest.param(
+            "roof-0",
+            f"UPDATE readings SET covered_wh = 1 {FIRST_READING}",
+            [
+                (
+                    "reading-covered", ROOF, SLOT, None,
+                    "1 Wh of sales came from the backstop, but 400 Wh were sold and 0 Wh imported",
+                ),
+                (
+                    "reading-covered", ROOF, SLOT, None,
+                    "1 Wh of sales came from the backstop; by what sun and store gave, 0 to 0 Wh",
+                ),
+            ],
+            id="covered without import",
+        ),
+        pytest.param(
             "flat-0",
             f"UPDATE readings SET bought_wh = 401, load_wh = 601 {FIRST_READING}",
             [("reading-trades", FLAT, SLOT, None, "reading has 401 Wh bought; delivered contracts have 400 Wh")],
@@ -796,11 +839,41 @@ def test_every_reading_balances_and_follows_the_one_before(
     assert audit(read_books(state)).findings == tuple(Finding(*finding) for finding in findings)
 
 
+def covered(covered_wh: int, **changes: int) -> list[Finding]:
+    """What is found where roof-0 delivers 500 Wh of which neither sun nor store gives any."""
+    flat, grid, roof = positions("DELIVERED", "DELIVERED")
+    metered = replace(roof.readings[2], level_after_wh=5280, imported_wh=500, covered_wh=covered_wh, state="open")
+    metered = replace(metered, **changes)  # type: ignore[arg-type]
+    standing = replace(roof.parties[0], level_wh=metered.level_after_wh, carried_uwh=metered.carried_uwh)
+    roof = replace(roof, parties=(standing,), readings=(*roof.readings[:2], metered))
+    return list(audit([flat, grid, roof]).findings)
+
+
+def test_what_sun_and_store_do_not_give_of_a_sale_is_covered_by_the_backstop() -> None:
+    def text(covered_wh: int, least_wh: int, most_wh: int) -> list[Finding]:
+        gave = f"by what sun and store gave, {least_wh} to {most_wh} Wh"
+        of_sales = f"{covered_wh} Wh of sales came from the backstop; {gave}"
+        return [Finding("reading-covered", ROOF, THIRD, None, of_sales)]
+
+    assert covered(500) == []
+    assert covered(499) == text(499, 500, 500)
+    assert covered(100, level_after_wh=4880, imported_wh=100) == []
+    assert covered(99, level_after_wh=4880, imported_wh=100) == text(99, 100, 500)
+    assert covered(300, pv_wh=200, imported_wh=300) == []
+    assert covered(301, pv_wh=200, load_wh=1, imported_wh=301) == []
+    assert covered(300, pv_wh=201, imported_wh=300, exported_wh=1) == [
+        Finding(
+            "reading-covered", ROOF, THIRD, None, "300 Wh of sales came from the backstop, but 1 Wh were exported"
+        ),
+        *text(300, 299, 299),
+    ]  # fmt: skip
+
+
 def test_an_open_reading_may_have_import_and_export(tmp_path: Path) -> None:
     state = write_state(tmp_path / "state", street())
     change(
         state, "roof-0",
-        f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open')",
+        f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open', 0, 0)",
     )  # fmt: skip
     change(state, "roof-0", f"UPDATE parties SET next_slot = {THIRD + 900}")
     change(state, "roof-0", f"DELETE FROM contracts WHERE {PROMISE}")
@@ -819,7 +892,7 @@ def test_a_slot_is_not_closed_with_open_contracts(tmp_path: Path, pod: str, part
     state = write_state(tmp_path / "state", street())
     change(
         state, pod,
-        f"INSERT INTO readings SELECT party, {THIRD}, level_wh, level_wh, capacity_wh, 0, 0, 0, 0, 0, 0, 0, 'final' "
+        f"INSERT INTO readings SELECT party, {THIRD}, level_wh, level_wh, capacity_wh, 0, 0, 0, 0, 0, 0, 0, 'final', 0, 0 "
         "FROM parties",
     )  # fmt: skip
     change(state, pod, f"UPDATE parties SET next_slot = {THIRD + 900}")

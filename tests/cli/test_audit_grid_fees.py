@@ -12,15 +12,15 @@ from wattmesh_cli.books import Book, LedgerEntry
 
 OWED = LedgerEntry(ROOF, "grid_fee", SLOT, GRID, "0.400 kWh sold", 0, -12_000)
 EARNED = LedgerEntry(GRID, "grid_fee", SLOT, ROOF, "0.400 kWh sold", 0, 12_000)
-"""400 of 500 Wh came, at a fee of 0.03 per kWh."""
+"""400 Wh at a fee of 0.03 per kWh."""
 
 
 def with_fee(
     owed: tuple[LedgerEntry, ...] = (OWED,), earned: tuple[LedgerEntry, ...] = (EARNED,), **of_seller: object
 ) -> list[Book]:
-    """The street's books, where 0.015 of the first contract's price is for the grid."""
+    """The street's books, where 0.012 of the first contract's price is for the grid."""
     flat, grid, roof = street()
-    bought, promised = (replace(book.contracts[0], fee_micro=15_000) for book in (flat, roof))
+    bought, promised = (replace(book.contracts[0], fee_micro=12_000) for book in (flat, roof))
     sold = replace(promised, **of_seller)  # type: ignore[arg-type]
     return [
         replace(flat, contracts=(bought, flat.contracts[1])),
@@ -107,13 +107,13 @@ def test_fees_of_who_has_left_are_checked_on_the_other_side() -> None:
 
 
 def test_sides_that_differ_in_the_fee_are_found() -> None:
-    text = f"grid fee is 15000 millionths to the buyer, 14000 millionths to {ROOF}"
+    text = f"grid fee is 12000 millionths to the buyer, 14000 millionths to {ROOF}"
     assert audit(with_fee(fee_micro=14_000)).findings == (Finding("contract-terms", FLAT, SLOT, BOUGHT, text),)
 
 
 def test_a_fee_beyond_the_price_is_found() -> None:
-    kinds = [(f.kind, f.text) for f in audit(with_fee(fee_micro=100_001)).findings if f.party == ROOF]
-    assert kinds == [("contract-terms", "seller has a grid fee of 100001 millionths in an amount of 100000")]
+    kinds = [(f.kind, f.text) for f in audit(with_fee(fee_micro=80_001)).findings if f.party == ROOF]
+    assert kinds == [("contract-terms", "seller has a grid fee of 80001 millionths in an amount of 80000")]
 
 
 def test_a_fee_on_a_sale_to_a_utility_is_found() -> None:

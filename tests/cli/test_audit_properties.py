@@ -43,29 +43,38 @@ def markets(draw: st.DrawFn) -> list[Book]:
     households = [f"home-{i}.default" for i in range(number(1, 4))]
     pages = {name: Pages() for name in (*households, GRID)}
     levels = {name: number(0, CAPACITY_WH) for name in households}
-    initial = dict(levels)
+    initial, carried = dict(levels), dict.fromkeys(households, 0)
     slots = [FIRST_SLOT + 900 * i for i in range(number(1, 4))]
     for slot in slots:
         sellers = {name for name in households if draw(st.booleans())}
         bought, sold = dict.fromkeys(households, 0), dict.fromkeys((*households, GRID), 0)
+        traded: set[str] = set()
         for buyer in households:
             for seller in sorted({*sellers, GRID}):
                 if buyer not in sellers and draw(st.booleans()):
                     delivered_wh = trade(pages, slot, buyer, seller, number)
+                    traded.add(buyer)
                     bought[buyer] += delivered_wh
                     sold[seller] += delivered_wh
         for name in households:
-            after_wh = number(0, CAPACITY_WH)
+            after_wh, carried_uwh = number(0, CAPACITY_WH - 1), number(0, 999_999)
             pv_wh, load_wh, losses_wh = number(0, 2000), number(0, 2000), number(0, 50)
+            # Of what is sold, sun and store give what they can; who sells does not buy.
+            drawn_uwh = (levels[name] - after_wh) * 1_000_000 + carried[name] - carried_uwh
+            lacking_wh = sold[name] - max(0, pv_wh - load_wh) - max(0, drawn_uwh) // 1_000_000
+            covered_wh = 0 if name in traded else max(0, lacking_wh)
             needed_wh = after_wh - levels[name] - pv_wh + load_wh - bought[name] + sold[name] + losses_wh
+            # What is covered is imported; the store may have lost the more.
+            losses_wh += max(0, covered_wh - needed_wh)
+            needed_wh += max(0, covered_wh - needed_wh)
             imported_wh, exported_wh = max(0, needed_wh), max(0, -needed_wh)
             pages[name].readings.append(
                 Reading(
                     name, slot, levels[name], after_wh, CAPACITY_WH, pv_wh, load_wh, bought[name], sold[name],
-                    imported_wh, exported_wh, losses_wh, "booked",
+                    imported_wh, exported_wh, losses_wh, "booked", covered_wh, carried_uwh,
                 )
             )  # fmt: skip
-            levels[name] = after_wh
+            levels[name], carried[name] = after_wh, carried_uwh
             if needed_wh:
                 amount_micro = number(0, 10**7) * (-1 if needed_wh > 0 else 1)
                 book_both(pages, "backstop", slot, name, GRID, "supply", needed_wh, amount_micro)
@@ -73,7 +82,7 @@ def markets(draw: st.DrawFn) -> list[Book]:
     end = slots[-1] + 900
     return [
         *(
-            pages[name].book(Party(name, "household", CAPACITY_WH, initial[name], levels[name], FIRST_SLOT, end))
+            pages[name].book(Party(name, "household", CAPACITY_WH, initial[name], levels[name], FIRST_SLOT, end, carried[name]))
             for name in households
         ),
         pages[GRID].book(Party(GRID, "utility", 0, 0, 0, FIRST_SLOT, end)),
@@ -84,7 +93,7 @@ def trade(pages: dict[str, Pages], slot: int, buyer: str, seller: str, number: C
     """Write a settled contract into both books; returns the energy delivered."""
     transaction_id = f"{slot}-{buyer}"
     energy_wh, price_micro = number(10, 3000), number(0, 10**6)
-    delivered_wh = number(0, energy_wh)
+    delivered_wh = number(0, energy_wh) if seller == GRID else energy_wh
     amount_micro = (price_micro * energy_wh + 500) // 1000
     settled_micro = (2 * amount_micro * delivered_wh + energy_wh) // (2 * energy_wh)
     row = ContractRow(
@@ -122,7 +131,7 @@ def test_books_that_are_kept_right_pass_without_those_who_departed(books: list[B
     assert result.amount_with_departed_micro == sum(entry.amount_micro for entry in entries)
 
 
-# A reading's capacity is a bound, not a booking: a larger one is as good.
+# A reading's capacity is a bound, not a booking: a larger one is as good. So is what it carries below a whole Wh.
 BOOKED = {
     "contracts": ("slot", "energy_wh", "amount_micro", "delivered_wh", "settled_micro"),
     "ledger": ("slot", "energy_wh", "amount_micro"),

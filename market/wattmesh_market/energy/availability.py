@@ -78,7 +78,10 @@ def sunny_wh(surplus_wh: int, promises: Iterable[Promise], slot: int) -> int:
 
 
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
-    """What can still be bought for `slot` and will fit, within power x slot. What leaks until then only makes room."""
+    """What can still be bought for `slot` and will fit, within power x slot, whatever the store carries beyond its level.
+
+    What leaks until then only makes room.
+    """
     purchases = tuple(purchases)
     space_wh = battery.chargeable_wh(battery.capacity_wh - level_wh) - sum([p.energy_wh for p in purchases])
     power_wh = battery.charge_limit_wh - sum([purchase.energy_wh for purchase in purchases if purchase.slot == slot])

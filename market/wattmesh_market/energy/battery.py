@@ -68,8 +68,8 @@ class Battery:
         return -(-discharged_wh * _PPM // self.discharge_efficiency_ppm)
 
     def chargeable_wh(self, room_wh: int) -> int:
-        """The least at the terminals that fills `room_wh` of the store; more would only be lost."""
-        return -(-max(0, room_wh) * _PPM // self.charge_efficiency_ppm)
+        """The most at the terminals that `room_wh` of the store takes, whatever is carried: almost a Wh more."""
+        return max(0, room_wh * _PPM - (_PPM - 1)) // self.charge_efficiency_ppm
 
     def dischargeable_wh(self, store_wh: int) -> int:
         """The most at the terminals that `store_wh` of the store gives."""

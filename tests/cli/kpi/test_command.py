@@ -158,7 +158,7 @@ def test_the_optimum_needs_complete_bills_and_its_library(
 def test_fees_messages_and_milliseconds(run: Run, state: Path, tmp_path: Path) -> None:
     # 0.03 of each kWh of roof's 0.20 are for the grid, and 0.07 of the utility's 0.30: 400 and 200 Wh.
     with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
-        database.execute("UPDATE contracts SET fee_micro = 15000, searched_ms = 1000, confirmed_ms = 2750")
+        database.execute("UPDATE contracts SET fee_micro = energy_wh * 30, searched_ms = 1000, confirmed_ms = 2750")
         database.execute("INSERT INTO messages VALUES (?, 'search', 2), (?, 'confirm', 7)", (FLAT, FLAT))
         database.commit()
     with_fee = tmp_path / "fee.yaml"

@@ -26,7 +26,7 @@ from tests.cli.kpi.small_street import (
 )
 from wattmesh_cli.alone import alone
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry
+from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Reported
 from wattmesh_cli.kpi import ALL_SLOTS, Kpis, LocalTrade, MoneyKpis, Prices, Slots, collect, kpis
 
 PRICES = Prices(
@@ -60,6 +60,8 @@ LEDGER = {
     ),
 }
 
+SOLD = Reported(GRID, SECOND, ROOF, 0, 0, 500, False, "alone")
+
 
 def with_fee(row: ContractRow) -> ContractRow:
     fee = FEES[row.transaction_id]
@@ -76,6 +78,7 @@ def street() -> list[Book]:
             book,
             contracts=tuple(map(with_fee, book.contracts)),
             ledger=LEDGER[book.name],
+            reported=(*book.reported, SOLD) if book.name == "grid" else (),
         )
         for book in small_street()
     ]

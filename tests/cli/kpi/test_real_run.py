@@ -22,7 +22,7 @@ def street(max_buy_price: str, sharing: str = "none") -> str:
         MARKET
         + utility(more=f", sharing: {sharing}")
         + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}", replicas=2)
-        + households("flat", f"load: {{annualKwh: 6000}}, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2)
+        + households("flat", f"load: {{annualKwh: 6000}}, strategy: rules, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2)
     )
 
 
@@ -114,7 +114,7 @@ def test_a_street_with_grid_fees() -> None:
         MARKET
         + utility(fees=", gridFee: 0.07, localGridFee: 0.03", more=", sharing: none")
         + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}")
-        + households("flat", "load: {annualKwh: 60000}")
+        + households("flat", "load: {annualKwh: 60000}, strategy: rules")
     )
     left, of = play(planned(text), HOURS), terms_of(planned(text))
     left.check_sound()
