@@ -54,4 +54,4 @@ def profile_of(household: HouseholdConfig, utc_offset_s: int) -> Profile:
     """The PV and load that a household is configured with. Reads its file, if it has one; ValueError as above."""
     if household.profile_csv is not None:
         return read_profile_csv(household.profile_csv)
-    return ShapeProfile(household.seed, utc_offset_s, household.pv, household.load)
+    return ShapeProfile(household.seed, utc_offset_s, household.pv, household.load, household.weather_seed)

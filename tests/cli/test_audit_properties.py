@@ -82,7 +82,9 @@ def markets(draw: st.DrawFn) -> list[Book]:
     end = slots[-1] + 900
     return [
         *(
-            pages[name].book(Party(name, "household", CAPACITY_WH, initial[name], levels[name], FIRST_SLOT, end, carried[name]))
+            pages[name].book(
+                Party(name, "household", CAPACITY_WH, initial[name], levels[name], FIRST_SLOT, end, carried[name])
+            )
             for name in households
         ),
         pages[GRID].book(Party(GRID, "utility", 0, 0, 0, FIRST_SLOT, end)),

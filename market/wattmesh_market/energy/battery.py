@@ -169,9 +169,7 @@ def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
     sun_wh = max(0, house_wh - plan.sold_wh)
     relief_sun_wh = min(plan.relief_wh, sun_wh)
     left_uwh = level_uwh - _drawn(battery, from_store_wh) - least_uwh
-    relief_store_wh = min(
-        plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, _dischargeable(battery, left_uwh)
-    )
+    relief_store_wh = min(plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, _dischargeable(battery, left_uwh))
     from_store_wh += relief_store_wh
     sun_wh -= relief_sun_wh
 

@@ -24,6 +24,8 @@ evening; the form of the German standard load profile H0 on a working day, in ro
 _MEAN_WEIGHT = sum(_HOUR_WEIGHT) / 24
 _CLEAR_DAY = 0.35
 _HAZE = 0.25
+_OWN_SKY = 0.1
+"""A tenth of the clouds over a roof are its own; the others pass over all its neighbours."""
 _REMEMBERED = 4096
 """Roofs and loads are often alike."""
 _EXPECTED = 16
@@ -89,19 +91,17 @@ class ShapeProfile:
     utc_offset_s: int
     pv: Pv | None
     load: Load | None
+    weather_seed: int = 0
     _expected: dict[int, SlotProfile] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _cloudiness: tuple[int, float] = field(default=(-1, 0.0), init=False, compare=False, repr=False)
 
     def actual(self, slot: int) -> SlotProfile:
         """The forecast, times what clouds let through and what people did."""
         expected = self.forecast(slot)
-        day = slot // 86_400
-        if self._cloudiness[0] != day:
-            self._cloudiness = (day, max(0.0, self._chance("day", day) - _CLEAR_DAY))
         pv_wh, load_wh = expected
         if pv_wh:
-            passing = 0.5 * self._chance("cloud", slot // 3600) + 0.5 * self._chance("cloud", slot)
-            pv_wh = int(pv_wh * (1 - self._cloudiness[1] * passing))
+            cloudiness, passing = _sky(self.weather_seed, slot)
+            passing += _OWN_SKY * (self._chance("cloud", slot) - passing)
+            pv_wh = int(pv_wh * (1 - cloudiness * passing))
         if load_wh:
             load_wh = int(load_wh * (0.55 + 0.9 * self._chance("load", slot)))
         return SlotProfile(pv_wh, load_wh)
@@ -118,8 +118,20 @@ class ShapeProfile:
         return known
 
     def _chance(self, what: str, index: int) -> float:
-        raw = hashlib.blake2b(f"{self.seed}/{what}/{index}".encode(), digest_size=8).digest()
-        return int.from_bytes(raw, "big") / 2**64
+        return _chance(self.seed, what, index)
+
+
+def _chance(seed: int, what: str, index: int) -> float:
+    raw = hashlib.blake2b(f"{seed}/{what}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(raw, "big") / 2**64
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _sky(weather_seed: int, slot: int) -> tuple[float, float]:
+    """How cloudy the day is (0 to 0.65), and how much of its clouds pass in the slot (0 to 1), for all neighbours."""
+    cloudiness = max(0.0, _chance(weather_seed, "day", slot // 86_400) - _CLEAR_DAY)
+    passing = 0.5 * _chance(weather_seed, "cloud", slot // 3600) + 0.5 * _chance(weather_seed, "cloud", slot)
+    return cloudiness, passing
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -56,7 +56,8 @@ class HouseholdConfig:
     """One household.
 
     `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv` and `load`. `utility_ids` are the utilities on the feeder
-    besides the backstop; sales to them bear no local grid fee.
+    besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are under the same
+    clouds. What it sells in a slot stays within `connection_w`.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -74,8 +75,11 @@ class HouseholdConfig:
     utility_ids: tuple[str, ...] = ()
     forecast: str = "profile"
     strategy: str = "rules"
+    weather_seed: int = 0
+    connection_w: int = 30_000
 
     def __post_init__(self) -> None:
+        require_amounts(connection_w=self.connection_w)
         require_name(self.name)
         require_name(self.feeder)
         for subscriber_id in (self.subscriber_id, *self.utility_ids):

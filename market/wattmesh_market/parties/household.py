@@ -6,7 +6,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Role, Standing
@@ -185,7 +185,7 @@ class Household(Party):
         return role is Role.SELLER
 
     def sellable_wh(self, slot: int) -> int:
-        """Stored above the selling threshold and not promised, within power x slot."""
+        """What can still be promised for a slot: out of store and sun, within its powers and its connection's."""
         books = self.books
         if self._sellable_version != books.version:
             self._sellable_version = books.version
@@ -197,6 +197,8 @@ class Household(Party):
         found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
         if self._planner is not None:
             found = min(found + self._sunny_wh(slot), self._spare_wh(self._planner, slot))
+        sold_wh = sum([promise.energy_wh for promise in promises if promise.slot == slot])
+        found = max(0, min(found, slot_energy_wh(self.config.connection_w) - sold_wh))
         self._sellable[slot] = found
         return found
 

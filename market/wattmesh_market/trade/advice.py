@@ -81,9 +81,7 @@ class AdviceRefused(ValueError):
     """A choice outside of the limits."""
 
 
-def question_about(
-    slot: str, currency: str, offers: Iterable[Offer], wants: tuple[Block, ...]
-) -> Question | None:
+def question_about(slot: str, currency: str, offers: Iterable[Offer], wants: tuple[Block, ...]) -> Question | None:
     """The question which of the feasible offers to take; None when there are not two of them to choose from."""
     among = feasible(offers, wants)
     if len(among) < 2:

@@ -43,6 +43,8 @@ def household_config(
         utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
         forecast=spec.forecast,
         strategy=spec.strategy or ("rules" if spec.trading.written_thresholds else "plan"),
+        connection_w=watt(spec.connection_kw),
+        weather_seed=_weather_seed(spec.seed, spec.pv) if spec.pv else 0,
     )
 
 
@@ -69,6 +71,11 @@ def party_seed(seed: int, party_id: str) -> int:
     """A party's own seed: differs between parties, is the same in every run, fits a JSON number exactly."""
     digest = blake2b(f"{seed}/{party_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 11
+
+
+def _weather_seed(seed: int, pv: Pv) -> int:
+    """The same for equal seeds within about 0.1° (some 10 km)."""
+    return party_seed(seed, f"weather {round(pv.latitude, 1)} {round(pv.longitude, 1)}")
 
 
 def _id_of(utility: UtilityAgent) -> str:

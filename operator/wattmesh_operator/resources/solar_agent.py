@@ -249,6 +249,10 @@ class SolarAgentSpec(Part):
         validate_default=True,
         description="Generation and consumption from a file, instead of pv and load.",
     )
+    connection_kw: PositiveKw = Field(
+        default=Decimal(30),
+        description="Power of each household's connection to the grid, in kW: what it sells in a slot stays within.",
+    )
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
     )
@@ -257,7 +261,9 @@ class SolarAgentSpec(Part):
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
         " before (persistence), or what will be metered (perfect).",
     )
-    strategy: StrategyName | None = Field(default=None, description=STRATEGY + " Default: rules where trading names a threshold, else plan.")
+    strategy: StrategyName | None = Field(
+        default=None, description=STRATEGY + " Default: rules where trading names a threshold, else plan."
+    )
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."

@@ -134,7 +134,9 @@ class UtilityAgentSpec(Part):
     )
     feeder: DnsLabel = Field(default="main", description="Feeder (street transformer) it supplies and is heard on.")
     tariff: Tariff = Field(description="Prices by time of use.")
-    capacity_kw: Kw = Field(description="Power it can supply, in kW.")
+    capacity_kw: Kw = Field(
+        description="Power that it sells on the market at most, in kW. As backstop it supplies without limit."
+    )
     demand_response: DemandResponse | None = Field(
         default=None, description="When to buy from households. Default: never."
     )

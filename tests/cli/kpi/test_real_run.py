@@ -22,7 +22,9 @@ def street(max_buy_price: str, sharing: str = "none") -> str:
         MARKET
         + utility(more=f", sharing: {sharing}")
         + households("roof", f"{BATTERY}, trading: {{sellAbovePercent: 50, sellPrice: 0.15}}", replicas=2)
-        + households("flat", f"load: {{annualKwh: 6000}}, strategy: rules, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2)
+        + households(
+            "flat", f"load: {{annualKwh: 6000}}, strategy: rules, trading: {{maxBuyPrice: {max_buy_price}}}", replicas=2
+        )
     )
 
 

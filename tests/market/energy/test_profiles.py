@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import correlation
 
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,24 @@ def test_another_seed_gives_another_household() -> None:
     neighbour = ShapeProfile(8, 7200, ROOF, HOME)
     assert [PROFILE.actual(slot) for slot in day(MIDSUMMER)] != [neighbour.actual(slot) for slot in day(MIDSUMMER)]
     assert [PROFILE.forecast(slot) for slot in day(MIDSUMMER)] == [neighbour.forecast(slot) for slot in day(MIDSUMMER)]
+
+
+def test_neighbours_are_under_the_same_clouds() -> None:
+    roof, other, elsewhere = (
+        ShapeProfile(seed, 7200, ROOF, None, weather) for seed, weather in ((7, 1), (8, 1), (8, 2))
+    )
+    days = [[slot for slot in day(MIDSUMMER + at * 86_400) if roof.forecast(slot).pv_wh > 100] for at in range(30)]
+
+    def of_day(profile: ShapeProfile) -> list[int]:
+        return [sum(profile.actual(slot).pv_wh for slot in slots) for slots in days]
+
+    def clear(profile: ShapeProfile) -> list[float]:
+        return [profile.actual(slot).pv_wh / profile.forecast(slot).pv_wh for slots in days for slot in slots]
+
+    for one_wh, other_wh in zip(of_day(roof), of_day(other), strict=True):
+        assert abs(one_wh - other_wh) < 0.05 * one_wh
+    assert 0.9 < correlation(clear(roof), clear(other)) < 1
+    assert correlation(clear(roof), clear(elsewhere)) < 0.5
 
 
 @given(slots, st.floats(-66, 66), st.floats(-180, 180), st.integers(0, 100_000))
