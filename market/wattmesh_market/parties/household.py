@@ -19,7 +19,7 @@ from wattmesh_market.pricing import PricingView, pricing_named
 from wattmesh_market.schedule import CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s, report_ppm
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Traded
-from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
+from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
 from wattmesh_market.trade.messages import Call, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
@@ -133,7 +133,7 @@ class Household(Party):
         )
         local_micro = 0
         if self._planner is not None:
-            local_micro = self._planner.learned_micro(slot, metered, self._local_now_micro(slot))
+            local_micro = self._planner.learned_micro(slot, metered, self._local_now_micro(slot), self._paid_micro(slot))
         reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, local_micro)
         books.stand(standing)
         for contract, delivery in purchases:
@@ -218,7 +218,7 @@ class Household(Party):
         reading = self.books.readings.get(at if at < before - SLOT_S else before - 2 * SLOT_S)
         if reading is None or not reading.local_micro:
             assert self._planner is not None
-            return self._planner.first_guess_micro(slot)
+            return self._planner.most_ask_micro(slot)
         return reading.local_micro
 
     def _local_now_micro(self, slot: int) -> int:
@@ -230,6 +230,15 @@ class Household(Party):
             return expected_micro
         moved_micro = reading.local_micro - self.local_micro(newest, newest + SLOT_S)
         return expected_micro + moved_micro * 4 // 5
+
+    def _paid_micro(self, slot: int) -> int | None:
+        """What was paid per kWh, without fee, for what was bought of neighbours in a slot; None where nothing was."""
+        energy_wh = amount_micro = 0
+        for contract, delivery in self.books.deliveries(Side.BUYER, slot):
+            if delivery.state not in OVER and contract.counterparty not in self._utilities:
+                energy_wh += delivery.energy_wh
+                amount_micro += delivery.amount_micro - delivery.fee_micro
+        return amount_micro * 1000 // energy_wh if energy_wh else None
 
     def _traded(self, slot: int) -> Traded:
         """What is traded for a slot, and what must be held and kept free for later ones."""

@@ -58,8 +58,13 @@ class Outlook(NamedTuple):
     @property
     def charged_wh(self) -> int:
         """What enters the battery (Wh at the terminals), negative where it leaves it."""
-        one = self.metered
-        return one.pv_wh - one.load_wh + one.bought_wh - one.sold_wh + one.imported_wh - one.exported_wh
+        return charged(self.metered)
+
+
+def charged(metered: Metered) -> int:
+    """What a battery took in a slot (Wh at the terminals), negative where it gave."""
+    taken_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
+    return taken_wh - metered.load_wh - metered.sold_wh - metered.exported_wh
 
 
 class Planner:
@@ -199,40 +204,31 @@ class Planner:
                 break
         return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))
 
-    def first_guess_micro(self, slot: int) -> int:
-        """What neighbours' energy costs before anything was learned: the middle of what it can cost."""
-        return (self.most_ask_micro(slot) + self._tariff.feed_in_micro_per_kwh) // 2
+    def learned_micro(self, slot: int, metered: Metered, local_micro: int, paid_micro: int | None) -> int:
+        """What a slot teaches about the price of neighbours' energy at its time of day, expected to be `local_micro`.
 
-    def learned_micro(self, slot: int, metered: Metered, local_micro: int) -> int:
-        """What a slot teaches about the price of neighbours' energy at its time of day.
-
-        Who would have sold more at that price thinks it too high, who would have bought more too low (L. Walras'
-        tâtonnement, each household by itself), and moves a part of the way to where it would not have.
+        Who has bought knows it (`paid_micro`, without fee). Who would have sold more at that price thinks it too high;
+        anybody else, as nothing says so, too low: who asks too much finds out, who asks too little never would.
         """
-        battery, worth = self._battery, self.worth(slot)
-        most, feed_in = self.most_ask_micro(slot), self._tariff.feed_in_micro_per_kwh
-        level_wh, low = metered.level_after_wh, most
-        charged_wh = (
-            metered.pv_wh - metered.load_wh + metered.bought_wh - metered.sold_wh
-            + metered.imported_wh - metered.exported_wh
-        )
-        if metered.exported_wh:
-            low = feed_in
+        battery, feed_in = self._battery, self._tariff.feed_in_micro_per_kwh
+        most_micro, level_wh, charged_wh = self.most_ask_micro(slot), metered.level_after_wh, charged(metered)
+        part_ppm = LEARNED_PPM
+        if paid_micro is not None:
+            found_micro = paid_micro
+        elif metered.exported_wh:
+            found_micro = feed_in
         elif charged_wh > 0:
-            low = max(feed_in, worth.of_last(level_wh) * battery.charge_efficiency_ppm // _PPM)
+            found_micro = self.worth(slot).of_last(level_wh) * battery.charge_efficiency_ppm // _PPM
         elif level_wh > battery.min_level_wh and battery.discharge_limit_wh + charged_wh > 0:
-            low = max(feed_in, worth.of_last(level_wh) * _PPM // battery.discharge_efficiency_ppm)
-        high = 0
-        if metered.imported_wh:
-            high = most
-        elif level_wh < battery.capacity_wh and battery.charge_limit_wh > charged_wh:
-            fee = self._tariff.local_grid_fee_micro_per_kwh
-            high = min(most, worth.of_next(level_wh) * battery.charge_efficiency_ppm // _PPM - fee)
-        if low < local_micro:
-            return local_micro - (local_micro - low) * LEARNED_PPM // _PPM
-        if high > local_micro:
-            return local_micro + (high - local_micro) * LEARNED_PPM // _PPM
-        return local_micro
+            found_micro = self.worth(slot).of_last(level_wh) * _PPM // battery.discharge_efficiency_ppm
+        else:
+            found_micro = most_micro
+        if paid_micro is None and found_micro >= local_micro:
+            found_micro = most_micro
+            if not (metered.sold_wh or metered.imported_wh):
+                part_ppm //= 2
+        found_micro = max(feed_in, min(found_micro, most_micro))
+        return local_micro + (found_micro - local_micro) * part_ppm // _PPM
 
 
 SURE_PPM = int(__import__("os").environ.get("SU","850000"))
