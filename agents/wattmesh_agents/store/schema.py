@@ -126,8 +126,8 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT;
 
--- Who lives here. level_wh and carried_uwh (millionths of a Wh) are stored at the start of next_slot, the first slot not
--- metered yet.
+-- Who lives here. level_wh and carried_uwh (millionths of a Wh) are stored at the start of next_slot, the first slot
+-- not metered yet.
 CREATE TABLE parties (
     party TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('household', 'utility')),

@@ -12,9 +12,8 @@ from wattmesh_cli.kpi.rows import Rows, Slots, share, supplied
 
 @dataclass(frozen=True)
 class EnergyKpis:
-    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households (bought
-    or shared), that
-    which a seller had to import for it left out.
+    """`inflow_wh` and `outflow_wh` passed the boundary, netted within each slot; `local_wh` came from other households,
+    bought or shared, less what these had to import for it.
 
     `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `autarky` is the share of the load
     that nothing had to come in for at that moment. `local_share` is that of local energy in what households took from

@@ -78,7 +78,7 @@ def sunny_wh(surplus_wh: int, promises: Iterable[Promise], slot: int) -> int:
 
 
 def buyable_wh(battery: Battery, level_wh: int, purchases: Iterable[Promise], slot: int) -> int:
-    """What can still be bought for `slot` and will fit, within power x slot, whatever the store carries beyond its level.
+    """What can still be bought for `slot` and will fit, within power x slot, whatever is carried beyond `level_wh`.
 
     What leaks until then only makes room.
     """

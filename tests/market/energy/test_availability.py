@@ -48,13 +48,14 @@ def test_promises_beyond_what_is_left_leave_nothing_rather_than_less() -> None:
 
 
 def test_room_is_buyable_with_charge_losses() -> None:
-    assert buyable_wh(BATTERY, 9050, [], NOW) == 1000
-    assert buyable_wh(BATTERY, 9525, [], NOW) == 500
+    # Almost a Wh may be carried beyond the level.
+    assert buyable_wh(BATTERY, 9050, [], NOW) == 998
+    assert buyable_wh(BATTERY, 9525, [], NOW) == 498
     assert buyable_wh(BATTERY, 10_000, [], NOW) == 0
 
 
 def test_purchases_under_way_take_room_and_power() -> None:
-    assert buyable_wh(BATTERY, 9050, [Promise(LATER, 400)], NOW) == 600
+    assert buyable_wh(BATTERY, 9050, [Promise(LATER, 400)], NOW) == 598
     assert buyable_wh(BATTERY, 0, [Promise(NOW, 400)], NOW) == 600
     assert buyable_wh(BATTERY, 0, [Promise(LATER, 400)], NOW) == 1000
 
@@ -107,7 +108,7 @@ batteries = st.integers(0, 10_000).flatmap(
     )
 )
 slots = st.sampled_from([NOW, LATER, LATER + 900, LATER + 86_400])
-promised = st.lists(st.builds(Promise, slots, st.integers(0, 1500)), max_size=5)
+promised = st.lists(st.builds(Promise, slots, st.integers(0, 1500), st.just(0)), max_size=5)
 
 
 @given(batteries, st.integers(0, 10_000), st.integers(0, 10_000), promised, slots, st.integers(1, 500))
