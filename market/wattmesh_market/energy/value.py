@@ -23,15 +23,16 @@ _PPM = 1_000_000
 class Prospect(NamedTuple):
     """What a household expects of a slot: PV less load (Wh), and prices (millionths of the currency per kWh).
 
-    It buys at `buy_micro`. Of what it sells, `sold_wh` (at the terminals) earn `sell_micro`, the rest `feed_in_micro`;
-    each of them is at most the one before.
+    Neighbours sell it `local_wh` (at the terminals) at `local_buy_micro` and take as much at `local_sell_micro`; beyond
+    that it buys at `buy_micro` and feeds in at `feed_in_micro`. From the dearest: buy, local buy, local sell, feed-in.
     """
 
     surplus_wh: int
     buy_micro: int
-    sell_micro: int
-    sold_wh: int
+    local_buy_micro: int
+    local_sell_micro: int
     feed_in_micro: int
+    local_wh: int
 
 
 class Worth(NamedTuple):
@@ -96,24 +97,30 @@ def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[
     kept_ppm = _PPM - battery.self_discharge_ppm_per_day // SLOTS_PER_DAY
     segments: Segments = [(-end_micro, size)]
     found = []
-    for surplus_wh, buy, sell, sold_wh, feed_in in reversed(ahead):
+    for surplus_wh, buy, local_buy, local_sell, feed_in, local_wh in reversed(ahead):
         found.append(segments)
         # The slot's gain, from the most that can be charged to the most that can be discharged (Wh in the store).
         if surplus_wh > 0:
             sun_wh = min(up_wh, surplus_wh * eff_in // _PPM)
-            fed_in_wh = max(0, sun_wh - sold_wh * eff_in // _PPM)
-            own_wh, left_wh = 0, max(0, sold_wh - surplus_wh) * _PPM // eff_out
+            fed_in_wh = max(0, sun_wh - local_wh * eff_in // _PPM)
+            bought_wh = min(up_wh - sun_wh, local_wh * eff_in // _PPM)
+            dear_wh = cheap_wh = 0
+            sold_wh = min(down_wh, max(0, local_wh - surplus_wh) * _PPM // eff_out)
         else:
             sun_wh = fed_in_wh = 0
-            own_wh, left_wh = min(down_wh, -surplus_wh * _PPM // eff_out), sold_wh * _PPM // eff_out
-        left_wh = min(left_wh, down_wh - own_wh)
+            bought_wh = min(up_wh, max(0, local_wh + surplus_wh) * eff_in // _PPM)
+            dear_wh = min(down_wh, max(0, -surplus_wh - local_wh) * _PPM // eff_out)
+            cheap_wh = min(down_wh - dear_wh, min(-surplus_wh, local_wh) * _PPM // eff_out)
+            sold_wh = min(down_wh - dear_wh - cheap_wh, local_wh * _PPM // eff_out)
         merged = [
-            (-buy * _PPM // eff_in, up_wh - sun_wh),
-            (-sell * _PPM // eff_in, sun_wh - fed_in_wh),
+            (-buy * _PPM // eff_in, up_wh - sun_wh - bought_wh),
+            (-local_buy * _PPM // eff_in, bought_wh),
+            (-local_sell * _PPM // eff_in, sun_wh - fed_in_wh),
             (-feed_in * _PPM // eff_in, fed_in_wh),
-            (-buy * eff_out // _PPM, own_wh),
-            (-sell * eff_out // _PPM, left_wh),
-            (-feed_in * eff_out // _PPM, down_wh - own_wh - left_wh),
+            (-buy * eff_out // _PPM, dear_wh),
+            (-local_buy * eff_out // _PPM, cheap_wh),
+            (-local_sell * eff_out // _PPM, sold_wh),
+            (-feed_in * eff_out // _PPM, down_wh - dear_wh - cheap_wh - sold_wh),
         ]
         merged += segments if kept_ppm == _PPM else [(slope * kept_ppm // _PPM, width) for slope, width in segments]
         merged.sort()

@@ -113,9 +113,11 @@ class Planner:
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(slot)
             buy = self.utility_micro(slot)
-            local_micro = min(buy - fee, self._local_micro(slot, anchor))
-            sell = feed_in + max(0, local_micro - feed_in) * SURE_PPM // _PPM
-            day.append(Prospect(pv_wh - load_wh, buy, min(buy, sell), SOLD_WH, min(buy, feed_in)))
+            local_micro = max(feed_in, min(buy - fee, self._local_micro(slot, anchor)))
+            bought_micro = buy - max(0, buy - fee - local_micro) * SURE_PPM // _PPM
+            sold_micro = min(bought_micro, feed_in + (local_micro - feed_in) * SURE_PPM // _PPM)
+            prices = (buy, bought_micro, sold_micro, min(sold_micro, feed_in))
+            day.append(Prospect(pv_wh - load_wh, *prices, SOLD_WH))
         # What is expected of the coming day is expected of the one after it, too.
         ahead = [*day, *day[: AHEAD - len(day)]]
         end_micro = feed_in * self._battery.discharge_efficiency_ppm // _PPM
