@@ -233,8 +233,8 @@ class Planner:
         return local_micro + (found_micro - local_micro) * part_ppm // _PPM
 
 
-SURE_PPM = int(__import__("os").environ.get("SU","850000"))
-LEARNED_PPM = int(__import__("os").environ.get("LR","300000"))
+SURE_PPM = 850_000
+LEARNED_PPM = 300_000
 """Which part of the way to what a slot has taught a household's idea of a price goes."""
-SOLD_WH = int(__import__("os").environ.get("SW","150"))
+SOLD_WH = 400
 """How much of its stored energy a household expects its neighbours to take in a slot, at the local price."""
