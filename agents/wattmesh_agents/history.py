@@ -30,7 +30,7 @@ _READINGS = (
 )
 _LEDGER = (
     "SELECT kind, slot, counterparty, energy_wh, amount_micro FROM ledger "
-    "WHERE party = ? AND kind IN ('trade', 'backstop', 'grid_fee') AND slot >= ? AND slot < ?"
+    "WHERE party = ? AND kind IN ('trade', 'shared', 'backstop', 'grid_fee') AND slot >= ? AND slot < ?"
 )
 _SLOT = (
     "SELECT party, slot, level_after_wh, pv_wh, load_wh, bought_wh, sold_wh, imported_wh, exported_wh FROM readings "  # noqa: S608
@@ -93,7 +93,7 @@ def _rows(
             if kind == EntryKind.BACKSTOP:
                 continue
             saved[slot] += earned_micro + _at_the_utility_micro(household, slot, energy_wh)
-            if kind == EntryKind.TRADE and counterparty not in utilities:
+            if kind == EntryKind.SHARED or (kind == EntryKind.TRADE and counterparty not in utilities):
                 local[slot] += max(0, energy_wh)
     return tuple(
         HistoryRow(slot, count, pv, load, net, before, after, taken[slot], local[slot], saved[slot], unbooked)

@@ -18,8 +18,13 @@ LINES = [f"06-21 06:{minute} home-0 [65c184aa] line {minute} {'of a length that 
          range(10, 60)]  # fmt: skip
 
 
-def shown(plan: GatewayPlan, sizes: list[tuple[int, int]], lines: list[str]) -> tuple[list[list[str]], StreetRun]:
-    """What terminals of these sizes show after 50 minutes of grid time."""
+LEVEL_AND_BOUGHT = "SELECT (SELECT level_wh FROM parties), (SELECT sum(energy_wh) FROM ledger WHERE kind = 'trade')"
+
+
+def shown(
+    plan: GatewayPlan, sizes: list[tuple[int, int]], lines: list[str], books: list[tuple[int, int]] | None = None
+) -> tuple[list[list[str]], StreetRun]:
+    """What terminals of these sizes show after 50 minutes of grid time; `books` gets what household-0 has then."""
     start = plan.resource.spec.clock.start
     pictures: list[list[str]] = []
 
@@ -29,6 +34,8 @@ def shown(plan: GatewayPlan, sizes: list[tuple[int, int]], lines: list[str]) -> 
             console = Console(record=True, width=width, height=height, file=io.StringIO())
             console.print(picture(street, lines, ConsoleDimensions(width, height)))
             pictures.append(console.export_text().splitlines())
+        if books is not None:
+            books.append(street.pods["household-0"].database.connection.execute(LEVEL_AND_BOUGHT).fetchone())
 
     async def run() -> StreetRun:
         return await run_in_memory(plan, start + timedelta(minutes=51), watch=look)
@@ -37,10 +44,10 @@ def shown(plan: GatewayPlan, sizes: list[tuple[int, int]], lines: list[str]) -> 
 
 
 def test_a_row_for_everybody_and_the_newest_lines() -> None:
-    [rows], street = shown(example("seed.yaml"), [(160, 50)], ["first line", "✅ Contract confirmed!"])
-    query = "SELECT (SELECT level_wh FROM parties), (SELECT sum(energy_wh) FROM ledger WHERE kind = 'trade')"
-    level_wh, bought_wh = street.pods["household-0"].database.connection.execute(query).fetchone()
+    books: list[tuple[int, int]] = []
+    [rows], street = shown(example("seed.yaml"), [(160, 50)], ["first line", "✅ Contract confirmed!"], books)
     street.close()
+    [(level_wh, bought_wh)] = books
     assert rows[0].startswith("Sun 21 Jun 06:50")
     household = next(row for row in rows if row.startswith("household-0"))
     assert f"{level_wh / 1000:.2f} kWh" in household

@@ -54,7 +54,7 @@ def _is_good(path: str, value: Any) -> bool:
         case "subscribe":
             return value in [{"status": str(status)} for status in SubscriptionStatus]
         case "drain":
-            known = value.keys() == {"draining", "open_contracts", "closed"}
+            known = value.keys() == {"draining", "open_contracts", "unpriced_readings", "closed"}
             return bool(known and value["open_contracts"] >= 0 and value["closed"] in (True, False))
         case "search" if isinstance(value["message"]["ack"].get("tags"), list):
             return bool(value["message"]["ack"]["status"] == "ACK")

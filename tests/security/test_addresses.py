@@ -14,12 +14,14 @@ import pytest
 from tests.beckn.support import changed
 from tests.security.arena import Arena, arena
 from tests.security.calls import BECKN, Target, sign, write
+from tests.street.puppet import SPEED
 from tests.street.stages import search
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Nacked, read_answer
 from wattmesh_beckn.receiver import parse
 from wattmesh_beckn.signature import AUTHORIZATION
 from wattmesh_beckn.transport import Reply
+from wattmesh_market.energy.slots import SLOT_S
 
 T = TypeVar("T")
 
@@ -59,7 +61,8 @@ def test_a_callback_goes_to_the_registrys_url_and_not_to_the_one_in_the_body(tar
         street.puppet.heard.clear()
         reply = await street.wires.post(good.url, body, sign(street, good, body), timeout_s=5.0)
         assert b'"ACK"' in reply.body, reply.body
-        await street.pass_time(1.0)
+        # A reading is priced when its slot is closed, three slots after it.
+        await street.pass_time(4 * SLOT_S / SPEED if target.name == "update with a reading" else 1.0)
         return trap.paths, [heard["context"]["action"] for heard in street.puppet.heard]
 
     trapped, heard = in_arena(work)

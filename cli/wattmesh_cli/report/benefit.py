@@ -5,8 +5,6 @@ Bills are compared with each household alone; what is left in batteries is in no
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from wattmesh_cli.kpi import AtBoth, EnergyKpis, Kpis, Stored
 from wattmesh_cli.names import Names
 from wattmesh_cli.report.text import UNDEFINED, kwh, many, money, percent
@@ -86,14 +84,13 @@ def _worse_off(kpis: Kpis, names: Names, currency: str) -> str:
 def _one_meter(kpis: Kpis) -> str:
     alone, market = kpis.community.alone, kpis.community.energy
     return (
-        f"As if behind one meter, self-sufficiency is {_share(market.self_sufficiency)} with the market and "
-        f"{_share(alone.self_sufficiency)} without, autarky {_share(market.autarky)} and {_share(alone.autarky)}; the "
-        f"peak import {_peak(market)} and {_peak(alone)}."
+        f"As if behind one meter, {_autarky(market)} of the load needed nothing from outside with the market and "
+        f"{_autarky(alone)} without; the peak import was {_peak(market)} and {_peak(alone)}."
     )
 
 
-def _share(value: Fraction | None) -> str:
-    return UNDEFINED if value is None else percent(value)
+def _autarky(of: EnergyKpis) -> str:
+    return UNDEFINED if of.autarky is None else percent(of.autarky)
 
 
 def _peak(of: EnergyKpis) -> str:

@@ -61,8 +61,9 @@ HEADLINE = [
     "With the market the households paid 0.05 instead of 0.18 EUR (each alone with its battery and its utility); with "
     "what is left in the batteries they are −0.01 to 0.09 better off.",
     "Nobody is worse off than alone.",
-    "As if behind one meter, self-sufficiency is 100.0% with the market and 100.0% without, autarky 81.0% and 42.9%; "
-    "the peak import 0.80 kW and 2.40 kW.",
+    "As if behind one meter, 81.0% of the load needed nothing from outside with the market "
+    "and 42.9% without; the peak import was 0.80 kW and "
+    "2.40 kW.",
 ]
 
 
