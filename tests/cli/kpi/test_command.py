@@ -13,32 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.street_books import FLAT, NEXT, ROOF, street, write_state
+from tests.cli.street_books import FLAT, MANIFEST, NEXT, ROOF, street, write_state
 from wattmesh_cli.main import app
 
 Run = Callable[..., Result]
-
-MANIFEST = """
-apiVersion: wattmesh.io/v1alpha1
-kind: BecknGateway
-metadata: {name: market}
-spec: {clock: {start: "2026-06-21T06:00:00+02:00"}}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: UtilityAgent
-metadata: {name: grid}
-spec: {tariff: {price: 0.30, feedIn: 0.08}, capacityKw: 50}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: SolarAgent
-metadata: {name: roof}
-spec: {battery: {capacityKwh: 10, initialKwh: 5}, pv: {peakKw: 5}}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: SolarAgent
-metadata: {name: flat}
-spec: {load: {annualKwh: 3000}}
-"""
 
 
 @pytest.fixture
