@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from wattmesh_agents.driver import Driver
 from wattmesh_agents.store.accounts import Signed
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Nacked, Outcome, Undelivered
 from wattmesh_beckn.errors import ErrorCode, declined, invalid, require
-from wattmesh_beckn.receiver import check_size, parse, unauthorized, verify
+from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, parse_header
 from wattmesh_beckn.transport import Reply
@@ -114,12 +112,7 @@ class Closings:
         except SignatureProblem as problem:
             raise unauthorized(str(problem), party.id) from None
         require(self._limit, sender.subscriber_id, self._clock.wall())
-        try:
-            record = ClosingRecord.model_validate(raw, strict=True)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            raise invalid(f"{path}: {first['msg']}", path) from None
+        record = read_as(ClosingRecord, raw)
         if record.party != header.subscriber_id:
             raise unauthorized(f"signed by {header.subscriber_id!r} but party is {record.party!r}", party.id)
         if record.counterparty != party.id:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
 from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.errors import invalid
-from wattmesh_beckn.receiver import check_size, parse, unauthorized
+from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized
 from wattmesh_beckn.signature import (
     AUTHORIZATION,
     SignatureHeader,
@@ -43,12 +41,7 @@ def asked_to_drain(
         check_signature(header, body, registrar_keys[header.key_id])
     except SignatureProblem as problem:
         raise unauthorized(str(problem), subscriber_id) from None
-    try:
-        call = DrainCall.model_validate(raw, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise invalid(f"{path}: {first['msg']}", path) from None
+    call = read_as(DrainCall, raw)
     if call.subscriber_id != subscriber_id:
         raise invalid(f"subscriber_id is {call.subscriber_id!r} but this is {subscriber_id!r}", "subscriber_id")
     return call, header

@@ -15,11 +15,9 @@ from wattmesh_agents.live import LONGEST_REASON
 from wattmesh_agents.pod import Pod
 from wattmesh_common.pod_pages import MOST_HISTORY_SLOTS, HistoryPage, HistoryRow, LiveContract, LiveReading, SlotPage
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import ContractState, Side
 from wattmesh_market.trade.ledger import EntryKind
-from wattmesh_market.units import amount_micro
 
 _HERE = "party IN (SELECT value FROM json_each(?))"
 _FIRST = f"SELECT MIN(slot) FROM readings WHERE {_HERE} AND slot >= ?"  # noqa: S608 - constants of ours
@@ -92,7 +90,7 @@ def _rows(
             taken[slot] += max(0, energy_wh)
             if kind == EntryKind.BACKSTOP:
                 continue
-            saved[slot] += earned_micro + _at_the_utility_micro(household, slot, energy_wh)
+            saved[slot] += earned_micro - household.supply_micro(slot, energy_wh)
             if kind == EntryKind.SHARED or (kind == EntryKind.TRADE and counterparty not in utilities):
                 local[slot] += max(0, energy_wh)
     return tuple(
@@ -101,14 +99,6 @@ def _rows(
             _READINGS, (_ids(households), first, until)
         )
     )
-
-
-def _at_the_utility_micro(household: Household, slot: int, energy_wh: int) -> int:
-    """What the utility would have asked for energy that was received, less what it would have paid for energy given."""
-    tariff = household.config.backstop.tariff
-    if energy_wh > 0:
-        return amount_micro(all_in_micro_per_kwh(tariff, slot, household.grid.utc_offset_s), energy_wh)
-    return -amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
 
 
 def _contract(row: Sequence[Any]) -> LiveContract:

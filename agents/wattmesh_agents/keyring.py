@@ -54,7 +54,8 @@ class KeyRing(Mapping[str, Signer]):
         self._problem = ""
         for subscriber_id, signer in found.items():
             known = self._signers.get(subscriber_id)
-            if known is None or known.key_id != signer.key_id:
-                self._signers[subscriber_id] = signer
-            if known is not None and known.key_id != signer.key_id:
-                log.info("%s signs with key %s from now on", subscriber_id, found[subscriber_id].key_id)
+            if known is not None and known.key_id == signer.key_id:
+                continue
+            self._signers[subscriber_id] = signer
+            if known is not None:
+                log.info("%s signs with key %s from now on", subscriber_id, signer.key_id)

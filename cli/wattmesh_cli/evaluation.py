@@ -16,7 +16,7 @@ from wattmesh_cli.manifest_files import planned
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import slot_json
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street_record import Version, read_record
+from wattmesh_cli.street_record import StreetRecord, Version, read_record
 from wattmesh_operator.plan import GatewayPlan
 
 if TYPE_CHECKING:
@@ -54,14 +54,21 @@ OptimumOption = Annotated[
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The books of a run, its manifests (oldest first) and what they say, and its KPIs in the slots asked for."""
+    """The books of a run and the record of its street, the manifests it is read with (oldest first) and what they say,
+    and its KPIs in the slots asked for.
+    """
 
     books: tuple[Book, ...]
+    record: StreetRecord
     versions: tuple[Version, ...]
     terms: Terms
-    zone: tzinfo
     slots: Slots
     kpis: Kpis
+
+    @property
+    def zone(self) -> tzinfo:
+        """The street's local time."""
+        return self.record.zone
 
     @property
     def plan(self) -> GatewayPlan:
@@ -101,7 +108,7 @@ def evaluate(
         if result.unbooked_readings:
             raise BooksError("--optimum needs complete bills, and slots are not booked yet: give an earlier --until")
         result = replace(result, possible=_possible(rows, versions[-1].plan, terms, slots, untraded))
-    return Evaluation(books, versions, terms, zone, slots, result)
+    return Evaluation(books, record, versions, terms, slots, result)
 
 
 def _possible(

@@ -112,13 +112,13 @@ def remember(
         if differences:
             raise StateError(f"{state}: holds another street: {', '.join(differences)}; {ADVICE}")
         record = replace(former, demo=demo)
-        if documents(former.plan) != documents(new):
+        if _documents(former.plan) != _documents(new):
             kept = tuple(version for version in former.versions if version.since < since)
             record = replace(record, versions=(*kept, Version(since, new)))
     text = {
         "study": record.study and asdict(record.study),
         "demo": record.demo,
-        "versions": [{"since": one.since, "manifests": documents(one.plan)} for one in record.versions],
+        "versions": [{"since": one.since, "manifests": _documents(one.plan)} for one in record.versions],
     }
     try:
         write_whole(state / STREET, json.dumps(text, indent=1))
@@ -175,9 +175,13 @@ def _households(of: GatewayPlan) -> frozenset[str]:
     return frozenset(household.name for pod in of.pods for household in pod.households)
 
 
-def documents(of: GatewayPlan) -> list[dict[str, Any]]:
-    """The manifests of a street: only what was set."""
-    return [as_document(resource) for resource in (of.resource, *_agents(of))]
+def resources_of(of: GatewayPlan) -> list[Resource]:
+    """The resources of a street."""
+    return [of.resource, *_agents(of)]
+
+
+def _documents(of: GatewayPlan) -> list[dict[str, Any]]:
+    return [as_document(resource) for resource in resources_of(of)]
 
 
 def _plan_of(documents: list[object]) -> GatewayPlan:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 
+from tests.browser.support import Served
 from tests.gateway.live.pages import GATEWAY, SLOT, Pods, contract, message, party, raw_page
 from tests.security.http_support import served
 from tests.world.subscribers import DOMAIN, entry_at, signer
@@ -23,17 +22,13 @@ FEEDERS, HOMES = 20, 50
 """Of the town: a thousand households."""
 
 
-class MadeStreet:
-    """Serves the live page of these subscribers, `{pod: {subscriber id: feeder}}`, in a thread of its own."""
+class MadeStreet(Served):
+    """Serves the live page of these subscribers, `{pod: {subscriber id: feeder}}`."""
 
     def __init__(self, members: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__()
         self.pods = Pods()
-        self.url = ""
         self._members = members
-        self._running = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._end: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run)
 
     def say(self, pod: str, *parties: dict[str, Any], **changes: Any) -> None:
         """What a pod says from now on."""
@@ -43,22 +38,8 @@ class MadeStreet:
         """The pod answers no more."""
         del self.pods.pages[f"http://{pod}"]
 
-    def __enter__(self) -> MadeStreet:
-        self._thread.start()
-        assert self._running.wait(60)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._end is not None:
-            self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(60)
-
-    def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        self._end = asyncio.Event()
+    async def serve(self) -> None:
+        """See Served."""
         clock, registry, app = SystemClock(), Registry(None), FastAPI()
         now = clock.wall()
         valid = {"valid_from": utc(now - 60), "valid_until": utc(now + 3600)}
@@ -69,9 +50,7 @@ class MadeStreet:
         watch = Watch(GATEWAY, DOMAIN, registry, self.pods, clock)
         add_live_page(app, watch, clock)
         async with served(app, Limits()) as street:
-            self.url = f"http://127.0.0.1:{street.port}/"
-            self._running.set()
-            await self._end.wait()
+            await self.end(f"http://127.0.0.1:{street.port}/")
             await watch.stop()
         registry.close()
 

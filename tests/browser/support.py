@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -36,6 +38,42 @@ def apart(work: Callable[..., T], *arguments: Any) -> T:
     """Do what runs an event loop of its own, in a thread of its own; Playwright's loop occupies the tests' thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work, *arguments).result()
+
+
+class Served:
+    """A page that is served in a thread with an event loop of its own, at `url`, while this is entered."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._running = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._end: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self.run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._running.wait(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._end is not None:
+            self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(60)
+
+    async def serve(self) -> None:
+        """Serve the page, and wait for the `end` as soon as it can be opened."""
+        raise NotImplementedError
+
+    async def end(self, url: str) -> None:
+        """The page can be opened at `url`: returns when it is not wanted any more."""
+        self.url, self._end = url, asyncio.Event()
+        self._running.set()
+        await self._end.wait()
+
+    def run(self) -> None:
+        """What the thread does."""
+        self._loop.run_until_complete(self.serve())
+        self._loop.close()
 
 
 def inaccessible(page: Page) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.support import Visits, inaccessible
+from tests.browser.support import Served, Visits, inaccessible
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import logged
 from wattmesh_cli.street.local import locked, running_street
@@ -34,38 +32,22 @@ PATIENCE_MS = 60_000
 NARROW = "document.documentElement.scrollWidth <= window.innerWidth"
 
 
-class Background:
-    """The street in a thread with an event loop of its own; Playwright's occupies the tests' thread."""
+class Background(Served):
+    """The street beside Playwright's event loop, which occupies the tests' thread."""
 
     def __init__(self, state: Path) -> None:
+        super().__init__()
         self._state = state
-        self._running = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._end: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run)
-        self.url = ""
 
-    def __enter__(self) -> Background:
-        self._thread.start()
-        assert self._running.wait(60)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._end is not None:
-            self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(60)
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """See Served."""
         with locked(self._state), logged():  # a story that nobody would read is not told
-            self._loop.run_until_complete(self._trade())
-        self._loop.close()
+            super().run()
 
-    async def _trade(self) -> None:
-        self._end = asyncio.Event()
+    async def serve(self) -> None:
+        """See Served."""
         async with running_street(STREET, self._state, speed=SPEED) as street:
-            self.url = f"{street.gateway_url}/"
-            self._running.set()
-            await self._end.wait()
+            await self.end(f"{street.gateway_url}/")
 
 
 @pytest.fixture(scope="module")

@@ -460,7 +460,6 @@ def in_journal(books: Books) -> dict[str, object]:
         "unbooked",
         "roles",
         "supplied",
-        "billed",
         "reported",
         "net_import_wh",
     )

@@ -8,7 +8,6 @@ from tests.world.market import Member, World
 from tests.world.parties import GRID
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
-from wattmesh_market.parties.books import Billed
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.trade.ledger import EntryKind, ReadingState, ReportState
@@ -102,13 +101,22 @@ def check_meter(member: Member) -> None:
         booked = [one for kind in _SUPPLY for one in member.journal.booked(kind, slot, GRID)]
         if reading.state is ReadingState.BOOKED:
             net_wh = one.imported_wh - one.exported_wh
-            billed = Billed(sum(entry.energy_wh for entry in booked), sum(entry.amount_micro for entry in booked))
-            assert billed.energy_wh == net_wh
-            assert billed.amount_micro >= _unshared_micro(member, slot, net_wh), "worse than unshared"
-            assert member.books.billed.get(slot, Billed(0, 0)) == billed
+            energy_wh, amount_micro = (
+                sum(entry.energy_wh for entry in booked),
+                sum(entry.amount_micro for entry in booked),
+            )
+            assert energy_wh == net_wh
+            assert amount_micro >= _unshared_micro(member, slot, net_wh), "worse than unshared"
+            assert billed(member, slot) == (net_wh, amount_micro)
         else:
             assert not booked
     assert level_wh == member.books.standing.level_wh
+
+
+def billed(member: Member, slot: int) -> tuple[int, int]:
+    """A household's exchange with its utility as it has it in memory: net import (Wh), and what it earned by it."""
+    found = [one for one in member.books.supplied.get((slot, GRID), ()) if one.kind in _SUPPLY]
+    return sum(one.energy_wh for one in found), sum(one.amount_micro for one in found)
 
 
 def check_promises(member: Member) -> None:

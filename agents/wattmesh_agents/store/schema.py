@@ -42,7 +42,6 @@ CREATE TABLE reported (
     state TEXT NOT NULL CHECK (state IN ('waiting', 'closed', 'alone')),
     PRIMARY KEY (party, slot, household)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reported_waiting ON reported (party, slot) WHERE state = 'waiting';
 
 -- How a utility shared a slot, once, among the readings of it that are closed; prices are per kWh.
 -- price_micro is NULL where feed-in paid more than any neighbour could.

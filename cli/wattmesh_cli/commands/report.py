@@ -15,12 +15,12 @@ from wattmesh_cli.commands.audit import audit_json, summary_line
 from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, OptimumOption, UntilOption, evaluate
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.output import StateOption, csv_text, refuse
-from wattmesh_cli.report.content import Content, Market, content
+from wattmesh_cli.report.content import Content, Market, Origin, content
 from wattmesh_cli.report.forms import COLUMNS, as_json, csv_rows
-from wattmesh_cli.report.origin import origin
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
-from wattmesh_cli.street_record import read_record
+from wattmesh_cli.street_record import resources_of
+from wattmesh_operator.manifests import as_yaml
 
 
 class ReportOutput(StrEnum):
@@ -92,7 +92,8 @@ def _content(asked: Evaluation, state: Path) -> Content:
         },
         feeder={name: household.feeder for name, household in households.items()},
     )
-    found = origin(read_record(state))
+    study = asked.record.study
+    found = Origin(as_yaml(resources_of(asked.record.plan)), study.seed if study else None)
     return content(asked.books, market, found, asked.terms.prices, asked.kpis, audited, asked.slots)
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import yaml
-
 from wattmesh_cli.field.consumption import load_wh
 from wattmesh_cli.field.sun import pv_wh
 from wattmesh_cli.field.weather import Weather
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_operator.manifests import as_document
+from wattmesh_operator.manifests import as_yaml
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.plan.naming import profile_file
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
@@ -84,14 +82,7 @@ def manifests_with_profiles(
 
     They are found in folders next to the manifest or, `mapped`, in the ConfigMaps of `config_map_name`.
     """
-    return yaml.safe_dump_all(
-        [
-            as_document(_with_profile(resource, mapped) if _key(resource) in agents else resource)
-            for resource in resources
-        ],
-        sort_keys=False,
-        allow_unicode=True,
-    )
+    return as_yaml(_with_profile(resource, mapped) if _key(resource) in agents else resource for resource in resources)
 
 
 def config_map_name(agent: str) -> str:

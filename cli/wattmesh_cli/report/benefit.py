@@ -84,12 +84,12 @@ def _worse_off(kpis: Kpis, names: Names, currency: str) -> str:
 def _one_meter(kpis: Kpis) -> str:
     alone, market = kpis.community.alone, kpis.community.energy
     return (
-        f"As if behind one meter, self-sufficiency is {_self_sufficiency(market)} with the market and "
-        f"{_self_sufficiency(alone)} without; the peak import {_peak(market)} and {_peak(alone)}."
+        f"As if behind one meter, {_autarky(market)} of the load needed nothing from outside with the market and "
+        f"{_autarky(alone)} without; the peak import was {_peak(market)} and {_peak(alone)}."
     )
 
 
-def _self_sufficiency(of: EnergyKpis) -> str:
+def _autarky(of: EnergyKpis) -> str:
     return UNDEFINED if of.autarky is None else percent(of.autarky)
 
 

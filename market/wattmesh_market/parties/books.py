@@ -173,15 +173,6 @@ class Changes:
                 table[key] = before
 
 
-class Billed(NamedTuple):
-    """What a household exchanged with its utility in a slot, shared energy included: net import (Wh; export is
-    negative) and what it earned by it (millionths; a cost is negative). Grid fees on what it sold stand beside it.
-    """
-
-    energy_wh: int
-    amount_micro: int
-
-
 class Totals(NamedTuple):
     """Energy sold and bought in trades (Wh), and the balance of all bookings (millionths)."""
 
@@ -190,7 +181,6 @@ class Totals(NamedTuple):
     balance_micro: int = 0
 
 
-_UNBILLED = Billed(0, 0)
 _NEVER_MS = 2**62
 _NO_PROMISES: tuple[int, list[Promise]] = (-1, [])
 
@@ -221,8 +211,6 @@ class Books:
         self.purchases: dict[str, Purchase] = {}
         self.selections: dict[str, dict[str, Selection]] = {}
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
-        self.billed: dict[int, Billed] = {}
-        """A household's exchange with its utility, by slot: only what is priced."""
         self.reported: dict[int, dict[str, Reported]] = {}
         """What a utility's customers reported, by slot and household."""
         self.net_import_wh: dict[int, int] = {}
@@ -362,10 +350,6 @@ class Books:
         else:
             key = (entry.slot, entry.counterparty)
             self._set(self.supplied, key, (*self.supplied.get(key, ()), entry))
-            if entry.kind is not EntryKind.GRID_FEE:
-                energy_wh, amount_micro = self.billed.get(entry.slot, _UNBILLED)
-                billed = Billed(energy_wh + entry.energy_wh, amount_micro + entry.amount_micro)
-                self._set(self.billed, entry.slot, billed)
         self._set(self.__dict__, "totals", Totals(sold_wh, bought_wh, balance_micro + entry.amount_micro))
 
     def mark_repeated(self, occasion: int) -> bool:
@@ -409,7 +393,7 @@ class Books:
                     self._drop(contract)
             if not self._by_slot[slot]:
                 del self._by_slot[slot]
-        for table in (self.roles, self.net_import_wh, self.billed, self.reported):
+        for table in (self.roles, self.net_import_wh, self.reported):
             for slot in [slot for slot in table if slot < before]:
                 self._set(table, slot, None)
         for slot in [slot for slot in self.readings if slot < before and slot not in self.unbooked]:

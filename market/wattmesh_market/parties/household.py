@@ -461,7 +461,7 @@ class Household(Party):
         if priced.reading.imported_wh - priced.reading.exported_wh != energy_wh:
             raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
         entries = self._billed(priced)
-        earned_micro, due_micro = sum([one.amount_micro for one in entries]), self._supply_micro(slot, energy_wh)
+        earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
         if earned_micro < due_micro or (not energy_wh and earned_micro):
             text = f"priced {money_text(earned_micro)} but the tariff makes it {money_text(due_micro)}"
             raise Refused(Reason.BUSINESS, text, About.PRICE)
@@ -514,7 +514,7 @@ class Household(Party):
             raise Refused(Reason.BUSINESS, text, About.GRID_FEE)
         return asked_micro
 
-    def _supply_micro(self, slot: int, energy_wh: int) -> int:
+    def supply_micro(self, slot: int, energy_wh: int) -> int:
         """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
         tariff = self.config.backstop.tariff
         if energy_wh > 0:

@@ -10,10 +10,8 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from wattmesh_common.clock import utc
-from wattmesh_operator.cluster.objects import Kind, Object, kind_of, name_of, namespace_of, uid_of
+from wattmesh_operator.cluster.objects import Kind, Object, kind_of, merge_key, name_of, namespace_of, uid_of
 from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
-
-_IDENTITIES = ("uid", "name", "mountPath", "containerPort", "port")
 
 Refuse = Callable[[str, str, str], ClusterError | None]
 """Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
@@ -187,7 +185,7 @@ def _merge(live: Any, applied: Any) -> Any:
     """`live` with what `applied` sets; lists of named mappings are merged by name, others replaced."""
     if isinstance(live, dict) and isinstance(applied, dict):
         return {**live, **{key: _merge(live.get(key), value) for key, value in applied.items()}}
-    if isinstance(live, list) and isinstance(applied, list) and (identity := _identity([*live, *applied])):
+    if isinstance(live, list) and isinstance(applied, list) and (identity := merge_key([*live, *applied])):
         there = {item[identity]: item for item in live}
         new = {item[identity]: _merge(there.get(item[identity]), item) for item in applied}
         return [*new.values(), *(item for key, item in there.items() if key not in new)]
@@ -203,7 +201,3 @@ def _without(live: Any, before: Any, now: Any) -> Any:
         for key, value in live.items()
         if key not in before or key in now
     }
-
-
-def _identity(items: Sequence[Any]) -> str | None:
-    return next((key for key in _IDENTITIES if items and all(isinstance(i, dict) and key in i for i in items)), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,3 +93,9 @@ def controller_of(item: Object) -> str | None:
 def goes(item: Object) -> bool:
     """Whether its deletion was asked for and has not ended."""
     return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def merge_key(items: Sequence[Any]) -> str | None:
+    """The field by which the API server merges such a list of mappings; None where it replaces the list."""
+    keys = ("uid", "name", "mountPath", "containerPort", "port")
+    return next((key for key in keys if items and all(isinstance(one, dict) and key in one for one in items)), None)

@@ -6,10 +6,8 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from wattmesh_operator.cluster.objects import Object
+from wattmesh_operator.cluster.objects import Object, merge_key
 
-_IDENTITIES = ("uid", "name", "mountPath", "containerPort", "port")
-"""Fields by which the API server merges lists of mappings, the first that all entries have."""
 _AMOUNTS = ("requests", "limits", "sizeLimit")
 
 
@@ -35,17 +33,13 @@ def _compare(desired: Any, live: Any, path: str, found: list[str], *, amount: bo
 
 
 def _compare_lists(desired: list[Any], live: list[Any], path: str, found: list[str]) -> None:
-    identity = next((key for key in _IDENTITIES if _all_have(key, desired)), None)
+    identity = merge_key(desired)
     if identity is not None:
         there = {item.get(identity): item for item in live if isinstance(item, dict)}
         for item in desired:
             _compare(item, there.get(item[identity]), f"{path}[{item[identity]}]", found, amount=False)
     elif desired != live:
         found.append(path)
-
-
-def _all_have(key: str, items: list[Any]) -> bool:
-    return bool(items) and all(isinstance(item, dict) and key in item for item in items)
 
 
 def _same(desired: Any, live: Any) -> bool:

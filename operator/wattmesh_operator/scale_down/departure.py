@@ -63,7 +63,7 @@ async def observe_departures(
     found = Departures()
     items = [item for item in seen.children.values() if was_left(item, seen) and not goes(item)]
     deployments = [item for item in items if item["kind"] == DEPLOYMENT.kind]
-    households = {name_of(item): households_of(labels_owner(item), [item]) for item in deployments}
+    households = {name_of(item): households_of(_agent_of(item), [item]) for item in deployments}
     gateways = {name_of(item): labels_of(item).get(GATEWAY, "") for item in deployments}
     asked = [household for listed in households.values() for household in listed]
     namespace = namespace_of(deployments[0]) if deployments else ""
@@ -95,7 +95,7 @@ async def observe_departures(
     return found
 
 
-def labels_owner(item: Object) -> str:
+def _agent_of(item: Object) -> str:
     """The name of the resource that an object was made for."""
     return (resource_of(item) or ("", ""))[1]
 

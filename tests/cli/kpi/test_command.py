@@ -13,32 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.street_books import FLAT, NEXT, ROOF, street, write_state
+from tests.cli.street_books import FLAT, MANIFEST, NEXT, ROOF, street, write_state
 from wattmesh_cli.main import app
 
 Run = Callable[..., Result]
-
-MANIFEST = """
-apiVersion: wattmesh.io/v1alpha1
-kind: BecknGateway
-metadata: {name: market}
-spec: {clock: {start: "2026-06-21T06:00:00+02:00"}}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: UtilityAgent
-metadata: {name: grid}
-spec: {tariff: {price: 0.30, feedIn: 0.08}, capacityKw: 50}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: SolarAgent
-metadata: {name: roof}
-spec: {battery: {capacityKwh: 10, initialKwh: 5}, pv: {peakKw: 5}}
----
-apiVersion: wattmesh.io/v1alpha1
-kind: SolarAgent
-metadata: {name: flat}
-spec: {load: {annualKwh: 3000}}
-"""
 
 
 @pytest.fixture
@@ -61,7 +39,8 @@ HEADLINE = [
     "With the market the households paid 0.05 instead of 0.18 EUR (each alone with its battery and its utility); with "
     "what is left in the batteries they are −0.01 to 0.09 better off.",
     "Nobody is worse off than alone.",
-    "As if behind one meter, self-sufficiency is 81.0% with the market and 42.9% without; the peak import 0.80 kW and "
+    "As if behind one meter, 81.0% of the load needed nothing from outside with the market "
+    "and 42.9% without; the peak import was 0.80 kW and "
     "2.40 kW.",
 ]
 

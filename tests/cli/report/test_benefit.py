@@ -24,7 +24,8 @@ def test_bills_are_compared_with_each_alone() -> None:
         "With the market the households paid 0.13 instead of 0.25 EUR (each alone with its battery and its utility); "
         "with what is left in the batteries they are 0.09 to 0.12 better off.",
         "Nobody is worse off than alone.",
-        "As if behind one meter, self-sufficiency is 88.7% with the market and 83.6% without; the peak import 0.40 kW "
+        "As if behind one meter, 88.7% of the load needed nothing from outside with the market "
+        "and 83.6% without; the peak import was 0.40 kW "
         "and 0.40 kW.",
     )
 

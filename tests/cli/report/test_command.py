@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.kpi.test_command import MANIFEST
-from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, street, write_state
+from tests.cli.street_books import BOUGHT, FLAT, GRID, MANIFEST, NEXT, ROOF, street, write_state
 from wattmesh_cli.main import app
 
 Run = Callable[..., Result]

@@ -9,16 +9,17 @@ from html import unescape
 from html.parser import HTMLParser
 
 from tests.browser.towns import town
-from tests.cli.kpi.test_command import MANIFEST
 from tests.cli.report.support import MARKET, ORIGIN, reported
+from tests.cli.street_books import MANIFEST
 from tests.world.manifests import planned
 from wattmesh_cli.names import Names
 from wattmesh_cli.report import sentences
 from wattmesh_cli.report.content import Content
-from wattmesh_cli.report.origin import manifests_text
 from wattmesh_cli.report.page import page
 from wattmesh_cli.report.tables import Table, bills, cards, compared, energy, single
 from wattmesh_cli.street.simulation import fingerprint
+from wattmesh_cli.street_record import resources_of
+from wattmesh_operator.manifests import as_yaml
 
 EVIL = "<script>alert(1)</script>"
 
@@ -113,7 +114,7 @@ def test_what_is_undefined_is_a_dash_that_says_why() -> None:
 
 def test_manifests_and_seed_are_in_it() -> None:
     plan = planned(MANIFEST)
-    shown = replace(reported(), origin=replace(ORIGIN, manifests=manifests_text(plan)))
+    shown = replace(reported(), origin=replace(ORIGIN, manifests=as_yaml(resources_of(plan))))
     html = page(shown)
     assert '<span id="seed">7</span>' in html
     [embedded] = re.findall(r'<pre id="manifests"[^>]*>(.*?)</pre>', html, re.DOTALL)

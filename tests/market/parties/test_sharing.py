@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.market.invariants import check_end
+from tests.market.invariants import billed, check_end
 from tests.world.market import Letter, World, street
 from tests.world.parties import FEES, FIRST_SLOT, GRID, NEXT, TARIFF, Weather, household, utility
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms.sharing import Sharing
-from wattmesh_market.parties.books import AlarmKind, Billed
+from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, ReadingState, ReportState
@@ -107,8 +107,8 @@ def test_a_reading_is_acknowledged_unpriced_and_priced_when_its_slot_is_closed()
     assert booked(world, FLAT, EntryKind.BACKSTOP) == [(150, -150 * 300)]
     assert booked(world, LOFT, EntryKind.SHARED) == [(250, -250 * 190)]
     assert booked(world, LOFT, EntryKind.BACKSTOP) == [(250, -250 * 300)]
-    assert world[SUN].books.billed[SLOT] == Billed(-400, 76_000)
-    assert world[LOFT].books.billed[SLOT] == Billed(500, -122_500)
+    assert billed(world[SUN], SLOT) == (-400, 76_000)
+    assert billed(world[LOFT], SLOT) == (500, -122_500)
 
 
 def test_the_local_grid_fee_is_on_what_was_shared() -> None:
@@ -294,9 +294,9 @@ def test_a_bill_of_what_was_in_doubt_is_booked_when_the_last_word_is_said() -> N
     shared = world[GRID].journal.booked(EntryKind.SHARED, NEXT, SUN)
     world.deliver(answer)
     assert world[GRID].journal.booked(EntryKind.SHARED, NEXT, SUN) == shared, "the slot is not opened again"
-    billed = world[FLAT].books.billed[NEXT]
-    assert billed.energy_wh == 100
-    assert billed.amount_micro == -(bill_micro - correction.back_micro) >= -30_000
+    energy_wh, amount_micro = billed(world[FLAT], NEXT)
+    assert energy_wh == 100
+    assert amount_micro == -(bill_micro - correction.back_micro) >= -30_000
     assert world[FLAT].books.readings[NEXT].state is ReadingState.BOOKED
     assert sum(one.energy_wh for one in world[GRID].journal.ledger if one.counterparty == FLAT) == -100
 
@@ -312,7 +312,7 @@ def test_a_doubt_that_comes_to_nothing_changes_nothing_of_the_bill() -> None:
     assert last.message_id != provisional.message_id, "or it would be taken for the same"
     assert priced(last).correction is None
     world.deliver(last)
-    assert world[FLAT].books.billed[NEXT].amount_micro == -priced(provisional).amount_micro
+    assert billed(world[FLAT], NEXT)[1] == -priced(provisional).amount_micro
 
 
 def test_the_last_word_before_the_closing_takes_the_place_of_what_was_in_doubt() -> None:
