@@ -38,7 +38,6 @@ QUARTERS = (
     Quarter("terraces", 8, {"south": 6, "west": 4, "east": 4}, "7", "8", 4, 4000, 2600, 150),
     Quarter("suburb", 6, {"south": 9, "west": 6, "east": 5}, "10", "12", 4, 4800, 3000, 200),
 )
-SELL_PRICES = {"south": "0.15", "west": "0.17", "east": "0.16", "battery": "0.22"}
 
 HEAD = """\
 # A town of 1,000 households: 20 feeders of 50, each with a utility of its own, in three kinds of quarters. Roofs that
@@ -85,13 +84,11 @@ ROOF = """\
   pv: {{peakKw: {quarter.peak_kw}, latitude: 48.1, longitude: 11.6, tiltDegrees: {tilt}, azimuthDegrees: {azimuth}}}
   battery: {{capacityKwh: {quarter.battery_kwh}, initialKwh: {initial_kwh:g}}}
   load: {{annualKwh: {quarter.house_kwh}}}
-  trading: {{sellAbovePercent: 50, sellPrice: {price}}}
 """
 
 BATTERY = """\
   battery: {{capacityKwh: 13.5, initialKwh: 4}}
   load: {{annualKwh: {quarter.house_kwh}}}
-  trading: {{buyBelowPercent: 30, buyTargetPercent: 60, sellAbovePercent: 60, sellPrice: {price}}}
 """
 
 FLAT = """\
@@ -107,10 +104,7 @@ def town() -> str:
 
 def _feeder(feeder: str, quarter: Quarter) -> str:
     def households(kind: str, replicas: int, what: str, **more: object) -> str:
-        price = SELL_PRICES.get(kind)
-        return (HOUSEHOLDS + what).format(
-            feeder=feeder, kind=kind, replicas=replicas, quarter=quarter, price=price, **more
-        )
+        return (HOUSEHOLDS + what).format(feeder=feeder, kind=kind, replicas=replicas, quarter=quarter, **more)
 
     roofs = [
         households(

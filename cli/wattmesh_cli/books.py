@@ -96,7 +96,8 @@ class Reading:
     """A household's metered slot; `state` is `open`, `final` (reported to the backstop) or `booked`.
 
     Of what was sold, `covered_wh` came from the backstop; `carried_uwh` (millionths of a Wh) is stored beyond
-    `level_after_wh`.
+    `level_after_wh`. A plan notes what it thinks a kWh is worth: `local_micro_per_kwh` of neighbours, without fee, and
+    `stored_micro_per_kwh` in the store.
     """
 
     party: str
@@ -114,6 +115,8 @@ class Reading:
     state: str
     covered_wh: int = 0
     carried_uwh: int = 0
+    local_micro_per_kwh: int = 0
+    stored_micro_per_kwh: int = 0
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ _LEDGER = (
 )
 _READINGS = (
     "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
-    "imported_wh, exported_wh, losses_wh, state, covered_wh, carried_uwh FROM readings ORDER BY party, slot"
+    "imported_wh, exported_wh, losses_wh, state, covered_wh, carried_uwh, "
+    "local_micro_per_kwh, stored_micro_per_kwh FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
 _REPORTED = (

@@ -11,6 +11,8 @@ from wattmesh_operator.resources import BecknGateway, SolarAgent
 from wattmesh_operator.resources.parsing import parse_resource
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+RULES = Path(__file__).parent / "rules"
+"""The same streets with thresholds and prices that their households name."""
 
 MARKET = """
 apiVersion: wattmesh.io/v1alpha1
@@ -52,9 +54,11 @@ def planned(text: str) -> GatewayPlan:
     return result
 
 
-def example(name: str, *, households_per_pod: int | None = None, speed: int | None = None) -> GatewayPlan:
+def example(
+    name: str, *, folder: Path = EXAMPLES, households_per_pod: int | None = None, speed: int | None = None
+) -> GatewayPlan:
     """What shall run for a file of examples/, with that many households in a pod, or at another speed."""
-    resources = list(load([EXAMPLES / name]))
+    resources = list(load([folder / name]))
     for at, resource in enumerate(resources):
         changes: dict[str, object] = {}
         if isinstance(resource, SolarAgent) and households_per_pod is not None:

@@ -29,7 +29,7 @@ def _replace(table: str, columns: int) -> str:
 
 _PUT_CONTRACT = _replace("contracts", 23)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
-_PUT_READING = _replace("readings", 15)
+_PUT_READING = _replace("readings", 17)
 _PUT_ROLE = _replace("roles", 3)
 _PUT_REPORTED = _replace("reported", 9)
 _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -98,7 +98,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
     ):
         metered = Metered(*values[2:4], *values[5:12], *values[13:15])
-        books.read(Reading(values[1], metered, values[4], ReadingState(values[12])))
+        books.read(Reading(values[1], metered, values[4], ReadingState(values[12]), *values[15:]))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
     for row in connection.execute("SELECT * FROM reported WHERE party = ? AND slot >= ?", (party, since)):
@@ -137,8 +137,8 @@ def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any
 
 
 def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
-    metered = reading.metered
-    return (party, reading.slot, *metered[:2], reading.capacity_wh, *metered[2:9], reading.state, *metered[9:])
+    slot, metered, capacity_wh, state, *worth = reading
+    return (party, slot, *metered[:2], capacity_wh, *metered[2:9], state, *metered[9:], *worth)
 
 
 def _rows(contract: Contract) -> list[tuple[Any, ...]]:

@@ -89,6 +89,8 @@ VERSION = 4
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
+_LOCAL = "local_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
+_STORED = "stored_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
 _SUN = "sun_wh INTEGER NOT NULL DEFAULT 0 CHECK (sun_wh BETWEEN 0 AND energy_wh)"
 MIGRATIONS: tuple[str, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
@@ -109,12 +111,15 @@ INSERT INTO reported
 """,  # noqa: S608 - text of ours
     # 3: accounts. Since when a ledger of before is kept is not known.
     f"{_ACCOUNTS} INSERT INTO accounts SELECT party, {_RANDOM_UUID}, 0 FROM parties;",  # noqa: S608 - words of ours
-    # 4: sun beside the store, and what is carried from slot to slot. Before, all that was sold came from the store.
+    # 4: sun beside the store, what is carried from slot to slot, and what a plan has learned. Before, all that was sold
+    # came from the store.
     f"""
 ALTER TABLE parties ADD COLUMN {_CARRIED};
 ALTER TABLE contracts ADD COLUMN {_SUN};
 ALTER TABLE readings ADD COLUMN {_COVERED};
 ALTER TABLE readings ADD COLUMN {_CARRIED};
+ALTER TABLE readings ADD COLUMN {_LOCAL};
+ALTER TABLE readings ADD COLUMN {_STORED};
 """,
 )
 """The SQL that leads from each version to the next, from 1 on."""
@@ -188,7 +193,8 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
 {_LEDGER}{_SHARING}
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), booked.
--- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh.
+-- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh. What a plan thinks
+-- a kWh is worth: local_micro_per_kwh of neighbours, without fee, stored_micro_per_kwh in the store.
 CREATE TABLE readings (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -205,6 +211,8 @@ CREATE TABLE readings (
     state TEXT NOT NULL CHECK (state IN ('open', 'final', 'booked')),
     {_COVERED},
     {_CARRIED},
+    {_LOCAL},
+    {_STORED},
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';

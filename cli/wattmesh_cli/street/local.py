@@ -35,6 +35,7 @@ from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import advised
 from wattmesh_operator.plan import GatewayPlan
 
@@ -132,7 +133,10 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def _advised(plan: GatewayPlan) -> list[str]:
-    return [who.name for pod in plan.pods if advised(pod.owner.spec.strategy) for who in pod.participants]
+    parties: list[HouseholdConfig | UtilityConfig] = []
+    for pod in plan.pods:
+        parties += [*pod.households, *pod.utilities]
+    return [party.name for party in parties if advised(party.strategy)]
 
 
 async def _keep_clock(state: Path, time: GridTime, clock: Clock) -> None:

@@ -138,10 +138,10 @@ def _cut(merged: list[tuple[int, int]], skip_wh: int, size: int) -> list[tuple[i
             if width <= skip_wh:
                 skip_wh -= width
                 continue
-            width -= skip_wh  # noqa: PLW2901
+            width -= skip_wh
             skip_wh = 0
         if width >= size:
-            width = size  # noqa: PLW2901
+            width = size
         if not width:
             continue
         if slope == last:

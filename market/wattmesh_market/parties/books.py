@@ -32,8 +32,9 @@ class Role(StrEnum):
 
 
 class Standing(NamedTuple):
-    """Where a party stands: `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`, the
-    first slot not metered yet.
+    """Where a party stands: `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`.
+
+    That is the first slot not metered yet.
 
     `buying` says that the battery fell below its threshold and has not reached the target since.
     """

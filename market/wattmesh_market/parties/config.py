@@ -56,8 +56,8 @@ class HouseholdConfig:
     """One household.
 
     `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv` and `load`. `utility_ids` are the utilities on the feeder
-    besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are under the same
-    clouds. What it sells in a slot stays within `connection_w`.
+    besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are under the
+    same clouds. What it sells in a slot stays within `connection_w`.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}

@@ -6,7 +6,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
+from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Role, Standing
@@ -35,18 +35,19 @@ class Household(Party):
     def __init__(
         self, config: HouseholdConfig, profile: Profile, around: Surroundings, books: Books, salt: str
     ) -> None:
-        super().__init__(config.name, config.subscriber_id, config.feeder, around, books, salt)
+        super().__init__(config, around, books, salt)
         self.config = config
         self.battery = config.battery or NO_BATTERY
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised
         self._decide = strategy.household
-        self.lot = config.seed
         self._profile = profile
         self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
         self._planner = (
-            Planner(self.battery, config.backstop.tariff, around.grid.utc_offset_s, self._forecast, self.local_micro)
+            Planner(
+                self.battery, config.backstop.tariff, around.grid.utc_offset_s, self._forecast, self._remembered_micro
+            )
             if strategy.plans
             else None
         )
@@ -131,10 +132,7 @@ class Household(Party):
             buying=self._buying(standing.buying, level_wh),
             carried_uwh=metered.carried_uwh,
         )
-        local_micro = 0
-        if self._planner is not None:
-            local_micro = self._planner.learned_micro(slot, metered, self._local_now_micro(slot), self._paid_micro(slot))
-        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, local_micro)
+        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, *self._learned(slot, metered))
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
@@ -212,24 +210,17 @@ class Household(Party):
 
     # --- by plan ---
 
-    def local_micro(self, slot: int, before: int) -> int:
-        """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
-        at = slot - DAY_S
-        reading = self.books.readings.get(at if at < before - SLOT_S else before - 2 * SLOT_S)
-        if reading is None or not reading.local_micro:
-            assert self._planner is not None
-            return self._planner.most_ask_micro(slot)
-        return reading.local_micro
+    def _learned(self, slot: int, metered: Metered) -> tuple[int, int]:
+        """What a slot has taught: what neighbours' energy costs at its time of day, and what is stored is worth."""
+        planner = self._planner
+        if planner is None:
+            return 0, 0
+        local_micro = planner.learned_micro(slot, metered, self._paid_micro(slot))
+        return local_micro, planner.worth(slot).of_last(metered.level_after_wh)
 
-    def _local_now_micro(self, slot: int) -> int:
-        """The same as of now, moved as much as the newest slot's was since the day before, the less the longer ago."""
-        newest = self.books.standing.next_slot - SLOT_S
-        expected_micro = self.local_micro(slot, newest + 2 * SLOT_S)
-        reading = self.books.readings.get(newest)
-        if reading is None or slot >= newest + DAY_S:
-            return expected_micro
-        moved_micro = reading.local_micro - self.local_micro(newest, newest + SLOT_S)
-        return expected_micro + moved_micro * 4 // 5
+    def _remembered_micro(self, slot: int) -> int:
+        reading = self.books.readings.get(slot)
+        return reading.local_micro if reading else 0
 
     def _paid_micro(self, slot: int) -> int | None:
         """What was paid per kWh, without fee, for what was bought of neighbours in a slot; None where nothing was."""
@@ -290,7 +281,7 @@ class Household(Party):
                 self._asks[slot] = self._pricing.ask(self._pricing_view(slot))
             else:
                 own_micro = self.config.trading.sell_price_micro_per_kwh or 0
-                self._asks[slot] = max(own_micro, min(self._local_now_micro(slot), self._planner.most_ask_micro(slot)))
+                self._asks[slot] = max(own_micro, self._planner.ask_micro(slot, self.books.standing.next_slot))
         return self._asks[slot]
 
     def grid_fee_micro_per_kwh(self, buyer: str) -> int:

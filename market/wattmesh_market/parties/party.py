@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
@@ -17,6 +16,7 @@ from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
 from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
@@ -69,19 +69,17 @@ class Party(ABC):
     shares = False
     """Whether its readings are priced when its utility closes their slot, not when they are reported."""
 
-    def __init__(
-        self, name: str, subscriber_id: str, feeder: str, around: Surroundings, books: Books, salt: str
-    ) -> None:
-        self.name = name
-        self.id = subscriber_id
-        self.feeder = feeder
+    def __init__(self, config: HouseholdConfig | UtilityConfig, around: Surroundings, books: Books, salt: str) -> None:
+        self.name = config.name
+        self.id = config.subscriber_id
+        self.feeder = config.feeder
+        self.lot = config.seed
+        """What draws lots for it where offers are equal."""
         self.around = around
         self.now = around.now
         self.grid = around.grid
         self.books = books
         self._salt = salt
-        self.lot = int.from_bytes(blake2b(subscriber_id.encode(), digest_size=6).digest(), "big")
-        """What draws lots for it where offers are equal."""
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
         self._drains_from: int | None = None

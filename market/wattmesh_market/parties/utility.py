@@ -28,7 +28,7 @@ class Utility(Party):
     kind = "utility"
 
     def __init__(self, config: UtilityConfig, around: Surroundings, books: Books, salt: str) -> None:
-        super().__init__(config.name, config.subscriber_id, config.feeder, around, books, salt)
+        super().__init__(config, around, books, salt)
         self.config = config
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised

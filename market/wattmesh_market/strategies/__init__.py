@@ -1,4 +1,4 @@
-"""What to do next: buy, sell or hold. Strategies are picked by name; `rules` is the default.
+"""What to do next: buy, sell or hold. Strategies are picked by name.
 
 A strategy is a pure function of a view. To add one, write its two functions and name it in `STRATEGIES`: resources
 may then name it (`make crds chart`).
@@ -125,8 +125,10 @@ class Strategy:
 STRATEGIES = {
     "rules": Strategy(household_rules, utility_rules),
     "plan": Strategy(household_rules, utility_rules, plans=True),
-    "chat": Strategy(household_rules, utility_rules, advised=True),
+    "chat": Strategy(household_rules, utility_rules, advised=True, plans=True),
 }
+UTILITY_STRATEGIES = ("rules", "chat")
+"""Those that a utility may have: it stores nothing, so it has nothing to plan."""
 
 
 def strategy_named(name: str) -> Strategy:

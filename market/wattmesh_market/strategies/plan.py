@@ -21,11 +21,18 @@ PLANNED_EVERY_S = 4 * 3600
 """How often a household looks ahead anew."""
 AHEAD = 144
 """How many slots it looks ahead: the coming day, and the night after it."""
+SOLD_WH = 400
+"""How much of its stored energy a household expects its neighbours to take in a slot, at the local price."""
+SURE_PPM = 850_000
+"""How sure it is of trading at that price: so much of the way to it counts, from what the utility takes or pays."""
+LEARNED_PPM = 300_000
+"""Which part of the way to what a slot has taught its idea of a price goes."""
 
 
 class Wishes(NamedTuple):
-    """Levels of the store (Wh): up to `fill_wh` it is charged from the grid, above `reserve_wh` the house uses it, above
-    `full_wh` surplus is fed in.
+    """Levels of the store (Wh): up to `fill_wh` it is charged from the grid, above `reserve_wh` the house uses it.
+
+    Above `full_wh` surplus is fed in.
     """
 
     fill_wh: int
@@ -76,14 +83,14 @@ class Planner:
         tariff: Tariff,
         utc_offset_s: int,
         forecast: Forecast,
-        local_micro: Callable[[int, int], int],
+        learned: Callable[[int], int],
     ) -> None:
-        """`local_micro` says what energy of neighbours is expected to cost in a slot, as of another."""
+        """`learned` says what a past slot has taught about the price of neighbours' energy; 0: nothing."""
         self._battery = battery
         self._tariff = tariff
         self._utc_offset_s = utc_offset_s
         self._forecast = forecast
-        self._local_micro = local_micro
+        self._learned = learned
         self._segments: dict[int, Sequence[Segments]] = {}
         self._worths: dict[int, Worth] = {}
         self._wishes: dict[int, Wishes] = {}
@@ -113,7 +120,7 @@ class Planner:
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(slot)
             buy = self.utility_micro(slot)
-            local_micro = max(feed_in, min(buy - fee, self._local_micro(slot, anchor)))
+            local_micro = max(feed_in, min(buy - fee, self.local_micro(slot, anchor)))
             bought_micro = buy - max(0, buy - fee - local_micro) * SURE_PPM // _PPM
             sold_micro = min(bought_micro, feed_in + (local_micro - feed_in) * SURE_PPM // _PPM)
             prices = (buy, bought_micro, sold_micro, min(sold_micro, feed_in))
@@ -122,6 +129,22 @@ class Planner:
         ahead = [*day, *day[: AHEAD - len(day)]]
         end_micro = feed_in * self._battery.discharge_efficiency_ppm // _PPM
         return worths(self._battery, ahead, end_micro)[: PLANNED_EVERY_S // SLOT_S]
+
+    def local_micro(self, slot: int, before: int) -> int:
+        """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
+        at = slot - DAY_S
+        return self._learned(at if at < before - SLOT_S else before - 2 * SLOT_S) or self.most_ask_micro(slot)
+
+    def ask_micro(self, slot: int, next_slot: int) -> int:
+        """The same as of `next_slot`: moved as much as the newest slot's was since the day before, but for a fifth.
+
+        At most what a neighbour pays.
+        """
+        newest = next_slot - SLOT_S
+        expected_micro, newest_micro = self.local_micro(slot, newest + 2 * SLOT_S), self._learned(newest)
+        if newest_micro and slot < newest + DAY_S:
+            expected_micro += (newest_micro - self.local_micro(newest, newest + SLOT_S)) * 4 // 5
+        return min(expected_micro, self.most_ask_micro(slot))
 
     def utility_micro(self, slot: int) -> int:
         """What a kWh of the utility costs in a slot."""
@@ -186,7 +209,7 @@ class Planner:
     def demand(self, outlook: Outlook, slot: int) -> list[Block]:
         """What would be of use, the most valuable first, and what a kWh of it is worth to the household.
 
-        First what would be imported, which must cost less than that, then what spares the battery, then what charges it.
+        What would be imported must cost less than that; then comes what spares the battery, then what charges it.
         """
         battery, one = self._battery, outlook.metered
         found = [Block(self.utility_micro(slot) - 1, one.imported_wh)] if one.imported_wh else []
@@ -206,15 +229,15 @@ class Planner:
                 break
         return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))
 
-    def learned_micro(self, slot: int, metered: Metered, local_micro: int, paid_micro: int | None) -> int:
-        """What a slot teaches about the price of neighbours' energy at its time of day, expected to be `local_micro`.
+    def learned_micro(self, slot: int, metered: Metered, paid_micro: int | None) -> int:
+        """What a slot that was just metered teaches about the price of neighbours' energy at its time of day.
 
         Who has bought knows it (`paid_micro`, without fee). Who would have sold more at that price thinks it too high;
         anybody else, as nothing says so, too low: who asks too much finds out, who asks too little never would.
         """
         battery, feed_in = self._battery, self._tariff.feed_in_micro_per_kwh
         most_micro, level_wh, charged_wh = self.most_ask_micro(slot), metered.level_after_wh, charged(metered)
-        part_ppm = LEARNED_PPM
+        local_micro, part_ppm = self.ask_micro(slot, slot), LEARNED_PPM
         if paid_micro is not None:
             found_micro = paid_micro
         elif metered.exported_wh:
@@ -231,10 +254,3 @@ class Planner:
                 part_ppm //= 2
         found_micro = max(feed_in, min(found_micro, most_micro))
         return local_micro + (found_micro - local_micro) * part_ppm // _PPM
-
-
-SURE_PPM = 850_000
-LEARNED_PPM = 300_000
-"""Which part of the way to what a slot has taught a household's idea of a price goes."""
-SOLD_WH = 400
-"""How much of its stored energy a household expects its neighbours to take in a slot, at the local price."""

@@ -22,8 +22,8 @@ class ReadingState(StrEnum):
 class Reading(NamedTuple):
     """A metered slot. What is bought but not booked yet stands in `metered.imported_wh`.
 
-    `local_micro` is what the household thinks now that a kWh of its neighbours costs at that time of day (without grid
-    fee; 0 where it does not plan).
+    A household that plans notes what it thinks now (millionths of the currency per kWh): what its neighbours' energy
+    costs at that time of day, without grid fee, and what stored energy is worth.
     """
 
     slot: int
@@ -31,6 +31,7 @@ class Reading(NamedTuple):
     capacity_wh: int
     state: ReadingState
     local_micro: int = 0
+    stored_micro: int = 0
 
 
 class EntryKind(StrEnum):

@@ -27,7 +27,7 @@ class Pick(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Energy at a price: what a kWh of it costs its seller at least, or is worth to its buyer at most (None: any price)."""
+    """Energy at a price: what a kWh costs its seller at least, or is worth to its buyer at most (None: any price)."""
 
     price_micro_per_kwh: int | None
     energy_wh: int

@@ -32,7 +32,7 @@ def household_config(
         subscriber_id=household_id,
         feeder=spec.feeder,
         seed=party_seed(spec.seed, household_id),
-        trading=_trading(spec.trading, spec.battery),
+        trading=_trading(spec.trading, spec.battery, spec.decided_by),
         backstop=config.Backstop(
             _id_of(utility), _tariff(utility.spec.tariff), shares=utility.spec.sharing is not None
         ),
@@ -42,7 +42,7 @@ def household_config(
         profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
         utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
         forecast=spec.forecast,
-        strategy=spec.strategy or ("rules" if spec.trading.written_thresholds else "plan"),
+        strategy=spec.decided_by,
         connection_w=watt(spec.connection_kw),
         weather_seed=_weather_seed(spec.seed, spec.pv) if spec.pv else 0,
     )
@@ -111,20 +111,20 @@ def _pv(spec: Pv) -> profiles.Pv:
     )
 
 
-def _trading(spec: Trading, battery: Battery | None) -> config.Trading:
+def _trading(spec: Trading, battery: Battery | None, strategy: str) -> config.Trading:
     capacity_wh = wh(battery.capacity_kwh) if battery else 0
     # A share of a Wh is dropped. The rules between thresholds and minimum level still hold then.
     buy_below_wh, buy_target_wh, sell_above_wh = (
         capacity_wh * ppm(percent) // 1_000_000 for percent in spec.thresholds
     )
-    sell_price = spec.sell_price
-    if sell_price is None and spec.pricing == "fixed":
+    sell_price, pricing = spec.sell_price, spec.pricing or "fixed"
+    if sell_price is None and strategy == "rules" and pricing == "fixed":
         sell_price = DEFAULT_SELL_PRICE
     return config.Trading(
         buy_below_wh=buy_below_wh,
         buy_target_wh=buy_target_wh,
         sell_above_wh=sell_above_wh,
-        pricing=spec.pricing,
+        pricing=pricing,
         sell_price_micro_per_kwh=None if sell_price is None else micro(sell_price),
         max_buy_price_micro_per_kwh=None if spec.max_buy_price is None else micro(spec.max_buy_price),
     )

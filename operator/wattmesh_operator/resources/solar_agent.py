@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
+from wattmesh_market.strategies import STRATEGIES
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import (
     Azimuth,
@@ -32,12 +33,10 @@ from wattmesh_operator.resources.quantities import (
 )
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part, UtilityRef
 from wattmesh_operator.resources.values import (
-    STRATEGY,
     DnsLabel,
     FilePath,
     ObjectName,
     OneOf,
-    StrategyName,
     Whole,
     rule_broken,
 )
@@ -169,16 +168,17 @@ class Trading(Part):
         validate_default=True,
         description="Sells what the battery holds above this share of its capacity. Default: 80.",
     )
-    pricing: Annotated[str, OneOf(tuple(PRICINGS))] = Field(
-        default="fixed",
-        description="How it names prices: sellPrice and maxBuyPrice as they stand (fixed), by the battery's level"
-        " (level), the middle of the utility's price and its feed-in (mid-market), or at random (zero-intelligence).",
+    # Nor have these two a default in the schema: written, they say that rules decide, and the least that is asked.
+    pricing: Annotated[str, OneOf(tuple(PRICINGS))] | None = Field(
+        default=None,
+        description="How rules name prices: sellPrice and maxBuyPrice as they stand (fixed), by the battery's level"
+        " (level), the middle of the utility's price and its feed-in (mid-market), or at random (zero-intelligence)."
+        " Default: fixed.",
     )
-    # Nor has this one a default in the schema: written, it is the least that any pricing asks.
     sell_price: Price | None = Field(
         default=None,
-        description="Price it asks, in currency per kWh; with a pricing other than fixed, the least it asks. Default:"
-        f" {plain(DEFAULT_SELL_PRICE)} if the pricing is fixed, else no limit but the utility's feed-in price.",
+        description="Least price it asks, in currency per kWh; with rules and a fixed pricing, the price it asks."
+        f" Default: {plain(DEFAULT_SELL_PRICE)} there, else no limit but the utility's feed-in price.",
     )
     max_buy_price: Price | None = Field(
         default=None,
@@ -207,13 +207,18 @@ class Trading(Part):
 
     @property
     def written_thresholds(self) -> list[str]:
-        """The names of those that are written, as in YAML."""
+        """The names of the thresholds that are written, as in YAML."""
         written = {
             "buyBelowPercent": self.buy_below_percent,
             "buyTargetPercent": self.buy_target_percent,
             "sellAbovePercent": self.sell_above_percent,
         }
         return [name for name, value in written.items() if value is not None]
+
+
+def _of_rules(trading: Trading) -> list[str]:
+    """The names of what only rules go by, as far as it is written."""
+    return trading.written_thresholds + (["pricing"] if trading.pricing else [])
 
 
 def _effective(*written: Decimal | None) -> Thresholds:
@@ -253,6 +258,12 @@ class SolarAgentSpec(Part):
         default=Decimal(30),
         description="Power of each household's connection to the grid, in kW: what it sells in a slot stays within.",
     )
+    strategy: Annotated[str, OneOf(tuple(STRATEGIES))] | None = Field(
+        default=None,
+        description="Who decides: what stored energy is worth in the coming day (plan), thresholds and a pricing"
+        " (rules), or plan with a chat model that chooses among the offers it collected (chat). Default: rules where"
+        " trading names a threshold or a pricing, else plan.",
+    )
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
     )
@@ -261,13 +272,15 @@ class SolarAgentSpec(Part):
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
         " before (persistence), or what will be metered (perfect).",
     )
-    strategy: StrategyName | None = Field(
-        default=None, description=STRATEGY + " Default: rules where trading names a threshold, else plan."
-    )
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Varies the households' random behaviour; the same seed repeats a run."
     )
+
+    @property
+    def decided_by(self) -> str:
+        """The strategy's name: the one that is written, or the default for what trading names."""
+        return self.strategy or ("rules" if _of_rules(self.trading) else "plan")
 
     @field_validator("profile")
     @classmethod
@@ -284,8 +297,14 @@ class SolarAgentSpec(Part):
     @field_validator("trading")
     @classmethod
     def _fits_battery(cls, trading: Trading, info: ValidationInfo) -> Trading:
-        if "battery" not in info.data:
+        if "battery" not in info.data or "strategy" not in info.data:
             return trading
+        strategy, of_rules = info.data["strategy"], _of_rules(trading)
+        if strategy not in (None, "rules") and of_rules:
+            raise rule_broken(
+                f"{', '.join(of_rules)}: with strategy {strategy} the worth of stored energy decides; leave it out, or"
+                " write strategy: rules"
+            )
         battery: Battery | None = info.data["battery"]
         if battery is None:
             if trading.written_thresholds:
@@ -293,6 +312,8 @@ class SolarAgentSpec(Part):
                     f"{', '.join(trading.written_thresholds)}: a share of a battery's capacity, and there is none;"
                     " add spec.battery or leave it out"
                 )
+            return trading
+        if strategy != "rules" and not of_rules:
             return trading
         buy_below = trading.thresholds.buy_below
         if wh(battery.min_kwh) * 1_000_000 > ppm(buy_below) * wh(battery.capacity_kwh):

@@ -18,15 +18,14 @@ from pydantic import (
 )
 
 from wattmesh_market.mechanisms.sharing import KEYS
+from wattmesh_market.strategies import UTILITY_STRATEGIES
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Kw, MidOrPrice, Percent, Price
 from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
 from wattmesh_operator.resources.values import (
-    STRATEGY,
     UNTYPED,
     DnsLabel,
     OneOf,
-    StrategyName,
     TimeOfDay,
     Whole,
     not_allowed,
@@ -155,7 +154,10 @@ class UtilityAgentSpec(Part):
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Draws lots where shares are equal; the same seed repeats a run."
     )
-    strategy: StrategyName = Field(default="rules", description=STRATEGY)
+    strategy: Annotated[str, OneOf(UTILITY_STRATEGIES)] = Field(
+        default="rules",
+        description="Who decides: rules, or rules with a chat model that chooses among the offers it collected (chat).",
+    )
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
 
 

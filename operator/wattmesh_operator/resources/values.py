@@ -14,8 +14,6 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from wattmesh_market.strategies import STRATEGIES
-
 
 def shown(value: object) -> str:
     """`value` as a manifest would write it, at most 60 characters, on one line."""
@@ -234,6 +232,4 @@ Domain = Annotated[
     str,
     Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
 ]
-StrategyName = Annotated[str, OneOf(tuple(STRATEGIES))]
-STRATEGY = "Who decides: rules, or rules with a chat model that chooses among the offers they collected (chat)."
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]
