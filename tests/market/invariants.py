@@ -6,10 +6,11 @@ from collections import defaultdict
 
 from tests.world.market import Member, World
 from tests.world.parties import GRID
-from wattmesh_market.energy.availability import Promise, held_wh
+from wattmesh_market.energy.availability import held_wh
+from wattmesh_market.energy.slots import slot_energy_wh
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.household import Household
-from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Side
+from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, ReadingState, ReportState
 from wattmesh_market.units import amount_micro
 
@@ -50,9 +51,9 @@ def check_end(world: World) -> None:
             mirror = _mirror(world, contract)
             if contract.state is ContractState.SETTLED:
                 assert mirror is not None
-                assert mirror.deliveries == contract.deliveries
+                assert told(mirror) == told(contract)
                 for delivery in contract.deliveries:
-                    assert delivery.state in OVER or delivery.delivered_wh == delivery.energy_wh
+                    assert delivery.state in OVER or _delivered_as_sold(world, contract, delivery)
     check_sums(world)
     check_closings(world)
 
@@ -85,7 +86,7 @@ def check_sums(world: World) -> None:
 
 def check_meter(member: Member) -> None:
     """Each reading is metered as docs/market.md says, follows the one before, and is booked as the ledger says."""
-    level_wh = member.home.books.standing.initial_level_wh
+    level_wh, carried_uwh = member.home.books.standing.initial_level_wh, 0
     for slot, reading in sorted(member.journal.readings.items()):
         one = reading.metered
         assert one.level_before_wh == level_wh
@@ -94,7 +95,15 @@ def check_meter(member: Member) -> None:
             one.pv_wh - one.load_wh + one.bought_wh - one.sold_wh + one.imported_wh - one.exported_wh - one.losses_wh
         )
         assert min(one) >= 0
-        level_wh = one.level_after_wh
+        assert one.carried_uwh < 1_000_000
+        level_wh, carried_uwh = one.level_after_wh, one.carried_uwh
+        to_neighbours_wh = -sum(
+            entry.energy_wh
+            for entry in member.journal.ledger
+            if _is_trade(entry.kind, entry.slot, slot) and entry.energy_wh < 0 and entry.counterparty != GRID
+        )
+        assert one.covered_wh <= to_neighbours_wh, "nobody imports to sell to a utility"
+        assert member.home.config.strategy != "rules" or not one.covered_wh, "rules sell what is stored"
         trades_wh = [entry.energy_wh for entry in member.journal.ledger if _is_trade(entry.kind, entry.slot, slot)]
         assert one.bought_wh == sum(energy_wh for energy_wh in trades_wh if energy_wh > 0)
         assert one.sold_wh == -sum(energy_wh for energy_wh in trades_wh if energy_wh < 0)
@@ -110,7 +119,8 @@ def check_meter(member: Member) -> None:
             assert billed(member, slot) == (net_wh, amount_micro)
         else:
             assert not booked
-    assert level_wh == member.books.standing.level_wh
+    standing = member.books.standing
+    assert (level_wh, carried_uwh) == (standing.level_wh, standing.carried_uwh)
 
 
 def billed(member: Member, slot: int) -> tuple[int, int]:
@@ -120,16 +130,25 @@ def billed(member: Member, slot: int) -> tuple[int, int]:
 
 
 def check_promises(member: Member) -> None:
-    """What a household has promised is in its battery and within its power."""
+    """What a household has promised is in its battery and within its power, or sun that it expects and needs not.
+
+    All of it is within its connection's power.
+    """
     home, standing = member.home, member.books.standing
-    promises = [Promise(slot, energy_wh) for slot, energy_wh in member.books.promises(Side.SELLER)]
+    promises = member.books.promises(Side.SELLER)
     assert 0 <= standing.level_wh <= home.battery.capacity_wh
     if promises:
         held = held_wh(home.battery, promises, standing.next_slot)
         assert held <= standing.level_wh - home.battery.min_level_wh
     for slot in {promise.slot for promise in promises}:
-        of_slot_wh = sum(promise.energy_wh for promise in promises if promise.slot == slot)
-        assert of_slot_wh <= home.battery.discharge_limit_wh
+        of_slot = [promise for promise in promises if promise.slot == slot]
+        assert min(min(promise.stored_wh, promise.sun_wh) for promise in of_slot) >= 0
+        assert sum(promise.stored_wh for promise in of_slot) <= home.battery.discharge_limit_wh
+        assert sum(promise.energy_wh for promise in of_slot) <= slot_energy_wh(home.config.connection_w)
+        expected = member.weather.usual
+        surplus_wh = max(0, expected.pv_wh - expected.load_wh) if home.config.strategy != "rules" else 0
+        assert sum(promise.sun_wh for promise in of_slot) <= surplus_wh
+    assert not any(promise.sun_wh for promise in member.books.promises(Side.BUYER))
 
 
 def check_journal(member: Member) -> None:
@@ -158,7 +177,7 @@ def check_sides(world: World) -> None:
                 state = "IN_DOUBT" if contract.in_doubt and mine.state in TENTATIVE else mine.state
                 assert theirs.state in _SELLER_MAY_BE[state], (state, theirs.state)
                 if mine.state in DELIVERED:
-                    assert mine[6:] == theirs[6:]
+                    assert mine[6:8] == theirs[6:8]
 
 
 def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
@@ -166,6 +185,22 @@ def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
     if net_wh > 0:
         return -amount_micro(all_in_micro_per_kwh(tariff, slot, 0), net_wh)
     return amount_micro(tariff.feed_in_micro_per_kwh, -net_wh)
+
+
+def told(contract: Contract) -> list[Delivery]:
+    """The deliveries of a contract as both sides know them: what the sun gives of them, only the seller knows."""
+    return [delivery._replace(sun_wh=0) for delivery in contract.deliveries]
+
+
+def _delivered_as_sold(world: World, contract: Contract, delivery: Delivery) -> bool:
+    """In full; to a utility, a seller that plans delivers what sun and store give."""
+    seller, buyer = contract.party, contract.counterparty
+    if contract.side is Side.BUYER:
+        seller, buyer = buyer, seller
+    delivered_wh = delivery.delivered_wh or 0
+    if buyer == GRID and world[seller].home.config.strategy != "rules":
+        return delivered_wh <= delivery.energy_wh
+    return delivered_wh == delivery.energy_wh
 
 
 def _contracts(member: Member) -> list[Contract]:

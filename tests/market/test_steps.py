@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
 
 from tests.world.market import World, street
-from tests.world.parties import NEXT, battery, household
+from tests.world.parties import NEXT, Weather, household
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Outcome, Purchase, Selection
 from wattmesh_market.parties.events import Events
@@ -17,23 +16,22 @@ from wattmesh_market.parties.selling import item_id
 from wattmesh_market.steps import STEPS, THEN, Event, Situation, Step, Trigger, Walker, next_step, walk
 from wattmesh_market.trade.contracts import ContractState, Side
 from wattmesh_market.trade.messages import Cancel, Search, Select
-from wattmesh_market.trade.offers import Offer
+from wattmesh_market.trade.offers import Block, Offer
 
 HOME, PURCHASE = "home-0.default", "purchase"
 Row = tuple[Event, Situation]
 
 
-def home(level_wh: int = 1500, strategy: str = "chat") -> World:
+def home(load_wh: int = 1000, strategy: str = "chat") -> World:
     """A household that has an adviser."""
-    config = replace(household("home-0", battery(level_wh)), strategy=strategy)
-    return World(config, adviser=True)
+    return World(household("home-0", strategy=strategy), weather={HOME: Weather(0, load_wh)}, adviser=True)
 
 
 def with_offers(*outcomes: Outcome, asked: bool = False, closed: bool = False) -> World:
     """A purchase with an offer of 500 Wh for each outcome."""
     world = home()
     books = world[HOME].books
-    found = Purchase(PURCHASE, NEXT, 0, 1000, None, world.now.ms, closed, asked)
+    found = Purchase(PURCHASE, NEXT, 0, (Block(None, 1000),), world.now.ms, closed, asked)
 
     def note() -> None:
         books.purchase(found)
@@ -55,7 +53,7 @@ def late(world: World) -> World:
 OPEN, SELECTED, FAILED = Outcome.OPEN, Outcome.SELECTED, Outcome.FAILED
 FOUND: list[tuple[Row, Callable[[], World]]] = [
     ((Event.LOOK, Situation.NEEDS_ENERGY), home),
-    ((Event.LOOK, Situation.NEEDS_NOTHING), lambda: home(5000)),
+    ((Event.LOOK, Situation.NEEDS_NOTHING), lambda: home(0)),
     ((Event.OFFERS_IN, Situation.ADVISER_WANTED), lambda: with_offers(OPEN, OPEN)),
     ((Event.OFFERS_IN, Situation.CHOICE), lambda: with_offers(OPEN)),
     ((Event.OFFERS_IN, Situation.CHOICE), lambda: with_offers(OPEN, OPEN, asked=True)),

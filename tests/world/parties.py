@@ -65,7 +65,8 @@ def household(
     name: str,
     of: Battery | None = None,
     *,
-    price_micro: int = 200_000,
+    price_micro: int | None = 200_000,
+    most_micro: int | None = None,
     buy_percent: int = 20,
     sell_percent: int = 80,
     tariff: Tariff = TARIFF,
@@ -73,7 +74,7 @@ def household(
     shares: bool = False,
     **changes: Any,
 ) -> HouseholdConfig:
-    """Buys below 20 % up to 50 %, sells above 80 %."""
+    """Buys below 20 % up to 50 %, sells above 80 %. With strategy `plan` the thresholds have no effect."""
     capacity_wh = of.capacity_wh if of else 0
     sell_above_wh = capacity_wh * sell_percent // 100
     trading = Trading(
@@ -82,6 +83,7 @@ def household(
         sell_above_wh=sell_above_wh,
         pricing=pricing,
         sell_price_micro_per_kwh=price_micro,
+        max_buy_price_micro_per_kwh=most_micro,
     )
     return HouseholdConfig(
         name, f"{name}.default", FEEDER, 1, trading, Backstop(GRID, tariff, shares), battery=of, **changes

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.world.market import Member, World
-from tests.world.parties import NEXT, battery, household
+from tests.world.parties import NEXT, Weather, household
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.selling import item_id
 from wattmesh_market.trade.advice import Advice, Choice, Consultation, NoChoice, Part
@@ -22,7 +20,7 @@ class Asking(World):
     """A household that needs 1000 Wh, has two offers of 600 Wh, Ann's the cheaper one, and asks its adviser."""
 
     def __init__(self, strategy: str = "chat", *, adviser: bool = True, offers: int = 2) -> None:
-        super().__init__(replace(household("home-0", battery(1500)), strategy=strategy), adviser=adviser)
+        super().__init__(household("home-0", strategy=strategy), weather={HOME: Weather(0, 1000)}, adviser=adviser)
         self.act(self.me, lambda: self.me.events.look(NEXT, 0))
         (search,) = self.under_way
         self.under_way.clear()

@@ -246,6 +246,7 @@ class Selling(RuleBasedStateMachine):
             assert [one[:5] for one in contract.deliveries] == [one[:5] for one in before.deliveries]
             assert before.order_id in (None, contract.order_id)
             for delivery, was in zip(contract.deliveries, before.deliveries, strict=True):
+                assert delivery.sun_wh == was.sun_wh, "what is counted on the sun is frozen"
                 assert was.state not in DELIVERED or delivery[6:] == was[6:]
             self.seen[contract.key] = contract
         assert len(self.seen) == len(self.deals), "no contract is ever forgotten"

@@ -32,7 +32,7 @@ from wattmesh_market.trade.messages import (
     Status,
     Terms,
 )
-from wattmesh_market.trade.offers import Offer
+from wattmesh_market.trade.offers import Block, Offer
 from wattmesh_market.trade.refusal import About, Reason
 
 BUYER, ANN, BOB = "home-0.default", "ann.default", "bob.default"
@@ -51,7 +51,7 @@ class Customer(World):
 
     def want(self, *sellers: str, transaction: str = T1, attempt: int = 0) -> None:
         """Each of the sellers offered 900 Wh, and 500 were selected from each."""
-        purchase = Purchase(transaction, NEXT, attempt, 1000, None, self.now.ms)
+        purchase = Purchase(transaction, NEXT, attempt, (Block(None, 1000),), self.now.ms)
 
         def selected() -> None:
             self.me.books.purchase(purchase)

@@ -79,7 +79,7 @@ def test_a_household_buys_up_to_its_tariff_with_the_fee() -> None:
     world = World(household("flat-0", tariff=FEES), weather={FLAT: Weather(0, 500)})
     decision = world[FLAT].home.decide(NEXT)
     assert isinstance(decision, Buy)
-    assert decision.max_price_micro_per_kwh == 300_000 + GRID_FEE
+    assert [block.price_micro_per_kwh for block in decision.wants] == [300_000 + GRID_FEE]
 
 
 # --- a seller and its utility ---

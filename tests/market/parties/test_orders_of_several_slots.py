@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.market.invariants import check_end, check_now
+from tests.market.invariants import check_end, check_now, told
 from tests.world.market import World
 from tests.world.parties import CURRENCY, FEES, FIRST_SLOT, TARIFF, Weather, battery, household, utility
 from wattmesh_market.energy.slots import SLOT_S
@@ -178,7 +178,7 @@ def test_a_delivery_is_cancelled_singly() -> None:
     pair.cancel(pair.slots[1])
     pair.carry_all()
     assert pair.states() == ([CONFIRMED, CANCELLED, CONFIRMED], [CONFIRMED, CANCELLED, CONFIRMED])
-    assert [slot for slot, _ in pair[FLAT].books.promises(Side.BUYER)] == [pair.slots[0], pair.slots[2]]
+    assert [promise.slot for promise in pair[FLAT].books.promises(Side.BUYER)] == [pair.slots[0], pair.slots[2]]
     pair.live(5)
     assert pair.states() == ([SETTLED, CANCELLED, SETTLED], [SETTLED, CANCELLED, SETTLED])
     assert pair[FLAT].books.readings[pair.slots[1]].metered.bought_wh == 0
@@ -284,7 +284,7 @@ def test_whatever_becomes_of_the_messages_both_sides_end_with_the_same_order(
         pair.begin_slot()
     pair.settle_down()
     check_end(pair)
-    assert pair.bought.deliveries == pair.sold.deliveries
+    assert told(pair.bought) == told(pair.sold)
     assert [one[:5] for one in pair.sold.deliveries] == terms
     for delivery in pair.sold.deliveries:
         booked = pair[FLAT].journal.booked(EntryKind.TRADE, delivery.slot, ROOF)

@@ -47,10 +47,17 @@ PRICE = 200_001
 
 
 def shop(
-    level_wh: int = 9000, sky: Weather | None = None, *, sell: int = 80, pricing: str = "fixed", **of_battery: int
+    level_wh: int = 9000,
+    sky: Weather | None = None,
+    *,
+    sell: int = 80,
+    pricing: str = "fixed",
+    utility_ids: tuple[str, ...] = (),
+    **of_battery: int,
 ) -> World:
     """A selling household, at 0.200001 EUR per kWh."""
-    config = household("roof-0", battery(level_wh, **of_battery), price_micro=PRICE, sell_percent=sell, pricing=pricing)
+    of = battery(level_wh, **of_battery)
+    config = household("roof-0", of, price_micro=PRICE, sell_percent=sell, pricing=pricing, utility_ids=utility_ids)
     return World(config, weather={SELLER: sky or Weather()})
 
 
@@ -261,26 +268,42 @@ def test_what_is_not_paid_is_told_again_at_the_next_slot_but_one() -> None:
     assert len({letter.message for letter in again}) == 1
 
 
-def test_a_battery_made_smaller_delivers_what_is_left_at_its_share_of_the_price() -> None:
+def test_a_battery_made_smaller_delivers_in_full_and_buys_what_is_missing() -> None:
     world = shop(level_wh=9000)
     confirmed(world, 500)
     confirmed(world, 300, BOB, T2)
     world[SELLER].home.battery = replace(world[SELLER].home.battery, capacity_wh=1667)
     world.begin_slot(2)
     (ann,), (bob,) = contract_of(world).deliveries, contract_of(world, BOB, T2).deliveries
-    # 667 Wh above the minimum give 600: Ann came first.
-    assert (ann.delivered_wh, bob.delivered_wh) == (500, 100)
-    assert (ann.settled_micro, bob.settled_micro) == (ann.amount_micro, share_micro(bob.amount_micro, 100, 300))
+    # 667 Wh above the minimum give 600; the backstop gives the rest, at the seller's cost.
+    assert (ann.delivered_wh, bob.delivered_wh) == (500, 300)
+    assert (ann.settled_micro, bob.settled_micro) == (ann.amount_micro, bob.amount_micro)
+    metered = world[SELLER].books.readings[NEXT].metered
+    assert (metered.sold_wh, metered.covered_wh, metered.imported_wh) == (800, 200, 200)
 
 
-def test_the_share_of_a_price_is_rounded_half_up() -> None:
+def test_a_utility_gets_what_sun_and_store_give_at_its_share_of_the_price() -> None:
     world = shop(level_wh=9000)
-    confirmed(world, 777)
+    confirmed(world, 777, GRID)
     world[SELLER].home.battery = replace(world[SELLER].home.battery, capacity_wh=1667)
     world.begin_slot(2)
-    (delivery,) = contract_of(world).deliveries
-    # 155401 x 600 / 777 = 120000.77
+    (delivery,) = contract_of(world, GRID).deliveries
+    # 155401 x 600 / 777 = 120000.77, rounded half up
     assert (delivery.amount_micro, delivery.delivered_wh, delivery.settled_micro) == (155_401, 600, 120_001)
+    metered = world[SELLER].books.readings[NEXT].metered
+    assert (metered.covered_wh, metered.imported_wh) == (0, 0), "nobody imports to sell to a utility"
+
+
+def test_of_two_utilities_the_first_to_order_is_served_first() -> None:
+    world = shop(level_wh=9000, utility_ids=("other.default",))
+    confirmed(world, 500, "other.default")
+    world.wait(1)
+    confirmed(world, 300, GRID, T2)
+    world[SELLER].home.battery = replace(world[SELLER].home.battery, capacity_wh=1667)
+    world.begin_slot(2)
+    (other,), (grid,) = contract_of(world, "other.default").deliveries, contract_of(world, GRID, T2).deliveries
+    assert (other.delivered_wh, grid.delivered_wh) == (500, 100)
+    assert (other.settled_micro, grid.settled_micro) == (other.amount_micro, share_micro(grid.amount_micro, 100, 300))
 
 
 def test_own_load_leaves_what_was_sold_for_a_later_slot() -> None:

@@ -11,6 +11,7 @@ from wattmesh_market.strategies import Buy, Sell
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reported, ReportState
 from wattmesh_market.trade.messages import Quote, Select, Wanted
+from wattmesh_market.trade.offers import Block
 from wattmesh_market.trade.refusal import Reason
 
 ANN, BOB = "ann.default", "bob.default"
@@ -76,7 +77,7 @@ def test_in_high_demand_it_buys_what_lies_above_the_start_of_demand_response() -
     quoted_wh(world, 800, ANN)
     decision = party.decide(NEXT)
     assert isinstance(decision, Buy)
-    assert (decision.energy_wh, decision.max_price_micro_per_kwh) == (300, 280_000)
+    assert decision.wants == (Block(280_000, 300),)
     bought(world, NEXT, 300, ContractState.QUOTED)
     assert party.decide(NEXT) == Sell()
     assert len(party.looks_s(NEXT)) == 2

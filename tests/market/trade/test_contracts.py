@@ -73,8 +73,8 @@ def test_a_whole_life() -> None:
     assert agreed.order_id == "o-1"
     delivered = agreed.confirmed(NOW).delivered(SLOT, 400, 80_000, LATER)
     assert (delivered.confirmed_ms, delivered.updated_ms) == (NOW, LATER)
-    assert delivered.deliveries[0][5:] == (IS_DELIVERED, 400, 80_000)
-    assert delivered.settled(SLOT, LATER).deliveries[0][5:] == (SETTLED, 400, 80_000)
+    assert delivered.deliveries[0][5:8] == (IS_DELIVERED, 400, 80_000)
+    assert delivered.settled(SLOT, LATER).deliveries[0][5:8] == (SETTLED, 400, 80_000)
 
 
 @pytest.mark.parametrize("delivered_wh", [0, 1, 499, 500])

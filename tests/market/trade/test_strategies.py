@@ -18,7 +18,7 @@ from wattmesh_market.strategies import (
     strategy_named,
     utility_rules,
 )
-from wattmesh_market.trade.offers import MIN_TRADE_WH
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 
 LOW = HouseholdView(
     capacity_wh=10_000,
@@ -45,20 +45,20 @@ NO_BATTERY = LOW._replace(
 
 def test_a_low_battery_buys_up_to_what_fits_in_a_slot() -> None:
     reason = "battery low: 1.50 of 10.00 kWh (15 %); buys below 20 % up to 50 %"
-    assert household_rules(LOW) == Buy(1000, 280_000, reason)
+    assert household_rules(LOW) == Buy((Block(280_000, 1000),), reason)
 
 
 def test_a_nearly_filled_battery_buys_only_what_the_target_needs() -> None:
     view = LOW._replace(level_wh=4500, projected_wh=4525)
     reason = "battery below its target: 4.50 of 10.00 kWh (45 %); buys below 20 % up to 50 %"
     # 475 Wh are missing in the store: 500 at the terminals.
-    assert household_rules(view) == Buy(500, 280_000, reason)
+    assert household_rules(view) == Buy((Block(280_000, 500),), reason)
 
 
 def test_what_load_will_take_until_then_is_bought_too() -> None:
     view = LOW._replace(buyable_wh=9000, level_wh=1500, projected_wh=1200)
     assert household_rules(view) == Buy(
-        4000, 280_000, "battery low: 1.50 of 10.00 kWh (15 %); buys below 20 % up to 50 %"
+        (Block(280_000, 4000),), "battery low: 1.50 of 10.00 kWh (15 %); buys below 20 % up to 50 %"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_full_battery_sells() -> None:
 
 
 def test_without_a_battery_the_house_buys_what_it_will_use() -> None:
-    assert household_rules(NO_BATTERY) == Buy(300, 280_000, "expects to use 0.300 kWh")
+    assert household_rules(NO_BATTERY) == Buy((Block(280_000, 300),), "expects to use 0.300 kWh")
     assert household_rules(NO_BATTERY._replace(deficit_wh=MIN_TRADE_WH - 1)) == Hold()
     assert household_rules(NO_BATTERY._replace(deficit_wh=-400)) == Hold(), "its sun goes to the backstop"
 
@@ -90,7 +90,7 @@ def test_without_a_battery_the_house_buys_what_it_will_use() -> None:
 def test_without_a_price_limit_it_buys_without_one() -> None:
     decision = household_rules(LOW._replace(max_buy_price_micro_per_kwh=None))
     assert isinstance(decision, Buy)
-    assert decision.max_price_micro_per_kwh is None
+    assert [block.price_micro_per_kwh for block in decision.wants] == [None]
 
 
 views = st.builds(
@@ -115,7 +115,7 @@ def test_a_household_buys_what_it_needs_and_never_above_what_fits(view: Househol
     if not isinstance(decision, Buy):
         return
     assert decision.energy_wh >= MIN_TRADE_WH
-    assert decision.max_price_micro_per_kwh == view.max_buy_price_micro_per_kwh
+    assert decision.wants == (Block(view.max_buy_price_micro_per_kwh, decision.energy_wh),)
     if view.capacity_wh:
         assert view.buying
         assert decision.energy_wh <= view.buyable_wh
@@ -142,7 +142,7 @@ def test_a_utility_sells_when_demand_is_below_its_start() -> None:
 
 def test_in_high_demand_it_buys_what_lies_above_and_is_not_bought_yet() -> None:
     reason = "high demand: 9.000 kWh (sold 3.000, backstop 6.000) is above 8.000 kWh"
-    assert utility_rules(BUSY) == Buy(500, 350_000, reason)
+    assert utility_rules(BUSY) == Buy((Block(350_000, 500),), reason)
 
 
 def test_less_than_a_contract_is_not_bought() -> None:
@@ -178,10 +178,11 @@ def test_strategies_by_name() -> None:
     assert strategy_named("rules") is STRATEGIES["rules"]
     with pytest.raises(ValueError, match="no strategy") as refused:
         strategy_named("greedy")
-    assert str(refused.value) == "no strategy 'greedy'; there are: chat, rules"
+    assert str(refused.value) == "no strategy 'greedy'; there are: chat, plan, rules"
 
 
-def test_with_a_chat_model_it_is_the_rules_that_say_when() -> None:
-    rules, chat = STRATEGIES["rules"], STRATEGIES["chat"]
-    assert (chat.household, chat.utility) == (rules.household, rules.utility)
-    assert (advised("rules"), advised("chat")) == (False, True)
+def test_with_a_chat_model_a_household_plans_and_a_utility_goes_by_the_rules() -> None:
+    rules, plan, chat = STRATEGIES["rules"], STRATEGIES["plan"], STRATEGIES["chat"]
+    assert chat.utility == plan.utility == rules.utility
+    assert [one.plans for one in (rules, plan, chat)] == [False, True, True]
+    assert [advised(name) for name in ("rules", "plan", "chat")] == [False, False, True]
