@@ -17,6 +17,7 @@ from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, run_part
 from wattmesh_cli.street_record import Over
+from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_operator.plan import GatewayPlan
 
 SLOTS_AT_ONCE = 24
@@ -143,6 +144,7 @@ def workers(
     jobs: int = 1,
     scheduler: str | None = None,
     over: Over = Over.CALLS,
+    mechanism: str = BILATERAL,
 ) -> Iterator[Workers]:
     """The feeders at work, from their start or from the databases in `saved`.
 
@@ -161,7 +163,7 @@ def workers(
             context = multiprocessing.get_context("spawn")
             executor = stack.enter_context(ProcessPoolExecutor(min(jobs, len(feeders)), mp_context=context))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
-        studies = [stack.enter_context(closing(StudyFeeder(plan, seed, saved, working))) for plan in feeders]
+        studies = [stack.enter_context(closing(StudyFeeder(plan, seed, mechanism, saved, working))) for plan in feeders]
         yield StudyWorkers(studies, executor, progress)
 
 

@@ -1,7 +1,7 @@
 """Planning by what a stored kWh is worth: what to ask, what to bid, how much, and what the battery does meanwhile.
 
-Sellers ask the middle between what the energy is worth to them and what the buyer would pay the utility, as in the
-mid-market rate of `pricing/mid_market.py`; buyers bid all that the energy is worth to them.
+Sellers ask the price that they have learned neighbours pay at that time of day, for what is worth no more to them;
+buyers bid all that the energy is worth to them.
 """
 
 from __future__ import annotations
