@@ -78,9 +78,8 @@ def run_simulation(
     with locked(state):
         if fresh:
             clear(state)
-        remember(
-            state, plan, int(slot_start(plan, 0).timestamp()), study=Study(seed, over, mechanism, fingerprint(plan))
-        )
+        study = Study(seed, over, mechanism, fingerprint(plan))
+        remember(state, plan, int(slot_start(plan, 0).timestamp()), study=study)
         snapshots = Snapshots(state)
         slots = SLOTS_A_DAY * days
         there = snapshots.all()
@@ -107,9 +106,7 @@ def run_simulation(
                 timedelta(seconds=SLOT_S),
                 bar=console.is_terminal and log_level > logging.INFO,
             ) as progress,
-            workers(
-                feeders, seed, folder, progress, jobs=jobs, scheduler=scheduler, over=over, mechanism=mechanism
-            ) as at_work,
+            workers(feeders, study, folder, progress, jobs=jobs, scheduler=scheduler) as at_work,
         ):
             reached = _Run(snapshots, at_work, slots).go(done, stopped)
             faults = at_work.faults
