@@ -228,6 +228,10 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
             " [1] 02:00-04:00 overlaps [2] 01:00-03:00",
         ),
         (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, strategy: plan}",
+            'spec.strategy: must be rules or chat, not "plan"',
+        ),
+        (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, demandResponse: {startAtPercent: 80}}",
             "spec.demandResponse.maxPrice: is missing; must be a number of currency per kWh from 0 to 1000000",
         ),

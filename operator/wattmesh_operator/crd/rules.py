@@ -129,8 +129,8 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
         ),
         Rule(
             f"!has(self.strategy) || self.strategy == 'rules' || !({_OF_RULES})",
-            "buyBelowPercent, buyTargetPercent, sellAbovePercent and pricing are for rules, and with strategy plan or chat"
-            " the worth of stored energy decides; leave them out, or write strategy: rules",
+            "buyBelowPercent, buyTargetPercent, sellAbovePercent and pricing are for rules, and with strategy plan or"
+            " chat the worth of stored energy decides; leave them out, or write strategy: rules",
             "trading",
         ),
         Rule(
