@@ -1,16 +1,16 @@
-"""Rules: every pricing finds its buyers, at the prices that it is to name."""
+"""examples/strategies.yaml: every pricing finds its buyers, at the prices that it is to name."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from tests.world.manifests import RULES, example
+from tests.world.manifests import example
 from tests.world.street import play, short
 from wattmesh_market.units import amount_micro
 
 
 def test_each_pricing_sells_within_its_bounds_and_no_quote_is_dearer_than_its_offer() -> None:
-    street = play(example("strategies.yaml", folder=RULES), 1.0)
+    street = play(example("strategies.yaml"), 1.0)
     street.check_sound()
     street.check_settled()
     asked: defaultdict[str, set[int]] = defaultdict(set)
