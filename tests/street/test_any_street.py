@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.street.meters import START, Meter, metered, profile_csv
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import SLOT_S, Street, play, short
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
 
-START = int(datetime(2026, 6, 21, tzinfo=UTC).timestamp())
 FIRST = START + 6 * 3600
 SLOTS = 5
 MOST_WH = 2500
-Meter = tuple[tuple[int, int], ...]
-"""PV and load in each of some slots, which repeat."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,6 @@ class Home:
 
     meter: Meter
     spec: str
-
-    def csv(self) -> str:
-        lines = [
-            f"{datetime.fromtimestamp(START + SLOT_S * number, UTC).isoformat()},{pv_wh},{load_wh}"
-            for number in range(96)
-            for pv_wh, load_wh in [self.meter[number % len(self.meter)]]
-        ]
-        return "\n".join(["slot,pv_wh,load_wh", *lines, ""])
-
-    def metered(self, slot: int) -> tuple[int, int]:
-        return self.meter[(slot - START) // SLOT_S % len(self.meter)]
 
 
 energies = st.integers(0, 100) | st.integers(0, MOST_WH)
@@ -154,7 +140,7 @@ def live(drawn: list[Home], grid: str) -> Street:
         text = MARKET + grid
         for number, home in enumerate(drawn):
             file = Path(folder) / f"home{number}.csv"
-            file.write_text(home.csv())
+            file.write_text(profile_csv(home.meter))
             text += households(f"home{number}", f"profile: {{csv: {file}}}, {home.spec}")
         return play(planned(text), SLOTS / 4)
 
@@ -164,7 +150,7 @@ def check_readings(street: Street, name: str, home: Home) -> None:
     readings = street.readings(name)
     assert [reading.slot for reading in readings] == [FIRST + SLOT_S * number for number in range(SLOTS)]
     for reading in readings:
-        assert (reading.pv_wh, reading.load_wh) == home.metered(reading.slot)
+        assert (reading.pv_wh, reading.load_wh) == metered(home.meter, reading.slot)
         into_wh = reading.pv_wh + reading.bought_wh + reading.imported_wh
         out_wh = reading.load_wh + reading.sold_wh + reading.exported_wh + reading.losses_wh
         assert reading.level_after_wh - reading.level_before_wh == into_wh - out_wh

@@ -44,10 +44,20 @@ STREET = planned(
     MARKET
     + utility()
     + households("roof", "battery: {capacityKwh: 30, initialKwh: 28}, trading: {sellAbovePercent: 50, sellPrice: 0.15}")
-    + households("barn", "battery: {capacityKwh: 8, initialKwh: 6.6}, trading: {sellPrice: 0.12}")
-    + households("home", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}")
+    + households("barn", "battery: {capacityKwh: 8, initialKwh: 6.6}, trading: {sellPrice: 0.12}, strategy: rules")
+    + households("home", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")
     + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
 )
+PLANNING = planned(
+    MARKET.replace("T06:00:00Z", "T09:00:00Z")
+    + utility(fees=", gridFee: 0.07, localGridFee: 0.03", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
+    + households("panels", "pv: {peakKw: 9}, load: {annualKwh: 3000}, connectionKw: 6", replicas=2)
+    + households("roof", "pv: {peakKw: 8}, battery: {capacityKwh: 10, initialKwh: 3}, load: {annualKwh: 4000}")
+    + households("store", "battery: {capacityKwh: 8, initialKwh: 6}, forecast: persistence, load: {annualKwh: 2000}")
+    + households("rules", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")
+    + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
+)
+"""All but one plan, and two have panels and no battery; in the morning they learn what their neighbours pay."""
 SLOTS = 5
 SEED = 7
 STUDY = Study(SEED, Over.CALLS, BILATERAL, "")
@@ -100,24 +110,48 @@ def undated(rows: Rows) -> Rows:
     }
 
 
+@pytest.fixture(scope="module", params=[pytest.param(STREET, id="rules"), pytest.param(PLANNING, id="plan")])
+def street(request: pytest.FixtureRequest) -> GatewayPlan:
+    found: GatewayPlan = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def in_one_go(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    return simulated(STREET, tmp_path_factory.mktemp("memory"))
+def in_one_go(street: GatewayPlan, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    return simulated(street, tmp_path_factory.mktemp("memory"))
 
 
-def test_a_feeder_trades_and_settles(in_one_go: Rows) -> None:
+def test_a_feeder_trades_and_settles(street: GatewayPlan, in_one_go: Rows) -> None:
     contracts = [row for tables in in_one_go.values() for row in tables["contracts"]]
-    assert {row["counterparty"] for row in contracts if row["side"] == "buyer"} >= {"roof-0.default", "barn-0.default"}
+    sellers = {row["counterparty"] for row in contracts if row["side"] == "buyer"}
+    assert sellers >= (
+        {"panels-0.default", "panels-1.default"} if street == PLANNING else {"roof-0.default", "barn-0.default"}
+    )
     assert {row["state"] for row in contracts} == {"SETTLED"}
     assert {row["state"] for tables in in_one_go.values() for row in tables["readings"]} == {"booked"}
 
 
-def test_stopped_and_taken_up_again_at_each_slot_it_is_the_same_to_the_byte(in_one_go: Rows, tmp_path: Path) -> None:
-    assert simulated(STREET, tmp_path, stop_at_each_slot=True) == in_one_go
+def test_panels_without_a_battery_sell_their_sun_and_learn_what_it_is_worth(tmp_path: Path) -> None:
+    every = study(PLANNING, tmp_path / "rows", SLOTS).values()
+
+    def of(party: str, table: str) -> list[dict[str, Any]]:
+        return [row for tables in every for row in tables[table] if row["party"] == f"{party}.default"]
+
+    sold = [row for row in of("panels-0", "contracts") if row["side"] == "seller"]
+    assert sold
+    assert [row for row in sold if row["sun_wh"] != row["energy_wh"]] == []
+    assert all(row["local_micro_per_kwh"] for row in of("panels-0", "readings"))
+    assert not any(row["local_micro_per_kwh"] for row in of("rules-0", "readings"))
 
 
-def test_over_http_it_is_the_same_ledger(in_one_go: Rows, tmp_path: Path) -> None:
-    asyncio.run(_over_http(STREET, tmp_path))
+def test_stopped_and_taken_up_again_at_each_slot_it_is_the_same_to_the_byte(
+    street: GatewayPlan, in_one_go: Rows, tmp_path: Path
+) -> None:
+    assert simulated(street, tmp_path, stop_at_each_slot=True) == in_one_go
+
+
+def test_over_http_it_is_the_same_ledger(street: GatewayPlan, in_one_go: Rows, tmp_path: Path) -> None:
+    asyncio.run(_over_http(street, tmp_path))
     assert undated(rows_in(tmp_path)) == undated(in_one_go)
 
 
@@ -196,12 +230,14 @@ def test_by_calls_and_by_messages_the_books_are_the_same(
     assert natural(by_calls)["contracts"]
 
 
-def test_a_study_that_is_stopped_after_each_slot_is_the_same(in_one_go: Rows, tmp_path: Path) -> None:
+def test_a_study_that_is_stopped_after_each_slot_is_the_same(
+    street: GatewayPlan, in_one_go: Rows, tmp_path: Path
+) -> None:
     saved: Path | None = None
     for number in range(SLOTS + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with workers(by_feeder(STREET), STUDY, saved, lambda _: None) as at_work:
+        with workers(by_feeder(street), STUDY, saved, lambda _: None) as at_work:
             if number < SLOTS:
                 at_work.run(number, number + 1, SLOTS if number == SLOTS - 1 else None, lambda: True)
             else:
@@ -210,6 +246,22 @@ def test_a_study_that_is_stopped_after_each_slot_is_the_same(in_one_go: Rows, tm
         saved = folder
     assert saved
     assert natural(rows_in(saved)) == natural(in_one_go)
+
+
+def test_a_study_of_plans_that_is_stopped_on_its_second_day_goes_by_what_it_has_learned(tmp_path: Path) -> None:
+    """Asks of the second day go by what the first one has taught, which is read back from the journal."""
+    saved: Path | None = None
+    for begin, end in ((0, 100), (100, 117), (117, 120)):
+        folder = tmp_path / str(end)
+        folder.mkdir()
+        with workers(by_feeder(PLANNING), SEED, saved, lambda _: None) as at_work:
+            at_work.run(begin, end, 120, lambda: True)
+            if end == 120:
+                at_work.settle(120)
+            at_work.save(folder)
+        saved = folder
+    assert saved
+    assert natural(rows_in(saved)) == natural(study(PLANNING, tmp_path / "in one go", 120))
 
 
 # --- feeders side by side ---

@@ -136,12 +136,6 @@ class Household(Supplied):
 
     # --- role and decision ---
 
-    @property
-    def may_ever_sell(self) -> bool:
-        """Whether it has anything that it could sell: a battery, or panels and a plan."""
-        panels = self.config.pv is not None or self.config.profile_csv is not None
-        return bool(self.battery.capacity_wh) or (panels and self._plan is not None)
-
     def decide(self, slot: int) -> Decision:
         """What to do for a slot: by strategy, within the role already taken for it."""
         if self.draining:

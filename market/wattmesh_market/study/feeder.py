@@ -35,7 +35,9 @@ class Feeder:
         self._events = {name: Events(party) for name, party in self.parties.items()}
         # Who never has anything to sell is not asked.
         self._sellers = [
-            name for name, party in self.parties.items() if not isinstance(party, Household) or party.may_ever_sell
+            name
+            for name, party in self.parties.items()
+            if not isinstance(party, Household) or party.config.may_ever_sell
         ]
         self._now = now
         self._grid = grid
