@@ -254,7 +254,7 @@ def test_a_study_of_plans_that_is_stopped_on_its_second_day_goes_by_what_it_has_
     for begin, end in ((0, 100), (100, 117), (117, 120)):
         folder = tmp_path / str(end)
         folder.mkdir()
-        with workers(by_feeder(PLANNING), SEED, saved, lambda _: None) as at_work:
+        with workers(by_feeder(PLANNING), STUDY, saved, lambda _: None) as at_work:
             at_work.run(begin, end, 120, lambda: True)
             if end == 120:
                 at_work.settle(120)
