@@ -22,6 +22,7 @@ class Planning:
         self._config = config
         self._battery = config.battery or NO_BATTERY
         self._books = books
+        self._seen: object = None
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._planner = Planner(self._battery, config.backstop.tariff, utc_offset_s, forecast, self._remembered_micro)
 
@@ -87,4 +88,9 @@ class Planning:
 
     def _outlook(self, slot: int) -> Outlook:
         standing = self._books.standing
-        return self._planner.outlook(standing.level_wh, standing.next_slot, slot, self._traded)
+        now = standing.next_slot
+        traded = tuple([self._traded(at) for at in range(now, slot + SLOT_S, SLOT_S)])
+        seen = (now, slot, standing.level_wh, traded)
+        if self._seen != seen:  # it is asked for at each change of the books, and few of them change it
+            self._seen, self._seen_outlook = seen, self._planner.outlook(standing.level_wh, now, traded)
+        return self._seen_outlook
