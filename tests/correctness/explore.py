@@ -466,7 +466,7 @@ class Exploration:
         assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
         for actor, moment in zip(self.actors, moments, strict=True):
             assert not moment.mind.armed, f"{actor.id} keeps the reminders {moment.mind.armed}"
-            assert all(row[-1] == "booked" for row in moment.tables["readings"]), f"{actor.id} has unbooked readings"
+            assert all(row.state == "booked" for row in moment.book.readings), f"{actor.id} has unbooked readings"
         pairs = self._pairs(moments)
         for buyer, seller in pairs:
             ended = (buyer, seller) == (State.SETTLED, State.SETTLED) or {buyer, seller} <= _NOTHING
