@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import active_children
 from pathlib import Path
@@ -30,9 +31,10 @@ from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
-from wattmesh_cli.street_record import Over
+from wattmesh_cli.street_record import Over, Study
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
@@ -58,6 +60,7 @@ PLANNING = planned(
 """All but one plan, and two have panels and no battery; in the morning they learn what their neighbours pay."""
 SLOTS = 5
 SEED = 7
+STUDY = Study(SEED, Over.CALLS, BILATERAL, "")
 
 
 def on(feeder: str) -> str:
@@ -203,10 +206,10 @@ def natural(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def study(plan: GatewayPlan, folder: Path, slots: int, **how: Any) -> Rows:
+def study(plan: GatewayPlan, folder: Path, slots: int, over: Over = Over.CALLS, **how: Any) -> Rows:
     """What a study leaves after so many slots, all of it settled."""
     folder.mkdir()
-    with workers(by_feeder(plan), SEED, None, lambda _: None, **how) as at_work:
+    with workers(by_feeder(plan), replace(STUDY, over=over), None, lambda _: None, **how) as at_work:
         at_work.run(0, slots, slots, lambda: True)
         at_work.settle(slots)
         at_work.save(folder)
@@ -234,7 +237,7 @@ def test_a_study_that_is_stopped_after_each_slot_is_the_same(
     for number in range(SLOTS + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with workers(by_feeder(street), SEED, saved, lambda _: None) as at_work:
+        with workers(by_feeder(street), STUDY, saved, lambda _: None) as at_work:
             if number < SLOTS:
                 at_work.run(number, number + 1, SLOTS if number == SLOTS - 1 else None, lambda: True)
             else:
@@ -251,7 +254,7 @@ def test_a_study_of_plans_that_is_stopped_on_its_second_day_goes_by_what_it_has_
     for begin, end in ((0, 100), (100, 117), (117, 120)):
         folder = tmp_path / str(end)
         folder.mkdir()
-        with workers(by_feeder(PLANNING), SEED, saved, lambda _: None) as at_work:
+        with workers(by_feeder(PLANNING), STUDY, saved, lambda _: None) as at_work:
             at_work.run(begin, end, 120, lambda: True)
             if end == 120:
                 at_work.settle(120)
@@ -269,7 +272,7 @@ TWO_FEEDERS = planned(MARKET + on("north") + on("south"))
 def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_party(tmp_path: Path) -> None:
     parties: list[int] = []
     (tmp_path / "two").mkdir()
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, parties.append, jobs=2) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, parties.append, jobs=2) as at_work:
         at_work.run(0, 30, 30, lambda: True)
         at_work.settle(30)
         at_work.save(tmp_path / "two")
@@ -280,7 +283,7 @@ def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_
 
 
 def test_a_process_that_dies_is_told_of() -> None:
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, jobs=2) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, jobs=2) as at_work:
         at_work.run(0, 2, None, lambda: True)
         for process in active_children():
             process.kill()
@@ -290,7 +293,7 @@ def test_a_process_that_dies_is_told_of() -> None:
 
 def test_a_stop_comes_between_two_parts() -> None:
     looks = iter([True, False])
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None) as at_work:
         assert at_work.run(0, 90, None, lambda: next(looks)) == SLOTS_AT_ONCE
 
 
@@ -321,7 +324,7 @@ def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: 
                 first.kill()
 
         scheduler = f"tcp://{address}"
-        with workers(by_feeder(TWO_FEEDERS), SEED, None, progress, scheduler=scheduler) as at_work:
+        with workers(by_feeder(TWO_FEEDERS), STUDY, None, progress, scheduler=scheduler) as at_work:
             at_work.run(0, 96, 96, lambda: True)
             at_work.settle(96)
             at_work.save(tmp_path / "dask")
@@ -334,6 +337,6 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("wattmesh_cli.street.workers.SCHEDULER_S", 0.5)
     with (
         pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
+        workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
     ):
         pass
