@@ -150,7 +150,7 @@ def _price(shown: Content) -> dict[str, Any]:
                     hovertemplate="%{y:.4f}",
                 )
             )
-    if any(row.plans for row in shown.community):
+    if shown.worths:
         curves.append(
             go.Scatter(
                 x=times,
