@@ -52,7 +52,10 @@ def test_it_is_told_numbers_and_no_word_of_a_stranger() -> None:
         "slot": "10:00-10:15",
         "currency": "EUR",
         "need_wh": 1000,
-        "max_price_per_kwh": "0.250000",
+        "wants": [
+            {"worth_per_kwh": "0.250000", "energy_wh": 600},
+            {"worth_per_kwh": "0.200000", "energy_wh": 400},
+        ],
         "offers": [
             {"offer": 1, "price_per_kwh": "0.100000", "available_wh": 500},
             {"offer": 2, "price_per_kwh": "0.200000", "available_wh": 800},

@@ -127,7 +127,7 @@ def test_it_is_asked_about_the_offers_of_the_slot(day: Path) -> None:
             "slot": "06:15-06:30",
             "currency": "EUR",
             "need_wh": 1250,
-            "max_price_per_kwh": "0.240000",
+            "wants": [{"worth_per_kwh": "0.240000", "energy_wh": 1250}],
             "offers": [
                 {"offer": 1, "price_per_kwh": "0.100000", "available_wh": 500},
                 {"offer": 2, "price_per_kwh": "0.200000", "available_wh": 500},

@@ -211,22 +211,24 @@ class Planner:
     def demand(self, outlook: Outlook, slot: int) -> list[Block]:
         """What would be of use, the most valuable first, and what a kWh of it is worth to the household.
 
-        What would be imported must cost less than that; then comes what spares the battery, then what charges it.
+        What would be imported, then what spares the battery, then what charges it. All must cost less than the utility
+        takes, which supplies as much when the slot is there, and then it is known how much that is.
         """
         battery, one = self._battery, outlook.metered
-        found = [Block(self.utility_micro(slot) - 1, one.imported_wh)] if one.imported_wh else []
+        most_micro = self.utility_micro(slot) - 1
+        found = [Block(most_micro, one.imported_wh)] if one.imported_wh else []
         spared_wh, power_wh = max(0, -outlook.charged_wh), battery.charge_limit_wh - max(0, outlook.charged_wh)
         most_wh = battery.capacity_wh - outlook.room_wh
         for slope, width_wh in outlook.worth.above(one.level_after_wh, most_wh):
             less_wh = min(spared_wh, battery.dischargeable_wh(width_wh))
             if less_wh:
                 spared_wh -= less_wh
-                found.append(Block(slope * _PPM // battery.discharge_efficiency_ppm, less_wh))
+                found.append(Block(min(most_micro, slope * _PPM // battery.discharge_efficiency_ppm), less_wh))
             left_wh = width_wh - less_wh * _PPM // battery.discharge_efficiency_ppm
             taken_wh = min(power_wh, max(0, left_wh) * _PPM // battery.charge_efficiency_ppm)
             if taken_wh:
                 power_wh -= taken_wh
-                found.append(Block(slope * battery.charge_efficiency_ppm // _PPM, taken_wh))
+                found.append(Block(min(most_micro, slope * battery.charge_efficiency_ppm // _PPM), taken_wh))
             if not power_wh:
                 break
         return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))
