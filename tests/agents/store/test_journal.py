@@ -45,7 +45,7 @@ def test_what_was_sold_in_a_slot_is_taken_up_until_its_reading_is_booked() -> No
 
 def test_all_of_a_reading_a_promise_and_a_standing_comes_back(tmp_path: Path) -> None:
     """Each number is another one, so that none can stand in another's place."""
-    metered = Metered(*range(301, 310), covered_wh=306, carried_uwh=999_999)
+    metered = Metered._make((*range(301, 310), 306, 999_999))
     reading = Reading(SLOT, metered, 400, ReadingState.FINAL, local_micro=123_456, stored_micro=-7)
     delivery = Delivery(SLOT, f"energy-{SLOT}", 500, 90_000, 10_000, ContractState.CONFIRMED, sun_wh=470)
     contract = Contract(ROOF, Side.SELLER, "t-1", "flat-0.default", (delivery,), 1, 2, 3, "o-1")
