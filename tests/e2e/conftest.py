@@ -81,7 +81,7 @@ def street(cluster: Kube) -> Kube:
     kube = cluster.of("street")
     kube("delete", "namespace", "street", "--ignore-not-found", timeout_s=180)
     kube.restricted()
-    flats = solar("flat", replicas=3, householdsPerPod=10, strategy="rules", load={"annualKwh": 20000})
+    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
     kube.apply(gateway(), utility(), rooftop(), flats)
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
     return kube
