@@ -33,7 +33,6 @@ OWN = Path(__file__).parent / "cases"
 CASES: Mapping[str, Path] = {
     "street": EXAMPLES / "street.yaml",
     "heatwave": EXAMPLES / "heatwave.yaml",
-    "sp": OWN / "streetplan.yaml",
     **{name: OWN / f"{name}.yaml" for name in ("street3", "flat1", "ties", "winter")},
 }
 FORECASTS = ("perfect", "profile")

@@ -27,8 +27,9 @@ _TASK = """You buy electricity for a household or a utility. From a list of offe
 of each. Prefer what costs least in total; among equal prices prefer fewer sellers.
 
 Limits: take only offers of the list, each at most once; of each a whole number of Wh, at least 10 and at most its \
-available_wh; in total as close to need_wh as the offers allow, and never more. An answer outside of these limits is \
-thrown away as a whole."""
+available_wh; in total as close to need_wh as the offers allow, and never more. Wants differ in worth: at or above any \
+price, take no more than the energy of those wants that are worth it (null: any price). An answer outside of these \
+limits is thrown away as a whole."""
 
 
 class _Answer(BaseModel):
@@ -68,13 +69,15 @@ class ChatAdviser:
 
 
 def brief(question: Question) -> str:
-    """What a model is told, as JSON: the slot, what is needed, and each offer's number, price and energy."""
-    limit_micro = question.max_price_micro_per_kwh
+    """What a model is told, as JSON: the slot, what is needed and its worth, each offer's number, price and energy."""
     told: dict[str, Any] = {
         "slot": question.slot,
         "currency": question.currency,
         "need_wh": question.need_wh,
-        "max_price_per_kwh": None if limit_micro is None else money_text(limit_micro),
+        "wants": [
+            {"worth_per_kwh": None if micro is None else money_text(micro), "energy_wh": energy_wh}
+            for micro, energy_wh in question.wants
+        ],
         "offers": [
             {
                 "offer": number,

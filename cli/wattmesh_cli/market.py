@@ -24,6 +24,15 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Traded:
+    """What households traded with each other from `start` (unix seconds of grid time) on; the price as in `Flow`."""
+
+    start: int
+    energy_wh: int
+    price_micro_per_kwh: int
+
+
+@dataclass(frozen=True)
 class HouseholdSummary:
     """A household's energy, as booked. `shared_wh` is what it took from and gave to its neighbours by sharing;
     `imported_wh` and `exported_wh` is the rest.
@@ -81,6 +90,23 @@ def _flows(entries: Iterable[LedgerEntry]) -> tuple[Flow, ...]:
         price_micro = price_micro_per_kwh(paid_micro, energy_wh)
         flows.append(Flow(buyer, seller, len(bought), energy_wh, price_micro, paid_micro))
     return tuple(flows)
+
+
+def traded_every(hours: int, books: Sequence[Book]) -> tuple[Traded, ...]:
+    """What households traded, in so many hours each, the earliest first."""
+    households = {party.party for book in books for party in book.parties if party.kind == "household"}
+    found: defaultdict[int, list[LedgerEntry]] = defaultdict(list)
+    for book in books:
+        for entry in book.ledger:
+            if entry.kind == "trade" and entry.energy_wh > 0 and {entry.party, entry.counterparty} <= households:
+                found[entry.slot - entry.slot % (hours * 3600)].append(entry)
+    return tuple(Traded(start, *_paid(bought)) for start, bought in sorted(found.items()))
+
+
+def _paid(bought: Sequence[LedgerEntry]) -> tuple[int, int]:
+    """What was bought (Wh), and its price."""
+    energy_wh = sum(entry.energy_wh for entry in bought)
+    return energy_wh, price_micro_per_kwh(-sum(entry.amount_micro for entry in bought), energy_wh)
 
 
 def _household(household: str, ledger: list[LedgerEntry]) -> HouseholdSummary:

@@ -37,6 +37,7 @@ class Study:
 
     seed: int
     over: Over
+    mechanism: str
     fingerprint: str
 
 
@@ -82,7 +83,8 @@ def read_record(state: Path) -> StreetRecord:
         study = kept["study"]
         return StreetRecord(
             tuple(Version(int(one["since"]), _plan_of(one["manifests"])) for one in kept["versions"]),
-            study and Study(int(study["seed"]), Over(study["over"]), str(study["fingerprint"])),
+            study
+            and Study(int(study["seed"]), Over(study["over"]), str(study["mechanism"]), str(study["fingerprint"])),
             bool(kept["demo"]),
         )
     except FileNotFoundError:
@@ -147,6 +149,7 @@ def _differences(former: StreetRecord, new: GatewayPlan, study: Study | None) ->
         texts = {
             "seed": f"its --seed is {former.study.seed}, not {study.seed}",
             "over": f"it is simulated with --over {former.study.over}",
+            "mechanism": f"its --mechanism is {former.study.mechanism}, not {study.mechanism}",
             "fingerprint": "a study of other manifests or profiles",
         }
         yield from (text for name, text in texts.items() if kept[name] != given[name])

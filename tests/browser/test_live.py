@@ -22,7 +22,7 @@ STREET = planned(
     MARKET
     + utility()
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}", replicas=2)
-    + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
+    + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}, strategy: rules", replicas=2)
 )
 NAMES = ["utility", "flat-0", "flat-1", "roof-0", "roof-1"]
 SPEED = 180

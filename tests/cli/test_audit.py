@@ -873,7 +873,8 @@ def test_an_open_reading_may_have_import_and_export(tmp_path: Path) -> None:
     state = write_state(tmp_path / "state", street())
     change(
         state, "roof-0",
-        f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open', 0, 0)",
+        f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open', "
+        "0, 0, 0, 0)",
     )  # fmt: skip
     change(state, "roof-0", f"UPDATE parties SET next_slot = {THIRD + 900}")
     change(state, "roof-0", f"DELETE FROM contracts WHERE {PROMISE}")

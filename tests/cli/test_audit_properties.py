@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from wattmesh_cli.audit import audit
@@ -161,3 +161,27 @@ def test_any_booked_number_that_is_changed_is_found(books: list[Book], data: st.
     changed = [*books]
     changed[number] = replace(books[number], **{table: tuple(rows)})  # type: ignore[arg-type]
     assert audit(changed).findings
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(markets(), st.data())
+def test_what_the_backstop_covered_is_found_changed_where_the_store_gave_nothing(
+    books: list[Book], data: st.DataObject
+) -> None:
+    bought = {(row.party, row.slot) for book in books for row in book.contracts if row.side == "buyer"}
+    places = [
+        (number, position)
+        for number, book in enumerate(books)
+        for position, one in enumerate(book.readings)
+        if one.sold_wh and one.level_after_wh > one.level_before_wh and (one.party, one.slot) not in bought
+    ]
+    assume(places)
+    number, position = data.draw(st.sampled_from(places))
+    readings = list(books[number].readings)
+    one = readings[position]
+    other_wh = data.draw(st.integers(0, one.sold_wh).filter(lambda wh: wh != one.covered_wh))
+    readings[position] = replace(one, covered_wh=other_wh)
+    findings = audit([*books[:number], replace(books[number], readings=tuple(readings)), *books[number + 1 :]]).findings
+    assert {(finding.kind, finding.party, finding.slot) for finding in findings} == {
+        ("reading-covered", one.party, one.slot)
+    }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.cli.street_books import BOUGHT, FLAT, GRID, NEXT, ROOF, SLOT, other_side, street
 from wattmesh_cli.books import Book, LedgerEntry
 from wattmesh_cli.kpi.money import price_micro_per_kwh
-from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
+from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, Traded, summarize, traded_every
 
 
 def test_a_street_in_sum() -> None:
@@ -53,6 +53,18 @@ def test_a_flow_is_priced_by_volume() -> None:
         Flow(FLAT, GRID, contracts=1, energy_wh=500, price_micro_per_kwh=400_000, amount_micro=200_000),
         Flow(FLAT, ROOF, contracts=2, energy_wh=4000, price_micro_per_kwh=250_000, amount_micro=1_000_000),
     )
+
+
+def test_what_neighbours_traded_in_hours_of_the_day_is_priced_by_volume() -> None:
+    flat, grid, roof = street()
+    more = (
+        LedgerEntry(FLAT, "trade", SLOT + 7200, ROOF, "b", 1000, -100_000),
+        LedgerEntry(FLAT, "trade", SLOT + 7200, ROOF, "c", 3000, -900_000),
+        LedgerEntry(FLAT, "trade", SLOT + 7200, GRID, "d", 500, -200_000),
+    )
+    found = traded_every(2, [replace(flat, ledger=flat.ledger + more), grid, roof])
+    hours = SLOT // 7200 * 7200
+    assert found == (Traded(hours, 400, 200_000), Traded(hours + 7200, 4000, 250_000))
 
 
 def test_a_purchase_from_the_utility_is_not_between_households() -> None:

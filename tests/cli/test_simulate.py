@@ -24,7 +24,7 @@ HOME = """
 apiVersion: wattmesh.io/v1alpha1
 kind: SolarAgent
 metadata: {name: home}
-spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}}
+spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}, strategy: rules}
 """
 SHORT_DAY = 8
 """Slots: enough to use, to buy and to be idle again."""

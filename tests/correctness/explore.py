@@ -47,6 +47,7 @@ from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import ContractRow
+from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import Alarm, AlarmKind
@@ -91,6 +92,11 @@ DELIVERIES = frozenset(
 A seller that is asked when the first slot has begun quotes the second only, to a buyer that has given up.
 """
 
+CLOUDED = Weather(
+    700, 100, {FIRST_SLOT: SlotProfile(0, 0), **{SLOT + at * SLOT_S: SlotProfile(50, 300) for at in (0, 1)}}
+)
+"""A surplus of 600 Wh is expected of each slot, and none comes."""
+
 Letter = tuple[Outgoing, str]
 """A message and who it reaches (a search: each seller)."""
 
@@ -115,6 +121,8 @@ class Counts:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
+    covered: Counter[int] = field(default_factory=Counter)
+    """How much of what a seller sold in a slot came from the backstop in the end (Wh)."""
 
 
 class Broken(AssertionError):
@@ -124,25 +132,34 @@ class Broken(AssertionError):
 class Exploration:
     """Buyers and sellers, from the decision to buy until all is paid.
 
-    `sellers` is what is in their batteries (Wh). `most_faults` bounds the faults on one way; None: any number.
-    `cancels`: a buyer may also cancel its order at any time. `two_slots`: an order is for two slots, and what may be
-    cancelled is the second of its deliveries.
+    `sellers` is what is in their batteries (Wh); None is without. `most_faults` bounds the faults on one way; None: any
+    number. `cancels`: a buyer may also cancel its order at any time. `two_slots`: an order is for two slots, and what
+    may be cancelled is the second of its deliveries. `clouded`: sellers plan, and what they promise of their sun does
+    not come.
     """
 
     def __init__(
         self,
-        sellers: Sequence[int],
+        sellers: Sequence[int | None],
         *,
         buyers: int = 1,
         most_faults: int | None = None,
         cancels: bool = False,
         two_slots: bool = False,
+        clouded: bool = False,
     ) -> None:
         configs: list[Config] = [
             household(f"home-{at}", battery(1200), tariff=FEES, shares=True) for at in range(buyers)
         ]
         configs += [
-            household(f"roof-{at}", battery(level), price_micro=180_000 + 1000 * at, tariff=FEES, shares=True)
+            household(
+                f"roof-{at}",
+                None if level is None else battery(level),
+                price_micro=180_000 + 1000 * at,
+                tariff=FEES,
+                shares=True,
+                strategy="plan" if clouded else "rules",
+            )
             for at, level in enumerate(sellers)
         ]
         configs.append(utility(tariff=FEES, sharing=Sharing()))
@@ -151,7 +168,8 @@ class Exploration:
         self.trading = range(len(configs) - 1)
         self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
         self.cancels = cancels
-        self._set_up(configs, kinds, [Weather()] * len(configs), Post(), FAULTY_PHASES + two_slots, most_faults)
+        skies = [CLOUDED if clouded and at in self.sellers else Weather() for at in range(len(configs))]
+        self._set_up(configs, kinds, skies, Post(), FAULTY_PHASES + two_slots, most_faults)
 
     def _set_up(
         self,
@@ -466,7 +484,7 @@ class Exploration:
         assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
         for actor, moment in zip(self.actors, moments, strict=True):
             assert not moment.mind.armed, f"{actor.id} keeps the reminders {moment.mind.armed}"
-            assert all(row[-1] == "booked" for row in moment.tables["readings"]), f"{actor.id} has unbooked readings"
+            assert all(row.state == "booked" for row in moment.book.readings), f"{actor.id} has unbooked readings"
         pairs = self._pairs(moments)
         for buyer, seller in pairs:
             ended = (buyer, seller) == (State.SETTLED, State.SETTLED) or {buyer, seller} <= _NOTHING
@@ -474,6 +492,9 @@ class Exploration:
         for contract in (one for moment in moments for one in moment.contracts):
             if contract.state == State.SETTLED:
                 assert contract.delivered_wh == contract.energy_wh, "what was confirmed was not delivered in full"
+            if contract.side == "seller" and contract.state == State.SETTLED:
+                readings = [one for moment in moments for one in moment.book.readings if one.party == contract.party]
+                self.counts.covered.update(one.covered_wh for one in readings if one.slot == contract.slot)
         self.counts.ends[tuple(pairs)] += 1
 
     # --- parts ---

@@ -436,8 +436,11 @@ class Actor:
             spare_wh = standing.level_wh - party.battery.min_level_wh
             assert held_wh(party.battery, promises, standing.next_slot) <= spare_wh, "more is promised than there is"
             for slot in {promise.slot for promise in promises}:
-                given_wh = sum(one.energy_wh for one in promises if one.slot == slot)
+                of_slot = [one for one in promises if one.slot == slot]
+                given_wh = sum(one.stored_wh for one in of_slot)
                 assert given_wh <= party.battery.discharge_limit_wh, "more than the inverter gives"
+                pv_wh, load_wh = party._forecast.expected(slot)
+                assert sum(one.sun_wh for one in of_slot) <= max(0, pv_wh - load_wh), "more sun than is expected"
         for purchase in books.purchases.values():
             bought = books.of_transaction(purchase.transaction_id)
             taken_wh = sum(one.energy_wh for one in bought if one.state not in OVER)

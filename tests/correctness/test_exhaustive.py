@@ -83,6 +83,26 @@ def test_of_an_order_for_two_slots_one_delivery_may_be_cancelled() -> None:
     assert first_states >= {"CONFIRMED", "DELIVERED", "SETTLED"}
 
 
+@pytest.mark.parametrize(
+    ("level_wh", "most_faults", "two_slots", "covered"),
+    [
+        # Of 690 Wh, 600 are promised of the sun; 90 Wh are stored above the minimum. Of an order for two slots all that
+        # is sold in each, 345 Wh, is promised of the sun, and the first gets what is stored.
+        pytest.param(1100, 2, False, {600}, id="some stored, two faults"),
+        pytest.param(None, 2, False, {600}, id="no battery, two faults"),
+        pytest.param(1100, 1, True, {255, 345}, id="an order for two slots, one fault"),
+    ],
+)
+def test_what_is_sold_of_sun_that_does_not_come_is_delivered_to_the_watt_hour(
+    level_wh: int | None, most_faults: int, two_slots: bool, covered: set[int]
+) -> None:
+    exploration = Exploration((level_wh,), most_faults=most_faults + EXTRA_FAULTS, two_slots=two_slots, clouded=True)
+    counts = searched(exploration)
+    assert set(counts.pairs) == without_cancelling() or EXTRA_FAULTS
+    assert {SETTLED, ("EXPIRED", "EXPIRED")} <= {pair for end in counts.ends for pair in end}
+    assert set(counts.covered) == covered, "the backstop gave what the sun and the store did not"
+
+
 def test_whatever_happens_to_readings_and_prices_each_slot_is_shared_once_and_all_is_booked() -> None:
     exploration = Readings(roofs=1, flats=1, most_faults=1 + EXTRA_FAULTS)
     searched(exploration)

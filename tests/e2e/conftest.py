@@ -93,7 +93,7 @@ def lane(cluster: Kube) -> Kube:
     kube = cluster.of("lane")
     kube("delete", "namespace", "lane", "--ignore-not-found", timeout_s=180)
     kube.restricted()
-    kube.apply(gateway(), utility(), seller(), solar("consumer", load={"annualKwh": 20000}))
+    kube.apply(gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
     return kube
 

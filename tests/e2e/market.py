@@ -56,12 +56,12 @@ def seller(**spec: Any) -> Object:
 
 def buyer() -> Object:
     """A household that buys as soon as it is there."""
-    return solar("buyer", battery={"capacityKwh": 15, "initialKwh": 2})
+    return solar("buyer", strategy="rules", battery={"capacityKwh": 15, "initialKwh": 2})
 
 
 def late() -> Object:
     """One that comes later."""
-    return solar("late", battery={"capacityKwh": 10, "initialKwh": 1})
+    return solar("late", strategy="rules", battery={"capacityKwh": 10, "initialKwh": 1})
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ def test_the_audit_finds_nothing(street: Kube) -> None:
     sold = len(books(street, "rooftop-0").settled("seller"))
     assert sold
 
+    # The flats plan and their utility shares: what they learn is in their books, what was shared in its.
+    readings = books(street, "flat-pod-0").tables["readings"]
+    assert any(reading["local_micro_per_kwh"] for reading in readings)
+    assert books(street, "utility").tables["closings"]
+
     said = audit(street)
 
     assert not said["findings"]

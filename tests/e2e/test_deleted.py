@@ -17,7 +17,7 @@ def test_a_solaragent_takes_what_is_its_own_and_nothing_else(street: Kube) -> No
             for item in street.list(CHILDREN, "app.kubernetes.io/managed-by=wattmesh-operator")
         }
 
-    street.apply(solar("quiet", battery={"capacityKwh": 10, "initialKwh": 6}))
+    street.apply(solar("quiet", battery={"capacityKwh": 10, "initialKwh": 6}, strategy="rules"))
     street.ready("solaragent/quiet")
     before, known = children(), registered(street)
     mine = {f"{kind}/quiet-0" for kind in ("Deployment", "Service", "ConfigMap", "Secret", "PersistentVolumeClaim")}

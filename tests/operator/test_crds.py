@@ -48,6 +48,7 @@ TWINS = {
     "SolarAgentSpec._some_energy": ["needs at least one of battery, pv, load and profile", "replaces pv and load"],
     "SolarAgentSpec._fits_battery": [
         "shares of a battery's capacity, and there is none",
+        "with strategy plan or chat the worth of stored energy decides",
         "buyBelowPercent (20 if left",
     ],
     "TariffPeriod._not_empty": ['must differ from "from"'],
@@ -188,7 +189,9 @@ def test_what_was_left_out_is_filled_in() -> None:
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
     }
     agent = with_defaults(schema_of("SolarAgent"), {"spec": {"load": {"annualKwh": 1}}})
-    assert agent["spec"]["trading"] == {"pricing": "fixed"}, "thresholds without a battery would be a mistake"
+    assert agent["spec"]["trading"] == {}, "written thresholds or a written pricing say that rules decide"
+    assert "strategy" not in agent["spec"], "the default is for what trading names"
+    assert agent["spec"]["connectionKw"] == 30
 
 
 def test_the_status_is_never_filled_in() -> None:
@@ -237,9 +240,9 @@ def test_what_an_api_server_refuses_the_models_refuse_too(bad: dict[str, Any]) -
         return [mistake.path for mistake in resolve_references([manifest]).mistakes if mistake.path == "metadata.name"]
 
     found = mistakes(bad["manifest"])
+    assert "before" not in bad or not mistakes(bad["before"])
     if bad.get("only_on_server"):
         assert not found
-        assert "before" not in bad or not mistakes(bad["before"])
     else:
         assert found
         if "field" in bad:

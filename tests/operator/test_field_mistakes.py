@@ -59,8 +59,8 @@ MistakesOf = Callable[[str], list[str]]
             "spec.feeder: must be a name of at most 63 lower-case letters, digits and '-' that starts and ends with a"
             ' letter or digit, not "Main Street"',
         ),
-        (f"{{{BATTERY}, strategy: chatty}}", 'spec.strategy: must be rules or chat, not "chatty"'),
-        (f"{{{BATTERY}, strategy: [chat]}}", "spec.strategy: must be rules or chat, not a list"),
+        (f"{{{BATTERY}, strategy: chatty}}", 'spec.strategy: must be rules, plan or chat, not "chatty"'),
+        (f"{{{BATTERY}, strategy: [chat]}}", "spec.strategy: must be rules, plan or chat, not a list"),
         (
             "{battery: {initialKwh: 5}}",
             "spec.battery.capacityKwh: is missing; must be a number of kWh from 0.001 to 1000000000",
@@ -124,6 +124,20 @@ MistakesOf = Callable[[str], list[str]]
             "spec.trading.pricing: must be fixed, level, mid-market or zero-intelligence, not a list",
         ),
         (
+            f"{{{BATTERY}, strategy: plan, trading: {{sellAbovePercent: 90, pricing: level, sellPrice: 0.1}}}}",
+            "spec.trading: sellAbovePercent, pricing: with strategy plan the worth of stored energy decides; leave it"
+            " out, or write strategy: rules",
+        ),
+        (
+            "{load: {annualKwh: 1}, strategy: chat, trading: {pricing: fixed}}",
+            "spec.trading: pricing: with strategy chat the worth of stored energy decides; leave it out, or write"
+            " strategy: rules",
+        ),
+        (
+            f"{{{BATTERY}, connectionKw: 0}}",
+            "spec.connectionKw: must be a number of kW from 0.001 to 1000000000, not 0",
+        ),
+        (
             f"{{{BATTERY}, forecast: oracle}}",
             'spec.forecast: must be profile, persistence or perfect, not "oracle"',
         ),
@@ -136,7 +150,7 @@ MistakesOf = Callable[[str], list[str]]
             "spec.trading.maxBuyPrice: must be a number of currency per kWh from 0 to 1000000, not -1",
         ),
         (
-            "{battery: {capacityKwh: 10, initialKwh: 5, minKwh: 3}}",
+            "{battery: {capacityKwh: 10, initialKwh: 5, minKwh: 3}, strategy: rules}",
             "spec.trading: buyBelowPercent must be at least 30, not 20 (the default): that share of the battery is its"
             " minKwh (3 of 10)",
         ),
@@ -212,6 +226,10 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
             " {from: 01:00, to: 03:00, price: 1}]}}",
             "spec.tariff.periods: must not overlap: [0] 22:00-02:00 overlaps [2] 01:00-03:00,"
             " [1] 02:00-04:00 overlaps [2] 01:00-03:00",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, strategy: plan}",
+            'spec.strategy: must be rules or chat, not "plan"',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0}, demandResponse: {startAtPercent: 80}}",

@@ -108,7 +108,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
     assert config.households[0].seed != street.pods[3].households[0].seed
     written = config.model_dump(mode="json")
     [household] = written["households"]
-    del household["seed"]
+    del household["seed"], household["weather_seed"]
     assert written == {
         "pod": "rooftop-0",
         "domain": "uei:p2p_trading",
@@ -156,6 +156,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                 "utility_ids": [],
                 "forecast": "profile",
                 "strategy": "rules",
+                "connection_w": 30_000,
             }
         ],
         "utilities": [],
@@ -223,10 +224,13 @@ def test_without_a_battery_the_thresholds_are_0(street: GatewayPlan) -> None:
 @pytest.mark.parametrize(
     ("written", "sell_price"),
     [
-        ("{}", 150_000),
-        ("{sellPrice: 0.12}", 120_000),
+        ("{pricing: fixed}", 150_000),
+        ("{buyBelowPercent: 33.3333}", 150_000),
+        ("{sellPrice: 0.12, sellAbovePercent: 90}", 120_000),
         ("{pricing: level}", None),
         ("{pricing: level, sellPrice: 0.12}", 120_000),
+        ("{}", None),  # the plan asks what its neighbours pay
+        ("{sellPrice: 0.12}", 120_000),
     ],
 )
 def test_only_a_fixed_price_has_a_default(
@@ -237,6 +241,67 @@ def test_only_a_fixed_price_has_a_default(
     [rooftop] = gateway.pods[2].households
     assert rooftop.name == "rooftop-0"
     assert rooftop.trading.sell_price_micro_per_kwh == sell_price
+
+
+@pytest.mark.parametrize(
+    ("written", "decides"),
+    [
+        ("battery: {capacityKwh: 5, initialKwh: 2}", "plan"),
+        ("load: {annualKwh: 3000}", "plan"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, trading: {sellPrice: 0.1, maxBuyPrice: 0.3}", "plan"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, trading: {buyBelowPercent: 10}", "rules"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, trading: {buyTargetPercent: 60}", "rules"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, trading: {sellAbovePercent: 90}", "rules"),
+        ("load: {annualKwh: 3000}, trading: {pricing: fixed}", "rules"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, strategy: rules", "rules"),
+        ("battery: {capacityKwh: 5, initialKwh: 2}, strategy: chat", "chat"),
+    ],
+)
+def test_rules_decide_where_something_of_theirs_is_written_else_a_plan(written: str, decides: str) -> None:
+    gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", written))
+    [home] = gateway.pods[1].households
+    assert home.strategy == decides
+
+
+def test_a_battery_may_keep_more_than_rules_would_buy_for_where_a_plan_decides() -> None:
+    written = "battery: {capacityKwh: 10, initialKwh: 5, minKwh: 3}"
+    gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", written))
+    [home] = gateway.pods[1].households
+    assert home.battery is not None
+    assert (home.strategy, home.battery.min_level_wh) == ("plan", 3000)
+
+
+def test_panels_alone_sell_where_a_plan_decides() -> None:
+    def roles(written: str) -> tuple[str, ...]:
+        gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", written))
+        [home] = gateway.pods[1].participants
+        return home.roles
+
+    assert roles("pv: {peakKw: 8}") == roles("profile: {configMap: {name: days}}") == ("BAP", "BPP")
+    assert roles("pv: {peakKw: 8}, strategy: rules") == roles("load: {annualKwh: 3000}") == ("BAP",)
+
+
+def test_a_connection_is_of_the_power_that_is_written() -> None:
+    written = "load: {annualKwh: 3000}, connectionKw: 9.2"
+    gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", written))
+    [home] = gateway.pods[1].households
+    assert home.connection_w == 9200
+
+
+def test_neighbours_are_under_the_same_clouds_and_each_has_whims_of_its_own() -> None:
+    def home(name: str, pv: str, seed: int = 0) -> str:
+        return manifests.households(name, f"pv: {{peakKw: 8{pv}}}, seed: {seed}", replicas=2)
+
+    text = manifests.MARKET + manifests.utility()
+    text += home("here", "") + home("near", ", latitude: 48.12, longitude: 11.6")
+    text += home("away", ", latitude: 48.3, longitude: 11.6") + home("other", "", seed=1)
+    text += manifests.households("flat", "load: {annualKwh: 3000}")
+    homes = {one.name: one for pod in manifests.planned(text).pods for one in pod.households}
+    clouds = {name: one.weather_seed for name, one in homes.items()}
+    assert clouds["here-0"] == clouds["here-1"] == clouds["near-0"] == clouds["near-1"]
+    assert len({clouds["here-0"], clouds["away-0"], clouds["other-0"]}) == 3
+    assert clouds["flat-0"] == 0
+    assert len({one.seed for one in homes.values()}) == len(homes)
 
 
 def test_a_run_may_set_its_own_time(street: GatewayPlan) -> None:

@@ -34,7 +34,7 @@ STREET = planned(
     MARKET
     + utility()
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}")
-    + households("flat", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 6000}")
+    + households("flat", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 6000}, strategy: rules")
 )
 
 

@@ -31,7 +31,7 @@ STREET = planned(
     MARKET
     + utility()
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}")
-    + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}")
+    + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules")
     + households("flat", "load: {annualKwh: 6000}")
 )
 START_S = int(STREET.resource.spec.clock.start.timestamp())

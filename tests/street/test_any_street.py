@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,17 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.street.meters import START, Meter, metered, profile_csv
+from tests.street.test_simulation import natural, study
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import SLOT_S, Street, play, short
+from wattmesh_cli.street_record import Over
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
 
-START = int(datetime(2026, 6, 21, tzinfo=UTC).timestamp())
 FIRST = START + 6 * 3600
 SLOTS = 5
 MOST_WH = 2500
-Meter = tuple[tuple[int, int], ...]
-"""PV and load in each of some slots, which repeat."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,6 @@ class Home:
 
     meter: Meter
     spec: str
-
-    def csv(self) -> str:
-        lines = [
-            f"{datetime.fromtimestamp(START + SLOT_S * number, UTC).isoformat()},{pv_wh},{load_wh}"
-            for number in range(96)
-            for pv_wh, load_wh in [self.meter[number % len(self.meter)]]
-        ]
-        return "\n".join(["slot,pv_wh,load_wh", *lines, ""])
-
-    def metered(self, slot: int) -> tuple[int, int]:
-        return self.meter[(slot - START) // SLOT_S % len(self.meter)]
 
 
 energies = st.integers(0, 100) | st.integers(0, MOST_WH)
@@ -54,8 +42,8 @@ def prices(least: int, most: int) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def trading(draw: st.DrawFn) -> str:
-    fields = {"pricing": draw(st.sampled_from(sorted(PRICINGS)))}
+def trading(draw: st.DrawFn, *, by_rules: bool = True) -> str:
+    fields = {"pricing": draw(st.sampled_from(sorted(PRICINGS)))} if by_rules else {}
     if draw(st.booleans()):
         fields["sellPrice"] = draw(prices(0, 300))
     if draw(st.booleans()):
@@ -86,6 +74,29 @@ def homes(draw: st.DrawFn) -> Home:
 
 
 @st.composite
+def planners(draw: st.DrawFn) -> Home:
+    """Any household that plans, half of them with a battery; most have sun to sell."""
+    meter = draw(st.lists(st.tuples(energies, energies), min_size=1, max_size=7))
+    capacity_wh = draw(st.integers(2000, 10_000))
+    battery = {
+        "capacityKwh": capacity_wh / 1000,
+        "initialKwh": draw(st.integers(capacity_wh // 2, capacity_wh)) / 1000,
+        "minKwh": draw(st.integers(0, capacity_wh // 2)) / 1000,
+        "powerKw": draw(st.integers(0, 10_000)) / 1000 or 1,
+        "chargeEfficiencyPercent": draw(st.integers(60, 100)),
+        "dischargeEfficiencyPercent": draw(st.integers(60, 100)),
+        "selfDischargePercentPerDay": draw(st.sampled_from([0, 0.1, 5])),
+    }
+    store = f"battery: {flow(battery)}, " if draw(st.booleans()) else ""
+    connection_kw = draw(st.sampled_from([1, 4, 30]))
+    written = draw(trading(by_rules=False))
+    return Home(
+        tuple(meter),
+        f"{store}trading: {written}, connectionKw: {connection_kw}, strategy: plan, {draw(ways())}",
+    )
+
+
+@st.composite
 def flats(draw: st.DrawFn) -> Home:
     """Any household without a battery."""
     meter = draw(st.lists(st.tuples(st.just(0) | energies, energies), min_size=1, max_size=7))
@@ -103,7 +114,7 @@ def flow(fields: dict[str, Any]) -> str:
 
 @given(
     st.lists(homes(), min_size=1, max_size=3),
-    st.lists(flats(), min_size=1, max_size=2),
+    st.lists(flats() | planners(), min_size=1, max_size=3),
     prices(0, 100) | prices(200, 500),
     prices(0, 150),
     st.sampled_from(["0.5", "50"]),
@@ -121,6 +132,25 @@ def test_energy_balances_to_the_watt_hour_and_money_to_the_millionth(
     entries = [entry for book in street.books for entry in book.ledger]
     assert sum(entry.energy_wh for entry in entries) == sum(entry.amount_micro for entry in entries) == 0
     check_kept(street)
+
+
+@given(
+    st.lists(planners(), min_size=2, max_size=4),
+    st.lists(flats(), max_size=1),
+    prices(200, 500),
+    prices(0, 150),
+    st.sampled_from(["", ", localGridFee: 0.02"]),
+)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+def test_a_street_of_plans_has_the_same_books_by_calls_and_by_messages(
+    plans: list[Home], by_rules: list[Home], price: str, feed_in: str, fees: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        grid = utility(price=price, fees=fees).replace("0.08", feed_in)
+        plan = planned(manifests_of([*plans, *by_rules], grid, Path(folder)))
+        by_calls = study(plan, Path(folder) / "calls", SLOTS)
+        by_messages = study(plan, Path(folder) / "messages", SLOTS, over=Over.MESSAGES)
+    assert natural(by_messages) == natural(by_calls)
 
 
 def test_a_leaky_roof_sells_to_a_flat_and_delivers_all() -> None:
@@ -151,12 +181,17 @@ def check_kept(street: Street) -> None:
 def live(drawn: list[Home], grid: str) -> Street:
     """What a street with these households leaves after some slots."""
     with tempfile.TemporaryDirectory() as folder:
-        text = MARKET + grid
-        for number, home in enumerate(drawn):
-            file = Path(folder) / f"home{number}.csv"
-            file.write_text(home.csv())
-            text += households(f"home{number}", f"profile: {{csv: {file}}}, {home.spec}")
-        return play(planned(text), SLOTS / 4)
+        return play(planned(manifests_of(drawn, grid, Path(folder))), SLOTS / 4)
+
+
+def manifests_of(drawn: list[Home], grid: str, folder: Path) -> str:
+    """The manifests of a street, its profiles in files of `folder`."""
+    text = MARKET + grid
+    for number, home in enumerate(drawn):
+        file = folder / f"home{number}.csv"
+        file.write_text(profile_csv(home.meter))
+        text += households(f"home{number}", f"profile: {{csv: {file}}}, {home.spec}")
+    return text
 
 
 def check_readings(street: Street, name: str, home: Home) -> None:
@@ -164,7 +199,7 @@ def check_readings(street: Street, name: str, home: Home) -> None:
     readings = street.readings(name)
     assert [reading.slot for reading in readings] == [FIRST + SLOT_S * number for number in range(SLOTS)]
     for reading in readings:
-        assert (reading.pv_wh, reading.load_wh) == home.metered(reading.slot)
+        assert (reading.pv_wh, reading.load_wh) == metered(home.meter, reading.slot)
         into_wh = reading.pv_wh + reading.bought_wh + reading.imported_wh
         out_wh = reading.load_wh + reading.sold_wh + reading.exported_wh + reading.losses_wh
         assert reading.level_after_wh - reading.level_before_wh == into_wh - out_wh

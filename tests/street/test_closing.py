@@ -28,8 +28,10 @@ from wattmesh_common.runtime import REGISTRAR
 PLAN = planned(
     MARKET
     + utility(fees=", localGridFee: 0.01")
-    + households("roof", "battery: {capacityKwh: 100, initialKwh: 95, powerKw: 2}, load: {annualKwh: 3000}")
-    + households("flat", "load: {annualKwh: 6000}", replicas=2)
+    + households(
+        "roof", "battery: {capacityKwh: 100, initialKwh: 95, powerKw: 2}, load: {annualKwh: 3000}, strategy: rules"
+    )
+    + households("flat", "load: {annualKwh: 6000}, strategy: rules", replicas=2)
 )
 ROOF = "roof-0.default"
 Work = Callable[[Hands], Awaitable[None]]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.world.manifests import MARKET, example, households, planned, utility
+from tests.world.manifests import EXAMPLES, MARKET, RULES, example, households, planned, utility
 from tests.world.street import Street, play, short
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 
@@ -20,7 +21,7 @@ ROOF = "battery: {capacityKwh: 15, initialKwh: 15, powerKw: 3}, trading: {sellAb
 STREET = planned(
     MARKET
     + utility(price="0.25", capacity_kw="5", more=", demandResponse: {startAtPercent: 60, maxPrice: 0.30}")
-    + households("flat", "householdsPerPod: 5, load: {annualKwh: 10000}", replicas=5)
+    + households("flat", "householdsPerPod: 5, load: {annualKwh: 10000}, strategy: rules", replicas=5)
     + households("roof", ROOF % "0.28", replicas=2)
     + households("dear", ROOF % "0.35")
 )
@@ -35,11 +36,11 @@ def _settled_wh(street: Street, side: str) -> Counter[int]:
     return energy_wh
 
 
-def _check_buys_within_limit(street: Street, roofs: str) -> None:
+def _check_buys_within_limit(street: Street, roofs: str, *, slots: int = 3) -> None:
     street.check_sound()
     street.check_settled()
     bought = [row for row in street.contracts("buyer", "utility") if row.state == "SETTLED"]
-    assert len({row.slot for row in bought}) >= 3
+    assert len({row.slot for row in bought}) >= slots
     assert {short(row.counterparty).rpartition("-")[0] for row in bought} == {roofs}
     assert all((row.settled_micro or 0) * 1000 <= MAX_PRICE_MICRO * row.energy_wh for row in bought)
 
@@ -91,5 +92,8 @@ def test_it_does_not_sell_what_it_has_only_a_quote_for() -> None:
     assert 0 < max(sold.values()) <= CAPACITY_WH
 
 
-def test_the_utility_of_heatwave_buys_from_the_roofs() -> None:
-    _check_buys_within_limit(play(example("heatwave.yaml"), 1.25), "rooftop")
+@pytest.mark.parametrize(
+    ("folder", "slots"), [pytest.param(RULES, 3, id="by rules"), pytest.param(EXAMPLES, 1, id="by plan")]
+)
+def test_the_utility_of_heatwave_buys_from_the_roofs(folder: Path, slots: int) -> None:
+    _check_buys_within_limit(play(example("heatwave.yaml", folder=folder), 1.25), "rooftop", slots=slots)

@@ -18,10 +18,16 @@ from wattmesh_common.clock import LoopClock
 STREET = (
     MARKET
     + utility(capacity_kw="4", more=", demandResponse: {startAtPercent: 10, maxPrice: 0.30}")
-    + households("roof", "battery: {capacityKwh: 10, initialKwh: 8, powerKw: 2}, load: {annualKwh: 3000}", replicas=2)
-    + households("store", "battery: {capacityKwh: 8, initialKwh: 7}, trading: {sellPrice: 0.28}")
-    + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 3}, load: {annualKwh: 2000}")
-    + households("flat", "load: {annualKwh: 6000}", replicas=2)
+    + households(
+        "roof",
+        "battery: {capacityKwh: 10, initialKwh: 8, powerKw: 2}, load: {annualKwh: 3000}, strategy: rules",
+        replicas=2,
+    )
+    + households("store", "battery: {capacityKwh: 8, initialKwh: 7}, trading: {sellPrice: 0.28}, strategy: rules")
+    + households(
+        "low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 3}, load: {annualKwh: 2000}, strategy: rules"
+    )
+    + households("flat", "load: {annualKwh: 6000}, strategy: rules", replicas=2)
 )
 FAULTY_S = 60
 """Four slots; then four without faults."""

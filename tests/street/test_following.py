@@ -20,8 +20,8 @@ from wattmesh_common.runtime import RuntimeConfig
 PLAN = planned(
     MARKET
     + utility()
-    + households("roof", "battery: {capacityKwh: 100, initialKwh: 95}, load: {annualKwh: 3000}")
-    + households("flat", "load: {annualKwh: 6000}, householdsPerPod: 10", replicas=3)
+    + households("roof", "battery: {capacityKwh: 100, initialKwh: 95}, load: {annualKwh: 3000}, strategy: rules")
+    + households("flat", "load: {annualKwh: 6000}, strategy: rules, householdsPerPod: 10", replicas=3)
 )
 POD = "flat-pod-0"
 Work = Callable[[StreetRun, Callable[[int], None], "Following"], Awaitable[None]]

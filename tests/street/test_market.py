@@ -8,7 +8,7 @@ from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import play, short
 
 STORE = "battery: {capacityKwh: 10, initialKwh: %s, powerKw: %s}"
-FLAT = "load: {annualKwh: %d}"
+FLAT = "load: {annualKwh: %d}, strategy: rules"
 
 
 def _store(initial_kwh: str, price: str, *, power_kw: str = "5", sell_above: int = 50) -> str:
@@ -23,7 +23,7 @@ def test_the_cheapest_mix_wins_and_a_large_need_is_filled_by_several_sellers() -
         + households("cheap", _store("10", "0.10", power_kw="2"))
         + households("middle", _store("10", "0.18", power_kw="2"))
         + households("dear", _store("10", "0.26"))
-        + households("empty", STORE % ("1", "5"))
+        + households("empty", STORE % ("1", "5") + ", strategy: rules")
     )
     street = play(planned(text), 0.75)
     street.check_sound()

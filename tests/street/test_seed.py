@@ -25,10 +25,10 @@ def test_the_household_buys_again_and_again_until_its_target_and_no_further(stre
     street.check_sound()
     street.check_settled()
     purchases = street.contracts("buyer", "household-0")
-    assert [contract.energy_wh for contract in purchases] == [1250, 1250, 1250, 1250, 1250, 1122]
+    assert [contract.energy_wh for contract in purchases] == [1250, 1250, 1250, 1250, 1250, 1118]
     assert len({contract.slot for contract in purchases}) == 6
     levels_wh = [reading.level_after_wh for reading in street.readings("household-0")]
-    assert levels_wh == [2000, 3187, 4374, 5561, 6748, 7935, 9000, 9000, 9000]
+    assert levels_wh == [2000, 3187, 4375, 5562, 6750, 7937, 8999, 8999, 8999]
 
 
 def test_the_log_tells_the_whole_way_of_a_trade_in_order(street: Street) -> None:

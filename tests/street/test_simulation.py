@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import active_children
 from pathlib import Path
@@ -30,9 +31,10 @@ from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
-from wattmesh_cli.street_record import Over
+from wattmesh_cli.street_record import Over, Study
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
@@ -42,12 +44,23 @@ STREET = planned(
     MARKET
     + utility()
     + households("roof", "battery: {capacityKwh: 30, initialKwh: 28}, trading: {sellAbovePercent: 50, sellPrice: 0.15}")
-    + households("barn", "battery: {capacityKwh: 8, initialKwh: 6.6}, trading: {sellPrice: 0.12}")
-    + households("home", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}")
+    + households("barn", "battery: {capacityKwh: 8, initialKwh: 6.6}, trading: {sellPrice: 0.12}, strategy: rules")
+    + households("home", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")
     + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
 )
+PLANNING = planned(
+    MARKET.replace("T06:00:00Z", "T09:00:00Z")
+    + utility(fees=", gridFee: 0.07, localGridFee: 0.03", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
+    + households("panels", "pv: {peakKw: 9}, load: {annualKwh: 3000}, connectionKw: 6", replicas=2)
+    + households("roof", "pv: {peakKw: 8}, battery: {capacityKwh: 10, initialKwh: 3}, load: {annualKwh: 4000}")
+    + households("store", "battery: {capacityKwh: 8, initialKwh: 6}, forecast: persistence, load: {annualKwh: 2000}")
+    + households("rules", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")
+    + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
+)
+"""All but one plan, and two have panels and no battery; in the morning they learn what their neighbours pay."""
 SLOTS = 5
 SEED = 7
+STUDY = Study(SEED, Over.CALLS, BILATERAL, "")
 
 
 def on(feeder: str) -> str:
@@ -97,24 +110,48 @@ def undated(rows: Rows) -> Rows:
     }
 
 
+@pytest.fixture(scope="module", params=[pytest.param(STREET, id="rules"), pytest.param(PLANNING, id="plan")])
+def street(request: pytest.FixtureRequest) -> GatewayPlan:
+    found: GatewayPlan = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def in_one_go(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    return simulated(STREET, tmp_path_factory.mktemp("memory"))
+def in_one_go(street: GatewayPlan, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    return simulated(street, tmp_path_factory.mktemp("memory"))
 
 
-def test_a_feeder_trades_and_settles(in_one_go: Rows) -> None:
+def test_a_feeder_trades_and_settles(street: GatewayPlan, in_one_go: Rows) -> None:
     contracts = [row for tables in in_one_go.values() for row in tables["contracts"]]
-    assert {row["counterparty"] for row in contracts if row["side"] == "buyer"} >= {"roof-0.default", "barn-0.default"}
+    sellers = {row["counterparty"] for row in contracts if row["side"] == "buyer"}
+    assert sellers >= (
+        {"panels-0.default", "panels-1.default"} if street == PLANNING else {"roof-0.default", "barn-0.default"}
+    )
     assert {row["state"] for row in contracts} == {"SETTLED"}
     assert {row["state"] for tables in in_one_go.values() for row in tables["readings"]} == {"booked"}
 
 
-def test_stopped_and_taken_up_again_at_each_slot_it_is_the_same_to_the_byte(in_one_go: Rows, tmp_path: Path) -> None:
-    assert simulated(STREET, tmp_path, stop_at_each_slot=True) == in_one_go
+def test_panels_without_a_battery_sell_their_sun_and_learn_what_it_is_worth(tmp_path: Path) -> None:
+    every = study(PLANNING, tmp_path / "rows", SLOTS).values()
+
+    def of(party: str, table: str) -> list[dict[str, Any]]:
+        return [row for tables in every for row in tables[table] if row["party"] == f"{party}.default"]
+
+    sold = [row for row in of("panels-0", "contracts") if row["side"] == "seller"]
+    assert sold
+    assert [row for row in sold if row["sun_wh"] != row["energy_wh"]] == []
+    assert all(row["local_micro_per_kwh"] for row in of("panels-0", "readings"))
+    assert not any(row["local_micro_per_kwh"] for row in of("rules-0", "readings"))
 
 
-def test_over_http_it_is_the_same_ledger(in_one_go: Rows, tmp_path: Path) -> None:
-    asyncio.run(_over_http(STREET, tmp_path))
+def test_stopped_and_taken_up_again_at_each_slot_it_is_the_same_to_the_byte(
+    street: GatewayPlan, in_one_go: Rows, tmp_path: Path
+) -> None:
+    assert simulated(street, tmp_path, stop_at_each_slot=True) == in_one_go
+
+
+def test_over_http_it_is_the_same_ledger(street: GatewayPlan, in_one_go: Rows, tmp_path: Path) -> None:
+    asyncio.run(_over_http(street, tmp_path))
     assert undated(rows_in(tmp_path)) == undated(in_one_go)
 
 
@@ -169,10 +206,10 @@ def natural(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def study(plan: GatewayPlan, folder: Path, slots: int, **how: Any) -> Rows:
+def study(plan: GatewayPlan, folder: Path, slots: int, over: Over = Over.CALLS, **how: Any) -> Rows:
     """What a study leaves after so many slots, all of it settled."""
     folder.mkdir()
-    with workers(by_feeder(plan), SEED, None, lambda _: None, **how) as at_work:
+    with workers(by_feeder(plan), replace(STUDY, over=over), None, lambda _: None, **how) as at_work:
         at_work.run(0, slots, slots, lambda: True)
         at_work.settle(slots)
         at_work.save(folder)
@@ -193,12 +230,14 @@ def test_by_calls_and_by_messages_the_books_are_the_same(
     assert natural(by_calls)["contracts"]
 
 
-def test_a_study_that_is_stopped_after_each_slot_is_the_same(in_one_go: Rows, tmp_path: Path) -> None:
+def test_a_study_that_is_stopped_after_each_slot_is_the_same(
+    street: GatewayPlan, in_one_go: Rows, tmp_path: Path
+) -> None:
     saved: Path | None = None
     for number in range(SLOTS + 1):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with workers(by_feeder(STREET), SEED, saved, lambda _: None) as at_work:
+        with workers(by_feeder(street), STUDY, saved, lambda _: None) as at_work:
             if number < SLOTS:
                 at_work.run(number, number + 1, SLOTS if number == SLOTS - 1 else None, lambda: True)
             else:
@@ -209,6 +248,22 @@ def test_a_study_that_is_stopped_after_each_slot_is_the_same(in_one_go: Rows, tm
     assert natural(rows_in(saved)) == natural(in_one_go)
 
 
+def test_a_study_of_plans_that_is_stopped_on_its_second_day_goes_by_what_it_has_learned(tmp_path: Path) -> None:
+    """Asks of the second day go by what the first one has taught, which is read back from the journal."""
+    saved: Path | None = None
+    for begin, end in ((0, 100), (100, 117), (117, 120)):
+        folder = tmp_path / str(end)
+        folder.mkdir()
+        with workers(by_feeder(PLANNING), STUDY, saved, lambda _: None) as at_work:
+            at_work.run(begin, end, 120, lambda: True)
+            if end == 120:
+                at_work.settle(120)
+            at_work.save(folder)
+        saved = folder
+    assert saved
+    assert natural(rows_in(saved)) == natural(study(PLANNING, tmp_path / "in one go", 120))
+
+
 # --- feeders side by side ---
 
 TWO_FEEDERS = planned(MARKET + on("north") + on("south"))
@@ -217,7 +272,7 @@ TWO_FEEDERS = planned(MARKET + on("north") + on("south"))
 def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_party(tmp_path: Path) -> None:
     parties: list[int] = []
     (tmp_path / "two").mkdir()
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, parties.append, jobs=2) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, parties.append, jobs=2) as at_work:
         at_work.run(0, 30, 30, lambda: True)
         at_work.settle(30)
         at_work.save(tmp_path / "two")
@@ -228,7 +283,7 @@ def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_
 
 
 def test_a_process_that_dies_is_told_of() -> None:
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, jobs=2) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, jobs=2) as at_work:
         at_work.run(0, 2, None, lambda: True)
         for process in active_children():
             process.kill()
@@ -238,7 +293,7 @@ def test_a_process_that_dies_is_told_of() -> None:
 
 def test_a_stop_comes_between_two_parts() -> None:
     looks = iter([True, False])
-    with workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None) as at_work:
+    with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None) as at_work:
         assert at_work.run(0, 90, None, lambda: next(looks)) == SLOTS_AT_ONCE
 
 
@@ -269,7 +324,7 @@ def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: 
                 first.kill()
 
         scheduler = f"tcp://{address}"
-        with workers(by_feeder(TWO_FEEDERS), SEED, None, progress, scheduler=scheduler) as at_work:
+        with workers(by_feeder(TWO_FEEDERS), STUDY, None, progress, scheduler=scheduler) as at_work:
             at_work.run(0, 96, 96, lambda: True)
             at_work.settle(96)
             at_work.save(tmp_path / "dask")
@@ -282,6 +337,6 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("wattmesh_cli.street.workers.SCHEDULER_S", 0.5)
     with (
         pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        workers(by_feeder(TWO_FEEDERS), SEED, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
+        workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
     ):
         pass

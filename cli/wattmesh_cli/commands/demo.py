@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,7 @@ from wattmesh_cli.audit import audit
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption, say_missed
 from wattmesh_cli.kpi import Kpis, Slots, Stored, collect, kpis
-from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, summarize
+from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, Traded, summarize, traded_every
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import FOUND, StateOption, refuse
 from wattmesh_cli.report.benefit import benefit
@@ -26,6 +28,9 @@ from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
 SPEED = 1920
+PRICED_HOURS = 2
+BAR = 30
+"""Columns of the longest bar."""
 DAY_S = 24 * 3600
 """A whole day: what runs on from it begins in the morning."""
 _PACKAGED = Path(__file__).parents[1] / "street.yaml"
@@ -56,7 +61,10 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     unbooked = (one.slot for readings in rows.readings.values() for one in readings if one.state != "booked")
     booked = Slots(end=min(unbooked, default=None))
     found = kpis(books, terms.prices, alone(rows, terms.battery, booked), booked)
-    _print(summarize(books), found, names, planned.resource.spec.currency)
+    summary = summarize(books)
+    _print_flows(summary, names)
+    _print_prices(traded_every(PRICED_HOURS, books), planned.resource.spec.clock.start.tzinfo)
+    _print_worth(summary, found, names, planned.resource.spec.currency)
     say_missed(result)
     audited = audit(books)
     for finding in audited.findings:
@@ -86,7 +94,7 @@ def _what_next(state: Path) -> str:
     )
 
 
-def _print(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> None:
+def _print_flows(summary: MarketSummary, names: Names) -> None:
     say("\nWho bought what from whom")
     flows: list[Column[Flow]] = [
         Column("BUYER", lambda flow: names.short(flow.buyer)),
@@ -97,6 +105,22 @@ def _print(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> 
         Column("AMOUNT", lambda flow: money_text(flow.amount_micro)[:-2], right=True),
     ]
     print_table(flows, summary.flows)
+
+
+def _print_prices(traded: Sequence[Traded], zone: tzinfo | None) -> None:
+    """What a kWh of a neighbour cost through the day, with a bar for each."""
+    say("\nWhat energy of neighbours cost, by the time of day")
+    dearest = max((row.price_micro_per_kwh for row in traded), default=1)
+    columns: list[Column[Traded]] = [
+        Column("FROM", lambda row: f"{datetime.fromtimestamp(row.start, zone):%H:%M}"),
+        Column("kWh", lambda row: kwh_text(row.energy_wh), right=True),
+        Column("PRICE/kWh", lambda row: money_text(row.price_micro_per_kwh)[:-2], right=True),
+        Column("", lambda row: "█" * round(BAR * row.price_micro_per_kwh / dearest), 1),
+    ]
+    print_table(columns, traded)
+
+
+def _print_worth(summary: MarketSummary, found: Kpis, names: Names, currency: str) -> None:
     say("\nWhat it was worth (benefit against alone, what is left in the battery at retail and at feed-in price)")
     money = {row.party: row.money for row in found.households}
 

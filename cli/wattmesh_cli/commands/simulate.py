@@ -35,10 +35,20 @@ from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_cli.street_record import Over
 from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
+from wattmesh_market.mechanisms import BILATERAL, MECHANISMS, mechanism_named
 from wattmesh_market.units import kwh_text
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.simulation import SimulationResult
+
+
+def _mechanism(name: str) -> str:
+    """The name of a mechanism; a usage error lists the names there are."""
+    try:
+        mechanism_named(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return name
 
 
 def simulate(
@@ -59,6 +69,15 @@ def simulate(
         Over,
         typer.Option("--over", help="calls: the rules alone. messages: every signed message, in virtual time; slow."),
     ] = Over.CALLS,
+    mechanism: Annotated[
+        str,
+        typer.Option(
+            "--mechanism",
+            metavar="|".join(MECHANISMS),
+            help="How neighbours trade. Live streets trade bilaterally: Beckn has no message for the others.",
+            callback=_mechanism,
+        ),
+    ] = BILATERAL,
     fresh: FreshOption = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every trade to standard error, in place of the progress.")
@@ -86,6 +105,7 @@ def simulate(
             jobs=jobs or os.cpu_count() or 1,
             scheduler=scheduler,
             over=over,
+            mechanism=mechanism,
             console=Console(stderr=True),
             log_level=log_level,
             fresh=fresh,

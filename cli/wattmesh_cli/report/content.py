@@ -76,6 +76,12 @@ class Content:
         """When the last slot ends; None without any."""
         return self.slots[-1] + self.step_s if self.slots else None
 
+    @property
+    def worths(self) -> tuple[int, ...]:
+        """What a stored kWh was worth to those who plan, in each slot in which somebody did."""
+        worths = [row.worth_micro_per_kwh for row in self.community]
+        return tuple(worth for worth in worths if worth is not None)
+
 
 def content(
     books: Sequence[Book],

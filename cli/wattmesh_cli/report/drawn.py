@@ -77,6 +77,8 @@ def _metered(rows: Sequence[Metered], starts: Mapping[int, int]) -> tuple[Metere
             found[0].level_before_wh,
             found[-1].level_after_wh,
             found[-1].capacity_wh,
+            sum(row.plans for row in found),
+            sum(row.worth_micro for row in found),
             slots=len(found),
         )
         for start, found in _by_step(((row.slot, row) for row in rows), starts).items()

@@ -150,6 +150,18 @@ def _price(shown: Content) -> dict[str, Any]:
                     hovertemplate="%{y:.4f}",
                 )
             )
+    if shown.worths:
+        curves.append(
+            go.Scatter(
+                x=times,
+                y=_held(
+                    [None if (worth := row.worth_micro_per_kwh) is None else worth / 1e6 for row in shown.community]
+                ),
+                name="Worth of a stored kWh",
+                line={"color": _LIGHT["load"], "width": 2} | _STEP,
+                hovertemplate="%{y:.4f}",
+            )
+        )
     sold = [row for row in shown.traded if row.local_wh]
     largest_wh = max((row.local_wh for row in sold), default=1)
     curves.append(
@@ -305,9 +317,9 @@ def _starts(shown: Content, rows: tuple[Metered, ...]) -> list[str]:
     return [_time(row.slot, shown) for row in rows] + [_time(row.slot + shown.step_s, shown) for row in rows[-1:]]
 
 
-def _held(values: list[float]) -> list[float]:
+def _held(values: Sequence[float | None]) -> list[float | None]:
     """The last value holds until its slot's end."""
-    return values + values[-1:]
+    return [*values, *values[-1:]]
 
 
 def _time(unix_s: int, shown: Content) -> str:

@@ -78,6 +78,7 @@ def _of_all(shown: Content) -> Values:
 
 
 def _metered(rows: Sequence[Metered]) -> Values:
+    worths = [row.worth_micro_per_kwh for row in rows]
     return {
         "pv_kwh": [kwh_text(row.pv_wh) for row in rows],
         "load_kwh": [kwh_text(row.load_wh) for row in rows],
@@ -88,6 +89,7 @@ def _metered(rows: Sequence[Metered]) -> Values:
         "net_import_kwh": [kwh_text(row.net_import_wh) for row in rows],
         "level_kwh": [kwh_text(row.level_after_wh) for row in rows],
         "capacity_kwh": [kwh_text(row.capacity_wh) for row in rows],
+        "stored_worth_per_kwh": [None if worth is None else money_text(worth) for worth in worths],
     }
 
 

@@ -127,6 +127,7 @@ def _plots(shown: Content, per: str, rows: int) -> dict[str, Plot | None]:
                 ("line utility", "utility’s tariff, grid fee included"),
                 ("dotted utility", "feed-in"),
                 ("dot local", "between households, likewise; larger for more energy"),
+                *([("line load", "a stored kWh is worth, on average")] if shown.worths else []),
             ],
         ),
         Plot(

@@ -65,6 +65,8 @@ def prices(shown: Content) -> str:
         parts.append(f"households paid each other {_range(known)}, in {many(len(known), 'slot')}")
     else:
         parts.append("households sold each other nothing")
+    if shown.worths:
+        parts.append(f"a stored kWh was worth {_range(shown.worths)} to those who plan")
     return f"Per kWh in {shown.market.currency}: {'; '.join(parts)}."
 
 

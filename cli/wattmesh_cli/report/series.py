@@ -18,6 +18,7 @@ from wattmesh_cli.kpi.money import price_micro_per_kwh
 class Metered:
     """The readings of one slot together: of a household, or of all. `households` counts them.
 
+    `plans` counts those of batteries whose households plan, and `worth_micro` sums what a kWh in their stores is worth.
     Where slots are put together for a plot, it is what they sum up to, and `slots` counts them.
     """
 
@@ -32,12 +33,19 @@ class Metered:
     level_before_wh: int = 0
     level_after_wh: int = 0
     capacity_wh: int = 0
+    plans: int = 0
+    worth_micro: int = 0
     slots: int = 1
 
     @property
     def net_import_wh(self) -> int:
         """What came in less what went out; what households sell each other cancels in the sum of all."""
         return self.bought_wh + self.imported_wh - self.sold_wh - self.exported_wh
+
+    @property
+    def worth_micro_per_kwh(self) -> int | None:
+        """What a stored kWh is worth to its owner, the mean of those who plan; None where nobody does."""
+        return self.worth_micro // self.plans if self.plans else None
 
     def with_(self, reading: Reading) -> Metered:
         """Together with one more reading of the slot."""
@@ -53,6 +61,8 @@ class Metered:
             self.level_before_wh + reading.level_before_wh,
             self.level_after_wh + reading.level_after_wh,
             self.capacity_wh + reading.capacity_wh,
+            self.plans + bool(reading.stored_micro_per_kwh),
+            self.worth_micro + reading.stored_micro_per_kwh,
         )
 
 

@@ -25,6 +25,7 @@ from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.workers import Workers, workers
 from wattmesh_cli.street_record import ADVICE, Over, Study, remember
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
@@ -60,21 +61,25 @@ def run_simulation(
     jobs: int = 1,
     scheduler: str | None = None,
     over: Over = Over.CALLS,
+    mechanism: str = BILATERAL,
     fresh: bool = False,
 ) -> SimulationResult:
     """Simulate a street up to `days` days after its start, from where the state directory stands.
 
     `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it after a few
     slots and saves. `fresh` deletes what is there. StateError when the directory holds something else, or files cannot
-    be read or written.
+    be read or written, or when messages cannot carry the mechanism.
     """
+    if over is Over.MESSAGES and mechanism != BILATERAL:
+        raise StateError(f"--mechanism {mechanism}: messages carry {BILATERAL} trade only; leave out --over messages")
     feeders = by_feeder(plan)
     if not feeders:
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
     with locked(state):
         if fresh:
             clear(state)
-        remember(state, plan, int(slot_start(plan, 0).timestamp()), study=Study(seed, over, fingerprint(plan)))
+        study = Study(seed, over, mechanism, fingerprint(plan))
+        remember(state, plan, int(slot_start(plan, 0).timestamp()), study=study)
         snapshots = Snapshots(state)
         slots = SLOTS_A_DAY * days
         there = snapshots.all()
@@ -101,7 +106,7 @@ def run_simulation(
                 timedelta(seconds=SLOT_S),
                 bar=console.is_terminal and log_level > logging.INFO,
             ) as progress,
-            workers(feeders, seed, folder, progress, jobs=jobs, scheduler=scheduler, over=over) as at_work,
+            workers(feeders, study, folder, progress, jobs=jobs, scheduler=scheduler) as at_work,
         ):
             reached = _Run(snapshots, at_work, slots).go(done, stopped)
             faults = at_work.faults

@@ -22,6 +22,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import Profile
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.mechanisms import BILATERAL, mechanism_named
 from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
@@ -34,7 +35,7 @@ from wattmesh_operator.plan import GatewayPlan, runtime_config
 class Part(NamedTuple):
     """Some slots of a feeder: from `first` on up to `until` (not included), or what is left to settle in `until`.
 
-    No slot from `end` on is traded. `books` are those of each party when `first` begins.
+    No slot from `end` on is traded. `books` are those of each party when `first` begins; they trade by `mechanism`.
     """
 
     configs: tuple[RuntimeConfig, ...]
@@ -44,6 +45,7 @@ class Part(NamedTuple):
     until: int
     end: int | None
     settling: bool = False
+    mechanism: str = BILATERAL
 
 
 class PartDone(NamedTuple):
@@ -67,11 +69,12 @@ class StudyFeeder:
     A database for each household, as pods have, would cost a town more memory and time than its market does.
     """
 
-    def __init__(self, plan: GatewayPlan, seed: int, saved: Path | None, working: Path) -> None:
+    def __init__(self, plan: GatewayPlan, seed: int, mechanism: str, saved: Path | None, working: Path) -> None:
         """Begin with the street's first slot, or with the database in folder `saved`. DatabaseRefused."""
         self.plan = plan
         self._name = f"{feeder_of(plan)}.db"
         self._seed = seed
+        self._mechanism = mechanism
         self._configs = tuple(runtime_config(pod, gateway_url="", epoch=EPOCH) for pod in plan.pods)
         self._first = int(slot_start(plan, 0).timestamp())
         if saved is not None:
@@ -97,7 +100,7 @@ class StudyFeeder:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
         numbers = (self._first + SLOT_S * first, self._first + SLOT_S * until)
         ends = None if end is None else self._first + SLOT_S * end
-        return Part(self._configs, self._seed, self._books, *numbers, ends, settling)
+        return Part(self._configs, self._seed, self._books, *numbers, ends, settling, self._mechanism)
 
     def run(self, part: Part) -> PartDone:
         """Run a part here; the parties are kept from one part to the next."""
@@ -137,7 +140,7 @@ def _feeder(part: Part) -> Feeder:
         # Rows gather until the part is over, and nothing is ever taken back.
         new, party.books.changes = party.books.changes, Changes(reversible=False)
         party.books.changes.standing = new.standing
-    return Feeder(parties, now, grid)
+    return Feeder(parties, now, grid, mechanism_named(part.mechanism))
 
 
 def _run(feeder: Feeder, part: Part) -> None:

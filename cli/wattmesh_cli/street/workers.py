@@ -16,7 +16,7 @@ from wattmesh_cli.state import StateError
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, run_part
-from wattmesh_cli.street_record import Over
+from wattmesh_cli.street_record import Over, Study
 from wattmesh_operator.plan import GatewayPlan
 
 SLOTS_AT_ONCE = 24
@@ -136,13 +136,12 @@ class MessageWorkers:
 @contextmanager
 def workers(
     feeders: Sequence[GatewayPlan],
-    seed: int,
+    study: Study,
     saved: Path | None,
     progress: Callable[[int], None],
     *,
     jobs: int = 1,
     scheduler: str | None = None,
-    over: Over = Over.CALLS,
 ) -> Iterator[Workers]:
     """The feeders at work, from their start or from the databases in `saved`.
 
@@ -150,8 +149,8 @@ def workers(
     scheduler, by its cluster. DatabaseRefused or SimulationError when it cannot begin.
     """
     with ExitStack() as stack:
-        if over is Over.MESSAGES:
-            runs = [stack.enter_context(closing(FeederRun(plan, seed, saved))) for plan in feeders]
+        if study.over is Over.MESSAGES:
+            runs = [stack.enter_context(closing(FeederRun(plan, study.seed, saved))) for plan in feeders]
             yield MessageWorkers(runs, progress)
             return
         executor: Executor | None = None
@@ -161,7 +160,10 @@ def workers(
             context = multiprocessing.get_context("spawn")
             executor = stack.enter_context(ProcessPoolExecutor(min(jobs, len(feeders)), mp_context=context))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
-        studies = [stack.enter_context(closing(StudyFeeder(plan, seed, saved, working))) for plan in feeders]
+        studies = [
+            stack.enter_context(closing(StudyFeeder(plan, study.seed, study.mechanism, saved, working)))
+            for plan in feeders
+        ]
         yield StudyWorkers(studies, executor, progress)
 
 

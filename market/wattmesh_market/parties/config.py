@@ -11,6 +11,7 @@ from wattmesh_market.energy.profiles import Load, Pv
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.ids import require_name, require_subscriber_id
 from wattmesh_market.mechanisms.sharing import Sharing
+from wattmesh_market.strategies import strategy_named
 from wattmesh_market.units import require_amounts
 
 
@@ -84,6 +85,12 @@ class HouseholdConfig:
         require_name(self.feeder)
         for subscriber_id in (self.subscriber_id, *self.utility_ids):
             require_subscriber_id(subscriber_id)
+
+    @property
+    def may_ever_sell(self) -> bool:
+        """Whether it has anything that it could sell: a battery, or panels and a plan."""
+        panels = self.pv is not None or self.profile_csv is not None
+        return self.battery is not None or (panels and strategy_named(self.strategy).plans)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Planning by what a stored kWh is worth: what to ask, what to bid, how much, and what the battery does meanwhile.
 
-Sellers ask the middle between what the energy is worth to them and what the buyer would pay the utility, as in the
-mid-market rate of `pricing/mid_market.py`; buyers bid all that the energy is worth to them.
+Sellers ask the price that they have learned neighbours pay at that time of day, for what is worth no more to them;
+buyers bid all that the energy is worth to them.
 """
 
 from __future__ import annotations
@@ -168,17 +168,19 @@ class Planner:
             found = self._wishes[slot] = Wishes(fill, reserve, full)
         return found
 
-    def outlook(self, level_wh: int, now: int, slot: int, traded: Callable[[int], Traded]) -> Outlook:
-        """How `slot` is expected to go, when `level_wh` is stored at the start of slot `now`."""
-        metered = None
-        for at in range(now, slot + SLOT_S, SLOT_S):
-            pv_wh, load_wh = self._forecast.expected(at)
-            sold_wh, bought_wh, held_wh, room_wh = traded(at)
-            plan = SlotPlan(at, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *self.wishes(at))
+    def outlook(self, level_wh: int, now: int, traded: Sequence[Traded]) -> Outlook:
+        """How the last of the slots from `now` on of which `traded` tells is expected to go.
+
+        `level_wh` is stored at the start of `now`.
+        """
+        if not traded:
+            raise ValueError("a slot must not lie before the current one")
+        for at, (sold_wh, bought_wh, held_wh, room_wh) in enumerate(traded):
+            slot = now + at * SLOT_S
+            pv_wh, load_wh = self._forecast.expected(slot)
+            plan = SlotPlan(slot, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *self.wishes(slot))
             metered = meter_slot(self._battery, level_wh, plan)
             level_wh = metered.level_after_wh
-        if metered is None:
-            raise ValueError("a slot must not lie before the current one")
         return Outlook(metered, self.worth(slot), held_wh, room_wh)
 
     # --- offers and bids ---
@@ -209,22 +211,24 @@ class Planner:
     def demand(self, outlook: Outlook, slot: int) -> list[Block]:
         """What would be of use, the most valuable first, and what a kWh of it is worth to the household.
 
-        What would be imported must cost less than that; then comes what spares the battery, then what charges it.
+        What would be imported, then what spares the battery, then what charges it. All must cost less than the utility
+        takes, which supplies as much when the slot is there, and then it is known how much that is.
         """
         battery, one = self._battery, outlook.metered
-        found = [Block(self.utility_micro(slot) - 1, one.imported_wh)] if one.imported_wh else []
+        most_micro = self.utility_micro(slot) - 1
+        found = [Block(most_micro, one.imported_wh)] if one.imported_wh else []
         spared_wh, power_wh = max(0, -outlook.charged_wh), battery.charge_limit_wh - max(0, outlook.charged_wh)
         most_wh = battery.capacity_wh - outlook.room_wh
         for slope, width_wh in outlook.worth.above(one.level_after_wh, most_wh):
             less_wh = min(spared_wh, battery.dischargeable_wh(width_wh))
             if less_wh:
                 spared_wh -= less_wh
-                found.append(Block(slope * _PPM // battery.discharge_efficiency_ppm, less_wh))
+                found.append(Block(min(most_micro, slope * _PPM // battery.discharge_efficiency_ppm), less_wh))
             left_wh = width_wh - less_wh * _PPM // battery.discharge_efficiency_ppm
             taken_wh = min(power_wh, max(0, left_wh) * _PPM // battery.charge_efficiency_ppm)
             if taken_wh:
                 power_wh -= taken_wh
-                found.append(Block(slope * battery.charge_efficiency_ppm // _PPM, taken_wh))
+                found.append(Block(min(most_micro, slope * battery.charge_efficiency_ppm // _PPM), taken_wh))
             if not power_wh:
                 break
         return sorted(found, key=lambda block: -(block.price_micro_per_kwh or 0))

@@ -12,11 +12,13 @@ from heapq import heappop, heappush
 
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.mechanisms import Mechanism
 from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party
 from wattmesh_market.schedule import CLOSED_AFTER_S
+from wattmesh_market.study.matching import Matching
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Search, Send
 from wattmesh_market.trade.refusal import Refused
 
@@ -27,18 +29,22 @@ _AWAITED = frozenset((AlarmKind.LOOK, AlarmKind.OFFERS_IN, AlarmKind.REPORT))
 class Feeder:
     """The parties of a feeder. Their books gather changed rows, which need not be reversible, until they are stored."""
 
-    def __init__(self, parties: Sequence[Party], now: Now, grid: GridTime) -> None:
-        """`parties` have their books as of the start of a slot; `now` is theirs."""
+    def __init__(self, parties: Sequence[Party], now: Now, grid: GridTime, mechanism: Mechanism | None = None) -> None:
+        """`parties` have their books as of the start of a slot; `now` is theirs. None: everybody hears everybody."""
         self.parties = {party.id: party for party in sorted(parties, key=lambda party: party.id)}
         self._events = {name: Events(party) for name, party in self.parties.items()}
         # Who never has anything to sell is not asked.
         self._sellers = [
-            name for name, party in self.parties.items() if not isinstance(party, Household) or party.may_ever_sell
+            name
+            for name, party in self.parties.items()
+            if not isinstance(party, Household) or party.config.may_ever_sell
         ]
         self._now = now
         self._grid = grid
         self._waiting: list[tuple[float, str, int, Alarm]] = []
         self._count = 0
+        homes = [party for party in self.parties.values() if isinstance(party, Household)]
+        self._matching = Matching(mechanism, homes) if mechanism else None
         self.sent: dict[tuple[str, Action], int] = {}
         """How many messages each party has sent of each action since this was last emptied."""
 
@@ -67,6 +73,9 @@ class Feeder:
                 events.party.books.forget(slot)
             events.open_slot()
         self._hand_over(self._events)
+        following = next(iter(self.parties.values())).following_slot()
+        if self._matching and following is not None:
+            self._matching.clear(following)
 
     def settle(self, slot: int) -> None:
         """After the last slot: let what was delivered be paid, reported, shared and booked, from `slot` on."""
@@ -91,11 +100,15 @@ class Feeder:
             self._collect(name, mail)
         while mail:
             sender, sent = mail.popleft()
+            if self._matching:
+                sent = self._matching.limited(sender, sent)
             count = (sender, ACTION_OF[type(sent.message)])
             self.sent[count] = self.sent.get(count, 0) + 1
             if isinstance(sent.message, Search):
                 for seller in self._sellers:
                     # Who is no seller in this slot would decline; that is not waited for.
+                    if self._matching and self._matching.keeps_apart(sender, seller):
+                        continue
                     if seller != sender and self.parties[seller].sells(sent.message.slot):
                         self._deliver(sender, seller, sent, mail)
             elif (refused := self._deliver(sender, sent.to, sent, mail)) is not None:

@@ -68,6 +68,10 @@ _BUY_BELOW, _BUY_TARGET, _SELL_ABOVE = (
         ("buyBelowPercent", "buyTargetPercent", "sellAbovePercent"), DEFAULT_THRESHOLDS, strict=True
     )
 )
+_OF_RULES = " || ".join(
+    f"has(self.trading.{field})" for field in ("buyBelowPercent", "buyTargetPercent", "sellAbovePercent", "pricing")
+)
+_RULES_DECIDE = f"has(self.strategy) && self.strategy == 'rules' || {_OF_RULES}"
 # The size of each part, not of the whole: what puts texts together costs more than an API server allows.
 _LAST_HOUSEHOLD = "size(self.metadata.name) + size('-') + size(string(self.spec.replicas - 1))"
 _LAST_POD = (
@@ -124,7 +128,13 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             "trading",
         ),
         Rule(
-            f"!has(self.battery) || {_wh('self.battery.minKwh')} * 1000000"
+            f"!has(self.strategy) || self.strategy == 'rules' || !({_OF_RULES})",
+            "buyBelowPercent, buyTargetPercent, sellAbovePercent and pricing are for rules, and with strategy plan or"
+            " chat the worth of stored energy decides; leave them out, or write strategy: rules",
+            "trading",
+        ),
+        Rule(
+            f"!has(self.battery) || !({_RULES_DECIDE}) || {_wh('self.battery.minKwh')} * 1000000"
             f" <= int({_BUY_BELOW.replace('self.', 'self.trading.', 1)} * 10000.0 + 0.5)"
             f" * {_wh('self.battery.capacityKwh')}",
             f"buyBelowPercent ({DEFAULT_THRESHOLDS.buy_below} if left out) must be at least the share of the battery"

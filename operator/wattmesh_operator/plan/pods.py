@@ -138,21 +138,27 @@ def _utility_pod(agent: UtilityAgent, gateway: BecknGateway) -> PodPlan:
 def _household_pods(
     agent: SolarAgent, gateway: BecknGateway, utility: UtilityAgent, utilities: Sequence[UtilityAgent]
 ) -> list[PodPlan]:
-    # Only stored energy is sold, so without a battery a household only buys.
-    roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.battery else ("BAP",)
-    namespace, feeder = agent.metadata.namespace, agent.spec.feeder
-    return [
-        PodPlan(
-            pod,
-            namespace,
-            agent,
-            gateway,
-            tuple(Participant(name, subscriber_id(name, namespace), feeder, roles) for name in households),
-            households=tuple(household_config(agent, name, utility, utilities) for name in households),
-            backstop=utility.metadata.name,
+    found = []
+    for pod, names in households_by_pod(agent).items():
+        households = tuple(household_config(agent, name, utility, utilities) for name in names)
+        participants = tuple(Participant(one.name, one.subscriber_id, one.feeder, _roles(one)) for one in households)
+        found.append(
+            PodPlan(
+                pod,
+                agent.metadata.namespace,
+                agent,
+                gateway,
+                participants,
+                households=households,
+                backstop=utility.metadata.name,
+            )
         )
-        for pod, households in households_by_pod(agent).items()
-    ]
+    return found
+
+
+def _roles(household: HouseholdConfig) -> tuple[Role, ...]:
+    """Who has nothing to sell only buys."""
+    return ("BAP", "BPP") if household.may_ever_sell else ("BAP",)
 
 
 def _id_of(resource: BecknGateway | UtilityAgent) -> str:

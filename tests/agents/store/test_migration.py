@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents.store.older import write_version_3
 from tests.world.parties import GRID, NEXT
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.accounts import accounts
@@ -18,6 +19,7 @@ from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import standing_at
+from wattmesh_market.trade.contracts import Side
 from wattmesh_market.trade.ledger import Reported, ReportState
 
 VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
@@ -104,6 +106,33 @@ def test_a_file_of_version_2_keeps_what_was_shared_and_gets_accounts(path: Path)
         assert (shared["party"], shared["slot"], shared["price_micro"]) == (GRID, NEXT, 190_000)
         assert {*accounts(database.connection)} == {GRID, HOME}
         assert table_rows(database.connection, "closing_records") == []
+
+
+def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_or_learned_before(tmp_path: Path) -> None:
+    path = tmp_path / "roof-0.db"
+    write_version_3("roof-0", path)
+    with closing(sqlite3.connect(path)) as file:
+        file.row_factory = sqlite3.Row
+        before = {table: [dict(row) for row in file.execute(f"SELECT * FROM {table}")] for table in AUDITED_TABLES}  # noqa: S608
+    new = {
+        "parties": {"carried_uwh": 0},
+        "contracts": {"sun_wh": 0},
+        "readings": {"covered_wh": 0, "carried_uwh": 0, "local_micro_per_kwh": 0, "stored_micro_per_kwh": 0},
+    }
+    assert len(before["contracts"]) == 4
+    with closing(Database.open(path)) as database, closing(Database.open(tmp_path / "new.db")) as fresh:
+        assert {table: table_rows(database.connection, table) for table in AUDITED_TABLES} == {
+            table: [row | new.get(table, {}) for row in rows] for table, rows in before.items()
+        }
+        for table in AUDITED_TABLES:
+            old, made = (
+                [row[1:] for row in one.connection.execute(f"PRAGMA table_info({table})")] for one in (database, fresh)
+            )
+            assert old == made, table
+        books = journal.load(database.connection, ROOF, NEXT, standing_at(NEXT))
+    assert [(one.energy_wh, one.sun_wh) for one in books.promises(Side.SELLER)] == [(185, 0), (189, 0)]
+    assert (books.standing.level_wh, books.standing.carried_uwh) == (9656, 0)
+    assert {(one.local_micro, one.stored_micro) for one in books.readings.values()} == {(0, 0)}
 
 
 def test_an_audit_says_how_an_older_journal_is_brought_forward(path: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_json_has_series_flows_kpis_and_audit(run: Run) -> None:
 
 def test_a_study_is_known_by_its_seed(run: Run, state: Path) -> None:
     street = json.loads((state / "street.json").read_text())
-    study = {"seed": 42, "over": "calls", "fingerprint": ""}
+    study = {"seed": 42, "over": "calls", "mechanism": "bilateral", "fingerprint": ""}
     (state / "street.json").write_text(json.dumps({**street, "study": study}))
     assert json.loads(run("-o", "json").stdout)["origin"]["seed"] == 42
 

@@ -9,11 +9,11 @@ import pytest
 from tests.cli.kpi.small_street import FIRST, FLAT, GRID, ROOF, SECOND, STORE, THIRD, small_street
 from tests.cli.report.support import reported
 from wattmesh_cli.books import Book
-from wattmesh_cli.kpi import Slots
+from wattmesh_cli.kpi import ALL_SLOTS, Slots, collect
 from wattmesh_cli.report import sentences
 from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.report.flows import MOST_NODES, Flow, Grouping, grouped, grouping, ways
-from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
+from wattmesh_cli.report.series import Metered, Traded, UtilityPrices, metered
 
 NOBODY: list[Book] = [Book("grid", parties=small_street()[3].parties)]
 
@@ -165,3 +165,14 @@ def test_times_have_their_date_where_a_run_is_longer_than_a_day() -> None:
     later = [replace(reading, slot=reading.slot + 90_000) for reading in small_street()[0].readings]
     roof = replace(small_street()[0], readings=(*small_street()[0].readings, *later), ledger=(), contracts=())
     assert "at Sun 21 Jun 12:00 with 6.00 kW" in sentences.power(reported([roof, *NOBODY]))
+
+
+def test_what_stored_energy_is_worth_is_the_mean_of_those_who_plan() -> None:
+    assert reported().community[0].worth_micro_per_kwh is None
+    worth = {ROOF: 200_000, STORE: 100_000, FLAT: 0}
+    books = [
+        replace(book, readings=tuple(replace(one, stored_micro_per_kwh=worth[one.party]) for one in book.readings))
+        for book in small_street()
+    ]
+    rows = metered(collect(books), [ROOF, STORE, FLAT], ALL_SLOTS)
+    assert [row.worth_micro_per_kwh for row in rows] == [150_000, 150_000, 150_000]

@@ -1,0 +1,96 @@
+"""A household's plan at work: what its books say goes in, asks and bids come out."""
+
+from __future__ import annotations
+
+from wattmesh_market.energy.availability import held_wh, room_wh
+from wattmesh_market.energy.battery import NO_BATTERY, Metered
+from wattmesh_market.energy.forecast import Forecast
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.books import Books
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.strategies import Buy, Decision, Hold, Sell
+from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Traded, Wishes
+from wattmesh_market.trade.contracts import OVER, Side
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
+from wattmesh_market.units import money_text
+
+
+class Planning:
+    """What one household plans. Prices are in millionths of the currency per kWh; a price limit of its owner holds."""
+
+    def __init__(self, config: HouseholdConfig, forecast: Forecast, books: Books, utc_offset_s: int) -> None:
+        self._config = config
+        self._battery = config.battery or NO_BATTERY
+        self._books = books
+        self._seen: object = None
+        self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
+        self._planner = Planner(self._battery, config.backstop.tariff, utc_offset_s, forecast, self._remembered_micro)
+
+    def wishes(self, slot: int) -> Wishes:
+        """What the battery shall do in a slot, by itself."""
+        return self._planner.wishes(slot)
+
+    def ask_micro(self, slot: int) -> int:
+        """What it asks of its neighbours in a slot, without grid fee."""
+        own_micro = self._config.trading.sell_price_micro_per_kwh or 0
+        return max(own_micro, self._planner.ask_micro(slot, self._books.standing.next_slot))
+
+    def supply(self, slot: int) -> list[Block]:
+        """What it can give up in a slot, the cheapest first, and what a kWh of it must earn without grid fee."""
+        own_micro = self._config.trading.sell_price_micro_per_kwh or 0
+        return [Block(max(own_micro, micro or 0), wh) for micro, wh in self._planner.supply(self._outlook(slot))]
+
+    def decide(self, slot: int, sellable_wh: int) -> Decision:
+        """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
+        outlook, tariff = self._outlook(slot), self._config.backstop.tariff
+        least_micro = tariff.feed_in_micro_per_kwh + tariff.local_grid_fee_micro_per_kwh
+        limit_micro = self._config.trading.max_buy_price_micro_per_kwh
+        wants = [
+            Block(micro if limit_micro is None else min(micro or 0, limit_micro), wh)
+            for micro, wh in self._planner.demand(outlook, slot)
+            if (micro or 0) >= least_micro
+        ]
+        wanted_wh = sum([block.energy_wh for block in wants])
+        if wanted_wh >= MIN_TRADE_WH and (outlook.metered.imported_wh or sellable_wh < MIN_TRADE_WH):
+            reason = f"{wanted_wh / 1000:.3f} kWh are worth up to {money_text(wants[0].price_micro_per_kwh or 0)} here"
+            return Buy(tuple(wants), reason)
+        return Sell() if sellable_wh >= MIN_TRADE_WH else Hold()
+
+    def learned(self, slot: int, metered: Metered) -> tuple[int, int]:
+        """What a slot has taught: what neighbours' energy costs at its time of day, and what is stored is worth."""
+        local_micro = self._planner.learned_micro(slot, metered, self._paid_micro(slot))
+        return local_micro, self._planner.worth(slot).of_last(metered.level_after_wh)
+
+    def _remembered_micro(self, slot: int) -> int:
+        reading = self._books.readings.get(slot)
+        return reading.local_micro if reading else 0
+
+    def _paid_micro(self, slot: int) -> int | None:
+        """What was paid per kWh, without fee, for what was bought of neighbours in a slot; None where nothing was."""
+        energy_wh = amount_micro = 0
+        for contract, delivery in self._books.deliveries(Side.BUYER, slot):
+            if delivery.state not in OVER and contract.counterparty not in self._utilities:
+                energy_wh += delivery.energy_wh
+                amount_micro += delivery.amount_micro - delivery.fee_micro
+        return amount_micro * 1000 // energy_wh if energy_wh else None
+
+    def _traded(self, slot: int) -> Traded:
+        """What is traded for a slot, and what must be held and kept free for later ones."""
+        selling, buying = self._books.promises(Side.SELLER), self._books.promises(Side.BUYER)
+        if not (selling or buying):
+            return NOTHING
+        return Traded(
+            sum([promise.energy_wh for promise in selling if promise.slot == slot]),
+            sum([promise.energy_wh for promise in buying if promise.slot == slot]),
+            held_wh(self._battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S),
+            room_wh(self._battery, [promise for promise in buying if promise.slot > slot]),
+        )
+
+    def _outlook(self, slot: int) -> Outlook:
+        standing = self._books.standing
+        now = standing.next_slot
+        traded = tuple([self._traded(at) for at in range(now, slot + SLOT_S, SLOT_S)])
+        seen = (now, slot, standing.level_wh, traded)
+        if self._seen != seen:  # it is asked for at each change of the books, and few of them change it
+            self._seen, self._seen_outlook = seen, self._planner.outlook(standing.level_wh, now, traded)
+        return self._seen_outlook

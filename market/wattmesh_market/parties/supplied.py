@@ -1,0 +1,172 @@
+"""What a household exchanges with its backstop utility: its readings, its reports of them, and its bills."""
+
+from __future__ import annotations
+
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.parties.books import Alarm, AlarmKind, Books
+from wattmesh_market.parties.buying import scheduled
+from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.party import Party, Surroundings
+from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.schedule import moment_s, report_ppm
+from wattmesh_market.trade.contracts import DELIVERED, Side
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
+from wattmesh_market.trade.messages import Call, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.refusal import About, Reason, Refused
+from wattmesh_market.units import amount_micro, money_text
+
+
+class Supplied(Party):
+    """A party with a meter, whose utility supplies what the market does not, and takes what nobody buys."""
+
+    def __init__(self, config: HouseholdConfig, around: Surroundings, books: Books, salt: str) -> None:
+        super().__init__(config, around, books, salt)
+        self.config = config
+        self.shares = config.backstop.shares
+        self._supply = (-1, "")
+
+    def finalise(self, reading: Reading) -> None:
+        """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
+
+        So is what was sold under a grid fee, which is owed to the utility. Where the utility shares, everything is
+        reported, in doubt or nothing at all.
+        """
+        slot, metered = reading.slot, reading.metered
+        if reading.state is not ReadingState.OPEN or self._awaits_delivery(slot):
+            self.books.read(reading)
+            self.report_later(slot)
+            return
+        netted_wh = min(metered.imported_wh, metered.exported_wh)
+        if netted_wh:
+            metered = metered._replace(
+                imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
+            )
+        exchanged = self.shares or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
+        state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
+        self.books.read(reading._replace(metered=metered, state=state))
+        if exchanged:
+            self.report_later(slot)
+
+    def _awaits_delivery(self, slot: int) -> bool:
+        return any(
+            delivery.state not in DELIVERED and scheduled(contract, delivery)
+            for contract, delivery in self.books.deliveries(Side.BUYER, slot)
+        )
+
+    def report_later(self, slot: int) -> None:
+        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
+        state, now_s = self.books.readings[slot].state, self.now.grid_s
+        if state is ReadingState.FINAL or (state is ReadingState.OPEN and self.shares):
+            due_s = self._reported_s(slot)
+            if self.shares and (state is ReadingState.OPEN or due_s <= now_s):
+                due_s += SLOT_S
+            self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
+
+    def _reported_s(self, slot: int) -> float:
+        """When (grid time) a reading is reported; a slot later whatever is in doubt or was not heard."""
+        return moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
+
+    def report(self, slot: int) -> None:
+        """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
+
+        What is in doubt by then is told as import; what becomes of it, later.
+        """
+        reading = self.books.readings.get(slot)
+        if reading is None or reading.state is ReadingState.BOOKED:
+            return
+        in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
+        if in_doubt and not (self.shares and self.now.grid_s >= self._reported_s(slot) + SLOT_S):
+            return
+        netted_wh = min(metered.imported_wh, metered.exported_wh)
+        told = ReportReading(
+            supply_order_id(self.id),
+            slot,
+            metered.imported_wh - netted_wh,
+            metered.exported_wh - netted_wh,
+            self._sold_under_fee_wh(slot),
+            in_doubt,
+        )
+        utility = self.config.backstop.utility_id
+        occasion = f"{slot} {self.now.ms}{' provisional' * in_doubt}"
+        self.send(utility, self._supply_transaction(slot), told, occasion)
+
+    def report_unanswered(self, transaction_id: str) -> None:
+        """What was not heard is told again before the slot is closed; later, with what else is unfinished."""
+        for slot in self.books.unbooked:
+            if self._supply_transaction(slot) == transaction_id and self.now.grid_s < self._reported_s(slot) + SLOT_S:
+                self.report_later(slot)
+
+    def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
+        """The utility has priced a reading; book what it says, unless that is dearer than its tariff."""
+        books, utility, slot = self.books, self.config.backstop.utility_id, priced.reading.slot
+        if call.sender != utility:
+            raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
+        reading = books.readings.get(slot)
+        if reading is None or self._supply_transaction(slot) != call.transaction_id:
+            raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
+        if reading.state is not ReadingState.FINAL or priced.reading.provisional:
+            return
+        energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
+        if priced.reading.imported_wh - priced.reading.exported_wh != energy_wh:
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+        entries = self._billed(priced)
+        earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
+        if earned_micro < due_micro or (not energy_wh and earned_micro):
+            text = f"priced {money_text(earned_micro)} but the tariff makes it {money_text(due_micro)}"
+            raise Refused(Reason.BUSINESS, text, About.PRICE)
+        for entry in entries:
+            books.book(entry)
+        if sold_wh := self._sold_under_fee_wh(slot):
+            fee_micro = self._fee_asked_micro(priced, sold_wh)
+            books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
+        books.read(reading._replace(state=ReadingState.BOOKED))
+
+    def _billed(self, priced: PricedReading) -> list[LedgerEntry]:
+        """What a priced reading makes the household book: supply, what was shared, and a correction."""
+        reading, shared = priced.reading, priced.shared or SharedPart(0, 0, 0)
+        net_wh = billed_wh = reading.imported_wh - reading.exported_wh
+        back_micro = 0
+        if priced.correction is not None:
+            imported_wh, exported_wh, back_micro = priced.correction
+            billed_wh = imported_wh - exported_wh
+        sign = 1 if billed_wh > 0 else -1
+        supply = (billed_wh - sign * shared.energy_wh, -sign * (priced.amount_micro - shared.amount_micro))
+        if supply[0] * sign < 0:
+            raise Refused(Reason.UNSOUND, "more is shared than was imported or exported", About.READING)
+        parts = (
+            (EntryKind.BACKSTOP, SUPPLY, supply),
+            (EntryKind.SHARED, SHARED, (sign * shared.energy_wh, -sign * shared.amount_micro)),
+            (EntryKind.BACKSTOP, CORRECTION, (net_wh - billed_wh, back_micro)),
+        )
+        utility, slot = self.config.backstop.utility_id, reading.slot
+        return [LedgerEntry(kind, slot, utility, reference, *part) for kind, reference, part in parts if any(part)]
+
+    def _supply_transaction(self, slot: int) -> str:
+        """The transaction id under which a slot's reading is reported."""
+        if self._supply[0] != slot:
+            self._supply = (slot, self.derive_id("supply", slot))
+        return self._supply[1]
+
+    def _sold_under_fee_wh(self, slot: int) -> int:
+        """What others got in a slot by contracts that bear a grid fee."""
+        sales = self.books.deliveries(Side.SELLER, slot)
+        return sum([delivery.delivered_wh or 0 for _, delivery in sales if delivery.fee_micro])
+
+    def _fee_asked_micro(self, priced: PricedReading, sold_wh: int) -> int:
+        """The grid fee in a priced reading; Refused when it is not stated or dearer than the tariff."""
+        asked_micro = priced.local_fee_micro
+        if asked_micro is None:
+            raise Refused(Reason.UNSOUND, "a grid fee must be stated for what was sold to others", About.GRID_FEE)
+        due_micro = amount_micro(self.config.backstop.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+        if asked_micro > due_micro:
+            text = f"grid fee of {money_text(asked_micro)} but the tariff makes it {money_text(due_micro)}"
+            raise Refused(Reason.BUSINESS, text, About.GRID_FEE)
+        return asked_micro
+
+    def supply_micro(self, slot: int, energy_wh: int) -> int:
+        """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
+        tariff = self.config.backstop.tariff
+        if energy_wh > 0:
+            return -amount_micro(all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s), energy_wh)
+        return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)

@@ -1,0 +1,59 @@
+"""A mechanism at work in a study: households order, it matches, and each buyer hears of its matches only.
+
+What follows is a purchase as ever: the buyer searches, the sellers it was matched with offer what it is to have at the
+price that was found, and both keep their contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.mechanisms import Mechanism
+from wattmesh_market.mechanisms.orders import Order, Orders
+from wattmesh_market.parties.household import Household
+from wattmesh_market.strategies import Buy
+from wattmesh_market.trade.messages import Offers, Send
+
+
+class Matching:
+    """The orders of a feeder's households, cleared anew for each slot."""
+
+    def __init__(self, mechanism: Mechanism, homes: Iterable[Household]) -> None:
+        self._mechanism = mechanism
+        self._homes = {home.id: home for home in homes}
+        self._matched: dict[tuple[str, str], int] = {}
+
+    def clear(self, slot: int) -> None:
+        """Let every household order for a slot, and the sellers ask what the mechanism finds."""
+        asks: list[Order] = []
+        bids: list[Order] = []
+        for home in self._homes.values():
+            tariff = home.config.backstop.tariff
+            decision = home.decide(slot)
+            if home.sells(slot):
+                fee_micro = tariff.local_grid_fee_micro_per_kwh
+                asks += [Order(home.id, (micro or 0) + fee_micro, wh) for micro, wh in home.supply(slot)]
+            elif isinstance(decision, Buy):
+                most_micro = all_in_micro_per_kwh(tariff, slot, home.grid.utc_offset_s)
+                bids += [Order(home.id, most_micro if micro is None else micro, wh) for micro, wh in decision.wants]
+        self._matched = {}
+        lot = slot ^ next(iter(self._homes.values())).lot if self._homes else slot
+        for buyer, seller, energy_wh, price_micro in self._mechanism(Orders(tuple(asks), tuple(bids), lot)):
+            self._matched[buyer, seller] = energy_wh
+            found = self._homes[seller]
+            found.ask(slot, price_micro - found.config.backstop.tariff.local_grid_fee_micro_per_kwh)
+
+    def keeps_apart(self, buyer: str, seller: str) -> bool:
+        """Whether a buyer's search is not for that seller. A utility that searches hears everybody."""
+        return buyer in self._homes and (buyer, seller) not in self._matched
+
+    def limited(self, seller: str, sent: Send) -> Send:
+        """An offer to a household, of no more than it was matched with, and once."""
+        message = sent.message
+        if not isinstance(message, Offers) or sent.to not in self._homes:
+            return sent
+        most_wh = self._matched.pop((sent.to, seller), 0)
+        ((slot, offer),) = message.offers
+        offer = offer._replace(available_wh=min(offer.available_wh, most_wh))
+        return sent._replace(message=Offers(((slot, offer),)))
