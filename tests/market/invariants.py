@@ -137,7 +137,7 @@ def check_promises(member: Member) -> None:
     home, standing = member.home, member.books.standing
     promises = member.books.promises(Side.SELLER)
     assert 0 <= standing.level_wh <= home.battery.capacity_wh
-    if promises:
+    if any(promise.stored_wh for promise in promises):
         held = held_wh(home.battery, promises, standing.next_slot)
         assert held <= standing.level_wh - home.battery.min_level_wh
     for slot in {promise.slot for promise in promises}:

@@ -384,13 +384,18 @@ def street(
     order: Sequence[int] = range(5),
     speed: float = SPEED,
     world: type[World] = World,
+    strategy: str = "rules",
+    panels: bool = False,
     **of_battery: int,
 ) -> World:
-    """Two roofs with full batteries, a home with a low one, a flat with none, and the grid; listed in any order."""
+    """Two roofs with full batteries, a home with a low one, a flat with none, and the grid; listed in any order.
+
+    With `panels` the first roof has panels and no battery.
+    """
     first, second, low = (battery(level_wh, **of_battery) for level_wh in levels_wh)
-    of_all: dict[str, Any] = {"tariff": tariff, "shares": sharing is not None}
+    of_all: dict[str, Any] = {"tariff": tariff, "shares": sharing is not None, "strategy": strategy}
     configs: tuple[Config, ...] = (
-        household("roof-0", first, price_micro=180_000, **of_all),
+        household("roof-0", None if panels else first, price_micro=180_000, **of_all),
         household("roof-1", second, price_micro=220_000, **of_all),
         household("home-0", low, **of_all),
         household("flat-0", **of_all),

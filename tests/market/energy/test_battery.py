@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh
+from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.slots import SLOT_S
 
@@ -44,7 +44,40 @@ def batteries(draw: st.DrawFn) -> Battery:
     )
 
 
-plans = st.builds(SlotPlan, slots, energies, energies, energies, energies, energies, energies)
+@st.composite
+def any_plan(draw: st.DrawFn) -> SlotPlan:
+    """The owner fills its battery from the grid no further than from the sun."""
+    fill_wh = draw(st.just(0) | st.integers(0, 8000))
+    return SlotPlan(
+        draw(slots),
+        *[draw(energies) for _ in range(6)],
+        relief_wh=draw(st.just(0) | energies),
+        fill_wh=fill_wh,
+        reserve_wh=draw(st.just(0) | st.integers(0, 8000)),
+        full_wh=draw(st.none() | st.integers(fill_wh, 8000)),
+    )
+
+
+plans = any_plan()
+carries = st.just(0) | st.just(999_999) | st.integers(0, 999_999)
+PPM = 1_000_000
+
+
+def start_uwh(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int) -> int:
+    """What is stored (millionths of a Wh) once the slot's leak is gone."""
+    held_uwh = min(level_wh * PPM + carried_uwh, battery.capacity_wh * PPM)
+    return held_uwh - battery.leaked_wh(held_uwh // PPM, plan.slot) * PPM
+
+
+def after_uwh(metered: Metered) -> int:
+    """What is stored at the end, in millionths of a Wh."""
+    return metered.level_after_wh * PPM + metered.carried_uwh
+
+
+def charged_wh(metered: Metered) -> int:
+    """What passed the battery's terminals, negative when it left."""
+    into_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
+    return into_wh - metered.load_wh - metered.sold_wh - metered.exported_wh
 
 
 def balance_wh(metered: Metered) -> int:
@@ -92,8 +125,9 @@ def test_deficit_below_the_minimum_level_is_imported() -> None:
 
 def test_deficit_beyond_the_power_limit_is_imported() -> None:
     metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=0, load_wh=1800))
-    # 1000 Wh at the terminals take 1112 of the store: 1111.1, rounded against the owner.
-    assert metered == Metered(5000, 3888, 0, 1800, 0, 0, imported_wh=800, exported_wh=0, losses_wh=112)
+    # 1000 Wh at the terminals take 1111.111112 of the store; what it holds beyond a whole Wh is carried.
+    after = {"imported_wh": 800, "exported_wh": 0, "losses_wh": 112, "carried_uwh": 888_888}
+    assert metered == Metered(5000, 3888, 0, 1800, 0, 0, **after)
 
 
 def test_a_sale_comes_before_own_load() -> None:
@@ -102,13 +136,47 @@ def test_a_sale_comes_before_own_load() -> None:
     assert metered == Metered(2000, 1000, 0, 600, 0, 900, imported_wh=600, exported_wh=0, losses_wh=100)
 
 
-def test_a_sale_is_met_by_sun_first_but_never_exceeds_the_store() -> None:
-    metered = meter_slot(BATTERY, 1100, SlotPlan(NOON, pv_wh=5000, load_wh=0, sold_wh=900))
-    # 100 Wh above the minimum would give 90; more was never there to be promised.
-    assert metered.sold_wh == 90
-    assert metered.level_after_wh == 1100 + 950
-    assert metered.exported_wh == 5000 - 90 - 1000
-    assert balance_wh(metered) == 0
+def test_a_sale_is_met_by_the_sun_first_then_by_the_store() -> None:
+    sunny = meter_slot(BATTERY, 1100, SlotPlan(NOON, pv_wh=5000, load_wh=0, sold_wh=900))
+    assert sunny == Metered(1100, 2050, 5000, 0, 0, 900, imported_wh=0, exported_wh=3100, losses_wh=50)
+    cloudy = meter_slot(BATTERY, 2000, SlotPlan(NOON, pv_wh=800, load_wh=350, sold_wh=900))
+    # 450 Wh of sun are spare; the store gives 450 for 500.
+    assert cloudy == Metered(2000, 1500, 800, 350, 0, 900, imported_wh=0, exported_wh=0, losses_wh=50)
+
+
+def test_what_sun_and_store_do_not_give_of_a_sale_the_backstop_covers() -> None:
+    metered = meter_slot(BATTERY, 2000, SlotPlan(NOON, pv_wh=0, load_wh=200, sold_wh=900, held_wh=500))
+    # 500 Wh above the minimum are held for a later buyer, the other 500 give 450.
+    after = {"imported_wh": 650, "exported_wh": 0, "losses_wh": 50, "covered_wh": 450}
+    assert metered == Metered(2000, 1500, 0, 200, 0, 900, **after)
+
+
+def test_a_utility_gets_only_what_sun_and_store_give() -> None:
+    metered = meter_slot(BATTERY, 2000, SlotPlan(NOON, pv_wh=0, load_wh=0, sold_wh=450, relief_wh=900))
+    # 500 Wh of the store are left above the minimum; they give 450 of the 900.
+    assert metered == Metered(2000, 1000, 0, 0, 0, 900, imported_wh=0, exported_wh=0, losses_wh=100)
+    sunny = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=800, load_wh=300, relief_wh=900))
+    assert sunny == Metered(0, 0, 800, 300, 0, 500, imported_wh=0, exported_wh=0, losses_wh=0)
+    dark = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=0, load_wh=300, relief_wh=900))
+    assert dark == Metered(0, 0, 0, 300, 0, 0, imported_wh=300, exported_wh=0, losses_wh=0)
+
+
+def test_up_to_a_level_its_owner_charges_it_from_the_grid() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=100, load_wh=0, fill_wh=5475))
+    # 475 Wh of room take 500 Wh at the terminals, of which the sun gives 100.
+    assert metered == Metered(5000, 5475, 100, 0, 0, 0, imported_wh=400, exported_wh=0, losses_wh=25)
+
+
+def test_below_a_level_its_owner_saves_what_is_stored() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=0, load_wh=500, reserve_wh=4900))
+    assert metered == Metered(5000, 4900, 0, 500, 0, 0, imported_wh=410, exported_wh=0, losses_wh=10)
+    sold = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=0, load_wh=0, sold_wh=900, reserve_wh=4900))
+    assert (sold.level_after_wh, sold.covered_wh) == (4000, 0), "what was sold was not to be saved"
+
+
+def test_above_a_level_its_owner_feeds_in() -> None:
+    metered = meter_slot(BATTERY, 5000, SlotPlan(NOON, pv_wh=900, load_wh=0, full_wh=5095))
+    assert metered == Metered(5000, 5095, 900, 0, 0, 0, imported_wh=0, exported_wh=800, losses_wh=5)
 
 
 def test_own_load_leaves_what_is_held_for_later_buyers() -> None:
@@ -137,14 +205,18 @@ def test_what_no_longer_fits_a_smaller_battery_is_lost_and_counted() -> None:
 def test_without_a_battery_everything_is_exchanged_with_the_backstop() -> None:
     night = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=0, load_wh=300, bought_wh=200))
     assert night == Metered(0, 0, 0, 300, 200, 0, imported_wh=100, exported_wh=0, losses_wh=0)
-    noon = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=800, load_wh=300, sold_wh=500))
-    assert noon == Metered(0, 0, 800, 300, 0, 0, imported_wh=0, exported_wh=500, losses_wh=0)
+    noon = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=800, load_wh=300, sold_wh=400))
+    assert noon == Metered(0, 0, 800, 300, 0, 400, imported_wh=0, exported_wh=100, losses_wh=0)
+    cloud = meter_slot(NO_BATTERY, 0, SlotPlan(NOON, pv_wh=500, load_wh=300, sold_wh=400))
+    after = {"imported_wh": 200, "exported_wh": 0, "losses_wh": 0, "covered_wh": 200}
+    assert cloud == Metered(0, 0, 500, 300, 0, 400, **after)
 
 
 def test_a_level_below_the_minimum_only_rises() -> None:
     raised = replace(BATTERY, min_level_wh=5000)
     metered = meter_slot(raised, 3000, SlotPlan(NOON, pv_wh=0, load_wh=300, sold_wh=200))
-    assert metered == Metered(3000, 3000, 0, 300, 0, 0, imported_wh=300, exported_wh=0, losses_wh=0)
+    after = {"imported_wh": 500, "exported_wh": 0, "losses_wh": 0, "covered_wh": 200}
+    assert metered == Metered(3000, 3000, 0, 300, 0, 200, **after)
 
 
 @pytest.mark.parametrize(("power_w", "limit_wh"), [(0, 0), (3, 0), (4, 1), (4000, 1000), (11_001, 2750)])
@@ -173,7 +245,11 @@ def test_what_leaks_counts_as_lost_and_goes_first() -> None:
     assert metered == Metered(5000, 5140, 200, 0, 0, 0, imported_wh=0, exported_wh=0, losses_wh=60)
     # 950 Wh are left above the minimum and give 855.
     metered = meter_slot(leaky, 1969, SlotPlan(NOON, pv_wh=0, load_wh=0, sold_wh=900))
-    assert (metered.sold_wh, metered.level_after_wh) in {(854, 1000), (855, 1000), (856, 1000)}
+    assert (metered.sold_wh, metered.covered_wh, metered.level_after_wh) in {
+        (900, 46, 1000),
+        (900, 45, 1000),
+        (900, 44, 1000),
+    }
 
 
 def test_it_leaks_below_the_minimum_level_and_never_below_empty() -> None:
@@ -221,76 +297,143 @@ def test_the_least_that_leaves_a_level_is_the_least(battery: Battery, level_wh: 
     assert before_wh - 1 - battery.leaked_wh(before_wh - 1, slot) < level_wh
 
 
+# --- what is carried from slot to slot ---
+
+
+@pytest.mark.parametrize("load_wh", [1, 5, 7])
+def test_a_small_load_is_served_at_the_battery_s_own_efficiency(load_wh: int) -> None:
+    """Rounded in each slot, a load of 1 Wh would take 2 Wh of the store, one of 5 Wh 6 Wh: 50 and 83 % for 95."""
+    battery = replace(BATTERY, min_level_wh=0, discharge_efficiency_ppm=950_000)
+    level_wh, carried_uwh, count = 10_000, 0, 1000
+    for number in range(count):
+        plan = SlotPlan(NOON + number * SLOT_S, pv_wh=0, load_wh=load_wh)
+        metered = meter_slot(battery, level_wh, plan, carried_uwh)
+        assert metered.imported_wh == 0
+        level_wh, carried_uwh = metered.level_after_wh, metered.carried_uwh
+    drawn = 10_000 - level_wh - carried_uwh / 1e6
+    assert drawn == pytest.approx(count * load_wh / 0.95, abs=0.001 * count / 1000)
+
+
+@pytest.mark.parametrize("pv_wh", [1, 3])
+def test_a_little_sun_is_stored_at_the_battery_s_own_efficiency(pv_wh: int) -> None:
+    level_wh, carried_uwh, count = 1000, 0, 1000
+    for number in range(count):
+        metered = meter_slot(BATTERY, level_wh, SlotPlan(NOON + number * SLOT_S, pv_wh, 0), carried_uwh)
+        level_wh, carried_uwh = metered.level_after_wh, metered.carried_uwh
+    assert level_wh * PPM + carried_uwh == 1000 * PPM + count * pv_wh * 950_000
+
+
 # --- properties of one slot ---
 
 
-@given(batteries(), st.integers(0, 12_000), plans)
-@settings(max_examples=1000)
-def test_a_slot_balances_to_the_watt_hour(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
-    metered = meter_slot(battery, level_wh, plan)
+@given(batteries(), st.integers(0, 12_000), plans, carries)
+@settings(max_examples=400)
+def test_a_slot_balances_to_the_watt_hour(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int) -> None:
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
     assert balance_wh(metered) == 0
     assert 0 <= metered.level_after_wh <= battery.capacity_wh
-    assert min(metered.sold_wh, metered.imported_wh, metered.exported_wh, metered.losses_wh) >= 0
+    assert 0 <= metered.carried_uwh < PPM
+    assert after_uwh(metered) <= battery.capacity_wh * PPM
+    assert min(metered) >= 0
     assert min(metered.imported_wh, metered.exported_wh) == 0
-    assert metered.sold_wh <= plan.sold_wh
+    assert plan.sold_wh <= metered.sold_wh <= plan.sold_wh + plan.relief_wh
     assert (metered.pv_wh, metered.load_wh, metered.bought_wh) == (plan.pv_wh, plan.load_wh, plan.bought_wh)
 
 
-@given(batteries(), st.integers(0, 12_000), plans)
-@settings(max_examples=500)
-def test_neither_load_nor_sale_takes_the_reserve(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
-    metered = meter_slot(battery, level_wh, plan)
-    start_wh = min(level_wh, battery.capacity_wh)
-    start_wh -= battery.leaked_wh(start_wh, plan.slot)
-    assert metered.level_after_wh >= min(start_wh, battery.min_level_wh + plan.held_wh)
+@given(batteries(), st.integers(0, 12_000), plans, carries)
+@settings(max_examples=400)
+def test_what_is_stored_changes_by_what_passes_the_terminals_to_the_millionth(
+    battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
+) -> None:
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    passed_wh, before_uwh = charged_wh(metered), start_uwh(battery, level_wh, plan, carried_uwh)
+    if passed_wh >= 0:
+        found_uwh = min(before_uwh + passed_wh * battery.charge_efficiency_ppm, battery.capacity_wh * PPM)
+    else:
+        found_uwh = before_uwh - -(passed_wh * PPM * PPM // battery.discharge_efficiency_ppm)
+    assert after_uwh(metered) == found_uwh
 
 
-@given(batteries(), st.integers(0, 12_000), plans)
-@settings(max_examples=500)
-def test_charging_leaves_the_room_that_is_kept(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
-    metered = meter_slot(battery, level_wh, plan)
-    start_wh = min(level_wh, battery.capacity_wh)
-    assert metered.level_after_wh <= max(start_wh, battery.capacity_wh - plan.room_wh)
+@given(batteries(), st.integers(0, 12_000), plans, carries)
+@settings(max_examples=250)
+def test_the_backstop_covers_of_a_sale_only_what_sun_and_store_do_not_give(
+    battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
+) -> None:
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    sun_wh = max(0, plan.pv_wh + plan.bought_wh - plan.load_wh)
+    free_uwh = start_uwh(battery, level_wh, plan, carried_uwh) - (battery.min_level_wh + plan.held_wh) * PPM
+    store_wh = min(battery.discharge_limit_wh, max(0, free_uwh) * battery.discharge_efficiency_ppm // (PPM * PPM))
+    assert metered.covered_wh == max(0, plan.sold_wh - sun_wh - store_wh)
+    assert metered.imported_wh >= metered.covered_wh
+    # A utility gets what is left of both.
+    assert metered.sold_wh - plan.sold_wh <= max(0, sun_wh + store_wh - plan.sold_wh)
+    assert metered._replace(imported_wh=0) == meter_slot(
+        battery, level_wh, plan._replace(relief_wh=metered.sold_wh - plan.sold_wh), carried_uwh
+    )._replace(imported_wh=0)
 
 
-@given(batteries(), st.integers(0, 8000), plans)
-@settings(max_examples=500)
-def test_the_power_limit_holds_in_both_directions(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+@given(batteries(), st.integers(0, 12_000), plans, carries)
+@settings(max_examples=250)
+def test_neither_load_nor_sale_takes_the_reserve(
+    battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
+) -> None:
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    before_uwh = start_uwh(battery, level_wh, plan, carried_uwh)
+    least_wh = battery.min_level_wh + plan.held_wh
+    assert after_uwh(metered) >= min(before_uwh, least_wh * PPM)
+    if not (plan.sold_wh or plan.relief_wh):
+        assert after_uwh(metered) >= min(before_uwh, max(least_wh, plan.reserve_wh) * PPM)
+
+
+@given(batteries(), st.integers(0, 12_000), plans, carries)
+@settings(max_examples=250)
+def test_charging_leaves_the_room_that_is_kept(
+    battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
+) -> None:
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    before_uwh = start_uwh(battery, level_wh, plan, carried_uwh)
+    assert after_uwh(metered) <= max(before_uwh, (battery.capacity_wh - plan.room_wh) * PPM)
+    if plan.full_wh is not None:
+        # The least that fills it may pass it by less than a Wh at the terminals.
+        assert after_uwh(metered) <= max(before_uwh, plan.full_wh * PPM + battery.charge_efficiency_ppm - 1)
+
+
+@given(batteries(), st.integers(0, 8000), plans, carries)
+@settings(max_examples=250)
+def test_the_power_limit_holds_in_both_directions(
+    battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
+) -> None:
     level_wh = min(level_wh, battery.capacity_wh)
-    metered = meter_slot(battery, level_wh, plan)
-    # What passed the terminals: the other side of everything that was not stored energy.
-    into_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
-    out_wh = metered.load_wh + metered.sold_wh + metered.exported_wh
-    assert -battery.discharge_limit_wh <= into_wh - out_wh <= battery.charge_limit_wh
-    assert metered.sold_wh <= battery.discharge_limit_wh
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    assert -battery.discharge_limit_wh <= charged_wh(metered) <= battery.charge_limit_wh
+    sun_wh = max(0, plan.pv_wh + plan.bought_wh - plan.load_wh)
+    assert metered.sold_wh - metered.covered_wh <= battery.discharge_limit_wh + sun_wh
 
 
-@given(batteries(), st.integers(0, 8000), plans)
-@settings(max_examples=500)
-def test_losses_are_those_of_the_battery(battery: Battery, level_wh: int, plan: SlotPlan) -> None:
+@given(batteries(), st.integers(0, 8000), plans, carries)
+@settings(max_examples=250)
+def test_losses_are_those_of_the_battery(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int) -> None:
     level_wh = min(level_wh, battery.capacity_wh)
-    metered = meter_slot(battery, level_wh, plan)
-    leaked_wh = battery.leaked_wh(level_wh, plan.slot)
-    change_wh = metered.level_after_wh - level_wh + leaked_wh
-    burnt_wh = metered.losses_wh - leaked_wh
-    if change_wh > 0:
-        charged_wh = change_wh + burnt_wh
-        assert change_wh * 1_000_000 <= charged_wh * battery.charge_efficiency_ppm
-    elif change_wh < 0:
-        given_wh = -change_wh - burnt_wh
-        assert given_wh * 1_000_000 <= -change_wh * battery.discharge_efficiency_ppm
+    metered = meter_slot(battery, level_wh, plan, carried_uwh)
+    before_uwh = start_uwh(battery, level_wh, plan, carried_uwh)
+    change_uwh = after_uwh(metered) - before_uwh
+    burnt_uwh = charged_wh(metered) * PPM - change_uwh
+    if change_uwh > 0:
+        assert change_uwh <= charged_wh(metered) * battery.charge_efficiency_ppm
+    elif change_uwh < 0:
+        assert -charged_wh(metered) * PPM * PPM <= -change_uwh * battery.discharge_efficiency_ppm
     elif metered.level_after_wh == battery.capacity_wh:
-        assert burnt_wh == 0, "a full battery burns nothing"
+        assert burnt_uwh == 0, "a full battery burns nothing"
 
 
 # --- properties of the conversions ---
 
 
-@given(batteries(), energies)
-def test_filling_room_takes_the_least_that_fills_it(battery: Battery, room_wh: int) -> None:
-    charged_wh = battery.chargeable_wh(room_wh)
-    assert battery.stored_wh(charged_wh) == room_wh
-    assert charged_wh == 0 or battery.stored_wh(charged_wh - 1) < room_wh
+@given(batteries(), energies, carries)
+def test_room_takes_the_most_that_fits_whatever_is_carried(battery: Battery, room_wh: int, carried_uwh: int) -> None:
+    most_wh, worst_uwh = battery.chargeable_wh(room_wh), 999_999
+    assert most_wh == 0 or carried_uwh + most_wh * battery.charge_efficiency_ppm <= room_wh * PPM
+    assert worst_uwh + (most_wh + 1) * battery.charge_efficiency_ppm > room_wh * PPM
 
 
 @given(batteries(), energies)
@@ -313,11 +456,24 @@ def test_rounding_many_promises_never_needs_more_than_is_held(battery: Battery, 
     assert battery.dischargeable_wh(held) >= sum(sales)
 
 
-@given(batteries(), st.lists(energies, max_size=8))
-def test_rounding_many_purchases_never_needs_more_than_the_room(battery: Battery, purchases: list[int]) -> None:
+@given(batteries(), st.lists(energies, max_size=8), carries)
+def test_rounding_many_purchases_never_needs_more_than_the_room(
+    battery: Battery, purchases: list[int], carried_uwh: int
+) -> None:
     room = room_wh(battery, [Promise(0, energy_wh) for energy_wh in purchases])
-    assert sum(battery.stored_wh(energy_wh) for energy_wh in purchases) <= room
+    assert (carried_uwh + sum(purchases) * battery.charge_efficiency_ppm) // PPM <= room
     assert battery.stored_wh(sum(purchases)) == room
+
+
+@given(batteries(), st.lists(energies, max_size=8), carries)
+def test_rounding_many_sales_never_draws_more_than_is_held(
+    battery: Battery, sales: list[int], carried_uwh: int
+) -> None:
+    held = drawn_wh(battery, [Promise(0, energy_wh) for energy_wh in sales])
+    left_uwh = held * PPM + carried_uwh
+    for energy_wh in sales:
+        left_uwh -= -(-energy_wh * PPM * PPM // battery.discharge_efficiency_ppm)
+    assert left_uwh >= 0
 
 
 # --- promise → any slots → delivery ---
@@ -347,7 +503,7 @@ LIVELY = st.builds(
 def test_all_that_was_promised_for_several_slots_is_there_however_much_leaks_until_then(
     battery: Battery, first: int, level_wh: int, promises: list[tuple[int, int]], loads: list[int]
 ) -> None:
-    level_wh = min(level_wh, battery.capacity_wh)
+    level_wh, carried_uwh = min(level_wh, battery.capacity_wh), 0
     sales: list[Promise] = []
     for ahead, part in promises:
         slot = first + ahead * SLOT_S
@@ -356,14 +512,16 @@ def test_all_that_was_promised_for_several_slots_is_there_however_much_leaks_unt
         slot = first + number * SLOT_S
         sold_wh = sum(sale.energy_wh for sale in sales if sale.slot == slot)
         held = held_wh(battery, [sale for sale in sales if sale.slot > slot], slot + SLOT_S)
-        metered = meter_slot(battery, level_wh, SlotPlan(slot, 0, load_wh, sold_wh=sold_wh, held_wh=held))
-        assert metered.sold_wh == sold_wh
-        level_wh = metered.level_after_wh
+        plan = SlotPlan(slot, 0, load_wh, sold_wh=sold_wh, held_wh=held)
+        metered = meter_slot(battery, level_wh, plan, carried_uwh)
+        assert (metered.sold_wh, metered.covered_wh) == (sold_wh, 0)
+        level_wh, carried_uwh = metered.level_after_wh, metered.carried_uwh
 
 
 class PromisesAreKept(RuleBasedStateMachine):
     """A household that promises all it may, for any slot ahead, lives through any weather and delivers in full.
 
+    The backstop covers no more than what was counted on a sun that did not come: never what the store was to give.
     Purchases promised to it find their room: the store takes them as far as the power limit lets it.
     """
 
@@ -373,7 +531,7 @@ class PromisesAreKept(RuleBasedStateMachine):
     slot: int
     sales: list[Promise]
     purchases: list[Promise]
-    sun_wh: int
+    carried_uwh: int
 
     @initialize(
         battery=batteries() | LIVELY,
@@ -384,6 +542,7 @@ class PromisesAreKept(RuleBasedStateMachine):
         self.battery = battery
         self.floor_wh = floor_wh  # may lie below the minimum level: then that counts
         self.level_wh = min(level_wh, battery.capacity_wh)
+        self.carried_uwh = 0
         self.slot = NOON
         self.sales, self.purchases = [], []
 
@@ -393,6 +552,13 @@ class PromisesAreKept(RuleBasedStateMachine):
         most_wh = sellable_wh(self.battery, self.level_wh, self.floor_wh, self.sales, self.slot + SLOT_S, slot)
         assert most_wh >= 0
         self.sales.append(Promise(slot, int(most_wh * part)))
+
+    @rule(ahead=st.integers(1, 4), part=st.just(1) | st.fractions(0, 1), surplus_wh=energies)
+    def promise_sun(self, ahead: int, part: float, surplus_wh: int) -> None:
+        slot = self.slot + ahead * SLOT_S
+        sun_wh = sunny_wh(surplus_wh, self.sales, slot)
+        assert 0 <= sun_wh <= surplus_wh
+        self.sales.append(Promise(slot, int(sun_wh * part), int(sun_wh * part)))
 
     @rule(ahead=st.integers(1, 4), part=st.fractions(0, 1))
     def promise_a_purchase(self, ahead: int, part: float) -> None:
@@ -410,31 +576,33 @@ class PromisesAreKept(RuleBasedStateMachine):
     def live_a_slot(self, pv_wh: int, load_wh: int) -> None:
         self.slot += SLOT_S
         sold_wh = sum(promise.energy_wh for promise in self.sales if promise.slot == self.slot)
+        counted_wh = sum(promise.sun_wh for promise in self.sales if promise.slot == self.slot)
         bought_wh = sum(promise.energy_wh for promise in self.purchases if promise.slot == self.slot)
         self.sales = [promise for promise in self.sales if promise.slot > self.slot]
         self.purchases = [promise for promise in self.purchases if promise.slot > self.slot]
         held, room = held_wh(self.battery, self.sales, self.slot + SLOT_S), room_wh(self.battery, self.purchases)
         plan = SlotPlan(self.slot, pv_wh, load_wh, bought_wh, sold_wh, held, room)
-        metered = meter_slot(self.battery, self.level_wh, plan)
+        metered = meter_slot(self.battery, self.level_wh, plan, self.carried_uwh)
         assert metered.sold_wh == sold_wh, "what was promised is delivered in full"
+        came_wh = max(0, pv_wh + bought_wh - load_wh)
+        assert metered.covered_wh <= max(0, counted_wh - came_wh), "what the store was to give, it gives"
         assert balance_wh(metered) == 0
         if bought_wh and pv_wh >= load_wh and not sold_wh:
-            leaked_wh = self.battery.leaked_wh(self.level_wh, self.slot)
-            taken_wh = metered.level_after_wh - metered.level_before_wh + leaked_wh
-            assert taken_wh >= self.battery.stored_wh(bought_wh), "what was bought finds its room"
-        self.level_wh = metered.level_after_wh
+            taken_uwh = after_uwh(metered) - start_uwh(self.battery, self.level_wh, plan, self.carried_uwh)
+            assert taken_uwh >= bought_wh * self.battery.charge_efficiency_ppm, "what was bought finds its room"
+        self.level_wh, self.carried_uwh = metered.level_after_wh, metered.carried_uwh
 
     @invariant()
     def promises_are_covered(self) -> None:
         assert 0 <= self.level_wh <= self.battery.capacity_wh
-        if any(promise.energy_wh for promise in self.sales):
+        if any(promise.stored_wh for promise in self.sales):
             assert held_wh(self.battery, self.sales, self.slot + SLOT_S) <= self.level_wh - self.battery.min_level_wh
         if any(promise.energy_wh for promise in self.purchases):
             assert room_wh(self.battery, self.purchases) <= self.battery.capacity_wh - self.level_wh
         limits_wh = (self.battery.discharge_limit_wh, self.battery.charge_limit_wh)
         for promises, limit_wh in zip((self.sales, self.purchases), limits_wh, strict=True):
             for slot in {promise.slot for promise in promises}:
-                assert sum(promise.energy_wh for promise in promises if promise.slot == slot) <= limit_wh
+                assert sum(promise.stored_wh for promise in promises if promise.slot == slot) <= limit_wh
 
 
 TestPromisesAreKept = PromisesAreKept.TestCase

@@ -76,9 +76,24 @@ class Selling(RuleBasedStateMachine):
         charge=st.integers(700_000, 1_000_000),
         discharge=st.integers(700_000, 1_000_000),
         sell_percent=st.sampled_from([0, 10, 80]),
+        strategy=st.sampled_from(["rules", "plan"]),
+        stores=st.sampled_from([True, True, False]),
+        expected=st.tuples(st.integers(0, 2500), st.integers(0, 2500)),
+        connection_w=st.sampled_from([3_000, 30_000]),
     )
     def open_shop(
-        self, level_wh: int, power_w: int, leak: int, minimum_wh: int, charge: int, discharge: int, sell_percent: int
+        self,
+        level_wh: int,
+        power_w: int,
+        leak: int,
+        minimum_wh: int,
+        charge: int,
+        discharge: int,
+        sell_percent: int,
+        strategy: str,
+        stores: bool,
+        expected: tuple[int, int],
+        connection_w: int,
     ) -> None:
         of = battery(
             level_wh,
@@ -88,8 +103,15 @@ class Selling(RuleBasedStateMachine):
             charge_efficiency_ppm=charge,
             discharge_efficiency_ppm=discharge,
         )
-        config = household("roof-0", of, price_micro=PRICE, sell_percent=sell_percent)
-        self.world = self.world_type(config, weather={SELLER: Weather()})
+        config = household(
+            "roof-0",
+            of if stores else None,
+            price_micro=PRICE,
+            sell_percent=sell_percent,
+            strategy=strategy,
+            connection_w=connection_w,
+        )
+        self.world = self.world_type(config, weather={SELLER: Weather(*expected)})
         self.deals, self.seen = [], {}
 
     def say(self, message: Message, buyer: str, transaction: str) -> object:
@@ -130,7 +152,9 @@ class Selling(RuleBasedStateMachine):
             for line in answer.terms.lines:
                 assert line.slot > self.world.now.slot
                 assert 0 < line.energy_wh <= asked[line.slot]
-                assert line.amount_micro == amount_micro(PRICE, line.energy_wh)
+                price_micro = self.world[SELLER].party.price_micro_per_kwh(line.slot)
+                assert price_micro == PRICE or (self.plans and price_micro > PRICE)
+                assert line.amount_micro == amount_micro(price_micro, line.energy_wh)
             assert answer.terms.total_micro == sum(line.amount_micro for line in answer.terms.lines)
             assert answer.expires_ms <= self.world.grid.wall_ms(answer.terms.lines[0].slot)
             slots = tuple(line.slot for line in answer.terms.lines)
@@ -217,7 +241,8 @@ class Selling(RuleBasedStateMachine):
 
     @rule(slots=st.integers(1, 3), pv_wh=st.integers(0, 2500), load_wh=st.integers(0, 2500))
     def live(self, slots: int, pv_wh: int, load_wh: int) -> None:
-        self.world[SELLER].weather.usual = SlotProfile(pv_wh, load_wh)
+        weather, first = self.world[SELLER].weather, self.world.now.slot
+        weather.given |= dict.fromkeys(range(first, first + slots * SLOT_S, SLOT_S), SlotProfile(pv_wh, load_wh))
         self.world.begin_slot(slots)
         self.world.under_way.clear()
 
@@ -227,6 +252,10 @@ class Selling(RuleBasedStateMachine):
         self.world.under_way.clear()
 
     # --- what must always hold ---
+
+    @property
+    def plans(self) -> bool:
+        return self.world[SELLER].home.config.strategy == "plan"
 
     def contract(self, deal: Deal) -> Contract:
         return self.world[SELLER].journal.contracts[deal.transaction, deal.buyer]

@@ -21,6 +21,7 @@ from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.pricing import PRICINGS
 from wattmesh_market.trade.contracts import ContractState, Side
+from wattmesh_market.units import amount_micro
 
 ROOF, OTHER_ROOF, HOME, FLAT = "roof-0.default", "roof-1.default", "home-0.default", "flat-0.default"
 NAMES = (ROOF, OTHER_ROOF, HOME, FLAT, GRID)
@@ -39,6 +40,22 @@ def settled_wh(world: World, seller: str, buyer: str) -> int:
         for delivery in contract.deliveries
         if (contract.side, contract.counterparty) == (Side.SELLER, buyer) and delivery.state is ContractState.SETTLED
     )
+
+
+def check_price_limits(world: World) -> None:
+    """The limits that owners named: what they sold at least for, without fee, and what they bought at most for."""
+    for member in world.members.values():
+        if member.party.id == GRID:
+            continue
+        trading = member.home.config.trading
+        for contract in member.journal.contracts.values():
+            for one in contract.deliveries:
+                if contract.side is Side.SELLER:
+                    least_micro = trading.sell_price_micro_per_kwh or 0
+                    if member.home.config.strategy == "plan" or trading.pricing == "fixed":
+                        assert one.amount_micro - one.fee_micro >= amount_micro(least_micro, one.energy_wh) - 1
+                elif (most_micro := trading.max_buy_price_micro_per_kwh) is not None:
+                    assert one.amount_micro <= amount_micro(most_micro, one.energy_wh)
 
 
 def test_on_a_calm_day_roofs_sell_and_everything_is_paid() -> None:
@@ -86,7 +103,7 @@ def test_a_dead_seller_is_settled_with_when_it_returns() -> None:
 # --- any world ---
 
 homes = st.builds(
-    lambda level, capacity, minimum, power, charge, discharge, leak, price, buys, sells, pricing: {
+    lambda level, capacity, minimum, power, charge, discharge, leak, price, most, buys, sells, pricing, strategy: {
         "of": battery(
             capacity * level // 100,
             capacity_wh=capacity,
@@ -102,7 +119,9 @@ homes = st.builds(
         "price_micro": price,
         "buy_percent": buys,
         "sell_percent": sells,
+        "most_micro": most,
         "pricing": pricing,
+        "strategy": strategy,
     },
     level=st.integers(0, 100),
     capacity=st.sampled_from([0, 3_000, 10_000]),
@@ -112,9 +131,11 @@ homes = st.builds(
     discharge=st.integers(700_000, 1_000_000),
     leak=st.sampled_from([0, 0, 50_000, 960_000]),
     price=st.sampled_from([0, 100_001, 200_000, 299_999, 400_000]),
+    most=st.sampled_from([None, None, 150_000]),
     buys=st.integers(0, 60),
     sells=st.integers(30, 90),
     pricing=st.sampled_from(sorted(PRICINGS)),
+    strategy=st.sampled_from(["rules", "plan"]),
 )
 
 
@@ -154,6 +175,7 @@ def test_whatever_the_parties_and_their_messages_all_books_sum_to_zero(
         check_now(world)
     world.settle_down()
     check_end(world)
+    check_price_limits(world)
 
 
 class Market(RuleBasedStateMachine):
@@ -170,6 +192,8 @@ class Market(RuleBasedStateMachine):
         leak=st.sampled_from([0, 0, 50_000]),
         tariff=st.sampled_from([TARIFF, FEES]),
         sharing=SHARINGS,
+        strategy=st.sampled_from(["rules", "plan"]),
+        panels=st.booleans(),
     )
     def build(
         self,
@@ -181,12 +205,16 @@ class Market(RuleBasedStateMachine):
         leak: int,
         tariff: Tariff,
         sharing: Sharing | None,
+        strategy: str,
+        panels: bool,
     ) -> None:
         self.world = street(
             levels_wh,
             response,
             tariff=tariff,
             sharing=sharing,
+            strategy=strategy,
+            panels=panels,
             charge_efficiency_ppm=charge,
             discharge_efficiency_ppm=discharge,
             min_level_wh=minimum_wh,
