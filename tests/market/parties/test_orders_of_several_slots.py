@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.market.invariants import check_end, check_now, told
 from tests.world.market import World
 from tests.world.parties import CURRENCY, FEES, FIRST_SLOT, TARIFF, Weather, battery, household, utility
+from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.parties import buying
@@ -44,12 +45,21 @@ SETTLED, CANCELLED, EXPIRED = ContractState.SETTLED, ContractState.CANCELLED, Co
 class Pair(World):
     """A roof that has agreed to sell to a flat in some slots, and the flat, which has not confirmed yet."""
 
-    def __init__(self, wanted_wh: tuple[int, ...] = (333, 400, 500), tariff: Tariff = TARIFF) -> None:
+    def __init__(
+        self,
+        wanted_wh: tuple[int, ...] = (333, 400, 500),
+        tariff: Tariff = TARIFF,
+        *,
+        strategy: str = "rules",
+        stores: bool = True,
+        pv_wh: int = 0,
+    ) -> None:
+        of = battery(9900) if stores else None
         homes = (
-            household("roof-0", battery(9900), price_micro=180_001, tariff=tariff),
-            household("flat-0", tariff=tariff),
+            household("roof-0", of, price_micro=180_001, tariff=tariff, strategy=strategy),
+            household("flat-0", tariff=tariff, strategy=strategy),
         )
-        super().__init__(*homes, utility(tariff=tariff), weather={ROOF: Weather(0, 50)})
+        super().__init__(*homes, utility(tariff=tariff), weather={ROOF: Weather(pv_wh, 50)})
         self.slots = tuple(FIRST_SLOT + SLOT_S * number for number in range(1, len(wanted_wh) + 1))
         wanted = tuple(Wanted(slot, item_id(slot), wh) for slot, wh in zip(self.slots, wanted_wh, strict=True))
         quote = self.say(ROOF, FLAT, Select(ROOF, wanted), ORDER)
@@ -58,7 +68,12 @@ class Pair(World):
         assert isinstance(agreed, Agreed)
         # No strategy buys several slots in one order yet, so the flat's record is made of the roof's.
         bought = self.sold._replace(
-            party=FLAT, side=Side.BUYER, counterparty=ROOF, searched_ms=self.now.ms, offered_micro_per_kwh=180_001
+            party=FLAT,
+            side=Side.BUYER,
+            counterparty=ROOF,
+            deliveries=tuple(told(self.sold)),
+            searched_ms=self.now.ms,
+            offered_micro_per_kwh=180_001,
         )
         self.act(self[FLAT], lambda: self[FLAT].books.put(bought))
         self.order_id = agreed.order_id
@@ -105,6 +120,20 @@ def confirmed(*wanted_wh: int) -> Pair:
     pair.carry_all()
     assert {*pair.states()[0], *pair.states()[1]} == {CONFIRMED}
     return pair
+
+
+def test_a_sun_that_does_not_come_is_bought_of_the_utility_and_every_slot_is_delivered() -> None:
+    pair = Pair((333, 400), strategy="plan", stores=False, pv_wh=700)
+    assert [one.sun_wh for one in pair.sold.deliveries] == [333, 400]
+    pair.confirm()
+    pair.carry_all()
+    pair[ROOF].weather.given |= {pair.slots[0]: SlotProfile(150, 50), pair.slots[1]: SlotProfile(700, 50)}
+    pair.live(4)
+    pair.settle_down()
+    check_end(pair)
+    first, second = (pair[ROOF].journal.readings[slot].metered for slot in pair.slots)
+    assert (first.sold_wh, first.covered_wh, first.imported_wh) == (333, 233, 233)
+    assert (second.sold_wh, second.covered_wh, second.exported_wh) == (400, 0, 250)
 
 
 def test_amounts_are_rounded_for_each_delivery_and_the_quote_is_their_sum() -> None:
@@ -260,6 +289,7 @@ def test_in_doubt_it_asks_once_for_the_whole_order() -> None:
     restarts=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([ROOF, FLAT])), max_size=2),
     chance=st.randoms(use_true_random=False),
     faults=st.sampled_from([0, 3, 6]),
+    roof=st.sampled_from(["rules", "plan", "panels"]),
 )
 def test_whatever_becomes_of_the_messages_both_sides_end_with_the_same_order(
     wanted_wh: tuple[int, ...],
@@ -268,8 +298,10 @@ def test_whatever_becomes_of_the_messages_both_sides_end_with_the_same_order(
     restarts: list[tuple[int, str]],
     chance: Random,
     faults: int,
+    roof: str,
 ) -> None:
-    pair = Pair(wanted_wh, tariff)
+    strategy = "rules" if roof == "rules" else "plan"
+    pair = Pair(wanted_wh, tariff, strategy=strategy, stores=roof != "panels", pv_wh=0 if roof == "rules" else 700)
     terms = [one[:5] for one in pair.sold.deliveries]
     pair.confirm()
     for slot in range(4):
@@ -279,6 +311,7 @@ def test_whatever_becomes_of_the_messages_both_sides_end_with_the_same_order(
         for when, name in restarts:
             if when == slot:
                 pair.restart(name)
+        pair[ROOF].weather.given[pair.now.slot] = SlotProfile(chance.randrange(700), 50)
         pair.until(pair.now.slot + SLOT_S - 1, chance, faults)
         check_now(pair)
         pair.begin_slot()
