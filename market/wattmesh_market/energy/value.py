@@ -102,7 +102,7 @@ def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[
         # The slot's gain, from the most that can be charged to the most that can be discharged (Wh in the store).
         if surplus_wh > 0:
             sun_wh = min(up_wh, surplus_wh * eff_in // _PPM)
-            fed_in_wh = max(0, sun_wh - local_wh * eff_in // _PPM)
+            fed_in_wh = min(sun_wh, max(0, surplus_wh - local_wh) * eff_in // _PPM)
             bought_wh = min(up_wh - sun_wh, local_wh * eff_in // _PPM)
             dear_wh = cheap_wh = 0
             sold_wh = min(down_wh, max(0, local_wh - surplus_wh) * _PPM // eff_out)
