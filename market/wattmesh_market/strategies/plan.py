@@ -162,8 +162,9 @@ class Planner:
         found = self._wishes.get(slot)
         if found is None:
             worth, battery, buy = self.worth(slot), self._battery, self.utility_micro(slot)
-            fill = worth.level_at(buy * _PPM // battery.charge_efficiency_ppm)
-            reserve = worth.level_at(buy * battery.discharge_efficiency_ppm // _PPM)
+            # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
+            fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
+            reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
             full = worth.level_at(self._tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
             found = self._wishes[slot] = Wishes(fill, reserve, full)
         return found
