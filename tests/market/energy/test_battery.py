@@ -49,8 +49,13 @@ def any_plan(draw: st.DrawFn) -> SlotPlan:
     """The owner fills its battery from the grid no further than from the sun."""
     fill_wh = draw(st.just(0) | st.integers(0, 8000))
     return SlotPlan(
-        draw(slots),
-        *[draw(energies) for _ in range(6)],
+        slot=draw(slots),
+        pv_wh=draw(energies),
+        load_wh=draw(energies),
+        bought_wh=draw(energies),
+        sold_wh=draw(energies),
+        held_wh=draw(energies),
+        room_wh=draw(energies),
         relief_wh=draw(st.just(0) | energies),
         fill_wh=fill_wh,
         reserve_wh=draw(st.just(0) | st.integers(0, 8000)),
