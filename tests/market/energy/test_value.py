@@ -26,7 +26,7 @@ def earned(slot: Prospect, stored_wh: int, efficiency: Fraction) -> Fraction:
     """What a slot earns (millionths x Wh / kWh) when so much more is stored at its end than at its start."""
     terminals_wh = stored_wh / efficiency if stored_wh > 0 else stored_wh * efficiency
     left_wh = slot.surplus_wh - terminals_wh
-    local_wh = min(abs(left_wh), slot.local_wh)
+    local_wh = min(abs(left_wh), Fraction(slot.local_wh))
     if left_wh < 0:
         return local_wh * -slot.local_buy_micro + (left_wh + local_wh) * slot.buy_micro
     return local_wh * slot.local_sell_micro + (left_wh - local_wh) * slot.feed_in_micro
@@ -60,8 +60,9 @@ def by_the_wh(segments: Sequence[tuple[int, int]]) -> list[int]:
 @st.composite
 def prospects(draw: st.DrawFn, even: int = 1) -> Prospect:
     """Of four prices, the dearest first, often the same; energies are multiples of `even`."""
-    prices = sorted([4 * draw(st.integers(0, 8)) for _ in range(4)], reverse=True)
-    return Prospect(even * draw(st.integers(-8, 8)), *prices, even * draw(st.integers(0, 6)))
+    buy, local_buy, local_sell, feed_in = sorted([4 * draw(st.integers(0, 8)) for _ in range(4)], reverse=True)
+    surplus_wh, local_wh = even * draw(st.integers(-8, 8)), even * draw(st.integers(0, 6))
+    return Prospect(surplus_wh, buy, local_buy, local_sell, feed_in, local_wh)
 
 
 @settings(max_examples=300)
