@@ -75,8 +75,8 @@ def test_three_equal_roofs_gain_about_the_same_whatever_their_name(name: str, tm
     sold_wh = [sum(reading.sold_wh for reading in rows.readings[roof]) for roof in roofs]
     assert len(roofs) == 3
     assert min(sold_wh) > 0
-    # Drawn by lot; by name, one of them had five times as much as another.
-    assert max(sold_wh) < 1.2 * min(sold_wh), sold_wh
+    # Drawn by lot. By name, one of them had five times as much as another.
+    assert max(sold_wh) < 1.5 * min(sold_wh), sold_wh
 
 
 @pytest.mark.parametrize("load_wh", [1, 5])

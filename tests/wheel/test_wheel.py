@@ -22,7 +22,7 @@ pytestmark = pytest.mark.wheel
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-UV = Path(shutil.which(os.environ.get("UV", "uv")) or "uv").absolute()  # found from here, run in other folders
+UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or "uv").absolute())  # found from here, run in other folders
 PATIENCE_S = 900
 
 
