@@ -48,9 +48,7 @@ def batteries(draw: st.DrawFn) -> Battery:
 def any_plan(draw: st.DrawFn) -> SlotPlan:
     """The owner fills its battery from the grid no further than from the sun."""
     fill_wh = draw(st.just(0) | st.integers(0, 8000))
-    pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh = [draw(energies) for _ in range(6)]
     return SlotPlan(
-<<<<<<< HEAD
         slot=draw(slots),
         pv_wh=draw(energies),
         load_wh=draw(energies),
@@ -58,15 +56,6 @@ def any_plan(draw: st.DrawFn) -> SlotPlan:
         sold_wh=draw(energies),
         held_wh=draw(energies),
         room_wh=draw(energies),
-=======
-        draw(slots),
-        pv_wh,
-        load_wh,
-        bought_wh,
-        sold_wh,
-        held_wh,
-        room_wh,
->>>>>>> origin/market14
         relief_wh=draw(st.just(0) | energies),
         fill_wh=fill_wh,
         reserve_wh=draw(st.just(0) | st.integers(0, 8000)),

@@ -160,6 +160,20 @@ class Selling(RuleBasedStateMachine):
             slots = tuple(line.slot for line in answer.terms.lines)
             self.deals.append(Deal(buyer, transaction, slots, answer))
 
+    @rule(
+        ahead=st.integers(1, 3),
+        wanted_wh=st.lists(st.sampled_from([100, 900, 3000]), min_size=1, max_size=3),
+        buyer=st.sampled_from([ANN, BOB]),
+    )
+    def buy(self, ahead: int, wanted_wh: list[int], buyer: str) -> None:
+        """A buyer that does all in time."""
+        before = len(self.deals)
+        self.order(ahead, wanted_wh, buyer)
+        for deal in self.deals[before:]:
+            self.agree(deal)
+            self.confirm(deal)
+            assert deal.confirmed
+
     @any_deal
     @rule(deal=some_deal)
     def agree(self, deal: Deal) -> None:
