@@ -24,6 +24,9 @@ INSTALLED := $(VENV)/.installed
 RUNNABLE  := $(VENV)/.runnable
 GROUPS    := --all-groups --all-extras
 
+# A broken link within the site is a warning, and a warning fails.
+SPHINX := --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees
+
 # What the images do without: their locks are requirements.lock less these and what only these need.
 NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
 NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
@@ -51,7 +54,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test screenshots image \
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test docs docs-test screenshots image \
   kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
@@ -107,6 +110,13 @@ browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (nee
 
 wheel-test: $(INSTALLED) ## Run the README's commands from the built wheel, on a busy machine (needs uv and a package index)
 	@$(FIND_UV); UV="$$uv" $(BIN)/pytest -m wheel $(ARGS) tests/wheel
+
+docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/ (LINKS=1 asks the links to other hosts, too)
+	@$(BIN)/python -m sphinx --builder html $(SPHINX) docs build/docs
+	@$(if $(LINKS),$(BIN)/python -m sphinx --builder linkcheck $(SPHINX) docs build/docs-links)
+
+docs-test: $(INSTALLED) ## Run every command and every block of code in the documentation
+	@$(BIN)/pytest -m "docs or not docs" $(ARGS) tests/docs
 
 screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real run (needs Chromium)
 	@$(BIN)/python -m hack.screenshots $(ARGS)

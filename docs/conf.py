@@ -6,18 +6,22 @@ Pages are Markdown (MyST) and read well on GitHub, too. What the code knows bett
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from importlib.metadata import version as installed
 
 from sphinx.application import Sphinx
 
 from docs.generate import sources
 
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # pages run `wattmesh`
+
 project = "wattmesh"
 author = "the wattmesh authors"
 version = release = installed("wattmesh")
 
-extensions = ["myst_nb", "sphinxcontrib.mermaid"]
+extensions = ["myst_nb", "sphinx.ext.duration", "sphinxcontrib.mermaid"]
 exclude_patterns = ["generate"]
 nitpicky = True
 
@@ -25,6 +29,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 4
 nb_execution_mode = "force"
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 

@@ -38,7 +38,7 @@ def _kpis() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
 
         def wattmesh(*arguments: str) -> bytes:
-            command = [Path(sys.executable).with_name("wattmesh"), *arguments, "--state", folder]
+            command = [str(Path(sys.executable).with_name("wattmesh")), *arguments, "--state", folder]
             return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout  # noqa: S603
 
         wattmesh("simulate", str(_STREET), "--jobs", "1")

@@ -31,7 +31,7 @@ def _module(name: str, file: Path) -> str:
 
 
 def _parts(of: ast.Module | ast.ClassDef, level: int) -> Iterator[str]:
-    """What is public in a module or class: its fields, an entry for each value and function, a heading for each class."""
+    """What is public in a module or class: fields, an entry for each value and function, a heading for each class."""
     if isinstance(of, ast.ClassDef) and (fields := list(_fields(of))):
         yield f"Fields: {', '.join(fields)}."
     for node, after in pairwise([*of.body, None]):

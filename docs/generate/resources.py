@@ -70,7 +70,7 @@ def _value(field: Schema) -> str:
     if field["type"] == "array":
         return f"list of {_value(field['items'])}"
     bounds = [f"{sign} {field[name]}" for name, sign in _BOUNDS.items() if name in field]
-    return ", ".join([{"object": "mapping"}.get(field["type"], field["type"]), *bounds])
+    return ", ".join(["mapping" if field["type"] == "object" else str(field["type"]), *bounds])
 
 
 def _rules(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:

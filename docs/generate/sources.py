@@ -34,7 +34,8 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "resources": resources.page,
 }
 _ELSEWHERE = re.compile(
-    r"^<!-- (?P<how>include|include: lead|include: table (?P<table>\w+)|generated: (?P<what>\w+)(?: (?P<of>\w+))?) -->\n\[.*\]\((?P<file>.+)\)$",
+    r"^<!-- (?P<how>include|include: lead|include: table (?P<table>\w+)|generated: (?P<what>\w+)(?: (?P<of>\w+))?) -->"
+    r"\n\[.*\]\((?P<file>[^)#]+).*\)$",
     re.MULTILINE,
 )
 _BLOCK = re.compile(r"^(```|~~~).*?^\1$", re.MULTILINE | re.DOTALL)

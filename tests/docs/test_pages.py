@@ -1,0 +1,57 @@
+"""A reader follows each page of the documentation, from top to bottom: `make docs-test`.
+
+The README and the tutorial are followed from the built wheel, in tests/wheel.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.elsewhere import reason
+from tests.docs.pages import DOCS, PAGES, README, ROOT, blocks, commands
+from tests.docs.reader import RUN, Reader, clean_environment
+
+pytestmark = pytest.mark.docs
+
+FROM_THE_WHEEL = (README, DOCS / "tutorial.md")
+BY_HAND = (DOCS / "install.md",)
+"""What it runs is what tests/wheel does first."""
+
+
+def is_followed(page: Path) -> bool:
+    """Whether there is something on it to run or to save."""
+    return page not in (*FROM_THE_WHEEL, *BY_HAND) and any(
+        [command.words[0] in RUN and not reason(command) for command in commands(page)] + [bool(blocks(page, "python"))]
+    )
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if is_followed(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
+    environment = clean_environment()
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    with Reader(tmp_path / "reader", environment, lambda command: reason(command) is not None) as reader:
+        reader.follow(page)
+    assert reader.said
+    for block in blocks(page):
+        if block.file is not None:
+            used = [command for command in commands(page) if block.file in command.words]
+            imported = [
+                other for other in blocks(page, "python") if f"from {Path(block.file).stem} import" in other.text
+            ]
+            assert used or imported, f"{block.where}: {block.file} is saved and not used"
+
+
+def test_an_outside_partner_gets_offers_of_the_utility(tmp_path: Path) -> None:
+    environment = clean_environment()
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    with Reader(tmp_path / "reader", environment, lambda command: reason(command) is not None) as reader:
+        reader.follow(DOCS / "how-to" / "outside-partner.md")
+    [said] = [text for command, text in reader.said if command.words == ["python", "search.py"]]
+    assert said.startswith("ACK\n")
+    assert "utility.default offers 15.000 kWh at 0.250000 EUR per kWh\n" in said
