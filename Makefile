@@ -99,16 +99,17 @@ crds: $(INSTALLED) ## Write crds/ anew from the operator's models
 chart: $(INSTALLED) ## Write what the chart has from elsewhere: its crds/ from crds/, its README from values.yaml
 	$(BIN)/python charts/generate.py
 
-chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart (needs helm)
+chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart, and of what the documentation gives kubectl and helm (needs both)
 	@helm version --short >/dev/null 2>&1 || { echo "make chart-test needs helm: https://helm.sh/docs/intro/install/" >&2; exit 1; }
-	@$(BIN)/pytest -m helm $(ARGS) tests/chart
+	@kubectl version --client >/dev/null 2>&1 || { echo "make chart-test needs kubectl: https://kubernetes.io/docs/tasks/tools/" >&2; exit 1; }
+	@$(BIN)/pytest -m helm $(ARGS) tests/chart tests/docs
 
 browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (needs Chromium)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit; done; \
 	echo "make browser-test needs Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)" >&2; exit 1
 	@$(BIN)/pytest -m browser $(ARGS) tests/browser
 
-wheel-test: $(INSTALLED) ## Run the README's commands from the built wheel, on a busy machine (needs uv and a package index)
+wheel-test: $(INSTALLED) ## Follow the README and the tutorial from the built wheel, on a busy machine (needs uv and a package index)
 	@$(FIND_UV); UV="$$uv" $(BIN)/pytest -m wheel $(ARGS) tests/wheel
 
 docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/ (LINKS=1 asks the links to other hosts, too)

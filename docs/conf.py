@@ -10,18 +10,23 @@ import os
 import re
 import sys
 from importlib.metadata import version as installed
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from docs.generate import sources
 
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # pages run `wattmesh`
+# Pages run `wattmesh`, whose tables are as wide as a page is.
+os.environ |= {
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    "COLUMNS": "80",
+}
 
 project = "wattmesh"
 author = "the wattmesh authors"
 version = release = installed("wattmesh")
 
-extensions = ["myst_nb", "sphinx.ext.duration", "sphinxcontrib.mermaid"]
+extensions = ["myst_nb", "sphinxcontrib.mermaid"]
 exclude_patterns = ["generate"]
 nitpicky = True
 

@@ -27,7 +27,8 @@ def page(package: str) -> str:
 
 def _module(name: str, file: Path) -> str:
     tree = ast.parse(file.read_text())
-    return "\n\n".join([f"## {name}", _docstring(tree), *_parts(tree, 3)]) + "\n"
+    _, _, within = name.partition(".")
+    return "\n\n".join([f"## {within}" if within else "", _docstring(tree), *_parts(tree, 3)]) + "\n"
 
 
 def _parts(of: ast.Module | ast.ClassDef, level: int) -> Iterator[str]:

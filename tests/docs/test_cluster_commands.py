@@ -15,6 +15,7 @@ pytestmark = pytest.mark.helm
 
 COMMANDS = [command for page in PAGES for command in commands(page) if command.words[0] in ("kubectl", "helm")]
 NOWHERE = "127.0.0.1:9"
+_POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: made}\n"
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def nowhere(tmp_path: Path) -> Path:
 def test_it_is_understood(command: Command, nowhere: Path, tmp_path: Path) -> None:
     for name in ("cluster.yaml", "profiles/manifests.yaml", "profiles/default/rooftop/rooftop-0.csv", "key"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: made}\n")
+        (tmp_path / name).write_text(_POD)
     for name in ("charts", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     environment = {
@@ -48,7 +49,14 @@ def test_it_is_understood(command: Command, nowhere: Path, tmp_path: Path) -> No
         "HELM_CONFIG_HOME": str(tmp_path),
     }
     made = subprocess.run(
-        command.words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120, input=""
+        command.words,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        input=_POD,
     )
     if command.words[:2] == ["helm", "show"]:  # needs no cluster
         assert made.returncode == 0, made.stderr
