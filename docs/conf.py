@@ -47,6 +47,7 @@ html_theme_options = {
     "github_url": sources.REPOSITORY,
     "logo": {"text": "wattmesh"},
     "navbar_align": "left",
+    "show_toc_level": 2,
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

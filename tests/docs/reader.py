@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.docs.pages import ROOT, SHELL, Command, blocks, commands_of
+from docs.generate.sources import ROOT
+from tests.docs.pages import SHELL, Command, blocks, commands_of
 
 PATIENCE_S = 900
 RUN = ("wattmesh", "python", "uvx")

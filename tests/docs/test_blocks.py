@@ -19,8 +19,9 @@ import typer.main
 import yaml
 from packaging.requirements import Requirement
 
+from docs.generate.sources import ROOT
 from tests.docs.elsewhere import REASONS, reason
-from tests.docs.pages import PAGES, ROOT, SHELL, Block, Command, blocks, commands, spans
+from tests.docs.pages import PAGES, SHELL, Block, Command, blocks, commands, spans
 from tests.world.manifests import MARKET, households, utility
 from tests.world.subscribers import entry_at, signer
 from wattmesh_beckn.codec.v1.codec import CodecV1

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.pages import PAGES, ROOT, Command, commands
+from docs.generate.sources import ROOT
+from tests.docs.pages import PAGES, Command, commands
 
 pytestmark = pytest.mark.helm
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.sources import DOCS, ROOT
 from tests.docs.elsewhere import reason
-from tests.docs.pages import DOCS, PAGES, README, ROOT, blocks, commands
+from tests.docs.pages import PAGES, README, blocks, commands
 from tests.docs.reader import RUN, Reader, clean_environment
 
 pytestmark = pytest.mark.docs

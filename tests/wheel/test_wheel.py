@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.sources import DOCS, ROOT
 from tests.docs.elsewhere import reason
-from tests.docs.pages import DOCS, README, ROOT
+from tests.docs.pages import README
 from tests.docs.reader import PATIENCE_S, Reader, clean_environment
 
 pytestmark = pytest.mark.wheel
