@@ -21,9 +21,8 @@ def page() -> str:
         records = (parameter.get_help_record(context) for parameter in command.get_params(context))
         rows = [(code(written), _plain(said)) for written, said in filter(None, records)]
         about = (command.help or "").replace("<", "\\<")
-        parts.append(
-            f"## wattmesh {name}\n\n{about}\n\n```text\n{usage}\n```\n\n{table(['argument or option', ''], rows)}"
-        )
+        options = table(["argument or option", "what it does"], rows)
+        parts.append(f"## wattmesh {name}\n\n{about}\n\n```text\n{usage}\n```\n\n{options}")
     return "\n".join(parts)
 
 

@@ -45,7 +45,7 @@ MADE = ("cluster.yaml", "profiles/manifests.yaml", "profiles", "profiles/default
 LANGUAGES = {"sh", "console", "yaml", "json", "python", "dockerfile", "mermaid", "text", "{code-cell} python"}
 """Blocks in braces are Sphinx's own: `make docs` fails where one is not right, and runs those that are code."""
 DIAGRAMS = {
-    "stateDiagram-v2": r"(\[\*\]|\w+) --> (\[\*\]|\w+)(: .+)?",
+    "stateDiagram-v2": r"(\[\*\]|\w+) --> (\[\*\]|\w+)(: [^;]+)?",  # a semicolon would end the statement
     "graph TD;": r"\w+\(.*\)(:::\w+)?|\w+ (-->|-\.->) \w+;|classDef \w+ [\w:#,.-]+",
 }
 """The lines of each kind that the pages have."""

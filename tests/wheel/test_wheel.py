@@ -84,7 +84,7 @@ def test_the_readme_can_be_followed_from_the_wheel(wheel: Path, environment: dic
 def test_the_tutorial_can_be_followed_from_the_wheel(wheel: Path, environment: dict[str, str], tmp_path: Path) -> None:
     said = follow(DOCS / "tutorial.md", tmp_path / "folder", wheel, environment)
     assert re.search(r"^audit: .*: nothing wrong$", said[0], re.M)
-    assert re.search(r"^audit: .*: nothing wrong$", said[-1], re.M)
+    assert said[-1].endswith(": nothing wrong\n")
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
