@@ -44,6 +44,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"wattmesh {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": sources.REPOSITORY,
