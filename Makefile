@@ -24,6 +24,9 @@ INSTALLED := $(VENV)/.installed
 RUNNABLE  := $(VENV)/.runnable
 GROUPS    := --all-groups --all-extras
 
+# A broken link within the site is a warning, and a warning fails.
+SPHINX := --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees
+
 # What the images do without: their locks are requirements.lock less these and what only these need.
 NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
 NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph
@@ -51,7 +54,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test screenshots image \
+.PHONY: help demo test lint chaos fuzz nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test docs docs-test screenshots image \
   kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
@@ -96,17 +99,25 @@ crds: $(INSTALLED) ## Write crds/ anew from the operator's models
 chart: $(INSTALLED) ## Write what the chart has from elsewhere: its crds/ from crds/, its README from values.yaml
 	$(BIN)/python charts/generate.py
 
-chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart (needs helm)
+chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart, and of what the documentation gives kubectl and helm (needs both)
 	@helm version --short >/dev/null 2>&1 || { echo "make chart-test needs helm: https://helm.sh/docs/intro/install/" >&2; exit 1; }
-	@$(BIN)/pytest -m helm $(ARGS) tests/chart
+	@kubectl version --client >/dev/null 2>&1 || { echo "make chart-test needs kubectl: https://kubernetes.io/docs/tasks/tools/" >&2; exit 1; }
+	@$(BIN)/pytest -m helm $(ARGS) tests/chart tests/docs
 
 browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (needs Chromium)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit; done; \
 	echo "make browser-test needs Chromium on PATH: apt-get install chromium (Debian, Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)" >&2; exit 1
 	@$(BIN)/pytest -m browser $(ARGS) tests/browser
 
-wheel-test: $(INSTALLED) ## Run the README's commands from the built wheel, on a busy machine (needs uv and a package index)
+wheel-test: $(INSTALLED) ## Follow the README and the tutorial from the built wheel, on a busy machine (needs uv and a package index)
 	@$(FIND_UV); UV="$$uv" $(BIN)/pytest -m wheel $(ARGS) tests/wheel
+
+docs: $(INSTALLED) ## Build the documentation as a site, into build/docs/ (LINKS=1 asks the links to other hosts, too)
+	@$(BIN)/python -m sphinx --builder html $(SPHINX) docs build/docs
+	@$(if $(LINKS),$(BIN)/python -m sphinx --builder linkcheck $(SPHINX) docs build/docs-links)
+
+docs-test: $(INSTALLED) ## Run every command and every block of code in the documentation
+	@$(BIN)/pytest -m "docs or not docs" $(ARGS) tests/docs
 
 screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real run (needs Chromium)
 	@$(BIN)/python -m hack.screenshots $(ARGS)

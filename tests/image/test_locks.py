@@ -58,10 +58,10 @@ def test_every_stage_is_built_on_the_base_that_an_argument_names() -> None:
 
 
 def _locked(file: str) -> dict[str, str]:
-    """Each package's version and hashes."""
+    """Each package's version and hashes; where it is needed at all may differ, as another package may need it, too."""
     entries = re.split(r"^(?=[a-z])", (ROOT / file).read_text(), flags=re.MULTILINE)[1:]
     return {
-        re.split(r"[=\[; ]", entry)[0]: re.sub(r"( +# .*\n|^ *#.*\n)", "", entry, flags=re.MULTILINE)
+        re.split(r"[=\[; ]", entry)[0]: re.sub(r"( ; .*(?= \\\n)| +# .*\n|^ *#.*\n)", "", entry, flags=re.MULTILINE)
         for entry in entries
     }
 

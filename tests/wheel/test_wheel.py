@@ -1,12 +1,10 @@
-"""The README's commands as a newcomer runs them: from the built wheel, in a clean folder, while the machine is busy."""
+"""README and tutorial as a newcomer follows them: from the built wheel, in a clean folder, on a busy machine."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -18,12 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.sources import DOCS, ROOT
+from tests.docs.elsewhere import reason
+from tests.docs.pages import README
+from tests.docs.reader import PATIENCE_S, Reader, clean_environment
+
 pytestmark = pytest.mark.wheel
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or "uv").absolute())  # found from here, run in other folders
-PATIENCE_S = 900
 
 
 @pytest.fixture(scope="module")
@@ -52,57 +52,39 @@ def busy() -> Iterator[None]:
             other.wait()
 
 
-def commands(readme: str) -> list[list[str]]:
-    """Every `wattmesh` and `uvx` command of the README's shell blocks, in order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", readme, re.M | re.S)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if line.startswith(("wattmesh ", "uvx "))]
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    """What a command says; one that lasts is stopped by Ctrl-C once its live page is there."""
-    endless = "up" in command
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if endless and "live page: http://127.0.0.1:" in line:
-                process.send_signal(signal.SIGINT)
-        code = process.wait(PATIENCE_S)
-    text = "".join(said)
-    assert code == 0, f"{shlex.join(command)}\n{text}"
-    assert "Traceback" not in text
-    assert "never retrieved" not in text
-    return text
-
-
-def test_the_readmes_commands_run_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "COVERAGE"))
-    } | {"BROWSER": "true %s", "PYTHONUNBUFFERED": "1"}
-    venv, folder = tmp_path / "venv", tmp_path / "folder"
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of a terminal in which an environment with the wheel and nothing else is active."""
+    venv = tmp_path_factory.mktemp("made") / "venv"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, venv], check=True, timeout=PATIENCE_S)
-    shutil.copytree(ROOT / "examples", folder / "examples")
-    there = set(folder.iterdir())
-    found = commands(README)
-    assert [command[:2] for command in found[:3]] == [["uvx", "--from"], ["wattmesh", "report"], ["wattmesh", "kpis"]]
     subprocess.run([UV, "pip", "install", "--quiet", "--python", venv, wheel], check=True, timeout=PATIENCE_S)
-    with busy():
-        for command in found:
-            if command[0] == "uvx":
-                arguments = [str(wheel) if part == "dist/*.whl" else part for part in command[1:]]
-                said = run([UV, "tool", "run", "--isolated", *arguments], folder, environment)
-                assert re.search(r"^audit: .*: nothing wrong$", said, re.M)
-            else:
-                run([str(venv / "bin" / "wattmesh"), *command[1:]], folder, environment)
-    assert {path.name for path in folder.iterdir()} - {path.name for path in there} == {
+    clean = clean_environment()
+    return clean | {"PATH": os.pathsep.join([str(venv / "bin"), clean["PATH"]])}
+
+
+def follow(page: Path, folder: Path, wheel: Path, environment: dict[str, str]) -> list[str]:
+    """What a page's commands say to who follows it while the machine is busy; `audit` of a cluster is left out."""
+    uvx = [UV, "tool", "run", "--isolated", "--from", str(wheel)]
+    with busy(), Reader(folder, environment, lambda command: reason(command) is not None) as reader:
+        reader.follow(page, uvx)
+    return [text for _, text in reader.said]
+
+
+def test_the_readme_can_be_followed_from_the_wheel(wheel: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    first, *_ = follow(README, folder, wheel, environment)
+    assert re.search(r"^audit: .*: nothing wrong$", first, re.M)
+    assert {path.name for path in folder.iterdir()} - {"examples", "street.yaml"} == {
         ".wattmesh",
         "mine",
         "report.html",
     }
+
+
+def test_the_tutorial_can_be_followed_from_the_wheel(wheel: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    said = follow(DOCS / "tutorial.md", tmp_path / "folder", wheel, environment)
+    assert re.search(r"^audit: .*: nothing wrong$", said[0], re.M)
+    assert said[-1].endswith(": nothing wrong\n")
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
@@ -111,7 +93,7 @@ def test_every_extra_resolves_to_wheels(wheel: Path, platform: str, python: str,
     with zipfile.ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         extras = Parser().parsestr(archive.read(metadata).decode()).get_all("Provides-Extra") or []
-    documented = re.findall(r"wattmesh\[(\w+)\]", "".join(page.read_text() for page in (ROOT / "docs").glob("*.md")))
+    documented = re.findall(r"wattmesh\[(\w+)\]", "".join(page.read_text() for page in DOCS.rglob("*.md")))
     assert set(documented) <= set(extras)
     wanted = tmp_path / "wanted.txt"
     wanted.write_text(f"wattmesh[{','.join(extras)}] @ {wheel.as_uri()}\n")

@@ -1,0 +1,30 @@
+"""The `wattmesh` command, as its parser knows it."""
+
+from __future__ import annotations
+
+import typer.core
+import typer.main
+
+from docs.generate.markdown import code, table
+from wattmesh_cli.main import app
+
+
+def page() -> str:
+    """Every subcommand with its arguments and options."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)  # noqa: S101
+    above = typer.Context(group, info_name="wattmesh", **group.context_settings)
+    parts = [f"{group.help}\n\n{group.epilog}\n"]
+    for name, command in group.commands.items():
+        context = typer.Context(command, info_name=name, parent=above, **command.context_settings)
+        usage = command.get_usage(context).removeprefix("Usage: ")
+        records = (parameter.get_help_record(context) for parameter in command.get_params(context))
+        rows = [(code(written), _plain(said)) for written, said in filter(None, records)]
+        about = (command.help or "").replace("<", "\\<")
+        options = table(["argument or option", "what it does"], rows)
+        parts.append(f"## wattmesh {name}\n\n{about}\n\n```text\n{usage}\n```\n\n{options}")
+    return "\n".join(parts)
+
+
+def _plain(text: str) -> str:
+    return text.replace("<", "\\<").replace("[", "\\[").replace("*", "\\*")
