@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from os.path import relpath
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def linked(text: str, source: Path, page: Path) -> str:
     return "".join([*parts, lines(text[position:])])
 
 
+@cache
 def included_in() -> Mapping[Path, Path]:
     """The files outside docs/ that a page includes as a whole, and that page."""
     pages = (page for page in DOCS.rglob("*.md"))
