@@ -20,12 +20,13 @@ from wattmesh_beckn.signature import (
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import Clock
 from wattmesh_common.drain import DrainAnswer, DrainCall
 from wattmesh_common.runtime import REGISTRAR
 
 
 def asked_to_drain(
-    body: bytes, headers: Mapping[str, str], registrar_keys: Mapping[str, str], subscriber_id: str, now: float
+    body: bytes, headers: Mapping[str, str], registrar_keys: Mapping[str, str], subscriber_id: str, clock: Clock
 ) -> tuple[DrainCall, SignatureHeader]:
     """What the registrar asks `subscriber_id`, and how it signed.
 
@@ -35,7 +36,7 @@ def asked_to_drain(
     raw = parse(body)
     try:
         header = parse_header(headers.get(AUTHORIZATION))
-        check_times(header, now)
+        check_times(header, clock.wall(), clock.machine())
         if header.subscriber_id != REGISTRAR or header.key_id not in registrar_keys:
             raise SignatureProblem(f"key {header.key_id!r} of {header.subscriber_id!r} is no registrar's")
         check_signature(header, body, registrar_keys[header.key_id])

@@ -111,7 +111,7 @@ class Reception:
         )
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
-        call, header = asked_to_drain(body, headers, self._config.registrar_keys, party.id, self._clock.wall())
+        call, header = asked_to_drain(body, headers, self._config.registrar_keys, party.id, self._clock)
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
         closed = self._closings.drain(party, draining=call.draining)

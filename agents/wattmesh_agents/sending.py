@@ -88,6 +88,6 @@ class Sender:
     async def _url(self, subscriber_id: str, role: SubscriberType) -> str | None:
         for fresh in (False, True):
             for entry in await self._directory.find(subscriber_id, fresh=fresh):
-                if entry.speaks_as(role, self._config.domain, self._clock.wall()):
+                if entry.speaks_as(role, self._config.domain, self._clock.machine()):
                     return entry.url
         return None

@@ -6,7 +6,6 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import pydantic_core
@@ -71,8 +70,7 @@ class BecknClient:
         The message is signed once; every try carries the same bytes and signature. 5xx, 429 and lost connections
         are tried again, `Retry-After` is honoured.
         """
-        created = int(self._clock.wall())
-        signature = signer.sign(body, created=created, expires=max(created + 1, ceil(expires_at)))
+        signature = signer.sign_until(body, expires_at, self._clock)
         all_headers = {"content-type": "application/json", **(headers or {}), AUTHORIZATION: signature}
         attempt, action = 0, url.rpartition("/")[2]
         while True:

@@ -172,10 +172,12 @@ def request_context(
     )
 
 
-def check_context(context: Context, *, action: str, domain: str, subscriber_id: str | None, now: float) -> None:
+def check_context(
+    context: Context, *, action: str, domain: str, subscriber_id: str | None, now: float, machine: float
+) -> None:
     """Refuse a context that this subscriber cannot act on.
 
-    `subscriber_id` is the receiver (None at the gateway); `now` is unix seconds of wall time.
+    `subscriber_id` is the receiver (None at the gateway); `now` and `machine` are what the Clock says.
     Raises Refusal (400, 30000) that names the field and what was expected.
     """
     if context.action != action:
@@ -194,9 +196,9 @@ def check_context(context: Context, *, action: str, domain: str, subscriber_id: 
         raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
     if not 0 < context.ttl.total_seconds() <= MAX_TTL_S:
         raise invalid(f"ttl must be more than 0 s and at most {MAX_TTL_S} s", "context.ttl")
-    if context.timestamp.timestamp() > now + CLOCK_TOLERANCE_S:
+    if context.timestamp.timestamp() > machine + CLOCK_TOLERANCE_S:
         raise invalid(
-            f"timestamp {rfc3339(context.timestamp.timestamp())} is ahead of this clock, {rfc3339(now)}, "
+            f"timestamp {rfc3339(context.timestamp.timestamp())} is ahead of this clock, {rfc3339(machine)}, "
             f"by more than {CLOCK_TOLERANCE_S} s; set the sender's clock",
             "context.timestamp",
         )

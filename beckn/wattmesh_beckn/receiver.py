@@ -117,14 +117,14 @@ class Receiver:
             require(self._limit, sender.subscriber_id, self._clock.wall())
         call = _read(action, body)
         context = call.context
-        now = self._clock.wall()
         to_gateway = action == "search" and self._gateway_id is None
         check_context(
             context,
             action=action,
             domain=self._domain,
             subscriber_id=None if to_gateway else self._subscriber_id,
-            now=now,
+            now=self._clock.wall(),
+            machine=self._clock.machine(),
         )
         first = self._inbox.first_answer(context.sender, context.message_id, action)
         if first is not None:
@@ -167,9 +167,9 @@ async def verify(
 
     Raises SignatureProblem, or Refusal (503) when the registry cannot be asked.
     """
-    check_times(header, clock.wall())
+    check_times(header, clock.wall(), clock.machine())
     try:
-        entry = await key_of(header, role, domain, directory, clock.wall())
+        entry = await key_of(header, role, domain, directory, clock.machine())
     except RegistryUnavailable as error:
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
     check_signature(header, body, entry.signing_public_key)

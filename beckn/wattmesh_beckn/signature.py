@@ -8,13 +8,14 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import ceil
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from wattmesh_beckn.context import CLOCK_TOLERANCE_S
-from wattmesh_common.clock import rfc3339
+from wattmesh_common.clock import Clock, rfc3339
 
 AUTHORIZATION = "authorization"
 GATEWAY_AUTHORIZATION = "x-gateway-authorization"
@@ -56,6 +57,12 @@ class Signer:
             f'Signature keyId="{self.subscriber_id}|{self.key_id}|{ALGORITHM}",algorithm="{ALGORITHM}",'
             f'created="{created}",expires="{expires}",headers="{HEADERS}",signature="{signature}"'
         )
+
+    def sign_until(self, body: bytes, expires_at: float, clock: Clock) -> str:
+        """The `Authorization` value for a body that is worth acting on until `expires_at`, wall time of `clock`."""
+        now = clock.machine()
+        created, expires = int(now), ceil(now + expires_at - clock.wall())
+        return self.sign(body, created=created, expires=max(created + 1, expires))
 
     def __repr__(self) -> str:
         return f"Signer({self.subscriber_id!r}, {self.key_id!r})"
@@ -110,15 +117,18 @@ def parse_header(value: str | None) -> SignatureHeader:
     )
 
 
-def check_times(header: SignatureHeader, now: float) -> None:
-    """SignatureProblem, with both clocks, when the signature is from the future or has expired."""
-    if header.created > now + CLOCK_TOLERANCE_S:
+def check_times(header: SignatureHeader, wall: float, machine: float) -> None:
+    """SignatureProblem, with both clocks, when the signature is from the future or has expired.
+
+    `wall` and `machine` are what the Clock says: what has stood still here is no reason to refuse.
+    """
+    if header.created > machine + CLOCK_TOLERANCE_S:
         raise SignatureProblem(
-            f"signature created at {rfc3339(header.created)}, ahead of this clock, {rfc3339(now)}, by more than "
+            f"signature created at {rfc3339(header.created)}, ahead of this clock, {rfc3339(machine)}, by more than "
             f"{CLOCK_TOLERANCE_S} s; set the sender's clock"
         )
-    if header.expires <= now:
-        raise SignatureProblem(f"signature expired at {rfc3339(header.expires)}; this clock says {rfc3339(now)}")
+    if header.expires <= wall:
+        raise SignatureProblem(f"signature expired at {rfc3339(header.expires)}; this clock says {rfc3339(wall)}")
     if header.expires <= header.created:
         raise SignatureProblem("signature expires before it was created")
 

@@ -26,11 +26,8 @@ async def subscribe(registry_url: str, transport: Transport, clock: Clock, signe
     """
     url = f"{registry_url.rstrip('/')}/subscribe"
     body = entry.model_dump_json(exclude_none=True).encode()
-    created = int(clock.wall())
-    headers = {
-        "content-type": "application/json",
-        AUTHORIZATION: signer.sign(body, created=created, expires=created + _SIGNATURE_S),
-    }
+    signature = signer.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
+    headers = {"content-type": "application/json", AUTHORIZATION: signature}
     try:
         reply = await transport.post(url, body, headers, timeout_s=_TIMEOUT_S)
     except TransportError as error:

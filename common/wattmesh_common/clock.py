@@ -22,6 +22,13 @@ class Clock(Protocol):
         """Seconds since the unix epoch."""
         ...
 
+    def machine(self) -> float:
+        """What other machines' clocks say now, unix seconds: signatures and registries go by it.
+
+        `wall`, but for a clock that stands still at times and is behind from then on.
+        """
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait that many wall seconds; not at all when negative."""
         ...
@@ -32,6 +39,10 @@ class SystemClock:
 
     def wall(self) -> float:
         """Seconds since the unix epoch."""
+        return time.time()
+
+    def machine(self) -> float:
+        """The same."""
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
@@ -48,6 +59,10 @@ class LoopClock:
     def wall(self) -> float:
         """`epoch` plus the seconds that the loop says have passed."""
         return self._epoch + asyncio.get_running_loop().time()
+
+    def machine(self) -> float:
+        """The same."""
+        return self.wall()
 
     async def sleep(self, seconds: float) -> None:
         """Wait by the event loop's timer, in pieces: a loop of virtual time takes a day's sleep for a deadlock."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import ceil
 
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.context import Code, Location
@@ -83,7 +82,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
-        now = self.clock.wall()
+        now = self.clock.machine()
         held = self._registry.find(self._config.subscriber_id, now)
         own = own_entry(self._config, self._signer, now)
         for entry in held:
@@ -114,31 +113,28 @@ class Gateway:
     def ready(self) -> bool:
         """Whether the registry can be read."""
         try:
-            self._registry.live_by_type(self.clock.wall())
+            self._registry.live_by_type(self.clock.machine())
         except RegistryUnavailable:
             return False
         return True
 
     def metrics_text(self) -> bytes:
         """The metrics in Prometheus' text format. Raises RegistryUnavailable."""
-        return self.metrics.text(self._registry.live_by_type(self.clock.wall()), self._broadcast.waiting)
+        return self.metrics.text(self._registry.live_by_type(self.clock.machine()), self._broadcast.waiting)
 
     def _search(self, received: Received) -> Reply:
-        context, now = received.context, self.clock.wall()
+        context = received.context
         self._inbox.require_room(context.sender)
         try:
-            sellers = self._registry.sellers(context.domain, context.location.city.code, now)
+            sellers = self._registry.sellers(context.domain, context.location.city.code, self.clock.machine())
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         # After its signature's expiry no seller would take it.
         expires_at = min(context.expires_at, received.signature_expires)
-        created = int(now)
         headers = {
             "content-type": "application/json",
             AUTHORIZATION: received.authorization,
-            GATEWAY_AUTHORIZATION: self._signer.sign(
-                received.body, created=created, expires=max(created + 1, ceil(expires_at))
-            ),
+            GATEWAY_AUTHORIZATION: self._signer.sign_until(received.body, expires_at, self.clock),
         }
         others = [seller for seller in sellers if seller.subscriber_id != context.sender]
         asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)

@@ -115,7 +115,7 @@ class Lookups:
         return Reply(200, found, {"content-type": "application/json"})
 
     def _whole(self, wanted: Mapping[str, str | int]) -> bytes:
-        entries = self._registry.lookup(wanted, self._clock.wall(), most=MOST_FOUND + 1)
+        entries = self._registry.lookup(wanted, self._clock.machine(), most=MOST_FOUND + 1)
         if len(entries) <= MOST_FOUND:
             found = SUBSCRIPTIONS.dump_json(entries)
             if len(found) <= MAX_ANSWER_BYTES:
@@ -128,7 +128,7 @@ class Lookups:
         most = page.most
         while True:
             try:
-                found = self._registry.changes(wanted, self._clock.wall(), after=page.after, most=most)
+                found = self._registry.changes(wanted, self._clock.machine(), after=page.after, most=most)
             except ChangesForgotten:
                 text = "page.after: what has changed since is not known any more; read from the beginning, without it"
                 raise Refusal(410, ErrorCode.INVALID_REQUEST, text, "page.after") from None

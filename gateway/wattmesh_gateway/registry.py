@@ -278,7 +278,7 @@ class OwnDirectory:
 
     async def find(self, subscriber_id: str, *, fresh: bool = False) -> Sequence[Subscription]:  # noqa: ARG002 - always is
         """See Directory."""
-        return self._registry.find(subscriber_id, self._clock.wall())
+        return self._registry.find(subscriber_id, self._clock.machine())
 
 
 _PUT = f"""

@@ -60,7 +60,7 @@ class Subscribing:
         """Write the entry in `body` and answer its status. Raises Refusal, or RegistryUnavailable."""
         check_size(len(body))
         raw = parse(body)
-        now = self._clock.wall()
+        now = self._clock.machine()
         try:
             header = parse_header(headers.get(AUTHORIZATION))
             call = identify(header, body)
@@ -87,7 +87,7 @@ class Subscribing:
         self, header: SignatureHeader, raw: dict[str, Any], body: bytes, call: AcceptedCall, now: float
     ) -> None:
         claimed = raw.get("subscriber_id")
-        check_times(header, now)
+        check_times(header, self._clock.wall(), now)
         if header.subscriber_id == REGISTRAR:
             key = self._registrar_keys.get(header.key_id)
             if key is None:

@@ -40,7 +40,7 @@ def test_an_acknowledged_message_is_sent_once_and_signed() -> None:
     [(url, body, headers)] = transport.sent
     assert (url, body) == (URL, BODY)
     header = parse_header(headers.pop("authorization"))
-    check_times(header, NOW)
+    check_times(header, NOW, NOW)
     check_signature(header, BODY, BUYER.public_key)
     assert (header.subscriber_id, header.created, header.expires) == ("buyer.street", NOW, NOW + 30)
     assert headers == {"content-type": "application/json", "x-gateway-authorization": "g"}

@@ -27,7 +27,7 @@ from wattmesh_common.clock import utc
 
 def check(context: Context, *, action: str | None = None, subscriber_id: str | None = None, now: float = NOW) -> None:
     receiver = subscriber_id or ("buyer.street" if context.is_callback else "seller.street")
-    check_context(context, action=action or context.action, domain=DOMAIN, subscriber_id=receiver, now=now)
+    check_context(context, action=action or context.action, domain=DOMAIN, subscriber_id=receiver, now=now, machine=now)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -91,7 +91,7 @@ def test_a_callback_for_somebody_else_is_refused() -> None:
 
 def test_a_search_is_for_everybody() -> None:
     check(make_context("search"), subscriber_id="other.street")
-    check_context(make_context("search"), action="search", domain=DOMAIN, subscriber_id=None, now=NOW)
+    check_context(make_context("search"), action="search", domain=DOMAIN, subscriber_id=None, now=NOW, machine=NOW)
     assert make_context("search").recipient is None
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.beckn.support import BUYER, GATEWAY, GONE, NOW, SELLER, Entries, Json, changed, clock, entry, example, wire
-from tests.world.clocks import run
+from tests.world.clocks import StillClock, run
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.errors import ErrorCode, busy, declined
@@ -19,6 +19,7 @@ from wattmesh_beckn.receiver import MAX_BODY_BYTES, Received, Receiver
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.clock import rfc3339
 
 CREATED = int(NOW)
 CHALLENGE = 'Signature realm="{}",headers="(created) (expires) digest"'
@@ -110,6 +111,18 @@ def test_a_good_call_is_handed_over_with_what_is_proven_about_it() -> None:
     assert received.read(SelectMessage).order.items[0].quantity.selected.measure.energy_wh == 1250
     with pytest.raises(TypeError, match=r"^select carries no OnSelectMessage$"):
         received.read(OnSelectMessage)
+
+
+def test_a_clock_that_has_stood_still_understands_who_goes_by_the_machines() -> None:
+    behind = StillClock(NOW)
+    behind.stood_s = 60
+    later = CREATED + 60
+    body = wire(changed(example("select"), "context.timestamp", rfc3339(later)))
+    headers = {"authorization": BUYER.sign(body, created=later, expires=later + 30)}
+    assert run(seller(Memory(), clock=behind).receive("select", body, headers)) == ack(count="1")
+    assert run(seller(Memory(), clock=behind).receive("select", SELECT, signed(SELECT))) == ack(count="1")
+    behind.stood_s = 54
+    assert run(seller(Memory(), clock=behind).receive("select", body, headers)).status == 401
 
 
 def test_a_replay_gets_the_first_answer_and_has_no_second_effect() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.beckn.support import BUYER, NOW, SELLER
+from tests.world.clocks import StillClock
 from tests.world.subscribers import signer
 from wattmesh_beckn.signature import (
     SignatureHeader,
@@ -46,7 +47,7 @@ def problem_of(value: str | None, body: bytes = BODY, now: float = NOW) -> str:
 
 def accept(value: str | None, body: bytes = BODY, now: float = NOW) -> SignatureHeader:
     header = parse_header(value)
-    check_times(header, now)
+    check_times(header, now, now)
     check_signature(header, body, BUYER.public_key)
     return header
 
@@ -70,7 +71,7 @@ def test_a_signature_of_another_implementation_is_accepted_and_ours_is_the_same(
 
     parsed = parse_header(header)
     assert parsed == SignatureHeader("bap.example.org", "key-1", 1606970629, 1607030629, base64.b64decode(signature))
-    check_times(parsed, 1606970630.5)
+    check_times(parsed, 1606970630.5, 1606970630.5)
     check_signature(parsed, body, base64.b64encode(public).decode())
 
 
@@ -102,8 +103,17 @@ def test_what_is_signed_is_accepted(
     header = parse_header(owner.sign(body, created=created, expires=min(created + ttl, 99_999_999_999)))
     assert (header.subscriber_id, header.key_id, header.created) == (subscriber, key, created)
     if header.expires > max(created, created + at):
-        check_times(header, created + at)
+        check_times(header, created + at, created + at)
     check_signature(header, body, owner.public_key)
+
+
+def test_a_signature_is_dated_by_the_machine_and_holds_as_long_as_what_it_signs() -> None:
+    clock = StillClock(CREATED + 0.5)
+    clock.stood_s = 60
+    header = parse_header(BUYER.sign_until(BODY, CREATED + 8, clock))
+    assert (header.created, header.expires) == (CREATED + 60, CREATED + 68)
+    over = parse_header(BUYER.sign_until(BODY, CREATED - 8, clock))
+    assert (over.created, over.expires) == (CREATED + 60, CREATED + 61)
 
 
 @given(st.binary(min_size=1, max_size=300), st.data())

@@ -64,7 +64,7 @@ def test_sellers_get_the_buyers_bytes_with_both_signatures() -> None:
         assert got_headers[AUTHORIZATION] == headers[AUTHORIZATION]
         for name, signed_by in ((AUTHORIZATION, buyer), (GATEWAY_AUTHORIZATION, GATEWAY)):
             header = parse_header(got_headers[name])
-            check_times(header, NOW)
+            check_times(header, NOW, NOW)
             check_signature(header, got, signed_by.public_key)
             assert (header.subscriber_id, header.expires) == (signed_by.subscriber_id, NOW + TTL_S)
 

@@ -95,7 +95,7 @@ class AgentPod:
         assert action == "drain"
         [subscriber_id] = [home.subscriber_id for home in self.config.households if home.name == name]
         keys = self.config.registrar_keys
-        call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock.wall())
+        call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock)
         self.draining[name] = call.draining
         open_contracts, unpriced = self.parties[name].open_contracts, self.unpriced.get(name, 0)
         return drain_reply(

@@ -46,6 +46,9 @@ class _Player:
     def wall(self) -> float:
         return self._arena.clock.now
 
+    def machine(self) -> float:
+        return self._arena.clock.now
+
     async def sleep(self, seconds: float) -> None:
         await self._arena.pass_time(seconds)
 

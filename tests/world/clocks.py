@@ -26,9 +26,14 @@ class StillClock:
 
     def __init__(self, now: float) -> None:
         self.now = now
+        self.stood_s = 0.0
+        """How long it has stood while the machine's went on."""
 
     def wall(self) -> float:
         return self.now
+
+    def machine(self) -> float:
+        return self.now + self.stood_s
 
     async def sleep(self, seconds: float) -> None:
         raise AssertionError(f"nothing waits here, not even {seconds} s")

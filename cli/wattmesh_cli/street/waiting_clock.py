@@ -48,6 +48,10 @@ class WaitingClock:
         """Seconds since the unix epoch, less what time has stood still."""
         return self._now
 
+    def machine(self) -> float:
+        """Seconds since the unix epoch."""
+        return self._clock.machine()
+
     async def sleep(self, seconds: float) -> None:
         """Wait until that much time has passed."""
         self._slept += 1

@@ -166,7 +166,7 @@ class Watch:
         if now - self._enrolled_at < ROSTER_S:
             return
         try:
-            members = self._registry.members(self._domain, now, most=MOST_MEMBERS)
+            members = self._registry.members(self._domain, self._clock.machine(), most=MOST_MEMBERS)
         except RegistryUnavailable as error:
             log.warning("%s", error)
             return

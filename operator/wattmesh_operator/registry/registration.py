@@ -57,7 +57,7 @@ class Registered:
 async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> RegistryView:
     """What a registry holds of a domain, as a copy of it knows after an update."""
     try:
-        found = await copy.update(clock.wall())
+        found = await copy.update(clock.machine())
     except RegistryUnavailable as error:
         return RegistryView(None, str(error))
     return RegistryView(tuple(entry for entry in found if entry.type != "BG" and entry.domain == domain))
@@ -93,7 +93,7 @@ async def register(
         return Registered(problems=dict.fromkeys(ids, view.problem))
     wanted = wanted_entries(registrants, domain)
     writes: dict[str, list[Subscription]] = {}
-    for entry in wanted_writes(view, wanted, keep, clock.wall()):
+    for entry in wanted_writes(view, wanted, keep, clock.machine()):
         writes.setdefault(entry.subscriber_id, []).append(entry)
     sending = asyncio.Semaphore(_AT_ONCE)
 

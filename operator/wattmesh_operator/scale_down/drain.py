@@ -112,11 +112,8 @@ async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock
     # The name keeps others from handing the call on, the id from saying it again once it no longer holds.
     call = DrainCall(subscriber_id=asked.subscriber_id, message_id=str(uuid.uuid4()), draining=draining)
     body = call.model_dump_json().encode()
-    created = int(clock.wall())
-    headers = {
-        "content-type": "application/json",
-        AUTHORIZATION: asked.registrar.sign(body, created=created, expires=created + _SIGNATURE_S),
-    }
+    signature = asked.registrar.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
+    headers = {"content-type": "application/json", AUTHORIZATION: signature}
     try:
         reply = await transport.post(f"{asked.url}/{DRAIN}", body, headers, timeout_s=_TIMEOUT_S)
         if reply.status != 200:
