@@ -34,8 +34,9 @@ from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
 from wattmesh_cli.street_record import Over, Study
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms import BILATERAL
-from wattmesh_market.schedule import CLOSED_AFTER_S
+from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
 Rows = Mapping[str, Mapping[str, list[dict[str, Any]]]]
@@ -58,7 +59,9 @@ PLANNING = planned(
     + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
 )
 """All but one plan, and two have panels and no battery; in the morning they learn what their neighbours pay."""
-SLOTS = 5
+SLOTS = 12
+FREE = SLOTS - AHEAD_S // SLOT_S
+"""From this slot on the end must be known, as nothing is bought for slots beyond it."""
 SEED = 7
 STUDY = Study(SEED, Over.CALLS, BILATERAL, "")
 
@@ -78,7 +81,7 @@ def simulated(plan: GatewayPlan, folder: Path, *, stop_at_each_slot: bool = Fals
     [feeder] = by_feeder(plan)
     run = FeederRun(feeder, SEED)
     for number in range(SLOTS):
-        run.run_slot(number, SLOTS if number == SLOTS - 1 else None)
+        run.run_slot(number, SLOTS if number >= FREE else None)
         if stop_at_each_slot:
             saved = folder / str(number)
             saved.mkdir()
@@ -239,7 +242,7 @@ def test_a_study_that_is_stopped_after_each_slot_is_the_same(
         folder.mkdir()
         with workers(by_feeder(street), STUDY, saved, lambda _: None) as at_work:
             if number < SLOTS:
-                at_work.run(number, number + 1, SLOTS if number == SLOTS - 1 else None, lambda: True)
+                at_work.run(number, number + 1, SLOTS if number >= FREE else None, lambda: True)
             else:
                 at_work.settle(SLOTS)
             at_work.save(folder)

@@ -7,7 +7,7 @@ with the same key, ledger entries are written once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from wattmesh_market.energy.battery import Metered
@@ -50,9 +50,9 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
     if changes.contracts:
         # A new one must not push out another that memory has let go of.
         new = [one for one in changes.contracts.values() if one.state is ContractState.QUOTED]
-        old = [one for one in changes.contracts.values() if one.state is not ContractState.QUOTED]
+        old = [(key, one) for key, one in changes.contracts.items() if one.state is not ContractState.QUOTED]
         connection.executemany(_NEW_CONTRACT, [row for one in new for row in _rows(one)])
-        connection.executemany(_PUT_CONTRACT, [row for one in old for row in _rows(one)])
+        connection.executemany(_PUT_CONTRACT, [row for key, one in old for row in _rows(one, changes.before.get(key))])
     if changes.readings:
         connection.executemany(
             _PUT_READING,
@@ -141,18 +141,29 @@ def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
     return (party, slot, *metered[:2], capacity_wh, *metered[2:9], state, *metered[9:], *worth)
 
 
-def _rows(contract: Contract) -> list[tuple[Any, ...]]:
+def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any, ...]]:
+    """A row for each delivery: for those alone that have changed, where the contract beside them stands as before."""
     (
         party, side, transaction_id, counterparty, deliveries, expires_ms, created_ms, updated_ms, order_id, in_doubt,
-        reason, searched_ms, confirmed_ms, offered, offers,
+        reason, searched_ms, confirmed_ms, offers,
     ) = contract  # fmt: skip
+    stand: Collection[Delivery] = ()
+    if before is not None and _beside(before) == _beside(contract):
+        stand = before.deliveries
     return [
         (
             party, side, transaction_id, counterparty, *delivery[:8], expires_ms, created_ms, updated_ms,
-            order_id, in_doubt, reason, searched_ms, confirmed_ms, offered, offers, delivery.sun_wh,
+            order_id, in_doubt, reason, searched_ms, confirmed_ms, delivery.offered_micro_per_kwh, offers,
+            delivery.sun_wh,
         )
         for delivery in deliveries
+        if delivery not in stand
     ]  # fmt: skip
+
+
+def _beside(contract: Contract) -> Contract:
+    """All of a contract but its deliveries, and when it changed."""
+    return contract._replace(deliveries=(), updated_ms=0)
 
 
 def _contracts(connection: sqlite3.Connection, party: str, where: str, values: Sequence[object]) -> list[Contract]:
@@ -165,12 +176,13 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
     )
     found: dict[tuple[str, str], Contract] = {}
     for row in rows:
-        delivery = Delivery._make((*row[4:9], ContractState(row[9]), *row[10:12], row[22]))
+        delivery = Delivery._make((*row[4:9], ContractState(row[9]), *row[10:12], row[22], row[20]))
         key = (row[2], row[3])
         if key in found:
-            found[key] = found[key]._replace(deliveries=(*found[key].deliveries, delivery))
+            deliveries, updated_ms = (*found[key].deliveries, delivery), max(found[key].updated_ms, row[14])
+            found[key] = found[key]._replace(deliveries=deliveries, updated_ms=updated_ms)
         else:
-            whole = (*row[12:16], bool(row[16]), *row[17:22])
+            whole = (*row[12:16], bool(row[16]), *row[17:20], row[21])
             found[key] = Contract(row[0], Side(row[1]), row[2], row[3], (delivery,), *whole)
     return list(found.values())
 

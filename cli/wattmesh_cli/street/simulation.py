@@ -27,6 +27,7 @@ from wattmesh_cli.street_record import ADVICE, Over, Study, remember
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.schedule import AHEAD_S
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 SLOTS_A_DAY = 86_400 // SLOT_S
@@ -87,7 +88,7 @@ def run_simulation(
             ran = -(-there[-1].slots // SLOTS_A_DAY)
             raise StateError(f"{state}: {ran} days were simulated already; ask for more, or {ADVICE}")
         if Snapshot(slots, settled=True) in there:
-            snapshots.keep(Snapshot(slots, settled=True), Snapshot(slots - 1))
+            snapshots.keep(Snapshot(slots, settled=True), Snapshot(_free_until(slots)))
             return SimulationResult(slots, slots, completed=True, wall_s=0.0, cpu_s=0.0, faults=0)
         open_ends = [snapshot for snapshot in there if not snapshot.settled]
         saved = open_ends[-1] if open_ends else None
@@ -131,10 +132,10 @@ class _Run:
     def go(self, first: int, stopped: Callable[[], bool]) -> int:
         """Run what is missing; returns how many slots are done, all of them settled when there are `slots`.
 
-        The last slot is run apart: what comes before it is kept to go on from when more days are asked for, as in the
-        last slot nothing is traded for a next one.
+        The last slots are run apart: what comes before them is kept to go on from when more days are asked for, as in
+        these slots nothing is traded for those after the end.
         """
-        reached, last = first, self.slots - 1
+        reached, last = first, _free_until(self.slots)
         save_in_s = _SAVE_EVERY_S
         while reached < last and not stopped():
             go_on = _for(save_in_s, stopped)
@@ -142,7 +143,7 @@ class _Run:
             save_in_s = self._save(Snapshot(reached))
         if reached < last or stopped():
             return reached
-        self.workers.run(last, self.slots, self.slots, lambda: True)
+        self.workers.run(reached, self.slots, self.slots, lambda: True)
         self.workers.settle(self.slots)
         self._save(Snapshot(self.slots, settled=True), Snapshot(last))
         return self.slots
@@ -153,6 +154,11 @@ class _Run:
         self.snapshots.add(snapshot, self.workers.save)
         self.snapshots.keep(snapshot, *besides)
         return max(_SAVE_EVERY_S, (time.monotonic() - begun) / _SAVING_SHARE)
+
+
+def _free_until(slots: int) -> int:
+    """Up to which slot a run of so many does not depend on where it ends: from then on nothing is traded beyond."""
+    return max(0, slots - AHEAD_S // SLOT_S)
 
 
 def _for(seconds: float, stopped: Callable[[], bool]) -> Callable[[], bool]:

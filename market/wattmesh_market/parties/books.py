@@ -129,6 +129,7 @@ class Changes:
 
     __slots__ = (
         "alarms",
+        "before",
         "closings",
         "consultations",
         "contracts",
@@ -145,6 +146,8 @@ class Changes:
 
     def __init__(self, *, reversible: bool = True) -> None:
         self.contracts: dict[Key, Contract] = {}
+        self.before: dict[Key, Contract] = {}
+        """How those of several deliveries stood: most of these have not changed."""
         self.readings: dict[int, Reading] = {}
         self.roles: dict[int, Role] = {}
         self.ledger: list[LedgerEntry] = []
@@ -247,6 +250,8 @@ class Books:
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
+        if before is not None and len(before.deliveries) > 1:
+            self.changes.before.setdefault(key, before)
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
                 self._set(self._part(self._by_slot, delivery.slot), key, True)

@@ -74,30 +74,30 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
         return Refused(Reason.QUOTE_UNAVAILABLE, wrong, About.QUOTE)
     books.select(transaction_id, seller, selection._replace(outcome=Outcome.QUOTED))
     now_ms = party.now.ms
+    offers = {purchase.slot: selection.offer, **dict(selection.later)}
+    deliveries = [
+        Delivery(
+            one.slot,
+            one.item_id,
+            one.energy_wh,
+            one.amount_micro,
+            one.fee_micro or 0,
+            ContractState.QUOTED,
+            offered_micro_per_kwh=offers[one.slot].price_micro_per_kwh,
+        )
+        for one in terms.lines
+    ]
     books.put(
         Contract(
             party.id,
             Side.BUYER,
             transaction_id,
             seller,
-            tuple(
-                [
-                    Delivery(
-                        one.slot,
-                        one.item_id,
-                        one.energy_wh,
-                        one.amount_micro,
-                        one.fee_micro or 0,
-                        ContractState.QUOTED,
-                    )
-                    for one in terms.lines
-                ]
-            ),
+            tuple(deliveries),
             min(message.expires_ms, party.gate_ms(purchase.slot)),
             now_ms,
             now_ms,
             searched_ms=purchase.searched_ms,
-            offered_micro_per_kwh=selection.offer.price_micro_per_kwh,
             offers=len(books.selections[transaction_id]),
         )
     )

@@ -8,7 +8,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
+from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books, Role, Standing
@@ -163,7 +163,9 @@ class Household(Supplied):
 
     def ahead_until(self, slot: int) -> int | None:
         """Up to which later slot (not included) to look for offers, beside those for `slot`; None: for none."""
-        until = slot + AHEAD_S if self.grid.end_s is None else min(slot + AHEAD_S, int(self.grid.end_s))
+        until, end_s = slot + AHEAD_S, self.grid.end_s
+        if end_s is not None:
+            until = min(until, slot_of(end_s + SLOT_S - 1))
         return until if self._plan and until > slot + SLOT_S else None
 
     def buys_ahead(self, slot: int, until: int) -> Sequence[tuple[int, Block]]:

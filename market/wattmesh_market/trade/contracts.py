@@ -64,7 +64,8 @@ class Delivery(NamedTuple):
     """One slot of a contract: energy in Wh, money in millionths of the currency; `slot` is grid time in unix seconds.
 
     `amount_micro` is the price in all as the seller quoted it, `fee_micro` the grid fee in it; `settled_micro` is what
-    the delivered part costs. `sun_wh` of it the seller expects of the slot's own surplus (0 at the buyer).
+    the delivered part costs. `sun_wh` of it the seller expects of the slot's own surplus (0 at the buyer);
+    `offered_micro_per_kwh` is what the buyer was offered it for (None at the seller).
     """
 
     slot: int
@@ -76,6 +77,7 @@ class Delivery(NamedTuple):
     delivered_wh: int | None = None
     settled_micro: int | None = None
     sun_wh: int = 0
+    offered_micro_per_kwh: int | None = None
 
     def to(self, state: ContractState) -> Delivery:
         """The same in a later state; WrongState when it does not lead there."""
@@ -91,6 +93,7 @@ class Delivery(NamedTuple):
             self.delivered_wh,
             self.settled_micro,
             self.sun_wh,
+            self.offered_micro_per_kwh,
         )
 
 
@@ -119,7 +122,6 @@ class Contract(NamedTuple):
     reason: str | None = None
     searched_ms: int | None = None
     confirmed_ms: int | None = None
-    offered_micro_per_kwh: int | None = None
     offers: int | None = None
 
     @property
@@ -262,6 +264,5 @@ class Contract(NamedTuple):
             self.reason if reason is None else reason,
             self.searched_ms,
             self.confirmed_ms if confirmed_ms is None else confirmed_ms,
-            self.offered_micro_per_kwh,
             self.offers,
         )

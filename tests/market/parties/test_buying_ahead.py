@@ -106,6 +106,12 @@ def test_nothing_is_sought_beyond_the_end_of_trading() -> None:
     (letter,) = world.sent(FLAT, Search)
     assert letter.message == Search(world.end_s - 2 * SLOT_S, 300, world.end_s)
     world = evening()
+    world.grid = world[FLAT].party.grid = world.grid._replace(end_s=world.end_s - 300)
+    world.at(world.end_s - 4 * SLOT_S)
+    search(world)
+    (letter,) = world.sent(FLAT, Search)
+    assert letter.message == Search(world.end_s - 2 * SLOT_S, 300, world.end_s), "its last slot begins before the end"
+    world = evening()
     world.at(world.end_s - 3 * SLOT_S)
     search(world)
     (letter,) = world.sent(FLAT, Search)

@@ -71,9 +71,8 @@ class Pair(World):
             party=FLAT,
             side=Side.BUYER,
             counterparty=ROOF,
-            deliveries=tuple(told(self.sold)),
+            deliveries=tuple(one._replace(offered_micro_per_kwh=180_001) for one in told(self.sold)),
             searched_ms=self.now.ms,
-            offered_micro_per_kwh=180_001,
         )
         self.act(self[FLAT], lambda: self[FLAT].books.put(bought))
         self.order_id = agreed.order_id
