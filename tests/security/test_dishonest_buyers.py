@@ -32,7 +32,7 @@ from tests.world.street import Street
 from wattmesh_market.parties.events import REPEAT_EVERY_MS
 from wattmesh_market.parties.selling import QUOTE_TTL_MS
 from wattmesh_market.trade.contracts import PROMISED, Side
-from wattmesh_market.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
+from wattmesh_market.trade.quotas import MOST_OF_SLOT, MOST_OPEN_QUOTES, MOST_UNPAID
 
 SLOT_WALL_S = 15
 """At the street's speed."""
@@ -132,6 +132,30 @@ def test_who_takes_all_has_it_for_a_quotes_time_and_no_longer() -> None:
         assert await answer_to(puppet, select_of(puppet, trade(2), slots_ahead=6)) == ACKED
 
     played(work)
+
+
+def test_a_flood_of_contracts_of_1_wh_ends_after_a_few_and_leaves_no_row_more() -> None:
+    """Each would be a row in both sides' books for ever, a delivery to tell and a payment to take."""
+
+    async def work(puppet: Puppet) -> None:
+        await puppet.until_slot(puppet.slot, 0.05)
+        for number in range(MOST_OF_SLOT):
+            order = await bought(puppet, trade(number), kwh="0.001")
+            if number % 2:  # what is cancelled stays in the books, too
+                message = {"order_id": order["id"], "cancellation_reason_id": "changed-my-mind"}
+                await puppet.say(puppet.call("cancel", "roof-0", message, trade(number)))
+        for number in range(MOST_OF_SLOT, 3 * MOST_OF_SLOT):
+            status, code, text = await answer_to(puppet, select_of(puppet, trade(number), kwh="0.001"))
+            assert (status, code) == (200, "40000")
+            assert f"'puppet.default' has {MOST_OF_SLOT} orders here for" in text
+            await puppet.clock.sleep(0.1)
+        assert await answer_to(puppet, select_of(puppet, trade(99), kwh="0.001", slots_ahead=2)) == ACKED
+        await puppet.until_slot(puppet.next_slot, 0.5)
+
+    half = MOST_OF_SLOT // 2
+    street = played(work, energy_wh=-half, amount_micro=half * PRICE_OF_ROOF_MICRO // 1000)
+    ended = Counter(state for state, *_ in with_puppet(street))
+    assert ended == {"DELIVERED": half, "CANCELLED": half, "EXPIRED": 1}
 
 
 def test_another_buyers_quote_cannot_be_taken() -> None:
