@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.market.parties.test_sharing import FLAT, SUN, Neighbours, delivered, priced, told_in_doubt
@@ -57,7 +59,7 @@ def refused(world: Neighbours, name: str, letter: Letter, false: PricedReading, 
     ids=str,
 )
 def test_no_field_of_a_priced_reading_is_booked_unchecked(
-    name: str, changes: dict[str, object], reason: Reason, about: About
+    name: str, changes: dict[str, Any], reason: Reason, about: About
 ) -> None:
     world = Neighbours()
     letter = bill(world, name)
