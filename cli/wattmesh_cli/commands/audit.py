@@ -108,7 +108,7 @@ def summary_line(result: AuditResult) -> str:
 
 def _count(findings: int, overdue: int) -> str:
     if not findings:
-        return f"{overdue} readings overdue" if overdue else "nothing wrong"
+        return "nothing wrong in what is booked" if overdue else "nothing wrong"
     return "1 finding" if findings == 1 else f"{findings} findings"
 
 
