@@ -302,6 +302,8 @@ def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_
     assert connections("battery: {capacityKwh: 90, initialKwh: 9, powerKw: 50, chargeEfficiencyPercent: 100}") == {
         "home0": 50_001
     }
+    assert connections("profile: {configMap: {name: days}}, connectionKw: 6") == {}, "nobody knows what is in the files"
+    assert connections("profile: {configMap: {name: days}}, connectionKw: 60") == {"home0": 60_000}
     assert connections("pv: {peakKw: 9}, connectionKw: 6") == {"home0": 9000}
     # 1.8 times the mean at the evening's peak, and 1.45 times that in a slot that is high.
     [(_, load_w)] = connections("load: {annualKwh: 876000}").items()
