@@ -14,9 +14,9 @@ for the next slot; others may buy for more slots ahead."""
 MOST_UNPAID = 4
 """Deliveries owed for longer than `unpaid_after_ms` says. Payment follows delivery at once; even after lost messages it
 is made within that time, so an honest buyer owes none."""
-MOST_OF_SLOT = 8
+MOST_OF_SLOT = 2 * 8
 """Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
-wattmesh makes at most two, one per attempt."""
+wattmesh makes at most two in each of the eight slots before, one per attempt."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
