@@ -98,7 +98,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         for party in pod.parties.values():
-            pod.metrics.show(party_state(party))
+            pod.metrics.show(party_state(party), party.books.unbooked, pod.grid.now())
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -47,6 +47,8 @@ KEEP_AFTER_EXPIRY_MS = 10_000
 MESSAGE_TTL_MS = 30_000
 """How long a message is worth sending (wall time); what still matters then is said anew."""
 _LEAST_TTL_MS = 1_000
+_REGISTERED_WITHIN_S = 600.0
+"""How long after its start a household may be registered (wall time): it meters before that already."""
 MOST_ACKNOWLEDGED = 16
 """With so many acknowledged messages in the outbox any transaction takes them out; that of a slot always does."""
 
@@ -129,6 +131,7 @@ class Driver:
             context.message_id,
             message,
             near=received.sender.location.city.code == party.feeder,
+            since_s=party.grid.at(received.since - _REGISTERED_WITHIN_S),
         )
         self.peers.meet(received.sender, party.now.ms)
         self._recall(party, call)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from wattmesh_common.pod_pages import PartyState
+from wattmesh_market.energy.slots import SLOT_S
 
 
 class PodMetrics:
@@ -21,11 +23,14 @@ class PodMetrics:
         self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")
         self.faults = self._counter("faults", "Steps that ended in a fault.")
         self.refused = self._counter("refused_steps", "Steps that the disk refused; they are tried again.")
+        self._gauges: list[Gauge] = []
         self._level = self._gauge("level_watt_hours", "Stored energy.")
         self._sold = self._gauge("sold_watt_hours", "Energy sold in trades.")
         self._bought = self._gauge("bought_watt_hours", "Energy bought in trades.")
         self._balance = self._gauge("balance", "Sum of all bookings, in the currency.")
         self._open = self._gauge("open_contracts", "Contracts not settled yet.")
+        self._unbooked = self._gauge("unbooked_readings", "Readings not booked yet.")
+        self._unbooked_s = self._gauge("unbooked_seconds", "Grid time since the end of the oldest slot not booked yet.")
 
     @property
     def missed_gate_count(self) -> int:
@@ -41,18 +46,20 @@ class PodMetrics:
     def _count(counter: Counter) -> int:
         return int(sum(sample.value for metric in counter.collect() for sample in metric.samples[:1]))
 
-    def show(self, state: PartyState) -> None:
-        """Take over how a party stands."""
+    def show(self, state: PartyState, unbooked: Collection[int], now_s: float) -> None:
+        """Take over how a party stands, and which slots' readings are not booked at a grid time."""
         name = state.name
         self._level.labels(name).set(state.level_wh)
         self._sold.labels(name).set(state.sold_wh)
         self._bought.labels(name).set(state.bought_wh)
         self._balance.labels(name).set(state.balance_micro / 1_000_000)
         self._open.labels(name).set(state.open_contracts)
+        self._unbooked.labels(name).set(len(unbooked))
+        self._unbooked_s.labels(name).set(now_s - min(unbooked) - SLOT_S if unbooked else 0)
 
     def forget(self, name: str) -> None:
         """A household is not here any more."""
-        for gauge in (self._level, self._sold, self._bought, self._balance, self._open):
+        for gauge in self._gauges:
             with suppress(KeyError):  # nobody has asked for it yet
                 gauge.remove(name)
 
@@ -60,4 +67,6 @@ class PodMetrics:
         return Counter(f"wattmesh_{name}_total", text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"wattmesh_household_{name}", text, ("household",), registry=self.registry)
+        gauge = Gauge(f"wattmesh_household_{name}", text, ("household",), registry=self.registry)
+        self._gauges.append(gauge)
+        return gauge

@@ -38,7 +38,10 @@ BodyT = TypeVar("BodyT", bound=BecknModel)
 
 @dataclass(frozen=True)
 class Received:
-    """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it."""
+    """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it.
+
+    `since` is when the registry first had an entry of the sender (wall time; 0: not known).
+    """
 
     action: str
     context: Context
@@ -47,6 +50,7 @@ class Received:
     body: bytes
     authorization: str = field(repr=False)
     signature_expires: int
+    since: float = 0.0
 
     def read(self, kind: type[BodyT]) -> BodyT:
         """The message as the class that its action has; TypeError when asked for another."""
@@ -129,8 +133,19 @@ class Receiver:
         first = self._inbox.first_answer(context.sender, context.message_id, action)
         if first is not None:
             return first
-        received = Received(action, context, call.message, sender, body, headers.get(AUTHORIZATION, ""), header.expires)
-        return self._handler(received)
+        authorization, since = headers.get(AUTHORIZATION, ""), await self._since(sender)
+        return self._handler(
+            Received(action, context, call.message, sender, body, authorization, header.expires, since)
+        )
+
+    async def _since(self, sender: Subscription) -> float:
+        """Since when a sender is in the registry, whose times are the machine's, in wall time."""
+        try:
+            entries = await self._directory.find(sender.subscriber_id)
+        except RegistryUnavailable as error:
+            raise busy(f"the registry does not answer: {error}", 1) from None
+        created = [one.created.timestamp() for one in (sender, *entries) if one.created is not None]
+        return min(created) - self._clock.machine() + self._clock.wall() if created else 0.0
 
     async def _authenticate(
         self, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wattmesh_beckn.context import CLOCK_TOLERANCE_S
+from wattmesh_beckn.context import CLOCK_TOLERANCE_S, MAX_TTL_S
 from wattmesh_common.clock import Clock, rfc3339
 
 AUTHORIZATION = "authorization"
@@ -22,6 +22,8 @@ GATEWAY_AUTHORIZATION = "x-gateway-authorization"
 ALGORITHM = "ed25519"
 HEADERS = "(created) (expires) digest"
 
+LONGEST_VALIDITY_S = 86_400
+"""From created to expires: BECKN-006's own example has 60,000 s."""
 _MAX_HEADER = 2048
 _PARAMETER = re.compile(r'\s*([A-Za-z]+)\s*=\s*"([^"\\\x00-\x1f]*)"\s*(?:,|$)')
 _UNIX = re.compile(r"0|[1-9]\d{0,10}", re.ASCII)
@@ -118,7 +120,9 @@ def parse_header(value: str | None) -> SignatureHeader:
 
 
 def check_times(header: SignatureHeader, wall: float, machine: float) -> None:
-    """SignatureProblem, with both clocks, when the signature is from the future or has expired.
+    """SignatureProblem, with both clocks, when the signature is from the future, has expired or holds for too long.
+
+    However long it would hold, it may not be older than the longest ttl: no message is sent for longer.
 
     `wall` and `machine` are what the Clock says: what has stood still here is no reason to refuse.
     """
@@ -131,6 +135,16 @@ def check_times(header: SignatureHeader, wall: float, machine: float) -> None:
         raise SignatureProblem(f"signature expired at {rfc3339(header.expires)}; this clock says {rfc3339(wall)}")
     if header.expires <= header.created:
         raise SignatureProblem("signature expires before it was created")
+    if header.expires - header.created > LONGEST_VALIDITY_S:
+        raise SignatureProblem(
+            f"signature created at {rfc3339(header.created)} expires at {rfc3339(header.expires)}; it may hold for at "
+            f"most {LONGEST_VALIDITY_S} s"
+        )
+    if header.created < wall - MAX_TTL_S - CLOCK_TOLERANCE_S:
+        raise SignatureProblem(
+            f"signature created at {rfc3339(header.created)}, more than the longest ttl, {MAX_TTL_S} s, before this "
+            f"clock, {rfc3339(wall)}; sign the message anew"
+        )
 
 
 def check_signature(header: SignatureHeader, body: bytes, public_key: str) -> None:

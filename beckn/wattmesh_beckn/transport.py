@@ -12,6 +12,8 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from wattmesh_beckn.addresses import guarded_socket
+
 MAX_ANSWER_BYTES = 1024 * 1024
 KEEP_ALIVE_S = 5.0
 """How long an idle connection is kept; less than wattmesh's servers keep it."""
@@ -60,14 +62,17 @@ class Pages(Protocol):
 class HttpTransport:
     """httpx's transport over a pool of kept-alive connections, with aiohttp's connection code beneath it.
 
-    Both for speed: httpx's client would add cookies, redirects and authentication, none of which is wanted here.
+    Both for speed: httpx's client would add cookies, redirects and authentication, none of which is wanted here. What a
+    name resolves to is checked at each connection (`addresses`).
     """
 
     def __init__(self, *, connections: int = 200) -> None:
         tls = httpx.create_ssl_context()
 
         def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls)
+            connector = aiohttp.TCPConnector(
+                limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls, socket_factory=guarded_socket
+            )
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
         self._transport = AiohttpTransport(verify=tls, client=session)

@@ -15,3 +15,13 @@ def duration_s(text: str) -> int:
     if seconds <= 0:
         raise ValueError(f"invalid duration {text!r}: use 90m, 16h or 1d")
     return seconds
+
+
+def duration_text(seconds: int) -> str:
+    """A duration in its two largest units: `5d 3h`, `1h 15m`."""
+    parts: list[str] = []
+    for name, unit_s in _UNITS_S.items():
+        number, seconds = divmod(seconds, unit_s)
+        if number or parts:
+            parts.append(f"{number}{name}" if number else "")
+    return " ".join(part for part in parts[:2] if part) or "0s"

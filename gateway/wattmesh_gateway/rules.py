@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
+from wattmesh_beckn.addresses import host_problem
 from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem, digest
 from wattmesh_common.clock import rfc3339
-from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.ed25519 import public_key_problem
 from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE, AcceptedCall, AcceptedCalls
 

@@ -26,6 +26,9 @@ CLOSED_AFTER_S = 3 * SLOT_S
 SURELY_REPORTED_S = 2 * SLOT_S
 """What was delivered so long before the current slot has been reported by everybody who could."""
 
+READ_WITHIN_S = 30 * 86_400
+"""So long after its slot a reading is taken by the utility; for that long a seller can say what became of an order."""
+
 
 def look_ppm(looks: tuple[tuple[int, int], ...], seed: int, party: str, slot: int, attempt: int) -> int:
     """The part of the current slot at which `party` looks whether to buy for `slot`."""

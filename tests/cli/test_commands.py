@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_group
 from typer.testing import CliRunner, Result
 
-from tests.cli.street_books import BOUGHT, FLAT, PROMISED, ROOF, street, write_state
+from tests.cli.street_books import BOUGHT, FLAT, NEXT, PROMISED, ROOF, THIRD, street, write_state
 from wattmesh_cli.main import app
 from wattmesh_operator.manifests import load
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -131,6 +131,20 @@ def test_an_audit_that_finds_nothing(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_an_audit_says_first_what_is_overdue(run: Run, state: Path) -> None:
+    hours_later = THIRD + 5 * 3600
+    for pod, unbooked in (("flat-0", True), ("grid", False)):
+        book = sqlite3.connect(state / "agents" / f"{pod}.db", isolation_level=None)
+        if unbooked:
+            book.execute(f"UPDATE readings SET state = 'final' WHERE slot = {NEXT}")  # noqa: S608
+        book.execute(f"UPDATE parties SET next_slot = {hours_later}")  # noqa: S608
+        book.close()
+    result = run("audit")
+    assert result.exit_code == 1
+    assert lines(result)[0] == "1 of 4 readings (25 %) are overdue: the oldest is not booked 5h after its slot"
+    assert parsed(run("audit", "-o", "json"))["readings_overdue"] == 1
+
+
 def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
     book = sqlite3.connect(state / "agents" / "roof-0.db", isolation_level=None)
     book.execute("UPDATE contracts SET amount_micro = 99999 WHERE state = 'CONFIRMED'")
@@ -146,6 +160,9 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
     result = run("audit", "--output", "json")
     assert result.exit_code == 1
     assert parsed(result) == {
+        "readings_unbooked": 0,
+        "readings_overdue": 0,
+        "oldest_overdue_s": 0,
         "findings": [
             {
                 "kind": "contract-terms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wattmesh_cli.durations import duration_s
+from wattmesh_cli.durations import duration_s, duration_text
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ def test_forms(text: str, seconds: int) -> None:
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^invalid duration .*: use 90m, 16h or 1d$"):
         duration_s(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59, "59s"), (3600, "1h"), (8100, "2h 15m"), (86_400 + 60, "1d"), (5 * 86_400 + 3 * 3600 + 1, "5d 3h")],
+)
+def test_durations_are_told_in_two_units(seconds: int, text: str) -> None:
+    assert duration_text(seconds) == text

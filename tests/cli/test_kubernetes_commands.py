@@ -165,6 +165,9 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "sums 0.000 kWh and 0.000000: nothing wrong"
     ]  # fmt: skip
     assert json.loads(run("audit", "--kubernetes", "-o", "json").stdout) == {
+        "readings_unbooked": 0,
+        "readings_overdue": 0,
+        "oldest_overdue_s": 0,
         "findings": [],
         "contracts_checked": 2,
         "contracts_in_flight": 0,

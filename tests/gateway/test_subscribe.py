@@ -19,6 +19,18 @@ from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE
 HOUSE = signer("rooftop-0")
 HOUSE_2 = signer("rooftop-0", 2)
 OTHER = signer("rooftop-1")
+NO_KEY = (
+    "signing_public_key: is not an Ed25519 public key: no point of the curve's main subgroup, or one of small order"
+)
+
+
+def mixed_order(public_key: str) -> str:
+    """A sound key plus the point of order 2: on the curve, and not of the main subgroup."""
+    value = int.from_bytes(base64.b64decode(public_key), "little")
+    sign, y = divmod(value, 2**255)
+    return base64.b64encode(((2**255 - 19 - y) + (1 - sign) * 2**255).to_bytes(32, "little")).decode()
+
+
 GONE = SubscriptionStatus.UNSUBSCRIBED
 
 
@@ -88,16 +100,17 @@ def test_a_registrar_makes_an_entry() -> None:
         ),
         (
             {"signing_public_key": base64.b64encode(b"\x02" + bytes(31)).decode()},
-            "signing_public_key: is not an Ed25519 public key: no point of the curve",
+            NO_KEY,
         ),
         (
             {"signing_public_key": base64.b64encode(bytes(32)).decode()},
-            "signing_public_key: is not an Ed25519 public key of any use: a point of small order",
+            NO_KEY,
         ),
         (
             {"signing_public_key": base64.b64encode(b"\xff" * 32).decode()},
-            "signing_public_key: is not an Ed25519 public key: no point of the curve",
+            NO_KEY,
         ),
+        ({"signing_public_key": mixed_order(HOUSE.public_key)}, NO_KEY),
     ],
 )
 def test_an_unsound_entry_is_refused_and_the_field_named(changes: dict[str, Any], text: str) -> None:

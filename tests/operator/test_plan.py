@@ -288,6 +288,28 @@ def test_a_connection_is_of_the_power_that_is_written() -> None:
     assert home.connection_w == 9200
 
 
+def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_can_move() -> None:
+    """It checks their readings by that. Who has the usual connection is not named, however many households it has."""
+
+    def connections(*written: str, replicas: int = 1) -> dict[str, int]:
+        homes = "".join(manifests.households(f"home{n}", one, replicas=replicas) for n, one in enumerate(written))
+        gateway = manifests.planned(manifests.MARKET + manifests.utility() + homes)
+        return dict(gateway.pods[0].utilities[0].connections)
+
+    small, roof = "load: {annualKwh: 3000}, connectionKw: 9.2", "pv: {peakKw: 45}"
+    assert connections("load: {annualKwh: 3000}", small, roof) == {"home1": 9200, "home2": 45_000}
+    assert connections(small) == connections(small, replicas=3), "scaling restarts no utility"
+    assert connections("battery: {capacityKwh: 90, initialKwh: 9, powerKw: 50, chargeEfficiencyPercent: 100}") == {
+        "home0": 50_001
+    }
+    assert connections("profile: {configMap: {name: days}}, connectionKw: 6") == {}, "nobody knows what is in the files"
+    assert connections("profile: {configMap: {name: days}}, connectionKw: 60") == {"home0": 60_000}
+    assert connections("pv: {peakKw: 9}, connectionKw: 6") == {"home0": 9000}
+    # 1.8 times the mean at the evening's peak, and 1.45 times that in a slot that is high.
+    [(_, load_w)] = connections("load: {annualKwh: 876000}").items()
+    assert 100_000 * 1.8 * 1.45 < load_w < 100_000 * 1.9 * 1.45
+
+
 def test_neighbours_are_under_the_same_clouds_and_each_has_whims_of_its_own() -> None:
     def home(name: str, pv: str, seed: int = 0) -> str:
         return manifests.households(name, f"pv: {{peakKw: 8{pv}}}, seed: {seed}", replicas=2)

@@ -157,6 +157,9 @@ SIGNATURE = [
     Attack("expires now", _signed(created=-30, expires=0), "signature expired at"),
     Attack("from the future", _signed(created=7, expires=37), "by more than 5 s"),
     Attack("expires before it was created", _signed(created=4, expires=3), "expires before it was created"),
+    Attack("created decades ago", _signed(created=-1_000_000_000, expires=30), "it may hold for at most 86400 s"),
+    Attack("good until the year 4000", _signed(created=0, expires=62_000_000_000), "it may hold for at most 86400 s"),
+    Attack("older than the longest ttl", _signed(created=-3_700, expires=30), "more than the longest ttl, 3600 s"),
     Attack("no signature", _without_header, "no signature: the header is missing"),
 ]
 MALFORMED = [

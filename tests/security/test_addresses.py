@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.selector_events
 import json
+import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,7 +22,7 @@ from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Nacked, read_answer
 from wattmesh_beckn.receiver import parse
 from wattmesh_beckn.signature import AUTHORIZATION
-from wattmesh_beckn.transport import Reply
+from wattmesh_beckn.transport import HttpTransport, Reply, TransportError
 from wattmesh_market.energy.slots import SLOT_S
 
 T = TypeVar("T")
@@ -171,6 +173,16 @@ REFUSED = [
     "http://[fe80::1%25eth0]/",
     "http://[::ffff:169.254.169.254]",
     "http://[fd00:ec2::254]",
+    "http://[fd20:ce::254]",
+    "http://100.100.100.200",
+    "http://168.63.129.16/metadata/instance",
+    "http://192.0.0.192",
+    "http://[64:ff9b::a9fe:a9fe]",  # 169.254.169.254 through NAT64
+    "http://[64:ff9b:1::a9fe:a9fe]",
+    "http://[64:ff9b::a83f:8110]",  # 168.63.129.16
+    "http://[2002:a9fe:a9fe::1]",  # … through 6to4
+    "http://[::169.254.169.254]",  # IPv4-compatible
+    "http://[::ffff:100.100.100.200]",
     "http://0.0.0.0:8080",
     "http://[::]:8080",
     "http://224.0.0.1",
@@ -200,7 +212,8 @@ REFUSED = [
     "roof-0",
     "",
 ]
-TAKEN = ["http://127.0.0.1:8080", "http://roof-0.street.svc:8080/roof-0", "https://[fd12::5]:8443", "http://10.0.0.7"]
+TAKEN = ["http://127.0.0.1:8080", "http://roof-0.street.svc:8080/roof-0", "https://[fd12::5]:8443", "http://10.0.0.7",
+         "http://[::1]:8080", "http://[64:ff9b::c633:6407]", "http://[2002:c633:6407::1]"]  # fmt: skip
 
 
 def test_the_registry_takes_no_url_that_leads_astray() -> None:
@@ -228,3 +241,56 @@ def test_the_registry_takes_no_url_that_leads_astray() -> None:
         assert isinstance(answer, Nacked)
         assert (answer.status, answer.code, parse(reply.body)["error"]["paths"]) == (400, "30000", "url"), url
         assert answer.message.startswith("url: ")
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "100.100.100.200", "fe80::1", "fd00:ec2::254", "64:ff9b::a9fe:a9fe", "224.0.0.1"]
+)
+def test_a_name_that_resolves_to_metadata_is_refused_when_it_is_called(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was sound when it was registered; later its owner lets it mean something else."""
+    real = socket.getaddrinfo
+    means = {"rebound.example": [address], "roof-0.example": ["127.0.0.1"], "both.example": [address, "127.0.0.1"]}
+    tried: list[str] = []
+
+    def resolve(host: str, port: int, *args: Any, **more: Any) -> Any:
+        if host not in means:
+            return real(host, port, *args, **more)
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (one, port, 0, 0))
+            if ":" in one
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))
+            for one in means[host]
+        ]
+
+    def connect(loop: Any, sock: socket.socket, to: Any) -> Any:
+        tried.append(str(to[0]))
+        return connected(loop, sock, to)
+
+    connected = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", connect)
+
+    async def main() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport = HttpTransport()
+        try:
+            with pytest.raises(TransportError, match="is no address of a subscriber"):
+                await transport.post(f"http://rebound.example:{port}/on_search", b"", {}, timeout_s=30.0)
+            assert tried == []
+            for name in ("roof-0.example", "both.example"):
+                reply = await transport.post(f"http://{name}:{port}/on_search", b"", {}, timeout_s=30.0)
+                assert reply.status == 200
+            assert set(tried) == {"127.0.0.1"}
+        finally:
+            await transport.close()
+            server.close()
+
+    asyncio.run(main())

@@ -32,7 +32,7 @@ from tests.world.street import Street
 from wattmesh_market.parties.events import REPEAT_EVERY_MS
 from wattmesh_market.parties.selling import QUOTE_TTL_MS
 from wattmesh_market.trade.contracts import PROMISED, Side
-from wattmesh_market.trade.quotas import MOST_OPEN_QUOTES, MOST_UNPAID
+from wattmesh_market.trade.quotas import MOST_OF_SLOT, MOST_OPEN_QUOTES, MOST_UNPAID
 
 SLOT_WALL_S = 15
 """At the street's speed."""
@@ -132,6 +132,30 @@ def test_who_takes_all_has_it_for_a_quotes_time_and_no_longer() -> None:
         assert await answer_to(puppet, select_of(puppet, trade(2), slots_ahead=6)) == ACKED
 
     played(work)
+
+
+def test_a_flood_of_contracts_of_1_wh_ends_after_a_few_and_leaves_no_row_more() -> None:
+    """Each would be a row in both sides' books for ever, a delivery to tell and a payment to take."""
+
+    async def work(puppet: Puppet) -> None:
+        await puppet.until_slot(puppet.slot, 0.05)
+        for number in range(MOST_OF_SLOT):
+            order = await bought(puppet, trade(number), kwh="0.001")
+            if number % 2:  # what is cancelled stays in the books, too
+                message = {"order_id": order["id"], "cancellation_reason_id": "changed-my-mind"}
+                await puppet.say(puppet.call("cancel", "roof-0", message, trade(number)))
+        for number in range(MOST_OF_SLOT, 3 * MOST_OF_SLOT):
+            status, code, text = await answer_to(puppet, select_of(puppet, trade(number), kwh="0.001"))
+            assert (status, code) == (200, "40000")
+            assert f"'puppet.default' has {MOST_OF_SLOT} orders here for" in text
+            await puppet.clock.sleep(0.1)
+        assert await answer_to(puppet, select_of(puppet, trade(99), kwh="0.001", slots_ahead=2)) == ACKED
+        await puppet.until_slot(puppet.next_slot, 0.5)
+
+    half = MOST_OF_SLOT // 2
+    street = played(work, energy_wh=-half, amount_micro=half * PRICE_OF_ROOF_MICRO // 1000)
+    ended = Counter(state for state, *_ in with_puppet(street))
+    assert ended == {"DELIVERED": half, "CANCELLED": half, "EXPIRED": 1}
 
 
 def test_another_buyers_quote_cannot_be_taken() -> None:
@@ -316,6 +340,58 @@ def test_false_readings_are_refused_and_the_first_true_one_counts() -> None:
     street = played(work, energy_wh=-200, amount_micro=50_000)
     [entry] = [entry for entry in street.ledger("backstop", "utility") if entry.counterparty == PUPPET]
     assert (entry.energy_wh, entry.amount_micro) == (-200, 50_000)
+
+
+def at_slot(puppet: Puppet, call: Json, slot: int) -> Json:
+    """A reading, of another slot."""
+    time_range = fulfillment(slot)["stops"][0]["time"]["range"]
+    changes = {"message.order.fulfillments.0.stops.0.time.range": time_range}
+    return anew(puppet, call, changes) | {"context": {**anew(puppet, call)["context"], "transaction_id": trade(slot)}}
+
+
+def test_no_reading_is_of_long_ago_or_from_before_the_subscription() -> None:
+    """Slots of 1969 were booked; each made the utility pay."""
+    day_s = 86_400
+    before = "a reading of a slot from before the subscription"
+
+    async def work(puppet: Puppet) -> None:
+        good = await reading(puppet)
+        for slot, text in (
+            (-900, "a reading of a slot of more than 30 days ago"),
+            (0, "a reading of a slot of more than 30 days ago"),
+            (puppet.slot - 31 * day_s, "a reading of a slot of more than 30 days ago"),
+            (puppet.slot - 29 * day_s, before),
+            (puppet.slot - day_s, before),
+        ):
+            assert await answer_to(puppet, at_slot(puppet, good, slot)) == (200, "40000", text), slot
+        assert await answer_to(puppet, good) == ACKED
+        # Who is a customer by now was none before.
+        assert await answer_to(puppet, at_slot(puppet, good, puppet.slot - day_s)) == (200, "40000", before)
+
+    street = played(work, energy_wh=-200, amount_micro=50_000)
+    assert len(street.ledger("backstop", "utility")) >= 1
+
+
+@pytest.mark.parametrize(("what", "place"), [("imported", 0), ("exported", 1), ("sold", 2)])
+def test_no_reading_is_beyond_what_a_connection_carries(what: str, place: int) -> None:
+    """1,000,000 kWh were booked, and 60 kWh left the utility nothing to sell. A connection has 30 kW."""
+    values = [f"message.order.fulfillments.0.tags.0.list.{number}.value" for number in range(3)]
+
+    limit_kwh = 15 if what == "imported" else 7.5  # what was sold to neighbours may have to be imported besides
+
+    async def work(puppet: Puppet) -> None:
+        good = await reading(puppet)
+        tags = good["message"]["order"]["fulfillments"][0]["tags"][0]["list"]
+        tags.append({"descriptor": {"code": "delivered_kwh"}, "value": "0.000"})
+        before = books_of(puppet, "utility").net_import_wh.copy()
+        for kwh in (1_000_000, 60, limit_kwh + 0.001):
+            false = anew(puppet, good, {values[0]: "0.000", values[place]: f"{kwh:.3f}"})
+            text = f"{kwh:.3f} kWh {what} in a slot; the connection carries {limit_kwh:.3f} kWh"
+            assert await answer_to(puppet, false) == (200, "40000", text)
+        assert books_of(puppet, "utility").net_import_wh == before
+        assert await answer_to(puppet, good) == ACKED
+
+    played(work, energy_wh=-200, amount_micro=50_000)
 
 
 def later(puppet: Puppet) -> list[Json]:

@@ -181,6 +181,10 @@ def test_metrics_count_messages_and_show_the_household(seen: Seen) -> None:
     assert values['wattmesh_household_level_watt_hours{household="roof-0"}'] == status["level_wh"]
     assert values['wattmesh_household_sold_watt_hours{household="roof-0"}'] == status["sold_wh"]
     assert values['wattmesh_household_open_contracts{household="roof-0"}'] == 0
+    # The last slots before the end are not closed yet; none waits for longer than that.
+    unbooked = values['wattmesh_household_unbooked_readings{household="roof-0"}']
+    assert (unbooked > 0) == (values['wattmesh_household_unbooked_seconds{household="roof-0"}'] > 0)
+    assert values['wattmesh_household_unbooked_seconds{household="roof-0"}'] <= 3600
 
 
 def test_probes(seen: Seen) -> None:

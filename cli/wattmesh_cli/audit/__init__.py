@@ -14,9 +14,10 @@ from wattmesh_cli.audit.ledger import check_ledger
 from wattmesh_cli.audit.readings import check_readings
 from wattmesh_cli.audit.rows import collect
 from wattmesh_cli.audit.sharing import check_sharing
+from wattmesh_cli.audit.unbooked import count_unbooked, overdue_text
 from wattmesh_cli.books import Book
 
-__all__ = ["AuditResult", "Finding", "audit"]
+__all__ = ["AuditResult", "Finding", "audit", "overdue_text"]
 
 
 def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> AuditResult:
@@ -48,4 +49,5 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
         contracts_with_departed=contracts.with_departed,
         energy_with_departed_wh=ledger.energy_with_departed_wh,
         amount_with_departed_micro=ledger.amount_with_departed_micro,
+        unbooked=count_unbooked(rows, books),
     )

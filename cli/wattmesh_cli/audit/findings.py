@@ -27,6 +27,17 @@ class OtherSide(Enum):
 
 
 @dataclass(frozen=True)
+class Unbooked:
+    """How many readings are not booked, how many of those are overdue, and how long the oldest has waited since the end
+    of its slot (seconds of grid time; 0 when none is overdue).
+    """
+
+    readings: int = 0
+    overdue: int = 0
+    oldest_s: int = 0
+
+
+@dataclass(frozen=True)
 class AuditResult:
     """Findings and what was checked.
 
@@ -48,6 +59,12 @@ class AuditResult:
     contracts_with_departed: int = 0
     energy_with_departed_wh: int = 0
     amount_with_departed_micro: int = 0
+    unbooked: Unbooked = Unbooked()
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong and no reading is overdue."""
+        return not self.findings and not self.unbooked.overdue
 
     def confirmed_by(self, later: AuditResult) -> AuditResult:
         """The later result with only those findings that this one has, too.

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 import typer
 
-from wattmesh_cli.audit import AuditResult, Finding
+from wattmesh_cli.audit import AuditResult, Finding, overdue_text
 from wattmesh_cli.audit import audit as audit_books
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.names import Names
@@ -43,6 +43,9 @@ def audit(
 ) -> None:
     """Recompute every contract, ledger and meter reading from the books. Exit code 1 when something is wrong.
 
+    So it is when readings are overdue, not booked an hour of grid time after their slot, which is said first: the
+    machine is too slow for the street, or a utility or seller does not answer.
+
     Works while the street runs, too: what a message under way explains is counted as in flight, not as wrong.
     Contracts with parties that no resource of the cluster declares any more are checked on the one side there is.
     """
@@ -58,7 +61,7 @@ def audit(
         print_json(audit_json(result, zone) | (_departed_json(result) if kubernetes else {}))
     else:
         _print(result, names, zone, wide=output is TableOutput.WIDE)
-    if result.findings:
+    if not result.right:
         raise typer.Exit(FOUND)
 
 
@@ -85,6 +88,8 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
         Column("TRANSACTION", lambda finding: (finding.transaction_id or "")[: None if wide else 8], 2),
         Column("FINDING", lambda finding: names.shorten(finding.text), wraps=True),
     ]
+    if result.unbooked.overdue:
+        say(overdue_text(result))
     if result.findings:
         print_table(columns, result.findings, wide=wide)
     say(summary_line(result))
@@ -97,17 +102,22 @@ def summary_line(result: AuditResult) -> str:
         f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight{departed}), "
         f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
         f"sums {kwh_text(result.energy_sum_wh)} kWh and {money_text(result.amount_sum_micro)}: "
-        f"{_count(len(result.findings))}"
+        f"{_count(len(result.findings), result.unbooked.overdue)}"
     )
 
 
-def _count(findings: int) -> str:
-    return "nothing wrong" if not findings else "1 finding" if findings == 1 else f"{findings} findings"
+def _count(findings: int, overdue: int) -> str:
+    if not findings:
+        return "nothing wrong in what is booked" if overdue else "nothing wrong"
+    return "1 finding" if findings == 1 else f"{findings} findings"
 
 
 def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
     """An audit's result, JSON-able."""
     return {
+        "readings_unbooked": result.unbooked.readings,
+        "readings_overdue": result.unbooked.overdue,
+        "oldest_overdue_s": result.unbooked.oldest_s,
         "findings": [
             {
                 "kind": finding.kind,

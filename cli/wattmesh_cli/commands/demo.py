@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from wattmesh_cli.audit import audit
+from wattmesh_cli.audit import audit, overdue_text
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption, say_missed
 from wattmesh_cli.kpi import Kpis, Slots, Stored, collect, kpis
@@ -67,11 +67,13 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     _print_worth(summary, found, names, planned.resource.spec.currency)
     say_missed(result)
     audited = audit(books)
+    if audited.unbooked.overdue:
+        say(overdue_text(audited))
     for finding in audited.findings:
         say(names.shorten(f"{finding.kind}: {finding.text}"))
     say(f"audit: {summary_line(audited)}")
     typer.echo(_what_next(state))
-    if audited.findings or result.faults:
+    if not audited.right or result.faults:
         raise typer.Exit(FOUND)
 
 

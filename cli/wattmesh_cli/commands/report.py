@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from wattmesh_cli.audit import audit
+from wattmesh_cli.audit import audit, overdue_text
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.commands.audit import audit_json, summary_line
 from wattmesh_cli.evaluation import Evaluation, FilesOption, FromOption, OptimumOption, UntilOption, evaluate
@@ -69,6 +69,8 @@ def report(
     except (BooksError, ValueError) as error:
         refuse(error)
     if path != _STANDARD_OUTPUT:
+        if shown.audited.unbooked.overdue:
+            typer.echo(overdue_text(shown.audited))
         typer.echo(f"audit: {summary_line(shown.audited)}")
         typer.echo(f"written: {path}")
 

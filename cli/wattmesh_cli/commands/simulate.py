@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from wattmesh_cli.audit import AuditResult, audit
+from wattmesh_cli.audit import AuditResult, audit, overdue_text
 from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption
@@ -122,7 +122,7 @@ def simulate(
         print_json(_as_json(summary, result, audited))
     else:
         _print(summary, result, audited, Names(party.party for book in books for party in book.parties))
-    if audited.findings or result.faults:
+    if not audited.right or result.faults:
         raise typer.Exit(FOUND)
 
 
@@ -167,6 +167,8 @@ def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, na
                right=True),
     ]  # fmt: skip
     print_table(columns, [summary])
+    if audited.unbooked.overdue:
+        typer.echo(overdue_text(audited))
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
     typer.echo(f"audit: {summary_line(audited)}")
@@ -193,5 +195,6 @@ def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) 
         "cpu_s": round(result.cpu_s, 3),
         "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,
         "faults": result.faults,
+        "readings_overdue": audited.unbooked.overdue,
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in audited.findings],
     }

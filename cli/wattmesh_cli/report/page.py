@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from wattmesh_cli.audit import overdue_text
 from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.report import sentences, tables
 from wattmesh_cli.report.content import Content
@@ -66,6 +67,7 @@ def page(shown: Content) -> str:
         market=shown.market,
         origin=shown.origin,
         audited=shown.audited,
+        overdue=overdue_text(shown.audited),
         opening=sentences.opening(shown),
         facts=_facts(shown),
         checked=_checked(shown),

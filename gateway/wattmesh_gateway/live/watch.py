@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import pydantic_core
 from pydantic import ValidationError
 
+from wattmesh_beckn.addresses import host_problem
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Pages, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.pod_pages import SlotPage, read_history, read_live, read_slot
-from wattmesh_gateway.addresses import host_problem
 from wattmesh_gateway.broadcast import rest_s
 from wattmesh_gateway.live.feed import Feed
 from wattmesh_gateway.live.roster import pods_of

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import asin, cos, degrees, exp, pi, radians, sin
+from math import asin, ceil, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, local, slot_energy_wh
@@ -22,6 +22,8 @@ _HOUR_WEIGHT = (
 """Household consumption by hour of day against its mean: low at night, up at breakfast and noon, highest in the
 evening; the form of the German standard load profile H0 on a working day, in rough."""
 _MEAN_WEIGHT = sum(_HOUR_WEIGHT) / 24
+_LEAST_LOAD, _LOAD_SPREAD = 0.55, 0.9
+"""A slot's load is its mean times something from the first on, evenly spread."""
 _CLEAR_DAY = 0.35
 _HAZE = 0.25
 _OWN_SKY = 0.1
@@ -103,7 +105,7 @@ class ShapeProfile:
             passing += _OWN_SKY * (self._chance("cloud", slot) - passing)
             pv_wh = int(pv_wh * (1 - cloudiness * passing))
         if load_wh:
-            load_wh = int(load_wh * (0.55 + 0.9 * self._chance("load", slot)))
+            load_wh = int(load_wh * (_LEAST_LOAD + _LOAD_SPREAD * self._chance("load", slot)))
         return SlotProfile(pv_wh, load_wh)
 
     def forecast(self, slot: int) -> SlotProfile:
@@ -160,6 +162,11 @@ def clear_sky_wh(pv: Pv, slot: int) -> int:
     incidence = sine * cos(tilt) + sin(tilt) * (east * sin(azimuth) + north * cos(azimuth))
     roof_w_per_m2 = direct_w_per_m2 * max(0.0, incidence) + diffuse_w_per_m2 * (1 + cos(tilt)) / 2
     return int(slot_energy_wh(pv.peak_w) * min(1.0, roof_w_per_m2 / 1000))
+
+
+def peak_load_w(load: Load) -> int:
+    """What a household's consumption never exceeds in any slot."""
+    return ceil(load.annual_wh / (365 * 24) * max(_HOUR_WEIGHT) / _MEAN_WEIGHT * (_LEAST_LOAD + _LOAD_SPREAD))
 
 
 @lru_cache(maxsize=_REMEMBERED)

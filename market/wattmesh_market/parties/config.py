@@ -14,6 +14,9 @@ from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.strategies import strategy_named
 from wattmesh_market.units import require_amounts
 
+CONNECTION_W = 30_000
+"""Power of a household's connection where nothing else is said: 3 × 43 A at 230 V."""
+
 
 @dataclass(frozen=True)
 class Trading:
@@ -77,7 +80,7 @@ class HouseholdConfig:
     forecast: str = "profile"
     strategy: str = "rules"
     weather_seed: int = 0
-    connection_w: int = 30_000
+    connection_w: int = CONNECTION_W
 
     def __post_init__(self) -> None:
         require_amounts(connection_w=self.connection_w)
@@ -110,7 +113,11 @@ class DemandResponse:
 
 @dataclass(frozen=True)
 class UtilityConfig:
-    """One utility. `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots."""
+    """One utility. `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots.
+
+    `connections` has what customers can import or export at most, in W, of all those whose name begins so (and has a
+    number behind it); of any other it is `CONNECTION_W`.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -123,9 +130,10 @@ class UtilityConfig:
     strategy: str = "rules"
     sharing: Sharing | None = None
     seed: int = 0
+    connections: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         require_name(self.name)
         require_name(self.feeder)
         require_subscriber_id(self.subscriber_id)
-        require_amounts(capacity_w=self.capacity_w)
+        require_amounts(capacity_w=self.capacity_w, **{f"connections.{name}": watt for name, watt in self.connections})

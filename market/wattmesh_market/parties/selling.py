@@ -43,7 +43,7 @@ from wattmesh_market.trade.messages import (
     Terms,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_open_quotes, check_unpaid
+from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_unpaid
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -107,6 +107,7 @@ def quote(party: Party, call: Call) -> None:
     for slot, item, wanted_wh in message.wanted:
         # Each delivery counts for the next one: they draw on the same store. What cannot be had is left out.
         try:
+            check_orders(buyer, party.slot_text(slot), [one for one, _ in party.books.deliveries(Side.SELLER, slot)])
             energy_wh = min(wanted_wh, _available_wh(party, slot))
         except Refused as nothing:
             refused = nothing

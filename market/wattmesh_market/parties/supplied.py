@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books
@@ -98,18 +99,23 @@ class Supplied(Party):
                 self.report_later(slot)
 
     def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
-        """The utility has priced a reading; book what it says, unless that is dearer than its tariff."""
+        """The utility has priced a reading; book it, unless it is another reading or dearer than the tariff."""
         books, utility, slot = self.books, self.config.backstop.utility_id, priced.reading.slot
         if call.sender != utility:
             raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
         reading = books.readings.get(slot)
         if reading is None or self._supply_transaction(slot) != call.transaction_id:
             raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
+        if priced.order_id != supply_order_id(self.id):
+            raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {priced.order_id!r} here", About.ORDER_ID)
+        if priced.currency != self.around.currency:
+            text = f"priced in {priced.currency}, but {self.around.currency} is paid here"
+            raise Refused(Reason.BUSINESS, text, About.CURRENCY)
         if reading.state is not ReadingState.FINAL or priced.reading.provisional:
             return
         energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
-        if priced.reading.imported_wh - priced.reading.exported_wh != energy_wh:
-            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+        self._check_energy(priced, reading.metered)
+        self._check_signs(priced)
         entries = self._billed(priced)
         earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
         if earned_micro < due_micro or (not energy_wh and earned_micro):
@@ -121,6 +127,31 @@ class Supplied(Party):
             fee_micro = self._fee_asked_micro(priced, sold_wh)
             books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
         books.read(reading._replace(state=ReadingState.BOOKED))
+
+    def _check_energy(self, priced: PricedReading, metered: Metered) -> None:
+        """Refuse to book what was not reported.
+
+        What was billed before and corrected since can only have been import that turned out to be bought.
+        """
+        told = priced.reading
+        sold_wh = self._sold_under_fee_wh(told.slot)
+        # Who leaves out what was sold says nothing of it.
+        if told[2:4] != (metered.imported_wh, metered.exported_wh) or told.sold_wh not in (0, sold_wh):
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+        if (corrected := priced.correction) is not None:
+            turned_wh = corrected.imported_wh - corrected.exported_wh - metered.imported_wh + metered.exported_wh
+            if min(corrected[:2]) != 0 or not 0 <= turned_wh <= metered.bought_wh:
+                raise Refused(Reason.BUSINESS, "a correction of what was not reported before", About.READING)
+
+    @staticmethod
+    def _check_signs(priced: PricedReading) -> None:
+        shared = priced.shared or SharedPart(0, 0, 0)
+        parts = (
+            *(priced.amount_micro - shared.amount_micro, priced.fee_micro, priced.local_fee_micro or 0),
+            *(*shared, shared.amount_micro - shared.fee_micro),
+        )
+        if min(parts) < 0:
+            raise Refused(Reason.BUSINESS, "a part of the price is negative, or more than the whole", About.PRICE)
 
     def _billed(self, priced: PricedReading) -> list[LedgerEntry]:
         """What a priced reading makes the household book: supply, what was shared, and a correction."""

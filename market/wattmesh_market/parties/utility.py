@@ -7,17 +7,24 @@ from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books
-from wattmesh_market.parties.config import UtilityConfig
+from wattmesh_market.parties.config import CONNECTION_W, UtilityConfig
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, Party, Surroundings
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
-from wattmesh_market.schedule import CLOSED_AFTER_S, SURELY_REPORTED_S, UTILITY_LOOKS_PPM, look_ppm, moment_s
+from wattmesh_market.schedule import (
+    CLOSED_AFTER_S,
+    READ_WITHIN_S,
+    SURELY_REPORTED_S,
+    UTILITY_LOOKS_PPM,
+    look_ppm,
+    moment_s,
+)
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reported, ReportState
 from wattmesh_market.trade.messages import Call, Correction, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
-from wattmesh_market.units import amount_micro
+from wattmesh_market.units import amount_micro, kwh_text
 
 _SURE = frozenset((ContractState.CONFIRMED, *DELIVERED))
 
@@ -34,6 +41,7 @@ class Utility(Party):
         self.advised = strategy.advised
         self._decide = strategy.utility
         self._capacity_wh = slot_energy_wh(config.capacity_w)
+        self._connections = dict(config.connections)
 
     # --- each slot ---
 
@@ -133,6 +141,10 @@ class Utility(Party):
         if min(reading.imported_wh, reading.exported_wh) > 0:
             raise Refused(Reason.BUSINESS, "a slot's reading is import or export, net", About.READING)
         known = self.books.reported.get(slot, {}).get(household)
+        if known is None:
+            self._require_time(call, slot)
+        if known is None or known.provisional:
+            self._require_energy(household, reading)
         if known is None or (known.state is ReportState.WAITING and known.provisional):
             new = Reported(slot, household, call.transaction_id, *reading[2:], ReportState.WAITING)
             if self.config.sharing is None or slot <= self.books.standing.next_slot - CLOSED_AFTER_S:
@@ -148,6 +160,35 @@ class Utility(Party):
             raise Refused(Reason.BUSINESS, "another reading of that slot is booked already", About.READING)
         if known.state is not ReportState.WAITING:
             self._tell_price(known, call)
+
+    def _require_time(self, call: Call, slot: int) -> None:
+        """Refuse a first reading of a slot of long ago, or from before its household was a customer."""
+        if slot < self.now.slot - READ_WITHIN_S:
+            text = f"a reading of a slot of more than {READ_WITHIN_S // 86_400} days ago"
+            raise Refused(Reason.BUSINESS, text, About.SLOT)
+        if slot + SLOT_S > call.since_s:
+            return
+        # The registry may be a newer one than these books.
+        known = [earlier for earlier, of in self.books.reported.items() if call.sender in of]
+        if slot < min(known, default=self.now.slot):
+            raise Refused(Reason.BUSINESS, "a reading of a slot from before the subscription", About.SLOT)
+
+    def _require_energy(self, household: str, reading: ReportReading) -> None:
+        """Refuse a reading beyond what the household's connection carries in a slot.
+
+        What it sold to neighbours and could not deliver is imported besides, and leaves by the same connection; without
+        a local grid fee, it is not reported how much that was.
+        """
+        most_wh = slot_energy_wh(self._connections.get(household.partition(".")[0].rpartition("-")[0], CONNECTION_W))
+        covered_wh = reading.sold_wh if self.config.tariff.local_grid_fee_micro_per_kwh else most_wh
+        for what, energy_wh, limit_wh in (
+            ("sold", reading.sold_wh, most_wh),
+            ("exported", reading.exported_wh, most_wh),
+            ("imported", reading.imported_wh, most_wh + covered_wh),
+        ):
+            if energy_wh > limit_wh:
+                text = f"{kwh_text(energy_wh)} kWh {what} in a slot; the connection carries {kwh_text(limit_wh)} kWh"
+                raise Refused(Reason.BUSINESS, text, About.READING)
 
     def _close(self, slot: int) -> None:
         """Price all that was reported of a slot, once: what some households export goes to those that import.

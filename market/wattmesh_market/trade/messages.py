@@ -250,7 +250,8 @@ ACTION_OF: Mapping[type[Message], Action] = {
 class Call(NamedTuple):
     """A message that was received: who says it, in which transaction, and the id that its answer will carry.
 
-    `near` says whether the sender is registered on the receiver's feeder; energy is traded within one.
+    `near` says whether the sender is registered on the receiver's feeder; energy is traded within one. Before `since_s`
+    (grid time) it was not registered at all.
     """
 
     sender: str
@@ -258,6 +259,7 @@ class Call(NamedTuple):
     message_id: str
     message: Message
     near: bool = True
+    since_s: float = 0.0
 
 
 class Send(NamedTuple):

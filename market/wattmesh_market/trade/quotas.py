@@ -1,8 +1,8 @@
-"""How far a seller trusts one buyer: quotes it may hold open, and deliveries it may owe."""
+"""How far a seller trusts one buyer: quotes it may hold open, orders it may make, and deliveries it may owe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import TENTATIVE, Contract, ContractState
@@ -14,6 +14,9 @@ for the next slot; others may buy for more slots ahead."""
 MOST_UNPAID = 4
 """Deliveries owed for longer than `unpaid_after_ms` says. Payment follows delivery at once; even after lost messages it
 is made within that time, so an honest buyer owes none."""
+MOST_OF_SLOT = 2 * 8
+"""Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
+wattmesh makes at most two in each of the eight slots before, one per attempt."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
@@ -45,6 +48,14 @@ def check_unpaid(
                 unpaid += now_ms - since_ms > longest_ms
     if unpaid > MOST_UNPAID:
         text = f"{buyer!r} has {unpaid} unpaid contracts here; pay them, then select again"
+        raise Refused(Reason.BUSINESS, text)
+
+
+def check_orders(buyer: str, slot_text: str, contracts: Iterable[Contract]) -> None:
+    """Decline one more order of `buyer` for a slot. `contracts` are all that deliver in it, whatever became of them."""
+    orders = sum(one.counterparty == buyer and one.order_id is not None for one in contracts)
+    if orders >= MOST_OF_SLOT:
+        text = f"{buyer!r} has {orders} orders here for {slot_text}, and may have no more; buy more in one"
         raise Refused(Reason.BUSINESS, text)
 
 

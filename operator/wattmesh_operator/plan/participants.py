@@ -48,8 +48,8 @@ def household_config(
     )
 
 
-def utility_config(agent: UtilityAgent) -> config.UtilityConfig:
-    """The configuration of a utility."""
+def utility_config(agent: UtilityAgent, customers: Iterable[SolarAgent] = ()) -> config.UtilityConfig:
+    """The configuration of a utility, which supplies the households of `customers`."""
     spec = agent.spec
     response = spec.demand_response
     return config.UtilityConfig(
@@ -64,7 +64,27 @@ def utility_config(agent: UtilityAgent) -> config.UtilityConfig:
         strategy=spec.strategy,
         sharing=_sharing(spec.sharing) if spec.sharing else None,
         seed=party_seed(spec.seed, _id_of(agent)),
+        connections=tuple(
+            (customer.metadata.name, power_w)
+            for customer in customers
+            if (power_w := _connection_w(customer)) != config.CONNECTION_W
+        ),
     )
+
+
+def _connection_w(agent: SolarAgent) -> int:
+    """What its households can import or export at most: the power of their connection, or of what is behind it.
+
+    What a profile of files may move is not known here: no less than a usual connection carries.
+    """
+    spec = agent.spec
+    files_w = config.CONNECTION_W if spec.profile else 0
+    peak_w = watt(spec.pv.peak_kw) if spec.pv else 0
+    load_w = profiles.peak_load_w(profiles.Load(wh(spec.load.annual_kwh))) if spec.load else 0
+    if spec.battery:
+        store = _battery(spec.battery)
+        load_w += store.charge_power_w * 1_000_000 // store.charge_efficiency_ppm + 1
+    return max(watt(spec.connection_kw), peak_w, load_w, files_w)
 
 
 def party_seed(seed: int, party_id: str) -> int:

@@ -80,7 +80,12 @@ def planned(manifests: Sequence[Manifest], references: References) -> tuple[Gate
             continue
         gateway = references.gateways[manifest.identity]
         if isinstance(agent, UtilityAgent):
-            of_agent = [_utility_pod(agent, gateway)]
+            customers = [
+                other.resource
+                for other in manifests
+                if isinstance(other.resource, SolarAgent) and references.utilities[other.identity] == agent
+            ]
+            of_agent = [_utility_pod(agent, gateway, customers)]
         else:
             near = utilities[Manifest(gateway).identity, agent.spec.feeder]
             of_agent = _household_pods(agent, gateway, references.utilities[manifest.identity], near)
@@ -126,13 +131,13 @@ def runtime_config(
     )
 
 
-def _utility_pod(agent: UtilityAgent, gateway: BecknGateway) -> PodPlan:
+def _utility_pod(agent: UtilityAgent, gateway: BecknGateway, customers: Sequence[SolarAgent]) -> PodPlan:
     # It is a seller to all, and a buyer only where demand response lets it be.
     roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.demand_response else ("BPP",)
     name = agent.metadata.name
     participant = Participant(name, _id_of(agent), agent.spec.feeder, roles)
     namespace = agent.metadata.namespace
-    return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(utility_config(agent),))
+    return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(utility_config(agent, customers),))
 
 
 def _household_pods(

@@ -256,7 +256,8 @@ class SolarAgentSpec(Part):
     )
     connection_kw: PositiveKw = Field(
         default=Decimal(30),
-        description="Power of each household's connection to the grid, in kW: what it sells in a slot stays within.",
+        description="Power of each household's connection to the grid, in kW: what it sells in a slot stays within. Its"
+        " utility takes no reading beyond that, or beyond what its panels, or load and battery, can move.",
     )
     strategy: Annotated[str, OneOf(tuple(STRATEGIES))] | None = Field(
         default=None,

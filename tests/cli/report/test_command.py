@@ -64,6 +64,19 @@ def test_the_page_says_what_the_audit_found(run: Run, state: Path, tmp_path: Pat
     assert "<caption>Findings</caption>" in html
 
 
+def test_the_page_says_first_what_is_overdue(run: Run, state: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(state / "agents" / "flat-0.db")) as database:
+        database.execute("UPDATE readings SET state = 'final' WHERE slot = ?", (NEXT,))
+        database.execute("UPDATE parties SET next_slot = next_slot + 18000")
+        database.commit()
+    result = run()
+    told = "1 of 4 readings (25 %) are overdue: the oldest is not booked 5h after its slot"
+    assert told in result.stdout
+    html = (tmp_path / "report.html").read_text()
+    assert "Audit: 1 finding</a>" in html, "the meter has not gone on with the books"
+    assert f"<strong>{told}.</strong>" in html
+
+
 def test_json_has_series_flows_kpis_and_audit(run: Run) -> None:
     found = json.loads(run("-o", "json").stdout)
     assert found["slots"] == ["2026-06-21T12:00:00+02:00", "2026-06-21T12:15:00+02:00"]

@@ -193,7 +193,7 @@ def test_readings_are_for_utilities_and_their_prices_for_households() -> None:
 
 def test_import_is_priced_with_the_grid_fee_in_it() -> None:
     account, slot = Account(), NEXT + SLOT_S
-    account[ROOF].weather.given[slot] = SlotProfile(0, 10_000)
+    account[ROOF].weather.given[slot] = SlotProfile(0, 7_000)
     account.begin_slot(1, [ROOF])
     imported_wh = account[ROOF].books.readings[slot].metered.imported_wh
     assert imported_wh > 0
