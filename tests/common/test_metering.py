@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -504,3 +505,57 @@ def test_a_profile_of_a_shorter_day_goes_on_with_its_first_hour(tmp_path: Path) 
     profile = read_profile_csv(path, 30_000)
     first = int(spring.timestamp())
     assert [profile.actual(first + n * 900).load_wh for n in (91, 92, 95, 96)] == [91, 0, 3, 0]
+
+
+# --- whatever comes ---
+
+CELLS = st.sampled_from(
+    (
+        *("", "-", "nan", "1", "-3", "0,5", "1e999", "9" * 400, "x", "12:00", '"'),
+        *("2025-05-12T05:00:00+02:00", "0001-01-01T00:00+14:00", "9999-12-31 23:59", "31.02.2025 00:00"),
+        *("2025-03-30 02:30", "12/05/2025 00:00", "2025-05-12"),
+    )
+)
+HEADERS = st.lists(
+    st.sampled_from(
+        ["slot", "pv_wh", "load_wh", "time", "load kW", "export kWh", "import kWh", "1.8.0", "", "Zählerstand"]
+    ),
+    max_size=4,
+)
+TOLD = st.builds(
+    Told,
+    timezone=st.sampled_from([None, BERLIN, SUMMER]),
+    unit=st.sampled_from([None, *Unit]),
+    reading=st.sampled_from([None, *Reading]),
+    dates=st.sampled_from([None, *Dates]),
+    decimal=st.sampled_from([None, *Decimal]),
+    columns=st.sampled_from([{}, {Role.LOAD: "time"}, {Role.TIME: "load_wh"}]),
+    fill=st.sampled_from([None, *Fill]),
+    move_to=st.sampled_from([None, date(2026, 10, 25), date(1, 1, 1), date(9999, 12, 31)]),
+    cuts=st.booleans(),
+)
+
+
+@given(HEADERS, st.lists(st.lists(CELLS, max_size=4), max_size=6), st.sampled_from(",;\t"), TOLD)
+def test_any_text_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, header: list[str], lines: list[list[str]], delimiter: str, told: Told
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "meter.csv"
+    path.write_text("\n".join(delimiter.join(cells) for cells in [header, *lines]))
+    with contextlib.suppress(MeterFileError):
+        read_meter_file(path, told)
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 25), st.integers(0, 2)), CELLS, max_size=3), TOLD)
+def test_a_day_with_any_cells_changed_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, changed: dict[tuple[int, int], str], told: Told
+) -> None:
+    cells = [["slot", "pv_wh", "load_wh"], *([time.isoformat(), "10", "20"] for time in times(60, 25 / 24))]
+    for (line, at), cell in changed.items():
+        cells[line][at] = cell
+    path = tmp_path_factory.mktemp("any") / "meter.csv"
+    path.write_text("\n".join(map(";".join, cells)))
+    with contextlib.suppress(MeterFileError):
+        meter = read_meter_file(path, told)
+        assert len(meter.pv_wh) == len(meter.load_wh) == len(meter.utc_offsets_s)
+        assert min(meter.pv_wh) >= 0 <= min(meter.load_wh)

@@ -21,7 +21,7 @@ from wattmesh_common.metering.series import (
     slots_of,
 )
 from wattmesh_common.metering.table import Column, Table, decimal_of, numbers, read_table, value_columns
-from wattmesh_common.metering.times import Times, read_times, time_columns
+from wattmesh_common.metering.times import YEARS, Times, read_times, time_columns
 from wattmesh_common.metering.told import (
     FileMistake,
     Found,
@@ -213,6 +213,9 @@ def _dated(grid: Grid, slots: int, told: Told, mistakes: list[FileMistake]) -> t
     """Start of the first slot and each slot's offset (s), on the day that the file is moved to, if it is."""
     offsets = [grid.utc_offsets_s[slot * SLOT_S // grid.step_s] for slot in range(slots)]
     if told.move_to is None:
+        return grid.first, offsets
+    if told.move_to.year not in YEARS:
+        mistakes.append(FileMistake(f"days cannot be moved to {told.move_to}"))
         return grid.first, offsets
     old = grid.local(0)
     first = int(datetime.combine(told.move_to, old.time(), old.tzinfo).timestamp())

@@ -33,6 +33,9 @@ _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?")
 _WITH_COMMA = re.compile(r"[+-]?[\d.]*,\d+")
 
 
+_TOO_MUCH = 1e12
+
+
 @dataclass(frozen=True)
 class Column:
     """A column with values: `at` counts from 0."""
@@ -148,11 +151,13 @@ def numbers(table: Table, column: Column, decimal: Decimal, mistakes: list[FileM
     for line, cells in table.rows:
         cell = cells[column.at]
         if form.fullmatch(cell):
-            found.append(float(cell.replace(".", "").replace(",", ".") if decimal is Decimal.COMMA else cell))
-            continue
+            value = float(cell.replace(".", "").replace(",", ".") if decimal is Decimal.COMMA else cell)
+            if abs(value) < _TOO_MUCH:
+                found.append(value)
+                continue
         found.append(None)
         if cell.casefold() not in _MISSING:
-            mistakes.append(FileMistake(f"{cell!r} is no number with a decimal {decimal}", line, column.place))
+            mistakes.append(FileMistake(f"{cell[:40]!r} is no number with a decimal {decimal}", line, column.place))
     return found
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from wattmesh_common.metering.table import Table, at_of
 from wattmesh_common.metering.told import Dates, FileMistake, Role, Told
 
+YEARS = range(1970, 2200)
 STEPS_S = (60, 300, 900, 1800, 3600)
 _ISO = re.compile(r"\d{4}[-/]\d\d[-/]\d\d([T ].*)?")
 _DATED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d))?)?")
@@ -67,9 +68,12 @@ def read_times(table: Table, at: Sequence[int], told: Told, mistakes: list[FileM
     read = []
     for row, line, text in texts:
         try:
-            read.append((row, line, _moment(text, dates)))
+            moment = _moment(text, dates)
+            if moment.year not in YEARS:
+                raise ValueError(moment.year)
+            read.append((row, line, moment))
         except ValueError:
-            mistakes.append(FileMistake(f"{text!r} is no time, as 2026-06-21T00:15:00+02:00", line, place))
+            mistakes.append(FileMistake(f"{text[:40]!r} is no time, as 2026-06-21T00:15:00+02:00", line, place))
     if len(read) > 1 and read[0][2].replace(tzinfo=None) > read[-1][2].replace(tzinfo=None):
         read.reverse()  # newest first
     aware = all(moment.tzinfo for _, _, moment in read)
