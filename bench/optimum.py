@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from wattmesh_cli.field.metered import demand_of, home, metered_possible
 from wattmesh_cli.kpi import Loss, Possible, Rows, Slots, Stored
 from wattmesh_common.profile_files import profile_of
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.trade.ledger import EntryKind
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 OWN = Path(__file__).parent / "cases"
@@ -48,6 +50,17 @@ LOSS_GOAL: Mapping[str, float] = {"perfect": 0.001, "profile": 0.01}
 """The most that a household may lose, as a share of its load at the tariff."""
 
 
+class Bought(NamedTuple):
+    """What households bought of others in a run: energy (kWh), in how many deliveries, and by how many contracts.
+
+    With a contract for each slot there would be as many as deliveries.
+    """
+
+    kwh: float
+    deliveries: int
+    contracts: int
+
+
 @dataclass(frozen=True)
 class Result:
     """A street that was run: the whole of it, where that was asked for, and what came when households knew its prices.
@@ -60,6 +73,7 @@ class Result:
     whole: Possible | None
     settled: Possible
     planned: Mapping[Stored, float] | None
+    bought: Bought
 
     def ratio(self, stored: Stored, *, whole: bool = False) -> float | None:
         """The share of the possible saving that was realised."""
@@ -120,7 +134,18 @@ def result(name: str, of: Street, days: int, forecast: str, *, planner: bool, wh
     longer = _possible(of, rows, range(of.slot(0), of.slot(days), SLOT_S)) if whole and days > SETTLED_IN else settled
     wanted = planner and forecast == "profile"
     bound = planned(of, rows, slots) if wanted else None
-    return Result(name, forecast, days, longer if whole else None, settled, bound)
+    return Result(name, forecast, days, longer if whole else None, settled, bound, _bought(rows))
+
+
+def _bought(rows: Rows) -> Bought:
+    trades = [
+        one
+        for name in rows.households
+        for one in rows.ledger[name]
+        if one.kind == EntryKind.TRADE and one.energy_wh > 0
+    ]
+    contracts = {(one.party, one.counterparty, one.reference) for one in trades}
+    return Bought(sum(one.energy_wh for one in trades) / 1000, len(trades), len(contracts))
 
 
 def _possible(of: Street, rows: Rows, slots: range) -> Possible:
@@ -147,6 +172,7 @@ def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner
 COLUMNS = [
     "street", "days", "forecast", "whole run: retail", "feed-in", "from day 3: retail", "feed-in", "goal",
     "planner: retail", "feed-in", "market of planner", "goal", "worse off than alone", "most, % of load", "goal",
+    "contracts per kWh", "one per slot",
 ]  # fmt: skip
 
 
@@ -161,6 +187,7 @@ def row(of: Result) -> tuple[str, ...]:
         f"{GOALS[of.name]:.2f}" if of.name in GOALS else "-",
         *_against_planner([of]),
         *_worst([of]),
+        *_contracts([of]),
     )
 
 
@@ -179,6 +206,7 @@ def family_row(name: str, found: Sequence[Result]) -> tuple[str, ...]:
         f"{MEDIAN_GOAL:.2f} / {WORST_GOAL:.2f}" if found[0].forecast == "perfect" else "-",
         *_against_planner(found),
         *_worst(found),
+        *_contracts(found),
     )
 
 
@@ -203,6 +231,14 @@ def _worst(found: Sequence[Result]) -> tuple[str, str, str]:
     if not losses:
         return "0", "-", goal
     return str(len(losses)), f"{100 * max(map(_of_load, losses)):.2f}", goal
+
+
+def _contracts(found: Sequence[Result]) -> tuple[str, str]:
+    """Contracts per kWh that was bought, and how many it would take with one for each slot."""
+    kwh = sum(one.bought.kwh for one in found)
+    counts = sum(one.bought.contracts for one in found), sum(one.bought.deliveries for one in found)
+    made, of_slots = (f"{count / kwh:.2f}" if kwh else "-" for count in counts)
+    return made, of_slots
 
 
 def _of_load(loss: Loss) -> float:

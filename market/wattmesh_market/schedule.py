@@ -19,6 +19,8 @@ WINDOW_PPM = 120_000
 """How long after its search a buyer chooses among the offers."""
 REPORT_PPM = (200_000, 500_000)
 """Between which parts of the following slot a household reports its reading to the utility."""
+AHEAD_S = 8 * SLOT_S
+"""How many slots one order covers at most, from the one that is traded on."""
 CLOSED_AFTER_S = 3 * SLOT_S
 """So long after a slot's start, with the third slot after it, a utility shares what was reported of it."""
 SURELY_REPORTED_S = 2 * SLOT_S

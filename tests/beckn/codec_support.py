@@ -14,6 +14,7 @@ from wattmesh_beckn.codec.port import Codec, Envelope
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received, parse
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.messages import (
     Agreed,
@@ -160,7 +161,12 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
 
 
 ANY: dict[type[Message], st.SearchStrategy[Message]] = {
-    Search: st.builds(Search, slot_numbers, positive),
+    Search: st.builds(
+        lambda slot, wh, ahead: Search(slot, wh, ahead and slot + ahead * SLOT_S),
+        slot_numbers,
+        positive,
+        st.none() | st.integers(1, 96),
+    ),
     Offers: offers(),
     Select: selections(),
     Quote: st.builds(Quote, terms(), moments),

@@ -26,6 +26,7 @@ from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.messages import BODIES, MOST_DELIVERIES, write_call
 from wattmesh_beckn.receiver import MAX_BODY_BYTES
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import ContractState
 from wattmesh_market.trade.messages import (
     ACTION_OF,
@@ -143,6 +144,15 @@ TERMS, UNTIL_MS = terms_of(SLOT), NOW_MS + 28_400
 READ = ReportReading(f"supply-{BUYER_ID}", SLOT, 200, 0, 500)
 
 ONE: list[tuple[Message, Json]] = [
+    (
+        Search(SLOT, 5200, SLOT + 4 * SLOT_S),
+        {
+            "intent": {
+                "item": {"descriptor": {"code": "energy"}, "quantity": selected("5.200")},
+                "fulfillment": fulfillment(SLOT, tags=[tags("delivery", until="2026-05-28T21:45:00.000Z")]),
+            }
+        },
+    ),
     (
         Search(SLOT, 5200),
         {

@@ -19,6 +19,7 @@ from tests.beckn.codec_support import (
 from tests.beckn.support import GONE, changed, refusal
 from wattmesh_beckn.client import Acked, Nacked, Undelivered
 from wattmesh_beckn.errors import ErrorCode, Refusal
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.trade.contracts import ContractState
 from wattmesh_market.trade.messages import (
@@ -189,6 +190,12 @@ CASES: list[tuple[Message, str, Any, int, str, str, str | None]] = [
     (OFFERS, f"message.catalog.providers.0.fulfillments.0.{START}", "2026-05-28T20:50:00Z", 400, "30000", NO_SLOT,
      "message.catalog.providers.0.fulfillments.0.stops.0.time.range"),
     # Search.
+    *[
+        (Search(SLOT, 5200, SLOT + 4 * SLOT_S), "message.intent.fulfillment.tags.0.list.0.value", until, 400, "30000",
+         "tag delivery.until must be the start of a later delivery slot, with its offset from UTC",
+         "message.intent.fulfillment.tags")
+        for until in ("later", "2026-05-28T21:45:00", "2026-05-28T21:50:00Z", "2026-05-28T20:45:00Z")
+    ],
     (Search(SLOT, 5200), "message.intent.item.descriptor.code", "water", 200, "30004", "only 'energy' is sold here",
      "message.intent.item.descriptor"),
     (OFFERS, "message.catalog.providers.0.id", "other", 200, "40000", "'seller.street' cannot offer for 'other'", None),

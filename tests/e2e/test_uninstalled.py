@@ -61,7 +61,7 @@ def test_the_operator_works_with_the_rights_of_one_namespace(street: Kube) -> No
     # What it heard of nobody is true again, and what is new is made.
     until("who left is not registered any more", lambda: "buyer-0" not in registered(street))
     until("nothing of it is left", lambda: not street.list(CHILDREN, "wattmesh.io/solaragent=buyer"))
-    street.apply(solar("newcomer", battery={"capacityKwh": 10, "initialKwh": 1}))
+    street.apply(solar("newcomer", strategy="rules", battery={"capacityKwh": 10, "initialKwh": 1}))
     street.ready("solaragent/newcomer", "solaragent/rooftop", "utilityagent/utility", "beckngateway/market")
     assert "newcomer-0" in registered(street)
     until("it buys under NetworkPolicies", lambda: books(street, "newcomer-0").settled("buyer"))

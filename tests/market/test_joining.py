@@ -70,7 +70,7 @@ def test_three_equal_roofs_gain_about_the_same_whatever_their_name(name: str, tm
     for one in found:
         if one["metadata"]["name"] == "roof":
             one["metadata"]["name"] = name
-    rows = run(street_of(found, "perfect", tmp_path / "ties.yaml", CASES["ties"].parent), 14)
+    rows = run(street_of(found, "perfect", tmp_path / "ties.yaml", CASES["ties"].parent), 21)
     roofs = [one for one in rows.households if one.startswith(f"{name}-")]
     sold_wh = [sum(reading.sold_wh for reading in rows.readings[roof]) for roof in roofs]
     assert len(roofs) == 3

@@ -16,7 +16,7 @@ from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, ReadingState, Reported
-from wattmesh_market.trade.messages import Send
+from wattmesh_market.trade.messages import Send, Wanted
 from wattmesh_market.trade.offers import Block, Offer
 
 REMEMBERED_S = DAY_S + 5 * 3600
@@ -49,7 +49,10 @@ class Standing(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it."""
+    """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it.
+
+    Beside it, offers for later slots that begin before `until` are asked for, where that is named.
+    """
 
     transaction_id: str
     slot: int
@@ -58,6 +61,7 @@ class Purchase(NamedTuple):
     searched_ms: int
     closed: bool = False
     asked_adviser: bool = False
+    until: int | None = None
 
     @property
     def need_wh(self) -> int:
@@ -75,11 +79,13 @@ class Outcome(StrEnum):
 
 
 class Selection(NamedTuple):
-    """An offer and what the buyer made of it."""
+    """An offer and what the buyer made of it; with it, what the seller offered for later slots and what of that too."""
 
     offer: Offer
     selected_wh: int | None = None
     outcome: Outcome = Outcome.OPEN
+    later: tuple[tuple[int, Offer], ...] = ()
+    selected_later: tuple[Wanted, ...] = ()
 
 
 class AlarmKind(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome
+from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Selection
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, MOST_REPEATED
 from wattmesh_market.parties.shopping import no_search, short, watch
 from wattmesh_market.parties.terms import difference, terms_of, wrong_parts
@@ -67,20 +67,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
         return None
     if books.contract(transaction_id, seller) is not None:
         raise Refused(Reason.BUSINESS, f"{seller!r} buys in this transaction; it cannot sell in it, too")
-    offer, line = selection.offer, terms.lines[0]
-    most_micro = amount_micro(offer.price_micro_per_kwh, line.energy_wh)
-    wrong = None
-    if line.energy_wh > selection.selected_wh:
-        wrong = f"quoted {kwh_text(line.energy_wh)} kWh but {kwh_text(selection.selected_wh)} kWh was selected"
-    elif terms.total_micro > most_micro or terms.currency != party.around.currency:
-        wrong = (
-            f"quoted {money_text(terms.total_micro)} {terms.currency} but the offer makes it "
-            f"{money_text(most_micro)} {party.around.currency}"
-        )
-    elif len(terms.lines) != 1 or line.item_id != offer.item_id or line.slot != purchase.slot or terms.seller != seller:
-        wrong = "quoted another item, slot or provider than was selected"
-    else:
-        wrong = wrong_parts(terms)
+    wrong = _wrong_quote(party, purchase.slot, selection, terms, seller)
     if wrong is not None:
         books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))
         party.tell("refused the quote of %s: %s", short(seller), wrong, transaction_id=transaction_id)
@@ -110,7 +97,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
             now_ms,
             now_ms,
             searched_ms=purchase.searched_ms,
-            offered_micro_per_kwh=offer.price_micro_per_kwh,
+            offered_micro_per_kwh=selection.offer.price_micro_per_kwh,
             offers=len(books.selections[transaction_id]),
         )
     )
@@ -330,6 +317,25 @@ def _contract(party: Party, call: Call) -> Contract:
     if contract is None or contract.side is not Side.BUYER:
         raise Refused(Reason.ORDER_NOT_FOUND, "no order with you in this transaction", About.TRANSACTION)
     return contract
+
+
+def _wrong_quote(party: Party, slot: int, selection: Selection, terms: Terms, seller: str) -> str | None:
+    """What is wrong with a quote: more, dearer or something else than was selected; a seller may leave out some."""
+    selected = {slot: (selection.offer, selection.selected_wh or 0)}
+    later = dict(selection.later)
+    selected |= {one.slot: (later[one.slot], one.energy_wh) for one in selection.selected_later}
+    currency = party.around.currency
+    for line in terms.lines:
+        offer, selected_wh = selected.pop(line.slot, (None, 0))
+        if offer is None or line.item_id != offer.item_id or terms.seller != seller:
+            return "quoted another item, slot or provider than was selected"
+        if line.energy_wh > selected_wh:
+            return f"quoted {kwh_text(line.energy_wh)} kWh but {kwh_text(selected_wh)} kWh was selected"
+        most_micro = amount_micro(offer.price_micro_per_kwh, line.energy_wh)
+        if line.amount_micro > most_micro or terms.currency != currency:
+            quoted = f"{money_text(line.amount_micro)} {terms.currency}"
+            return f"quoted {quoted} but the offer makes it {money_text(most_micro)} {currency}"
+    return wrong_parts(terms)
 
 
 def _other_terms(party: Party, contract: Contract, terms: Terms, due_micro: int) -> tuple[About, str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
@@ -17,7 +19,7 @@ from wattmesh_market.parties.planning import Planning
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
 from wattmesh_market.pricing import PricingView, pricing_named
-from wattmesh_market.schedule import CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
+from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
@@ -46,7 +48,8 @@ class Household(Supplied):
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._sellable_version = self._ask_slot = -1
-        self._decided: tuple[tuple[int, int], Decision] = (-1, -1), Hold()
+        self._decided: dict[int, Decision] = {}
+        self._decided_version = -1
 
     # --- each slot ---
 
@@ -140,18 +143,45 @@ class Household(Supplied):
         """What to do for a slot: by strategy, within the role already taken for it."""
         if self.draining:
             return Hold()
-        role = self.books.roles.get(slot)
-        decided, decision = self._decided
-        if decided != (slot, self.books.version):
-            plan = self._plan
-            decision = plan.decide(slot, self.sellable_wh(slot)) if plan else self._decide(self._view(slot))
-            self._decided = (slot, self.books.version), decision
+        role, decision = self.books.roles.get(slot), self._decision(slot)
         if role is None:
             buys, sells = isinstance(decision, Buy), isinstance(decision, Sell)
             self.books.take_role(slot, Role.BUYER if buys else Role.SELLER if sells else Role.NEITHER)
         elif isinstance(decision, Buy) and role is not Role.BUYER:
             return Sell()
         return decision
+
+    def _decision(self, slot: int) -> Decision:
+        """What the strategy says, whatever role was taken."""
+        if self._decided_version != self.books.version:
+            self._decided_version = self.books.version
+            self._decided.clear()
+        if slot not in self._decided:
+            plan = self._plan
+            self._decided[slot] = plan.decide(slot, self.sellable_wh(slot)) if plan else self._decide(self._view(slot))
+        return self._decided[slot]
+
+    def ahead_until(self, slot: int) -> int | None:
+        """Up to which later slot (not included) to look for offers, beside those for `slot`; None: for none."""
+        until = slot + AHEAD_S if self.grid.end_s is None else min(slot + AHEAD_S, int(self.grid.end_s))
+        return until if self._plan and until > slot + SLOT_S else None
+
+    def buys_ahead(self, slot: int, until: int) -> Sequence[tuple[int, Block]]:
+        """What it would import, at no more than neighbours' energy is expected to cost then."""
+        if self._plan is None:
+            return ()
+        return [
+            (later, block)
+            for later in range(slot + SLOT_S, until, SLOT_S)
+            if self.may_buy(later) and (block := self._plan.ahead(later)) is not None
+        ]
+
+    def sells_ahead(self, slot: int) -> bool:
+        """By plan only: rules decide about a slot when it is traded."""
+        if self._plan is None or self.draining:
+            return False
+        role = self.books.roles.get(slot)
+        return role is Role.SELLER or (role is None and isinstance(self._decision(slot), Sell))
 
     def may_buy(self, slot: int) -> bool:
         """Only a buyer buys: its role was taken when the slot began in which `slot` is traded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
@@ -20,7 +20,7 @@ from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
 from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
-from wattmesh_market.trade.offers import Pick
+from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
 MOST_REPEATED = 50
@@ -93,6 +93,18 @@ class Party(ABC):
     @abstractmethod
     def decide(self, slot: int) -> Decision:
         """What to do for a slot."""
+
+    def ahead_until(self, slot: int) -> int | None:  # noqa: ARG002 - who plans does
+        """Up to which later slot (not included) to look for offers, beside those for `slot`; None: for none."""
+        return None
+
+    def buys_ahead(self, slot: int, until: int) -> Sequence[tuple[int, Block]]:  # noqa: ARG002 - who plans does
+        """What to buy already, with what is bought for `slot`, for later slots that begin before `until`."""
+        return ()
+
+    def sells_ahead(self, slot: int) -> bool:  # noqa: ARG002 - who plans does
+        """Whether the party would already sell for a slot that is not traded yet. No role is taken."""
+        return False
 
     def may_buy(self, slot: int) -> bool:  # noqa: ARG002 - a household looks at its role
         """Whether there is any reason to look for offers for a slot."""

@@ -22,7 +22,9 @@ class Planning:
         self._config = config
         self._battery = config.battery or NO_BATTERY
         self._books = books
-        self._seen: object = None
+        self._path: list[Outlook] = []
+        self._path_from = (-1, -1)
+        self._checked = (-1, 0)
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._planner = Planner(self._battery, config.backstop.tariff, utc_offset_s, forecast, self._remembered_micro)
 
@@ -56,6 +58,16 @@ class Planning:
             return Buy(tuple(wants), reason)
         return Sell() if sellable_wh >= MIN_TRADE_WH else Hold()
 
+    def ahead(self, slot: int) -> Block | None:
+        """What would be imported in a later slot, at what energy of neighbours should cost; None if too little."""
+        outlook, tariff = self._outlook(slot), self._config.backstop.tariff
+        imported_wh, fee_micro = outlook.metered.imported_wh, tariff.local_grid_fee_micro_per_kwh
+        if imported_wh < MIN_TRADE_WH:
+            return None
+        expected_micro = self._planner.ask_micro(slot, self._books.standing.next_slot) + fee_micro
+        limit_micro = self._config.trading.max_buy_price_micro_per_kwh
+        return Block(expected_micro if limit_micro is None else min(expected_micro, limit_micro), imported_wh)
+
     def learned(self, slot: int, metered: Metered) -> tuple[int, int]:
         """What a slot has taught: what neighbours' energy costs at its time of day, and what is stored is worth."""
         local_micro = self._planner.learned_micro(slot, metered, self._paid_micro(slot))
@@ -87,10 +99,22 @@ class Planning:
         )
 
     def _outlook(self, slot: int) -> Outlook:
-        standing = self._books.standing
+        """How a slot is expected to go: from now on, slot by slot, as far as nothing that was traded has changed."""
+        standing, version, path = self._books.standing, self._books.version, self._path
         now = standing.next_slot
-        traded = tuple([self._traded(at) for at in range(now, slot + SLOT_S, SLOT_S)])
-        seen = (now, slot, standing.level_wh, traded)
-        if self._seen != seen:  # it is asked for at each change of the books, and few of them change it
-            self._seen, self._seen_outlook = seen, self._planner.outlook(standing.level_wh, now, traded)
-        return self._seen_outlook
+        if self._path_from != (now, standing.level_wh):
+            self._path_from = now, standing.level_wh
+            path.clear()
+        at = (slot - now) // SLOT_S
+        if at < 0:
+            raise ValueError("a slot must not lie before the current one")
+        checked = min(len(path), self._checked[1]) if self._checked[0] == version else 0
+        while checked <= at:
+            of_slot = self._traded(now + checked * SLOT_S)
+            if checked == len(path) or path[checked].traded != of_slot:
+                del path[checked:]
+                level_wh = path[-1].metered.level_after_wh if path else standing.level_wh
+                path.append(self._planner.outlook(level_wh, now + checked * SLOT_S, of_slot, now + SLOT_S))
+            checked += 1
+        self._checked = version, checked
+        return path[at]

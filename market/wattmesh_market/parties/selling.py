@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
+from wattmesh_market.schedule import AHEAD_S
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OVER,
@@ -65,8 +67,12 @@ def offer(party: Party, call: Call, message: Search) -> None:
     slot = message.slot
     available_wh = _available_wh(party, slot)
     price_micro = _all_in_micro_per_kwh(party, slot, call.sender)
-    offers = Offers(((slot, Offer(party.id, item_id(slot), price_micro, available_wh)),))
-    party.answer(call, offers, until_ms=party.gate_ms(slot))
+    offers = [(slot, Offer(party.id, item_id(slot), price_micro, available_wh))]
+    for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
+        if party.sells_ahead(later) and (available_wh := min(party.sellable_wh(later), MAX_ENERGY_WH)) >= MIN_TRADE_WH:
+            price_micro = _all_in_micro_per_kwh(party, later, call.sender)
+            offers.append((later, Offer(party.id, item_id(later), price_micro, available_wh)))
+    party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(slot))
 
 
 def quote(party: Party, call: Call) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Purchase, Selection
+from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Purchase, Role, Selection
 from wattmesh_market.schedule import PPM, WINDOW_PPM
 from wattmesh_market.steps import Event, Situation, Trigger
 from wattmesh_market.strategies import Buy
@@ -74,20 +74,15 @@ def search(party: Party, trigger: Trigger) -> None:
     decision = party.decide(slot)
     if not isinstance(decision, Buy):
         raise TypeError(f"a search needs a decision to buy, not {decision}")
-    party.books.purchase(
-        Purchase(
-            transaction_id,
-            slot,
-            trigger.attempt,
-            decision.wants,
-            party.now.ms,
-        )
-    )
+    until = party.ahead_until(slot)
+    purchase = Purchase(transaction_id, slot, trigger.attempt, decision.wants, party.now.ms, until=until)
+    party.books.purchase(purchase)
     if party.tells:
         party.tell("%s", decision.reason, transaction_id=transaction_id)
         text = "search: %s kWh for %s"
         party.tell(text, kwh_text(decision.energy_wh), party.slot_text(slot), transaction_id=transaction_id)
-    party.send(party.around.gateway_id, transaction_id, Search(slot, decision.energy_wh), until_ms=party.gate_ms(slot))
+    sought = Search(slot, decision.energy_wh, until)
+    party.send(party.around.gateway_id, transaction_id, sought, until_ms=party.gate_ms(slot))
     left_s = max(0.0, slot - party.now.grid_s)
     window_s = min(left_s / 2, WINDOW_PPM * SLOT_S / PPM)
     party.alarm(Alarm(AlarmKind.OFFERS_IN, transaction_id=transaction_id), party.now.grid_s + window_s)
@@ -104,10 +99,11 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
         raise Refused(Reason.BUSINESS, f"this search has {MOST_OFFERS} offers already")
     if call.sender in offers:
         return
-    for slot, offer in message.offers:
-        if slot == purchase.slot:
-            party.books.select(call.transaction_id, call.sender, Selection(offer))
-            return
+    found = dict(reversed(message.offers))
+    if purchase.slot in found:
+        last = purchase.until or 0
+        later = tuple([(slot, found[slot]) for slot in sorted(found) if purchase.slot < slot < last])
+        party.books.select(call.transaction_id, call.sender, Selection(found[purchase.slot], later=later))
 
 
 def buying(party: Party, slot: int) -> bool:
@@ -138,14 +134,39 @@ def select(party: Party, transaction_id: str) -> None:
     chosen = picks(party, purchase)
     if party.tells:
         _tell_choice(party, purchase, chosen)
+    later = _later(party, purchase, chosen)
     for offer, energy_wh in chosen:
-        books.select(transaction_id, offer.seller, Selection(offer, energy_wh, Outcome.SELECTED))
-        wanted = (Wanted(purchase.slot, offer.item_id, energy_wh),)
-        party.send(offer.seller, transaction_id, Select(offer.seller, wanted), until_ms=party.gate_ms(purchase.slot))
+        more = tuple(later.get(offer.seller, ()))
+        selection = books.selections[transaction_id][offer.seller]
+        selected = selection._replace(selected_wh=energy_wh, outcome=Outcome.SELECTED, selected_later=more)
+        books.select(transaction_id, offer.seller, selected)
+        wanted = Select(offer.seller, (Wanted(purchase.slot, offer.item_id, energy_wh), *more))
+        party.send(offer.seller, transaction_id, wanted, until_ms=party.gate_ms(purchase.slot))
         if party.tells:
-            text = "select: %s kWh from %s"
-            party.tell(text, kwh_text(energy_wh), short(offer.seller), transaction_id=transaction_id)
+            text = f"select: %s kWh from %s{', and more for %d later slots' if more else ''}"
+            values = (kwh_text(energy_wh), short(offer.seller), *([len(more)] if more else []))
+            party.tell(text, *values, transaction_id=transaction_id)
     watch(party, transaction_id)
+
+
+def _later(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> dict[str, list[Wanted]]:
+    """What the chosen sellers are asked for later slots, with the first choice of a purchase: no handshake more."""
+    books = party.books
+    selections = books.selections[purchase.transaction_id]
+    if purchase.until is None or any(one.outcome is not Outcome.OPEN for one in selections.values()):
+        return {}
+    offered: dict[int, list[Offer]] = {}
+    for offer, _ in chosen:
+        for slot, later in selections[offer.seller].later:
+            offered.setdefault(slot, []).append(later)
+    found: dict[str, list[Wanted]] = {}
+    for slot, block in party.buys_ahead(purchase.slot, purchase.until) if offered else ():
+        picked = choose(offered.get(slot, ()), (block,), _lot(party, slot))
+        if picked and slot not in books.roles:
+            books.take_role(slot, Role.BUYER)
+        for offer, energy_wh in picked:
+            found.setdefault(offer.seller, []).append(Wanted(slot, offer.item_id, energy_wh))
+    return found
 
 
 def watch(party: Party, transaction_id: str) -> None:
@@ -276,7 +297,7 @@ def _missing_wh(party: Party, purchase: Purchase) -> int:
     missing_wh = purchase.need_wh
     for contract in party.books.of_transaction(transaction_id):
         for delivery in contract.deliveries:
-            if delivery.state not in OVER:
+            if delivery.slot == purchase.slot and delivery.state not in OVER:
                 missing_wh -= delivery.energy_wh
     for one in party.books.selections.get(transaction_id, {}).values():
         if one.outcome is Outcome.SELECTED:

@@ -14,11 +14,14 @@ from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
 from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
+from wattmesh_market.schedule import AHEAD_S
 from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
 PLANNED_EVERY_S = 4 * 3600
 """How often a household looks ahead anew."""
+_KEPT = (PLANNED_EVERY_S + AHEAD_S) // SLOT_S
+"""For how many slots such a plan serves: until the next, and for what is traded ahead meanwhile."""
 AHEAD = 144
 """How many slots it looks ahead: the coming day, and the night after it."""
 SOLD_WH = 400
@@ -59,8 +62,7 @@ class Outlook(NamedTuple):
 
     metered: Metered
     worth: Worth
-    held_wh: int
-    room_wh: int
+    traded: Traded
 
     @property
     def charged_wh(self) -> int:
@@ -91,36 +93,41 @@ class Planner:
         self._utc_offset_s = utc_offset_s
         self._forecast = forecast
         self._learned = learned
-        self._segments: dict[int, Sequence[Segments]] = {}
-        self._worths: dict[int, Worth] = {}
-        self._wishes: dict[int, Wishes] = {}
+        self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
+        self._worths: dict[tuple[int, int], Worth] = {}
+        self._wishes: dict[tuple[int, int], Wishes] = {}
         self._prices: dict[int, int] = {}
 
     # --- looking ahead ---
 
-    def worth(self, slot: int) -> Worth:
-        """What stored energy is worth at the end of a slot."""
-        found = self._worths.get(slot)
+    def worth(self, slot: int, traded: int | None = None) -> Worth:
+        """What stored energy is worth at the end of a slot, as it is planned while `traded` is (default: that slot)."""
+        made = min(slot, slot if traded is None else traded) // PLANNED_EVERY_S * PLANNED_EVERY_S
+        found = self._worths.get((made, slot))
         if found is None:
-            anchor = slot // PLANNED_EVERY_S * PLANNED_EVERY_S
-            if anchor not in self._segments:
-                self._segments = {before: of for before, of in self._segments.items() if before > anchor - DAY_S // 2}
-                self._segments[anchor] = self._plan(anchor)
+            # Who asks for more than that plan tells has another made for that time, from what is known by now.
+            anchor = made if slot - made < _KEPT * SLOT_S else slot // PLANNED_EVERY_S * PLANNED_EVERY_S
+            if (anchor, made) not in self._segments:
+                self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
+                self._segments[anchor, made] = self._plan(anchor, made)
                 self._worths, self._wishes = {}, {}
-            segments = self._segments[anchor][(slot - anchor) // SLOT_S]
-            found = self._worths[slot] = worth_of(segments, self._battery.min_level_wh)
+            segments = self._segments[anchor, made][(slot - anchor) // SLOT_S]
+            found = self._worths[made, slot] = worth_of(segments, self._battery.min_level_wh)
         return found
 
-    def _plan(self, anchor: int) -> Sequence[Segments]:
-        """What stored energy is worth at the end of each slot from `anchor` on, as long as that plan is good."""
+    def _plan(self, anchor: int, made: int) -> Sequence[Segments]:
+        """What stored energy is worth at the end of each slot from `anchor` on, as long as that plan is good.
+
+        It is made from what was seen until `made`.
+        """
         if not self._battery.capacity_wh:
-            return [()] * (PLANNED_EVERY_S // SLOT_S)
+            return [()] * _KEPT
         fee, feed_in = self._tariff.local_grid_fee_micro_per_kwh, self._tariff.feed_in_micro_per_kwh
         day = []
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(slot)
             buy = self.utility_micro(slot)
-            local_micro = max(feed_in, min(buy - fee, self.local_micro(slot, anchor)))
+            local_micro = max(feed_in, min(buy - fee, self.local_micro(slot, made)))
             bought_micro = buy - max(0, buy - fee - local_micro) * SURE_PPM // _PPM
             sold_micro = min(bought_micro, feed_in + (local_micro - feed_in) * SURE_PPM // _PPM)
             prices = (buy, bought_micro, sold_micro, min(sold_micro, feed_in))
@@ -128,7 +135,7 @@ class Planner:
         # What is expected of the coming day is expected of the one after it, too.
         ahead = [*day, *day[: AHEAD - len(day)]]
         end_micro = feed_in * self._battery.discharge_efficiency_ppm // _PPM
-        return worths(self._battery, ahead, end_micro)[: PLANNED_EVERY_S // SLOT_S]
+        return worths(self._battery, ahead, end_micro)[:_KEPT]
 
     def local_micro(self, slot: int, before: int) -> int:
         """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
@@ -157,32 +164,29 @@ class Planner:
         """What a neighbour pays at most, the grid fee taken off."""
         return self.utility_micro(slot) - self._tariff.local_grid_fee_micro_per_kwh
 
-    def wishes(self, slot: int) -> Wishes:
-        """What the battery shall do in a slot, by itself."""
-        found = self._wishes.get(slot)
+    def wishes(self, slot: int, traded: int | None = None) -> Wishes:
+        """What the battery shall do in a slot, by itself; `traded` as in `worth`."""
+        key = (slot, slot if traded is None else traded)
+        found = self._wishes.get(key)
         if found is None:
-            worth, battery, buy = self.worth(slot), self._battery, self.utility_micro(slot)
+            worth, battery, buy = self.worth(slot, traded), self._battery, self.utility_micro(slot)
             # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
             fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
             reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
             full = worth.level_at(self._tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
-            found = self._wishes[slot] = Wishes(fill, reserve, full)
+            found = self._wishes[key] = Wishes(fill, reserve, full)
         return found
 
-    def outlook(self, level_wh: int, now: int, traded: Sequence[Traded]) -> Outlook:
-        """How the last of the slots from `now` on of which `traded` tells is expected to go.
+    def outlook(self, level_wh: int, slot: int, of_slot: Traded, traded: int | None = None) -> Outlook:
+        """How a slot is expected to go, at whose start `level_wh` is stored, with what is traded for it already.
 
-        `level_wh` is stored at the start of `now`.
+        `traded` as in `worth`.
         """
-        if not traded:
-            raise ValueError("a slot must not lie before the current one")
-        for at, (sold_wh, bought_wh, held_wh, room_wh) in enumerate(traded):
-            slot = now + at * SLOT_S
-            pv_wh, load_wh = self._forecast.expected(slot)
-            plan = SlotPlan(slot, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *self.wishes(slot))
-            metered = meter_slot(self._battery, level_wh, plan)
-            level_wh = metered.level_after_wh
-        return Outlook(metered, self.worth(slot), held_wh, room_wh)
+        pv_wh, load_wh = self._forecast.expected(slot)
+        sold_wh, bought_wh, held_wh, room_wh = of_slot
+        wishes = self.wishes(slot, traded)
+        plan = SlotPlan(slot, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *wishes)
+        return Outlook(meter_slot(self._battery, level_wh, plan), self.worth(slot, traded), of_slot)
 
     # --- offers and bids ---
 
@@ -194,7 +198,7 @@ class Planner:
         battery, one = self._battery, outlook.metered
         found = [Block(self._tariff.feed_in_micro_per_kwh, one.exported_wh)] if one.exported_wh else []
         charged_wh, power_wh = max(0, outlook.charged_wh), battery.discharge_limit_wh + min(0, outlook.charged_wh)
-        least_wh = battery.min_level_wh + outlook.held_wh
+        least_wh = battery.min_level_wh + outlook.traded.held_wh
         for slope, width_wh in outlook.worth.below(one.level_after_wh, least_wh):
             less_wh = min(charged_wh, width_wh * _PPM // battery.charge_efficiency_ppm)
             if less_wh:
@@ -219,7 +223,7 @@ class Planner:
         most_micro = self.utility_micro(slot) - 1
         found = [Block(most_micro, one.imported_wh)] if one.imported_wh else []
         spared_wh, power_wh = max(0, -outlook.charged_wh), battery.charge_limit_wh - max(0, outlook.charged_wh)
-        most_wh = battery.capacity_wh - outlook.room_wh
+        most_wh = battery.capacity_wh - outlook.traded.room_wh
         for slope, width_wh in outlook.worth.above(one.level_after_wh, most_wh):
             less_wh = min(spared_wh, battery.dischargeable_wh(width_wh))
             if less_wh:

@@ -54,6 +54,6 @@ class Matching:
         if not isinstance(message, Offers) or sent.to not in self._homes:
             return sent
         most_wh = self._matched.pop((sent.to, seller), 0)
-        ((slot, offer),) = message.offers
+        slot, offer = message.offers[0]  # what would be sold ahead is not the mechanism's
         offer = offer._replace(available_wh=min(offer.available_wh, most_wh))
         return sent._replace(message=Offers(((slot, offer),)))

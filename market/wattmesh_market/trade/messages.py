@@ -15,10 +15,11 @@ from wattmesh_market.trade.offers import Offer
 
 
 class Search(NamedTuple):
-    """A buyer asks what could be had in a slot."""
+    """A buyer asks what could be had in a slot, and what beside it in later ones that begin before `until`, if any."""
 
     slot: int
     energy_wh: int
+    until: int | None = None
 
 
 class Offers(NamedTuple):

@@ -66,7 +66,7 @@ class Pair(World):
         assert isinstance(quote, Quote)
         agreed = self.say(ROOF, FLAT, Init(quote.terms), ORDER)
         assert isinstance(agreed, Agreed)
-        # No strategy buys several slots in one order yet, so the flat's record is made of the roof's.
+        # Just these slots are bought by no strategy, so the flat's record is made of the roof's.
         bought = self.sold._replace(
             party=FLAT,
             side=Side.BUYER,

@@ -20,6 +20,7 @@ from wattmesh_beckn.codec.v1.writing import (
     METER_TAGS,
     PROVISIONAL_TAG,
     SHARED_TAG,
+    UNTIL_TAG,
 )
 from wattmesh_beckn.context import Context
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
@@ -60,7 +61,7 @@ from wattmesh_beckn.messages import (
 )
 from wattmesh_beckn.messages import Quote as WireQuote
 from wattmesh_beckn.receiver import Received
-from wattmesh_market.energy.slots import slot_from_range
+from wattmesh_market.energy.slots import SLOT_S, slot_from_range
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.messages import (
     Agreed,
@@ -148,7 +149,21 @@ def _search(intent: Intent) -> Search:
     if intent.item.descriptor.code != ENERGY:
         raise declined(ErrorCode.ITEM_NOT_FOUND, f"only {ENERGY!r} is sold here", "message.intent.item.descriptor")
     slot = _slot(intent.fulfillment, "message.intent.fulfillment")
-    return Search(slot, intent.item.quantity.selected.measure.energy_wh)
+    return Search(slot, intent.item.quantity.selected.measure.energy_wh, _until(intent.fulfillment, slot))
+
+
+def _until(fulfillment: Fulfillment, slot: int) -> int | None:
+    text = tag_value(fulfillment.tags, *UNTIL_TAG)
+    if text is None:
+        return None
+    try:
+        until = datetime.fromisoformat(text)
+        if until.tzinfo is None or until.timestamp() % SLOT_S or until.timestamp() <= slot:
+            raise ValueError
+    except ValueError:
+        error = ValueError("must be the start of a later delivery slot, with its offset from UTC")
+        raise _bad_tag(UNTIL_TAG, error, "message.intent.fulfillment.tags") from None
+    return int(until.timestamp())
 
 
 def _offers(catalog: Catalog, seller: str, currency: str) -> Offers:

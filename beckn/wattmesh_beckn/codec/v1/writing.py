@@ -50,6 +50,8 @@ Json = dict[str, Any]
 
 ACTIVE, COMPLETE, CANCELLED = "ACTIVE", "COMPLETE", "CANCELLED"
 DELIVERY_TAG: Final = ("delivery", "delivered_kwh")
+UNTIL_TAG: Final = ("delivery", "until")
+"""Of what is sought: offers for later slots that begin before it are welcome, too, for the same order."""
 METER: Final = "meter"
 METER_TAGS: Final = ("imported_kwh", "exported_kwh", "delivered_kwh")
 """In group `meter`: what was imported, exported, and sold to others under a grid fee."""
@@ -156,7 +158,8 @@ def _body(message: Message, envelope: Envelope, market: Market) -> Json:
 
 def _search(message: Search) -> Json:
     item = {"descriptor": {"code": ENERGY}, "quantity": _selected(message.energy_wh)}
-    return {"intent": {"item": item, "fulfillment": _fulfillment(message.slot)}}
+    tags = [] if message.until is None else [_tags(UNTIL_TAG[0], {UNTIL_TAG[1]: rfc3339(message.until)})]
+    return {"intent": {"item": item, "fulfillment": _fulfillment(message.slot, tags=tags)}}
 
 
 def _catalog(message: Offers, market: Market) -> Json:
