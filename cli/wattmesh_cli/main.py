@@ -10,6 +10,7 @@ import typer
 from wattmesh_cli.commands.audit import audit
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
+from wattmesh_cli.commands.import_meter import import_meter
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
 from wattmesh_cli.commands.report import report
@@ -52,3 +53,4 @@ app.command()(kpis)
 app.command()(report)
 app.command()(validate)
 app.command()(profiles)
+app.command()(import_meter)

@@ -87,12 +87,16 @@ def test_strategies_shows_every_pricing_and_every_forecast() -> None:
 
 
 def test_the_measured_profile_covers_its_day_slot_by_slot_and_the_runtime_reads_it() -> None:
-    [profile] = [household.profile_csv for household in _households("measured.yaml") if household.profile_csv]
+    [(profile, connection_w)] = [
+        (household.profile_csv, household.connection_w)
+        for household in _households("measured.yaml")
+        if household.profile_csv
+    ]
     with profile.open(newline="") as lines:
         slots = [datetime.fromisoformat(line["slot"]) for line in csv.DictReader(lines)]
     start = datetime.fromisoformat("2026-06-21T00:00:00+02:00")
     assert slots == [start + number * timedelta(minutes=15) for number in range(96)]
-    read_profile_csv(profile)
+    read_profile_csv(profile, connection_w)
 
 
 def test_the_town_is_what_its_generator_writes() -> None:

@@ -32,6 +32,12 @@ MERGED = b"a0: &a0 {k: 1}\n" + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, 
 NESTED = b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40))
 
 
+def measured_day(day: str = "2026-06-21", load_wh: int = 100) -> str:
+    """A profile of one day, in hours."""
+    rows = [f"{day}T{hour:02}:00:00+02:00,0,{load_wh}\n" for hour in range(24)]
+    return "slot,pv_wh,load_wh\n" + "".join(rows)
+
+
 def errors(*paths: str | Path) -> list[str]:
     with pytest.raises(ManifestErrors) as raised:
         load(paths)
@@ -76,7 +82,7 @@ def test_a_profile_is_found_from_the_folder_of_its_manifest(tmp_path: Path) -> N
         f"mesh/mesh.yaml, document 3 (line 10), SolarAgent measured: spec.profile.csv: must be a file; there is none at"
         f" {csv}"
     ]
-    csv.write_text("slot,pv_wh,load_wh\n")
+    csv.write_text(measured_day())
     measured = load(["mesh/mesh.yaml"])[-1]
     assert isinstance(measured, SolarAgent)
     assert measured.spec.profile is not None
@@ -88,18 +94,52 @@ def test_a_folder_of_profiles_holds_one_for_each_household(tmp_path: Path) -> No
     Path("mesh/days").mkdir(parents=True)
     Path("mesh/mesh.yaml").write_text("---\n".join([GATEWAY, UTILITY, several]))
     days = tmp_path / "mesh" / "days"
-    (days / "measured-0.csv").touch()
+    (days / "measured-0.csv").write_text(measured_day())
     assert errors("mesh/mesh.yaml") == [
         "mesh/mesh.yaml, document 3 (line 10), SolarAgent measured: spec.profile.folder: must hold a file for each"
         f" household; there is none at {days / 'measured-1.csv'}"
     ]
-    (days / "measured-1.csv").touch()
+    (days / "measured-1.csv").write_text(measured_day())
     resources = load(["mesh/mesh.yaml"])
     [gateway] = plan(resources)
     assert [household.profile_csv for pod in gateway.pods for household in pod.households] == [
         days / "measured-0.csv",
         days / "measured-1.csv",
     ]
+
+
+def test_every_mistake_in_the_files_of_profiles_is_found_at_once(tmp_path: Path) -> None:
+    several = MEASURED.replace("profile: {csv: day.csv}", "replicas: 3, connectionKw: 10, profile: {folder: days}")
+    Path("days").mkdir()
+    Path("mesh.yaml").write_text("---\n".join([GATEWAY, UTILITY, several]))
+    days = tmp_path / "days"
+    wrong = measured_day().replace("T03:00:00+02:00,0,100", "T03:00:00+02:00,much,100").replace("T05:", "T5:")
+    (days / "measured-0.csv").write_text(wrong)
+    (days / "measured-1.csv").write_text(measured_day("2026-12-21"))
+    (days / "measured-2.csv").write_text(measured_day(load_wh=11_000))
+    field = "mesh.yaml, document 3 (line 10), SolarAgent measured: spec.profile.folder: "
+    assert errors("mesh.yaml") == [
+        f"{field}{days / 'measured-0.csv'}: line 5, column 2 (pv_wh): 'much' is no number with a decimal point",
+        f"{field}{days / 'measured-0.csv'}: line 7, column 1 (slot): '2026-06-21T5:00:00+02:00' is no time, as"
+        " 2026-06-21T00:15:00+02:00",
+        f"{field}{days / 'measured-1.csv'}: was measured from 21 December to 21 December, and clock.start is 21 June,"
+        " another season: give a file of that season, or say that this one stands for it: wattmesh import-meter"
+        " --move-to 2026-06-21",
+        f"{field}{days / 'measured-2.csv'}: line 2: 11 kW from 2026-06-21T00:00+02:00 on are more than the 10 kW of the"
+        " connection (96 of 96 slots, up to 11 kW): another unit (import-meter --unit), a register (--reading), or a"
+        " stronger connection (spec.connectionKw, import-meter --connection-kw)?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measured", "of_season"),
+    [("2025-05-10", True), ("2019-08-02", True), ("2026-05-01", False), ("2026-08-10", False), ("2026-01-01", False)],
+)
+def test_a_profile_of_the_same_season_of_another_year_is_taken(measured: str, of_season: bool) -> None:
+    Path("mesh.yaml").write_text("---\n".join([GATEWAY, UTILITY, MEASURED]))
+    Path("day.csv").write_text(measured_day(measured))
+    assert of_season or "another season" in errors("mesh.yaml")[0]
+    assert not of_season or load(["mesh.yaml"])
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,10 @@ def profiles(
     weather: Annotated[
         Path | None,
         typer.Option(
-            "--weather", metavar="FILE", help="EPW, TMY3 or CSV; see docs/profiles.md.", show_default="a clear sky"
+            "--weather",
+            metavar="FILE",
+            help="EPW, TMY3, PVGIS or CSV; see docs/profiles.md.",
+            show_default="a clear sky",
         ),
     ] = None,
     altitude: Annotated[

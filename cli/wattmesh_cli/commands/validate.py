@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import typer
 
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, named
+from wattmesh_cli.meter_text import found_json, how_it_was_read
 from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json, refuse
+from wattmesh_common.metering.reading import read_meter_file
+from wattmesh_common.metering.told import MeterFile
 from wattmesh_operator.manifests import load
+from wattmesh_operator.manifests.measured import profile_paths, profile_told
+from wattmesh_operator.resources import Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import ManifestErrors, Mistake
 
 
@@ -15,24 +23,46 @@ def validate(
     more_files: MoreFiles = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Check manifests, all files together, and print every mistake. Exit code 1 when there is one."""
+    """Check manifests and the profiles that they name, all files together, and print every mistake.
+
+    Exit code 1 when there is one. Without one it says how profiles are read.
+    """
     mistakes: tuple[Mistake, ...] = ()
-    resources = 0
+    resources: tuple[Resource, ...] = ()
     try:
-        resources = len(load(named(files, more_files)))
+        resources = load(named(files, more_files))
     except ValueError as error:
         refuse(error)
     except ManifestErrors as errors:
         mistakes = errors.mistakes
     if output is Output.JSON:
-        print_json({"mistakes": [_as_json(mistake) for mistake in mistakes]})
+        profiles = [{"file": str(path), **found_json(file)} for path, file in _profiles(resources)]
+        print_json({"mistakes": [_as_json(mistake) for mistake in mistakes], "profiles": profiles})
     elif mistakes:
         for mistake in mistakes:
             typer.echo(str(mistake))
     else:
-        typer.echo(f"{resources} {'resource' if resources == 1 else 'resources'}, no mistakes")
+        alike: dict[str, list[Path]] = {}
+        for path, file in _profiles(resources):
+            alike.setdefault(how_it_was_read(file.found), []).append(path)
+        for how, paths in alike.items():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            typer.echo(f"{paths[0]}{more}: {how}")
+        typer.echo(f"{len(resources)} {'resource' if len(resources) == 1 else 'resources'}, no mistakes")
     if mistakes:
         raise typer.Exit(FOUND)
+
+
+def _profiles(resources: Iterable[Resource]) -> Iterator[tuple[Path, MeterFile]]:
+    """Each measured profile, read; they have no mistakes."""
+    told = {
+        path: profile_told(resource)
+        for resource in resources
+        if isinstance(resource, SolarAgent)
+        for path in profile_paths(resource)
+    }
+    for path, known in told.items():
+        yield path, read_meter_file(path, known)
 
 
 def _as_json(mistake: Mistake) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Weather files: EPW and TMY3, which hold a typical year, and CSV with the weather of certain days."""
+"""Weather files: EPW, TMY3 and PVGIS, which hold a typical year, and CSV with the weather of certain days."""
 
 from __future__ import annotations
 
@@ -82,15 +82,20 @@ class TypicalYear:
 
 
 def read_weather(path: Path) -> Weather:
-    """Read EPW (*.epw), TMY3, or CSV with the columns time (RFC 3339 start, with zone) and those of FIELDS.
+    """Read EPW (*.epw), TMY3, a PVGIS TMY (CSV or *.json), or CSV with the columns time (RFC 3339 start, with zone) and
+    those of FIELDS.
 
     ValueError says what is wrong in the file, and where.
     """
     try:
         if path.suffix.lower() == ".epw":
             return _typical(path, iotools.read_epw(path)[0], hour_ends=False)
+        if path.suffix.lower() == ".json":
+            return _pvgis(path, "json")
         with path.open(newline="", encoding="utf-8-sig") as file:
             head = [file.readline(), file.readline()]
+        if head[0].startswith("Latitude (decimal degrees)"):
+            return _pvgis(path, "csv")
         if "ghi" in _cells(head[0]):
             return _dated(path)
         if "Date (MM/DD/YYYY)" in head[1]:
@@ -98,14 +103,24 @@ def read_weather(path: Path) -> Weather:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no whole EPW, TMY3 or CSV file: {type(error).__name__} {error}") from None
+        raise ValueError(f"{path}: is no whole EPW, TMY3, PVGIS or CSV file: {type(error).__name__} {error}") from None
     raise ValueError(
-        f"{path}: is no weather file; it must be EPW (*.epw), TMY3, or CSV with the columns time, {', '.join(FIELDS)}"
+        f"{path}: is no weather file; it must be EPW (*.epw), TMY3, a PVGIS TMY, or CSV with the columns time,"
+        f" {', '.join(FIELDS)}"
     )
 
 
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split(",")]
+
+
+def _pvgis(path: Path, form: str) -> TypicalYear:
+    """A typical year of PVGIS in UTC, whose months are of different years."""
+    try:
+        frame = iotools.read_pvgis_tmy(path, pvgis_format=form)[0]
+    except ValueError as error:
+        raise ValueError(f"{path}: is no whole TMY of PVGIS: {error}") from None
+    return _typical(path, frame, hour_ends=False)
 
 
 def _typical(path: Path, frame: Any, *, hour_ends: bool) -> TypicalYear:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattmesh_operator.manifests.documents import Document, read_documents
-from wattmesh_operator.plan.naming import household_names, profile_file
+from wattmesh_operator.manifests.measured import profile_mistakes, with_absolute_profile
 from wattmesh_operator.plan.references import resolve_references
-from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources import Resource
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake, Origin
 from wattmesh_operator.resources.parsing import Manifest, identity_of, parse_resource
 
@@ -23,12 +23,15 @@ def load(paths: Iterable[str | Path], *, namespace: str = "default") -> tuple[Re
 
     A path is a file of YAML documents, a folder of such files (*.yaml and *.yml), or "-" for standard input.
     `namespace` is that of resources which name none. A profile's path comes back absolute. Raises
-    ManifestErrors with every mistake in all files, and no other error.
+    ManifestErrors with every mistake in all files, also those of profiles, and no other error.
     """
     reading = _Reading(namespace)
     for path in paths:
         reading.read(path)
-    mistakes = [*reading.mistakes, *resolve_references(reading.manifests, reading.invalid).mistakes]
+    references = resolve_references(reading.manifests, reading.invalid)
+    mistakes = [*reading.mistakes, *references.mistakes]
+    for manifest in reading.manifests:
+        mistakes += profile_mistakes(manifest, references.gateways.get(manifest.identity))
     if mistakes:
         raise ManifestErrors(sorted(mistakes, key=reading.position))
     return tuple(manifest.resource for manifest in reading.manifests)
@@ -91,37 +94,8 @@ class _Reading:
             self.mistakes.extend(errors.mistakes)
             self.invalid.append(identity_of(document.value, self.namespace))
             return
-        self.manifests.append(self._with_absolute_profile(Manifest(resource, document.origin), folder))
-
-    def _with_absolute_profile(self, manifest: Manifest, folder: Path) -> Manifest:
-        """The manifest with its profile's path resolved against its folder; a mistake if a file is not there."""
-        resource = manifest.resource
-        if not isinstance(resource, SolarAgent) or resource.spec.profile is None:
-            return manifest
-        profile = resource.spec.profile
-        if profile.csv is not None:
-            csv = (folder / profile.csv).absolute()
-            if not _is_file(csv):
-                self.mistakes.append(manifest.mistake("spec.profile.csv", f"must be a file; there is none at {csv}"))
-            profile = profile.model_copy(update={"csv": str(csv)})
-        elif profile.folder is not None:
-            profiles = (folder / profile.folder).absolute()
-            files = [profiles / profile_file(household) for household in household_names(resource)]
-            missing = next((file for file in files if not _is_file(file)), None)
-            if missing is not None:
-                what = f"must hold a file for each household; there is none at {missing}"
-                self.mistakes.append(manifest.mistake("spec.profile.folder", what))
-            profile = profile.model_copy(update={"folder": str(profiles)})
-        spec = resource.spec.model_copy(update={"profile": profile})
-        return Manifest(resource.model_copy(update={"spec": spec}), manifest.origin)
+        self.manifests.append(with_absolute_profile(Manifest(resource, document.origin), folder))
 
     def _unreadable(self, source: str, what: str) -> None:
         self.mistakes.append(Mistake(Origin(source), None, "", what))
         self.invalid.append(Identity(None, None, None))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a folder that may not be entered, a name that is too long
-        return False

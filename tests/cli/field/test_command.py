@@ -88,7 +88,7 @@ def test_the_runtime_reads_what_was_computed(manifest: Path, tmp_path: Path) -> 
         ("rooftop/rooftop-1", "h0", 3_500_000, 5, pv_wh(roof, slots, None, 500)),
         ("bakery/bakery-0", "g5", 40_000_000, 0, [0] * 192),
     ):
-        profile = read_profile_csv(out / "default" / f"{household}.csv")
+        profile = read_profile_csv(out / "default" / f"{household}.csv", 30_000)
         own_seed = party_seed(seed, subscriber_id(Path(household).name, "default"))
         load_of = load_wh(kind, annual_wh, own_seed, MIDNIGHT, 192)
         read = [profile.actual(int(slot.timestamp())) for slot in slots]
@@ -167,7 +167,7 @@ def test_weather_that_ends_too_early_is_refused(manifest: Path, tmp_path: Path) 
     rows = [f"{(start + timedelta(hours=n)).isoformat()},300,200,150,20,2" for n in range(24)]
     weather.write_text("\n".join(["time,ghi,dni,dhi,temp_air,wind_speed", *rows]) + "\n")
     assert profiles(manifest, tmp_path / "out", "--days", "1", "--weather", str(weather)).exit_code == 0
-    roof = read_profile_csv(tmp_path / "out" / "default" / "rooftop" / "rooftop-0.csv")
+    roof = read_profile_csv(tmp_path / "out" / "default" / "rooftop" / "rooftop-0.csv", 30_000)
     at_noon = roof.actual(int(MIDNIGHT.timestamp()) + 48 * SLOT_S).pv_wh
     assert 0 < at_noon < 1000, "300 W/m² of 1000"
     said = refused(profiles(manifest, tmp_path / "out", "--days", "2", "--weather", str(weather)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -88,6 +89,46 @@ def test_tmy3_hours_end_where_they_say() -> None:
     assert moments == [(261, 3, 260, 11.7, 5.2)] * 2
 
 
+def pvgis_of(path: Path, number: int = 8760) -> Path:
+    """A typical year of PVGIS, CSV or JSON: the n-th hour has n % 1000 W/m² of diffuse light; months of two years."""
+    hours = []
+    for n in range(number):
+        hour = datetime(2023, 1, 1, tzinfo=UTC) + timedelta(hours=n)
+        hours.append(
+            (f"{2011 + hour.month % 2}{hour:%m%d:%H00}", 11.5, 70.0, n % 1000, 0.0, n % 1000, 300.0, 2.5, 180.0, 950)
+        )
+    names = ["time(UTC)", "T2m", "RH", "G(h)", "Gb(n)", "Gd(h)", "IR(h)", "WS10m", "WD10m", "SP"]
+    months = [(month, 2011 + month % 2) for month in range(1, 13)]
+    if path.suffix == ".json":
+        place = {"latitude": 48.1, "longitude": 11.6, "elevation": 520.0}
+        inputs = {"location": place, "irradiance_time_offset": 0.18}
+        selected = [{"month": month, "year": year} for month, year in months]
+        outputs = {"months_selected": selected, "tmy_hourly": [dict(zip(names, hour, strict=True)) for hour in hours]}
+        path.write_text(json.dumps({"inputs": inputs, "outputs": outputs, "meta": {"inputs": {}}}))
+        return path
+    head = ["Latitude (decimal degrees): 48.100", "Longitude (decimal degrees): 11.600", "Elevation (m): 520.0"]
+    head += ["Irradiance Time Offset (h): 0.1761", "month,year", *(f"{month},{year}" for month, year in months)]
+    rows = [",".join(map(str, hour)) for hour in hours]
+    path.write_bytes("\r\n".join([*head, ",".join(names), *rows, "", "T2m: 2-m air temperature", ""]).encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["tmy.csv", "tmy.json"])
+def test_a_typical_year_of_pvgis_is_in_utc(tmp_path: Path, name: str) -> None:
+    weather = read_weather(pvgis_of(tmp_path / name))
+    noon = datetime(2030, 1, 3, 12, 45, tzinfo=timezone(timedelta(hours=1)))
+    assert weather.during([noon, noon.astimezone(UTC)]) == [(59, 0, 59, 11.5, 2.5)] * 2
+    assert weather.during([datetime(2026, 12, 31, 23, tzinfo=UTC)]) == [(759, 0, 759, 11.5, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("tmy.csv", "is no whole "), ("tmy.json", "has no weather for 21 June 00:00")]
+)
+def test_half_a_year_of_pvgis_is_refused(tmp_path: Path, name: str, why: str) -> None:
+    path = pvgis_of(tmp_path / name, 2400)
+    assert refused(path).startswith(f"{path}: {why}")
+
+
 def test_a_typical_year_with_hours_left_out_is_refused(tmp_path: Path) -> None:
     path = epw_of(tmp_path / "short.epw", 2400)
     assert refused(path) == f"{path}: has no weather for 21 June 01:00; a typical year needs all its 8760 hours"
@@ -125,8 +166,10 @@ def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_weather_file_is_refused(tmp_path: Path) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear street,\n")
-    assert refused(letter).startswith(f"{letter}: is no weather file; it must be EPW (*.epw), TMY3, or CSV with")
+    assert refused(letter).startswith(
+        f"{letter}: is no weather file; it must be EPW (*.epw), TMY3, a PVGIS TMY, or CSV"
+    )
     half = tmp_path / "half.epw"
     half.write_text("LOCATION,Somewhere\n")
-    assert refused(half).startswith(f"{half}: is no whole EPW, TMY3 or CSV file: ")
+    assert refused(half).startswith(f"{half}: is no whole EPW, TMY3, PVGIS or CSV file: ")
     assert refused(tmp_path / "none.csv") == f"{tmp_path / 'none.csv'}: cannot be read: No such file or directory"
