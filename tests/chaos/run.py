@@ -31,7 +31,7 @@ _START_S = 6.0
 """Wall seconds until grid time begins: what starting all processes takes."""
 _RENEW_EVERY_S = 3.0
 _LOOK_EVERY_S = 0.5
-_SETTLE_S = 120.0
+_SETTLE_S = 300.0
 """Wall seconds after the last restart within which all must be consistent."""
 _MOST_RSS_MB = 220
 

@@ -19,7 +19,7 @@ from tests.chaos.schedule import Kind, fatal_points, fate, lives, troubles
 from wattmesh_common.faultpoints import FaultPoint
 
 CONTRACTS = 60
-_GIVE_UP_S = 240
+_GIVE_UP_S = 600
 
 
 @pytest.fixture(scope="module")
