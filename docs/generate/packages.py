@@ -83,9 +83,12 @@ def _text(node: ast.stmt | None) -> str:
 
 
 def _markdown(text: str) -> str:
-    """A docstring with what Markdown would take for HTML, math or a target made plain."""
+    """A docstring with what Markdown would take for HTML, math, a link or a target made plain."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else part.replace("<", "\\<").replace("*", "\\*") for part in parts)
+    return "".join(
+        part if part.startswith("`") else part.replace("<", "\\<").replace("*", "\\*").replace("](", "]\\(")
+        for part in parts
+    )
 
 
 def _public(name: str) -> bool:
