@@ -145,7 +145,7 @@ release: $(INSTALLED) ## Publish this version: package, images, chart (DRY_RUN=1
 
 clean: ## Remove .venv, caches and the data of local runs
 	rm -rf $(VENV) .wattmesh .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
-	find market common operator agents gateway beckn cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find market common operator agents gateway beckn cli wattmesh tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: $(VENV)/pyvenv.cfg ## Write uv.lock and the requirements locks anew (ARGS=--upgrade takes newer versions)
 	@$(FIND_UV); \

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ["wattmesh_operator", "wattmesh_agents", "wattmesh_gateway", "wattmesh_beckn", "wattmesh_cli"]
+PACKAGES = ["wattmesh_operator", "wattmesh_agents", "wattmesh_gateway", "wattmesh_beckn", "wattmesh_cli", "wattmesh"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wattmesh_cli.commands.audit import audit
+from wattmesh_cli.commands.compare import compare
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
 from wattmesh_cli.commands.import_meter import import_meter
@@ -50,6 +51,7 @@ app.command()(status)
 app.command()(contracts)
 app.command()(audit)
 app.command()(kpis)
+app.command()(compare)
 app.command()(report)
 app.command()(validate)
 app.command()(profiles)

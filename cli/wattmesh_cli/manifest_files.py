@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,8 @@ import typer
 
 from wattmesh_cli.output import BAD_INPUT
 from wattmesh_cli.state import STREET
-from wattmesh_cli.street_record import read_record
-from wattmesh_operator.manifests import load
+from wattmesh_cli.street_record import read_record, resources_of
+from wattmesh_operator.manifests import load, with_values
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -33,17 +34,33 @@ def named(files: Sequence[str] | None, more_files: Sequence[str] | None) -> list
     return found
 
 
-def chosen(files: Sequence[str] | None, more_files: Sequence[str] | None, state: Path) -> GatewayPlan:
-    """What the named files run; where none is named, what the state directory remembers. As `planned`."""
+def chosen(
+    files: Sequence[str] | None,
+    more_files: Sequence[str] | None,
+    state: Path,
+    values: Mapping[str, object] | None = None,
+) -> GatewayPlan:
+    """What the named files run; where none is named, what the state directory remembers. With these `values` by their
+    path. ValueError as `one_gateway`; ends the command at mistakes in manifests.
+    """
     if not files and not more_files and (state / STREET).exists():
-        return read_record(state).plan
-    return planned(named(files, more_files))
+        resources: Sequence[Resource] = resources_of(read_record(state).plan)
+    else:
+        resources = loaded(named(files, more_files))
+    with _mistakes_told():
+        return one_gateway(with_values(resources, values) if values else resources)
 
 
 def loaded(files: Sequence[str]) -> tuple[Resource, ...]:
     """The resources of manifests. Ends the command at mistakes in them."""
-    try:
+    with _mistakes_told():
         return load(files)
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    try:
+        yield
     except ManifestErrors as errors:
         for mistake in errors.mistakes:
             typer.echo(str(mistake), err=True)
@@ -51,8 +68,15 @@ def loaded(files: Sequence[str]) -> tuple[Resource, ...]:
 
 
 def planned(files: Sequence[str]) -> GatewayPlan:
-    """What manifests of one gateway run; ValueError when they have more. Ends the command at mistakes in them."""
-    plans = plan(loaded(files))
+    """What manifests of one gateway run. ValueError as `one_gateway`; ends the command at mistakes in manifests."""
+    return one_gateway(loaded(files))
+
+
+def one_gateway(resources: Sequence[Resource]) -> GatewayPlan:
+    """What resources of one gateway run. ValueError when they have none or several, or need a cluster; ManifestErrors
+    when they do not fit together.
+    """
+    plans = plan(resources)
     for agent in (pod.owner for one in plans for pod in one.pods):
         if isinstance(agent, SolarAgent) and agent.spec.profile and agent.spec.profile.config_map:
             raise ValueError(

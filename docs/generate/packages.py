@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def page(package: str) -> str:
     """A section for each public module of a package, in the order of their names."""
-    [folder] = (found for found in ROOT.glob(f"*/{package}") if (found / "__init__.py").is_file())
+    [folder] = (found for found in (ROOT / package, *ROOT.glob(f"*/{package}")) if (found / "__init__.py").is_file())
     files = {
         ".".join(file.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__"): file
         for file in folder.rglob("*.py")
@@ -83,9 +83,12 @@ def _text(node: ast.stmt | None) -> str:
 
 
 def _markdown(text: str) -> str:
-    """A docstring with what Markdown would take for HTML, math or a target made plain."""
+    """A docstring with what Markdown would take for HTML, math, a link or a target made plain."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else part.replace("<", "\\<").replace("*", "\\*") for part in parts)
+    return "".join(
+        part if part.startswith("`") else part.replace("<", "\\<").replace("*", "\\*").replace("](", "]\\(")
+        for part in parts
+    )
 
 
 def _public(name: str) -> bool:

@@ -205,11 +205,6 @@ def test_wattmesh_takes_these_words(command: Command) -> None:
 def test_other_programs_give_wattmesh_words_that_it_takes() -> None:
     for command in starting("uvx"):
         _parse(command.words[command.words.index("wattmesh") + 1 :])
-    cells = "".join(block.text for block in of("{code-cell} python"))
-    written = re.findall(r'wattmesh\(f?"(.*?)"\)', cells)
-    assert written
-    for words in written:
-        _parse(re.sub(r"[{}]", "", words).split())
 
 
 def _parse(words: list[str]) -> None:

@@ -13,7 +13,9 @@ from docs.generate import commands, http, packages, resources
 from docs.generate.sources import DOCS, ROOT, linked
 from wattmesh_cli.main import app
 
-PACKAGES = sorted(page.stem for page in (DOCS / "reference" / "python").glob("wattmesh_*.md"))
+PACKAGES = sorted(page.stem for page in (DOCS / "reference" / "python").glob("wattmesh*.md"))
+
+FOLDERS = [path.parent for pattern in ("wattmesh", "*/wattmesh_*") for path in ROOT.glob(f"{pattern}/__init__.py")]
 
 
 def test_every_option_of_every_command() -> None:
@@ -43,7 +45,7 @@ def test_calls_of_gateway_and_pods() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_module_of_every_package(package: str) -> None:
-    [folder] = (path for path in ROOT.glob(f"*/{package}") if (path / "__init__.py").is_file())
+    [folder] = (path for path in FOLDERS if path.name == package)
     files = {file.relative_to(folder) for file in folder.rglob("*.py") if not file.stem.startswith("_")}
     page = packages.page(package)
     assert files
@@ -51,7 +53,7 @@ def test_every_public_module_of_every_package(package: str) -> None:
 
 
 def test_all_packages_have_a_page() -> None:
-    assert {path.parent.name for path in ROOT.glob("*/wattmesh_*/__init__.py")} == set(PACKAGES)
+    assert {path.name for path in FOLDERS} == set(PACKAGES)
 
 
 def test_links_lead_to_the_page_that_includes_a_file_or_to_the_repository() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
-from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+from wattmesh_operator.resources import BecknGateway, Load, ObjectMeta, Resource, SolarAgent, SolarAgentSpec
 from wattmesh_operator.resources.mistakes import ManifestErrors
 from wattmesh_operator.resources.parsing import parse_resource
 
@@ -232,3 +233,18 @@ def test_times_and_numbers_are_read_as_kubectl_reads_them(resources_of: Callable
     assert isinstance(gateway, BecknGateway)
     assert gateway.spec.clock.start.isoformat() == "2026-06-21T06:00:00+02:00"
     assert gateway.spec.clock.speed == 100
+
+
+def test_documents_and_resources_are_loaded_as_files_are(tmp_path: Path) -> None:
+    """All mistakes at once."""
+    (tmp_path / "market.yaml").write_text(GATEWAY)
+    sun = {"kind": "SolarAgent", "metadata": {"name": "sun"}, "spec": {"load": {"annualKwh": -1}}}
+    roof = SolarAgent(metadata=ObjectMeta(name="roof"), spec=SolarAgentSpec(load=Load(annual_kwh=Decimal(1))))
+    with pytest.raises(ManifestErrors) as caught:
+        load([sun, roof, tmp_path / "market.yaml"])
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        "SolarAgent sun: apiVersion: is missing; must be wattmesh.io/v1alpha1",
+        "SolarAgent sun: spec.load.annualKwh: must be a number of kWh from 0 to 1000000000, not -1",
+        "SolarAgent roof: spec.utilityRef: is missing, and gateway market and feeder main has no UtilityAgent;"
+        " declare one",
+    ]

@@ -87,6 +87,18 @@ def test_the_tutorial_can_be_followed_from_the_wheel(wheel: Path, environment: d
     assert said[-1].endswith(": nothing wrong\n")
 
 
+def test_the_package_runs_a_study_and_says_which_extra_its_frames_need(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    script = "import wattmesh; run = wattmesh.Study.from_manifests('street.yaml').run(); print(run.audit().findings)"
+    shutil.copy(ROOT / "examples" / "street.yaml", tmp_path)
+    for code, said in ((script, "()\n"), (f"{script}; run.readings", "pip install 'wattmesh[study]'\n")):
+        python = shutil.which("python", path=environment["PATH"]) or ""
+        ran = subprocess.run([python, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                             timeout=PATIENCE_S)  # fmt: skip
+        assert (ran.stdout if code == script else ran.stderr).endswith(said), ran.stderr
+
+
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("platform", ["linux", "macos", "windows"])
 def test_every_extra_resolves_to_wheels(wheel: Path, platform: str, python: str, tmp_path: Path) -> None:

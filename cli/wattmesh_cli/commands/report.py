@@ -63,9 +63,8 @@ def report(
     """
     try:
         asked = evaluate([*(files or []), *(more_files or [])], state, first, end, optimum=optimum)
-        shown = _content(asked, state)
         path = save or (_DEFAULT_PAGE if output is ReportOutput.HTML else _STANDARD_OUTPUT)
-        _write(_text(shown, output), path)
+        shown = write_report(asked, state, path, output)
     except (BooksError, ValueError) as error:
         refuse(error)
     if path != _STANDARD_OUTPUT:
@@ -73,6 +72,13 @@ def report(
             typer.echo(overdue_text(shown.audited))
         typer.echo(f"audit: {summary_line(shown.audited)}")
         typer.echo(f"written: {path}")
+
+
+def write_report(asked: Evaluation, state: Path, path: Path, output: ReportOutput = _DEFAULT_OUTPUT) -> Content:
+    """Write the report of a run to a file, - is standard output; returns what it says. BooksError."""
+    shown = _content(asked, state)
+    _write(_text(shown, output), path)
+    return shown
 
 
 def _content(asked: Evaluation, state: Path) -> Content:

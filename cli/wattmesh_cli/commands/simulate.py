@@ -37,6 +37,7 @@ from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
 from wattmesh_market.mechanisms import BILATERAL, MECHANISMS, mechanism_named
 from wattmesh_market.units import kwh_text
+from wattmesh_operator.manifests import parsed_value
 
 if TYPE_CHECKING:
     from wattmesh_cli.street.simulation import SimulationResult
@@ -51,9 +52,29 @@ def _mechanism(name: str) -> str:
     return name
 
 
+def _values(settings: list[str]) -> dict[str, object]:
+    """The values of `--set PATH=VALUE` by their paths."""
+    values: dict[str, object] = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: write PATH=VALUE, as spec.battery.capacityKwh=7.5")
+        values[path] = parsed_value(text)
+    return values
+
+
 def simulate(
     files: ManifestsOption = None,
     more_files: MoreFiles = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Another value of a field, as spec.battery.capacityKwh=7.5; of one resource, as "
+            "solaragent/roof.spec.battery.capacityKwh=7.5. May be repeated.",
+        ),
+    ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days from the gateway's clock.start on.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of keys and ids; the same one gives the same ledger.")] = 0,
     state: StateOption = DEFAULT_STATE,
@@ -95,7 +116,7 @@ def simulate(
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)
     try:
-        plan = chosen(files, more_files, state)
+        plan = chosen(files, more_files, state, _values(settings or []))
         freeze_heap()
         result = run_simulation(
             plan,

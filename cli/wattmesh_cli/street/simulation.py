@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,7 +191,13 @@ def _with_contents(household: HouseholdConfig, profiles: dict[Path, Path]) -> Ho
 
 @contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has come, within the block. A second one ends the process as ever."""
+    """Whether SIGINT or SIGTERM has come, within the block. A second one ends the process as ever.
+
+    Only the main thread hears signals, so another one, a Dask worker's, is never stopped.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     came = False
 
     def stop(number: int, _: FrameType | None) -> None:

@@ -153,18 +153,26 @@ def workers(
             runs = [stack.enter_context(closing(FeederRun(plan, study.seed, saved))) for plan in feeders]
             yield MessageWorkers(runs, progress)
             return
-        executor: Executor | None = None
-        if scheduler is not None:
-            executor = _dask(stack, scheduler)
-        elif min(jobs, len(feeders)) > 1:
-            context = multiprocessing.get_context("spawn")
-            executor = stack.enter_context(ProcessPoolExecutor(min(jobs, len(feeders)), mp_context=context))
+        executor = stack.enter_context(executor_of(min(jobs, len(feeders)), scheduler))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
         studies = [
             stack.enter_context(closing(StudyFeeder(plan, study.seed, study.mechanism, saved, working)))
             for plan in feeders
         ]
         yield StudyWorkers(studies, executor, progress)
+
+
+@contextmanager
+def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
+    """Processes of this machine, or where `scheduler` names a Dask scheduler its cluster; None for one job."""
+    with ExitStack() as stack:
+        if scheduler is not None:
+            yield _dask(stack, scheduler)
+        elif jobs > 1:
+            context = multiprocessing.get_context("spawn")
+            yield stack.enter_context(ProcessPoolExecutor(jobs, mp_context=context))
+        else:
+            yield None
 
 
 def _dask(stack: ExitStack, scheduler: str) -> Executor:

@@ -54,6 +54,8 @@ class _WithRules(GenerateJsonSchema):
         json_schema = super().default_schema(schema)
         if "default_factory" in schema:  # a mapping that is left out: the API server fills in its fields' defaults
             json_schema["default"] = {}
+        elif len(schema["schema"].get("expected", ())) == 1:  # a constant is for Python to fill in
+            del json_schema["default"]
         return json_schema
 
 

@@ -24,9 +24,12 @@ _DOCUMENT_MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document: its value (None if it could not be read), and what is wrong with it as YAML."""
+    """One document: its value (None if it could not be read), and what is wrong with it as YAML.
 
-    origin: Origin
+    It has no origin where it comes from no file.
+    """
+
+    origin: Origin | None
     value: Any
     mistakes: tuple[Mistake, ...]
 

@@ -1,11 +1,13 @@
-"""Files of manifests → resources, or every mistake in all of them."""
+"""Manifests, in files or in Python → resources, or every mistake in all of them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from wattmesh_operator.manifests.documents import Document, read_documents
 from wattmesh_operator.manifests.measured import profile_mistakes, with_absolute_profile
@@ -16,18 +18,26 @@ from wattmesh_operator.resources.parsing import Manifest, identity_of, parse_res
 
 STDIN = "-"
 SUFFIXES = (".yaml", ".yml")
+Source = str | PathLike[str] | Mapping[str, Any] | Resource
+"""What holds resources: a path, what YAML makes of a document, or a resource."""
 
 
-def load(paths: Iterable[str | Path], *, namespace: str = "default") -> tuple[Resource, ...]:
-    """The resources of all the files together, in their order.
+def load(sources: Iterable[Source], *, namespace: str = "default") -> tuple[Resource, ...]:
+    """The resources of all sources together, in their order.
 
     A path is a file of YAML documents, a folder of such files (*.yaml and *.yml), or "-" for standard input.
-    `namespace` is that of resources which name none. A profile's path comes back absolute. Raises
-    ManifestErrors with every mistake in all files, also those of profiles, and no other error.
+    `namespace` is that of resources which name none. A profile's path, relative to the file's folder or, where
+    there is no file, to the current one, comes back absolute. Raises ManifestErrors with every mistake in all sources,
+    also those of profiles, and no other error.
     """
     reading = _Reading(namespace)
-    for path in paths:
-        reading.read(path)
+    for source in sources:
+        if isinstance(source, Resource):
+            reading.take(source)
+        elif isinstance(source, Mapping):
+            reading.read_document(Document(None, dict(source), ()), Path())
+        else:
+            reading.read(fspath(source))
     references = resolve_references(reading.manifests, reading.invalid)
     mistakes = [*reading.mistakes, *references.mistakes]
     for manifest in reading.manifests:
@@ -47,14 +57,16 @@ class _Reading:
     invalid: list[Identity] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
-    def read(self, path: str | Path) -> None:
-        source = str(path)
+    def take(self, resource: Resource) -> None:
+        self.manifests.append(with_absolute_profile(Manifest(resource), Path()))
+
+    def read(self, source: str) -> None:
         self.sources.append(source)
         try:
-            if source != STDIN and Path(path).is_dir():
-                self._read_folder(Path(path))
+            if source != STDIN and Path(source).is_dir():
+                self._read_folder(Path(source))
                 return
-            content = sys.stdin.buffer.read() if source == STDIN else Path(path).read_bytes()
+            content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             self._unreadable(source, "is not UTF-8 text")
@@ -62,11 +74,12 @@ class _Reading:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self._unreadable(source, f"cannot be read: {reason}")
         else:
-            self._read_text(source, text, Path() if source == STDIN else Path(path).parent)
+            self._read_text(source, text, Path() if source == STDIN else Path(source).parent)
 
     def position(self, mistake: Mistake) -> tuple[int, int]:
-        """Sorts mistakes as their documents were read."""
-        assert mistake.origin is not None  # noqa: S101
+        """Sorts mistakes as their documents were read, those of no file last."""
+        if mistake.origin is None:
+            return len(self.sources), 0
         return self.sources.index(mistake.origin.source), mistake.origin.document or 0
 
     def _read_folder(self, folder: Path) -> None:
@@ -74,16 +87,16 @@ class _Reading:
         if not files:
             self._unreadable(str(folder), "has no *.yaml or *.yml file")
         for file in files:
-            self.read(file)
+            self.read(str(file))
 
     def _read_text(self, source: str, text: str, folder: Path) -> None:
         documents = read_documents(source, text)
         if not documents:
             self._unreadable(source, "has no resource; declare at least one")
         for document in documents:
-            self._read_document(document, folder)
+            self.read_document(document, folder)
 
-    def _read_document(self, document: Document, folder: Path) -> None:
+    def read_document(self, document: Document, folder: Path) -> None:
         self.mistakes.extend(document.mistakes)
         if document.value is None:
             self.invalid.append(Identity(None, None, None))

@@ -8,12 +8,25 @@ from typing import Any
 import yaml
 
 from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.resource import Part
 
 
 def as_document(resource: Resource) -> dict[str, Any]:
     """What a manifest says of a resource, for YAML or JSON: only what was set."""
-    written = resource.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
-    return {"apiVersion": written.pop("apiVersion"), "kind": written.pop("kind"), **written}
+    return {"apiVersion": resource.api_version, "kind": resource.kind} | written(resource)
+
+
+def written(part: Part) -> dict[str, Any]:
+    """What a manifest says of a part of a resource: only what was set."""
+    # Nulls go afterwards: a None in Python may be written as a word, `none` or `mid`.
+    found: dict[str, Any] = _without_nulls(part.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    return found
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def as_yaml(resources: Iterable[Resource]) -> str:

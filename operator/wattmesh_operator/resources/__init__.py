@@ -1,7 +1,7 @@
 """The custom resources `SolarAgent`, `UtilityAgent` and `BecknGateway` of wattmesh.io/v1alpha1."""
 
 from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
-from wattmesh_operator.resources.resource import API_VERSION, ObjectMeta
+from wattmesh_operator.resources.resource import API_VERSION, GatewayRef, ObjectMeta, UtilityRef
 from wattmesh_operator.resources.solar_agent import Battery, Load, Profile, Pv, SolarAgent, SolarAgentSpec, Trading
 from wattmesh_operator.resources.utility_agent import (
     DemandResponse,
@@ -27,6 +27,7 @@ __all__ = [
     "BecknGatewaySpec",
     "Clock",
     "DemandResponse",
+    "GatewayRef",
     "Load",
     "ObjectMeta",
     "Profile",
@@ -40,5 +41,6 @@ __all__ = [
     "Trading",
     "UtilityAgent",
     "UtilityAgentSpec",
+    "UtilityRef",
     "type_of_kind",
 ]

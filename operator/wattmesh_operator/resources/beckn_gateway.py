@@ -36,5 +36,5 @@ class BecknGatewaySpec(Part):
 class BecknGateway(CustomResource):
     """Registers sellers and broadcasts searches."""
 
-    kind: Literal["BecknGateway"] = Field(description="Always BecknGateway.")
+    kind: Literal["BecknGateway"] = Field(default="BecknGateway", description="Always BecknGateway.")
     spec: BecknGatewaySpec = Field(default_factory=BecknGatewaySpec, description="The desired gateway.")

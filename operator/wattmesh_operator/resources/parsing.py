@@ -55,15 +55,19 @@ def parse_resource(document: object, *, origin: Origin | None = None, namespace:
             what = f"must be {API_VERSION}, not {shown(document.get('apiVersion'))}"
             mistakes.insert(0, Mistake(origin, identity, "apiVersion", what))
         raise ManifestErrors(mistakes)
+    mistakes = []
+    if document.get("apiVersion") is None:
+        mistakes.append(Mistake(origin, identity, "apiVersion", f"is missing; must be {API_VERSION}"))
     metadata = document.get("metadata")
     if isinstance(metadata, dict) and metadata.get("namespace") is None:
         document = {**document, "metadata": {**metadata, "namespace": namespace}}
     try:
-        return resource_type.model_validate(document, by_alias=True, by_name=False)
+        resource = resource_type.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise ManifestErrors(
-            [Mistake(origin, identity, *_in_words(resource_type, details)) for details in error.errors()]
-        ) from None
+        mistakes += [Mistake(origin, identity, *_in_words(resource_type, details)) for details in error.errors()]
+    if mistakes:
+        raise ManifestErrors(mistakes)
+    return resource
 
 
 def identity_of(document: object, namespace: str) -> Identity:
@@ -98,10 +102,10 @@ def _in_words(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
         case "rule_of_parent":
             location, what = location[:-1], context["what"]
         case "missing":
-            field = _fields_at(model, location[:-1])[str(location[-1])]
+            field = fields_at(model, location[:-1])[str(location[-1])]
             what = f"is missing; must be {_allowed(field)}"
         case "extra_forbidden":
-            known = list(_fields_at(model, location[:-1]))
+            known = list(fields_at(model, location[:-1]))
             closest = _closest(str(location[-1]), known)
             what = (
                 f"is not known; did you mean {closest}?" if closest else f"is not known; known are {', '.join(known)}"
@@ -123,11 +127,14 @@ def _in_words(model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
     return _path(location), what
 
 
-def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> dict[str, FieldInfo]:
-    """The fields, by their name in YAML, of the model that `location` leads to from `model`."""
+def fields_at(model: type[BaseModel], location: Sequence[int | str]) -> dict[str, FieldInfo]:
+    """The fields, by their name in YAML, of the model that `location` leads to from `model`.
+
+    LookupError where it leads to no model.
+    """
     for step in location:
         if isinstance(step, str):
-            model = _models(_fields_at(model, ())[step].annotation)[0]
+            model = _models(fields_at(model, ())[step].annotation)[0]
     return {str(field.validation_alias or name): field for name, field in model.model_fields.items()}
 
 
@@ -145,7 +152,7 @@ def _allowed(field: FieldInfo) -> str:
     models = _models(field.annotation)
     if not models:
         return str(get_args(field.annotation)[0])  # a Literal
-    required = [name for name, inner in _fields_at(models[0], ()).items() if inner.is_required()]
+    required = [name for name, inner in fields_at(models[0], ()).items() if inner.is_required()]
     return f"a mapping{' with ' if required else ''}{' and '.join(required)}"
 
 

@@ -56,7 +56,7 @@ class Quantity(Constraint):
     def _read(self, value: object) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise not_allowed(self.allowed, value)
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        number = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
         if not number.is_finite() or not self.minimum <= number <= self.maximum:
             raise not_allowed(self.allowed, value)
         try:

@@ -58,7 +58,10 @@ class CustomResource(Part):
 
     ignored = frozenset({"status"})
 
-    api_version: Literal["wattmesh.io/v1alpha1"] = Field(description="Always wattmesh.io/v1alpha1.")
+    # Python may leave these out, a manifest may not (`parsing`).
+    api_version: Literal["wattmesh.io/v1alpha1"] = Field(
+        default=API_VERSION, description="Always wattmesh.io/v1alpha1."
+    )
     metadata: ObjectMeta = Field(description="Name and namespace.")
 
 

@@ -330,5 +330,5 @@ class SolarAgentSpec(Part):
 class SolarAgent(CustomResource):
     """Households that trade with each other: each with its own identity, battery and ledger."""
 
-    kind: Literal["SolarAgent"] = Field(description="Always SolarAgent.")
+    kind: Literal["SolarAgent"] = Field(default="SolarAgent", description="Always SolarAgent.")
     spec: SolarAgentSpec = Field(description="The desired households.")

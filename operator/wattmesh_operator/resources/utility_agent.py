@@ -164,5 +164,5 @@ class UtilityAgentSpec(Part):
 class UtilityAgent(CustomResource):
     """Sells to any search at its tariff."""
 
-    kind: Literal["UtilityAgent"] = Field(description="Always UtilityAgent.")
+    kind: Literal["UtilityAgent"] = Field(default="UtilityAgent", description="Always UtilityAgent.")
     spec: UtilityAgentSpec = Field(description="The desired utility.")

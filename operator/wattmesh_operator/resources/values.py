@@ -24,6 +24,8 @@ def shown(value: object) -> str:
             text = str(value)
         case str():
             text = json.dumps(value, ensure_ascii=False)
+        case datetime() | time():
+            text = value.isoformat()
         case Mapping():
             return "a mapping"
         case list() | tuple():
@@ -163,6 +165,8 @@ class TimeOfDay(Constraint):
     pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
     def _read(self, value: object) -> time:
+        if isinstance(value, time):
+            value = value.isoformat().removesuffix(":00")
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
             raise not_allowed(self.allowed, value)
         return time.fromisoformat(value)
@@ -181,6 +185,8 @@ class ZonedTime(Constraint):
     pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 
     def _read(self, value: object) -> datetime:
+        if isinstance(value, datetime):
+            value = value.isoformat()  # the offset of a named zone at that moment
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
             raise not_allowed(self.allowed, value)
         try:
