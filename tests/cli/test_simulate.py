@@ -18,6 +18,8 @@ from wattmesh_cli.state import StateError, agent_databases
 from wattmesh_cli.street import simulation, workers
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.study import Part, PartDone, StudyFeeder
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import AHEAD_S
 
 HOME = """
 ---
@@ -26,7 +28,7 @@ kind: SolarAgent
 metadata: {name: home}
 spec: {battery: {capacityKwh: 10, initialKwh: 3}, profile: {csv: day.csv}, strategy: rules}
 """
-SHORT_DAY = 8
+SHORT_DAY = 14
 """Slots: enough to use, to buy and to be idle again."""
 FIRST_SLOT = 1_782_021_600
 """06:00 on 21 June 2026, UTC."""
@@ -87,7 +89,7 @@ def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
     assert summary(simulate(street, state, "--output", "json"))["slots_before"] == SHORT_DAY
 
     extended = summary(simulate(street, state, "--output", "json", "--days", "2"))
-    assert (extended["slots_before"], extended["slots"]) == (SHORT_DAY - 1, 2 * SHORT_DAY)
+    assert (extended["slots_before"], extended["slots"]) == (SHORT_DAY - AHEAD_S // SLOT_S, 2 * SHORT_DAY)
     straight = tmp_path / "straight"
     assert simulate(street, straight, "--days", "2").exit_code == 0
     assert read_books(state) == read_books(straight)
