@@ -1,4 +1,7 @@
-"""A buyer whose orders are for two slots, which no strategy asks for yet. All else it does by the rules."""
+"""A buyer whose orders are for two slots, half of the energy in each, which no strategy asks for.
+
+All else it does by the rules.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from wattmesh_market.parties import buying
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.selling import item_id
 from wattmesh_market.steps import Event, Step, Trigger
-from wattmesh_market.trade.contracts import Contract, ContractState, Delivery
+from wattmesh_market.trade.contracts import Contract, ContractState
 from wattmesh_market.trade.messages import Call, Line, Quote, Select, Send, Wanted
 from wattmesh_market.trade.refusal import Refused
 
@@ -49,10 +52,15 @@ def _whole(lines: tuple[Line, ...]) -> Line:
 
 
 def _of(contract: Contract, lines: tuple[Line, ...]) -> Contract:
-    quoted = ContractState.QUOTED
-    return contract._replace(
-        deliveries=tuple(
-            Delivery(line.slot, line.item_id, line.energy_wh, line.amount_micro, line.fee_micro or 0, quoted)
-            for line in lines
+    shown = contract.deliveries[0]
+    deliveries = [
+        shown._replace(
+            slot=line.slot,
+            item_id=line.item_id,
+            energy_wh=line.energy_wh,
+            amount_micro=line.amount_micro,
+            fee_micro=line.fee_micro or 0,
         )
-    )
+        for line in lines
+    ]
+    return contract._replace(deliveries=tuple(deliveries))
