@@ -188,8 +188,8 @@ def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
 
 
 def told(contract: Contract) -> list[Delivery]:
-    """The deliveries of a contract as both sides know them: what the sun gives of them, only the seller knows."""
-    return [delivery._replace(sun_wh=0) for delivery in contract.deliveries]
+    """The deliveries of a contract as both sides know them: what the sun gives of them, only the seller knows, and what was offered, the buyer."""
+    return [delivery._replace(sun_wh=0, offered_micro_per_kwh=None) for delivery in contract.deliveries]
 
 
 def _delivered_as_sold(world: World, contract: Contract, delivery: Delivery) -> bool:
