@@ -188,7 +188,7 @@ def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
 
 
 def told(contract: Contract) -> list[Delivery]:
-    """The deliveries of a contract as both sides know them: what the sun gives of them, only the seller knows, and what was offered, the buyer."""
+    """The deliveries of a contract as both sides know them: only one knows what the sun gives, or what was offered."""
     return [delivery._replace(sun_wh=0, offered_micro_per_kwh=None) for delivery in contract.deliveries]
 
 
