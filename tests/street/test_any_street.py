@@ -88,7 +88,8 @@ def planners(draw: st.DrawFn) -> Home:
         "selfDischargePercentPerDay": draw(st.sampled_from([0, 0.1, 5])),
     }
     store = f"battery: {flow(battery)}, " if draw(st.booleans()) else ""
-    connection_kw = draw(st.sampled_from([1, 4, 30]))
+    metered_kw = max(wh for slot in meter for wh in slot) * 4 / 1000  # a connection carries what was measured
+    connection_kw = max(metered_kw, draw(st.sampled_from([1, 4, 30])))
     written = draw(trading(by_rules=False))
     return Home(
         tuple(meter),
