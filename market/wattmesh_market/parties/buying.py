@@ -158,7 +158,7 @@ def on_confirmed(party: Party, call: Call, message: Confirmed) -> None:
                 "confirmed by %s: %s kWh for %s",
                 short(contract.counterparty),
                 kwh_text(contract.energy_wh),
-                party.slot_text(contract.first_slot),
+                party.slots_text(contract),
                 transaction_id=contract.transaction_id,
             )
 

@@ -238,6 +238,11 @@ class Party(ABC):
         """A slot for people, in local time."""
         return slot_text(slot, self.grid.utc_offset_s)
 
+    def slots_text(self, contract: Contract) -> str:
+        """A contract's slots for people: the first, and how many follow."""
+        later = len(contract.deliveries) - 1
+        return f"{self.slot_text(contract.first_slot)}{f' and {later} later' if later else ''}"
+
     def require_near(self, call: Call) -> None:
         """Refuse who is registered on another feeder: energy is traded within one."""
         if not call.near:

@@ -342,7 +342,7 @@ def _tell_sale(party: Party, text: str, contract: Contract) -> None:
     party.tell(
         text,
         kwh_text(contract.energy_wh),
-        party.slot_text(contract.first_slot),
+        party.slots_text(contract),
         short(contract.counterparty),
         money_text(contract.amount_micro),
         party.around.currency,
