@@ -46,9 +46,8 @@ class Planning:
         """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
         outlook, tariff = self._outlook(slot), self._config.backstop.tariff
         least_micro = tariff.feed_in_micro_per_kwh + tariff.local_grid_fee_micro_per_kwh
-        limit_micro = self._config.trading.max_buy_price_micro_per_kwh
         wants = [
-            Block(micro if limit_micro is None else min(micro or 0, limit_micro), wh)
+            Block(self._limited_micro(micro or 0), wh)
             for micro, wh in self._planner.demand(outlook, slot)
             if (micro or 0) >= least_micro
         ]
@@ -65,8 +64,11 @@ class Planning:
         if imported_wh < MIN_TRADE_WH:
             return None
         expected_micro = self._planner.ask_micro(slot, self._books.standing.next_slot) + fee_micro
+        return Block(self._limited_micro(expected_micro), imported_wh)
+
+    def _limited_micro(self, bid_micro: int) -> int:
         limit_micro = self._config.trading.max_buy_price_micro_per_kwh
-        return Block(expected_micro if limit_micro is None else min(expected_micro, limit_micro), imported_wh)
+        return bid_micro if limit_micro is None else min(bid_micro, limit_micro)
 
     def learned(self, slot: int, metered: Metered) -> tuple[int, int]:
         """What a slot has taught: what neighbours' energy costs at its time of day, and what is stored is worth."""

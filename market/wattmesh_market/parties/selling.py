@@ -65,13 +65,14 @@ def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
     slot = message.slot
-    available_wh = _available_wh(party, slot)
-    price_micro = _all_in_micro_per_kwh(party, slot, call.sender)
-    offers = [(slot, Offer(party.id, item_id(slot), price_micro, available_wh))]
+    available = {slot: _available_wh(party, slot)}
     for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
-        if party.sells_ahead(later) and (available_wh := min(party.sellable_wh(later), MAX_ENERGY_WH)) >= MIN_TRADE_WH:
-            price_micro = _all_in_micro_per_kwh(party, later, call.sender)
-            offers.append((later, Offer(party.id, item_id(later), price_micro, available_wh)))
+        if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
+            available[later] = spare_wh
+    offers = [
+        (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
+        for at, available_wh in available.items()
+    ]
     party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(slot))
 
 
@@ -305,10 +306,14 @@ def _available_wh(party: Party, slot: int) -> int:
         )
     if slot > party.now.slot + HORIZON_S:
         raise Refused(Reason.BUSINESS, f"slots are sold up to {HORIZON_S // 3600} h ahead")
-    available_wh = min(party.sellable_wh(slot), MAX_ENERGY_WH) if party.sells(slot) else 0
+    available_wh = _spare_wh(party, slot) if party.sells(slot) else 0
     if available_wh < MIN_TRADE_WH:
         raise Refused(Reason.QUANTITY_UNAVAILABLE, f"nothing to sell for {party.slot_text(slot)}")
     return available_wh
+
+
+def _spare_wh(party: Party, slot: int) -> int:
+    return min(party.sellable_wh(slot), MAX_ENERGY_WH)
 
 
 def _of_buyer(party: Party, transaction_id: str, buyer: str) -> Contract | None:

@@ -70,6 +70,11 @@ class Outlook(NamedTuple):
         return charged(self.metered)
 
 
+def _made(slot: int, traded: int | None = None) -> int:
+    """When the plan was made that holds for a slot while `traded` is traded (default: that slot)."""
+    return min(slot, slot if traded is None else traded) // PLANNED_EVERY_S * PLANNED_EVERY_S
+
+
 def charged(metered: Metered) -> int:
     """What a battery took in a slot (Wh at the terminals), negative where it gave."""
     taken_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
@@ -102,11 +107,11 @@ class Planner:
 
     def worth(self, slot: int, traded: int | None = None) -> Worth:
         """What stored energy is worth at the end of a slot, as it is planned while `traded` is (default: that slot)."""
-        made = min(slot, slot if traded is None else traded) // PLANNED_EVERY_S * PLANNED_EVERY_S
+        made = _made(slot, traded)
         found = self._worths.get((made, slot))
         if found is None:
             # Who asks for more than that plan tells has another made for that time, from what is known by now.
-            anchor = made if slot - made < _KEPT * SLOT_S else slot // PLANNED_EVERY_S * PLANNED_EVERY_S
+            anchor = made if slot - made < _KEPT * SLOT_S else _made(slot)
             if (anchor, made) not in self._segments:
                 self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
                 self._segments[anchor, made] = self._plan(anchor, made)
@@ -166,7 +171,7 @@ class Planner:
 
     def wishes(self, slot: int, traded: int | None = None) -> Wishes:
         """What the battery shall do in a slot, by itself; `traded` as in `worth`."""
-        key = (slot, slot if traded is None else traded)
+        key = (_made(slot, traded), slot)
         found = self._wishes.get(key)
         if found is None:
             worth, battery, buy = self.worth(slot, traded), self._battery, self.utility_micro(slot)
