@@ -40,7 +40,7 @@ BodyT = TypeVar("BodyT", bound=BecknModel)
 class Received:
     """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it.
 
-    `since` is when the registry first had an entry of the sender (wall time; 0: not known).
+    `since` is when the registry first had an entry of the sender of an update (wall time; 0: not known).
     """
 
     action: str
@@ -130,10 +130,12 @@ class Receiver:
             now=self._clock.wall(),
             machine=self._clock.machine(),
         )
+        # Only readings, which come in updates, depend on it. Nothing may be waited for between inbox and handler.
+        since = await self._since(sender) if action == "update" else 0.0
         first = self._inbox.first_answer(context.sender, context.message_id, action)
         if first is not None:
             return first
-        authorization, since = headers.get(AUTHORIZATION, ""), await self._since(sender)
+        authorization = headers.get(AUTHORIZATION, "")
         return self._handler(
             Received(action, context, call.message, sender, body, authorization, header.expires, since)
         )
