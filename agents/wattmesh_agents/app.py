@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -14,7 +14,9 @@ from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_agents.status import party_state, party_status, pod_status
+from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
+from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.drain import DRAIN, DrainCall
@@ -57,6 +59,12 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     @app.get("/ledger", summary="Every row that an audit needs", response_class=JSONResponse)
     async def ledger() -> Response:
         return books.tables(AUDITED_TABLES)
+
+    @app.get("/evidence/{transaction}", summary="What counterparties have signed of the contracts of a transaction")
+    async def evidence(
+        transaction: Annotated[str, Path(pattern="^[0-9a-f][0-9a-f-]{3,35}$", description="id, or its beginning")],
+    ) -> list[SideOfContract]:
+        return kept(pod.database.connection, transaction, pod.config.currency)
 
     @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
     async def live_view(
