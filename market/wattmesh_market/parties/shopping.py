@@ -14,7 +14,7 @@ from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, No
 from wattmesh_market.trade.contracts import OVER, ContractState, Side
 from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, choose
-from wattmesh_market.trade.partners import MOST_DOUBTS, has_kept, is_unanswered, rests_until
+from wattmesh_market.trade.partners import FAILURES_FORGIVEN, MOST_DOUBTS, has_kept, is_unanswered, rests_until
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text, money_text
 
@@ -291,7 +291,7 @@ def _passed_over(party: Party, offers: Iterable[Offer]) -> dict[str, str]:
     found = {one.counterparty: "what became of a contract with it is not known" for one in unanswered}
     doubtful = sum([one.in_doubt for one in unanswered]) >= MOST_DOUBTS
     for seller in {offer.seller for offer in offers} - found.keys():
-        failures, until = rests_until(books.failures(Side.BUYER, seller), now_slot)
+        failures, until = rests_until(books.failures(Side.BUYER, seller), now_slot, FAILURES_FORGIVEN)
         if now_slot < until:
             found[seller] = f"{failures} contracts in a row came to nothing; until {party.slot_text(until)}"
         elif doubtful and not any(one.counterparty == seller and has_kept(one) for one in books.contracts.values()):

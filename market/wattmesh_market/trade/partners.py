@@ -13,6 +13,8 @@ from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, 
 
 MOST_DOUBTS = 4
 """With so many contracts in doubt a buyer takes offers of sellers only that have delivered to it within the day."""
+FAILURES_FORGIVEN = 1
+"""Of a seller in a row, without harm: a forecast of sun fails, a disk is lost."""
 _LONGEST_DOUBLINGS = 6
 """A partner rests for at most 64 slots."""
 
@@ -44,11 +46,11 @@ def has_kept(contract: Contract) -> bool:
     return _delivered_wh(contract) > 0
 
 
-def rests_until(contracts: Iterable[Contract], now_slot: int, forgiven: int = 0) -> tuple[int, int]:
+def rests_until(contracts: Iterable[Contract], now_slot: int, forgiven: int) -> tuple[int, int]:
     """How often in a row a partner has failed of late, and before which slot it is therefore passed over.
 
-    `contracts` are those with it, on one side. After the first failure it rests for two slots after the one that it was
-    about, then for twice as long each time; so many as `forgiven` cost nothing.
+    `contracts` are those with it, on one side. After more failures than are `forgiven` it rests for two slots from the
+    one that the last was about, then for twice as long each time.
     """
     within = sorted(
         [one for one in contracts if one.last_slot >= now_slot - DAY_S], key=lambda one: (one.created_ms, one.key)
