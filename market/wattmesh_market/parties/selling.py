@@ -11,7 +11,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
-from wattmesh_market.schedule import AHEAD_S, HOUSEHOLD_LOOKS_PPM, moment_s
+from wattmesh_market.schedule import AHEAD_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OVER,
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 
 QUOTE_TTL_MS = 30_000
 """How long a quote holds its energy, if the gate does not close before (wall time)."""
-CANCEL_BEFORE_PPM = HOUSEHOLD_LOOKS_PPM[-1][0]
-"""Up to this part of the slot before its own a confirmed delivery may be cancelled: households then look for the last
-time. Later it would be an option that costs nothing, on energy that nobody else can buy any more."""
+CANCEL_BEFORE_PPM = UTILITY_LOOKS_PPM[-1][1] + WINDOW_PPM
+"""Up to this part of the slot before its own a confirmed delivery may be cancelled: by then everybody has chosen. Later
+it would be an option that costs nothing, on energy that nobody else buys any more."""
 HORIZON_S = 86_400
 """How far ahead slots are sold (grid time)."""
 
