@@ -33,6 +33,7 @@ from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavai
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock, GridClock, rfc3339, utc
+from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
@@ -117,14 +118,14 @@ class Pod:
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
-        """A household or utility with its books. OSError or ValueError when its profile cannot be read."""
+        """A household or utility with its books. OSError or ValueError when its profile or prices cannot be read."""
         connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
         if isinstance(config, UtilityConfig):
             books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
-            return Utility(config, self._around, books, salt)
+            return Utility(config, self._around, books, salt, series_of(config.tariff))
         profile = profile_of(config, self.grid.time.utc_offset_s)
         books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
-        return Household(config, profile, self._around, books, salt)
+        return Household(config, profile, self._around, books, salt, series_of(config.backstop.tariff))
 
     # --- life ---
 

@@ -39,12 +39,14 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment.
+    `declared` are the parties that there shall be at the moment, `below_zero` the utilities among them with prices that
+    may be negative.
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], frozenset[str]]
     zone: Callable[[], tzinfo]
+    below_zero: Callable[[], frozenset[str]]
 
 
 def source(
@@ -55,7 +57,12 @@ def source(
         if namespace is not None or all_namespaces or context is not None:
             raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
         chosen = DEFAULT_STATE if state is None else state
-        return Source(lambda: read_books(chosen), lambda: read_record(chosen).parties, lambda: read_record(chosen).zone)
+        return Source(
+            lambda: read_books(chosen),
+            lambda: read_record(chosen).parties,
+            lambda: read_record(chosen).zone,
+            lambda: read_record(chosen).below_zero,
+        )
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
     if namespace is not None and all_namespaces:
@@ -65,4 +72,9 @@ def source(
     from wattmesh_cli.cluster.kubectl import Kubectl
 
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
-    return Source(lambda: read.read_books(cluster), lambda: read.read_declared(cluster), lambda: UTC)
+    return Source(
+        lambda: read.read_books(cluster),
+        lambda: read.read_declared(cluster),
+        lambda: UTC,
+        lambda: read.read_below_zero(cluster),
+    )

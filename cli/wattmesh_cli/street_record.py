@@ -74,6 +74,17 @@ class StreetRecord:
         """Subscriber ids of all households and utilities that there are now."""
         return frozenset(one.subscriber_id for pod in self.plan.pods for one in pod.participants)
 
+    @property
+    def below_zero(self) -> frozenset[str]:
+        """Subscriber ids of the utilities with prices that may be or have been negative."""
+        return frozenset().union(*(below_zero(version.plan) for version in self.versions))
+
+
+def below_zero(plan: GatewayPlan) -> frozenset[str]:
+    """Subscriber ids of a plan's utilities with prices that may be negative."""
+    utilities = (utility for pod in plan.pods for utility in pod.utilities)
+    return frozenset(one.subscriber_id for one in utilities if one.tariff.may_be_negative)
+
 
 def read_record(state: Path) -> StreetRecord:
     """The record of a state directory; StateError where there is none."""
@@ -150,7 +161,7 @@ def _differences(former: StreetRecord, new: GatewayPlan, study: Study | None) ->
             "seed": f"its --seed is {former.study.seed}, not {study.seed}",
             "over": f"it is simulated with --over {former.study.over}",
             "mechanism": f"its --mechanism is {former.study.mechanism}, not {study.mechanism}",
-            "fingerprint": "a study of other manifests or profiles",
+            "fingerprint": "a study of other manifests, profiles or prices",
         }
         yield from (text for name, text in texts.items() if kept[name] != given[name])
 

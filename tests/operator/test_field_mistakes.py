@@ -205,7 +205,7 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
         ("{capacityKw: 5}", "spec.tariff: is missing; must be a mapping with price and feedIn"),
         (
             "{capacityKw: 5, tariff: {price: free, feedIn: 0}}",
-            'spec.tariff.price: must be a number of currency per kWh from 0 to 1000000, not "free"',
+            'spec.tariff.price: must be a number of currency per kWh from -1000000 to 1000000, not "free"',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: {}}}",
@@ -213,8 +213,8 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
         ),
         (
             '{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: "17:00", to: "24:00", price: 1}]}}',
-            'spec.tariff.periods[0].to: must be a time of day as "HH:MM", from "00:00" (midnight) to "23:59",'
-            ' not "24:00"',
+            'spec.tariff.periods[0].to: must be a quarter of an hour, where delivery slots begin, as "HH:MM", from'
+            ' "00:00" (midnight) to "23:45", not "24:00"',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: 17:00, to: 17:00, price: 1}]}}",

@@ -19,6 +19,23 @@ def declared_parties(listing: Any) -> frozenset[str]:
         raise BooksError("kubectl get: this is no list of SolarAgents and UtilityAgents") from None
 
 
+def utilities_below_zero(listing: Any) -> frozenset[str]:
+    """Subscriber ids of all utilities in the list with prices that may be negative; BooksError as above."""
+    try:
+        return frozenset(
+            subscriber_id(item["metadata"]["name"], item["metadata"]["namespace"])
+            for item in listing["items"]
+            if item["kind"] == "UtilityAgent" and _may_be_negative(item["spec"]["tariff"])
+        )
+    except (KeyError, TypeError):
+        raise BooksError("kubectl get: this is no list of SolarAgents and UtilityAgents") from None
+
+
+def _may_be_negative(tariff: Mapping[str, Any]) -> bool:
+    prices = [tariff["price"], tariff["feedIn"], *(period["price"] for period in tariff.get("periods", ()))]
+    return "series" in tariff or min(prices) < 0
+
+
 def _names(item: Mapping[str, Any]) -> list[str]:
     name = item["metadata"]["name"]
     if item["kind"] == "UtilityAgent":

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from wattmesh_market.energy.tariff import Tariff, TariffPeriod, price_micro_per_kwh
+from wattmesh_market.energy.tariff import Rates, Tariff, TariffPeriod
 
 BASE, DAY, NIGHT, EVENING = 300_000, 350_000, 200_000, 420_000
 TARIFF = Tariff(
@@ -42,19 +42,19 @@ def at(hour: int, minute: int = 0) -> int:
     ],
 )
 def test_price_by_local_time(hour: int, minute: int, price_micro: int) -> None:
-    assert price_micro_per_kwh(TARIFF, at(hour, minute), 0) == price_micro
+    assert Rates(TARIFF, 0).price(at(hour, minute)) == price_micro
 
 
 def test_periods_follow_the_streets_time_zone() -> None:
-    assert price_micro_per_kwh(TARIFF, at(20), 0) == BASE
-    assert price_micro_per_kwh(TARIFF, at(20), 7200) == NIGHT
+    assert Rates(TARIFF, 0).price(at(20)) == BASE
+    assert Rates(TARIFF, 7200).price(at(20)) == NIGHT
 
 
 def test_without_periods_the_base_price() -> None:
-    assert price_micro_per_kwh(replace(TARIFF, periods=()), at(3), 0) == BASE
+    assert Rates(replace(TARIFF, periods=()), 0).price(at(3)) == BASE
 
 
 def test_a_period_that_ends_where_it_starts_lasts_all_day() -> None:
     whole = TariffPeriod(start=time(9), end=time(9), price_micro_per_kwh=DAY)
     tariff = replace(TARIFF, periods=(whole,))
-    assert {price_micro_per_kwh(tariff, at(hour), 0) for hour in range(24)} == {DAY}
+    assert {Rates(tariff, 0).price(at(hour)) for hour in range(24)} == {DAY}
