@@ -93,6 +93,7 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._waiting: set[str] = set()
+        self._price_problem = ""
         self.now = Now()
         self._move()
         self._around = Surroundings(
@@ -244,6 +245,7 @@ class Pod:
             slot = slot_of(self.grid.now())
             await self._meet_backstops()
             self._move()
+            self._look_at_prices(slot)
             for member in self._driver.members.values():
                 if member.party.is_ahead:
                     self._wait(member.party)
@@ -263,6 +265,23 @@ class Pod:
                     "this machine is too slow for speed %g: a slot ended before it was opened", self.grid.time.speed
                 )
             await self.grid.sleep_until(slot + SLOT_S)
+
+    def _look_at_prices(self, slot: int) -> None:
+        """Go by what files of prices say now. Beyond their end their last day holds, until they say more."""
+        problems = []
+        for rates in [party.rates for party in self.parties.values()]:
+            file = rates.tariff.file
+            try:
+                if (series := series_of(rates.tariff)) is not None:
+                    rates.publish(series)
+            except (OSError, ValueError) as error:
+                problems.append(f"prices cannot be read, what was known holds: {error}")
+            if file is not None and rates.end is not None and rates.end <= slot:
+                problems.append(f"{file.path} has no prices of this slot, those of its last day hold")
+        problem = problems[0] if problems else ""
+        if problem and problem != self._price_problem:
+            log.warning("%s", problem)
+        self._price_problem = problem
 
     def _open_slot(self, member: Events) -> None:
         if member.party.name in self._waiting:

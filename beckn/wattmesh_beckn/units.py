@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
@@ -25,7 +26,7 @@ def _money_in(value: Any, info: ValidationInfo) -> int:
 
 
 def _bill_in(value: Any, info: ValidationInfo) -> int:
-    if isinstance(value, str) and value.startswith("-"):
+    if isinstance(value, str) and re.match(r"-\d", value):
         return -money_from_text(value[1:])
     return _money_in(value, info)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -39,14 +40,12 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment, `below_zero` the utilities among them with prices that
-    may be negative.
+    `declared` are the parties that there shall be at the moment.
     """
 
     books: Callable[[], tuple[Book, ...]]
-    declared: Callable[[], frozenset[str]]
+    declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
-    below_zero: Callable[[], frozenset[str]]
 
 
 def source(
@@ -59,9 +58,8 @@ def source(
         chosen = DEFAULT_STATE if state is None else state
         return Source(
             lambda: read_books(chosen),
-            lambda: read_record(chosen).parties,
+            lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
-            lambda: read_record(chosen).below_zero,
         )
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
@@ -76,5 +74,4 @@ def source(
         lambda: read.read_books(cluster),
         lambda: read.read_declared(cluster),
         lambda: UTC,
-        lambda: read.read_below_zero(cluster),
     )

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.state import STREET, StateError, is_empty, write_whole
 from wattmesh_operator.crd.rules import IMMUTABLE
 from wattmesh_operator.manifests import as_document
@@ -75,9 +76,9 @@ class StreetRecord:
         return frozenset(one.subscriber_id for pod in self.plan.pods for one in pod.participants)
 
     @property
-    def below_zero(self) -> frozenset[str]:
-        """Subscriber ids of the utilities with prices that may be or have been negative."""
-        return frozenset().union(*(below_zero(version.plan) for version in self.versions))
+    def declared(self) -> Declared:
+        """These parties, and the utilities with prices that may be or have been negative."""
+        return Declared(self.parties, frozenset().union(*(below_zero(version.plan) for version in self.versions)))
 
 
 def below_zero(plan: GatewayPlan) -> frozenset[str]:

@@ -82,7 +82,7 @@ def write_report(asked: Evaluation, state: Path, path: Path, output: ReportOutpu
 
 
 def _content(asked: Evaluation, state: Path) -> Content:
-    below_zero = asked.record.below_zero
+    below_zero = asked.record.declared.below_zero
     audited = audit(asked.books, below_zero=below_zero)
     if audited.findings:  # while a street runs, a contract may change between the reading of its two sides
         audited = audited.confirmed_by(audit(read_books(state), below_zero=below_zero))

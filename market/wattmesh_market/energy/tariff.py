@@ -91,6 +91,14 @@ class PriceSeries:
     def _columns(self) -> tuple[tuple[int, ...], ...]:
         return tuple(getattr(self, of.name) for of in fields(self)[1:])
 
+    def after(self, former: PriceSeries) -> PriceSeries:
+        """This one, with what a former one said of slots before it, where they meet and say the same kinds."""
+        before = (self.first - former.first) // SLOT_S
+        pairs = list(zip(former._columns, self._columns, strict=True))
+        if not former.first < self.first <= former.end or any(bool(old) != bool(new) for old, new in pairs):
+            return self
+        return PriceSeries(former.first, *((*old[:before], *new) for old, new in pairs))
+
     def at(self, values: tuple[int, ...], slot: int) -> int:
         """The price in a slot; beyond what is published, that of the same time of the nearest day that is."""
         if not values:
@@ -142,7 +150,12 @@ class Rates:
             raise ValueError(f"the prices of {tariff.file.path} were not read")
         self.tariff = tariff
         self._utc_offset_s = utc_offset_s
-        self._series = series
+        self._series = self._newest = series
+
+    @property
+    def end(self) -> int | None:
+        """Up to which slot (not included) prices are published; None: there is no series."""
+        return None if self._series is None else self._series.end
 
     @property
     def daily(self) -> bool:
@@ -150,8 +163,10 @@ class Rates:
         return self._series is None and not any(period.days or period.months for period in self.tariff.periods)
 
     def publish(self, series: PriceSeries) -> None:
-        """Go by a newer series from now on."""
-        self._series = series
+        """Go by a newer series from now on; of slots before it, by what is known."""
+        if series is not self._newest:
+            self._newest = series
+            self._series = series if self._series is None else series.after(self._series)
 
     def price(self, slot: int) -> int:
         """What the utility asks for a kWh, without grid fee, by local time at the slot's start."""

@@ -248,7 +248,7 @@ Domain = Annotated[
     Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
 ]
 TimeZone = Annotated[
-    str, Text("^([A-Za-z0-9_+/-]+|[+-][0-9]{2}:[0-9]{2})$", "a time zone such as Europe/Berlin or +01:00", 100)
+    str, Text("^([A-Za-z][A-Za-z0-9_+/-]*|[+-][0-9]{2}:[0-9]{2})$", "a time zone such as Europe/Berlin or +01:00", 100)
 ]
 ColumnName = Annotated[str, Text("^.+$", "the name of a column", 200)]
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
-from wattmesh_market.energy.tariff import Rates, Tariff, TariffPeriod
+from wattmesh_market.energy.tariff import PriceFile, PriceSeries, Rates, Tariff, TariffPeriod
 from wattmesh_market.strategies.plan import NOTHING, PLANNED_EVERY_S, Outlook, Planner, Traded
 from wattmesh_market.trade.offers import Block
 
@@ -119,6 +120,31 @@ def test_it_saves_what_is_stored_for_the_dear_hours() -> None:
     assert noon[-1].level_after_wh >= 2334
     peak = lived(of, days, STORE, noon[-1].level_after_wh, some_slots(MIDNIGHT + 17 * 3600, 3))
     assert sum(one.imported_wh for one in peak) == 0
+
+
+def test_it_charges_for_tomorrow_when_only_tomorrow_is_dear() -> None:
+    # A series of two days: all of today at 0.20, tomorrow from midnight on at 0.50. A day that repeats would not tell.
+    day = (200_000,) * 96
+    series = PriceSeries(MIDNIGHT, price=day + (500_000,) * 96)
+    rates = Rates(Tariff(0, 0, file=PriceFile(Path("spot.csv"))), 0, series)
+    days = Days(load_wh=100)
+    dear_tomorrow = Planner(STORE, rates, days, NOT_YET)
+    level_wh = lived(dear_tomorrow, days, STORE, 1000, some_slots(EVENING, 4))[-1].level_after_wh
+    assert level_wh > 4000
+    same = planner(days, tariff=Tariff(200_000, 0))
+    assert lived(same, days, STORE, 1000, some_slots(EVENING, 4))[-1].level_after_wh == 1000
+
+
+def test_it_makes_room_for_hours_in_which_import_is_paid() -> None:
+    night, noon = (300_000,) * 48, (-100_000,) * 48
+    rates = Rates(Tariff(0, 0, file=PriceFile(Path("spot.csv"))), 0, PriceSeries(MIDNIGHT, price=night + noon))
+    days = Days(load_wh=200)
+    of = Planner(STORE, rates, days, NOT_YET)
+    morning = lived(of, days, STORE, 6000, some_slots(MIDNIGHT, 12))
+    assert morning[-1].level_after_wh in (1000, 1001)
+    paid = lived(of, days, STORE, morning[-1].level_after_wh, some_slots(MIDNIGHT + 12 * 3600, 12))
+    assert paid[-1].level_after_wh == STORE.capacity_wh
+    assert sum(one.imported_wh for one in paid) > 48 * 200 + 9000 * 10 // 9
 
 
 # --- asks ---
