@@ -100,15 +100,17 @@ class PriceSeries:
         return PriceSeries(former.first, *((*old[:before], *new) for old, new in pairs))
 
     def at(self, values: tuple[int, ...], slot: int) -> int:
-        """The price in a slot; beyond what is published, that of the same time of the nearest day that is."""
+        """The price in a slot; beyond what is published, that of the same time of the nearest day, else the nearest."""
         if not values:
             return 0
         at, size = (slot - self.first) // SLOT_S, len(values)
         if at < 0:
             at %= SLOTS_PER_DAY
-        elif at >= size:
+            return values[at] if at < size else values[0]
+        if at >= size:
             at -= -(-(at - size + 1) // SLOTS_PER_DAY) * SLOTS_PER_DAY
-        return values[min(max(at, 0), size - 1)]
+            return values[at] if at >= 0 else values[-1]
+        return values[at]
 
 
 @dataclass(frozen=True)

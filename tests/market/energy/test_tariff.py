@@ -117,6 +117,12 @@ def test_beyond_what_is_published_the_nearest_days_prices_hold() -> None:
     assert [rates.price(at(0, 15) + days * 86_400) for days in (-2, -1, 1, 2)] == [120_000] * 4
 
 
+def test_beyond_a_series_of_less_than_a_day_its_nearest_price_holds() -> None:
+    rates = Rates(ON_SPOT, 0, PriceSeries(at(12), price=(10_000, 20_000)))
+    assert [rates.price(at(hour)) for hour in (11, 13)] == [160_000, 170_000]
+    assert [rates.price(at(12, 15) + days * 86_400) for days in (-1, 0, 1)] == [170_000] * 3
+
+
 def test_a_newer_series_goes_on_with_what_the_former_one_said() -> None:
     rates = Rates(ON_SPOT, 0, SPOT)
     rates.publish(PriceSeries(SPOT.end, price=(7_000,) * 96, feed_in=(0,) * 96))
