@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
+
+if TYPE_CHECKING:
+    from wattmesh_beckn.evidence import SideOfContract
 
 FromStateOption = Annotated[
     Path | None,
@@ -40,12 +44,14 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment.
+    `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
+    first characters of its transaction id.
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
+    evidence: Callable[[str], Sequence[SideOfContract]]
 
 
 def source(
@@ -60,6 +66,7 @@ def source(
             lambda: read_books(chosen),
             lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
+            lambda transaction: _evidence().of_state(chosen, transaction),
         )
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
@@ -74,4 +81,12 @@ def source(
         lambda: read.read_books(cluster),
         lambda: read.read_declared(cluster),
         lambda: UTC,
+        lambda transaction: _evidence().of_cluster(cluster, transaction),
     )
+
+
+def _evidence() -> ModuleType:
+    """Imported by who asks for it."""
+    from wattmesh_cli import evidence
+
+    return evidence

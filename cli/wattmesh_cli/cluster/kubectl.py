@@ -48,19 +48,19 @@ class Kubectl:
         said = await self._said("config", "view", "--minify", "--output=jsonpath={..namespace}")
         return f"namespace {said.decode().strip() or 'default'}"
 
-    async def ledger(self, pod: PodName) -> bytes:
-        """See `Cluster.ledger`."""
+    async def page(self, pod: PodName, path: str) -> bytes:
+        """See `Cluster.page`."""
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
         async with self._forwarded(pod) as port, aiohttp.ClientSession(timeout=timeout) as session:
             try:
-                async with session.get(f"http://127.0.0.1:{port}/ledger") as response:
+                async with session.get(f"http://127.0.0.1:{port}{path}") as response:
                     if response.status != 200:
-                        raise BooksError(f"{pod}: answers {response.status} to /ledger")
+                        raise BooksError(f"{pod}: answers {response.status} to {path}")
                     return await response.read()
             except TimeoutError:
-                raise BooksError(f"{pod}: no answer to /ledger within {_ANSWER_S} s") from None
+                raise BooksError(f"{pod}: no answer to {path} within {_ANSWER_S} s") from None
             except aiohttp.ClientError as error:
-                raise BooksError(f"{pod}: no answer to /ledger ({error})") from None
+                raise BooksError(f"{pod}: no answer to {path} ({error})") from None
 
     @asynccontextmanager
     async def _forwarded(self, pod: PodName) -> AsyncIterator[int]:
