@@ -126,7 +126,7 @@ class Results:
 
     def audit(self) -> AuditResult:
         """Everything recomputed from the rows with code of its own; `findings` is empty when the books are right."""
-        return audit(self._books)
+        return audit(self._books, below_zero=self._evaluation.record.declared.below_zero)
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write the report of the run to `path`: one HTML file with plots, bills, KPIs, audit and manifests. BooksError

@@ -52,7 +52,6 @@ def live_page(pod: Pod, *, after: int, slot: int) -> LivePage:
 
 
 def _party(party: Household | Utility, slot: int) -> LiveParty:
-    tariff = party.config.backstop.tariff if isinstance(party, Household) else party.config.tariff
     return LiveParty(
         **party_state(party).model_dump(),
         role=_role(party, slot),
@@ -60,9 +59,9 @@ def _party(party: Household | Utility, slot: int) -> LiveParty:
         price_micro_per_kwh=party.price_micro_per_kwh(slot),
         next_price_micro_per_kwh=party.price_micro_per_kwh(slot + SLOT_S),
         grid_fee_micro_per_kwh=(
-            tariff.local_grid_fee_micro_per_kwh if isinstance(party, Household) else tariff.grid_fee_micro_per_kwh
+            party.rates.local_grid_fee(slot) if isinstance(party, Household) else party.rates.grid_fee(slot)
         ),
-        feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+        feed_in_micro_per_kwh=party.rates.feed_in(slot),
         slot=slot,
     )
 

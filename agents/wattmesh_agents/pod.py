@@ -33,6 +33,7 @@ from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavai
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock, GridClock, rfc3339, utc
+from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
@@ -92,6 +93,7 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._waiting: set[str] = set()
+        self._price_problem = ""
         self.now = Now()
         self._move()
         self._around = Surroundings(
@@ -117,14 +119,14 @@ class Pod:
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
-        """A household or utility with its books. OSError or ValueError when its profile cannot be read."""
+        """A household or utility with its books. OSError or ValueError when its profile or prices cannot be read."""
         connection, salt, slot = self.database.connection, self.database.salt, self.now.slot
         if isinstance(config, UtilityConfig):
             books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
-            return Utility(config, self._around, books, salt)
+            return Utility(config, self._around, books, salt, series_of(config.tariff))
         profile = profile_of(config, self.grid.time.utc_offset_s)
         books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
-        return Household(config, profile, self._around, books, salt)
+        return Household(config, profile, self._around, books, salt, series_of(config.backstop.tariff))
 
     # --- life ---
 
@@ -243,6 +245,7 @@ class Pod:
             slot = slot_of(self.grid.now())
             await self._meet_backstops()
             self._move()
+            self._look_at_prices(slot)
             for member in self._driver.members.values():
                 if member.party.is_ahead:
                     self._wait(member.party)
@@ -262,6 +265,23 @@ class Pod:
                     "this machine is too slow for speed %g: a slot ended before it was opened", self.grid.time.speed
                 )
             await self.grid.sleep_until(slot + SLOT_S)
+
+    def _look_at_prices(self, slot: int) -> None:
+        """Go by what files of prices say now. Beyond their end their last day holds, until they say more."""
+        problems = []
+        for rates in [party.rates for party in self.parties.values()]:
+            file = rates.tariff.file
+            try:
+                if (series := series_of(rates.tariff)) is not None:
+                    rates.publish(series)
+            except (OSError, ValueError) as error:
+                problems.append(f"prices cannot be read, what was known holds: {error}")
+            if file is not None and rates.end is not None and rates.end <= slot:
+                problems.append(f"{file.path} has no prices of this slot, those of its last day hold")
+        problem = problems[0] if problems else ""
+        if problem and problem != self._price_problem:
+            log.warning("%s", problem)
+        self._price_problem = problem
 
     def _open_slot(self, member: Events) -> None:
         if member.party.name in self._waiting:

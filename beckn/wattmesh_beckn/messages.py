@@ -13,7 +13,7 @@ from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_mo
 
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
 from wattmesh_beckn.errors import invalid
-from wattmesh_beckn.units import WIRE, EnergyWh, MoneyMicro
+from wattmesh_beckn.units import WIRE, BillMicro, EnergyWh, MoneyMicro
 from wattmesh_market.units import energy_from_kwh
 
 ENERGY = "energy"
@@ -244,6 +244,28 @@ class Quote(BecknModel):
     ttl: Duration
 
 
+class BillPrice(BecknModel):
+    """Money in a currency, owed (or, below 0, to be paid out) for import, earned (or owed) for export."""
+
+    currency: Currency
+    value_micro: BillMicro = Field(alias="value")
+
+
+class BillPart(BecknModel):
+    """One part of a bill."""
+
+    title: str = Field(max_length=100)
+    price: BillPrice
+
+
+class Bill(BecknModel):
+    """What a reading is priced at."""
+
+    price: BillPrice
+    breakup: Many[BillPart] = Field(default=(), max_length=2 * MOST_DELIVERIES)
+    ttl: Duration
+
+
 class Billing(BecknModel):
     """Whom to bill."""
 
@@ -412,7 +434,7 @@ class OnUpdatedOrder(UpdatedOrder):
     """The order after the change; a supply order's reading comes back priced."""
 
     status: Literal["ACTIVE", "COMPLETE", "CANCELLED"]
-    quote: Quote | None = None
+    quote: Bill | None = None
 
 
 class UpdateMessage(BecknModel):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from wattmesh_cli.books import Reading
 from wattmesh_cli.kpi import Cost, Rows, Slots
+from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.battery import Battery, SlotPlan, meter_slot
@@ -89,9 +90,9 @@ def _by_strategy(
     metered = {reading.slot: SlotProfile(reading.pv_wh, reading.load_wh) for reading in readings}
     profile = _Metered(profile_of(config, grid.utc_offset_s), metered)
     start = standing_at(first, config.battery)._replace(level_wh=readings[0].level_before_wh)
-    household = Household(config, profile, around, Books(start), pod.pod)
+    household = Household(config, profile, around, Books(start), pod.pod, series_of(config.backstop.tariff))
     others = [
-        Utility(utility, around, Books(standing_at(first)), other.pod)
+        Utility(utility, around, Books(standing_at(first)), other.pod, series_of(utility.tariff))
         for other in utilities
         for utility in other.utilities
     ]

@@ -1,12 +1,14 @@
-"""What was found in a meter file, for people and machines."""
+"""What was found in a meter file, or in one of prices, for people and machines."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from wattmesh_common.metering.prices import PricesFound
 from wattmesh_common.metering.told import Found, FoundColumn, MeterFile
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.units import kwh_text
 
 
@@ -65,6 +67,31 @@ def how_it_was_read(found: Found) -> str:
     """Format, step and columns in one line: the same for files of one kind."""
     columns = "; ".join(f"{column.name} is {_column_text(column, total=False)}" for column in found.columns)
     return f"{found.step_s // 60} min, decimal {found.decimal}, times {found.times}; {columns}"
+
+
+def how_prices_were_read(series: PriceSeries, found: PricesFound) -> str:
+    """Period, step and columns of a file of prices, in one line."""
+    first, end = (one.isoformat(" ", "minutes") for one in _published(series, found))
+    columns = "; ".join(f"{name} is {kind}, {unit}" for kind, (name, unit) in found.columns.items())
+    head = f"prices from {first} to {end}, {found.step_s // 60} min, decimal {found.decimal}"
+    return f"{head}, times {found.times}; {columns}"
+
+
+def prices_json(series: PriceSeries, found: PricesFound) -> dict[str, Any]:
+    """The same for machines."""
+    first, end = _published(series, found)
+    return {
+        "start": first.isoformat(),
+        "end": end.isoformat(),
+        "step_s": found.step_s,
+        "decimal": found.decimal,
+        "times": found.times,
+        "columns": [{"name": name, "role": kind, "unit": unit} for kind, (name, unit) in found.columns.items()],
+    }
+
+
+def _published(series: PriceSeries, found: PricesFound) -> tuple[datetime, datetime]:
+    return found.time(series.first), found.time(series.end, end=True)
 
 
 def _column_text(column: FoundColumn, *, total: bool = True) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -48,7 +49,7 @@ class Source:
     """
 
     books: Callable[[], tuple[Book, ...]]
-    declared: Callable[[], frozenset[str]]
+    declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
     evidence: Callable[[str], Sequence[SideOfContract]]
 
@@ -63,7 +64,7 @@ def source(
         chosen = DEFAULT_STATE if state is None else state
         return Source(
             lambda: read_books(chosen),
-            lambda: read_record(chosen).parties,
+            lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
             lambda transaction: _evidence().of_state(chosen, transaction),
         )

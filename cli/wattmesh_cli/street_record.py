@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.state import STREET, StateError, is_empty, write_whole
 from wattmesh_operator.crd.rules import IMMUTABLE
 from wattmesh_operator.manifests import as_document
@@ -73,6 +74,17 @@ class StreetRecord:
     def parties(self) -> frozenset[str]:
         """Subscriber ids of all households and utilities that there are now."""
         return frozenset(one.subscriber_id for pod in self.plan.pods for one in pod.participants)
+
+    @property
+    def declared(self) -> Declared:
+        """These parties, and the utilities with prices that may be or have been negative."""
+        return Declared(self.parties, frozenset().union(*(below_zero(version.plan) for version in self.versions)))
+
+
+def below_zero(plan: GatewayPlan) -> frozenset[str]:
+    """Subscriber ids of a plan's utilities with prices that may be negative."""
+    utilities = (utility for pod in plan.pods for utility in pod.utilities)
+    return frozenset(one.subscriber_id for one in utilities if one.tariff.may_be_negative)
 
 
 def read_record(state: Path) -> StreetRecord:
@@ -150,7 +162,7 @@ def _differences(former: StreetRecord, new: GatewayPlan, study: Study | None) ->
             "seed": f"its --seed is {former.study.seed}, not {study.seed}",
             "over": f"it is simulated with --over {former.study.over}",
             "mechanism": f"its --mechanism is {former.study.mechanism}, not {study.mechanism}",
-            "fingerprint": "a study of other manifests or profiles",
+            "fingerprint": "a study of other manifests, profiles or prices",
         }
         yield from (text for name, text in texts.items() if kept[name] != given[name])
 

@@ -1,16 +1,17 @@
-"""What the manifests say of a household and its books do not: its battery's limits, its utility's tariff. Pure."""
+"""What the manifests say of a household and its books do not: its battery's limits, its utility's tariff."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import Prices
 from wattmesh_cli.street_record import Version
+from wattmesh_common.price_files import series_of
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
-from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import Rates, Tariff
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_operator.plan import GatewayPlan
 
@@ -26,6 +27,7 @@ class Terms:
     versions: Sequence[tuple[int, Mapping[str, HouseholdConfig]]]
     tariffs: Mapping[str, Tariff]
     utc_offset_s: int
+    _read: dict[Tariff, Rates] = field(default_factory=dict, compare=False)
 
     @cached_property
     def households(self) -> Mapping[str, HouseholdConfig]:
@@ -49,7 +51,7 @@ class Terms:
         """The least that a utility on the household's feeder asks for a kWh, grid fee included."""
         others = self.households[household].utility_ids
         near = [self._tariff(household, slot), *(self.tariffs[utility] for utility in others)]
-        return min(all_in_micro_per_kwh(tariff, slot, self.utc_offset_s) for tariff in near)
+        return min(self._rates(tariff).all_in(slot) for tariff in near)
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
@@ -58,13 +60,13 @@ class Terms:
             raise BooksError(f"the manifests do not have {', '.join(missing)}; give those that this street ran with")
 
     def _tariff_micro(self, household: str, slot: int) -> int:
-        return all_in_micro_per_kwh(self._tariff(household, slot), slot, self.utc_offset_s)
+        return self._rates(self._tariff(household, slot)).all_in(slot)
 
     def _feed_in_micro(self, household: str, slot: int) -> int:
-        return self._tariff(household, slot).feed_in_micro_per_kwh
+        return self._rates(self._tariff(household, slot)).feed_in(slot)
 
     def _grid_fee_micro(self, household: str, slot: int) -> int:
-        return self._tariff(household, slot).grid_fee_micro_per_kwh
+        return self._rates(self._tariff(household, slot)).grid_fee(slot)
 
     def _tariff(self, household: str, slot: int) -> Tariff:
         """The tariff in force in a slot; before the household's first version, and after its last, the next to it."""
@@ -72,8 +74,17 @@ class Terms:
         in_force = [version for version in having if version[0] <= slot] or having[:1]
         return in_force[-1][1][household].backstop.tariff
 
-    def _local_fee_micro(self, household: str, slot: int) -> int:  # noqa: ARG002 - one fee for all slots
-        return self.households[household].backstop.tariff.local_grid_fee_micro_per_kwh
+    def _local_fee_micro(self, household: str, slot: int) -> int:
+        return self._rates(self.households[household].backstop.tariff).local_grid_fee(slot)
+
+    def _rates(self, tariff: Tariff) -> Rates:
+        found = self._read.get(tariff)
+        if found is None:
+            try:
+                found = self._read[tariff] = Rates(tariff, self.utc_offset_s, series_of(tariff))
+            except (OSError, ValueError) as error:
+                raise BooksError(f"the prices of this street cannot be read: {error}") from None
+        return found
 
     def _discharge_ppm(self, household: str) -> int:
         return self.battery(household).discharge_efficiency_ppm

@@ -90,10 +90,10 @@ class LiveParty(PartyState):
 
     role: Role | None
     next_role: Role | None
-    price_micro_per_kwh: Amount
-    next_price_micro_per_kwh: Amount
+    price_micro_per_kwh: Whole
+    next_price_micro_per_kwh: Whole
     grid_fee_micro_per_kwh: Amount
-    feed_in_micro_per_kwh: Amount
+    feed_in_micro_per_kwh: Whole
     slot: Amount = 0
 
 

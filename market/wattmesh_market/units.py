@@ -25,6 +25,13 @@ def require_amounts(**amounts: int | None) -> None:
             raise ValueError(f"{name} must be from 0 to {MAX_CONFIGURED}, not {value}")
 
 
+def require_prices(**prices: int) -> None:
+    """Raise ValueError unless every price, which may be negative, is at most `MAX_CONFIGURED` from 0."""
+    for name, value in prices.items():
+        if abs(value) > MAX_CONFIGURED:
+            raise ValueError(f"{name} must be from -{MAX_CONFIGURED} to {MAX_CONFIGURED}, not {value}")
+
+
 def kwh_text(energy_wh: int) -> str:
     """Energy in Wh as kWh text with three decimals: `5200` gives `"5.200"`."""
     return _text(energy_wh, 3)

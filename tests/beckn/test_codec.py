@@ -408,6 +408,18 @@ def test_a_priced_reading_says_what_was_shared_and_what_was_corrected() -> None:
     assert CODEC.decode(received(encoded(priced))) == priced
 
 
+def test_a_bill_may_be_below_zero_and_its_energy_below_its_fee() -> None:
+    # 200 Wh at -0.10 and a fee of 0.07: the household gets 0.006.
+    priced = PricedReading("supply", ReportReading("supply", SLOT, 200, 0, 0), -6_000, 14_000, None, "EUR")
+    quote = encoded(priced)["message"]["order"]["quote"]
+    assert quote["price"] == {"currency": "EUR", "value": "-0.006000"}
+    assert [(part["title"], part["price"]["value"]) for part in quote["breakup"]] == [
+        ("energy", "-0.020000"),
+        ("grid fee", "0.014000"),
+    ]
+    assert CODEC.decode(received(encoded(priced))) == priced
+
+
 def test_a_priced_reading_without_tags_states_no_fee() -> None:
     raw = changed(
         encoded(PricedReading("supply", READ, 60_000, 0, 15_000, "EUR")), "message.order.fulfillments.0.tags", []

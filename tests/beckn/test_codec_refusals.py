@@ -208,6 +208,16 @@ CASES: list[tuple[Message, str, Any, int, str, str, str | None]] = [
     (PRICED, f"{BREAKUP}.1.price.currency", "CHF", 200, "40000", FOREIGN, BREAKUP),
     (PRICED, f"{BREAKUP}.1.price.value", "0.014001", 200, "40000",
      "the breakup sums to 0.060001 but the price is 0.060000", BREAKUP),
+    # Only a bill may be negative, and not by a sign alone.
+    *[
+        (message, path, price, 400, "30000", f"{path}: {MONEY}'{price}'", path)
+        for message, path, price in (
+            (OFFERS, "message.catalog.providers.0.items.0.price.value", "-0.1"),
+            (Quote(TERMS, NOW_MS + 30_000), "message.order.quote.price.value", "-0.1"),
+            (PAY, "message.order.payments.0.params.amount", "-0.1"),
+            (PRICED, "message.order.quote.price.value", "--0.1"),
+        )
+    ],
     # Tags.
     (DELIVERED, f"{FULFILLMENT}.tags.0.list.0.value", "much", 400, "30000",
      f"tag delivery.delivered_kwh {DECIMAL}'much'", f"{FULFILLMENT}.tags"),

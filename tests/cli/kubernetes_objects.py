@@ -55,8 +55,9 @@ def solar_agent(name: str, replicas: int, namespace: str = "default") -> dict[st
 
 
 def utility_agent(name: str, namespace: str = "default") -> dict[str, Any]:
-    """A UtilityAgent, as far as it says which utility there shall be."""
-    return {"kind": "UtilityAgent", "metadata": {"name": name, "namespace": namespace}, "spec": {}}
+    """A UtilityAgent, as far as it says which utility there shall be, and at what tariff."""
+    spec = {"tariff": {"price": 0.3, "feedIn": 0.08}}
+    return {"kind": "UtilityAgent", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
 def answer_of(book: Book, tmp_path: Path) -> dict[str, Any]:

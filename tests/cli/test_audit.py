@@ -683,6 +683,21 @@ def test_energy_and_money_of_a_supply_have_opposite_signs(tmp_path: Path) -> Non
     )  # fmt: skip
 
 
+def test_where_a_price_may_be_negative_import_may_earn_but_for_all_alike(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", street())
+    change(state, "flat-0", f"UPDATE ledger SET amount_micro = 60000 WHERE {SUPPLY}")
+    change(state, "grid", f"UPDATE ledger SET amount_micro = -60000 WHERE slot = {SLOT}")
+    assert audit(read_books(state), below_zero=frozenset({GRID})).findings == ()
+    assert audit(read_books(state), below_zero=frozenset({"other.street"})).findings != ()
+    # Another household of the slot pays for its import: there is no such price.
+    change(state, "grid", f"INSERT INTO ledger VALUES ('{GRID}', 'backstop', {SLOT}, 'loft-0', 'supply', -100, 30000)")
+    found = audit(read_books(state), below_zero=frozenset({GRID})).findings
+    text = (
+        "supply entry is +200 Wh, +60000 millionths: energy and money have the same sign, and not for all in this slot"
+    )
+    assert Finding("ledger-backstop", FLAT, SLOT, None, text) in found
+
+
 def test_a_supply_that_the_household_is_about_to_book_is_in_flight(tmp_path: Path) -> None:
     state = write_state(tmp_path / "state", street())
     change(state, "flat-0", f"DELETE FROM ledger WHERE {SUPPLY}")

@@ -225,7 +225,7 @@ def test_validate_says_that_all_is_well(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["validate", "-f", str(good)])
     assert (result.exit_code, result.stdout) == (0, "1 resource, no mistakes\n")
     result = CliRunner().invoke(app, ["validate", "-f", str(good), "--output", "json"])
-    assert (result.exit_code, parsed(result)) == (0, {"mistakes": [], "profiles": []})
+    assert (result.exit_code, parsed(result)) == (0, {"mistakes": [], "profiles": [], "prices": []})
 
 
 def test_validate_prints_every_mistake_in_all_files(tmp_path: Path) -> None:

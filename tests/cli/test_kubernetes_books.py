@@ -30,7 +30,7 @@ from wattmesh_agents.app import create_app
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, BooksError
-from wattmesh_cli.cluster.declared import declared_parties
+from wattmesh_cli.cluster.declared import Declared, declared
 from wattmesh_cli.cluster.ledger import book_of
 from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
@@ -168,8 +168,8 @@ def test_declared_are_the_utilities_and_each_replica_as_a_household() -> None:
     listed = listing(
         solar_agent("roof", 2), solar_agent("roof", 1, "other"), solar_agent("flat", 0), utility_agent("grid")
     )
-    assert declared_parties(listed) == {"roof-0.default", "roof-1.default", "roof-0.other", "grid.default"}
-    assert declared_parties(listing()) == frozenset()
+    assert declared(listed).parties == {"roof-0.default", "roof-1.default", "roof-0.other", "grid.default"}
+    assert declared(listing()) == Declared(frozenset(), frozenset())
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,29 @@ def test_declared_are_the_utilities_and_each_replica_as_a_household() -> None:
 )
 def test_a_strange_list_of_agents_is_said_to_be_one(listed: object) -> None:
     with pytest.raises(BooksError, match="this is no list of SolarAgents and UtilityAgents"):
-        declared_parties(listed)
+        declared(listed)
 
 
 # --- reading them ---
 
 
+@pytest.mark.parametrize(
+    ("tariff", "negative"),
+    [
+        ({"price": 0.3, "feedIn": 0.08}, False),
+        ({"price": 0.3, "feedIn": -0.01}, True),
+        ({"price": 0.3, "feedIn": 0, "periods": [{"from": "12:00", "to": "14:00", "price": -0.1}]}, True),
+        ({"price": 0.3, "feedIn": 0, "series": {"configMap": {"name": "day-ahead"}}}, True),
+    ],
+)
+def test_which_utilities_may_have_negative_prices(tariff: dict[str, Any], negative: bool) -> None:
+    grid = utility_agent("grid")
+    grid["spec"]["tariff"] = tariff
+    assert declared(listing(grid)).below_zero == ({"grid.default"} if negative else frozenset())
+
+
 def test_the_declared_parties_are_read_from_the_cluster() -> None:
-    assert read_declared(FakeCluster({})) == {"roof-0.default", "flat-0.default", "grid.default"}
+    assert read_declared(FakeCluster({})).parties == {"roof-0.default", "flat-0.default", "grid.default"}
 
 
 def test_books_are_named_after_namespace_and_pod(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.world.market import Member, World
 from tests.world.parties import GRID
 from wattmesh_market.energy.availability import held_wh
 from wattmesh_market.energy.slots import slot_energy_wh
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import DELIVERED, OVER, TENTATIVE, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import EntryKind, ReadingState, ReportState
@@ -181,10 +181,10 @@ def check_sides(world: World) -> None:
 
 
 def _unshared_micro(member: Member, slot: int, net_wh: int) -> int:
-    tariff = member.home.config.backstop.tariff
+    rates = Rates(member.home.config.backstop.tariff, 0)
     if net_wh > 0:
-        return -amount_micro(all_in_micro_per_kwh(tariff, slot, 0), net_wh)
-    return amount_micro(tariff.feed_in_micro_per_kwh, -net_wh)
+        return -amount_micro(rates.all_in(slot), net_wh)
+    return amount_micro(rates.feed_in(slot), -net_wh)
 
 
 def told(contract: Contract) -> list[Delivery]:

@@ -70,6 +70,13 @@ def rooftop(street: GatewayPlan, key: int = 1, **changes: Any) -> list[Object]:
     )
 
 
+def of_utility(street: GatewayPlan) -> list[Object]:
+    """The manifests of the utility."""
+    [participant] = street.pods[0].participants
+    key_id = signer(participant.subscriber_id).key_id
+    return pod_manifests(street.pods[0], ROOFTOP, MARKET, {participant.subscriber_id: key_id}, SETTINGS)
+
+
 def market(street: GatewayPlan) -> list[Object]:
     return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)
 
@@ -272,6 +279,44 @@ spec: {profile: {configMap: {name: rooftop-profiles}}}
     assert {"name": "profiles", "configMap": {"name": "rooftop-profiles"}} in pod["volumes"]
     mounts = pod["containers"][0]["volumeMounts"]
     assert {"name": "profiles", "mountPath": "/etc/wattmesh/profiles", "readOnly": True} in mounts
+
+
+def test_prices_come_from_the_config_map_that_holds_them_for_the_utility_and_its_households(
+    resources_of: Callable[[str], Sequence[Resource]],
+) -> None:
+    [gateway] = plan(
+        resources_of(
+            """
+apiVersion: wattmesh.io/v1alpha1
+kind: BecknGateway
+metadata: {name: market}
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: UtilityAgent
+metadata: {name: utility}
+spec:
+  tariff: {price: 0.02, feedIn: 0, series: {configMap: {name: day-ahead}, timezone: Europe/Berlin}}
+  capacityKw: 50
+---
+apiVersion: wattmesh.io/v1alpha1
+kind: SolarAgent
+metadata: {name: rooftop}
+spec: {load: {annualKwh: 3000}}
+"""
+        )
+    )
+    tariffs = [
+        pod_config(gateway.pods[0], MARKET).utilities[0].tariff,
+        pod_config(gateway.pods[1], MARKET).households[0].backstop.tariff,
+    ]
+    for tariff in tariffs:
+        assert tariff.file is not None
+        assert (tariff.file.path, tariff.file.timezone) == (Path("/etc/wattmesh/prices/prices.csv"), "Europe/Berlin")
+    for manifests in (of_utility(gateway), rooftop(gateway)):
+        pod = template(manifests[-1])["spec"]
+        assert {"name": "prices", "configMap": {"name": "day-ahead"}} in pod["volumes"]
+        mounts = pod["containers"][0]["volumeMounts"]
+        assert {"name": "prices", "mountPath": "/etc/wattmesh/prices", "readOnly": True} in mounts
 
 
 def test_a_volume_keeps_the_size_and_class_that_it_has(street: GatewayPlan) -> None:

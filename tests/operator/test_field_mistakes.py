@@ -205,7 +205,37 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
         ("{capacityKw: 5}", "spec.tariff: is missing; must be a mapping with price and feedIn"),
         (
             "{capacityKw: 5, tariff: {price: free, feedIn: 0}}",
-            'spec.tariff.price: must be a number of currency per kWh from 0 to 1000000, not "free"',
+            'spec.tariff.price: must be a number of currency per kWh from -1000000 to 1000000, not "free"',
+        ),
+        (
+            '{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: "17:10", to: "20:00", price: 1}]}}',
+            'spec.tariff.periods[0].from: must be a quarter of an hour, where delivery slots begin, as "HH:MM", from'
+            ' "00:00" (midnight) to "23:45", not "17:10"',
+        ),
+        (
+            '{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: "22:00", to: "06:00", price: 1, days:'
+            ' [Fri]}, {from: "05:00", to: "07:00", price: 1, days: [Sat, Sun]}]}}',
+            "spec.tariff.periods: must not overlap: [0] 22:00-06:00 Fri overlaps [1] 05:00-07:00 Sat,Sun",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: 01:00, to: 02:00, price: 1, days: [Fr]}]}}",
+            'spec.tariff.periods[0].days[0]: must be Mon, Tue, Wed, Thu, Fri, Sat or Sun, not "Fr"',
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, gridFee: -0.01}}",
+            "spec.tariff.gridFee: must be a number of currency per kWh from 0 to 1000000, not -0.01",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {unit: perMwh}}}",
+            "spec.tariff.series: needs exactly one of csv and configMap, not none",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {csv: a.csv, configMap: {name: a}}}}",
+            "spec.tariff.series: needs exactly one of csv and configMap, not both",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {csv: a.csv, timezone: '+2'}}}",
+            'spec.tariff.series.timezone: must be a time zone such as Europe/Berlin or +01:00, not "+2"',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: {}}}",
@@ -213,8 +243,8 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
         ),
         (
             '{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: "17:00", to: "24:00", price: 1}]}}',
-            'spec.tariff.periods[0].to: must be a time of day as "HH:MM", from "00:00" (midnight) to "23:59",'
-            ' not "24:00"',
+            'spec.tariff.periods[0].to: must be a quarter of an hour, where delivery slots begin, as "HH:MM", from'
+            ' "00:00" (midnight) to "23:45", not "24:00"',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, periods: [{from: 17:00, to: 17:00, price: 1}]}}",

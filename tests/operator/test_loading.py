@@ -248,3 +248,65 @@ def test_documents_and_resources_are_loaded_as_files_are(tmp_path: Path) -> None
         "SolarAgent roof: spec.utilityRef: is missing, and gateway market and feeder main has no UtilityAgent;"
         " declare one",
     ]
+
+
+# --- prices ---
+
+PRICED = UTILITY.replace("feedIn: 0.08", "feedIn: 0.08, series: {csv: spot.csv}")
+
+
+def priced_day(day: str = "2026-06-21", unit: str = "EUR/MWh") -> str:
+    """Prices of a day, in hours."""
+    return f"slot,Spot ({unit})\n" + "".join(f"{day}T{hour:02}:00:00+02:00,{hour - 5}\n" for hour in range(24))
+
+
+def priced_mesh(prices: str | None) -> list[str]:
+    """Every mistake in a mesh with prices, from 21 June on."""
+    Path("mesh").mkdir()
+    start = "spec: {clock: {start: '2026-06-21T00:00:00+02:00'}}\n"
+    Path("mesh/mesh.yaml").write_text(f"{GATEWAY}{start}---\n{PRICED}")
+    if prices is not None:
+        Path("mesh/spot.csv").write_text(prices)
+    return errors("mesh/mesh.yaml")
+
+
+IN_SERIES = "mesh/mesh.yaml, document 2 (line 6), UtilityAgent utility: spec.tariff.series.csv: "
+
+
+def test_a_path_of_prices_starts_at_the_manifests_folder(tmp_path: Path) -> None:
+    Path("mesh").mkdir()
+    Path("mesh/mesh.yaml").write_text(
+        f"{GATEWAY}spec: {{clock: {{start: '2026-06-21T00:00:00+02:00'}}}}\n---\n{PRICED}"
+    )
+    Path("mesh/spot.csv").write_text(priced_day())
+    [gateway] = plan(load(["mesh/mesh.yaml"]))
+    file = gateway.pods[0].utilities[0].tariff.file
+    assert file is not None
+    assert file.path == tmp_path / "mesh/spot.csv"
+
+
+def test_prices_must_be_a_file(tmp_path: Path) -> None:
+    assert priced_mesh(None) == [f"{IN_SERIES}must be a file; there is none at {tmp_path}/mesh/spot.csv"]
+
+
+def test_mistakes_in_prices_are_told_by_line_and_column(tmp_path: Path) -> None:
+    path = f"{tmp_path}/mesh/spot.csv"
+    found = priced_mesh(priced_day(unit="%").replace(",7\n", ",seven\n"))
+    assert [one.removeprefix(f"{IN_SERIES}{path}: ") for one in found] == [
+        "line 1, column 2 (Spot (%)): names no unit, as EUR/MWh; tell it: series.unit (perKwh, perMwh, centPerKwh)",
+        "line 14, column 2 (Spot (%)): 'seven' is no number with a decimal point",
+    ]
+
+
+def test_prices_must_begin_before_grid_time_does(tmp_path: Path) -> None:
+    assert priced_mesh(priced_day("2026-06-22")) == [
+        f"{IN_SERIES}{tmp_path}/mesh/spot.csv: has prices from 2026-06-22 00:00 to 2026-06-23 00:00, and clock.start is"
+        " 2026-06-21 00:00: give prices from then on, or start when they do"
+    ]
+
+
+def test_a_zone_that_there_is_not_is_told() -> None:
+    Path("spot.csv").write_text(priced_day())
+    Path("mesh.yaml").write_text(PRICED.replace("csv: spot.csv", "csv: spot.csv, timezone: Europe/Atlantis"))
+    found = errors("mesh.yaml")
+    assert any("spec.tariff.series.timezone: Europe/Atlantis: no such zone here" in one for one in found)

@@ -149,7 +149,16 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                         "feed_in_micro_per_kwh": 80_000,
                         "grid_fee_micro_per_kwh": 70_000,
                         "local_grid_fee_micro_per_kwh": 28_000,
-                        "periods": [{"start": "17:00:00", "end": "21:00:00", "price_micro_per_kwh": 380_000}],
+                        "periods": [
+                            {
+                                "start": "17:00:00",
+                                "end": "21:00:00",
+                                "price_micro_per_kwh": 380_000,
+                                "days": [],
+                                "months": [],
+                            }
+                        ],
+                        "file": None,
                     },
                     "shares": True,
                 },

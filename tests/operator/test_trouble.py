@@ -156,6 +156,20 @@ def test_a_quota_is_a_cause_of_its_own() -> None:
     run(main())
 
 
+def test_prices_in_a_file_of_some_machine_are_refused_in_a_cluster() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        world.apply(
+            "kind: UtilityAgent\nmetadata: {name: dear}\nspec: {capacityKw: 5, feeder: other,"
+            " tariff: {price: 0, feedIn: 0, series: {csv: spot.csv}}}"
+        )
+        await world.reconcile()
+        assert world.condition("UtilityAgent", "dear") == ("False", "InvalidSpec")
+
+    run(main())
+
+
 def test_a_profile_in_a_file_of_some_machine_is_refused_in_a_cluster() -> None:
     async def main() -> None:
         world = World()

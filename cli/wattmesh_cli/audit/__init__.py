@@ -20,7 +20,9 @@ from wattmesh_cli.books import Book
 __all__ = ["AuditResult", "Finding", "audit", "overdue_text"]
 
 
-def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> AuditResult:
+def audit(
+    books: Sequence[Book], declared: frozenset[str] | None = None, below_zero: frozenset[str] = frozenset()
+) -> AuditResult:
     """Check that both sides of every contract agree, every ledger entry has its cause and its mirror, energy and money
     sum to zero, what was shared is what follows from the readings, and every household's readings balance.
 
@@ -29,13 +31,16 @@ def audit(books: Sequence[Book], declared: frozenset[str] | None = None) -> Audi
 
     `declared` are the parties that there shall be. A counterparty that is none of them and has no book has departed:
     what others have with it is checked on their side. None: every counterparty must have a book.
+
+    `below_zero` are the utilities with prices that may be negative: with these, import may earn and export may cost,
+    though in a slot for all customers alike.
     """
     rows, findings = collect(books, declared)
     # What was shared is by names, whichever ledgers these have had: utilities draw lots by them.
     shared = [*check_sharing(rows)]
     findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
-    ledger = check_ledger(rows, contracts.undelivered_to_buyer)
+    ledger = check_ledger(rows, contracts.undelivered_to_buyer, below_zero)
     return AuditResult(
         findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows)),
         contracts_checked=contracts.checked,

@@ -31,17 +31,52 @@ class LedgerChecks:
     amount_with_departed_micro: int
 
 
-def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str, int]]) -> LedgerChecks:
+class _Signs:
+    """Energy and money of a supply have opposite signs, but where a utility's price is below 0: for all in its slot."""
+
+    def __init__(self, rows: Rows, below_zero: AbstractSet[str]) -> None:
+        self._rows = rows
+        self._positive: set[tuple[str, int, bool]] = set()
+        self._negative: set[tuple[str, int, bool]] = set()
+        for entry in rows.ledger:
+            if entry.kind == "backstop" and entry.reference == "supply" and entry.energy_wh and entry.amount_micro:
+                key = self._key(entry)
+                if key[0] in below_zero:
+                    (self._negative if entry.energy_wh * entry.amount_micro > 0 else self._positive).add(key)
+
+    def problem(self, entry: LedgerEntry) -> str:
+        """What is wrong with the signs of a supply entry; empty: nothing."""
+        if entry.energy_wh * entry.amount_micro <= 0:
+            return ""
+        utility, slot, imports = self._key(entry)
+        # What a correction takes back may have been priced either way.
+        priced = {(utility, slot, imports), (utility, slot, imports != (entry.reference == "correction"))}
+        text = f"supply entry is {_values(entry)}: energy and money have the same sign"
+        if entry.kind != "backstop" or priced.isdisjoint(self._negative):
+            return text
+        return f"{text}, and not for all in this slot" if priced <= self._positive else ""
+
+    def _key(self, entry: LedgerEntry) -> tuple[str, int, bool]:
+        """Utility, slot, and whether the household imports."""
+        if self._rows.is_kind(entry.party, "utility"):
+            return entry.party, entry.slot, entry.energy_wh < 0
+        return entry.counterparty, entry.slot, entry.energy_wh > 0
+
+
+def check_ledger(
+    rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, str, int]], below_zero: AbstractSet[str]
+) -> LedgerChecks:
     """Check all entries.
 
-    `undelivered_to_buyer` are the sales (seller, transaction, buyer, slot) that the buyer has yet to book.
+    `undelivered_to_buyer` are the sales (seller, transaction, buyer, slot) that the buyer has yet to book, and
+    `below_zero` the utilities with prices that may be negative.
     """
     supplies: _Supplies = defaultdict(list)
     for entry in rows.ledger:
         if entry.kind in _REFERENCES:
             supplies[entry.party, entry.counterparty, entry.slot].append(entry)
-    fees = check_grid_fees(rows)
-    findings = [*_trades(rows), *_household_supplies(rows, supplies), *fees.findings]
+    fees, signs = check_grid_fees(rows), _Signs(rows, below_zero)
+    findings = [*_trades(rows), *_household_supplies(rows, supplies, signs), *fees.findings]
     one_sided = [
         entry
         for entry in rows.ledger
@@ -51,7 +86,7 @@ def check_ledger(rows: Rows, undelivered_to_buyer: AbstractSet[tuple[str, str, s
     ] + fees.one_sided
     for entry in rows.ledger:
         if entry.kind in _REFERENCES and rows.is_kind(entry.party, "utility"):
-            answer = _answer(entry, rows, supplies)
+            answer = _answer(entry, rows, supplies, signs)
             if answer is OtherSide.PENDING:
                 one_sided.append(entry)
             elif isinstance(answer, str):
@@ -110,7 +145,7 @@ def _trades(rows: Rows) -> Iterator[Finding]:
         yield _of("ledger-trade", entry, f"entry of {_values(entry)} has no delivered contract")
 
 
-def _household_supplies(rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
+def _household_supplies(rows: Rows, supplies: _Supplies, signs: _Signs) -> Iterator[Finding]:
     """Every booked exchange with the utility has its entries, and these their booked reading and their mirrors."""
     entries: defaultdict[tuple[str, int], list[LedgerEntry]] = defaultdict(list)
     for (party, _, slot), found in supplies.items():
@@ -130,7 +165,7 @@ def _household_supplies(rows: Rows, supplies: _Supplies) -> Iterator[Finding]:
             of_utility = [entry for entry in found if entry.counterparty == utility]
             yield from _cause(of_utility, rows.readings[party].get(slot))
         for entry in found:
-            if problem := _same_sign(entry):
+            if problem := signs.problem(entry):
                 yield _of("ledger-backstop", entry, problem)
             if problem := _wrong_reference(entry):
                 yield _of("ledger-backstop", entry, problem)
@@ -167,13 +202,13 @@ def _mirror(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> Iterator[Fin
             yield _of("ledger-backstop", entry, text)
 
 
-def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies) -> OtherSide | str:
+def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies, signs: _Signs) -> OtherSide | str:
     """The household's side of a utility's entry, or what is wrong with it."""
     household = entry.counterparty
     if problem := _wrong_reference(entry):
         return problem
     if household in rows.departed:
-        return _same_sign(entry) or OtherSide.BOOKED  # otherwise the household's own entry would tell
+        return signs.problem(entry) or OtherSide.BOOKED  # otherwise the household's own entry would tell
     if household not in rows.parties:
         return OtherSide.BOOKED
     booked = supplies.get((household, entry.party, entry.slot), ())
@@ -198,13 +233,6 @@ def _wrong_reference(entry: LedgerEntry) -> str:
     """What is wrong with the reference of a supply entry; empty: nothing."""
     known = _REFERENCES[entry.kind]
     return "" if entry.reference in known else f"supply entry has the reference {entry.reference}, not {known[0]}"
-
-
-def _same_sign(entry: LedgerEntry) -> str:
-    """What is wrong with the signs of a supply entry; empty: nothing."""
-    if entry.energy_wh * entry.amount_micro <= 0:
-        return ""
-    return f"supply entry is {_values(entry)}: energy and money have the same sign"
 
 
 def _supplied_wh(reading: Reading) -> int:

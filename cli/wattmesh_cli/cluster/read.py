@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wattmesh_cli.books import Book, BooksError
-from wattmesh_cli.cluster.declared import declared_parties
+from wattmesh_cli.cluster.declared import Declared, declared
 from wattmesh_cli.cluster.ledger import book_of
 from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.port import Cluster
@@ -26,9 +26,9 @@ def read_books(cluster: Cluster) -> tuple[Book, ...]:
     return asyncio.run(_read(cluster))
 
 
-def read_declared(cluster: Cluster) -> frozenset[str]:
-    """The parties that the cluster's SolarAgents and UtilityAgents declare; BooksError when these cannot be had."""
-    return declared_parties(asyncio.run(cluster.agents()))
+def read_declared(cluster: Cluster) -> Declared:
+    """What the cluster's SolarAgents and UtilityAgents declare; BooksError when these cannot be had."""
+    return declared(asyncio.run(cluster.agents()))
 
 
 async def _read(cluster: Cluster) -> tuple[Book, ...]:

@@ -77,7 +77,8 @@ def _audit_twice(chosen: Source) -> tuple[AuditResult, Names]:
 def _audit_once(chosen: Source) -> tuple[tuple[Book, ...], AuditResult]:
     books = chosen.books()
     # Asked after the books: who joined while they were read must not pass for departed.
-    return books, audit_books(books, chosen.declared())
+    declared = chosen.declared()
+    return books, audit_books(books, declared.parties, declared.below_zero)
 
 
 def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> None:

@@ -21,7 +21,7 @@ from wattmesh_cli.output import FOUND, StateOption, refuse
 from wattmesh_cli.report.benefit import benefit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError, is_empty
-from wattmesh_cli.street_record import ADVICE, read_record
+from wattmesh_cli.street_record import ADVICE, below_zero, read_record
 from wattmesh_cli.tables import Column, print_table, say
 from wattmesh_market.units import kwh_text, money_text
 from wattmesh_operator.manifests import load
@@ -66,7 +66,7 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     _print_prices(traded_every(PRICED_HOURS, books), planned.resource.spec.clock.start.tzinfo)
     _print_worth(summary, found, names, planned.resource.spec.currency)
     say_missed(result)
-    audited = audit(books)
+    audited = audit(books, below_zero=below_zero(planned))
     if audited.unbooked.overdue:
         say(overdue_text(audited))
     for finding in audited.findings:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -15,10 +13,9 @@ from wattmesh_cli.meter_text import found_json, found_lines
 from wattmesh_cli.output import DEFAULT_OUTPUT, Output, csv_text, print_json, refuse
 from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.metering.reading import read_meter_file
+from wattmesh_common.metering.times import zone_named
 from wattmesh_common.metering.told import Dates, Decimal, Fill, MeterFile, Reading, Role, Told, Unit
 from wattmesh_market.energy.slots import SLOT_S, local
-
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 
 
 def import_meter(
@@ -120,17 +117,10 @@ def _rows(meter: MeterFile) -> Iterator[tuple[str, int, int]]:
 
 
 def _zone(text: str) -> tzinfo:
-    offset = _OFFSET.fullmatch(text)
-    if offset is not None:
-        ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
-        return timezone(ahead if offset[1] == "+" else -ahead)
     try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"--timezone {text}: no such zone here; give one as Europe/Berlin (on Windows after pip install tzdata) or"
-            " +01:00"
-        ) from None
+        return zone_named(text)
+    except ValueError as error:
+        raise ValueError(f"--timezone {error}") from None
 
 
 def _columns(written: Sequence[str]) -> dict[Role, str]:

@@ -82,9 +82,10 @@ def write_report(asked: Evaluation, state: Path, path: Path, output: ReportOutpu
 
 
 def _content(asked: Evaluation, state: Path) -> Content:
-    audited = audit(asked.books)
+    below_zero = asked.record.declared.below_zero
+    audited = audit(asked.books, below_zero=below_zero)
     if audited.findings:  # while a street runs, a contract may change between the reading of its two sides
-        audited = audited.confirmed_by(audit(read_books(state)))
+        audited = audited.confirmed_by(audit(read_books(state), below_zero=below_zero))
     households = asked.terms.households
     gateway = asked.plan.resource
     market = Market(

@@ -32,7 +32,7 @@ from wattmesh_cli.output import (
 )
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE, StateError
-from wattmesh_cli.street_record import Over
+from wattmesh_cli.street_record import Over, below_zero
 from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
 from wattmesh_market.mechanisms import BILATERAL, MECHANISMS, mechanism_named
@@ -137,7 +137,7 @@ def simulate(
         books = read_books(state)
     except (StateError, ValueError) as error:
         refuse(error)
-    audited = audit(books)
+    audited = audit(books, below_zero=below_zero(plan))
     summary = _summary(books, result)
     if output is Output.JSON:
         print_json(_as_json(summary, result, audited))

@@ -53,7 +53,7 @@ def status(
             rows = status_of(chosen.books())
             if kubernetes:
                 return rows
-            declared = chosen.declared()  # the books of households that left stay; a cluster's go with them
+            declared = chosen.declared().parties  # the books of households that left stay; a cluster's go with them
             return [row for row in rows if row.party in declared]
 
         def show(rows: list[PartyStatus]) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 import typer
 
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, named
-from wattmesh_cli.meter_text import found_json, how_it_was_read
+from wattmesh_cli.meter_text import found_json, how_it_was_read, how_prices_were_read, prices_json
 from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json, refuse
+from wattmesh_common.metering.prices import PricesFound, read_prices
 from wattmesh_common.metering.reading import read_meter_file
 from wattmesh_common.metering.told import MeterFile
+from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_operator.manifests import load
 from wattmesh_operator.manifests.measured import profile_paths, profile_told
+from wattmesh_operator.manifests.priced import prices_told
 from wattmesh_operator.resources import Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import ManifestErrors, Mistake
 
@@ -23,9 +26,9 @@ def validate(
     more_files: MoreFiles = None,
     output: OutputOption = DEFAULT_OUTPUT,
 ) -> None:
-    """Check manifests and the profiles that they name, all files together, and print every mistake.
+    """Check manifests and the profiles and prices that they name, all files together, and print every mistake.
 
-    Exit code 1 when there is one. Without one it says how profiles are read.
+    Exit code 1 when there is one. Without one it says how profiles and prices are read.
     """
     mistakes: tuple[Mistake, ...] = ()
     resources: tuple[Resource, ...] = ()
@@ -37,7 +40,9 @@ def validate(
         mistakes = errors.mistakes
     if output is Output.JSON:
         profiles = [{"file": str(path), **found_json(file)} for path, file in _profiles(resources)]
-        print_json({"mistakes": [_as_json(mistake) for mistake in mistakes], "profiles": profiles})
+        prices = [{"file": str(path), **prices_json(*read)} for path, read in _prices(resources)]
+        found = {"mistakes": [_as_json(mistake) for mistake in mistakes], "profiles": profiles, "prices": prices}
+        print_json(found)
     elif mistakes:
         for mistake in mistakes:
             typer.echo(str(mistake))
@@ -48,6 +53,8 @@ def validate(
         for how, paths in alike.items():
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             typer.echo(f"{paths[0]}{more}: {how}")
+        for path, read in _prices(resources):
+            typer.echo(f"{path}: {how_prices_were_read(*read)}")
         typer.echo(f"{len(resources)} {'resource' if len(resources) == 1 else 'resources'}, no mistakes")
     if mistakes:
         raise typer.Exit(FOUND)
@@ -63,6 +70,12 @@ def _profiles(resources: Iterable[Resource]) -> Iterator[tuple[Path, MeterFile]]
     }
     for path, known in told.items():
         yield path, read_meter_file(path, known)
+
+
+def _prices(resources: Iterable[Resource]) -> Iterator[tuple[Path, tuple[PriceSeries, PricesFound]]]:
+    """Each file of prices, as it is read by each utility."""
+    for file in filter(None, map(prices_told, resources)):
+        yield file.path, read_prices(file)
 
 
 def _as_json(mistake: Mistake) -> dict[str, object]:

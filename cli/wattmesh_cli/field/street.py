@@ -16,7 +16,7 @@ from wattmesh_operator.manifests import as_yaml
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.plan.naming import profile_file
 from wattmesh_operator.resources import Profile, Resource, SolarAgent
-from wattmesh_operator.resources.solar_agent import ProfileConfigMap
+from wattmesh_operator.resources.resource import ConfigMapRef
 
 MANIFESTS = "manifests.yaml"
 CONFIG_MAP_BYTES = 1_000_000
@@ -114,7 +114,7 @@ def _with_profile(resource: Resource, mapped: bool) -> Resource:
     assert isinstance(resource, SolarAgent)  # noqa: S101
     namespace, name = _key(resource)
     profile = (
-        Profile(config_map=ProfileConfigMap(name=config_map_name(name)))
+        Profile(config_map=ConfigMapRef(name=config_map_name(name)))
         if mapped
         else Profile(folder=f"{namespace}/{name}")
     )

@@ -26,6 +26,7 @@ from wattmesh_cli.sqlite_books import first_unmetered_slot
 from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, LOCK, StateError
 from wattmesh_cli.street.clock import keep, resumed
 from wattmesh_cli.street.keys import kept_signers
+from wattmesh_cli.street.prices import require_prices_until
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.waiting_clock import WaitingClock
 from wattmesh_cli.street_record import remember
@@ -88,9 +89,11 @@ async def running_street(
         chosen = plan.resource.spec.clock
         clock = WaitingClock(SystemClock())
         grid = resumed(state / CLOCK, chosen.start, clock.wall(), first_unmetered_slot(state))
+        end = None if last_for is None else grid + timedelta(seconds=last_for)
+        if end is not None:
+            require_prices_until(plan, end)
         remember(state, plan, slot_of(grid.timestamp()), demo=demo)
         begin = clock.wall() + _START_S
-        end = None if last_for is None else grid + timedelta(seconds=last_for)
         time = GridTime(grid, begin, speed or float(chosen.speed), end)
         (state / AGENTS).mkdir(exist_ok=True)
         transport = HttpTransport()

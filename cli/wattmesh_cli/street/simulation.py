@@ -21,11 +21,13 @@ from wattmesh_cli.state import StateError, clear
 from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import by_feeder, parties_of
 from wattmesh_cli.street.local import locked
+from wattmesh_cli.street.prices import require_prices_until
 from wattmesh_cli.street.progress import shown_progress
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
 from wattmesh_cli.street.workers import Workers, workers
 from wattmesh_cli.street_record import ADVICE, Over, Study, remember
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.schedule import AHEAD_S
@@ -77,6 +79,7 @@ def run_simulation(
     feeders = by_feeder(plan)
     if not feeders:
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
+    require_prices_until(plan, slot_start(plan, SLOTS_A_DAY * days))
     with locked(state):
         if fresh:
             clear(state)
@@ -169,24 +172,38 @@ def _for(seconds: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def fingerprint(plan: GatewayPlan) -> str:
-    """What tells one set of manifests from another: all that its runtimes are told, and what is in their profiles."""
+    """What tells one set of manifests from another: all that its runtimes are told, and what is in their files."""
     digest = hashlib.sha256()
-    profiles: dict[Path, Path] = {}
+    contents: dict[Path, Path] = {}
     for pod in plan.pods:
         told = runtime_config(pod, gateway_url="", epoch=0.0)
-        households = tuple(_with_contents(household, profiles) for household in told.households)
-        digest.update(told.model_copy(update={"households": households}).model_dump_json().encode())
+        households = tuple(_with_contents(household, contents) for household in told.households)
+        utilities = tuple(replace(one, tariff=_of_contents(one.tariff, contents)) for one in told.utilities)
+        digest.update(
+            told.model_copy(update={"households": households, "utilities": utilities}).model_dump_json().encode()
+        )
     return digest.hexdigest()
 
 
-def _with_contents(household: HouseholdConfig, profiles: dict[Path, Path]) -> HouseholdConfig:
-    """The digest of the household's profile in place of its path; `profiles` has those computed so far."""
-    path = household.profile_csv
-    if path is None:
-        return household
-    if path not in profiles:
-        profiles[path] = Path(hashlib.sha256(path.read_bytes()).hexdigest())
-    return replace(household, profile_csv=profiles[path])
+def _with_contents(household: HouseholdConfig, contents: dict[Path, Path]) -> HouseholdConfig:
+    """Digests of the household's files in place of their paths; `contents` has those computed so far."""
+    path, backstop = household.profile_csv, household.backstop
+    return replace(
+        household,
+        profile_csv=None if path is None else _content(path, contents),
+        backstop=replace(backstop, tariff=_of_contents(backstop.tariff, contents)),
+    )
+
+
+def _of_contents(tariff: Tariff, contents: dict[Path, Path]) -> Tariff:
+    file = tariff.file
+    return tariff if file is None else replace(tariff, file=replace(file, path=_content(file.path, contents)))
+
+
+def _content(path: Path, contents: dict[Path, Path]) -> Path:
+    if path not in contents:
+        contents[path] = Path(hashlib.sha256(path.read_bytes()).hexdigest())
+    return contents[path]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.memory import EPOCH
+from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.battery import Battery
@@ -134,8 +135,11 @@ def _feeder(part: Part) -> Feeder:
         salt = f"{part.seed}/{config.pod}"
         for household in config.households:
             books = part.books[household.subscriber_id]
-            parties.append(Household(household, _profile(household, grid.utc_offset_s), around, books, salt))
-        parties += [Utility(one, around, part.books[one.subscriber_id], salt) for one in config.utilities]
+            profile, prices = _profile(household, grid.utc_offset_s), series_of(household.backstop.tariff)
+            parties.append(Household(household, profile, around, books, salt, prices))
+        parties += [
+            Utility(one, around, part.books[one.subscriber_id], salt, series_of(one.tariff)) for one in config.utilities
+        ]
     for party in parties:
         # Rows gather until the part is over, and nothing is ever taken back.
         new, party.books.changes = party.books.changes, Changes(reversible=False)

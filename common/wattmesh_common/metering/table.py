@@ -37,18 +37,24 @@ _TOO_MUCH = 1e12
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column with values: `at` counts from 0."""
+class Numbers:
+    """A column with numbers: `at` counts from 0."""
 
     at: int
     name: str
-    role: Role
-    unit: Unit
 
     @property
     def place(self) -> tuple[int, str]:
         """For people: counted from 1."""
         return self.at + 1, self.name
+
+
+@dataclass(frozen=True)
+class Column(Numbers):
+    """A column with what a meter has read."""
+
+    role: Role
+    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def at_of(table: Table, name: str, mistakes: list[FileMistake]) -> int:
     return found[0] if found else -1
 
 
-def decimal_of(table: Table, columns: Sequence[Column], told: Told) -> Decimal:
+def decimal_of(table: Table, columns: Sequence[Numbers], told: Told) -> Decimal:
     """Comma if some value has one before its last digits, as 1.234,5 or 0,5; else point."""
     if told.decimal:
         return told.decimal
@@ -144,7 +150,7 @@ def decimal_of(table: Table, columns: Sequence[Column], told: Told) -> Decimal:
     return Decimal.COMMA if any("," in cell and _WITH_COMMA.fullmatch(cell) for cell in cells) else Decimal.POINT
 
 
-def numbers(table: Table, column: Column, decimal: Decimal, mistakes: list[FileMistake]) -> list[float | None]:
+def numbers(table: Table, column: Numbers, decimal: Decimal, mistakes: list[FileMistake]) -> list[float | None]:
     """A column's value in each row, None where there is none; what is no number is a mistake, and None."""
     form = _COMMA if decimal is Decimal.COMMA else _POINT
     found: list[float | None] = []

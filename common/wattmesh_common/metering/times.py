@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from wattmesh_common.metering.table import Table, at_of
 from wattmesh_common.metering.told import Dates, FileMistake, Role, Told
@@ -17,6 +18,7 @@ STEPS_S = (60, 300, 900, 1800, 3600)
 _ISO = re.compile(r"\d{4}[-/]\d\d[-/]\d\d([T ].*)?")
 _DATED = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d))?)?")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _LOOKED_AT = 50
 _LONGEST_GAP_S = 31 * 86_400
 
@@ -33,6 +35,20 @@ class Times:
     rows: Sequence[int]
     step_s: int
     how: str
+
+
+def zone_named(text: str) -> tzinfo:
+    """The zone of that name, or offset from UTC; ValueError when there is none."""
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None:
+        ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(ahead if offset[1] == "+" else -ahead)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{text}: no such zone here; give one as Europe/Berlin (on Windows after pip install tzdata) or +01:00"
+        ) from None
 
 
 def time_columns(table: Table, told: Told, mistakes: list[FileMistake]) -> tuple[int, ...]:
@@ -61,7 +77,7 @@ def read_times(table: Table, at: Sequence[int], told: Told, mistakes: list[FileM
     dates = told.dates or _order(text for _, _, text in texts)
     if dates is None:
         what = (
-            f"{texts[0][2]!r} may be day-first or month-first; tell it: import-meter --dates day-first or month-first"
+            f"{texts[0][2]!r} may be day-first or month-first; tell it: {told.options.dates} day-first or month-first"
         )
         mistakes.append(FileMistake(what, texts[0][1], place))
         return None
@@ -77,7 +93,7 @@ def read_times(table: Table, at: Sequence[int], told: Told, mistakes: list[FileM
     if len(read) > 1 and read[0][2].replace(tzinfo=None) > read[-1][2].replace(tzinfo=None):
         read.reverse()  # newest first
     aware = all(moment.tzinfo for _, _, moment in read)
-    kept = _placed(read, told.timezone, place, mistakes)
+    kept = _placed(read, told, place, mistakes)
     step_s = _step(kept, place, mistakes)
     if step_s is None:
         return None
@@ -117,15 +133,15 @@ _Row = tuple[int, int, int, int]
 
 
 def _placed(
-    read: Sequence[tuple[int, int, datetime]], zone: tzinfo | None, place: tuple[int, str], mistakes: list[FileMistake]
+    read: Sequence[tuple[int, int, datetime]], told: Told, place: tuple[int, str], mistakes: list[FileMistake]
 ) -> list[_Row]:
     """Times on the line of all times. Of an hour that comes twice in autumn, the later one comes second."""
     kept: list[_Row] = []
-    untold = False
+    zone, untold = told.timezone, False
     for row, line, moment in read:
         if moment.tzinfo is None and zone is None:
             if not untold:
-                what = "has no time zone; tell it: import-meter --timezone Europe/Berlin"
+                what = f"has no time zone; tell it: {told.options.timezone} Europe/Berlin"
                 mistakes.append(FileMistake(f"{moment.isoformat(' ')} {what}", line, place))
             untold = True
             moment = moment.replace(tzinfo=UTC)
@@ -134,8 +150,8 @@ def _placed(
             first, second = moment.timestamp(), moment.replace(fold=1).timestamp()
             if first > second:
                 what = f"there is no {moment.replace(tzinfo=None).isoformat(' ')} in {zone}: clocks go forward"
-                told = "where the meter does not follow them, tell its offset, as import-meter --timezone +01:00"
-                mistakes.append(FileMistake(f"{what}; {told}", line, place))
+                way = f"where the file does not follow them, tell its offset, as {told.options.timezone} +01:00"
+                mistakes.append(FileMistake(f"{what}; {way}", line, place))
                 continue
             if first < second and kept and kept[-1][2] >= first:
                 moment = moment.replace(fold=1)

@@ -66,6 +66,14 @@ class Fill(StrEnum):
 
 
 @dataclass(frozen=True)
+class Options:
+    """What somebody writes to tell it: for the texts of mistakes."""
+
+    dates: str = "import-meter --dates"
+    timezone: str = "import-meter --timezone"
+
+
+@dataclass(frozen=True)
 class Told:
     """What is known of a file beforehand; None is detected.
 
@@ -83,6 +91,7 @@ class Told:
     move_to: date | None = None
     connection_w: int = 30_000
     cuts: bool = False
+    options: Options = Options()
 
 
 @dataclass(frozen=True)

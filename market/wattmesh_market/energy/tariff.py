@@ -1,32 +1,121 @@
-"""A utility's time-of-use tariff. Prices are millionths of the currency per kWh."""
+"""A utility's tariff: by time of use, and by series of prices. Prices are millionths of the currency per kWh.
+
+What is paid for energy may be negative, a grid fee may not.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import time
+from pathlib import Path
 from typing import ClassVar
 
-from wattmesh_market.energy.slots import time_of_day
-from wattmesh_market.units import require_amounts
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY, local, time_of_day
+from wattmesh_market.units import require_amounts, require_prices
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True)
 class TariffPeriod:
-    """A price from `start` to `end` local grid time, every day; a period may run past midnight."""
+    """A price from `start` to `end` local grid time; a period may run past midnight, and is then of the day before.
+
+    `days` and `months` are those in which it begins; none: all.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     start: time
     end: time
     price_micro_per_kwh: int
+    days: tuple[str, ...] = ()
+    months: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_amounts(price_micro_per_kwh=self.price_micro_per_kwh)
+        require_prices(price_micro_per_kwh=self.price_micro_per_kwh)
+        if any(at.hour * 3600 % SLOT_S + at.minute * 60 % SLOT_S + at.second for at in (self.start, self.end)):
+            raise ValueError(f"{self.start} to {self.end} is not on borders of slots of {SLOT_S // 60} minutes")
+
+    def holds(self, slot: int, utc_offset_s: int) -> bool:
+        """Whether a slot lies in it."""
+        now, overnight = time_of_day(slot, utc_offset_s), self.start >= self.end
+        inside = now >= self.start or now < self.end if overnight else self.start <= now < self.end
+        if not inside or not (self.days or self.months):
+            return inside
+        begun = local(slot - DAY_S if overnight and now < self.end else slot, utc_offset_s)
+        of_day = not self.days or DAYS[begun.weekday()] in self.days
+        return of_day and (not self.months or MONTHS[begun.month - 1] in self.months)
+
+
+@dataclass(frozen=True)
+class PriceFile:
+    """Where a series of prices is written, and what is told of it: its columns, unit, order of dates and time zone.
+
+    None is detected.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    path: Path
+    price: str | None = None
+    feed_in: str | None = None
+    grid_fee: str | None = None
+    local_grid_fee: str | None = None
+    unit: str | None = None
+    dates: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """Prices of each slot from `first` on, as many of each kind, or none."""
+
+    first: int
+    price: tuple[int, ...] = ()
+    feed_in: tuple[int, ...] = ()
+    grid_fee: tuple[int, ...] = ()
+    local_grid_fee: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(values) for values in self._columns if values}
+        if len(lengths) != 1:
+            raise ValueError("a series needs prices, as many of each kind")
+
+    @property
+    def end(self) -> int:
+        """End of the last slot that it has prices of."""
+        return self.first + max(len(values) for values in self._columns) * SLOT_S
+
+    @property
+    def _columns(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(getattr(self, of.name) for of in fields(self)[1:])
+
+    def after(self, former: PriceSeries) -> PriceSeries:
+        """This one, with what a former one said of slots before it, where they meet and say the same kinds."""
+        before = (self.first - former.first) // SLOT_S
+        pairs = list(zip(former._columns, self._columns, strict=True))
+        if not former.first < self.first <= former.end or any(bool(old) != bool(new) for old, new in pairs):
+            return self
+        return PriceSeries(former.first, *((*old[:before], *new) for old, new in pairs))
+
+    def at(self, values: tuple[int, ...], slot: int) -> int:
+        """The price in a slot; beyond what is published, that of the same time of the nearest day, else the nearest."""
+        if not values:
+            return 0
+        at, size = (slot - self.first) // SLOT_S, len(values)
+        if at < 0:
+            at %= SLOTS_PER_DAY
+            return values[at] if at < size else values[0]
+        if at >= size:
+            at -= -(-(at - size + 1) // SLOTS_PER_DAY) * SLOTS_PER_DAY
+            return values[at] if at >= 0 else values[-1]
+        return values[at]
 
 
 @dataclass(frozen=True)
 class Tariff:
-    """The first matching period's price, else the base price.
+    """The first matching period's price, else the base price; what a file of prices says comes on top of each.
 
     `grid_fee_micro_per_kwh` comes on top of it; `local_grid_fee_micro_per_kwh` is for what households sell each other.
     """
@@ -38,30 +127,72 @@ class Tariff:
     grid_fee_micro_per_kwh: int = 0
     local_grid_fee_micro_per_kwh: int = 0
     periods: tuple[TariffPeriod, ...] = ()
+    file: PriceFile | None = None
 
     def __post_init__(self) -> None:
+        require_prices(price_micro_per_kwh=self.price_micro_per_kwh, feed_in_micro_per_kwh=self.feed_in_micro_per_kwh)
         require_amounts(
-            price_micro_per_kwh=self.price_micro_per_kwh,
-            feed_in_micro_per_kwh=self.feed_in_micro_per_kwh,
             grid_fee_micro_per_kwh=self.grid_fee_micro_per_kwh,
             local_grid_fee_micro_per_kwh=self.local_grid_fee_micro_per_kwh,
         )
 
-
-def price_micro_per_kwh(tariff: Tariff, slot: int, utc_offset_s: int) -> int:
-    """What the utility asks for a kWh in a slot, without grid fee, by local time of day at the slot's start."""
-    if not tariff.periods:
-        return tariff.price_micro_per_kwh
-    now = time_of_day(slot, utc_offset_s)
-    for period in tariff.periods:
-        inside = (
-            period.start <= now < period.end if period.start < period.end else now >= period.start or now < period.end
-        )
-        if inside:
-            return period.price_micro_per_kwh
-    return tariff.price_micro_per_kwh
+    @property
+    def may_be_negative(self) -> bool:
+        """Whether a price of energy may be below 0: one is, or there is a file."""
+        prices = [self.price_micro_per_kwh, self.feed_in_micro_per_kwh]
+        return self.file is not None or min(prices + [one.price_micro_per_kwh for one in self.periods]) < 0
 
 
-def all_in_micro_per_kwh(tariff: Tariff, slot: int, utc_offset_s: int) -> int:
-    """What a kWh of the utility costs a household in a slot: price and grid fee."""
-    return price_micro_per_kwh(tariff, slot, utc_offset_s) + tariff.grid_fee_micro_per_kwh
+class Rates:
+    """A tariff in a street's local time, with the series of its file, slot by slot."""
+
+    def __init__(self, tariff: Tariff, utc_offset_s: int, series: PriceSeries | None = None) -> None:
+        """ValueError when the tariff has a file and its series is not there."""
+        if tariff.file is not None and series is None:
+            raise ValueError(f"the prices of {tariff.file.path} were not read")
+        self.tariff = tariff
+        self._utc_offset_s = utc_offset_s
+        self._series = self._newest = series
+
+    @property
+    def end(self) -> int | None:
+        """Up to which slot (not included) prices are published; None: there is no series."""
+        return None if self._series is None else self._series.end
+
+    @property
+    def daily(self) -> bool:
+        """Whether every day has the same prices."""
+        return self._series is None and not any(period.days or period.months for period in self.tariff.periods)
+
+    def publish(self, series: PriceSeries) -> None:
+        """Go by a newer series from now on; of slots before it, by what is known."""
+        if series is not self._newest:
+            self._newest = series
+            self._series = series if self._series is None else series.after(self._series)
+
+    def price(self, slot: int) -> int:
+        """What the utility asks for a kWh, without grid fee, by local time at the slot's start."""
+        for period in self.tariff.periods:
+            if period.holds(slot, self._utc_offset_s):
+                return period.price_micro_per_kwh + self._listed("price", slot)
+        return self.tariff.price_micro_per_kwh + self._listed("price", slot)
+
+    def all_in(self, slot: int) -> int:
+        """What a kWh of the utility costs a household: price and grid fee."""
+        return self.price(slot) + self.grid_fee(slot)
+
+    def feed_in(self, slot: int) -> int:
+        """What the utility pays for a kWh that is fed in."""
+        return self.tariff.feed_in_micro_per_kwh + self._listed("feed_in", slot)
+
+    def grid_fee(self, slot: int) -> int:
+        """The grid fee on a kWh of the utility."""
+        return self.tariff.grid_fee_micro_per_kwh + self._listed("grid_fee", slot)
+
+    def local_grid_fee(self, slot: int) -> int:
+        """The grid fee on a kWh of a neighbour."""
+        return self.tariff.local_grid_fee_micro_per_kwh + self._listed("local_grid_fee", slot)
+
+    def _listed(self, column: str, slot: int) -> int:
+        series = self._series
+        return 0 if series is None else series.at(getattr(series, column), slot)

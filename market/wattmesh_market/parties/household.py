@@ -9,7 +9,7 @@ from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh, slot_of
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
@@ -33,9 +33,16 @@ class Household(Supplied):
     kind = "household"
 
     def __init__(
-        self, config: HouseholdConfig, profile: Profile, around: Surroundings, books: Books, salt: str
+        self,
+        config: HouseholdConfig,
+        profile: Profile,
+        around: Surroundings,
+        books: Books,
+        salt: str,
+        prices: PriceSeries | None = None,
     ) -> None:
-        super().__init__(config, around, books, salt)
+        """`prices` is what the file of its utility's tariff says, if there is one."""
+        super().__init__(config, around, books, salt, prices)
         self.battery = config.battery or NO_BATTERY
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised
@@ -43,7 +50,7 @@ class Household(Supplied):
         self._profile = profile
         self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
-        self._plan = Planning(config, self._forecast, books, around.grid.utc_offset_s) if strategy.plans else None
+        self._plan = Planning(config, self.rates, self._forecast, books) if strategy.plans else None
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
@@ -257,18 +264,18 @@ class Household(Supplied):
         self._asks[slot] = micro_per_kwh
         self._sellable_version = -1
 
-    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
+    def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
         """What the utility, as the operator of the grid, takes for energy that goes to another household."""
-        return 0 if buyer in self._utilities else self.config.backstop.tariff.local_grid_fee_micro_per_kwh
+        return 0 if buyer in self._utilities else self.rates.local_grid_fee(slot)
 
     def _pricing_view(self, slot: int) -> PricingView:
-        trading, tariff = self.config.trading, self.config.backstop.tariff
+        trading, rates = self.config.trading, self.rates
         return PricingView(
             slot=slot,
             seed=self.config.seed,
-            utility_price_micro_per_kwh=all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s),
-            local_grid_fee_micro_per_kwh=tariff.local_grid_fee_micro_per_kwh,
-            feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
+            utility_price_micro_per_kwh=rates.all_in(slot),
+            local_grid_fee_micro_per_kwh=rates.local_grid_fee(slot),
+            feed_in_micro_per_kwh=rates.feed_in(slot),
             sell_price_micro_per_kwh=trading.sell_price_micro_per_kwh,
             max_buy_price_micro_per_kwh=trading.max_buy_price_micro_per_kwh,
             capacity_wh=self.battery.capacity_wh,

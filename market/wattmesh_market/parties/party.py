@@ -127,8 +127,8 @@ class Party(ABC):
         """What a kWh costs in this slot, without grid fee."""
 
     @abstractmethod
-    def grid_fee_micro_per_kwh(self, buyer: str) -> int:
-        """The grid fee on a kWh that a buyer gets, on top of the price."""
+    def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
+        """The grid fee on a kWh that a buyer gets in a slot, on top of the price."""
 
     @abstractmethod
     def looks_s(self, slot: int) -> list[float]:

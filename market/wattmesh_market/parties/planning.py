@@ -6,6 +6,7 @@ from wattmesh_market.energy.availability import held_wh, room_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.strategies import Buy, Decision, Hold, Sell
@@ -18,15 +19,16 @@ from wattmesh_market.units import money_text
 class Planning:
     """What one household plans. Prices are in millionths of the currency per kWh; a price limit of its owner holds."""
 
-    def __init__(self, config: HouseholdConfig, forecast: Forecast, books: Books, utc_offset_s: int) -> None:
+    def __init__(self, config: HouseholdConfig, rates: Rates, forecast: Forecast, books: Books) -> None:
         self._config = config
+        self._rates = rates
         self._battery = config.battery or NO_BATTERY
         self._books = books
         self._path: list[Outlook] = []
         self._path_from = (-1, -1)
         self._checked = (-1, 0)
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
-        self._planner = Planner(self._battery, config.backstop.tariff, utc_offset_s, forecast, self._remembered_micro)
+        self._planner = Planner(self._battery, rates, forecast, self._remembered_micro)
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""
@@ -40,12 +42,12 @@ class Planning:
     def supply(self, slot: int) -> list[Block]:
         """What it can give up in a slot, the cheapest first, and what a kWh of it must earn without grid fee."""
         own_micro = self._config.trading.sell_price_micro_per_kwh or 0
-        return [Block(max(own_micro, micro or 0), wh) for micro, wh in self._planner.supply(self._outlook(slot))]
+        return [Block(max(own_micro, micro or 0), wh) for micro, wh in self._planner.supply(self._outlook(slot), slot)]
 
     def decide(self, slot: int, sellable_wh: int) -> Decision:
         """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
-        outlook, tariff = self._outlook(slot), self._config.backstop.tariff
-        least_micro = tariff.feed_in_micro_per_kwh + tariff.local_grid_fee_micro_per_kwh
+        outlook = self._outlook(slot)
+        least_micro = max(0, self._rates.feed_in(slot) + self._rates.local_grid_fee(slot))
         wants = [
             Block(self._limited_micro(micro or 0), wh)
             for micro, wh in self._planner.demand(outlook, slot)
@@ -59,11 +61,12 @@ class Planning:
 
     def ahead(self, slot: int) -> Block | None:
         """What would be imported in a later slot, at what energy of neighbours should cost; None if too little."""
-        outlook, tariff = self._outlook(slot), self._config.backstop.tariff
-        imported_wh, fee_micro = outlook.metered.imported_wh, tariff.local_grid_fee_micro_per_kwh
+        imported_wh, fee_micro = self._outlook(slot).metered.imported_wh, self._rates.local_grid_fee(slot)
         if imported_wh < MIN_TRADE_WH:
             return None
         expected_micro = self._planner.ask_micro(slot, self._books.standing.next_slot) + fee_micro
+        if expected_micro < 0:
+            return None
         return Block(self._limited_micro(expected_micro), imported_wh)
 
     def _limited_micro(self, bid_micro: int) -> int:

@@ -116,7 +116,7 @@ def quote(party: Party, call: Call) -> None:
             refused = nothing
             continue
         amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
-        fee = amount_micro(party.grid_fee_micro_per_kwh(buyer), energy_wh)
+        fee = amount_micro(party.grid_fee_micro_per_kwh(buyer, slot), energy_wh)
         sun_wh = party.sun_wh(slot, energy_wh)
         deliveries.append(Delivery(slot, item, energy_wh, amount, fee, ContractState.QUOTED, sun_wh=sun_wh))
         contract = contract._replace(
@@ -304,7 +304,7 @@ def status_of(party: Party, contract: Contract) -> Status:
 
 
 def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
-    return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer)
+    return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer, slot)
 
 
 def _check_quotas(party: Party, buyer: str, asked_wh: int) -> None:

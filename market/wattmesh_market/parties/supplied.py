@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import PriceSeries, Rates
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
@@ -21,9 +21,12 @@ from wattmesh_market.units import amount_micro, money_text
 class Supplied(Party):
     """A party with a meter, whose utility supplies what the market does not, and takes what nobody buys."""
 
-    def __init__(self, config: HouseholdConfig, around: Surroundings, books: Books, salt: str) -> None:
+    def __init__(
+        self, config: HouseholdConfig, around: Surroundings, books: Books, salt: str, prices: PriceSeries | None
+    ) -> None:
         super().__init__(config, around, books, salt)
         self.config = config
+        self.rates = Rates(config.backstop.tariff, around.grid.utc_offset_s, prices)
         self.shares = config.backstop.shares
         self._supply = (-1, "")
 
@@ -115,7 +118,7 @@ class Supplied(Party):
             return
         energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
         self._check_energy(priced, reading.metered)
-        self._check_signs(priced)
+        self._check_signs(priced, energy_wh)
         entries = self._billed(priced)
         earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
         if earned_micro < due_micro or (not energy_wh and earned_micro):
@@ -143,14 +146,14 @@ class Supplied(Party):
             if min(corrected[:2]) != 0 or not 0 <= turned_wh <= metered.bought_wh:
                 raise Refused(Reason.BUSINESS, "a correction of what was not reported before", About.READING)
 
-    @staticmethod
-    def _check_signs(priced: PricedReading) -> None:
-        shared = priced.shared or SharedPart(0, 0, 0)
-        parts = (
-            *(priced.amount_micro - shared.amount_micro, priced.fee_micro, priced.local_fee_micro or 0),
-            *(*shared, shared.amount_micro - shared.fee_micro),
-        )
-        if min(parts) < 0:
+    def _check_signs(self, priced: PricedReading, net_wh: int) -> None:
+        """Refuse negative parts, but for energy of the utility in a slot in which its price is negative."""
+        shared, slot = priced.shared or SharedPart(0, 0, 0), priced.reading.slot
+        energy_micro = priced.amount_micro - shared.amount_micro - priced.fee_micro
+        if (self.rates.price(slot) if net_wh > 0 else self.rates.feed_in(slot)) < 0:
+            energy_micro = 0
+        parts = (energy_micro, priced.fee_micro, priced.local_fee_micro or 0)
+        if min(*parts, *shared, shared.amount_micro - shared.fee_micro) < 0:
             raise Refused(Reason.BUSINESS, "a part of the price is negative, or more than the whole", About.PRICE)
 
     def _billed(self, priced: PricedReading) -> list[LedgerEntry]:
@@ -189,7 +192,7 @@ class Supplied(Party):
         asked_micro = priced.local_fee_micro
         if asked_micro is None:
             raise Refused(Reason.UNSOUND, "a grid fee must be stated for what was sold to others", About.GRID_FEE)
-        due_micro = amount_micro(self.config.backstop.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+        due_micro = amount_micro(self.rates.local_grid_fee(priced.reading.slot), sold_wh)
         if asked_micro > due_micro:
             text = f"grid fee of {money_text(asked_micro)} but the tariff makes it {money_text(due_micro)}"
             raise Refused(Reason.BUSINESS, text, About.GRID_FEE)
@@ -197,7 +200,6 @@ class Supplied(Party):
 
     def supply_micro(self, slot: int, energy_wh: int) -> int:
         """What the tariff makes of net import (energy_wh > 0: a cost) or export in a slot."""
-        tariff = self.config.backstop.tariff
         if energy_wh > 0:
-            return -amount_micro(all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s), energy_wh)
-        return amount_micro(tariff.feed_in_micro_per_kwh, -energy_wh)
+            return -amount_micro(self.rates.all_in(slot), energy_wh)
+        return amount_micro(self.rates.feed_in(slot), -energy_wh)

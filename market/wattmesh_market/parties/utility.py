@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh, price_micro_per_kwh
+from wattmesh_market.energy.tariff import PriceSeries, Rates
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books
@@ -34,9 +34,18 @@ class Utility(Party):
 
     kind = "utility"
 
-    def __init__(self, config: UtilityConfig, around: Surroundings, books: Books, salt: str) -> None:
+    def __init__(
+        self,
+        config: UtilityConfig,
+        around: Surroundings,
+        books: Books,
+        salt: str,
+        prices: PriceSeries | None = None,
+    ) -> None:
+        """`prices` is what the file of its tariff says, if there is one."""
         super().__init__(config, around, books, salt)
         self.config = config
+        self.rates = Rates(config.tariff, around.grid.utc_offset_s, prices)
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised
         self._decide = strategy.utility
@@ -89,9 +98,9 @@ class Utility(Party):
         )
         return self._decide(view)
 
-    def sells(self, slot: int) -> bool:  # noqa: ARG002 - in every slot
-        """A utility always sells, unless it drains."""
-        return not self.draining
+    def sells(self, slot: int) -> bool:
+        """A utility always sells, unless it drains, or would have to pay for it: no contract has a negative price."""
+        return not self.draining and self.rates.price(slot) >= 0
 
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
@@ -102,11 +111,11 @@ class Utility(Party):
 
     def price_micro_per_kwh(self, slot: int) -> int:
         """The tariff."""
-        return price_micro_per_kwh(self.config.tariff, slot, self.grid.utc_offset_s)
+        return self.rates.price(slot)
 
-    def grid_fee_micro_per_kwh(self, buyer: str) -> int:  # noqa: ARG002 - the same for all
+    def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:  # noqa: ARG002 - the same for all
         """What comes on top of the tariff."""
-        return self.config.tariff.grid_fee_micro_per_kwh
+        return self.rates.grid_fee(slot)
 
     def backstop_forecast_wh(self) -> int:
         """Persistence: the higher net import of the two newest slots that all households have surely reported."""
@@ -180,7 +189,7 @@ class Utility(Party):
         a local grid fee, it is not reported how much that was.
         """
         most_wh = slot_energy_wh(self._connections.get(household.partition(".")[0].rpartition("-")[0], CONNECTION_W))
-        covered_wh = reading.sold_wh if self.config.tariff.local_grid_fee_micro_per_kwh else most_wh
+        covered_wh = reading.sold_wh if self.rates.local_grid_fee(reading.slot) else most_wh
         for what, energy_wh, limit_wh in (
             ("sold", reading.sold_wh, most_wh),
             ("exported", reading.exported_wh, most_wh),
@@ -198,7 +207,9 @@ class Utility(Party):
         waiting = [one for one in self.books.reported.get(slot, {}).values() if one.state is ReportState.WAITING]
         if not waiting:
             return
-        rule, prices, price, shares_wh = self.config.sharing, self._prices(slot), None, {}
+        prices, price, shares_wh = self._prices(slot), None, {}
+        # A negative price would make what is shared a loss to one side or the other: each is priced by itself.
+        rule = None if min(prices) < 0 else self.config.sharing
         if rule is not None:
             price = sharing.price_micro_per_kwh(rule, prices)
             self.books.close(Closing(slot, rule.key, self.config.seed, price, *prices))
@@ -218,7 +229,7 @@ class Utility(Party):
         self._book(EntryKind.BACKSTOP, slot, household, SUPPLY, *supply)
         self._book(EntryKind.SHARED, slot, household, SHARED, -sign * shared_wh, sign * bill.shared_micro)
         if sold_wh:
-            fee_micro = amount_micro(self.config.tariff.local_grid_fee_micro_per_kwh, sold_wh)
+            fee_micro = amount_micro(self.rates.local_grid_fee(slot), sold_wh)
             entry = LedgerEntry(EntryKind.GRID_FEE, slot, household, fee_reference(sold_wh), 0, fee_micro)
             self.books.book(entry)
         priced = reported._replace(state=state)
@@ -277,17 +288,20 @@ class Utility(Party):
         shared = self._entry(reported, EntryKind.SHARED)
         correction = self._entry(reported, EntryKind.BACKSTOP, CORRECTION)
         local_fee = self._entry(reported, EntryKind.GRID_FEE)
-        supply_wh, supply_micro = (0, 0) if supply is None else (-supply.energy_wh, abs(supply.amount_micro))
-        tariff, part = self.config.tariff, None
+        sign, slot, part = 1 if reported.net_wh > 0 else -1, reported.slot, None
+        supply_wh, supply_micro = (0, 0) if supply is None else (-supply.energy_wh, sign * supply.amount_micro)
+        fee_micro = amount_micro(self.rates.grid_fee(slot), max(0, supply_wh))
+        if fee_micro and self.rates.price(slot) >= 0:
+            fee_micro = min(supply_micro, fee_micro)  # both are rounded
         if shared is not None:
             shared_wh, shared_micro = abs(shared.energy_wh), abs(shared.amount_micro)
-            fee_micro = amount_micro(tariff.local_grid_fee_micro_per_kwh, shared_wh) if reported.net_wh > 0 else 0
-            part = SharedPart(shared_wh, shared_micro, min(shared_micro, fee_micro))
+            local_micro = amount_micro(self.rates.local_grid_fee(slot), shared_wh) if sign > 0 else 0
+            part = SharedPart(shared_wh, shared_micro, min(shared_micro, local_micro))
         return PricedReading(
             supply_order_id(reported.household),
             self._last_told(reported),
             supply_micro + (0 if part is None else part.amount_micro),
-            min(supply_micro, amount_micro(tariff.grid_fee_micro_per_kwh, max(0, supply_wh))),
+            fee_micro,
             None if local_fee is None else local_fee.amount_micro,
             self.around.currency,
             part,
@@ -297,9 +311,4 @@ class Utility(Party):
         )
 
     def _prices(self, slot: int) -> sharing.Prices:
-        tariff = self.config.tariff
-        return sharing.Prices(
-            all_in_micro_per_kwh(tariff, slot, self.grid.utc_offset_s),
-            tariff.feed_in_micro_per_kwh,
-            tariff.local_grid_fee_micro_per_kwh,
-        )
+        return sharing.Prices(self.rates.all_in(slot), self.rates.feed_in(slot), self.rates.local_grid_fee(slot))

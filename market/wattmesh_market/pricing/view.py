@@ -29,7 +29,7 @@ class PricingView(NamedTuple):
 
     @property
     def least_ask_micro_per_kwh(self) -> int:
-        """The floor of a seller: its own price where it wrote one, and never less than the feed-in it would get."""
+        """The floor of a seller: its own price where it wrote one, never less than 0 or the feed-in it would get."""
         return max(self.feed_in_micro_per_kwh, self.sell_price_micro_per_kwh or 0)
 
     @property
@@ -39,8 +39,9 @@ class PricingView(NamedTuple):
 
     @property
     def middle_ask_micro_per_kwh(self) -> int:
-        """Halfway between the feed-in and what a neighbour could ask at most."""
-        return (self.feed_in_micro_per_kwh + self.utility_price_micro_per_kwh - self.local_grid_fee_micro_per_kwh) // 2
+        """Halfway between the feed-in and what a neighbour could ask at most; never below 0."""
+        ceiling_micro = self.utility_price_micro_per_kwh - self.local_grid_fee_micro_per_kwh
+        return max(0, (self.feed_in_micro_per_kwh + ceiling_micro) // 2)
 
     @property
     def most_bid_micro_per_kwh(self) -> int:
@@ -51,7 +52,8 @@ class PricingView(NamedTuple):
     @property
     def least_bid_micro_per_kwh(self) -> int:
         """The least that is worth bidding: for less than the feed-in, after the fee, nobody need sell."""
-        return min(self.feed_in_micro_per_kwh + self.local_grid_fee_micro_per_kwh, self.most_bid_micro_per_kwh)
+        least_micro = max(0, self.feed_in_micro_per_kwh + self.local_grid_fee_micro_per_kwh)
+        return min(least_micro, self.most_bid_micro_per_kwh)
 
     def chance(self, what: str, low: int, high: int) -> int:
         """A whole number from `low` to `high`, each as likely; the same for the same household, slot and purpose."""

@@ -72,8 +72,10 @@ class UtilityView(NamedTuple):
 def household_rules(view: HouseholdView) -> Decision:
     """Below the threshold buy up to the target; with energy above the selling threshold sell; else hold.
 
-    Without a battery, buy what the house is expected to use.
+    Without a battery, buy what the house is expected to use. Nothing is bought where the utility pays for import.
     """
+    if view.max_buy_price_micro_per_kwh is not None and view.max_buy_price_micro_per_kwh < 0:
+        return Sell() if view.sellable_wh >= MIN_TRADE_WH and not view.buying else Hold()
     if not view.capacity_wh:
         if view.deficit_wh >= MIN_TRADE_WH:
             reason = f"expects to use {view.deficit_wh / 1000:.3f} kWh"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
-from wattmesh_market.energy.tariff import Tariff, all_in_micro_per_kwh
+from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
 from wattmesh_market.schedule import AHEAD_S
 from wattmesh_market.trade.offers import Block
@@ -87,15 +87,13 @@ class Planner:
     def __init__(
         self,
         battery: Battery,
-        tariff: Tariff,
-        utc_offset_s: int,
+        rates: Rates,
         forecast: Forecast,
         learned: Callable[[int], int],
     ) -> None:
         """`learned` says what a past slot has taught about the price of neighbours' energy; 0: nothing."""
         self._battery = battery
-        self._tariff = tariff
-        self._utc_offset_s = utc_offset_s
+        self._rates = rates
         self._forecast = forecast
         self._learned = learned
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
@@ -127,20 +125,32 @@ class Planner:
         """
         if not self._battery.capacity_wh:
             return [()] * _KEPT
-        fee, feed_in = self._tariff.local_grid_fee_micro_per_kwh, self._tariff.feed_in_micro_per_kwh
         day = []
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(slot)
-            buy = self.utility_micro(slot)
-            local_micro = max(feed_in, min(buy - fee, self.local_micro(slot, made)))
-            bought_micro = buy - max(0, buy - fee - local_micro) * SURE_PPM // _PPM
-            sold_micro = min(bought_micro, feed_in + (local_micro - feed_in) * SURE_PPM // _PPM)
-            prices = (buy, bought_micro, sold_micro, min(sold_micro, feed_in))
-            day.append(Prospect(pv_wh - load_wh, *prices, SOLD_WH))
-        # What is expected of the coming day is expected of the one after it, too.
+            day.append(self._prospect(slot, pv_wh - load_wh, self.local_micro(slot, made)))
+        # What is expected of the coming day is expected of the one after it, too, but for the utility's prices.
         ahead = [*day, *day[: AHEAD - len(day)]]
-        end_micro = feed_in * self._battery.discharge_efficiency_ppm // _PPM
+        if not self._rates.daily:
+            for at in range(len(day), AHEAD):
+                slot, before = anchor + at * SLOT_S, day[at - len(day)]
+                ahead[at] = self._prospect(slot, before.surplus_wh, self.local_micro(slot - DAY_S, made))
+        feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
+        end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
         return worths(self._battery, ahead, end_micro)[:_KEPT]
+
+    def _prospect(self, slot: int, surplus_wh: int, expected_micro: int) -> Prospect:
+        """What to expect of a slot in which neighbours' energy is expected to cost so much.
+
+        Contracts cost 0 or more, so nobody trades below.
+        """
+        buy, fee, feed_in = self.utility_micro(slot), self._rates.local_grid_fee(slot), self._rates.feed_in(slot)
+        if buy < fee and min(buy, feed_in) < 0:
+            return Prospect(surplus_wh, buy, buy, min(buy, feed_in), min(buy, feed_in), 0)
+        local_micro = max(0, feed_in, min(buy - fee, expected_micro))
+        bought_micro = buy - max(0, buy - fee - local_micro) * SURE_PPM // _PPM
+        sold_micro = min(bought_micro, feed_in + (local_micro - feed_in) * SURE_PPM // _PPM)
+        return Prospect(surplus_wh, buy, bought_micro, sold_micro, min(sold_micro, feed_in), SOLD_WH)
 
     def local_micro(self, slot: int, before: int) -> int:
         """What energy of neighbours is expected to cost in a slot (without fee), from what was seen until `before`."""
@@ -160,14 +170,16 @@ class Planner:
 
     def utility_micro(self, slot: int) -> int:
         """What a kWh of the utility costs in a slot."""
+        if not self._rates.daily:
+            return self._rates.all_in(slot)
         time = slot % DAY_S
         if time not in self._prices:
-            self._prices[time] = all_in_micro_per_kwh(self._tariff, slot, self._utc_offset_s)
+            self._prices[time] = self._rates.all_in(slot)
         return self._prices[time]
 
     def most_ask_micro(self, slot: int) -> int:
         """What a neighbour pays at most, the grid fee taken off."""
-        return self.utility_micro(slot) - self._tariff.local_grid_fee_micro_per_kwh
+        return self.utility_micro(slot) - self._rates.local_grid_fee(slot)
 
     def wishes(self, slot: int, traded: int | None = None) -> Wishes:
         """What the battery shall do in a slot, by itself; `traded` as in `worth`."""
@@ -178,7 +190,7 @@ class Planner:
             # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
             fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
             reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
-            full = worth.level_at(self._tariff.feed_in_micro_per_kwh * _PPM // battery.charge_efficiency_ppm)
+            full = worth.level_at(self._rates.feed_in(slot) * _PPM // battery.charge_efficiency_ppm)
             found = self._wishes[key] = Wishes(fill, reserve, full)
         return found
 
@@ -195,13 +207,13 @@ class Planner:
 
     # --- offers and bids ---
 
-    def supply(self, outlook: Outlook) -> list[Block]:
+    def supply(self, outlook: Outlook, slot: int) -> list[Block]:
         """What can be given up, the cheapest first, and what a kWh of it is worth to the household.
 
         First what would be fed in, then what would be charged, then what the battery can give beside.
         """
         battery, one = self._battery, outlook.metered
-        found = [Block(self._tariff.feed_in_micro_per_kwh, one.exported_wh)] if one.exported_wh else []
+        found = [Block(self._rates.feed_in(slot), one.exported_wh)] if one.exported_wh else []
         charged_wh, power_wh = max(0, outlook.charged_wh), battery.discharge_limit_wh + min(0, outlook.charged_wh)
         least_wh = battery.min_level_wh + outlook.traded.held_wh
         for slope, width_wh in outlook.worth.below(one.level_after_wh, least_wh):
@@ -249,9 +261,9 @@ class Planner:
         Who has bought knows it (`paid_micro`, without fee). Who would have sold more at that price thinks it too high;
         anybody else, as nothing says so, too low: who asks too much finds out, who asks too little never would.
         """
-        battery, feed_in = self._battery, self._tariff.feed_in_micro_per_kwh
+        battery, feed_in = self._battery, self._rates.feed_in(slot)
         most_micro, level_wh, charged_wh = self.most_ask_micro(slot), metered.level_after_wh, charged(metered)
-        local_micro, part_ppm = self.ask_micro(slot, slot), LEARNED_PPM
+        local_micro, part_ppm = max(0, self.ask_micro(slot, slot)), LEARNED_PPM
         if paid_micro is not None:
             found_micro = paid_micro
         elif metered.exported_wh:
@@ -266,5 +278,5 @@ class Planner:
             found_micro = most_micro
             if not (metered.sold_wh or metered.imported_wh):
                 part_ppm //= 2
-        found_micro = max(feed_in, min(found_micro, most_micro))
+        found_micro = max(0, feed_in, min(found_micro, most_micro))
         return local_micro + (found_micro - local_micro) * part_ppm // _PPM

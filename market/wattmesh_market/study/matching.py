@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wattmesh_market.energy.tariff import all_in_micro_per_kwh
 from wattmesh_market.mechanisms import Mechanism
 from wattmesh_market.mechanisms.orders import Order, Orders
 from wattmesh_market.parties.household import Household
@@ -29,20 +28,19 @@ class Matching:
         asks: list[Order] = []
         bids: list[Order] = []
         for home in self._homes.values():
-            tariff = home.config.backstop.tariff
             decision = home.decide(slot)
             if home.sells(slot):
-                fee_micro = tariff.local_grid_fee_micro_per_kwh
+                fee_micro = home.rates.local_grid_fee(slot)
                 asks += [Order(home.id, (micro or 0) + fee_micro, wh) for micro, wh in home.supply(slot)]
             elif isinstance(decision, Buy):
-                most_micro = all_in_micro_per_kwh(tariff, slot, home.grid.utc_offset_s)
+                most_micro = home.rates.all_in(slot)
                 bids += [Order(home.id, most_micro if micro is None else micro, wh) for micro, wh in decision.wants]
         self._matched = {}
         lot = slot ^ next(iter(self._homes.values())).lot if self._homes else slot
         for buyer, seller, energy_wh, price_micro in self._mechanism(Orders(tuple(asks), tuple(bids), lot)):
             self._matched[buyer, seller] = energy_wh
             found = self._homes[seller]
-            found.ask(slot, price_micro - found.config.backstop.tariff.local_grid_fee_micro_per_kwh)
+            found.ask(slot, price_micro - found.rates.local_grid_fee(slot))
 
     def keeps_apart(self, buyer: str, seller: str) -> bool:
         """Whether a buyer's search is not for that seller. A utility that searches hears everybody."""

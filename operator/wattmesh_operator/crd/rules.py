@@ -16,6 +16,7 @@ from wattmesh_operator.resources import (
     Battery,
     BecknGatewaySpec,
     Clock,
+    PriceSeries,
     Profile,
     SolarAgent,
     SolarAgentSpec,
@@ -166,12 +167,21 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
     ),
     TariffPeriod: (Rule("self.from != self.to", 'must differ from "from"; for the whole day set tariff.price', "to"),),
     Tariff: (
-        # Each period holds at its own first minute; that of two that overlap, one starts in the other.
+        # Each period holds at its own first minute; that of two that overlap, one starts in the other. Of those of some
+        # days or months the operator tells.
         Rule(
-            "self.periods.all(one, self.periods.exists_one(other, other.from < other.to"
-            " ? other.from <= one.from && one.from < other.to : other.from <= one.from || one.from < other.to))",
+            "self.periods.all(one, size(one.days) + size(one.months) > 0 || self.periods.exists_one(other,"
+            " size(other.days) + size(other.months) == 0 && (other.from < other.to"
+            " ? other.from <= one.from && one.from < other.to : other.from <= one.from || one.from < other.to)))",
             "must not overlap",
             "periods",
+        ),
+    ),
+    PriceSeries: (
+        Rule("has(self.csv) != has(self.configMap)", "needs exactly one of csv and configMap"),
+        Rule(
+            "!has(self.csv)",
+            "csv is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv",
         ),
     ),
 }

@@ -110,6 +110,7 @@ def pod_manifests(
             config_hash=digest(_read_at_start(plan, config, key_ids)),
             annotations=annotations,
             profiles=_profiles(plan),
+            prices=plan.prices,
             env=settings.agent_env,
             template=template,
         ),

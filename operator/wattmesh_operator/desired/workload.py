@@ -10,7 +10,7 @@ from wattmesh_operator.desired.manifest import Belonging, manifest
 from wattmesh_operator.desired.names import CONFIG_HASH, PORT, REVISION, selector_labels
 from wattmesh_operator.desired.revision import revision
 from wattmesh_operator.desired.settings import LOG_FORMAT, EnvVar, PodSettings, Resources
-from wattmesh_operator.plan.participants import PROFILES
+from wattmesh_operator.plan.participants import PRICES, PROFILES
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 
 DATA = "/data"
@@ -43,19 +43,27 @@ def deployment(
     config_hash: str,
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
+    prices: str | None = None,
     env: Sequence[EnvVar] = (),
     template: PodTemplate = NO_TEMPLATE,
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
     `command` gives the command for a pod of that name.
 
-    `profiles` is the ConfigMap with the profiles of its households, if there is one; `env` is more environment;
+    `profiles` and `prices` are the ConfigMaps with its households' profiles and with the prices of its tariff, if there
+    are any; `env` is more environment;
     `template` is what the resource says of its pods.
     """
 
     def pod(name: str) -> dict[str, Any]:
         return _pod(
-            name, settings, command=command(name), resources=resources, profiles=profiles, env=env, template=template
+            name,
+            settings,
+            command=command(name),
+            resources=resources,
+            files=[(folder, of) for folder, of in ((PROFILES, profiles), (PRICES, prices)) if of is not None],
+            env=env,
+            template=template,
         )
 
     spec = {
@@ -83,11 +91,11 @@ def _pod(
     *,
     command: Sequence[str],
     resources: Resources,
-    profiles: str | None,
+    files: Sequence[tuple[str, str]],
     env: Sequence[EnvVar],
     template: PodTemplate,
 ) -> dict[str, Any]:
-    """The spec of a pod of that name."""
+    """The spec of a pod of that name. `files` are ConfigMaps, each with the folder that it is mounted at."""
     container: dict[str, Any] = {
         "name": "main",
         "image": settings.image,
@@ -135,9 +143,10 @@ def _pod(
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
-    if profiles is not None:
-        container["volumeMounts"].append({"name": "profiles", "mountPath": PROFILES, "readOnly": True})
-        pod["volumes"].append({"name": "profiles", "configMap": {"name": profiles}})
+    for folder, config_map in files:
+        volume = folder.rpartition("/")[2]
+        container["volumeMounts"].append({"name": volume, "mountPath": folder, "readOnly": True})
+        pod["volumes"].append({"name": volume, "configMap": {"name": config_map}})
     return pod | template.pod_fields()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wattmesh_operator.manifests.documents import Document, read_documents
-from wattmesh_operator.manifests.measured import profile_mistakes, with_absolute_profile
+from wattmesh_operator.manifests.measured import profile_mistakes, with_absolute_paths
+from wattmesh_operator.manifests.priced import price_mistakes
 from wattmesh_operator.plan.references import resolve_references
 from wattmesh_operator.resources import Resource
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake, Origin
@@ -26,9 +27,9 @@ def load(sources: Iterable[Source], *, namespace: str = "default") -> tuple[Reso
     """The resources of all sources together, in their order.
 
     A path is a file of YAML documents, a folder of such files (*.yaml and *.yml), or "-" for standard input.
-    `namespace` is that of resources which name none. A profile's path, relative to the file's folder or, where
-    there is no file, to the current one, comes back absolute. Raises ManifestErrors with every mistake in all sources,
-    also those of profiles, and no other error.
+    `namespace` is that of resources which name none. The path of a profile or of prices, relative to the file's folder
+    or, where there is no file, to the current one, comes back absolute. Raises ManifestErrors with every mistake in all
+    sources, also those of profiles and prices, and no other error.
     """
     reading = _Reading(namespace)
     for source in sources:
@@ -41,7 +42,8 @@ def load(sources: Iterable[Source], *, namespace: str = "default") -> tuple[Reso
     references = resolve_references(reading.manifests, reading.invalid)
     mistakes = [*reading.mistakes, *references.mistakes]
     for manifest in reading.manifests:
-        mistakes += profile_mistakes(manifest, references.gateways.get(manifest.identity))
+        gateway = references.gateways.get(manifest.identity)
+        mistakes += [*profile_mistakes(manifest, gateway), *price_mistakes(manifest, gateway)]
     if mistakes:
         raise ManifestErrors(sorted(mistakes, key=reading.position))
     return tuple(manifest.resource for manifest in reading.manifests)
@@ -58,7 +60,7 @@ class _Reading:
     sources: list[str] = field(default_factory=list)
 
     def take(self, resource: Resource) -> None:
-        self.manifests.append(with_absolute_profile(Manifest(resource), Path()))
+        self.manifests.append(with_absolute_paths(Manifest(resource), Path()))
 
     def read(self, source: str) -> None:
         self.sources.append(source)
@@ -107,7 +109,7 @@ class _Reading:
             self.mistakes.extend(errors.mistakes)
             self.invalid.append(identity_of(document.value, self.namespace))
             return
-        self.manifests.append(with_absolute_profile(Manifest(resource, document.origin), folder))
+        self.manifests.append(with_absolute_paths(Manifest(resource, document.origin), folder))
 
     def _unreadable(self, source: str, what: str) -> None:
         self.mistakes.append(Mistake(Origin(source), None, "", what))

@@ -10,7 +10,7 @@ from wattmesh_common.metering.reading import read_meter_file
 from wattmesh_common.metering.told import MeterFileError, Told
 from wattmesh_market.energy.slots import SLOT_S, local
 from wattmesh_operator.plan.naming import household_names, profile_file
-from wattmesh_operator.resources import BecknGateway, SolarAgent
+from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent
 from wattmesh_operator.resources.mistakes import Mistake
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.resources.quantities import watt
@@ -20,9 +20,11 @@ _SEASON_DAYS = 45
 _YEAR_DAYS = 365
 
 
-def with_absolute_profile(manifest: Manifest, folder: Path) -> Manifest:
-    """The manifest with its profile's path resolved against its folder."""
+def with_absolute_paths(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with the path of its profile, or of its prices, resolved against its folder."""
     resource = manifest.resource
+    if isinstance(resource, UtilityAgent):
+        return Manifest(_with_absolute_prices(resource, folder), manifest.origin)
     if not isinstance(resource, SolarAgent) or resource.spec.profile is None:
         return manifest
     profile = resource.spec.profile
@@ -32,6 +34,15 @@ def with_absolute_profile(manifest: Manifest, folder: Path) -> Manifest:
         profile = profile.model_copy(update={"folder": str((folder / profile.folder).absolute())})
     spec = resource.spec.model_copy(update={"profile": profile})
     return Manifest(resource.model_copy(update={"spec": spec}), manifest.origin)
+
+
+def _with_absolute_prices(agent: UtilityAgent, folder: Path) -> UtilityAgent:
+    tariff = agent.spec.tariff
+    if tariff.series is None or tariff.series.csv is None:
+        return agent
+    series = tariff.series.model_copy(update={"csv": str((folder / tariff.series.csv).absolute())})
+    spec = agent.spec.model_copy(update={"tariff": tariff.model_copy(update={"series": series})})
+    return agent.model_copy(update={"spec": spec})
 
 
 def profile_paths(agent: SolarAgent) -> list[Path]:
@@ -56,12 +67,12 @@ def profile_mistakes(manifest: Manifest, gateway: BecknGateway | None) -> Iterat
         return
     field = "spec.profile.csv" if agent.spec.profile.csv is not None else "spec.profile.folder"
     paths = profile_paths(agent)
-    missing = next((path for path in paths if not _is_file(path)), None)
+    missing = next((path for path in paths if not is_file(path)), None)
     if missing is not None:
         what = "must be a file" if field.endswith("csv") else "must hold a file for each household"
         yield manifest.mistake(field, f"{what}; there is none at {missing}")
     for path in paths:
-        if not _is_file(path):
+        if not is_file(path):
             continue
         try:
             file = read_meter_file(path, profile_told(agent))
@@ -92,7 +103,8 @@ def _of_other_season(
         yield manifest.mistake(field, what)
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is a file that may be looked at."""
     try:
         return path.is_file()
     except OSError:  # a folder that may not be entered, a name that is too long

@@ -12,7 +12,7 @@ from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.cluster.observation import identity_of
 from wattmesh_operator.plan.pods import GatewayPlan, planned
 from wattmesh_operator.plan.references import NOTHING_SETTLED, Settled, resolve_references
-from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent
+from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent, UtilityAgent
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake
 from wattmesh_operator.resources.parsing import Manifest, parse_resource
 from wattmesh_operator.resources.reasons import Reason
@@ -102,6 +102,9 @@ def _unresolved(
 
 
 def _file_of_a_machine(resource: Resource) -> Mistake | None:
+    if isinstance(resource, UtilityAgent) and resource.spec.tariff.series and resource.spec.tariff.series.csv:
+        what = "is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv"
+        return Manifest(resource).mistake("spec.tariff.series.csv", what)
     profile = resource.spec.profile if isinstance(resource, SolarAgent) else None
     if profile is None or profile.config_map is not None:
         return None

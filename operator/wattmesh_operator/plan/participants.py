@@ -10,12 +10,25 @@ from wattmesh_market.energy import battery, profiles, tariff
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import config
 from wattmesh_operator.plan.naming import profile_file, subscriber_id
-from wattmesh_operator.resources import Battery, Profile, Pv, Sharing, SolarAgent, Tariff, Trading, UtilityAgent
+from wattmesh_operator.resources import (
+    Battery,
+    PriceSeries,
+    Profile,
+    Pv,
+    Sharing,
+    SolarAgent,
+    Tariff,
+    Trading,
+    UtilityAgent,
+)
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
 from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
 
 PROFILES = "/etc/wattmesh/profiles"
 """Folder of a pod that holds its households' profiles, from a ConfigMap."""
+PRICES = "/etc/wattmesh/prices"
+"""… and its utility's series of prices, or its households'."""
+PRICES_FILE = "prices.csv"
 
 
 def household_config(
@@ -160,5 +173,20 @@ def _tariff(spec: Tariff) -> tariff.Tariff:
         feed_in_micro_per_kwh=micro(spec.feed_in),
         grid_fee_micro_per_kwh=micro(spec.grid_fee),
         local_grid_fee_micro_per_kwh=micro(spec.local_grid_fee),
-        periods=tuple(tariff.TariffPeriod(period.start, period.end, micro(period.price)) for period in spec.periods),
+        periods=tuple(
+            tariff.TariffPeriod(period.start, period.end, micro(period.price), period.days, period.months)
+            for period in spec.periods
+        ),
+        file=price_file(spec.series) if spec.series else None,
+    )
+
+
+def price_file(spec: PriceSeries) -> tariff.PriceFile:
+    """Where a series is written, in the pods where it is in a ConfigMap, and what is told of it."""
+    return tariff.PriceFile(
+        path=Path(PRICES, PRICES_FILE) if spec.csv is None else Path(spec.csv),
+        **(spec.columns.model_dump() if spec.columns else {}),
+        unit=spec.unit,
+        dates=spec.dates,
+        timezone=spec.timezone,
     )

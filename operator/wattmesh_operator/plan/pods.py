@@ -43,6 +43,8 @@ class PodPlan:
     utilities: tuple[UtilityConfig, ...] = ()
     backstop: str | None = None
     """The name of the utility that supplies its households."""
+    prices: str | None = None
+    """The ConfigMap with the series of its utility's tariff, or its households'."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,13 @@ def _utility_pod(agent: UtilityAgent, gateway: BecknGateway, customers: Sequence
     name = agent.metadata.name
     participant = Participant(name, _id_of(agent), agent.spec.feeder, roles)
     namespace = agent.metadata.namespace
-    return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(utility_config(agent, customers),))
+    config, prices = utility_config(agent, customers), _prices(agent)
+    return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(config,), prices=prices)
+
+
+def _prices(utility: UtilityAgent) -> str | None:
+    series = utility.spec.tariff.series
+    return series.config_map.name if series and series.config_map else None
 
 
 def _household_pods(
@@ -156,6 +164,7 @@ def _household_pods(
                 participants,
                 households=households,
                 backstop=utility.metadata.name,
+                prices=_prices(utility),
             )
         )
     return found

@@ -1,10 +1,12 @@
 """The custom resources `SolarAgent`, `UtilityAgent` and `BecknGateway` of wattmesh.io/v1alpha1."""
 
 from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
-from wattmesh_operator.resources.resource import API_VERSION, GatewayRef, ObjectMeta, UtilityRef
+from wattmesh_operator.resources.resource import API_VERSION, ConfigMapRef, GatewayRef, ObjectMeta, UtilityRef
 from wattmesh_operator.resources.solar_agent import Battery, Load, Profile, Pv, SolarAgent, SolarAgentSpec, Trading
 from wattmesh_operator.resources.utility_agent import (
     DemandResponse,
+    PriceColumns,
+    PriceSeries,
     Sharing,
     Tariff,
     TariffPeriod,
@@ -26,10 +28,13 @@ __all__ = [
     "BecknGateway",
     "BecknGatewaySpec",
     "Clock",
+    "ConfigMapRef",
     "DemandResponse",
     "GatewayRef",
     "Load",
     "ObjectMeta",
+    "PriceColumns",
+    "PriceSeries",
     "Profile",
     "Pv",
     "Resource",

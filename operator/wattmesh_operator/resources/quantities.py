@@ -92,6 +92,9 @@ PositiveKw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0.001", "1
 Kw = Annotated[Decimal, _quantity("kW", 3, "0.001 kW (1 W)", "0", "1e9")]
 _PRICE = _quantity("currency per kWh", 6, "0.000001 (a millionth of the currency)", "0", "1e6")
 Price = Annotated[Decimal, _PRICE]
+SignedPrice = Annotated[
+    Decimal, _quantity("currency per kWh", 6, "0.000001 (a millionth of the currency)", "-1e6", "1e6")
+]
 MidOrPrice = Annotated[Decimal | None, WordOr("mid", _PRICE)]
 Percent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "0", "100")]
 EfficiencyPercent = Annotated[Decimal, _quantity("percent", 4, "0.0001 percent", "1", "100")]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from wattmesh_operator.resources.values import DnsLabel, ResourceName
+from wattmesh_operator.resources.values import DnsLabel, ObjectName, ResourceName
 
 API_VERSION: Literal["wattmesh.io/v1alpha1"] = "wattmesh.io/v1alpha1"
 
@@ -51,6 +51,12 @@ class ObjectMeta(Part):
     namespace: DnsLabel = Field(default="default", description="Namespace of the resource.")
     labels: dict[str, str] = Field(default_factory=dict, description="Kubernetes labels.")
     annotations: dict[str, str] = Field(default_factory=dict, description="Kubernetes annotations.")
+
+
+class ConfigMapRef(Part):
+    """A ConfigMap of the same namespace."""
+
+    name: ObjectName = Field(description="Name of a ConfigMap of the same namespace.")
 
 
 class CustomResource(Part):

@@ -31,11 +31,10 @@ from wattmesh_operator.resources.quantities import (
     ppm,
     wh,
 )
-from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part, UtilityRef
+from wattmesh_operator.resources.resource import ConfigMapRef, CustomResource, GatewayRef, Part, UtilityRef
 from wattmesh_operator.resources.values import (
     DnsLabel,
     FilePath,
-    ObjectName,
     OneOf,
     Whole,
     rule_broken,
@@ -102,12 +101,6 @@ class Load(Part):
     annual_kwh: Kwh = Field(description="Energy used in a year, in kWh, spread over the day by the built-in shape.")
 
 
-class ProfileConfigMap(Part):
-    """A ConfigMap of the same namespace."""
-
-    name: ObjectName = Field(description="Name of a ConfigMap of the same namespace.")
-
-
 class Profile(Part):
     """Where generation and consumption are written that were measured, or computed beforehand."""
 
@@ -121,7 +114,7 @@ class Profile(Part):
         description="Folder with such a file for each household, <household>.csv; a path like that of csv. With"
         " `wattmesh up` only.",
     )
-    config_map: ProfileConfigMap | None = Field(
+    config_map: ConfigMapRef | None = Field(
         default=None,
         validate_default=True,
         description="ConfigMap with such a file for each household, under the key <household>.csv. In a cluster only.",
@@ -129,7 +122,7 @@ class Profile(Part):
 
     @field_validator("config_map")
     @classmethod
-    def _one_source(cls, config_map: ProfileConfigMap | None, info: ValidationInfo) -> ProfileConfigMap | None:
+    def _one_source(cls, config_map: ConfigMapRef | None, info: ValidationInfo) -> ConfigMapRef | None:
         # A field that is missing here is one that was written but is not valid.
         written = [name for name in ("csv", "folder") if info.data.get(name, "not valid") is not None]
         if config_map is not None:

@@ -17,16 +17,22 @@ from pydantic import (
     field_validator,
 )
 
+from wattmesh_common.metering.prices import PriceUnit
+from wattmesh_common.metering.told import Dates
+from wattmesh_market.energy.tariff import DAYS, MONTHS
 from wattmesh_market.mechanisms.sharing import KEYS
 from wattmesh_market.strategies import UTILITY_STRATEGIES
 from wattmesh_operator.resources.pod_template import PodTemplate
-from wattmesh_operator.resources.quantities import Kw, MidOrPrice, Percent, Price
-from wattmesh_operator.resources.resource import CustomResource, GatewayRef, Part
+from wattmesh_operator.resources.quantities import Kw, MidOrPrice, Percent, Price, SignedPrice
+from wattmesh_operator.resources.resource import ConfigMapRef, CustomResource, GatewayRef, Part
 from wattmesh_operator.resources.values import (
     UNTYPED,
+    ColumnName,
     DnsLabel,
+    FilePath,
     OneOf,
-    TimeOfDay,
+    SlotBorder,
+    TimeZone,
     Whole,
     not_allowed,
     rule_broken,
@@ -36,17 +42,26 @@ NO_SHARING = "none"
 
 
 class TariffPeriod(Part):
-    """A price for some hours of every day."""
+    """A price for some hours, of every day or of some."""
 
-    start: Annotated[time, TimeOfDay()] = Field(
-        validation_alias="from", serialization_alias="from", description="First minute, HH:MM in the gateway's zone."
+    start: Annotated[time, SlotBorder()] = Field(
+        validation_alias="from",
+        serialization_alias="from",
+        description="Start, HH:MM in the gateway's zone, on a quarter of an hour.",
     )
-    end: Annotated[time, TimeOfDay()] = Field(
+    end: Annotated[time, SlotBorder()] = Field(
         validation_alias="to",
         serialization_alias="to",
-        description="Minute after the last, HH:MM in the gateway's zone; before `from` if it runs past midnight.",
+        description="End, HH:MM in the gateway's zone, on a quarter of an hour; before `from` if it runs past"
+        " midnight.",
     )
-    price: Price = Field(description="Price in currency per kWh in these hours.")
+    price: SignedPrice = Field(description="Price in currency per kWh in these hours.")
+    days: tuple[Annotated[str, OneOf(DAYS, "A day of the week.")], ...] = Field(
+        default=(), max_length=7, description="Days of the week on which it begins. Default: all."
+    )
+    months: tuple[Annotated[str, OneOf(MONTHS, "A month.")], ...] = Field(
+        default=(), max_length=12, description="Months in which it begins. Default: all."
+    )
 
     @field_validator("end")
     @classmethod
@@ -56,23 +71,73 @@ class TariffPeriod(Part):
         return end
 
     def __str__(self) -> str:
-        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+        of = "".join(f" {','.join(names)}" for names in (self.days, self.months) if names)
+        return f"{self.start:%H:%M}-{self.end:%H:%M}{of}"
 
     def overlaps(self, other: Self) -> bool:
-        """Whether both hold at some minute; of two such periods one starts within the other."""
-        return self._holds_at(other.start) or other._holds_at(self.start)
+        """Whether both hold at some time of some day; of two such periods one starts within the other."""
+        return self._holds_when_begins(other) or other._holds_when_begins(self)
 
-    def _holds_at(self, at: time) -> bool:
-        if self.start < self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+    def _holds_when_begins(self, other: Self) -> bool:
+        at, days = other.start, set(other.days or DAYS)
+        if self.start >= self.end and at < self.end:
+            days = {DAYS[DAYS.index(day) - 1] for day in days}  # it has begun the day before
+        elif not (self.start <= at and (at < self.end or self.end <= self.start)):
+            return False
+        return not (days.isdisjoint(self.days or DAYS) or set(self.months or MONTHS).isdisjoint(other.months or MONTHS))
+
+
+class PriceColumns(Part):
+    """Which columns of a file hold prices. Two may be the same."""
+
+    price: ColumnName | None = Field(default=None, description="What comes on top of price, and of that of periods.")
+    feed_in: ColumnName | None = Field(default=None, description="What comes on top of feedIn.")
+    grid_fee: ColumnName | None = Field(default=None, description="What comes on top of gridFee.")
+    local_grid_fee: ColumnName | None = Field(default=None, description="What comes on top of localGridFee.")
+
+
+class PriceSeries(Part):
+    """A CSV file of prices, of 1, 5, 15, 30 or 60 minutes each."""
+
+    csv: FilePath | None = Field(
+        default=None,
+        description="The file. A relative path starts at the manifest's folder. With `wattmesh up` and `simulate`"
+        " only.",
+    )
+    config_map: ConfigMapRef | None = Field(
+        default=None,
+        validate_default=True,
+        description="ConfigMap with the file under the key prices.csv. In a cluster only.",
+    )
+    columns: PriceColumns | None = Field(
+        default=None,
+        description="Which columns hold prices. Default: by their names, such as price, feed_in, grid_fee.",
+    )
+    unit: Annotated[str, OneOf(tuple(map(str, PriceUnit)))] | None = Field(
+        default=None, description="Unit of the prices. Default: by the columns' names, such as EUR/MWh, ct/kWh."
+    )
+    dates: Annotated[str, OneOf(tuple(map(str, Dates)))] | None = Field(
+        default=None, description="Order of dates as 01/02/2026. Default: by the dates."
+    )
+    timezone: TimeZone | None = Field(
+        default=None, description="Zone of times that say none, such as Europe/Berlin or +01:00."
+    )
+
+    @field_validator("config_map")
+    @classmethod
+    def _one_source(cls, config_map: ConfigMapRef | None, info: ValidationInfo) -> ConfigMapRef | None:
+        # A field that is missing here is one that was written but is not valid.
+        if (info.data.get("csv", "not valid") is None) == (config_map is None):
+            found = "none" if config_map is None else "both"
+            raise rule_broken(f"needs exactly one of csv and configMap, not {found}", of_parent=True)
+        return config_map
 
 
 class Tariff(Part):
-    """Prices by time of use."""
+    """Prices by time of use, and by a series of prices."""
 
-    price: Price = Field(description="Price in currency per kWh outside the periods.")
-    feed_in: Price = Field(description="Paid per kWh for surplus that found no buyer.")
+    price: SignedPrice = Field(description="Price in currency per kWh outside the periods.")
+    feed_in: SignedPrice = Field(description="Paid per kWh for surplus that found no buyer.")
     grid_fee: Price = Field(
         default=Decimal(0), description="Grid fee per kWh, on top of the price, of what the utility sells or supplies."
     )
@@ -82,6 +147,11 @@ class Tariff(Part):
     )
     periods: tuple[TariffPeriod, ...] = Field(
         default=(), max_length=48, description="Hours with another price; they must not overlap."
+    )
+    series: PriceSeries | None = Field(
+        default=None,
+        description="Prices of a file, slot by slot, each of which comes on top of what stands here: a spot price on"
+        " the supplier's own, in price.",
     )
 
     @field_validator("periods")

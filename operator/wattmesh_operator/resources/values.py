@@ -116,9 +116,10 @@ class Whole(Constraint):
 
 @dataclass(frozen=True)
 class OneOf(Constraint):
-    """One of some names."""
+    """One of some names; `description` is for an entry of a list, which has no field of its own to say it."""
 
     names: tuple[str, ...]
+    description: str = ""
     allowed: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +131,8 @@ class OneOf(Constraint):
         return value
 
     def _schema(self) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.names)}
+        schema = {"type": "string", "enum": list(self.names)}
+        return {**schema, "description": self.description} if self.description else schema
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,13 @@ class TimeOfDay(Constraint):
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": self.pattern, "maxLength": 5}
+
+
+class SlotBorder(TimeOfDay):
+    """A `datetime.time` at which a delivery slot begins, written as HH:MM."""
+
+    allowed = 'a quarter of an hour, where delivery slots begin, as "HH:MM", from "00:00" (midnight) to "23:45"'
+    pattern = "^([01][0-9]|2[0-3]):(00|15|30|45)$"
 
 
 class ZonedTime(Constraint):
@@ -238,4 +247,8 @@ Domain = Annotated[
     str,
     Text("^[A-Za-z0-9][A-Za-z0-9:._-]*$", "a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading", 100),
 ]
+TimeZone = Annotated[
+    str, Text("^([A-Za-z][A-Za-z0-9_+/-]*|[+-][0-9]{2}:[0-9]{2})$", "a time zone such as Europe/Berlin or +01:00", 100)
+]
+ColumnName = Annotated[str, Text("^.+$", "the name of a column", 200)]
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]

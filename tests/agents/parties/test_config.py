@@ -41,7 +41,16 @@ def test_what_is_written_is_read_back() -> None:
         (("households", 0, "subscriber_id"), "roof_0", "a subscriber id has at most 253"),
         (("households", 0, "utility_ids"), ["utility/2"], "a subscriber id has at most 253"),
         (("households", 0, "backstop", "utility_id"), "", "a subscriber id has at most 253"),
-        (("households", 0, "backstop", "tariff", "feed_in_micro_per_kwh"), -1, "feed_in_micro_per_kwh must be from 0"),
+        (
+            ("households", 0, "backstop", "tariff", "grid_fee_micro_per_kwh"),
+            -1,
+            "grid_fee_micro_per_kwh must be from 0",
+        ),
+        (
+            ("utilities", 0, "tariff", "periods"),
+            [{"start": "17:10", "end": "20:00", "price_micro_per_kwh": 1}],
+            "is not on borders of slots of 15 minutes",
+        ),
         (("households", 0, "battery", "capacity_wh"), 10**12 + 1, "capacity_wh must be from 0"),
         (("households", 0, "trading", "sell_price_micro_per_kwh"), -1, "sell_price_micro_per_kwh must be from 0"),
         (("households", 0, "load"), {"annual_wh": -1}, "annual_wh must be from 0"),

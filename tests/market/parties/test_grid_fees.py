@@ -87,7 +87,7 @@ def test_a_household_buys_up_to_its_tariff_with_the_fee() -> None:
 
 def test_a_seller_of_a_feeder_with_two_utilities_charges_neither() -> None:
     home = World(household("roof-0", battery(), tariff=FEES, utility_ids=("other.default",)))[ROOF].home
-    of = {buyer: home.grid_fee_micro_per_kwh(buyer) for buyer in (GRID, "other.default", FLAT)}
+    of = {buyer: home.grid_fee_micro_per_kwh(buyer, NEXT) for buyer in (GRID, "other.default", FLAT)}
     assert of == {GRID: 0, "other.default": 0, FLAT: LOCAL}
 
 

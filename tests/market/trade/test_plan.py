@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
-from wattmesh_market.energy.tariff import Tariff, TariffPeriod
+from wattmesh_market.energy.tariff import PriceFile, PriceSeries, Rates, Tariff, TariffPeriod
 from wattmesh_market.strategies.plan import NOTHING, PLANNED_EVERY_S, Outlook, Planner, Traded
 from wattmesh_market.trade.offers import Block
 
@@ -44,7 +45,7 @@ NOT_YET = always(0)
 def planner(
     days: Days, battery: Battery = STORE, tariff: Tariff = FLAT, learned: Callable[[int], int] = NOT_YET
 ) -> Planner:
-    return Planner(battery, tariff, 0, days, learned)
+    return Planner(battery, Rates(tariff, 0), days, learned)
 
 
 def lived(of: Planner, days: Days, battery: Battery, level_wh: int, slots: range) -> list[Metered]:
@@ -67,16 +68,16 @@ def some_slots(first: int, hours: int) -> range:
 def test_a_flat_bids_less_than_its_utility_takes() -> None:
     flat = planner(Days(load_wh=300), NO_BATTERY)
     assert flat.demand(flat.outlook(0, EVENING, NOTHING), EVENING) == [Block(249_999, 300)]
-    assert flat.supply(flat.outlook(0, EVENING, NOTHING)) == []
+    assert flat.supply(flat.outlook(0, EVENING, NOTHING), EVENING) == []
     bought = flat.outlook(0, EVENING, Traded(bought_wh=300))
     assert flat.demand(bought, EVENING) == []
 
 
 def test_a_roof_offers_the_sun_that_it_would_feed_in() -> None:
     roof, noon = planner(Days(500, 200), NO_BATTERY), MIDNIGHT + DAY_S // 2
-    assert roof.supply(roof.outlook(0, noon, NOTHING)) == [Block(80_000, 300)]
+    assert roof.supply(roof.outlook(0, noon, NOTHING), noon) == [Block(80_000, 300)]
     assert roof.demand(roof.outlook(0, noon, NOTHING), noon) == []
-    assert roof.supply(roof.outlook(0, noon, Traded(sold_wh=250))) == [Block(80_000, 50)]
+    assert roof.supply(roof.outlook(0, noon, Traded(sold_wh=250)), noon) == [Block(80_000, 50)]
 
 
 # --- what the battery does ---
@@ -121,13 +122,38 @@ def test_it_saves_what_is_stored_for_the_dear_hours() -> None:
     assert sum(one.imported_wh for one in peak) == 0
 
 
+def test_it_charges_for_tomorrow_when_only_tomorrow_is_dear() -> None:
+    # A series of two days: all of today at 0.20, tomorrow from midnight on at 0.50. A day that repeats would not tell.
+    day = (200_000,) * 96
+    series = PriceSeries(MIDNIGHT, price=day + (500_000,) * 96)
+    rates = Rates(Tariff(0, 0, file=PriceFile(Path("spot.csv"))), 0, series)
+    days = Days(load_wh=100)
+    dear_tomorrow = Planner(STORE, rates, days, NOT_YET)
+    level_wh = lived(dear_tomorrow, days, STORE, 1000, some_slots(EVENING, 4))[-1].level_after_wh
+    assert level_wh > 4000
+    same = planner(days, tariff=Tariff(200_000, 0))
+    assert lived(same, days, STORE, 1000, some_slots(EVENING, 4))[-1].level_after_wh == 1000
+
+
+def test_it_makes_room_for_hours_in_which_import_is_paid() -> None:
+    night, noon = (300_000,) * 48, (-100_000,) * 48
+    rates = Rates(Tariff(0, 0, file=PriceFile(Path("spot.csv"))), 0, PriceSeries(MIDNIGHT, price=night + noon))
+    days = Days(load_wh=200)
+    of = Planner(STORE, rates, days, NOT_YET)
+    morning = lived(of, days, STORE, 6000, some_slots(MIDNIGHT, 12))
+    assert morning[-1].level_after_wh in (1000, 1001)
+    paid = lived(of, days, STORE, morning[-1].level_after_wh, some_slots(MIDNIGHT + 12 * 3600, 12))
+    assert paid[-1].level_after_wh == STORE.capacity_wh
+    assert sum(one.imported_wh for one in paid) > 48 * 200 + 9000 * 10 // 9
+
+
 # --- asks ---
 
 
 def sellable(of: Planner, outlook: Outlook, slot: int, next_slot: int) -> list[Block]:
     """What is worth no more to it than it asks."""
     ask_micro = of.ask_micro(slot, next_slot)
-    return [block for block in of.supply(outlook) if (block.price_micro_per_kwh or 0) <= ask_micro]
+    return [block for block in of.supply(outlook, slot) if (block.price_micro_per_kwh or 0) <= ask_micro]
 
 
 def test_it_sells_the_evening_to_its_neighbours_and_keeps_what_its_own_night_needs() -> None:
@@ -146,8 +172,8 @@ def test_it_sells_the_evening_to_its_neighbours_and_keeps_what_its_own_night_nee
 
 def test_what_is_held_for_a_later_promise_is_not_offered() -> None:
     of = planner(Days(load_wh=100), learned=always(200_000))
-    free = of.supply(of.outlook(10_000, EVENING, NOTHING))
-    held = of.supply(of.outlook(10_000, EVENING, Traded(held_wh=8000)))
+    free = of.supply(of.outlook(10_000, EVENING, NOTHING), EVENING)
+    held = of.supply(of.outlook(10_000, EVENING, Traded(held_wh=8000)), EVENING)
     assert sum(block.energy_wh for block in free) > 7500
     assert sum(block.energy_wh for block in held) <= 900
 
@@ -271,7 +297,7 @@ def test_asks_and_bids_are_feasible_sorted_and_whole_numbers(
     traded: Traded,
     ahead: int,
 ) -> None:
-    of = Planner(battery, tariff, 0, days, lambda slot: prices[slot // SLOT_S % len(prices)])
+    of = Planner(battery, Rates(tariff, 0), days, lambda slot: prices[slot // SLOT_S % len(prices)])
     now = MIDNIGHT + hour * 3600
     slot = now + ahead * SLOT_S
     level_wh = battery.min_level_wh + (battery.capacity_wh - battery.min_level_wh) * full // 100
@@ -279,7 +305,7 @@ def test_asks_and_bids_are_feasible_sorted_and_whole_numbers(
         level_wh = of.outlook(level_wh, before, NOTHING, now).metered.level_after_wh
     outlook = of.outlook(level_wh, slot, traded, now)
     one, utility_micro = outlook.metered, of.utility_micro(slot)
-    supply, demand = of.supply(outlook), of.demand(outlook, slot)
+    supply, demand = of.supply(outlook, slot), of.demand(outlook, slot)
     for blocks in (supply, demand):
         assert all(type(number) is int for block in blocks for number in block)
         assert all(energy_wh > 0 for _, energy_wh in blocks)
@@ -323,7 +349,7 @@ def test_asks_and_bids_are_feasible_sorted_and_whole_numbers(
 def test_what_is_learned_lies_between_feed_in_and_what_the_utility_takes(
     battery: Battery, tariff: Tariff, days: Days, prices: list[int], paid_micro: int | None, number: int
 ) -> None:
-    of = Planner(battery, tariff, 0, days, lambda slot: prices[slot // SLOT_S % 7])
+    of = Planner(battery, Rates(tariff, 0), days, lambda slot: prices[slot // SLOT_S % 7])
     slot = MIDNIGHT + number * SLOT_S
     (metered,) = lived(of, days, battery, battery.capacity_wh // 2, range(slot, slot + SLOT_S, SLOT_S))
     learned = of.learned_micro(slot, metered, paid_micro)
@@ -350,8 +376,8 @@ def test_after_a_restart_it_plans_what_it_had_planned(
     def learned(of: int) -> int:
         return prices[of // SLOT_S % 7] if of < seen else 0
 
-    living = Planner(battery, tariff, 0, days, learned)
+    living = Planner(battery, Rates(tariff, 0), days, learned)
     for now in range(EVENING - PLANNED_EVERY_S, slot + SLOT_S, SLOT_S):
         seen = now
         living.worth(now)
-    assert living.worth(slot) == Planner(battery, tariff, 0, days, learned).worth(slot)
+    assert living.worth(slot) == Planner(battery, Rates(tariff, 0), days, learned).worth(slot)

@@ -31,6 +31,8 @@ from wattmesh_beckn.messages import (
     LOCAL_GRID_FEE,
     SHARED_ENERGY,
     AgreedOrder,
+    Bill,
+    BillPart,
     Breakup,
     CancelMessage,
     Catalog,
@@ -266,11 +268,11 @@ def _named_lines(deliveries: list[_Delivery], quote: WireQuote) -> list[Line]:
     return [_line(one, parts[one.item.id], 0) for one in deliveries]
 
 
-def _fee_micro(parts: Sequence[Breakup], title: str = GRID_FEE) -> int:
+def _fee_micro(parts: Sequence[Breakup | BillPart], title: str = GRID_FEE) -> int:
     return sum(part.price.value_micro for part in parts if part.title == title)
 
 
-def _check_currency(quote: WireQuote, code: ErrorCode, path: str) -> None:
+def _check_currency(quote: WireQuote | Bill, code: ErrorCode, path: str) -> None:
     currency = quote.price.currency
     if any(part.price.currency != currency for part in quote.breakup):
         raise declined(code, f"the breakup is not in {currency} throughout, as the price is", path)
@@ -383,7 +385,7 @@ def _priced_reading(order: OnUpdatedOrder) -> PricedReading:
     )
 
 
-def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[Breakup]) -> SharedPart | None:
+def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[BillPart]) -> SharedPart | None:
     text = tag_value(tags, *SHARED_TAG)
     if text is None:
         return None
