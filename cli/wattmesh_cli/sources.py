@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from wattmesh_cli.books import Book, BooksError
+from wattmesh_cli.deciding import Decided, decide_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -39,12 +40,14 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment.
+    `declared` are the parties that there shall be at the moment; `decide` tells a utility that runs what a person has
+    decided, and gives what it billed (see `Decided`).
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], frozenset[str]]
     zone: Callable[[], tzinfo]
+    decide: Callable[[Decided], Mapping[int, int]]
 
 
 def source(
@@ -55,14 +58,25 @@ def source(
         if namespace is not None or all_namespaces or context is not None:
             raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
         chosen = DEFAULT_STATE if state is None else state
-        return Source(lambda: read_books(chosen), lambda: read_record(chosen).parties, lambda: read_record(chosen).zone)
+        return Source(
+            lambda: read_books(chosen),
+            lambda: read_record(chosen).parties,
+            lambda: read_record(chosen).zone,
+            lambda decided: decide_on_this_machine(chosen, decided),
+        )
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
     if namespace is not None and all_namespaces:
         raise BooksError("--namespace and --all-namespaces exclude each other")
     # Only who asks for a cluster waits for these imports.
     from wattmesh_cli.cluster import read
+    from wattmesh_cli.cluster.decide import decide
     from wattmesh_cli.cluster.kubectl import Kubectl
 
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
-    return Source(lambda: read.read_books(cluster), lambda: read.read_declared(cluster), lambda: UTC)
+    return Source(
+        lambda: read.read_books(cluster),
+        lambda: read.read_declared(cluster),
+        lambda: UTC,
+        lambda decided: decide(cluster, decided),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from wattmesh_cli.cluster.pods import PodName
@@ -21,3 +22,9 @@ class Cluster(Protocol):
 
     async def ledger(self, pod: PodName) -> bytes:
         """What the pod answers to `/ledger`."""
+
+    async def secret(self, namespace: str, name: str) -> Any:
+        """A Secret, as parsed JSON."""
+
+    async def post(self, pod: PodName, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """What the pod answers to a POST: status and body."""
