@@ -19,7 +19,7 @@ from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.closing import CLOSE
-from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall, Decision
+from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
@@ -137,7 +137,7 @@ class Reception:
         if party.is_ahead or self._closings.rests(party):
             raise busy("it takes no decisions now: grid time is behind its books, or its account is closed", _BUSY_S)
         try:
-            accept = call.decision is Decision.ACCEPT
+            accept = call.decision == "accept"
             found = self._driver.decide_held(member, call.household, call.slots, accept=accept)
         except Refused as refused:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slots") from None

@@ -53,7 +53,7 @@ class Decided:
             subscriber_id=self.utility,
             message_id=str(uuid.uuid4()),
             household=self.household,
-            slots=self.slots,
+            slots=list(self.slots),
             decision=self.decision,
         )
         body, clock = call.model_dump_json().encode(), SystemClock()

@@ -5,8 +5,7 @@ The call is POSTed to `<utility's url>/decide`, signed with the registrar's key.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,11 +17,8 @@ MOST_SLOTS = 500
 """How many readings one call decides about at most."""
 
 
-class Decision(StrEnum):
-    """What becomes of a held reading: it is booked as it was told, or a substitute is."""
-
-    ACCEPT = "accept"
-    ESTIMATE = "estimate"
+Decision = Literal["accept", "estimate"]
+"""What becomes of a held reading: it is booked as it was told, or a substitute is."""
 
 
 class DecideCall(BaseModel):
@@ -36,7 +32,7 @@ class DecideCall(BaseModel):
     subscriber_id: SubscriberId
     message_id: Uuid
     household: SubscriberId
-    slots: tuple[Annotated[int, Field(ge=0, lt=2**40)], ...] = Field(min_length=1, max_length=MOST_SLOTS)
+    slots: list[Annotated[int, Field(ge=0, lt=2**40)]] = Field(min_length=1, max_length=MOST_SLOTS)
     decision: Decision
 
 

@@ -23,6 +23,13 @@ class Cluster(Protocol):
     async def ledger(self, pod: PodName) -> bytes:
         """What the pod answers to `/ledger`."""
 
+
+class Administration(Protocol):
+    """What telling a pod what to do asks of a cluster. What cannot be had is a BooksError."""
+
+    async def agents(self) -> Any:
+        """See `Cluster.agents`."""
+
     async def secret(self, namespace: str, name: str) -> Any:
         """A Secret, as parsed JSON."""
 

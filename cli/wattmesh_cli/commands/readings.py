@@ -100,7 +100,7 @@ def accept(
     The street must be running. On one machine who may read the state directory's keys may decide, in a cluster who may
     read the gateway's registrar Secret.
     """
-    _decide(household, slots, Decision.ACCEPT, state, kubernetes, namespace, context)
+    _decide(household, slots, "accept", state, kubernetes, namespace, context)
 
 
 @app.command()
@@ -117,7 +117,7 @@ def estimate(
     It is the mean of the same slot on the three days before, else of the slots beside it, and never more than was told.
     The street must be running; for who may decide, see accept.
     """
-    _decide(household, slots, Decision.ESTIMATE, state, kubernetes, namespace, context)
+    _decide(household, slots, "estimate", state, kubernetes, namespace, context)
 
 
 def _decide(
