@@ -231,6 +231,29 @@ ONE: list[tuple[Message, Json]] = [
         },
     ),
     (
+        HeldReading(READ),
+        {
+            "order": {
+                "id": f"supply-{BUYER_ID}",
+                "fulfillments": [
+                    fulfillment(
+                        SLOT,
+                        tags=[
+                            tags(
+                                "meter",
+                                imported_kwh="0.200",
+                                exported_kwh="0.000",
+                                delivered_kwh="0.500",
+                                status="held",
+                            ),
+                        ],
+                    )
+                ],
+                "status": "ACTIVE",
+            }
+        },
+    ),
+    (
         PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR"),
         {
             "order": {
