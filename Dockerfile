@@ -59,7 +59,9 @@ USER 65532:65532
 EXPOSE 8080
 ARG VERSION=dev
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version="${VERSION}" \
+ARG PYTHON_IMAGE
+LABEL org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wattmesh_agents.brain import DECIDING, build_graph
+from wattmesh_agents.brain import DECIDING
+from wattmesh_agents.graph import build_graph
 
 PAGE = Path(__file__).parents[1] / "docs" / "brain.md"
 

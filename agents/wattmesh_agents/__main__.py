@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from wattmesh_agents import brain
 from wattmesh_agents.app import create_app
 from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.following import Following
@@ -59,6 +60,8 @@ async def run(options: argparse.Namespace) -> None:
     try:
         with refusing(options.database):
             pod.start()
+        # The pod answers meanwhile; a first decision that comes before the end waits for it.
+        keeping.append(asyncio.create_task(asyncio.to_thread(brain.prepare), name="prepares the brain"))
         await serve(create_app(pod), options.host, options.port)
     finally:
         for task in keeping:

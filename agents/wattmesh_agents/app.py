@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from wattmesh_agents.books_page import BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_agents.status import party_state, party_status, pod_status
-from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
+from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, DecideCall
@@ -50,13 +53,21 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     async def household_status(household: str) -> PartyStatus:
         return party_status(pod, _party(pod, household))
 
-    @app.get("/contracts", summary="All contracts, each side's own record")
-    async def contracts() -> list[dict[str, Any]]:
-        return table_rows(pod.database.connection, "contracts")
+    books = BooksPages(pod.database)
 
-    @app.get("/ledger", summary="Every row that an audit needs")
-    async def ledger() -> dict[str, list[dict[str, Any]]]:
-        return {table: table_rows(pod.database.connection, table) for table in AUDITED_TABLES}
+    @app.get("/contracts", summary="All contracts, each side's own record", response_class=JSONResponse)
+    async def contracts() -> Response:
+        return books.rows("contracts")
+
+    @app.get("/ledger", summary="Every row that an audit needs", response_class=JSONResponse)
+    async def ledger() -> Response:
+        return books.tables(AUDITED_TABLES)
+
+    @app.get("/evidence/{transaction}", summary="What counterparties have signed of the contracts of a transaction")
+    async def evidence(
+        transaction: Annotated[str, Path(pattern="^[0-9a-f][0-9a-f-]{3,35}$", description="id, or its beginning")],
+    ) -> list[SideOfContract]:
+        return kept(pod.database.connection, transaction, pod.config.currency)
 
     @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
     async def live_view(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from wattmesh_agents.store import accounts, journal
+from wattmesh_agents.store import accounts, evidence, journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -320,6 +320,8 @@ class Driver:
             if changes.stored or kept or (answered and durable) or done:
                 with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
+                    if received and (received.context.transaction_id, received.context.sender) in changes.contracts:
+                        evidence.keep(connection, party.id, received, party.now.ms)
                     self.outbox.write(kept)
                     if answered and durable:
                         self.inbox.write(answered)

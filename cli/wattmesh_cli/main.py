@@ -11,6 +11,7 @@ from wattmesh_cli.commands.audit import audit
 from wattmesh_cli.commands.compare import compare
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
+from wattmesh_cli.commands.evidence import evidence
 from wattmesh_cli.commands.import_meter import import_meter
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
@@ -52,6 +53,7 @@ app.command()(status)
 app.command()(contracts)
 app.add_typer(readings, name="readings")
 app.command()(audit)
+app.command()(evidence)
 app.command()(kpis)
 app.command()(compare)
 app.command()(report)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from wattmesh_cli.deciding import Decided, decide_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
+
+if TYPE_CHECKING:
+    from wattmesh_beckn.evidence import SideOfContract
 
 FromStateOption = Annotated[
     Path | None,
@@ -40,13 +44,15 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
-    `declared` are the parties that there shall be at the moment; `decide` tells a utility that runs what a person has
-    decided, and gives what it billed (see `Decided`).
+    `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
+    first characters of its transaction id; `decide` tells a utility that runs what a person has decided, and gives what
+    it billed (see `Decided`).
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], frozenset[str]]
     zone: Callable[[], tzinfo]
+    evidence: Callable[[str], Sequence[SideOfContract]]
     decide: Callable[[Decided], Mapping[int, int]]
 
 
@@ -62,6 +68,7 @@ def source(
             lambda: read_books(chosen),
             lambda: read_record(chosen).parties,
             lambda: read_record(chosen).zone,
+            lambda transaction: _evidence().of_state(chosen, transaction),
             lambda decided: decide_on_this_machine(chosen, decided),
         )
     if state is not None:
@@ -78,5 +85,13 @@ def source(
         lambda: read.read_books(cluster),
         lambda: read.read_declared(cluster),
         lambda: UTC,
+        lambda transaction: _evidence().of_cluster(cluster, transaction),
         lambda decided: decide(cluster, decided),
     )
+
+
+def _evidence() -> ModuleType:
+    """Imported by who asks for it."""
+    from wattmesh_cli import evidence
+
+    return evidence

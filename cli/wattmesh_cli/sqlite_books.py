@@ -73,6 +73,14 @@ def read_books(state: Path) -> tuple[Book, ...]:
         return tuple(_read(path, connection) for path, connection in connections)
 
 
+@contextmanager
+def snapshots(state: Path) -> Iterator[list[sqlite3.Connection]]:
+    """A connection to each database of a state directory, within a read transaction. StateError as above."""
+    with ExitStack() as opened:
+        connections = [opened.enter_context(_snapshot(path)) for path in agent_databases(state)]
+        yield [connection for connection in connections if connection is not None]
+
+
 def first_unmetered_slot(state: Path) -> int | None:
     """The first slot that no party has metered yet; None where there are no books. StateError as above."""
     with ExitStack() as opened:

@@ -43,7 +43,7 @@ def test_the_graph_takes_the_steps_of_the_table(event: Event, situation: Situati
 
 def test_it_runs_where_there_is_something_to_decide_only(monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[Event] = []
-    monkeypatch.setattr("wattmesh_agents.brain._graph", lambda: pytest.fail("not a decision"))
+    monkeypatch.setattr("wattmesh_agents.graph.compiled", lambda: pytest.fail("not a decision"))
     for event, situation in STEPS:
         if event not in DECIDING or STEPS[event, situation] is Step.HOLD:
             think(Recorder({Event.CHECK: Situation.UNDER_WAY} | {event: situation}), Trigger(event, "t"))

@@ -26,13 +26,16 @@ FULL = [
     "agents.storageClass=fast",
 ]
 NAMESPACED = ["watch.namespaces={street,village}"]
+CLUSTER_WIDE = ["watch.allNamespaces=true"]
 COMBINATIONS = {
-    "cluster-wide": [],
+    "own namespace": [],
+    "cluster-wide": CLUSTER_WIDE,
     "namespaced": NAMESPACED,
     "everything": FULL,
+    "everything, cluster-wide": FULL + CLUSTER_WIDE,
     "everything, namespaced": FULL + NAMESPACED,
-    "agents' policies": ["networkPolicy.agentNamespaces={street}"],
-    "nothing extra": ["networkPolicy.enabled=false", "rbac.aggregate=false"],
+    "nothing extra": ["networkPolicy.enabled=false", "rbac.aggregate=false", "admission.guards=false"],
+    "nothing cluster-scoped": ["rbac.clusterScoped=false"],
     "accounts made by others": ["rbac.create=false", "serviceAccount.create=false", "serviceAccount.name=operator"],
 }
 

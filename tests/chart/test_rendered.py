@@ -11,6 +11,7 @@ import yaml
 
 from charts.generate import CHART
 from tests.chart.support import (
+    CLUSTER_WIDE,
     COMBINATIONS,
     FULL,
     NAMESPACE,
@@ -62,7 +63,7 @@ def test_rights_name_groups_resources_and_verbs(settings: list[str]) -> None:
         for rule in role["rules"]:
             assert rule.keys() == {"apiGroups", "resources", "verbs"}
             assert set(rule["verbs"]) <= verbs
-            assert set(rule["apiGroups"]) <= {"", "apps", "coordination.k8s.io", "wattmesh.io"}
+            assert set(rule["apiGroups"]) <= {"", "apps", "coordination.k8s.io", "networking.k8s.io", "wattmesh.io"}
             assert not any("*" in name for name in rule["resources"])
 
 
@@ -81,19 +82,47 @@ def test_everything_that_is_namespaced_says_its_namespace() -> None:
         assert item["metadata"].get("namespace") == (None if cluster_scoped else NAMESPACE)
 
 
-def test_namespaces_that_are_listed_get_a_role_each_and_nothing_is_cluster_scoped() -> None:
-    objects = render(FULL + NAMESPACED)
-    assert all("namespace" in item["metadata"] for item in objects)
+@pytest.mark.parametrize(
+    ("settings", "namespaces"), [([], {NAMESPACE}), (NAMESPACED, {"street", "village"}), (CLUSTER_WIDE, set())]
+)
+def test_the_operator_has_rights_in_what_it_watches_and_in_the_cluster_by_choice_only(
+    settings: list[str], namespaces: set[str]
+) -> None:
+    objects = render(FULL + settings)
     for kind in ("Role", "RoleBinding"):
-        assert {item["metadata"]["namespace"] for item in of_kind(objects, kind)} == {"street", "village"}
+        assert {item["metadata"]["namespace"] for item in of_kind(objects, kind)} == namespaces
+    assert len(of_kind(objects, "ClusterRoleBinding")) == (not namespaces)
+    assert _operator_rights(objects) == _operator_rights(render())
 
 
-def test_rights_are_the_same_in_all_namespaces_and_in_some() -> None:
-    assert _operator_rights(render()) == _operator_rights(render(NAMESPACED))
+def test_nothing_is_cluster_scoped_where_the_installer_has_no_such_rights() -> None:
+    objects = render([*FULL, *NAMESPACED, "rbac.clusterScoped=false"])
+    assert all("namespace" in item["metadata"] for item in objects)
+
+
+def test_guards_and_warnings_are_of_the_namespaces_that_are_watched() -> None:
+    for settings, names in ((NAMESPACED, ["street", "village"]), ([], [NAMESPACE]), (CLUSTER_WIDE, None)):
+        bindings = of_kind(render(settings), "ValidatingAdmissionPolicyBinding")
+        assert [binding["spec"]["validationActions"] for binding in bindings] == [["Warn"], ["Deny"], ["Deny"]]
+        for binding in bindings:
+            selector = binding["spec"]["matchResources"]["namespaceSelector"]
+            assert selector == (
+                {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": names}]}
+                if names
+                else {}
+            )
+
+
+def test_the_guards_speak_of_the_account_that_the_pod_uses() -> None:
+    for settings, account in (([], f"{RELEASE}-wattmesh-operator"), (["serviceAccount.name=robot"], "robot")):
+        policies = of_kind(render(settings), "ValidatingAdmissionPolicy")
+        conditions = [one["spec"].get("matchConditions", []) for one in policies]
+        user = f'"system:serviceaccount:{NAMESPACE}:{account}"'
+        assert [user in condition[0]["expression"] for condition in conditions if condition] == [True, True]
 
 
 def test_bindings_give_each_role_to_the_account_that_the_pod_uses() -> None:
-    for settings in ([], NAMESPACED):
+    for settings in ([], NAMESPACED, CLUSTER_WIDE):
         objects = render(settings)
         account = of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]["serviceAccountName"]
         assert [item["metadata"]["name"] for item in of_kind(objects, "ServiceAccount")] == [account]
@@ -108,8 +137,10 @@ def test_bindings_give_each_role_to_the_account_that_the_pod_uses() -> None:
 
 
 def test_the_operator_understands_the_settings_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = _operator_settings(monkeypatch, [])
+    assert _operator_settings(monkeypatch, []).namespaces == (NAMESPACE,)
+    settings = _operator_settings(monkeypatch, CLUSTER_WIDE)
     assert settings.namespaces == ()
+    assert settings.all_namespaces
     assert settings.port == 8080
     assert settings.image == f"wattmesh/runtime:{_app_version()}"
     assert settings.agent_resources["requests"].keys() == {"cpu", "memory"}
@@ -155,26 +186,26 @@ def test_service_monitor_budget_and_policy_find_the_operator_and_only_it() -> No
     assert selects(of_kind(objects, "ServiceMonitor")[0]["spec"]["selector"], service["metadata"]["labels"])
 
 
-def test_gateways_and_agents_are_reached_by_each_other_and_the_operator_only() -> None:
-    objects = render([*NAMESPACED, "networkPolicy.agentNamespaces={street}"])
-    operator = next(labels for name, labels, _ in pods(objects) if name.startswith("Deployment/"))
-    (policy,) = [p for p in of_kind(objects, "NetworkPolicy") if p["metadata"]["namespace"] == "street"]
-    assert selects(policy["spec"]["podSelector"], AGENT)
-    assert not selects(policy["spec"]["podSelector"], operator)
-    (rule,) = policy["spec"]["ingress"]
-    assert rule["ports"] == [{"port": 8080, "protocol": "TCP"}]
-    neighbours, from_operator = rule["from"]
-    assert neighbours.keys() == {"podSelector"}
-    assert selects(neighbours["podSelector"], AGENT)
-    assert selects(from_operator["podSelector"], operator)
-    assert from_operator["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
+def test_the_operator_is_told_what_network_policies_of_markets_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring"]
+    given += ["networkPolicy.agentEgress[0].ports[0].port=443"]
+    network = _operator_settings(monkeypatch, given).network
+    assert network
+    operator = next(labels for name, labels, _ in pods(render(given)) if name.startswith("Deployment/"))
+    assert network.operator_namespace == NAMESPACE
+    assert selects({"matchLabels": network.operator_labels}, operator)
+    assert network.metrics_from == ({"namespaceSelector": {"matchLabels": {"name": "monitoring"}}},)
+    assert network.agent_egress == ({"ports": [{"port": 443, "protocol": "TCP"}]},)
+    assert _operator_settings(monkeypatch, ["networkPolicy.enabled=false"]).network is None
 
 
-def test_monitors_and_policies_see_what_is_watched() -> None:
-    objects = render(FULL + NAMESPACED)
-    assert of_kind(objects, "PodMonitor")[0]["spec"]["namespaceSelector"] == {"matchNames": ["street", "village"]}
-    policies = of_kind(objects, "NetworkPolicy")
-    assert [policy["metadata"]["namespace"] for policy in policies] == [NAMESPACE, "street", "village"]
+def test_monitors_see_what_is_watched() -> None:
+    for settings, selected in (
+        (NAMESPACED, {"matchNames": ["street", "village"]}),
+        ([], {"matchNames": [NAMESPACE]}),
+        (CLUSTER_WIDE, {"any": True}),
+    ):
+        assert of_kind(render(FULL + settings), "PodMonitor")[0]["spec"]["namespaceSelector"] == selected
 
 
 def test_the_dashboard_reaches_grafana_as_json() -> None:
@@ -198,6 +229,7 @@ def test_rendering_twice_gives_the_same() -> None:
         ("watch.namespace=street", "namespace"),
         ("watch.namespaces={Street}", "watch"),
         ("watch.namespaces={street,street}", "equal"),
+        ("watch.namespaces={street},watch.allNamespaces=true", "set one of them"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("image.digest=abc", "digest"),
         ("image.repository=", "repository"),

@@ -34,6 +34,7 @@ from wattmesh_cli.cluster.declared import declared_parties
 from wattmesh_cli.cluster.ledger import book_of
 from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
+from wattmesh_cli.evidence import of_cluster
 from wattmesh_cli.street.memory import run_in_memory, simulate
 
 NOTHING: dict[str, list[Any]] = {table: [] for table in AUDITED_TABLES}
@@ -57,7 +58,8 @@ class FakeCluster:
     async def place(self) -> str:
         return "namespace default"
 
-    async def ledger(self, pod: PodName) -> bytes:
+    async def page(self, pod: PodName, path: str) -> bytes:
+        assert path == "/ledger"
         self._asked += 1
         self.most_at_once = max(self.most_at_once, self._asked)
         await asyncio.sleep(0)
@@ -236,10 +238,10 @@ class StreetCluster(FakeCluster):
         super().__init__(dict.fromkeys(pods, b""))
         self._pods = pods
 
-    async def ledger(self, pod: PodName) -> bytes:
+    async def page(self, pod: PodName, path: str) -> bytes:
         transport = httpx.ASGITransport(create_app(self._pods[pod.name.removesuffix("-x1")]))
         async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
-            return (await client.get("/ledger")).raise_for_status().content
+            return (await client.get(path)).raise_for_status().content
 
 
 def test_a_real_street_audits_clean_over_http() -> None:
@@ -249,6 +251,13 @@ def test_a_real_street_audits_clean_over_http() -> None:
     try:
         books = read_books(StreetCluster(run.pods))
         assert books == tuple(replace(book, name=f"default/{book.name}-x1") for book in books_of(run))
+        transaction = books[0].contracts[0].transaction_id
+        buyer, seller = sorted(of_cluster(StreetCluster(run.pods), transaction), key=lambda side: side.side)
+        assert (buyer.party, buyer.counterparty) == (seller.counterparty, seller.party)
+        with pytest.raises(BooksError, match="no contract with a transaction id that begins with 0000"):
+            of_cluster(StreetCluster(run.pods), "00000000")
+        with pytest.raises(BooksError, match=r"\.\./status: a transaction id"):
+            of_cluster(StreetCluster(run.pods), "../status")
     finally:
         run.close()
     result = audit(books)

@@ -21,6 +21,7 @@ ORDER = (
         "refused",
         "references",
         "live",
+        "rights",
         "deleted",
         "pod_template",
         "clashes",

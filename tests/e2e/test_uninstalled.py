@@ -51,12 +51,11 @@ def test_the_operator_works_with_the_rights_of_one_namespace(street: Kube) -> No
     tag = os.environ["E2E_TAG"]
     images = f"image.tag={tag},runtimeImage.tag={tag}"
     street.helm(
-        *("install", "own", CHART, "--skip-crds", "--set", "watch.namespaces={street}", "--set", images),
+        *("install", "own", CHART, "--skip-crds", "--set", "rbac.clusterScoped=false", "--set", images),
         *("--wait", "--timeout", "3m"),
     )
-    assert not street.list("clusterroles,clusterrolebindings", OWN)
+    assert not street.list("clusterroles,clusterrolebindings,validatingadmissionpolicies", OWN)
     assert street.names("roles", OWN)
-    assert "own-wattmesh-agents" in street.names("networkpolicies", OWN)
 
     # What it heard of nobody is true again, and what is new is made.
     until("who left is not registered any more", lambda: "buyer-0" not in registered(street))

@@ -21,7 +21,7 @@ from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import selector_labels, selector_of
 from wattmesh_operator.desired.pod import Market, pod_config, pod_manifests
-from wattmesh_operator.desired.settings import EnvVar, PodSettings
+from wattmesh_operator.desired.settings import EnvVar, Network, PodSettings
 from wattmesh_operator.desired.storage import claim
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import Resource
@@ -72,6 +72,42 @@ def rooftop(street: GatewayPlan, key: int = 1, **changes: Any) -> list[Object]:
 
 def market(street: GatewayPlan) -> list[Object]:
     return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)
+
+
+def test_a_market_is_reached_by_itself_the_operator_and_who_reads_metrics(street: GatewayPlan) -> None:
+    monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    network = {
+        "operatorNamespace": "wattmesh-system",
+        "operatorLabels": {"app.kubernetes.io/component": "operator"},
+        "metricsFrom": [monitoring],
+        "agentEgress": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 443}]}, {}],
+    }
+    settings = PodSettings(image="runtime:1", network=Network.model_validate(network))
+    kinds = [
+        (item["kind"], item)
+        for item in gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, settings)
+    ]
+    assert [kind for kind, _ in kinds][-2:] == ["NetworkPolicy", "Deployment"]
+    policy, deployment = (item for _, item in kinds[-2:])
+    spec = policy["spec"]
+    ours = {"podSelector": {"matchExpressions": [{"key": "wattmesh.io/gateway", "operator": "Exists"}]}}
+    operator = {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "operator"}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "wattmesh-system"}},
+    }
+    http = [{"port": 8080, "protocol": "TCP"}]
+    assert spec["podSelector"] == {"matchLabels": {"wattmesh.io/gateway": "market"}}
+    assert spec["ingress"] == [{"ports": http, "from": [ours, operator, monitoring]}]
+    dns, within, *more = spec["egress"]
+    assert [(port["port"], port["protocol"]) for port in dns["ports"]] == [(53, "UDP"), (53, "TCP")]
+    assert within == {"ports": http, "to": [ours]}
+    # As the API server would complete it, or it would look edited for ever.
+    assert more == [
+        {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 443, "protocol": "TCP"}]},
+        {},
+    ]
+    for pod in (template(deployment), template(rooftop(street)[-1])):
+        assert pod["metadata"]["labels"]["wattmesh.io/gateway"] == "market"
 
 
 def template(deployment: Object) -> Any:

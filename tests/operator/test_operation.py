@@ -260,6 +260,7 @@ def test_kopf_only_watches() -> None:
         "deployments",
         "services",
         "configmaps",
+        "networkpolicies",
         "pods",
     }
     assert not [*registry._changing.get_all_handlers(), *registry._spawning.get_all_handlers()]
@@ -360,6 +361,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
                 ('[{"name": "A", "valueFrom": {}}]', "needs one secretKeyRef or configMapKeyRef"),
             )
         ),
+        ({"NETWORK": '{"operatorNamespace": "a", "operatorLabels": {}}'}, "at least 1 item"),
     ],
 )
 def test_wrong_settings_are_said(variables: dict[str, str], text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.operator.world import STREET, World, run
 from wattmesh_operator.cluster.objects import EVENT
 from wattmesh_operator.cluster.port import ClusterError, NamespaceTerminating
+from wattmesh_operator.desired.settings import Network, PodSettings
 
 BATTERY = """
 kind: SolarAgent
@@ -106,6 +107,31 @@ def test_what_is_edited_or_deleted_by_hand_is_put_right() -> None:
         assert container["image"] == "runtime:1"
         assert "rooftop-1" in world.names("Service")
         assert world.events().count(("rooftop", "DriftRepaired")) == 2
+
+    run(main())
+
+
+def test_a_market_has_a_network_policy_until_the_operator_is_told_to_make_none() -> None:
+    async def main() -> None:
+        network = {"operatorNamespace": "system", "operatorLabels": {"app": "operator"}}
+        world = World(settings=PodSettings(image="runtime:1", network=Network.model_validate(network)))
+        world.apply(STREET)
+        await world.settle()
+        assert world.names("NetworkPolicy") == ["market"]
+        policy = world.read("NetworkPolicy", "market")
+        world.writes()
+        await world.reconcile()
+        assert not world.writes()
+
+        # Somebody lets everybody in.
+        world.cluster.put({**policy, "spec": {**policy["spec"], "ingress": [{}]}})
+        await world.reconcile()
+        assert world.read("NetworkPolicy", "market")["spec"] == policy["spec"]
+        assert ("market", "DriftRepaired") in world.events()
+
+        world.reconciler = world.new_operator(PodSettings(image="runtime:1"))
+        await world.reconcile()
+        assert world.names("NetworkPolicy") == []
 
     run(main())
 

@@ -86,11 +86,16 @@ class Peer:
 
     async def answer(self) -> Answer:
         """The next answer; fails when the connection ends first."""
+        status, headers = await self.head()
+        body = await self._reader.readexactly(int(headers["content-length"]))
+        return Answer(status, headers, body)
+
+    async def head(self) -> tuple[int, Mapping[str, str]]:
+        """Status and headers of the next answer; fails when the connection ends first."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         start, *lines = head.rstrip("\r\n").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body = await self._reader.readexactly(int(headers["content-length"]))
-        return Answer(int(start.split()[1]), headers, body)
+        return int(start.split()[1]), headers
 
     async def rest(self) -> bytes:
         """Everything until the server closes the connection."""

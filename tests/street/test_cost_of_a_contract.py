@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.world.manifests import EXAMPLES, planned
-from wattmesh_agents import brain
+from wattmesh_agents import graph as graphs
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import by_feeder
@@ -21,7 +21,7 @@ MOST_GRAPH_RUNS = 4
 
 def test_a_contract_takes_few_statements_and_runs_of_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Counter[str] = Counter()
-    graph = brain._graph()
+    graph = graphs.compiled()
 
     class Counting:
         def stream(self, *values: Any, **how: Any) -> Any:
@@ -39,7 +39,7 @@ def test_a_contract_takes_few_statements_and_runs_of_the_graph(monkeypatch: pyte
         database.connection.set_trace_callback(note)
         return database
 
-    monkeypatch.setattr(brain, "_graph", Counting)
+    monkeypatch.setattr(graphs, "compiled", Counting)
     monkeypatch.setattr(Database, "open", opened)
     # What is reported and shared slot by slot is no part of a contract.
     street = (

@@ -42,8 +42,9 @@ def wheel(built: Path) -> Path:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """As many processes that only compute as there are processors."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    """As many processes that compute as there are processors: those of others, and more that do nothing else."""
+    missing = (os.cpu_count() or 1) - int(os.getloadavg()[0])
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(missing)]
     try:
         yield
     finally:

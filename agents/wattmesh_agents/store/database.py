@@ -85,6 +85,18 @@ class Database:
             self._within = False
         sys.audit(FaultPoint.AFTER_COMMIT, occasion)
 
+    @contextmanager
+    def view(self) -> Iterator[sqlite3.Connection]:
+        """A connection that reads what is committed now, whatever is written meanwhile. Raises sqlite3.Error."""
+        (_, _, path), *_ = self.connection.execute("PRAGMA database_list")
+        where = f"{Path(path).as_uri()}?mode=ro" if path else IN_MEMORY
+        with closing(sqlite3.connect(where, uri=True, isolation_level=None)) as view:
+            if not path:
+                self.connection.backup(view)
+            view.execute("BEGIN")
+            view.execute("SELECT count(*) FROM meta")  # from here on it sees one moment
+            yield view
+
     def save(self, path: Path) -> None:
         """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error."""
         with closing(sqlite3.connect(path)) as file:

@@ -81,11 +81,32 @@ CREATE TABLE closing_records (
     PRIMARY KEY (party, counterparty, account)
 ) STRICT, WITHOUT ROWID;
 """
+_EVIDENCE = """
+-- What a counterparty has signed that moved a contract on and commits it; see evidence.py. It goes with the contract.
+CREATE TABLE evidence (
+    party TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    counterparty TEXT NOT NULL,
+    action TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    signed BLOB NOT NULL
+) STRICT;
+CREATE INDEX evidence_contract ON evidence (party, transaction_id, counterparty);
+CREATE TRIGGER evidence_goes AFTER DELETE ON contracts
+WHEN NOT EXISTS (
+    SELECT 1 FROM contracts WHERE party = OLD.party AND transaction_id = OLD.transaction_id
+    AND counterparty = OLD.counterparty
+)
+BEGIN
+    DELETE FROM evidence WHERE party = OLD.party AND transaction_id = OLD.transaction_id
+    AND counterparty = OLD.counterparty;
+END;
+"""
 _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 5
+VERSION = 6
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -165,7 +186,9 @@ ALTER TABLE readings ADD COLUMN {_CARRIED};
 ALTER TABLE readings ADD COLUMN {_LOCAL};
 ALTER TABLE readings ADD COLUMN {_STORED};
 """,
-    # 5: readings that are held for a person.
+    # 5: evidence. Of what was signed before nothing is left.
+    _EVIDENCE,
+    # 6: readings that are held for a person.
     f"""
 ALTER TABLE readings RENAME TO former_readings;
 DROP INDEX readings_unbooked;
@@ -284,4 +307,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-{_ACCOUNTS}"""
+{_ACCOUNTS}{_EVIDENCE}"""

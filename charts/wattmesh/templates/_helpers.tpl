@@ -25,6 +25,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* That account as the API server names it. */}}
+{{- define "wattmesh.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "wattmesh.serviceAccount" . }}
+{{- end -}}
+
 {{/* What a selector needs: a Deployment's cannot change, so it has nothing that may. */}}
 {{- define "wattmesh.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
@@ -73,7 +78,27 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Whose gateways and agents get a NetworkPolicy, as YAML list. */}}
-{{- define "wattmesh.agentNamespaces" -}}
-{{ .Values.networkPolicy.agentNamespaces | default .Values.watch.namespaces | toYaml }}
+{{/* The namespaces that are watched, as YAML list; empty: all. */}}
+{{- define "wattmesh.namespaces" -}}
+{{- if .Values.watch.allNamespaces -}}
+{{- if .Values.watch.namespaces -}}
+{{- fail "watch.allNamespaces: true leaves nothing to watch.namespaces; set one of them" -}}
+{{- end -}}
+[]
+{{- else -}}
+{{ .Values.watch.namespaces | default (list .Release.Namespace) | toYaml }}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects them. */}}
+{{- define "wattmesh.namespaceSelector" -}}
+{{- with include "wattmesh.namespaces" . | fromYamlArray -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: In
+    values:
+      {{- toYaml . | nindent 6 }}
+{{- else -}}
+{}
+{{- end -}}
 {{- end -}}

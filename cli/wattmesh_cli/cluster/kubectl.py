@@ -48,11 +48,11 @@ class Kubectl:
         said = await self._said("config", "view", "--minify", "--output=jsonpath={..namespace}")
         return f"namespace {said.decode().strip() or 'default'}"
 
-    async def ledger(self, pod: PodName) -> bytes:
-        """See `Cluster.ledger`."""
-        status, body = await self._asked(pod, "GET", "/ledger")
+    async def page(self, pod: PodName, path: str) -> bytes:
+        """See `Cluster.page`."""
+        status, body = await self._asked(pod, "GET", path)
         if status != 200:
-            raise BooksError(f"{pod}: answers {status} to /ledger")
+            raise BooksError(f"{pod}: answers {status} to {path}")
         return body
 
     async def secret(self, namespace: str, name: str) -> Any:

@@ -20,8 +20,8 @@ class Cluster(Protocol):
     async def place(self) -> str:
         """Where it looks, for people."""
 
-    async def ledger(self, pod: PodName) -> bytes:
-        """What the pod answers to `/ledger`."""
+    async def page(self, pod: PodName, path: str) -> bytes:
+        """What the pod answers to a path, such as `/ledger`."""
 
 
 class Administration(Protocol):

@@ -49,7 +49,7 @@ async def _read(cluster: Cluster) -> tuple[Book, ...]:
         async def ask() -> None:
             for pod in waiting:
                 try:
-                    books[pod] = book_of(str(pod), _parsed(pod, await cluster.ledger(pod)))
+                    books[pod] = book_of(str(pod), _parsed(pod, await cluster.page(pod, "/ledger")))
                 except BooksError as error:
                     errors.append(error)
                 if errors:

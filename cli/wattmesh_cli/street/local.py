@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
+from wattmesh_agents import brain
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.store.database import Database
@@ -79,6 +80,7 @@ async def running_street(
     is the gateway's, 0 any; `demo` marks the state as the demo's. Raises StateError when the directory holds another
     street, or files or ports cannot be used.
     """
+    brain.prepare()  # before grid time begins
     async with AsyncExitStack() as stack:
         names = ["", *(pod.name for pod in plan.pods)]
         sockets = {name: stack.enter_context(closing(listen(0 if name else port))) for name in names}

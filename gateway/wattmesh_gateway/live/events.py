@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 
 import pydantic_core
@@ -36,15 +36,18 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def events(watch: Watch, clock: Clock, last_id: str | None, stopping: asyncio.Event) -> AsyncIterator[bytes]:
-    """First what came after `last_id`, or the whole street; then what is new; the time where nothing is for long."""
+async def events(watch: Watch, clock: Clock, last_id: str | None, *endings: asyncio.Event) -> AsyncIterator[bytes]:
+    """First what came after `last_id`, or the whole street; then what is new; the time where nothing is for long.
+
+    Until one of `endings` is set, or for `STREAM_S`.
+    """
     feed = watch.feed
     ends_at = clock.wall() + STREAM_S
     yield f"retry: {RETRY_MS}\n\n".encode()
     seen = feed.number_of(last_id)
     if seen is None:
         await watch.look()
-    while not stopping.is_set() and clock.wall() < ends_at:
+    while not any(ending.is_set() for ending in endings) and clock.wall() < ends_at:
         if seen is None or not feed.knows_after(seen):
             # Taken at once with its number, so nothing is missed or told twice.
             seen = feed.newest
@@ -52,16 +55,16 @@ async def events(watch: Watch, clock: Clock, last_id: str | None, stopping: asyn
         for number, data in feed.after(seen):
             seen = number
             yield _event("change", feed.id_of(number), data)
-        if seen == feed.newest and not await _more(watch, clock, stopping):
+        if seen == feed.newest and not await _more(watch, clock, endings):
             yield _event("clock", None, pydantic_core.to_json(watch.street.time(clock.wall())))
 
 
-async def _more(watch: Watch, clock: Clock, stopping: asyncio.Event) -> bool:
+async def _more(watch: Watch, clock: Clock, endings: Sequence[asyncio.Event]) -> bool:
     """Whether something came before the heartbeat was due."""
     waits = [
         asyncio.create_task(watch.feed.more()),
-        asyncio.create_task(stopping.wait()),
         asyncio.create_task(clock.sleep(HEARTBEAT_S)),
+        *(asyncio.create_task(ending.wait()) for ending in endings),
     ]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -14,11 +14,10 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.pod_pages import HistoryRow
 from wattmesh_common.web_pages import guard
 from wattmesh_gateway.live.events import EventStream, events
-from wattmesh_gateway.live.watch import MOST_VIEWERS, TooManyViewers, Watch
+from wattmesh_gateway.live.watch import KEPT_S, MOST_VIEWERS, TooManyViewers, Watch
 
 PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_BUSY_S = 10
 _GUARD = guard()
 
 
@@ -68,13 +67,13 @@ def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
     async def stream(request: Request, last_event_id: str | None = Header(default=None)) -> Response:
         place = ExitStack()
         try:
-            place.enter_context(watch.viewing())
+            leaves = place.enter_context(watch.viewing())
         except TooManyViewers:
             answer = _json({"detail": f"{MOST_VIEWERS} look already"}, 503)
-            answer.headers["Retry-After"] = str(_BUSY_S)
+            answer.headers["Retry-After"] = f"{KEPT_S:.0f}"
             return answer
         stopping: asyncio.Event = request.app.state.stopping
-        answer = EventStream(place, events(watch, clock, last_event_id, stopping))
+        answer = EventStream(place, events(watch, clock, last_event_id, stopping, leaves))
         answer.headers.update(_GUARD)
         return answer
 

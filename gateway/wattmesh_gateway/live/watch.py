@@ -42,6 +42,8 @@ MOST_PAST_SLOTS = 64
 """Slots of the past that are remembered as they were shown."""
 MOST_MEMBERS = 2_000
 MOST_VIEWERS = 32
+KEPT_S = 10.0
+"""For so long nobody takes a viewer's place."""
 FIRST_LOOK_S = 2.0
 """How long who comes first waits for the pods' answers before it is shown what is known."""
 
@@ -49,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 class TooManyViewers(Exception):
-    """`MOST_VIEWERS` look already."""
+    """`MOST_VIEWERS` look already, all of them since less than `KEPT_S`."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Watch:
         self._registry = registry
         self._pages = pages
         self._clock = clock
-        self._viewers = 0
+        self._viewers: dict[asyncio.Event, float] = {}
         self._looking: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")
@@ -82,20 +84,28 @@ class Watch:
     @property
     def viewers(self) -> int:
         """How many look now."""
-        return self._viewers
+        return len(self._viewers)
 
     @contextmanager
-    def viewing(self) -> Iterator[None]:
-        """Somebody looks while the block runs; TooManyViewers when there is no room."""
-        if self._viewers >= MOST_VIEWERS:
-            raise TooManyViewers
-        self._viewers += 1
+    def viewing(self) -> Iterator[asyncio.Event]:
+        """Somebody looks while the block runs, or until the event is set: then another takes the place of who has
+        looked for longest, so that silent viewers cannot hold all places. TooManyViewers when there is no room.
+        """
+        now = self._clock.wall()
+        if len(self._viewers) >= MOST_VIEWERS:
+            longest, since = next(iter(self._viewers.items()))
+            if now - since < KEPT_S:
+                raise TooManyViewers
+            del self._viewers[longest]
+            longest.set()
+        leaves = asyncio.Event()
+        self._viewers[leaves] = now
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._keep_looking())
         try:
-            yield
+            yield leaves
         finally:
-            self._viewers -= 1
+            self._viewers.pop(leaves, None)
 
     async def look(self) -> None:
         """Know the street as it was at most a period ago, if its pods answer within `FIRST_LOOK_S`."""

@@ -10,6 +10,7 @@ from wattmesh_operator.cluster.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     MANAGED_BY,
+    NETWORK_POLICY,
     OPERATOR,
     SECRET,
     SERVICE,
@@ -114,6 +115,11 @@ class Applier:
         for child in self._seen.children_of(owner, _GOES_WITH_ITS_POD):
             if name_of(child) not in pods and not goes(child):
                 await self._cluster.delete(child)
+
+    async def remove_policies(self, owner: Object) -> None:
+        """Delete the owner's NetworkPolicies: the operator was told to make none. Raises ClusterError."""
+        for child in self._seen.children_of(owner, (NETWORK_POLICY,)):
+            await self._cluster.delete(child)
 
     async def _apply_one(self, manifest: Object, owner: Object) -> Object:
         kind, name = kind_of(manifest), name_of(manifest)

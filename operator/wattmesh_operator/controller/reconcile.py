@@ -157,6 +157,9 @@ class Reconciler:
             for pod in plan.pods:
                 pods.setdefault(uid_of(seen.resources[Manifest(pod.owner).identity]), []).append(pod.name)
         await each({name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied)
+        if self._settings.network is None:
+            gateways = [owner for owner in owners.values() if owner["kind"] == "BecknGateway"]
+            await each({name_of(owner): applier.remove_policies(owner) for owner in gateways}, applied)
 
     async def _let_go(self, departures: Departures, applied: Applied) -> None:
         """Note since when households drain whose SolarAgent was deleted, and give up what is theirs when they have."""

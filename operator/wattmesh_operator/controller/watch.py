@@ -15,7 +15,16 @@ from typing import Any
 import kopf
 
 from wattmesh_common.clock import Clock
-from wattmesh_operator.cluster.objects import CONFIG_MAP, DEPLOYMENT, MANAGED, POD, RESOURCES, SERVICE, Object
+from wattmesh_operator.cluster.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    MANAGED,
+    NETWORK_POLICY,
+    POD,
+    RESOURCES,
+    SERVICE,
+    Object,
+)
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.watch_health import WatchHealth
 from wattmesh_operator.controller.workers import Workers
@@ -23,7 +32,7 @@ from wattmesh_operator.desired.inherited import inherited
 from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.keys.rotation import asked_of
 
-_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, POD)
+_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, NETWORK_POLICY, POD)
 """Secrets are read but not watched; the resync finds what happens to them."""
 
 

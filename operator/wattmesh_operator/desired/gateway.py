@@ -10,6 +10,7 @@ from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import service_url
+from wattmesh_operator.desired.network import network_policy
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
 from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
@@ -42,7 +43,7 @@ def gateway_manifests(
     settings: PodSettings,
     present_claim: Object | None = None,
 ) -> list[Object]:
-    """ConfigMap, claim, Service and Deployment of a gateway, in the order in which they are made.
+    """ConfigMap, claim, Service, NetworkPolicy and Deployment of a gateway, in the order in which they are made.
 
     `signer` and `registrar` are the gateway's and its registrar's keys, of which only the names are used.
     """
@@ -61,6 +62,7 @@ def gateway_manifests(
             retained=is_retained(template),
         ),
         service(to),
+        *([network_policy(to, settings.network)] if settings.network else []),
         deployment(
             to,
             settings,

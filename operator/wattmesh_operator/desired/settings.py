@@ -88,6 +88,23 @@ class EnvVar(_Written):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
+def _with_protocols(rules: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    # As the API server completes them: a policy in the cluster shall be what was written.
+    ports = [{**rule, "ports": [{"protocol": "TCP", **port} for port in rule.get("ports", ())]} for rule in rules]
+    return tuple(rule if rule["ports"] else {k: v for k, v in rule.items() if k != "ports"} for rule in ports)
+
+
+class Network(_Written):
+    """What the NetworkPolicies of markets say beside the markets' own pods."""
+
+    operator_namespace: StrictStr = Field(alias="operatorNamespace")
+    operator_labels: dict[str, StrictStr] = Field(alias="operatorLabels", min_length=1)
+    metrics_from: tuple[dict[str, Any], ...] = Field(default=(), alias="metricsFrom")
+    agent_egress: Annotated[tuple[dict[str, Any], ...], AfterValidator(_with_protocols)] = Field(
+        default=(), alias="agentEgress"
+    )
+
+
 def _different(env: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
     names = [LOG_FORMAT, *(variable.name for variable in env)]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -134,6 +151,10 @@ class PodSettings(BaseModel):
         AfterValidator(_different),
         Field(description="More environment of the agents' containers, each with a value or a key of a Secret."),
     ] = ()
+
+    network: Annotated[
+        Network | None, Field(description="What the NetworkPolicies of markets say; without it there are none.")
+    ] = None
 
     def most_unavailable(self, pods: int) -> int:
         """How many of so many pods a rollout may take down at once; at least one."""

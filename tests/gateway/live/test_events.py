@@ -158,6 +158,24 @@ def test_one_too_many_is_told_when_to_come_again_and_a_place_is_free_when_somebo
     run(story)
 
 
+def test_silent_viewers_do_not_hold_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattmesh_gateway.live.watch.KEPT_S", 0.0)
+
+    async def story() -> None:
+        shown = Shown()
+        async with shown.open(Limits(idle_s=SHORT_S)) as (street, http):
+            peers = [await street.connect() for _ in range(MOST_VIEWERS)]
+            for peer in peers:
+                await peer.send(EVENTS)
+            await until(lambda: shown.watch.viewers == MOST_VIEWERS)
+            async with stream(http) as heard:
+                assert level(await next_of("street", heard)) == 8_000
+                assert shown.watch.viewers == MOST_VIEWERS
+                assert b"event: street" in await peers[0].rest(), "its answer has ended"
+
+    run(story)
+
+
 def test_who_does_not_read_is_dropped_and_costs_no_memory_meanwhile() -> None:
     async def story() -> None:
         shown = Shown()

@@ -14,7 +14,7 @@ from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import utc
-from wattmesh_gateway.live.watch import FIRST_LOOK_S, MOST_VIEWERS, TooManyViewers, Watch
+from wattmesh_gateway.live.watch import FIRST_LOOK_S, KEPT_S, MOST_VIEWERS, TooManyViewers, Watch
 
 
 async def watched(*names: str) -> tuple[World, Pods, Watch]:
@@ -124,6 +124,23 @@ def test_there_is_room_for_so_many() -> None:
                 places.enter_context(watch.viewing())
         with watch.viewing():
             assert watch.viewers == 1
+        await watch.stop()
+
+    run(main())
+
+
+def test_who_has_looked_for_longest_makes_room_for_who_comes() -> None:
+    async def main() -> None:
+        world, _, watch = await watched()
+        with ExitStack() as places:
+            silent = [places.enter_context(watch.viewing()) for _ in range(MOST_VIEWERS)]
+            await world.clock.sleep(KEPT_S)
+            for number in range(3):
+                places.enter_context(watch.viewing())
+                assert [one.is_set() for one in silent].count(True) == number + 1
+                assert silent[number].is_set()
+                assert watch.viewers == MOST_VIEWERS
+        assert watch.viewers == 0
         await watch.stop()
 
     run(main())

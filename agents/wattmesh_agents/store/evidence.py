@@ -1,0 +1,112 @@
+"""What counterparties have signed of contracts, kept as it came: what commits them, not what led there."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from itertools import groupby
+
+from wattmesh_beckn.evidence import DeliveryClaim, SideOfContract, SignedMessage
+from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.registry import Subscription
+from wattmesh_market.trade.messages import Action
+
+_CONTRACTS = (
+    "SELECT party, counterparty, transaction_id, side, slot, energy_wh, amount_micro, state, delivered_wh, "
+    "settled_micro FROM contracts WHERE transaction_id >= ?1 AND transaction_id < ?1 || 'g' "
+    "ORDER BY party, transaction_id, counterparty, slot"
+)
+_MESSAGES = (
+    "SELECT action, received_ms, signed FROM evidence "
+    "WHERE party = ? AND counterparty = ? AND transaction_id = ? ORDER BY received_ms, rowid"
+)
+
+KEPT = frozenset(
+    (
+        Action.CONFIRM,
+        Action.UPDATE,
+        Action.CANCEL,
+        Action.ON_CONFIRM,
+        Action.ON_STATUS,
+        Action.ON_UPDATE,
+        Action.ON_CANCEL,
+    )
+)
+"""Actions that commit their sender. What is confirmed repeats what was quoted and agreed."""
+_TYPICAL = (
+    b'Signature keyId="-0.default||ed25519",algorithm="ed25519",created="17",expires="17",'
+    b'headers="(created) (expires) digest",signature="=="\n'
+    b'{"subscriber_id":"-0.default","url":"http://","type":"BAP","type":"BPP","domain":"uei:p2p_trading",'
+    b'"location":{"city":{"code":"main"},"country":{"code":"DEU"}},"key_id":"","signing_public_key":"=",'
+    b'"encr_public_key":"","valid_from":"20","valid_until":"20","status":"SUBSCRIBED","created":"20","updated":"20"}\n'
+    b'{"context":{"domain":"uei:p2p_trading","location":{"city":{"code":"main"},"country":{"code":"DEU"}},'
+    b'"action":"cancel","action":"on_cancel","action":"confirm","action":"update","action":"on_update",'
+    b'"action":"on_confirm","action":"on_status","version":"1.1.0","bap_id":"","bap_uri":"http://","bpp_id":"",'
+    b'"bpp_uri":"http://","transaction_id":"","message_id":"","timestamp":"20","ttl":"PT30S"},"message":{'
+    b'"order_id":"","cancellation_reason_id":"","update_target":"payments","order":{"id":"","provider":{"id":""},'
+    b'"items":[{"id":"energy-17","quantity":{"selected":{"measure":{"value":"0.","unit":"kWh"}}},'
+    b'"fulfillment_ids":["slot-17"]}],"fulfillments":[{"id":"slot-17","type":"energy","state":{"descriptor":{'
+    b'"code":"PENDING","code":"CONFIRMED","code":"DELIVERED"}},"stops":[{"type":"start","time":{"range":{"start":"20",'
+    b'"end":"20"}}}],"tags":[{"descriptor":{"code":"delivery"},"list":[{"descriptor":{"code":"delivered-energy"},'
+    b'"value":"0."}]}]}],"quote":{"price":{"currency":"EUR","value":"0."},"breakup":[{"item":{"id":"energy-17"},'
+    b'"title":"energy","price":{"currency":"EUR","value":"0."}}],"ttl":"PT30S"},"billing":{"name":""},'
+    b'"payments":[{"id":"","type":"POST-FULFILLMENT","status":"NOT-PAID","status":"PAID","params":{"amount":"0.",'
+    b'"currency":"EUR"}}]}}}'
+)
+"""What nearly all of it has in common: with this before it a message takes a quarter of what it took. It may never
+change, or what is kept could not be read.
+"""
+
+
+def keep(connection: sqlite3.Connection, party: str, received: Received, now_ms: int) -> None:
+    """Keep a message that has moved a contract of `party` on, if it commits its sender."""
+    if received.action not in KEPT:
+        return
+    packer = zlib.compressobj(zdict=_TYPICAL)
+    parts = (received.authorization.encode(), received.sender.model_dump_json().encode(), received.body)
+    signed = packer.compress(b"\n".join(parts)) + packer.flush()
+    values = (
+        party, received.context.transaction_id, received.sender.subscriber_id, received.action, now_ms, signed
+    )  # fmt: skip
+    connection.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+def _message(action: str, received_ms: int, signed: bytes) -> SignedMessage:
+    authorization, entry, body = zlib.decompressobj(zdict=_TYPICAL).decompress(signed).split(b"\n", 2)
+    return SignedMessage(
+        action=action,
+        received_ms=received_ms,
+        body=body.decode(),
+        authorization=authorization.decode(),
+        registry_entry=Subscription.model_validate_json(entry),
+    )
+
+
+def kept(connection: sqlite3.Connection, transaction: str, currency: str) -> list[SideOfContract]:
+    """Each side's books and evidence of the contracts whose transaction ids begin with `transaction` (hexadecimal)."""
+    found = []
+    rows = connection.execute(_CONTRACTS, (transaction,)).fetchall()
+    for (party, counterparty, transaction_id, side), deliveries in groupby(rows, lambda row: row[:4]):
+        signed = connection.execute(_MESSAGES, (party, counterparty, transaction_id)).fetchall()
+        found.append(
+            SideOfContract(
+                party=party,
+                side=side,
+                counterparty=counterparty,
+                transaction_id=transaction_id,
+                currency=currency,
+                deliveries=tuple(
+                    DeliveryClaim(
+                        slot=slot,
+                        energy_wh=energy_wh,
+                        amount_micro=amount_micro,
+                        state=state,
+                        delivered_wh=delivered_wh,
+                        settled_micro=settled_micro,
+                    )
+                    for *_, slot, energy_wh, amount_micro, state, delivered_wh, settled_micro in deliveries
+                ),
+                messages=tuple(_message(*row) for row in signed),
+            )
+        )
+    return found
