@@ -19,6 +19,7 @@ from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_common.closing import CLOSE, ClosingRecord
+from wattmesh_common.decide import DECIDE, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs
@@ -32,6 +33,8 @@ def create_app(pod: Pod) -> FastAPI:
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
     summary = "Make no new contracts (signed by the registrar)"
     add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
+    summary = "Accept held readings, or have them estimated (signed by the registrar)"
+    add_post(app, pod, f"/{{household}}/{DECIDE}", summary, DecideCall.model_json_schema())
     summary = "How the account of a party that leaves stands (signed by that party)"
     add_post(app, pod, f"/{{household}}/{CLOSE}", summary, ClosingRecord.model_json_schema())
     _add_pages(app, pod)
@@ -109,7 +112,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         for party in pod.parties.values():
-            pod.metrics.show(party_state(party), party.books.unbooked, pod.grid.now())
+            pod.metrics.show(party_state(party), party.books.unpriced, pod.grid.now())
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

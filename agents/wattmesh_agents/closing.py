@@ -131,7 +131,12 @@ class Closings:
         for slot in [*party.books.unbooked]:
             if not party.shares and party.books.readings[slot].state is ReadingState.FINAL:
                 self._driver.ring(self._driver.members[party.id], Alarm(AlarmKind.REPORT, slot))
-        return party.settled() and not party.open_contracts() and not self._driver.is_sending(party.id)
+        return (
+            party.settled()
+            and not party.left_unpriced()
+            and not party.open_contracts()
+            and not self._driver.is_sending(party.id)
+        )
 
     def _records(self, party: Party) -> dict[str, ClosingRecord]:
         account, until = self._driver.accounts[party.id], party.books.standing.next_slot

@@ -24,14 +24,18 @@ from wattmesh_beckn.errors import ErrorCode, Refusal, declined
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
+from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
+from wattmesh_market.parties.utility import LIKE_DAYS, Utility
 from wattmesh_market.trade.advice import Advice, Consultation
+from wattmesh_market.trade.ledger import Reported
 from wattmesh_market.trade.messages import (
     ACTION_OF,
     Action,
     Call,
+    HeldReading,
     Offers,
     PricedReading,
     Quote,
@@ -40,7 +44,7 @@ from wattmesh_market.trade.messages import (
     Select,
     Send,
 )
-from wattmesh_market.trade.refusal import Reason, Refused
+from wattmesh_market.trade.refusal import About, Reason, Refused
 
 KEEP_AFTER_EXPIRY_MS = 10_000
 """How much longer than it could be taken the answer to a message is kept."""
@@ -171,6 +175,30 @@ class Driver:
     def advised(self, member: Events, asked: Consultation, advice: Advice) -> None:
         """An adviser has answered, or failed."""
         self._act(member.party, "advised", lambda: member.advised_by(asked, advice))
+
+    def decide_held(self, member: Events, household: str, slots: Sequence[int], *, accept: bool) -> list[Reported]:
+        """A person has decided about readings that are held. Refused when that cannot be, and nothing has changed."""
+        party, found = member.party, list[Reported]()
+        if not isinstance(party, Utility):
+            raise Refused(Reason.POLICY, "only a utility holds meter readings", About.TARGET)
+        for slot in slots:
+            before = [slot - days * DAY_S for days in range(1, LIKE_DAYS + 1)]
+            for at in (slot, slot - SLOT_S, slot + SLOT_S, *before):
+                self._recall_supply(party, household, at)
+        party.books.changes = Changes()
+        refused: list[Refused] = []
+
+        def act() -> None:
+            try:
+                found.extend(party.decide_held(household, slots, accept=accept))
+            except Refused as error:
+                refused.append(error)
+                raise
+
+        self._act(party, "decide", act)
+        if refused:
+            raise refused[0]
+        return found
 
     # --- around them ---
 
@@ -355,17 +383,20 @@ class Driver:
         """Bring back from the disk what memory has let go of and an old message is about."""
         books, connection, message = party.books, self._database.connection, call.message
         if isinstance(message, ReportReading):
-            old = message.slot < party.now.slot - REMEMBERED_S
-            if old and call.sender not in books.reported.get(message.slot, ()):
-                journal.recall_supply(connection, books, party.id, call.sender, message.slot)
+            self._recall_supply(party, call.sender, message.slot)
         elif (
-            not isinstance(message, Search | Offers | Select | Quote | PricedReading)
+            not isinstance(message, Search | Offers | Select | Quote | PricedReading | HeldReading)
             and books.contract(call.transaction_id, call.sender) is None
         ):
             for contract in journal.recall_contracts(connection, party.id, call.transaction_id):
                 if books.contract(*contract.key) is None:
                     books.put(contract)
         books.changes = Changes()
+
+    def _recall_supply(self, party: Party, household: str, slot: int) -> None:
+        old = slot < party.now.slot - REMEMBERED_S
+        if old and household not in party.books.reported.get(slot, ()):
+            journal.recall_supply(self._database.connection, party.books, party.id, household, slot)
 
     def _outgoing(self, party: Party, send: Send) -> Outgoing:
         action, now_ms, here = ACTION_OF[type(send.message)], party.now.ms, self._place.urls[party.id]

@@ -30,6 +30,7 @@ class PodMetrics:
         self._balance = self._gauge("balance", "Sum of all bookings, in the currency.")
         self._open = self._gauge("open_contracts", "Contracts not settled yet.")
         self._unbooked = self._gauge("unbooked_readings", "Readings not booked yet.")
+        self._held = self._gauge("held_readings", "Readings that the utility holds for a person.")
         self._unbooked_s = self._gauge("unbooked_seconds", "Grid time since the end of the oldest slot not booked yet.")
 
     @property
@@ -47,7 +48,7 @@ class PodMetrics:
         return int(sum(sample.value for metric in counter.collect() for sample in metric.samples[:1]))
 
     def show(self, state: PartyState, unbooked: Collection[int], now_s: float) -> None:
-        """Take over how a party stands, and which slots' readings are not booked at a grid time."""
+        """Take over how a party stands, and which slots' readings are not booked at a grid time, nor held."""
         name = state.name
         self._level.labels(name).set(state.level_wh)
         self._sold.labels(name).set(state.sold_wh)
@@ -55,6 +56,7 @@ class PodMetrics:
         self._balance.labels(name).set(state.balance_micro / 1_000_000)
         self._open.labels(name).set(state.open_contracts)
         self._unbooked.labels(name).set(len(unbooked))
+        self._held.labels(name).set(state.held_readings)
         self._unbooked_s.labels(name).set(now_s - min(unbooked) - SLOT_S if unbooked else 0)
 
     def forget(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Receiving a pod's messages: proven calls go to their party, `drain` and `close` are answered here."""
+"""Receiving a pod's messages: proven calls go to their party; `drain`, `decide` and `close` are answered here."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import sqlite3
 from collections.abc import Callable, Mapping
 
 from wattmesh_agents.closing import Closings
-from wattmesh_agents.drain import asked_to_drain, drain_reply
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
+from wattmesh_agents.registrar import asked_by_registrar, drain_reply
 from wattmesh_agents.store.mail import Answered
-from wattmesh_beckn.answers import nack
+from wattmesh_beckn.answers import json_reply, nack
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.closing import CLOSE
-from wattmesh_common.drain import DRAIN
+from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
+from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
+from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,8 @@ class Reception:
         try:
             if action == DRAIN:
                 return self._drain(self._members[name].party, body, headers)
+            if action == DECIDE:
+                return self._decide(self._members[name], body, headers)
             if action == CLOSE:
                 return await self._closings.receive(self._members[name].party, body, headers)
             reply = await receiver.receive(action, body, headers)
@@ -111,7 +115,8 @@ class Reception:
         )
 
     def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
-        call, header = asked_to_drain(body, headers, self._config.registrar_keys, party.id, self._clock)
+        keys = self._config.registrar_keys
+        call, header = asked_by_registrar(DrainCall, body, headers, keys, party.id, self._clock)
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first
         closed = self._closings.drain(party, draining=call.draining)
@@ -124,6 +129,20 @@ class Reception:
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
         self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
         return reply
+
+    def _decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Decide about held readings. Asked again, it has no further effect, so no answer is remembered."""
+        party = member.party
+        call, _ = asked_by_registrar(DecideCall, body, headers, self._config.registrar_keys, party.id, self._clock)
+        if party.is_ahead or self._closings.rests(party):
+            raise busy("it takes no decisions now: grid time is behind its books, or its account is closed", _BUSY_S)
+        try:
+            accept = call.decision == "accept"
+            found = self._driver.decide_held(member, call.household, call.slots, accept=accept)
+        except Refused as refused:
+            raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slots") from None
+        billed = tuple(Billed(slot=one.slot, net_wh=one.net_wh) for one in found)
+        return json_reply(200, DecideAnswer(billed=billed))
 
 
 class _PartyInbox:

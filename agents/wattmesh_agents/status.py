@@ -27,6 +27,7 @@ def party_state(party: Party) -> PartyState:
         open_contracts=len(contracts),
         in_doubt=sum(contract.in_doubt for contract in contracts),
         draining=party.draining,
+        held_readings=len(party.books.unbooked) - len(party.books.unpriced),
     )
 
 

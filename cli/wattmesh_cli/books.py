@@ -93,7 +93,8 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class Reading:
-    """A household's metered slot; `state` is `open`, `final` (reported to the backstop) or `booked`.
+    """A household's metered slot; `state` is `open`, `final` (reported to the backstop), `held` (there, for a person)
+    or `booked`. `estimated_wh` is the net import that was billed in place of what was metered, if any.
 
     Of what was sold, `covered_wh` came from the backstop; `carried_uwh` (millionths of a Wh) is stored beyond
     `level_after_wh`. A plan notes what it thinks a kWh is worth: `local_micro_per_kwh` of neighbours, without fee, and
@@ -117,6 +118,12 @@ class Reading:
     carried_uwh: int = 0
     local_micro_per_kwh: int = 0
     stored_micro_per_kwh: int = 0
+    estimated_wh: int | None = None
+
+    @property
+    def net_wh(self) -> int:
+        """Net import that is to be billed; export is negative."""
+        return self.imported_wh - self.exported_wh if self.estimated_wh is None else self.estimated_wh
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,26 @@ class Reported:
     exported_wh: int
     sold_wh: int
     provisional: bool
+    state: str
+
+    @property
+    def net_wh(self) -> int:
+        """Net import; export is negative."""
+        return self.imported_wh - self.exported_wh
+
+
+@dataclass(frozen=True)
+class Held:
+    """A customer's reading that a utility holds for a person; `state` is `held`, then `accepted` or `estimated` (what
+    is billed stands in `Reported`), or `replaced` by its household before.
+    """
+
+    party: str
+    slot: int
+    household: str
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
     state: str
 
     @property
@@ -203,6 +230,7 @@ class Book:
     readings: tuple[Reading, ...] = ()
     messages: tuple[Messages, ...] = ()
     reported: tuple[Reported, ...] = ()
+    held: tuple[Held, ...] = ()
     closings: tuple[Closing, ...] = ()
     accounts: tuple[Account, ...] = ()
     closing_records: tuple[ClosingRecord, ...] = ()

@@ -15,6 +15,7 @@ from wattmesh_cli.commands.evidence import evidence
 from wattmesh_cli.commands.import_meter import import_meter
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
+from wattmesh_cli.commands.readings import app as readings
 from wattmesh_cli.commands.report import report
 from wattmesh_cli.commands.simulate import simulate
 from wattmesh_cli.commands.status import status
@@ -50,6 +51,7 @@ app.command()(simulate)
 app.command()(demo)
 app.command()(status)
 app.command()(contracts)
+app.add_typer(readings, name="readings")
 app.command()(audit)
 app.command()(evidence)
 app.command()(kpis)

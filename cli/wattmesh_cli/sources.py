@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared
+from wattmesh_cli.deciding import Decided, decide_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -45,13 +46,15 @@ class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
     `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
-    first characters of its transaction id.
+    first characters of its transaction id; `decide` tells a utility that runs what a person has decided, and gives what
+    it billed (see `Decided`).
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
     evidence: Callable[[str], Sequence[SideOfContract]]
+    decide: Callable[[Decided], Mapping[int, int]]
 
 
 def source(
@@ -67,6 +70,7 @@ def source(
             lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
             lambda transaction: _evidence().of_state(chosen, transaction),
+            lambda decided: decide_on_this_machine(chosen, decided),
         )
     if state is not None:
         raise BooksError("--state and --kubernetes exclude each other")
@@ -74,6 +78,7 @@ def source(
         raise BooksError("--namespace and --all-namespaces exclude each other")
     # Only who asks for a cluster waits for these imports.
     from wattmesh_cli.cluster import read
+    from wattmesh_cli.cluster.decide import decide
     from wattmesh_cli.cluster.kubectl import Kubectl
 
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
@@ -82,6 +87,7 @@ def source(
         lambda: read.read_declared(cluster),
         lambda: UTC,
         lambda transaction: _evidence().of_cluster(cluster, transaction),
+        lambda decided: decide(cluster, decided),
     )
 
 

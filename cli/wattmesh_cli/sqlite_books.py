@@ -15,6 +15,7 @@ from wattmesh_cli.books import (
     Closing,
     ClosingRecord,
     ContractRow,
+    Held,
     LedgerEntry,
     Messages,
     Party,
@@ -39,12 +40,15 @@ _LEDGER = (
 _READINGS = (
     "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
     "imported_wh, exported_wh, losses_wh, state, covered_wh, carried_uwh, "
-    "local_micro_per_kwh, stored_micro_per_kwh FROM readings ORDER BY party, slot"
+    "local_micro_per_kwh, stored_micro_per_kwh, estimated_wh FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
 _REPORTED = (
     "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, provisional, state FROM reported "
     "ORDER BY party, slot, household"
+)
+_HELD = (
+    "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, state FROM held ORDER BY party, slot, household"
 )
 _CLOSINGS = (
     "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
@@ -124,6 +128,7 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             readings=tuple(Reading(*row) for row in connection.execute(_READINGS)),
             messages=tuple(Messages(*row) for row in connection.execute(_MESSAGES)),
             reported=tuple(_reported(row) for row in connection.execute(_REPORTED)),
+            held=tuple(Held(*row) for row in connection.execute(_HELD)),
             closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
             accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
             closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),

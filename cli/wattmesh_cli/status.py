@@ -10,7 +10,9 @@ from wattmesh_cli.books import OPEN, Book, LedgerEntry, Party
 
 @dataclass(frozen=True)
 class PartyStatus:
-    """A party's stored energy, its trades so far, the balance of its ledger, and the slot that it is in."""
+    """A party's stored energy, its trades so far, the balance of its ledger, the slot that it is in, and how many of
+    its readings its utility holds for a person.
+    """
 
     party: str
     kind: str
@@ -21,6 +23,7 @@ class PartyStatus:
     balance_micro: int
     open_contracts: int
     slot: int
+    held_readings: int = 0
 
     @property
     def soc_tenths_percent(self) -> int | None:
@@ -49,6 +52,7 @@ def _status(book: Book, party: Party) -> PartyStatus:
         balance_micro=sum(entry.amount_micro for entry in ledger),
         open_contracts=sum(row.party == party.party and row.state in OPEN for row in book.contracts),
         slot=party.next_slot,
+        held_readings=sum(one.party == party.party and one.state == "held" for one in book.readings),
     )
 
 

@@ -50,7 +50,9 @@ class _Part(BaseModel):
 
 
 class PartyState(_Part):
-    """How a household or utility stands. A utility's level and capacity are 0."""
+    """How a household or utility stands. A utility's level and capacity are 0. `held_readings` are held by the
+    household's utility for a person.
+    """
 
     name: Id
     kind: PartyKind
@@ -65,6 +67,7 @@ class PartyState(_Part):
     open_contracts: Amount
     in_doubt: Amount
     draining: bool
+    held_readings: Amount = 0
 
 
 class PartyStatus(PartyState):

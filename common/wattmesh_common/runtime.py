@@ -17,7 +17,8 @@ from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
 REGISTRAR = "registrar"
-"""Name under which a registrar signs: whoever registers subscribers, and may ask households to drain."""
+"""Name under which a registrar signs: whoever registers subscribers, may ask households to drain, and decides about
+readings that are held."""
 
 
 class _Config(BaseModel):
@@ -67,7 +68,8 @@ class RuntimeConfig(_Config):
     gateway: GatewayAddress
     clock: ClockConfig
     registrar_keys: dict[str, str] = Field(
-        default={}, description="key id to public key (base64) of whoever may ask a household to drain"
+        default={},
+        description="key id to public key (base64) of who may have households drain, and decide about held readings",
     )
     households: tuple[HouseholdConfig, ...] = ()
     utilities: tuple[UtilityConfig, ...] = ()

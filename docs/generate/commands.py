@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import typer.core
 import typer.main
 
@@ -14,7 +16,11 @@ def page() -> str:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)  # noqa: S101
     above = typer.Context(group, info_name="wattmesh", **group.context_settings)
-    parts = [f"{group.help}\n\n{group.epilog}\n"]
+    parts = [f"{group.help}\n\n{group.epilog}\n", *_sections(group, above)]
+    return "\n".join(parts)
+
+
+def _sections(group: typer.core.TyperGroup, above: typer.Context) -> Iterator[str]:
     for name, command in group.commands.items():
         context = typer.Context(command, info_name=name, parent=above, **command.context_settings)
         usage = command.get_usage(context).removeprefix("Usage: ")
@@ -22,8 +28,9 @@ def page() -> str:
         rows = [(code(written), _plain(said)) for written, said in filter(None, records)]
         about = (command.help or "").replace("<", "\\<")
         options = table(["argument or option", "what it does"], rows)
-        parts.append(f"## wattmesh {name}\n\n{about}\n\n```text\n{usage}\n```\n\n{options}")
-    return "\n".join(parts)
+        yield f"## {context.command_path}\n\n{about}\n\n```text\n{usage}\n```\n\n{options}"
+        if isinstance(command, typer.core.TyperGroup):
+            yield from _sections(command, context)
 
 
 def _plain(text: str) -> str:

@@ -25,6 +25,7 @@ from wattmesh_market.trade.messages import (
     Confirmed,
     Correction,
     DeliveryStatus,
+    HeldReading,
     Init,
     Line,
     Message,
@@ -157,7 +158,9 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
     shared = draw(st.none() | st.builds(SharedPart, energies, st.just(shared_micro), st.integers(0, shared_micro)))
     correction = draw(st.none() | st.builds(Correction, energies, energies, amounts | amounts.map(lambda owed: -owed)))
     currency = draw(currencies)
-    return PricedReading(order_id, reading, amount_micro, fee_micro, local_fee_micro, currency, shared, correction)
+    estimated = not reading.provisional and draw(st.booleans())
+    parts = (amount_micro, fee_micro, local_fee_micro, currency, shared, correction)
+    return PricedReading(order_id, reading, *parts, estimated=estimated)
 
 
 ANY: dict[type[Message], st.SearchStrategy[Message]] = {
@@ -188,5 +191,8 @@ ANY: dict[type[Message], st.SearchStrategy[Message]] = {
         st.booleans(),
     ),
     PricedReading: priced_readings(),
+    HeldReading: st.builds(
+        lambda name, slot, wh: HeldReading(ReportReading(name, slot, *wh)), ids, slot_numbers, metered
+    ),
 }
 """Any message of each kind, with 1 to 4 deliveries."""

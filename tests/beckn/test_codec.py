@@ -39,6 +39,7 @@ from wattmesh_market.trade.messages import (
     Confirmed,
     Correction,
     DeliveryStatus,
+    HeldReading,
     Init,
     Line,
     Message,
@@ -230,6 +231,29 @@ ONE: list[tuple[Message, Json]] = [
         },
     ),
     (
+        HeldReading(READ),
+        {
+            "order": {
+                "id": f"supply-{BUYER_ID}",
+                "fulfillments": [
+                    fulfillment(
+                        SLOT,
+                        tags=[
+                            tags(
+                                "meter",
+                                imported_kwh="0.200",
+                                exported_kwh="0.000",
+                                delivered_kwh="0.500",
+                                status="held",
+                            ),
+                        ],
+                    )
+                ],
+                "status": "ACTIVE",
+            }
+        },
+    ),
+    (
         PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR"),
         {
             "order": {
@@ -384,6 +408,23 @@ def test_a_reading_says_when_something_is_in_doubt() -> None:
     raw = encoded(ReportReading("supply", SLOT, 200, 0, 0, provisional=True))
     [meter] = raw["message"]["order"]["fulfillments"][0]["tags"]
     assert meter == tags("meter", imported_kwh="0.200", exported_kwh="0.000", status="provisional")
+
+
+def test_a_reading_that_is_held_or_estimated_says_so_and_what_is_held_has_no_price() -> None:
+    reading = ReportReading("supply", SLOT, 60_000, 0, 0)
+    order = encoded(HeldReading(reading))["message"]["order"]
+    [group] = order["fulfillments"][0]["tags"]
+    assert [(tag["descriptor"]["code"], tag["value"]) for tag in group["list"]] == [
+        ("imported_kwh", "60.000"),
+        ("exported_kwh", "0.000"),
+        ("delivered_kwh", "0.000"),
+        ("status", "held"),
+    ]
+    assert "quote" not in order
+    estimated = PricedReading("supply", reading._replace(imported_wh=300), 75_000, 0, None, "EUR", estimated=True)
+    [group] = encoded(estimated)["message"]["order"]["fulfillments"][0]["tags"]
+    assert (group["list"][0]["value"], group["list"][-1]["value"]) == ("0.300", "estimated")
+    assert CODEC.decode(received(encoded(estimated))) == estimated
 
 
 def test_a_priced_reading_says_what_was_shared_and_what_was_corrected() -> None:

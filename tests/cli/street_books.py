@@ -129,6 +129,7 @@ def write_database(path: Path, book: Book) -> None:
         *(("readings", asdict(row)) for row in book.readings),
         *(("messages", asdict(row)) for row in book.messages),
         *(("reported", asdict(row) | {"transaction_id": ""}) for row in book.reported),
+        *(("held", asdict(row) | {"transaction_id": ""}) for row in book.held),
         *(("closings", asdict(row)) for row in book.closings),
         *(("accounts", asdict(row)) for row in book.accounts),
         *(("closing_records", asdict(row)) for row in book.closing_records),

@@ -889,7 +889,7 @@ def test_an_open_reading_may_have_import_and_export(tmp_path: Path) -> None:
     change(
         state, "roof-0",
         f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open', "
-        "0, 0, 0, 0)",
+        "0, 0, 0, 0, NULL)",
     )  # fmt: skip
     change(state, "roof-0", f"UPDATE parties SET next_slot = {THIRD + 900}")
     change(state, "roof-0", f"DELETE FROM contracts WHERE {PROMISE}")
@@ -909,7 +909,7 @@ def test_a_slot_is_not_closed_with_open_contracts(tmp_path: Path, pod: str, part
     change(
         state, pod,
         f"INSERT INTO readings SELECT party, {THIRD}, level_wh, level_wh, capacity_wh, {', '.join('0' * 7)}, 'final', "
-        "0, 0, 0, 0 FROM parties",
+        "0, 0, 0, 0, NULL FROM parties",
     )  # fmt: skip
     change(state, pod, f"UPDATE parties SET next_slot = {THIRD + 900}")
     assert audit(read_books(state)).findings == (Finding(kind, party, THIRD, PROMISED, text),)

@@ -68,6 +68,7 @@ def test_status_for_programs(run: Run) -> None:
         "bought_kwh": "0.000",
         "balance": "0.088000",
         "open_contracts": 1,
+        "held_readings": 0,
         "slot_start": "2026-06-21T12:30:00+02:00",
     }
 
@@ -163,6 +164,7 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "readings_unbooked": 0,
         "readings_overdue": 0,
         "oldest_overdue_s": 0,
+        "readings_held": 0,
         "findings": [
             {
                 "kind": "contract-terms",

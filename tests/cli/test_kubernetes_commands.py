@@ -168,6 +168,7 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "readings_unbooked": 0,
         "readings_overdue": 0,
         "oldest_overdue_s": 0,
+        "readings_held": 0,
         "findings": [],
         "contracts_checked": 2,
         "contracts_in_flight": 0,

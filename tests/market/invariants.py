@@ -109,7 +109,7 @@ def check_meter(member: Member) -> None:
         assert one.sold_wh == -sum(energy_wh for energy_wh in trades_wh if energy_wh < 0)
         booked = [one for kind in _SUPPLY for one in member.journal.booked(kind, slot, GRID)]
         if reading.state is ReadingState.BOOKED:
-            net_wh = one.imported_wh - one.exported_wh
+            net_wh = one.imported_wh - one.exported_wh if reading.estimated_wh is None else reading.estimated_wh
             energy_wh, amount_micro = (
                 sum(entry.energy_wh for entry in booked),
                 sum(entry.amount_micro for entry in booked),

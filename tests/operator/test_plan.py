@@ -183,6 +183,7 @@ def test_a_utility_is_configured_in_integers(street: GatewayPlan) -> None:
             demand_response=DemandResponse(start_at_ppm=800_000, max_price_micro_per_kwh=300_000),
             sharing=Sharing(price_micro_per_kwh=None, key="proRata"),
             seed=4960962354563797,
+            installed=(("flat", 897),),
         ),
     )
 
@@ -317,6 +318,20 @@ def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_
     # 1.8 times the mean at the evening's peak, and 1.45 times that in a slot that is high.
     [(_, load_w)] = connections("load: {annualKwh: 876000}").items()
     assert 100_000 * 1.8 * 1.45 < load_w < 100_000 * 1.9 * 1.45
+
+
+def test_a_utility_knows_what_is_installed_at_its_customers_but_not_what_is_in_files() -> None:
+    """What reads more than that is held for a person."""
+
+    def installed(*written: str, replicas: int = 1) -> dict[str, int]:
+        homes = "".join(manifests.households(f"home{n}", one, replicas=replicas) for n, one in enumerate(written))
+        gateway = manifests.planned(manifests.MARKET + manifests.utility() + homes)
+        return dict(gateway.pods[0].utilities[0].installed)
+
+    store = "battery: {capacityKwh: 90, initialKwh: 9, powerKw: 50, chargeEfficiencyPercent: 100}"
+    assert installed("pv: {peakKw: 9}, connectionKw: 6", store) == {"home0": 9000, "home1": 100_001}
+    assert installed("profile: {configMap: {name: days}}, connectionKw: 60") == {}
+    assert installed(store) == installed(store, replicas=3), "scaling restarts no utility"
 
 
 def test_neighbours_are_under_the_same_clouds_and_each_has_whims_of_its_own() -> None:

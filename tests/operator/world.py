@@ -14,11 +14,12 @@ import async_solipsism
 import pydantic_core
 import yaml
 
-from wattmesh_agents.drain import asked_to_drain, drain_reply
+from wattmesh_agents.registrar import asked_by_registrar, drain_reply
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import Clock, LoopClock
+from wattmesh_common.drain import DrainCall
 from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_gateway.gateway import Gateway
@@ -95,7 +96,7 @@ class AgentPod:
         assert action == "drain"
         [subscriber_id] = [home.subscriber_id for home in self.config.households if home.name == name]
         keys = self.config.registrar_keys
-        call, _ = asked_to_drain(body, headers, keys, subscriber_id, self.clock)
+        call, _ = asked_by_registrar(DrainCall, body, headers, keys, subscriber_id, self.clock)
         self.draining[name] = call.draining
         open_contracts, unpriced = self.parties[name].open_contracts, self.unpriced.get(name, 0)
         return drain_reply(

@@ -128,6 +128,7 @@ def test_status_shows_each_party_as_its_books_do(seen: Seen) -> None:
         "balance_micro": sum(entry.amount_micro for entry in book.ledger),
         "currency": "EUR",
         "open_contracts": 0,
+        "held_readings": 0,
         "in_doubt": 0,
         "metered_until": roof["metered_until"],
         "account": book.accounts[0].account,

@@ -38,7 +38,7 @@ from wattmesh_market.parties.party import Now, Surroundings
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import Contract, Key
-from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, Reported
+from wattmesh_market.trade.ledger import Closing, EntryKind, Held, LedgerEntry, Reading, Reported
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Message, Offers, Search
 from wattmesh_market.trade.refusal import Reason, Refused
 
@@ -68,6 +68,7 @@ class Journal:
     roles: dict[int, Role] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
     reported: dict[tuple[int, str], Reported] = field(default_factory=dict)
+    held: dict[tuple[int, str], Held] = field(default_factory=dict)
     closings: list[Closing] = field(default_factory=list)
 
     def write(self, changes: Changes) -> None:
@@ -77,6 +78,7 @@ class Journal:
         self.roles |= changes.roles
         self.ledger += changes.ledger
         self.reported |= changes.reported
+        self.held |= changes.held
         self.closings += changes.closings
 
     def load(self) -> Books:
@@ -91,6 +93,8 @@ class Journal:
             books.take_role(slot, role)
         for reported in self.reported.values():
             books.report(reported)
+        for held in self.held.values():
+            books.hold(held)
         trades_wh = [entry.energy_wh for entry in self.ledger if entry.kind is EntryKind.TRADE]
         sold_wh, bought_wh = -sum(wh for wh in trades_wh if wh < 0), sum(wh for wh in trades_wh if wh > 0)
         supplied = [entry for entry in self.ledger if entry.kind is not EntryKind.TRADE]

@@ -95,9 +95,10 @@ def utility(
     response: DemandResponse | None = None,
     tariff: Tariff = TARIFF,
     sharing: Sharing | None = None,
+    **more: Any,
 ) -> UtilityConfig:
     """The backstop; 10 kWh per slot."""
-    return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response, sharing=sharing)
+    return UtilityConfig("grid", GRID, FEEDER, tariff, capacity_w, demand_response=response, sharing=sharing, **more)
 
 
 def party_of(config: Config, weather: Weather, around: Surroundings, books: Books, salt: str) -> Household | Utility:

@@ -15,6 +15,8 @@ from wattmesh_market.parties.books import REMEMBERED_S, Books, Changes, Role, St
 from wattmesh_market.trade.contracts import OPEN, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import (
     EntryKind,
+    Held,
+    HeldState,
     LedgerEntry,
     Reading,
     ReadingState,
@@ -29,9 +31,10 @@ def _replace(table: str, columns: int) -> str:
 
 _PUT_CONTRACT = _replace("contracts", 23)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
-_PUT_READING = _replace("readings", 17)
+_PUT_READING = _replace("readings", 18)
 _PUT_ROLE = _replace("roles", 3)
 _PUT_REPORTED = _replace("reported", 9)
+_PUT_HELD = _replace("held", 8)
 _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
@@ -64,6 +67,8 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
         connection.executemany(_BOOK, [(party, *entry) for entry in changes.ledger])
     if changes.reported:
         connection.executemany(_PUT_REPORTED, [(party, *reported) for reported in changes.reported.values()])
+    if changes.held:
+        connection.executemany(_PUT_HELD, [(party, *held) for held in changes.held.values()])
     if changes.closings:
         connection.executemany(_CLOSE, [(party, *closing) for closing in changes.closings])
     if changes.standing is not None:
@@ -103,6 +108,10 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         books.take_role(slot, Role(role))
     for row in connection.execute("SELECT * FROM reported WHERE party = ? AND slot >= ?", (party, since)):
         books.report(_reported(row))
+    for row in connection.execute(
+        "SELECT * FROM held WHERE party = ? AND (slot >= ? OR state = 'held')", (party, since)
+    ):
+        books.hold(_held(row))
     books.know(
         [_entry(row) for row in connection.execute(_SUPPLIED + " AND slot >= ?", (party, since))],
         _totals(connection, party),
@@ -124,6 +133,9 @@ def recall_supply(connection: sqlite3.Connection, books: Books, party: str, hous
         books.report(_reported(row))
         entries = connection.execute(_SUPPLIED + " AND slot = ? AND counterparty = ?", (party, slot, household))
         books.know([_entry(entry) for entry in entries])
+    row = connection.execute(f"SELECT * FROM held WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
+    if row is not None:
+        books.hold(_held(row))
 
 
 _SUPPLIED = "SELECT * FROM ledger WHERE party = ? AND kind IN ('backstop', 'shared', 'grid_fee')"
@@ -189,6 +201,10 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
 
 def _reported(row: Sequence[Any]) -> Reported:
     return Reported._make((*row[1:7], bool(row[7]), ReportState(row[8])))
+
+
+def _held(row: Sequence[Any]) -> Held:
+    return Held._make((*row[1:7], HeldState(row[7])))
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

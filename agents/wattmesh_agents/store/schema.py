@@ -10,7 +10,7 @@ APPLICATION_ID = 0x574D4A4E
 """Marks a file as a wattmesh agents' journal ("WMJN")."""
 FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
-LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings")
+LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
 AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records")
 """What an audit reads."""
@@ -106,13 +106,57 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 5
+VERSION = 6
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
 _LOCAL = "local_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
 _STORED = "stored_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
 _SUN = "sun_wh INTEGER NOT NULL DEFAULT 0 CHECK (sun_wh BETWEEN 0 AND energy_wh)"
+_READINGS = f"""
+-- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
+-- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
+-- for a person), booked. estimated_wh: the net import that was billed in place of what was metered.
+-- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh. What a plan thinks
+-- a kWh is worth: local_micro_per_kwh of neighbours, without fee, stored_micro_per_kwh in the store.
+CREATE TABLE readings (
+    party TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    level_before_wh INTEGER NOT NULL,
+    level_after_wh INTEGER NOT NULL,
+    capacity_wh INTEGER NOT NULL,
+    pv_wh INTEGER NOT NULL,
+    load_wh INTEGER NOT NULL,
+    bought_wh INTEGER NOT NULL,
+    sold_wh INTEGER NOT NULL,
+    imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
+    exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
+    losses_wh INTEGER NOT NULL CHECK (losses_wh >= 0),
+    state TEXT NOT NULL CHECK (state IN ('open', 'final', 'held', 'booked')),
+    {_COVERED},
+    {_CARRIED},
+    {_LOCAL},
+    {_STORED},
+    estimated_wh INTEGER,
+    PRIMARY KEY (party, slot)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
+"""
+_HELD = """
+-- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated (what is billed
+-- stands in reported), or replaced by its household before.
+CREATE TABLE held (
+    party TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    household TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
+    exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
+    sold_wh INTEGER NOT NULL CHECK (sold_wh >= 0),
+    state TEXT NOT NULL CHECK (state IN ('held', 'accepted', 'estimated', 'replaced')),
+    PRIMARY KEY (party, slot, household)
+) STRICT, WITHOUT ROWID;
+"""
 MIGRATIONS: tuple[str, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
     f"""
@@ -144,6 +188,15 @@ ALTER TABLE readings ADD COLUMN {_STORED};
 """,
     # 5: evidence. Of what was signed before nothing is left.
     _EVIDENCE,
+    # 6: readings that are held for a person.
+    f"""
+ALTER TABLE readings RENAME TO former_readings;
+DROP INDEX readings_unbooked;
+{_READINGS}
+INSERT INTO readings SELECT *, NULL FROM former_readings;
+DROP TABLE former_readings;
+{_HELD}
+""",  # noqa: S608 - text of ours
 )
 """The SQL that leads from each version to the next, from 1 on."""
 
@@ -213,33 +266,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
     WHERE order_id IS NOT NULL AND state IN ('EXPIRED', 'CANCELLED');
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
-{_LEDGER}{_SHARING}
--- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
--- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), booked.
--- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh. What a plan thinks
--- a kWh is worth: local_micro_per_kwh of neighbours, without fee, stored_micro_per_kwh in the store.
-CREATE TABLE readings (
-    party TEXT NOT NULL,
-    slot INTEGER NOT NULL,
-    level_before_wh INTEGER NOT NULL,
-    level_after_wh INTEGER NOT NULL,
-    capacity_wh INTEGER NOT NULL,
-    pv_wh INTEGER NOT NULL,
-    load_wh INTEGER NOT NULL,
-    bought_wh INTEGER NOT NULL,
-    sold_wh INTEGER NOT NULL,
-    imported_wh INTEGER NOT NULL CHECK (imported_wh >= 0),
-    exported_wh INTEGER NOT NULL CHECK (exported_wh >= 0),
-    losses_wh INTEGER NOT NULL CHECK (losses_wh >= 0),
-    state TEXT NOT NULL CHECK (state IN ('open', 'final', 'booked')),
-    {_COVERED},
-    {_CARRIED},
-    {_LOCAL},
-    {_STORED},
-    PRIMARY KEY (party, slot)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
-
+{_LEDGER}{_SHARING}{_HELD}{_READINGS}
 -- How many messages a party has sent of each Beckn action, as written down last.
 CREATE TABLE messages (
     party TEXT NOT NULL,

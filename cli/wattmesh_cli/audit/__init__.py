@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
+from wattmesh_cli.audit.held import check_held
 from wattmesh_cli.audit.ledger import check_ledger
 from wattmesh_cli.audit.readings import check_readings
 from wattmesh_cli.audit.rows import collect
@@ -37,7 +38,7 @@ def audit(
     """
     rows, findings = collect(books, declared)
     # What was shared is by names, whichever ledgers these have had: utilities draw lots by them.
-    shared = [*check_sharing(rows)]
+    shared = [*check_sharing(rows), *check_held(rows)]
     findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer, below_zero)

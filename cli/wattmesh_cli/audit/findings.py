@@ -29,12 +29,14 @@ class OtherSide(Enum):
 @dataclass(frozen=True)
 class Unbooked:
     """How many readings are not booked, how many of those are overdue, and how long the oldest has waited since the end
-    of its slot (seconds of grid time; 0 when none is overdue).
+    of its slot (seconds of grid time; 0 when none is overdue). `held` counts those that a utility holds for a person:
+    they are not overdue.
     """
 
     readings: int = 0
     overdue: int = 0
     oldest_s: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True)

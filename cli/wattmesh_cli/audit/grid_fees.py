@@ -105,7 +105,7 @@ def _answer(entry: LedgerEntry, rows: Rows, fees: _Fees, sold_wh: int) -> OtherS
     if any(fee.counterparty == entry.party for fee in fees.get((household, entry.slot), ())):
         return OtherSide.BOOKED
     reading = rows.readings[household].get(entry.slot)
-    if reading is not None and reading.state == "final" and entry.reference == _reference(sold_wh):
+    if reading is not None and reading.state in ("final", "held") and entry.reference == _reference(sold_wh):
         return OtherSide.PENDING
     known = "no reading" if reading is None else f"a reading {reading.state}"
     return f"fee entry of {_values(entry)} for {entry.reference}, but {household} has no entry and {known}"

@@ -153,9 +153,8 @@ def _household_supplies(rows: Rows, supplies: _Supplies, signs: _Signs) -> Itera
             entries[party, slot] += found
     for party, readings in rows.readings.items():
         for slot, reading in readings.items():
-            due = reading.state == "booked" and (reading.imported_wh or reading.exported_wh)
-            if due and (party, slot) not in entries:
-                text = f"reading is booked with a supply of {_supplied_wh(reading):+d} Wh, but there is no entry of it"
+            if reading.state == "booked" and reading.net_wh and (party, slot) not in entries:
+                text = f"reading is booked with a supply of {reading.net_wh:+d} Wh, but there is no entry of it"
                 yield Finding("ledger-backstop", party, slot, None, text)
     for (party, slot), found in entries.items():
         kinds = [(entry.kind, entry.reference) for entry in found]
@@ -181,8 +180,8 @@ def _cause(entries: list[LedgerEntry], reading: Reading | None) -> Iterator[Find
         yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but the reading is {state}")
     elif not (reading.imported_wh or reading.exported_wh) and len(entries) == 1:
         yield _of("ledger-backstop", entry, f"supply entry of {_values(entry)}, but nothing was imported or exported")
-    elif energy_wh != _supplied_wh(reading):
-        text = f"supply entry is {energy_wh:+d} Wh; by the reading {_supplied_wh(reading):+d} Wh"
+    elif energy_wh != reading.net_wh:
+        text = f"supply entry is {energy_wh:+d} Wh; by the reading {reading.net_wh:+d} Wh"
         yield _of("ledger-backstop", entry, text)
 
 
@@ -217,11 +216,12 @@ def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies, signs: _Signs) 
     reading = rows.readings[household].get(entry.slot)
     reported = rows.reported.get((entry.party, entry.slot), {}).get(household)
     provisional = reported is not None and reported.provisional
-    if reading is not None and reading.state in (("open", "final") if provisional else ("final",)):
+    if reading is not None and reading.state in (("open", "final") if provisional else ("final", "held")):
         billed_wh = -sum(one.energy_wh for one in supplies[entry.party, household, entry.slot])
-        if provisional or billed_wh == _supplied_wh(reading):
+        held = rows.held.get((entry.party, entry.slot, household))
+        if provisional or billed_wh == reading.net_wh or (held is not None and held.state == "estimated"):
             return OtherSide.PENDING
-    known = "no reading" if reading is None else f"a reading {reading.state} with {_supplied_wh(reading):+d} Wh"
+    known = "no reading" if reading is None else f"a reading {reading.state} with {reading.net_wh:+d} Wh"
     return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
 
 
@@ -233,10 +233,6 @@ def _wrong_reference(entry: LedgerEntry) -> str:
     """What is wrong with the reference of a supply entry; empty: nothing."""
     known = _REFERENCES[entry.kind]
     return "" if entry.reference in known else f"supply entry has the reference {entry.reference}, not {known[0]}"
-
-
-def _supplied_wh(reading: Reading) -> int:
-    return reading.imported_wh - reading.exported_wh
 
 
 def _values(entry: LedgerEntry) -> str:

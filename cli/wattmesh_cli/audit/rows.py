@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wattmesh_cli.audit.findings import Finding
-from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Party, Reading, Reported
+from wattmesh_cli.books import Book, Closing, ContractRow, Held, LedgerEntry, Party, Reading, Reported
 
 
 @dataclass
@@ -20,6 +20,8 @@ class Rows:
     readings: dict[str, dict[int, Reading]] = field(default_factory=dict)
     reported: dict[tuple[str, int], dict[str, Reported]] = field(default_factory=dict)
     """By utility and slot, then household."""
+    held: dict[tuple[str, int, str], Held] = field(default_factory=dict)
+    """By utility, slot and household."""
     closings: dict[tuple[str, int], Closing] = field(default_factory=dict)
     """By utility and slot."""
     departed: frozenset[str] = frozenset()
@@ -55,9 +57,11 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
         for reported in book.reported:
             if reported.party in mine:
                 rows.reported.setdefault((reported.party, reported.slot), {})[reported.household] = reported
+        rows.held |= {(one.party, one.slot, one.household): one for one in book.held if one.party in mine}
         rows.closings |= {(one.party, one.slot): one for one in book.closings if one.party in mine}
         keepers = {row.party for row in book.contracts} | {row.party for row in book.ledger}
         keepers |= {row.party for row in book.readings} | {row.party for row in book.reported}
+        keepers |= {row.party for row in book.held}
         findings += [
             _of_party("unlisted", name, f"has rows in book {book.name}, which does not list it")
             for name in sorted(keepers - listed)

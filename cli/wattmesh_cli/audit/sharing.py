@@ -66,7 +66,10 @@ def _row(row: Reported, rows: Rows, entries: list[LedgerEntry]) -> Iterator[Find
     reading = rows.readings.get(row.household, {}).get(row.slot)
     if row.provisional or reading is None:
         return
-    metered_wh = reading.imported_wh - reading.exported_wh
+    metered_wh = reading.net_wh
+    held = rows.held.get((row.party, row.slot, row.household))
+    if held is not None and held.state == "estimated" and reading.state != "booked":
+        return  # the household has yet to hear of it
     if reading.state == "open" or metered_wh != row.net_wh + corrected_wh:
         text = f"reported {row.net_wh + corrected_wh:+d} Wh; its reading is {reading.state} with {metered_wh:+d} Wh"
         yield _of("sharing-reading", row, text)

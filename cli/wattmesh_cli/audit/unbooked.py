@@ -14,21 +14,22 @@ _BOOKED_WITHIN_S = 4 * SLOT_S
 
 
 def count_unbooked(rows: Rows, books: Sequence[Book]) -> Unbooked:
-    """Count what is not booked. How late it is, is told by the newest of its own book and its utilities' slots: other
-    markets in the same books may be at other grid times.
+    """Count what is not booked, and what of it is held for a person. How late it is, is told by the newest of its own
+    book and its utilities' slots: other markets in the same books may be at other grid times.
     """
     now = {one.party: max(other.next_slot for other in book.parties) for book in books for one in book.parties}
     for (utility, _), reported in rows.reported.items():
         for household in reported.keys() & now.keys():
             now[household] = max(now[household], rows.parties[utility].next_slot)
-    ages_s = [
-        now[party] - reading.slot - SLOT_S
+    waiting = [
+        (party, reading)
         for party, readings in rows.readings.items()
         for reading in readings.values()
         if reading.state != "booked"
     ]
+    ages_s = [now[party] - reading.slot - SLOT_S for party, reading in waiting if reading.state != "held"]
     overdue_s = [age_s for age_s in ages_s if age_s >= _BOOKED_WITHIN_S]
-    return Unbooked(len(ages_s), len(overdue_s), max(overdue_s, default=0))
+    return Unbooked(len(waiting), len(overdue_s), max(overdue_s, default=0), len(waiting) - len(ages_s))
 
 
 def overdue_text(result: AuditResult) -> str:

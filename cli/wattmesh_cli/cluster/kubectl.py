@@ -8,7 +8,7 @@ import os
 import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -50,13 +50,28 @@ class Kubectl:
 
     async def page(self, pod: PodName, path: str) -> bytes:
         """See `Cluster.page`."""
+        status, body = await self._asked(pod, "GET", path)
+        if status != 200:
+            raise BooksError(f"{pod}: answers {status} to {path}")
+        return body
+
+    async def secret(self, namespace: str, name: str) -> Any:
+        """See `Cluster.secret`."""
+        return _json(await self._said("get", "secret", name, f"--namespace={namespace}", "--output=json"))
+
+    async def post(self, pod: PodName, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """See `Cluster.post`."""
+        return await self._asked(pod, "POST", path, body, headers)
+
+    async def _asked(
+        self, pod: PodName, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
         async with self._forwarded(pod) as port, aiohttp.ClientSession(timeout=timeout) as session:
             try:
-                async with session.get(f"http://127.0.0.1:{port}{path}") as response:
-                    if response.status != 200:
-                        raise BooksError(f"{pod}: answers {response.status} to {path}")
-                    return await response.read()
+                url = f"http://127.0.0.1:{port}{path}"
+                async with session.request(method, url, data=body, headers=headers) as response:
+                    return response.status, await response.read()
             except TimeoutError:
                 raise BooksError(f"{pod}: no answer to {path} within {_ANSWER_S} s") from None
             except aiohttp.ClientError as error:
@@ -79,11 +94,7 @@ class Kubectl:
         where = [] if self._namespace is None else [f"--namespace={self._namespace}"]
         if self._all_namespaces:
             where = ["--all-namespaces"]
-        text = await self._said("get", kinds, *where, *options, "--output=json")
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise BooksError("kubectl get: what it says is not JSON") from None
+        return _json(await self._said("get", kinds, *where, *options, "--output=json"))
 
     async def _said(self, *arguments: str) -> bytes:
         """What a kubectl command prints; BooksError with its own last word where it fails."""
@@ -131,6 +142,13 @@ async def _port(pod: PodName, process: Process) -> int:
             return int(found[1])
     _, complaint = await process.communicate()
     raise BooksError(f"{pod}: kubectl port-forward: {_last_line(complaint)}")
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise BooksError("kubectl get: what it says is not JSON") from None
 
 
 def _last_line(text: bytes) -> str:

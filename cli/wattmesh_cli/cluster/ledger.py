@@ -12,6 +12,7 @@ from wattmesh_cli.books import (
     Closing,
     ClosingRecord,
     ContractRow,
+    Held,
     LedgerEntry,
     Messages,
     Party,
@@ -19,7 +20,9 @@ from wattmesh_cli.books import (
     Reported,
 )
 
-Row = TypeVar("Row", Party, ContractRow, LedgerEntry, Reading, Messages, Reported, Closing, Account, ClosingRecord)
+Row = TypeVar(
+    "Row", Party, ContractRow, LedgerEntry, Reading, Messages, Reported, Held, Closing, Account, ClosingRecord
+)
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -49,6 +52,7 @@ def book_of(name: str, answer: object) -> Book:
         readings=_rows(name, answer, "readings", Reading),
         messages=_rows(name, answer, "messages", Messages),
         reported=_rows(name, answer, "reported", Reported),
+        held=_rows(name, answer, "held", Held),
         closings=_rows(name, answer, "closings", Closing),
         accounts=_rows(name, answer, "accounts", Account),
         closing_records=_rows(name, answer, "closing_records", ClosingRecord),

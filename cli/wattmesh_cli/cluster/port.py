@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from wattmesh_cli.cluster.pods import PodName
@@ -21,3 +22,16 @@ class Cluster(Protocol):
 
     async def page(self, pod: PodName, path: str) -> bytes:
         """What the pod answers to a path, such as `/ledger`."""
+
+
+class Administration(Protocol):
+    """What telling a pod what to do asks of a cluster. What cannot be had is a BooksError."""
+
+    async def agents(self) -> Any:
+        """See `Cluster.agents`."""
+
+    async def secret(self, namespace: str, name: str) -> Any:
+        """A Secret, as parsed JSON."""
+
+    async def post(self, pod: PodName, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """What the pod answers to a POST: status and body."""

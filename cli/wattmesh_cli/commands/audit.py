@@ -91,6 +91,9 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
     ]
     if result.unbooked.overdue:
         say(overdue_text(result))
+    if result.unbooked.held:
+        what = "1 reading is" if result.unbooked.held == 1 else f"{result.unbooked.held} readings are"
+        say(f"{what} held for a person: `wattmesh readings --held` lists them")
     if result.findings:
         print_table(columns, result.findings, wide=wide)
     say(summary_line(result))
@@ -119,6 +122,7 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "readings_unbooked": result.unbooked.readings,
         "readings_overdue": result.unbooked.overdue,
         "oldest_overdue_s": result.unbooked.oldest_s,
+        "readings_held": result.unbooked.held,
         "findings": [
             {
                 "kind": finding.kind,

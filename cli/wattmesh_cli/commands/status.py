@@ -59,6 +59,8 @@ def status(
         def show(rows: list[PartyStatus]) -> None:
             zone = chosen.zone()
             columns = _columns(Names(row.party for row in rows), zone)
+            if any(row.held_readings for row in rows):
+                columns.append(Column("HELD", lambda row: str(row.held_readings or ""), 1, right=True))
             rows = ordered(columns, rows, sort_by)
             if output is TableOutput.JSON:
                 print_json([_as_json(row, zone) for row in rows])
@@ -105,6 +107,7 @@ def _as_json(row: PartyStatus, zone: tzinfo) -> dict[str, object]:
         "bought_kwh": kwh_text(row.bought_wh),
         "balance": money_text(row.balance_micro),
         "open_contracts": row.open_contracts,
+        "held_readings": row.held_readings,
         "slot_start": slot_json(row.slot, zone),
     }
 

@@ -72,6 +72,7 @@ class StreetRun:
         self.gateway_url = gateway_url
         self._ports = ports
         self._registrar = ports.signers[REGISTRAR]
+        self._registrar_keys = {self._registrar.key_id: self._registrar.public_key}
         self._registry = ports.registry()
         self.gateway = self.new_gateway()
         self.pods = {pod.name: self._pod(pod, pod_urls[pod.name]) for pod in plan.pods}
@@ -88,7 +89,7 @@ class StreetRun:
             url=self.gateway_url,
             domain=self.plan.resource.spec.domain,
             database=Path("gateway.db"),
-            registrar_keys={self._registrar.key_id: self._registrar.public_key},
+            registrar_keys=self._registrar_keys,
         )
         ports = self._ports
         signer = ports.signers[self.plan.subscriber_id]
@@ -102,6 +103,7 @@ class StreetRun:
             start=self.time.start,
             end=self.time.end,
             speed=self.time.speed,
+            registrar_keys=self._registrar_keys,
         )
         ports = self._ports
         return Pod(

@@ -15,7 +15,16 @@ from wattmesh_market.energy.availability import Promise
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
-from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, ReadingState, Reported
+from wattmesh_market.trade.ledger import (
+    Closing,
+    EntryKind,
+    Held,
+    HeldState,
+    LedgerEntry,
+    Reading,
+    ReadingState,
+    Reported,
+)
 from wattmesh_market.trade.messages import Send, Wanted
 from wattmesh_market.trade.offers import Block, Offer
 from wattmesh_market.trade.partners import has_failed
@@ -134,6 +143,7 @@ class Changes:
         "closings",
         "consultations",
         "contracts",
+        "held",
         "ledger",
         "lines",
         "missed_gates",
@@ -153,6 +163,7 @@ class Changes:
         self.roles: dict[int, Role] = {}
         self.ledger: list[LedgerEntry] = []
         self.reported: dict[tuple[int, str], Reported] = {}
+        self.held: dict[tuple[int, str], Held] = {}
         self.closings: list[Closing] = []
         self.standing: Standing | None = None
         self.sends: list[Send] = []
@@ -171,6 +182,7 @@ class Changes:
             or self.roles
             or self.ledger
             or self.reported
+            or self.held
             or self.closings
             or self.standing
         )
@@ -226,6 +238,8 @@ class Books:
         self.supplied: dict[tuple[int, str], tuple[LedgerEntry, ...]] = {}
         self.reported: dict[int, dict[str, Reported]] = {}
         """What a utility's customers reported, by slot and household."""
+        self.held: dict[tuple[int, str], Held] = {}
+        """Which of it is held for a person, and what became of that, by slot and household."""
         self.net_import_wh: dict[int, int] = {}
         self.version = 0
         """Grows with every change of promises or standing; what is computed from them may be kept until then."""
@@ -332,6 +346,11 @@ class Books:
 
     # --- meter and ledger ---
 
+    @property
+    def unpriced(self) -> list[int]:
+        """The slots whose readings are not booked, nor held for a person."""
+        return [slot for slot in self.unbooked if self.readings[slot].state is not ReadingState.HELD]
+
     def read(self, reading: Reading) -> None:
         """Enter a reading, or its new state."""
         self._set(self.readings, reading.slot, reading)
@@ -353,6 +372,11 @@ class Books:
         more_wh = reported.net_wh - (0 if before is None else before.net_wh)
         if more_wh:
             self._set(self.net_import_wh, slot, self.net_import_wh.get(slot, 0) + more_wh or None)
+
+    def hold(self, held: Held) -> None:
+        """Enter a reading that is held for a person, or what became of it."""
+        self._set(self.held, (held.slot, held.household), held)
+        self.changes.held[held.slot, held.household] = held
 
     def close(self, closing: Closing) -> None:
         """Enter how a slot was shared, once."""
@@ -423,6 +447,8 @@ class Books:
             self._set(self.readings, slot, None)
         for reported in [reported for reported in self.supplied if reported[0] < before]:
             self._set(self.supplied, reported, None)
+        for held in [one for one in self.held.values() if one.slot < before and one.state is not HeldState.HELD]:
+            self._set(self.held, (held.slot, held.household), None)
         for purchase in [one for one in self.purchases.values() if one.slot < now_slot - 2 * SLOT_S]:
             self._set(self.purchases, purchase.transaction_id, None)
             self.selections.pop(purchase.transaction_id, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from wattmesh_market.energy.battery import Battery
-from wattmesh_market.energy.profiles import Load, Pv
+from wattmesh_market.energy.profiles import Load, Pv, peak_load_w
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.ids import require_name, require_subscriber_id
 from wattmesh_market.mechanisms.sharing import Sharing
@@ -16,6 +16,17 @@ from wattmesh_market.units import require_amounts
 
 CONNECTION_W = 30_000
 """Power of a household's connection where nothing else is said: 3 × 43 A at 230 V."""
+
+
+def installed_w(pv: Pv | None, load: Load | None, battery: Battery | None) -> int:
+    """What all that is behind a meter can move in all, in W: panels, appliances, and a battery both ways.
+
+    No true reading is beyond it, with what others were sold and had to be imported in the same slot.
+    """
+    found = (pv.peak_w if pv else 0) + (peak_load_w(load) if load else 0)
+    if battery:
+        found += battery.charge_power_w * 1_000_000 // battery.charge_efficiency_ppm + 1 + battery.discharge_power_w
+    return found
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,8 @@ class UtilityConfig:
     """One utility. `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots.
 
     `connections` has what customers can import or export at most, in W, of all those whose name begins so (and has a
-    number behind it); of any other it is `CONNECTION_W`.
+    number behind it); of any other it is `CONNECTION_W`. `installed` has what all that is installed there can move in
+    all (`installed_w`), where that is known.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -131,9 +143,11 @@ class UtilityConfig:
     sharing: Sharing | None = None
     seed: int = 0
     connections: tuple[tuple[str, int], ...] = ()
+    installed: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         require_name(self.name)
         require_name(self.feeder)
         require_subscriber_id(self.subscriber_id)
         require_amounts(capacity_w=self.capacity_w, **{f"connections.{name}": watt for name, watt in self.connections})
+        require_amounts(**{f"installed.{name}": watt for name, watt in self.installed})

@@ -8,7 +8,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.forecast import forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh, slot_of
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books, Role, Standing
@@ -90,6 +90,10 @@ class Household(Supplied):
         late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < priced_before]
         for slot in late[:MOST_REPEATED]:
             self.report(slot)
+        # A person takes days; what was decided is told at once, and asked for in case that was lost.
+        for reading in unbooked:
+            if reading.state is ReadingState.HELD and (before - reading.slot) % DAY_S == 0:
+                self.report(reading.slot)
 
     def _close(self, standing: Standing) -> Standing:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""

@@ -19,7 +19,7 @@ from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
-from wattmesh_market.trade.messages import Call, Message, PricedReading, ReportReading, Send
+from wattmesh_market.trade.messages import Call, HeldReading, Message, PricedReading, ReportReading, Send
 from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
@@ -167,6 +167,10 @@ class Party(ABC):
         """A priced meter reading."""
         raise Refused(Reason.POLICY, "a utility reports no meter readings")
 
+    def on_held_reading(self, call: Call, held: HeldReading) -> None:  # noqa: ARG002 - a household does
+        """A meter reading that is held for a person."""
+        raise Refused(Reason.POLICY, "a utility reports no meter readings")
+
     # --- time ---
 
     @property
@@ -267,11 +271,11 @@ class Party(ABC):
         return [contract for side in self.books.open.values() for contract in side.values()]
 
     def settled(self) -> bool:
-        """Whether every slot that was to be metered is, and all of them delivered, paid, shared and booked."""
+        """Whether every slot that was to be metered is, and all of them delivered, paid, shared and booked, or held."""
         now_slot = self.now.slot
         return (
             self.books.standing.next_slot >= self.metered_until(now_slot)
-            and not self.books.unbooked
+            and not self.books.unpriced
             and not any(
                 delivery.slot < now_slot and delivery.state in OPEN
                 for contract in self.open_contracts()

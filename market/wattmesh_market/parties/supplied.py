@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from wattmesh_market.energy.battery import Metered
-from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import PriceSeries, Rates
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books
 from wattmesh_market.parties.buying import scheduled
-from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.config import CONNECTION_W, HouseholdConfig, installed_w
 from wattmesh_market.parties.party import Party, Surroundings
 from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
 from wattmesh_market.schedule import moment_s, report_ppm
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
-from wattmesh_market.trade.messages import Call, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
-from wattmesh_market.units import amount_micro, money_text
+from wattmesh_market.units import amount_micro, kwh_text, money_text
 
 
 class Supplied(Party):
@@ -61,7 +61,7 @@ class Supplied(Party):
     def report_later(self, slot: int) -> None:
         """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
         state, now_s = self.books.readings[slot].state, self.now.grid_s
-        if state is ReadingState.FINAL or (state is ReadingState.OPEN and self.shares):
+        if state in (ReadingState.FINAL, ReadingState.HELD) or (state is ReadingState.OPEN and self.shares):
             due_s = self._reported_s(slot)
             if self.shares and (state is ReadingState.OPEN or due_s <= now_s):
                 due_s += SLOT_S
@@ -101,23 +101,47 @@ class Supplied(Party):
             if self._supply_transaction(slot) == transaction_id and self.now.grid_s < self._reported_s(slot) + SLOT_S:
                 self.report_later(slot)
 
+    def on_held_reading(self, call: Call, held: HeldReading) -> None:
+        """The utility holds a reading for a person: it is not priced before."""
+        reading, told = self._told(call, held.reading.slot, held.reading.order_id), held.reading
+        metered = reading.metered
+        if reading.state is not ReadingState.FINAL:
+            return
+        if told[2:4] != (metered.imported_wh, metered.exported_wh):
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+        self.books.read(reading._replace(state=ReadingState.HELD))
+        exchanged_wh = max(metered.imported_wh, metered.exported_wh)
+        self.tell(
+            "the utility holds the reading of %s for a person: %s kWh",
+            self.slot_text(told.slot),
+            kwh_text(exchanged_wh),
+        )
+
+    def _told(self, call: Call, slot: int, order_id: str) -> Reading:
+        """The reading that the utility speaks of; Refused when it is none that was told, or not the utility's word."""
+        if call.sender != self.config.backstop.utility_id:
+            raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
+        reading = self.books.readings.get(slot)
+        if reading is None or self._supply_transaction(slot) != call.transaction_id:
+            raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
+        if order_id != supply_order_id(self.id):
+            raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {order_id!r} here", About.ORDER_ID)
+        return reading
+
     def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
         """The utility has priced a reading; book it, unless it is another reading or dearer than the tariff."""
         books, utility, slot = self.books, self.config.backstop.utility_id, priced.reading.slot
-        if call.sender != utility:
-            raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
-        reading = books.readings.get(slot)
-        if reading is None or self._supply_transaction(slot) != call.transaction_id:
-            raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
-        if priced.order_id != supply_order_id(self.id):
-            raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {priced.order_id!r} here", About.ORDER_ID)
+        reading = self._told(call, slot, priced.order_id)
         if priced.currency != self.around.currency:
             text = f"priced in {priced.currency}, but {self.around.currency} is paid here"
             raise Refused(Reason.BUSINESS, text, About.CURRENCY)
-        if reading.state is not ReadingState.FINAL or priced.reading.provisional:
+        if reading.state not in (ReadingState.FINAL, ReadingState.HELD) or priced.reading.provisional:
             return
-        energy_wh = reading.metered.imported_wh - reading.metered.exported_wh
-        self._check_energy(priced, reading.metered)
+        if priced.estimated:
+            self._check_estimate(priced, reading.metered)
+        else:
+            self._check_energy(priced, reading.metered)
+        energy_wh = priced.reading.imported_wh - priced.reading.exported_wh
         self._check_signs(priced, energy_wh)
         entries = self._billed(priced)
         earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
@@ -129,7 +153,8 @@ class Supplied(Party):
         if sold_wh := self._sold_under_fee_wh(slot):
             fee_micro = self._fee_asked_micro(priced, sold_wh)
             books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
-        books.read(reading._replace(state=ReadingState.BOOKED))
+        estimated_wh = energy_wh if priced.estimated else None
+        books.read(reading._replace(state=ReadingState.BOOKED, estimated_wh=estimated_wh))
 
     def _check_energy(self, priced: PricedReading, metered: Metered) -> None:
         """Refuse to book what was not reported.
@@ -145,6 +170,23 @@ class Supplied(Party):
             turned_wh = corrected.imported_wh - corrected.exported_wh - metered.imported_wh + metered.exported_wh
             if min(corrected[:2]) != 0 or not 0 <= turned_wh <= metered.bought_wh:
                 raise Refused(Reason.BUSINESS, "a correction of what was not reported before", About.READING)
+
+    def _check_estimate(self, priced: PricedReading, metered: Metered) -> None:
+        """Refuse an estimate of what the meter may well have read, and one of more than it has read."""
+        told = priced.reading
+        if max(metered.imported_wh, metered.exported_wh) <= self._installed_wh():
+            raise Refused(Reason.BUSINESS, "that reading can be true, and is not to be estimated", About.READING)
+        if told.imported_wh > metered.imported_wh or told.exported_wh > metered.exported_wh:
+            raise Refused(Reason.BUSINESS, "an estimate of more than was reported", About.READING)
+        if priced.correction is not None or told.sold_wh not in (0, self._sold_under_fee_wh(told.slot)):
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+
+    def _installed_wh(self) -> int:
+        """What all that is installed here can move in a slot; of a profile of files, what the connection carries."""
+        config = self.config
+        if config.profile_csv is not None:
+            return slot_energy_wh(max(config.connection_w, CONNECTION_W))
+        return slot_energy_wh(installed_w(config.pv, config.load, config.battery))
 
     def _check_signs(self, priced: PricedReading, net_wh: int) -> None:
         """Refuse negative parts, but for energy of the utility in a slot in which its price is negative."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
+from collections.abc import Iterable, Sequence
+from statistics import mean
+
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import PriceSeries, Rates
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import buying, selling
@@ -21,11 +24,13 @@ from wattmesh_market.schedule import (
 )
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
-from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reported, ReportState
-from wattmesh_market.trade.messages import Call, Correction, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.ledger import Closing, EntryKind, Held, HeldState, LedgerEntry, Reported, ReportState
+from wattmesh_market.trade.messages import Call, Correction, HeldReading, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text
 
+LIKE_DAYS = 3
+"""From how many days before a reading is estimated."""
 _SURE = frozenset((ContractState.CONFIRMED, *DELIVERED))
 
 
@@ -51,6 +56,7 @@ class Utility(Party):
         self._decide = strategy.utility
         self._capacity_wh = slot_energy_wh(config.capacity_w)
         self._connections = dict(config.connections)
+        self._installed = dict(config.installed)
 
     # --- each slot ---
 
@@ -150,10 +156,14 @@ class Utility(Party):
         if min(reading.imported_wh, reading.exported_wh) > 0:
             raise Refused(Reason.BUSINESS, "a slot's reading is import or export, net", About.READING)
         known = self.books.reported.get(slot, {}).get(household)
-        if known is None:
+        if known is None and (slot, household) not in self.books.held:
             self._require_time(call, slot)
-        if known is None or known.provisional:
-            self._require_energy(household, reading)
+        if known is None and self._holds(call, reading):
+            return
+        if known is not None and known.provisional:
+            excess = self._beyond_connection(household, reading) or self._beyond_installed(household, reading)
+            if excess is not None:
+                raise excess
         if known is None or (known.state is ReportState.WAITING and known.provisional):
             new = Reported(slot, household, call.transaction_id, *reading[2:], ReportState.WAITING)
             if self.config.sharing is None or slot <= self.books.standing.next_slot - CLOSED_AFTER_S:
@@ -165,10 +175,96 @@ class Utility(Party):
             return  # overtaken by the last word
         if known.provisional and not reading.provisional:
             known = self._correct(known, reading)
-        elif not known.provisional and self._last_told(known) != reading:
+        elif not known.provisional and self._heard(known) != reading:
             raise Refused(Reason.BUSINESS, "another reading of that slot is booked already", About.READING)
         if known.state is not ReportState.WAITING:
             self._tell_price(known, call)
+
+    def _holds(self, call: Call, reading: ReportReading) -> bool:
+        """Whether a first reading is held for a person: it is more than all that is installed there can move.
+
+        One beyond the connection is refused before its slot is closed; who still says so then is held, too. What is
+        provisional is not held: it waits for its last word.
+        """
+        household, slot, books = call.sender, reading.slot, self.books
+        held = books.held.get((slot, household))
+        excess = self._beyond_connection(household, reading)
+        if excess is not None and slot > books.standing.next_slot - CLOSED_AFTER_S:
+            raise excess
+        if excess is None and self._beyond_installed(household, reading) is None:
+            if held is not None:
+                books.hold(held._replace(state=HeldState.REPLACED))
+            return False
+        if not reading.provisional:
+            new = Held(slot, household, call.transaction_id, *reading[2:5], HeldState.HELD)
+            if new != held:
+                books.hold(new)
+                self.tell(
+                    "%s reports %s kWh for %s: held for a person",
+                    short(household),
+                    kwh_text(max(reading[2:4])),
+                    self.slot_text(slot),
+                )
+            self.answer(call, HeldReading(reading))
+        return True
+
+    def decide_held(self, household: str, slots: Sequence[int], *, accept: bool) -> list[Reported]:
+        """A person has decided about held readings: they are priced, unshared, as they were told or as estimated.
+
+        All of them or, with Refused, none. What was decided the same way before stays as it is.
+        """
+        wanted = HeldState.ACCEPTED if accept else HeldState.ESTIMATED
+        found = []
+        for slot in slots:
+            held = self.books.held.get((slot, household))
+            what = f"the reading of {household} of {self.slot_text(slot)}"
+            if held is None or held.state is HeldState.REPLACED:
+                raise Refused(Reason.BUSINESS, f"{what} is not held", About.SLOT)
+            if held.state is not HeldState.HELD and held.state is not wanted:
+                raise Refused(Reason.BUSINESS, f"{what} was {held.state} before", About.SLOT)
+            if held.state is HeldState.HELD:
+                net_wh = held.net_wh if accept else self._estimated_wh(held, what)
+                told = (held.transaction_id, max(0, net_wh), max(0, -net_wh), held.sold_wh, False)
+                self.books.hold(held._replace(state=wanted))
+                self._tell_price(self._price(Reported(slot, household, *told, ReportState.ALONE), ReportState.ALONE))
+            found.append(self.books.reported[slot][household])
+        return found
+
+    def _estimated_wh(self, held: Held, what: str) -> int:
+        """The substitute for a held reading (net import): the mean of the same slot on the days before, else of the
+        slots beside it; within what was told.
+        """
+        slot, household = held.slot, held.household
+
+        def mean_wh(slots: Iterable[int]) -> int | None:
+            of = [known for at in slots if (known := self.books.reported.get(at, {}).get(household)) is not None]
+            found = [self._net_wh(one) for one in of if self._as_told(one)]
+            return round(mean(found)) if found else None
+
+        usual_wh = mean_wh(slot - days * DAY_S for days in range(1, LIKE_DAYS + 1))
+        if usual_wh is None:
+            usual_wh = mean_wh((slot - SLOT_S, slot + SLOT_S))
+        if usual_wh is None:
+            text = f"{what} cannot be estimated: there is none of the {LIKE_DAYS} days before, and none beside it"
+            raise Refused(Reason.BUSINESS, text, About.READING)
+        return min(max(0, usual_wh), held.net_wh) if held.net_wh > 0 else max(min(0, usual_wh), held.net_wh)
+
+    def _net_wh(self, reported: Reported) -> int:
+        last = self._last_told(reported)
+        return last.imported_wh - last.exported_wh
+
+    def _as_told(self, reported: Reported) -> bool:
+        """Whether what was billed is what was told."""
+        held = self.books.held.get((reported.slot, reported.household))
+        return held is None or held.state is not HeldState.ESTIMATED
+
+    def _heard(self, reported: Reported) -> ReportReading:
+        """The reading as its household told it last."""
+        last = self._last_told(reported)
+        if self._as_told(reported):
+            return last
+        held = self.books.held[reported.slot, reported.household]
+        return last._replace(imported_wh=held.imported_wh, exported_wh=held.exported_wh)
 
     def _require_time(self, call: Call, slot: int) -> None:
         """Refuse a first reading of a slot of long ago, or from before its household was a customer."""
@@ -182,13 +278,13 @@ class Utility(Party):
         if slot < min(known, default=self.now.slot):
             raise Refused(Reason.BUSINESS, "a reading of a slot from before the subscription", About.SLOT)
 
-    def _require_energy(self, household: str, reading: ReportReading) -> None:
-        """Refuse a reading beyond what the household's connection carries in a slot.
+    def _beyond_connection(self, household: str, reading: ReportReading) -> Refused | None:
+        """The refusal of a reading beyond what the household's connection carries in a slot.
 
         What it sold to neighbours and could not deliver is imported besides, and leaves by the same connection; without
         a local grid fee, it is not reported how much that was.
         """
-        most_wh = slot_energy_wh(self._connections.get(household.partition(".")[0].rpartition("-")[0], CONNECTION_W))
+        most_wh = slot_energy_wh(self._connections.get(_group(household), CONNECTION_W))
         covered_wh = reading.sold_wh if self.rates.local_grid_fee(reading.slot) else most_wh
         for what, energy_wh, limit_wh in (
             ("sold", reading.sold_wh, most_wh),
@@ -197,7 +293,18 @@ class Utility(Party):
         ):
             if energy_wh > limit_wh:
                 text = f"{kwh_text(energy_wh)} kWh {what} in a slot; the connection carries {kwh_text(limit_wh)} kWh"
-                raise Refused(Reason.BUSINESS, text, About.READING)
+                return Refused(Reason.BUSINESS, text, About.READING)
+        return None
+
+    def _beyond_installed(self, household: str, reading: ReportReading) -> Refused | None:
+        """The refusal of a reading beyond what is installed behind the household's meter, where that is known."""
+        installed = self._installed.get(_group(household))
+        exchanged_wh = max(reading.imported_wh, reading.exported_wh)
+        if installed is None or exchanged_wh <= slot_energy_wh(installed):
+            return None
+        most = kwh_text(slot_energy_wh(installed))
+        text = f"{kwh_text(exchanged_wh)} kWh in a slot; what is installed moves {most} kWh"
+        return Refused(Reason.BUSINESS, text, About.READING)
 
     def _close(self, slot: int) -> None:
         """Price all that was reported of a slot, once: what some households export goes to those that import.
@@ -308,7 +415,13 @@ class Utility(Party):
             None
             if correction is None
             else Correction(reported.imported_wh, reported.exported_wh, -correction.amount_micro),
+            not self._as_told(reported),
         )
 
     def _prices(self, slot: int) -> sharing.Prices:
         return sharing.Prices(self.rates.all_in(slot), self.rates.feed_in(slot), self.rates.local_grid_fee(slot))
+
+
+def _group(household: str) -> str:
+    """The name that a household's has before its number."""
+    return household.partition(".")[0].rpartition("-")[0]

@@ -11,11 +11,13 @@ from wattmesh_market.energy.battery import Metered
 class ReadingState(StrEnum):
     """How far the backstop part of a reading is booked.
 
-    OPEN while a purchase is not known to be delivered, FINAL when it is to be priced, BOOKED once it is.
+    OPEN while a purchase is not known to be delivered, FINAL when it is to be priced, HELD when the utility has said
+    that a person looks at it first, BOOKED once it is priced.
     """
 
     OPEN = "open"
     FINAL = "final"
+    HELD = "held"
     BOOKED = "booked"
 
 
@@ -24,6 +26,8 @@ class Reading(NamedTuple):
 
     A household that plans notes what it thinks now (millionths of the currency per kWh): what its neighbours' energy
     costs at that time of day, without grid fee, and what stored energy is worth.
+
+    `estimated_wh` is the net import that was billed in place of what was metered; None: what was metered.
     """
 
     slot: int
@@ -32,6 +36,7 @@ class Reading(NamedTuple):
     state: ReadingState
     local_micro: int = 0
     stored_micro: int = 0
+    estimated_wh: int | None = None
 
 
 class EntryKind(StrEnum):
@@ -76,6 +81,34 @@ class Reported(NamedTuple):
     sold_wh: int
     provisional: bool
     state: ReportState
+
+    @property
+    def net_wh(self) -> int:
+        """Net import; export is negative."""
+        return self.imported_wh - self.exported_wh
+
+
+class HeldState(StrEnum):
+    """What became of a held reading: a person has not decided, has accepted it, has had it estimated; or its household
+    has replaced it by one that need not be held.
+    """
+
+    HELD = "held"
+    ACCEPTED = "accepted"
+    ESTIMATED = "estimated"
+    REPLACED = "replaced"
+
+
+class Held(NamedTuple):
+    """A customer's reading that a utility holds for a person: its last word, in that transaction. Not booked before."""
+
+    slot: int
+    household: str
+    transaction_id: str
+    imported_wh: int
+    exported_wh: int
+    sold_wh: int
+    state: HeldState
 
     @property
     def net_wh(self) -> int:

@@ -170,6 +170,12 @@ class ReportReading(NamedTuple):
     provisional: bool = False
 
 
+class HeldReading(NamedTuple):
+    """The utility holds a reading, as it was told, for a person to decide about it. Its price follows then."""
+
+    reading: ReportReading
+
+
 class SharedPart(NamedTuple):
     """What of a reading was shared with neighbours: its part of the amount, and the local grid fee in that."""
 
@@ -190,7 +196,8 @@ class PricedReading(NamedTuple):
     """The utility has priced a reading: `amount_micro` for import or export, `fee_micro` of it the grid fee.
 
     `local_fee_micro` is the grid fee on what was sold to others; None where none is stated. Where a `correction` is
-    there, the amounts are those of what was billed before.
+    there, the amounts are those of what was billed before. It is `estimated` where a person has had another reading
+    billed than the one that was told.
     """
 
     order_id: str
@@ -201,10 +208,11 @@ class PricedReading(NamedTuple):
     currency: str
     shared: SharedPart | None = None
     correction: Correction | None = None
+    estimated: bool = False
 
 
 Request = Search | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
-Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading
+Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | HeldReading
 Message = Request | Callback
 
 
@@ -244,6 +252,7 @@ ACTION_OF: Mapping[type[Message], Action] = {
     Cancelled: Action.ON_CANCEL,
     Receipt: Action.ON_UPDATE,
     PricedReading: Action.ON_UPDATE,
+    HeldReading: Action.ON_UPDATE,
 }
 
 

@@ -82,6 +82,9 @@ def utility_config(agent: UtilityAgent, customers: Iterable[SolarAgent] = ()) ->
             for customer in customers
             if (power_w := _connection_w(customer)) != config.CONNECTION_W
         ),
+        installed=tuple(
+            (customer.metadata.name, _installed_w(customer)) for customer in customers if not customer.spec.profile
+        ),
     )
 
 
@@ -98,6 +101,13 @@ def _connection_w(agent: SolarAgent) -> int:
         store = _battery(spec.battery)
         load_w += store.charge_power_w * 1_000_000 // store.charge_efficiency_ppm + 1
     return max(watt(spec.connection_kw), peak_w, load_w, files_w)
+
+
+def _installed_w(agent: SolarAgent) -> int:
+    """What all that its households have can move."""
+    spec = agent.spec
+    load = profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None
+    return config.installed_w(_pv(spec.pv) if spec.pv else None, load, _battery(spec.battery) if spec.battery else None)
 
 
 def party_seed(seed: int, party_id: str) -> int:

@@ -15,10 +15,13 @@ from wattmesh_beckn.codec.v1.writing import (
     CORRECTION,
     CORRECTION_TAGS,
     DELIVERY_TAG,
+    ESTIMATED,
     GRID_FEE_TAG,
+    HELD,
     METER,
+    METER_STATUS,
     METER_TAGS,
-    PROVISIONAL_TAG,
+    PROVISIONAL,
     SHARED_TAG,
     UNTIL_TAG,
 )
@@ -74,6 +77,7 @@ from wattmesh_market.trade.messages import (
     Confirmed,
     Correction,
     DeliveryStatus,
+    HeldReading,
     Init,
     Line,
     Message,
@@ -362,8 +366,10 @@ def _reading(order: UpdatedOrder) -> ReportReading:
     return _metered(order, order.fulfillments[0], {METER_TAGS[2]})
 
 
-def _priced_reading(order: OnUpdatedOrder) -> PricedReading:
+def _priced_reading(order: OnUpdatedOrder) -> PricedReading | HeldReading:
     quote = order.quote
+    if quote is None and order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
+        return HeldReading(_metered(order, order.fulfillments[0], set(METER_TAGS)))
     if quote is None or not order.fulfillments:
         raise declined(ErrorCode.BUSINESS_ERROR, "no priced reading of this household's supply", _ORDER)
     fulfillment, amount_micro = order.fulfillments[0], quote.price.value_micro
@@ -382,6 +388,7 @@ def _priced_reading(order: OnUpdatedOrder) -> PricedReading:
         quote.price.currency,
         _shared(fulfillment.tags, quote.breakup),
         _correction(fulfillment.tags),
+        _meter_status(fulfillment) == ESTIMATED,
     )
 
 
@@ -411,9 +418,13 @@ def _metered(order: UpdatedOrder, fulfillment: Fulfillment, optional: set[str]) 
         0 if text is None and name in optional else _energy_wh(text or "", (METER, name), f"{path}.tags")
         for name, text in texts
     )
-    group, name, provisional = PROVISIONAL_TAG
-    in_doubt = tag_value(fulfillment.tags, group, name) == provisional
+    in_doubt = _meter_status(fulfillment) == PROVISIONAL
     return ReportReading(order.id, slot, imported_wh, exported_wh, sold_wh, in_doubt)
+
+
+def _meter_status(fulfillment: Fulfillment) -> str | None:
+    """What a reading says of itself."""
+    return tag_value(fulfillment.tags, *METER_STATUS)
 
 
 def _money_micro(tags: tuple[TagGroup, ...], tag: tuple[str, str]) -> int | None:

@@ -30,6 +30,7 @@ from wattmesh_market.trade.messages import (
     Confirmed,
     Correction,
     DeliveryStatus,
+    HeldReading,
     Init,
     Line,
     Message,
@@ -57,8 +58,14 @@ METER_TAGS: Final = ("imported_kwh", "exported_kwh", "delivered_kwh")
 """In group `meter`: what was imported, exported, and sold to others under a grid fee."""
 GRID_FEE_TAG: Final = ("grid_fee", "amount")
 """Of a priced reading: the grid fee on what the household has sold to others."""
-PROVISIONAL_TAG: Final = (METER, "status", "provisional")
-"""Of a reading in which something is in doubt yet; without it a reading is the last word."""
+METER_STATUS: Final = (METER, "status")
+"""What a reading is, if not the last word as the meter has it: one of the following."""
+PROVISIONAL: Final = "provisional"
+"""Something is in doubt yet."""
+HELD: Final = "held"
+"""The utility holds it for a person."""
+ESTIMATED: Final = "estimated"
+"""A person has had it priced in place of the one that was told."""
 SHARED_TAG: Final = ("sharing", "shared_kwh")
 """Of a priced reading: how much of it was shared with neighbours."""
 CORRECTION: Final = "correction"
@@ -149,6 +156,10 @@ def _body(message: Message, envelope: Envelope, market: Market) -> Json:
             return {"update_target": "order.fulfillments", "order": _reading(message)}
         case PricedReading():
             return {"order": _priced_reading(message)}
+        case HeldReading():
+            tags = [_metered(message.reading, METER_TAGS, HELD)]
+            fulfillments = [_fulfillment(message.reading.slot, tags=tags)]
+            return {"order": {"id": message.reading.order_id, "fulfillments": fulfillments, "status": ACTIVE}}
         case _:
             assert_never(message)
 
@@ -265,16 +276,18 @@ def _reading(message: ReportReading) -> Json:
     return {"id": message.order_id, "fulfillments": [_fulfillment(message.slot, tags=[_metered(message, told)])]}
 
 
-def _metered(reading: ReportReading, told: Sequence[str]) -> Json:
+def _metered(reading: ReportReading, told: Sequence[str], status: str | None = None) -> Json:
     values = dict(zip(told, map(kwh_text, reading[2:5]), strict=False))
     if reading.provisional:
-        values[PROVISIONAL_TAG[1]] = PROVISIONAL_TAG[2]
+        status = PROVISIONAL
+    if status is not None:
+        values[METER_STATUS[1]] = status
     return _tags(METER, values)
 
 
 def _priced_reading(message: PricedReading) -> Json:
     reading, currency, shared = message.reading, message.currency, message.shared
-    tags = [_metered(reading, METER_TAGS)]
+    tags = [_metered(reading, METER_TAGS, ESTIMATED if message.estimated else None)]
     if message.local_fee_micro is not None:
         tags.append(_tags(GRID_FEE_TAG[0], {GRID_FEE_TAG[1]: money_text(message.local_fee_micro)}))
     breakup = _breakup(message.amount_micro - (shared.amount_micro if shared else 0), message.fee_micro, currency)

@@ -1,12 +1,14 @@
-"""`drain`: the registrar asks a household to make no new contracts and to close its account before it is taken down.
+"""Calls of the registrar: `drain` asks a household to make no new contracts and to close its account before it is taken
+down, `decide` tells a utility what becomes of readings that it holds.
 
-Not a Beckn action: a call from the operator that runs the pod. It is signed like a `subscribe` by the registrar, names
-the household it is for, and has an effect once.
+No Beckn actions: whoever runs the pod calls. A call is signed like a `subscribe` by the registrar, names the party that
+it is for, and has an effect once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.errors import invalid
@@ -21,13 +23,21 @@ from wattmesh_beckn.signature import (
 )
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.decide import DecideCall
 from wattmesh_common.drain import DrainAnswer, DrainCall
 from wattmesh_common.runtime import REGISTRAR
 
+Asked = TypeVar("Asked", DrainCall, DecideCall)
 
-def asked_to_drain(
-    body: bytes, headers: Mapping[str, str], registrar_keys: Mapping[str, str], subscriber_id: str, clock: Clock
-) -> tuple[DrainCall, SignatureHeader]:
+
+def asked_by_registrar(
+    kind: type[Asked],
+    body: bytes,
+    headers: Mapping[str, str],
+    registrar_keys: Mapping[str, str],
+    subscriber_id: str,
+    clock: Clock,
+) -> tuple[Asked, SignatureHeader]:
     """What the registrar asks `subscriber_id`, and how it signed.
 
     `registrar_keys` maps key ids to public keys (base64). Raises Refusal: 413, 400 or 401 with what is wrong.
@@ -42,7 +52,7 @@ def asked_to_drain(
         check_signature(header, body, registrar_keys[header.key_id])
     except SignatureProblem as problem:
         raise unauthorized(str(problem), subscriber_id) from None
-    call = read_as(DrainCall, raw)
+    call = read_as(kind, raw)
     if call.subscriber_id != subscriber_id:
         raise invalid(f"subscriber_id is {call.subscriber_id!r} but this is {subscriber_id!r}", "subscriber_id")
     return call, header

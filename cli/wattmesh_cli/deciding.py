@@ -1,0 +1,100 @@
+"""What a person decides about held readings, told to the utility that holds them: signed as its registrar."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic_core
+from pydantic import ValidationError
+
+from wattmesh_beckn.keys import KeyFileError, read_keys
+from wattmesh_beckn.signature import AUTHORIZATION, Signer
+from wattmesh_beckn.transport import HttpTransport, Reply, TransportError
+from wattmesh_cli.books import BooksError
+from wattmesh_cli.state import GATEWAY, KEYS, StateError
+from wattmesh_common.clock import SystemClock
+from wattmesh_common.decide import DECIDE, DecideAnswer, DecideCall, Decision
+from wattmesh_common.runtime import REGISTRAR
+
+_SIGNATURE_S = 30
+_TIMEOUT_S = 20.0
+_URL = (
+    "SELECT url FROM subscription WHERE subscriber_id = ? AND type = 'BPP' AND status = 'SUBSCRIBED' "
+    "ORDER BY updated_ms DESC"
+)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Readings of a household, by slot, that a utility holds, and what becomes of them. The utility is in the book of
+    that name.
+    """
+
+    book: str
+    utility: str
+    household: str
+    slots: tuple[int, ...]
+    decision: Decision
+
+    @property
+    def path(self) -> str:
+        """Below the address of the utility's pod."""
+        return f"/{self.utility.partition('.')[0]}/{DECIDE}"
+
+    def signed_by(self, registrar: Signer) -> tuple[bytes, dict[str, str]]:
+        """The call's body and headers."""
+        call = DecideCall(
+            subscriber_id=self.utility,
+            message_id=str(uuid.uuid4()),
+            household=self.household,
+            slots=list(self.slots),
+            decision=self.decision,
+        )
+        body, clock = call.model_dump_json().encode(), SystemClock()
+        signature = registrar.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
+        return body, {"content-type": "application/json", AUTHORIZATION: signature}
+
+    def billed_wh(self, status: int, body: bytes) -> Mapping[int, int]:
+        """What the utility answers: net import (Wh) by slot, as it is billed. BooksError says why it refuses."""
+        try:
+            if status == 200:
+                return {one.slot: one.net_wh for one in DecideAnswer.model_validate_json(body).billed}
+        except ValidationError:
+            pass
+        try:
+            why = pydantic_core.from_json(body)["error"]["message"]
+        except (ValueError, KeyError, TypeError):
+            why = f"it answers {status}"
+        raise BooksError(f"{self.utility}: {why}")
+
+
+def decide_on_this_machine(state: Path, decided: Decided) -> Mapping[int, int]:
+    """Tell the running street of a state directory; what is billed, see `Decided`. Who may read its keys may decide."""
+    try:
+        registrar = read_keys(state / KEYS)[REGISTRAR]
+        with closing(sqlite3.connect(f"{(state / GATEWAY).absolute().as_uri()}?mode=ro", uri=True)) as registry:
+            [url] = registry.execute(_URL, (decided.utility,)).fetchone() or [None]
+    except (KeyFileError, KeyError, sqlite3.Error):
+        raise StateError(f"{state}: no live street is kept there; only a running utility can be told") from None
+    if url is None:
+        raise StateError(f"{state}: {decided.utility} is not registered")
+    try:
+        reply = asyncio.run(_posted(f"{url.rpartition('/')[0]}{decided.path}", *decided.signed_by(registrar)))
+    except TransportError as error:
+        text = f"the street does not run ({error}); start it with 'wattmesh up --state {state}'"
+        raise StateError(f"{state}: {text}") from None
+    return decided.billed_wh(reply.status, reply.body)
+
+
+async def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    transport = HttpTransport()
+    try:
+        return await transport.post(url, body, headers, timeout_s=_TIMEOUT_S)
+    finally:
+        await transport.close()
