@@ -35,10 +35,10 @@ class Metered(World):
         self, said: dict[int, SlotProfile], *, sharing: bool = True, connection_w: int = 300_000, usual_wh: int = 300
     ) -> None:
         rule = Sharing() if sharing else None
-        power = {"connections": (("flat", connection_w),), "installed": (("flat", INSTALLED_W),)}
+        connections, installed = (("flat", connection_w),), (("flat", INSTALLED_W),)
         super().__init__(
             household("flat-0", shares=sharing, tariff=FEES),
-            utility(sharing=rule, tariff=FEES, **power),
+            utility(sharing=rule, tariff=FEES, connections=connections, installed=installed),
             weather={FLAT: Weather(0, usual_wh, said)},
         )
         self[FLAT].party.draining = True
@@ -83,7 +83,7 @@ def test_what_nothing_installed_can_move_is_held_and_not_booked(said: SlotProfil
     world.live(6)
     assert world.state() == (ReadingState.HELD, HeldState.HELD)
     assert world.booked(FLAT, GRID) == world.booked(GRID, FLAT) == (0, 0)
-    assert SLOT not in world[GRID].journal.reported
+    assert (SLOT, FLAT) not in world[GRID].journal.reported
     assert SLOT not in world[GRID].books.net_import_wh, "60 kWh left the utility nothing to sell"
     assert SLOT not in world[FLAT].books.unpriced
     # All others are booked as ever.
