@@ -149,11 +149,16 @@ class Pod:
 
     def follow(self, config: RuntimeConfig) -> None:
         """Take in the households that are new in a configuration, and let go of those that are not in it any more.
+        Utilities learn what is installed at their customers.
 
         The others trade on as they are, whatever it says of them. OSError or ValueError when a profile cannot be read;
         then nothing has changed.
         """
         self._move()
+        installed = {utility.name: utility.installed for utility in config.utilities}
+        for party in self.parties.values():
+            if isinstance(party, Utility) and party.name in installed:
+                party.know_installed(installed[party.name])
         wanted = {household.name: household for household in config.households}
         came = [self._party(household) for name, household in wanted.items() if name not in self.parties]
         gone = [one for one in self.parties.values() if isinstance(one, Household) and one.name not in wanted]

@@ -72,7 +72,7 @@ def test_idle_means_no_writes() -> None:
     run(main())
 
 
-def test_a_new_agent_costs_at_most_six_writes_beside_its_status() -> None:
+def test_a_new_agent_costs_at_most_seven_writes_beside_its_status_and_restarts_nobody() -> None:
     async def main() -> None:
         world = World()
         world.apply(STREET)
@@ -81,7 +81,8 @@ def test_a_new_agent_costs_at_most_six_writes_beside_its_status() -> None:
         world.apply(BATTERY)
         await world.settle()
         writes = [write for write in world.writes() if write[0] != "status"]
-        assert len(writes) == 6, writes
+        assert len(writes) == 7, writes
+        assert [kind for _, kind, name in writes if name == "utility"] == ["ConfigMap"], "what is installed"
         assert {kind for _, kind, _ in writes} == {
             *("Secret", "ConfigMap", "PersistentVolumeClaim", "Service", "Deployment"),
             EVENT.kind,

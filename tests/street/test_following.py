@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from wattmesh_agents.pod import Pod
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.parties.utility import Utility
 
 PLAN = planned(
     MARKET
@@ -121,3 +123,14 @@ def test_what_cannot_be_followed_is_told_once_and_tried_again(tmp_path: Path, ca
     assert len(told) == 2
     assert told[0].startswith("the configuration cannot be followed yet: ")
     assert told[1] == "the configuration cannot be followed yet: there is no key of flat-2.default yet"
+
+
+def test_a_utility_follows_what_is_installed_at_its_customers() -> None:
+    async def watch(run: StreetRun) -> None:
+        pod = run.pods["utility"]
+        [grid], party = pod.config.utilities, pod.parties["utility"]
+        assert isinstance(party, Utility)
+        pod.follow(pod.config.model_copy(update={"utilities": (replace(grid, installed=(("flat", 7),)),)}))
+        assert party._installed == {"flat": 7}
+
+    play(PLAN, 0.5, watch=watch)

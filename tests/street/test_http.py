@@ -160,7 +160,7 @@ def test_contracts_shows_each_sides_own_record(seen: Seen) -> None:
 def test_ledger_shows_all_that_an_audit_reads(seen: Seen) -> None:
     ledger = seen.pages["roof-0/ledger"].json()
     assert ledger.keys() == {
-        *("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings"),
+        *("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held"),
         *("accounts", "closing_records"),
     }
     assert ledger["contracts"] == seen.pages["roof-0/contracts"].json()

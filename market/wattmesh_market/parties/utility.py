@@ -56,7 +56,11 @@ class Utility(Party):
         self._decide = strategy.utility
         self._capacity_wh = slot_energy_wh(config.capacity_w)
         self._connections = dict(config.connections)
-        self._installed = dict(config.installed)
+        self.know_installed(config.installed)
+
+    def know_installed(self, installed: Iterable[tuple[str, int]]) -> None:
+        """Hold readings by what is installed at customers now; see `UtilityConfig`."""
+        self._installed = dict(installed)
 
     # --- each slot ---
 

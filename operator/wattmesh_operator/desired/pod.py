@@ -118,12 +118,14 @@ def pod_manifests(
 
 
 def _read_at_start(plan: PodPlan, config: Mapping[str, Any], key_ids: Mapping[str, str]) -> Any:
-    """What a change of restarts the pod. Which households are in it is none of that: the process follows its file.
+    """What a change of restarts the pod. Which households are in it is none of that, nor what is installed at a
+    utility's customers: the process follows its file.
 
     What the spec says of one household it says of all, so the first one, which is never scaled away, stands for them.
     """
     first = plan.participants[0].subscriber_id
-    return [{**config, "households": config["households"][:1]}, {first: key_ids[first]}]
+    utilities = [{**utility, "installed": []} for utility in config["utilities"]]
+    return [{**config, "households": config["households"][:1], "utilities": utilities}, {first: key_ids[first]}]
 
 
 def follows(manifests: Sequence[Object], plan: PodPlan) -> str:

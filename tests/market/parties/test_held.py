@@ -222,6 +222,16 @@ def test_a_decision_that_was_lost_is_asked_for_after_a_restart_or_a_day_later(re
     check_sums(world)
 
 
+def test_what_is_held_is_judged_anew_by_what_is_installed_since() -> None:
+    world = Metered({SLOT: imported(OUTLIER_WH)})
+    world.live(6)
+    world.grid_.know_installed((("flat", 4 * OUTLIER_WH),))
+    world.restart(FLAT)
+    world.live()
+    assert world.state() == (ReadingState.BOOKED, HeldState.REPLACED)
+    assert world.booked(FLAT, GRID)[0] == OUTLIER_WH
+
+
 def test_a_provisional_outlier_is_neither_booked_nor_held() -> None:
     world = Metered({})
     world.begin_slot()
