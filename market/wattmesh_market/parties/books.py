@@ -18,6 +18,7 @@ from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract,
 from wattmesh_market.trade.ledger import Closing, EntryKind, LedgerEntry, Reading, ReadingState, Reported
 from wattmesh_market.trade.messages import Send, Wanted
 from wattmesh_market.trade.offers import Block, Offer
+from wattmesh_market.trade.partners import has_failed
 
 REMEMBERED_S = DAY_S + 5 * 3600
 """How long what is over stays in memory after its slot (grid time): a plan looks a day back from when it was made."""
@@ -212,6 +213,8 @@ class Books:
         self._repeated = -1
         self.contracts: dict[Key, Contract] = {}
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
+        self.failed: dict[Key, Contract] = {}
+        """Those of `contracts` in which a partner broke its word; few or none."""
         self._by_slot: dict[int, dict[Key, bool]] = {}
         self._by_order: dict[tuple[str, str], Key] = {}
         self._by_transaction: dict[str, dict[str, Contract]] = {}
@@ -259,6 +262,8 @@ class Books:
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if state in OPEN else None)
+        if key in self.failed or has_failed(contract):
+            self._set(self.failed, key, contract if has_failed(contract) else None)
         if state in TENTATIVE and contract.expires_ms < self.first_expiry_ms:
             self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
         if before is None or _promised(before) != _promised(contract):
@@ -309,6 +314,12 @@ class Books:
             ]
             self._promises[side] = (self.version, found)
         return found
+
+    def failures(self, side: Side, counterparty: str) -> list[Contract]:
+        """All contracts on a side with a partner that has broken its word in one of them; none if it has not."""
+        if not any(one.side is side and one.counterparty == counterparty for one in self.failed.values()):
+            return []
+        return [one for one in self.contracts.values() if one.side is side and one.counterparty == counterparty]
 
     def open_with(self, side: Side, counterparty: str) -> list[Contract]:
         """All contracts on a side with a counterparty that are not over."""
@@ -420,6 +431,8 @@ class Books:
     def _drop(self, contract: Contract) -> None:
         key = contract.key
         self._set(self.contracts, key, None)
+        if key in self.failed:
+            self._set(self.failed, key, None)
         for delivery in contract.deliveries:
             if delivery.slot in self._by_slot:
                 self._set(self._by_slot[delivery.slot], key, None)

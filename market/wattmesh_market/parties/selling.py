@@ -11,7 +11,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
-from wattmesh_market.schedule import AHEAD_S
+from wattmesh_market.schedule import AHEAD_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OVER,
@@ -43,7 +43,7 @@ from wattmesh_market.trade.messages import (
     Terms,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_unpaid
+from wattmesh_market.trade.quotas import check_lapses, check_open_quotes, check_orders, check_owed, check_unpaid
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 QUOTE_TTL_MS = 30_000
 """How long a quote holds its energy, if the gate does not close before (wall time)."""
+CANCEL_BEFORE_PPM = UTILITY_LOOKS_PPM[-1][1] + WINDOW_PPM
+"""Up to this part of the slot before its own a confirmed delivery may be cancelled: by then everybody has chosen. Later
+it would be an option that costs nothing, on energy that nobody else buys any more."""
 HORIZON_S = 86_400
 """How far ahead slots are sold (grid time)."""
 
@@ -91,8 +94,7 @@ def quote(party: Party, call: Call) -> None:
         raise Refused(Reason.UNSOUND, "an order's delivery slots must differ and be in order", About.SLOT)
     if party.books.contract(call.transaction_id, buyer) is not None:
         raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
-    check_open_quotes(buyer, party.books.open_with(Side.SELLER, buyer), now_ms)
-    check_unpaid(buyer, party.books.open_with(Side.SELLER, buyer), now_ms, party.slot_ms(), party.gate_ms)
+    _check_quotas(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
     contract = Contract(
         party.id,
         Side.SELLER,
@@ -190,6 +192,12 @@ def withdraw(party: Party, call: Call) -> None:
             raise Refused(
                 Reason.CANCELLATION_NOT_POSSIBLE,
                 f"the delivery slot {party.slot_text(one.slot)} has started; what was confirmed is delivered",
+            )
+        if one.state is ContractState.CONFIRMED and party.now.grid_s >= moment_s(one.slot - SLOT_S, CANCEL_BEFORE_PPM):
+            raise Refused(
+                Reason.CANCELLATION_NOT_POSSIBLE,
+                f"too late to sell it to somebody else: {party.slot_text(one.slot)} is cancelled until "
+                f"{CANCEL_BEFORE_PPM // 10_000} % of the slot before it",
             )
     if live:
         reason = f"{Ended.BY_BUYER}: {message.reason}"
@@ -297,6 +305,17 @@ def status_of(party: Party, contract: Contract) -> Status:
 
 def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
     return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer, slot)
+
+
+def _check_quotas(party: Party, buyer: str, asked_wh: int) -> None:
+    books, now_ms = party.books, party.now.ms
+    contracts = books.open_with(Side.SELLER, buyer)
+    check_open_quotes(buyer, contracts, now_ms)
+    check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
+    had = (one for one in books.contracts.values() if one.counterparty == buyer and one.side is Side.SELLER)
+    check_owed(buyer, contracts, asked_wh, had)
+    failed = books.failures(Side.SELLER, buyer)
+    check_lapses(buyer, failed, party.now.slot, lambda slot: (party.gate_ms(slot) - now_ms) / 1000)
 
 
 def _available_wh(party: Party, slot: int) -> int:

@@ -11,9 +11,10 @@ from wattmesh_market.schedule import PPM, WINDOW_PPM
 from wattmesh_market.steps import Event, Situation, Trigger
 from wattmesh_market.strategies import Buy
 from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, NoChoice, picks_of, question_about
-from wattmesh_market.trade.contracts import OVER, ContractState
+from wattmesh_market.trade.contracts import OVER, ContractState, Side
 from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, choose
+from wattmesh_market.trade.partners import FAILURES_FORGIVEN, MOST_DOUBTS, has_kept, is_unanswered, rests_until
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text, money_text
 
@@ -184,6 +185,7 @@ def give_up(party: Party, transaction_id: str) -> None:
         party.books.changes.missed_gates += 1
     missing_wh = _missing_wh(party, purchase)
     if missing_wh >= MIN_TRADE_WH and party.tells:
+        _tell_passed_over(party, transaction_id)
         why = "the gate closed" if gate_closed else "no more offers"
         party.tell("%s kWh not bought: %s", kwh_text(missing_wh), why, transaction_id=transaction_id)
 
@@ -272,7 +274,29 @@ def _purchase(party: Party, transaction_id: str) -> Purchase:
 
 def _open_offers(party: Party, purchase: Purchase) -> list[Offer]:
     selections = party.books.selections.get(purchase.transaction_id, {})
-    return [one.offer for one in selections.values() if one.outcome is Outcome.OPEN]
+    offers = [one.offer for one in selections.values() if one.outcome is Outcome.OPEN]
+    passed = _passed_over(party, offers)
+    return [offer for offer in offers if offer.seller not in passed] if passed else offers
+
+
+def _passed_over(party: Party, offers: Iterable[Offer]) -> dict[str, str]:
+    """Sellers of which nothing is bought now, and why: who owes an answer, and who has broken its word of late.
+
+    With many contracts in doubt, everybody who has delivered nothing here within the day.
+    """
+    books, now_slot = party.books, party.now.slot
+    unanswered = [one for one in books.open[Side.BUYER].values() if is_unanswered(one, now_slot)]
+    if not unanswered and not books.failed:
+        return {}
+    found = {one.counterparty: "what became of a contract with it is not known" for one in unanswered}
+    doubtful = sum([one.in_doubt for one in unanswered]) >= MOST_DOUBTS
+    for seller in {offer.seller for offer in offers} - found.keys():
+        failures, until = rests_until(books.failures(Side.BUYER, seller), now_slot, FAILURES_FORGIVEN)
+        if now_slot < until:
+            found[seller] = f"{failures} contracts in a row came to nothing; until {party.slot_text(until)}"
+        elif doubtful and not any(one.counterparty == seller and has_kept(one) for one in books.contracts.values()):
+            found[seller] = f"{MOST_DOUBTS} contracts are in doubt, and it has delivered nothing here of late"
+    return found
 
 
 def _lot(party: Party, slot: int) -> int:
@@ -309,12 +333,20 @@ def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:
     party.tell("the rules choose, not the chat model: %s", reason, transaction_id=transaction_id)
 
 
+def _tell_passed_over(party: Party, transaction_id: str) -> None:
+    offers = [one.offer for one in party.books.selections.get(transaction_id, {}).values()]
+    passed = _passed_over(party, offers)
+    for seller in [offer.seller for offer in offers if offer.seller in passed]:
+        party.tell("passes over %s: %s", short(seller), passed[seller], transaction_id=transaction_id)
+
+
 def _tell_choice(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> None:
     transaction_id = purchase.transaction_id
     selections = party.books.selections.get(transaction_id, {}).values()
     first = all(one.outcome is Outcome.OPEN for one in selections)
     if first:
         _tell_offers(party, transaction_id, [one.offer for one in selections])
+        _tell_passed_over(party, transaction_id)
     parts = [
         f"{kwh_text(energy_wh)} kWh from {short(offer.seller)} at {money_text(offer.price_micro_per_kwh)}"
         for offer, energy_wh in chosen

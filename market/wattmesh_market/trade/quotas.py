@@ -1,12 +1,14 @@
-"""How far a seller trusts one buyer: quotes it may hold open, orders it may make, and deliveries it may owe."""
+"""How far a seller trusts one buyer: quotes it may hold or let run out, orders it may make, and what it may owe."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.trade.contracts import TENTATIVE, Contract, ContractState
+from wattmesh_market.trade.contracts import OPEN, TENTATIVE, Contract, ContractState
+from wattmesh_market.trade.partners import rests_until
 from wattmesh_market.trade.refusal import Reason, Refused
+from wattmesh_market.units import kwh_text
 
 MOST_OPEN_QUOTES = 8
 """Each holds energy until it expires. A household of wattmesh holds at most two with one seller, one per attempt to buy
@@ -17,6 +19,11 @@ is made within that time, so an honest buyer owes none."""
 MOST_OF_SLOT = 2 * 8
 """Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
 wattmesh makes at most two in each of the eight slots before, one per attempt."""
+MOST_OWED_WH = 60_000
+"""What a connection of 30 kW takes in two hours, the longest order of a household of wattmesh. A buyer may have quoted,
+ordered and not yet paid so much at a seller, and as much more as it has paid within the day."""
+LAPSES_FORGIVEN = 3
+"""Quotes in a row that run out without harm: messages are lost."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
@@ -49,6 +56,34 @@ def check_unpaid(
     if unpaid > MOST_UNPAID:
         text = f"{buyer!r} has {unpaid} unpaid contracts here; pay them, then select again"
         raise Refused(Reason.BUSINESS, text)
+
+
+def check_owed(buyer: str, contracts: Iterable[Contract], asked_wh: int, paid: Iterable[Contract]) -> None:
+    """Decline what a `buyer` would owe too much with. `contracts` are its open ones, `paid` all that it has had."""
+    owed_wh = sum([one.energy_wh for contract in contracts for one in contract.deliveries if one.state in OPEN])
+    if owed_wh + asked_wh <= MOST_OWED_WH:
+        return
+    most_wh = MOST_OWED_WH + sum(
+        [
+            one.delivered_wh or 0
+            for contract in paid
+            for one in contract.deliveries
+            if one.state is ContractState.SETTLED
+        ]
+    )
+    if owed_wh + asked_wh > most_wh:
+        text = f"{buyer!r} has {kwh_text(owed_wh)} kWh here that are not paid, and may have {kwh_text(most_wh)} kWh"
+        raise Refused(Reason.BUSINESS, f"{text}; pay what was delivered, or select less")
+
+
+def check_lapses(buyer: str, contracts: Iterable[Contract], now_slot: int, wait_s: Callable[[int], float]) -> None:
+    """Refuse (TOO_MANY) a `buyer` that lets quotes run out again and again. `contracts` are all that it has had here;
+    `wait_s` says how long it is until a slot.
+    """
+    lapses, until = rests_until(contracts, now_slot, LAPSES_FORGIVEN)
+    if now_slot < until:
+        text = f"{buyer!r} has let {lapses} quotes in a row run out"
+        raise Refused(Reason.TOO_MANY, text, wait_s=wait_s(until))
 
 
 def check_orders(buyer: str, slot_text: str, contracts: Iterable[Contract]) -> None:

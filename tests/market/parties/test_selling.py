@@ -223,7 +223,9 @@ def test_deliveries_of_one_order_are_owed_one_by_one() -> None:
 
     def buy_more() -> object:
         later = world.now.slot + SLOT_S
-        return world.say(GRID, ANN, Select(GRID, (Wanted(later, item_id(later), 10),)), f"at {later}")
+        terms = world.say(GRID, ANN, Select(GRID, (Wanted(later, item_id(later), 10),)), f"at {later}").terms
+        taken = world.say(GRID, ANN, Init(terms), f"at {later}")
+        return world.say(GRID, ANN, Cancel(taken.order_id, "no need"), f"at {later}")
 
     # The order changes with each delivery; a minute is four slots, so five are owed for longer after eleven.
     world.begin_slot(2)

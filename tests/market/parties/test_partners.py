@@ -1,0 +1,223 @@
+"""Partners that do not keep their word: whom a party passes over, for how long, and how little they can take."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.market.parties.test_buying import ANN, BOB, BUYER, DELIVERED, PRICE, SETTLED, T2, Customer, in_doubt, status
+from tests.market.parties.test_selling import SELLER, confirmed, quoted, shop, wanted, why
+from tests.world.market import World
+from tests.world.parties import CURRENCY, FIRST_SLOT, GRID, NEXT, SLOT_WALL_S, utility
+from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.parties import shopping
+from wattmesh_market.parties.books import Purchase, Selection
+from wattmesh_market.parties.selling import item_id
+from wattmesh_market.schedule import moment_s
+from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Ended, Side
+from wattmesh_market.trade.messages import Cancel, Confirm, Init, Pay, Select, Wanted
+from wattmesh_market.trade.offers import Block, Offer
+from wattmesh_market.trade.partners import MOST_DOUBTS, has_failed, has_kept, rests_until
+from wattmesh_market.trade.quotas import LAPSES_FORGIVEN, MOST_OWED_WH
+from wattmesh_market.trade.refusal import Reason
+from wattmesh_market.units import amount_micro
+
+CONFIRMED, CANCELLED, EXPIRED = ContractState.CONFIRMED, ContractState.CANCELLED, ContractState.EXPIRED
+
+
+def bought(seller: str, number: int, state: ContractState, *, wh: int | None = None, doubt: bool = False) -> Contract:
+    """A purchase of 500 Wh in a slot of its own; `wh` were delivered."""
+    slot = NEXT + number * SLOT_S
+    one = Delivery(slot, item_id(slot), 500, 100_000, 0, state, wh, None if wh is None else 0)
+    reason = Ended.UNKNOWN_TO_SELLER if state is CANCELLED else None
+    return Contract(
+        BUYER,
+        Side.BUYER,
+        f"of-{number}",
+        seller,
+        (one,),
+        0,
+        number,
+        number,
+        f"o-{number}",
+        in_doubt=doubt,
+        reason=reason,
+    )
+
+
+def look(customer: Customer, **prices: int) -> list[str]:
+    """Of whom 500 Wh are bought, if these sellers (by first name) offer them at these prices."""
+    purchase = Purchase(T2, NEXT, 1, (Block(None, 500),), customer.now.ms)
+
+    def search() -> None:
+        customer.me.books.purchase(purchase)
+        for name, price in prices.items():
+            offer = Offer(f"{name}.default", item_id(NEXT), price, 900)
+            customer.me.books.select(T2, offer.seller, Selection(offer))
+
+    customer.act(customer.me, search)
+    return [offer.seller for offer, _ in shopping.picks(customer.me.party, purchase)]
+
+
+def enter(customer: Customer, *contracts: Contract) -> None:
+    def put() -> None:
+        for contract in contracts:
+            customer.me.books.put(contract)
+
+    customer.act(customer.me, put)
+
+
+# --- what a buyer makes of its sellers ---
+
+
+def test_a_seller_that_is_silent_after_confirm_gets_nothing_more_however_cheap_it_is() -> None:
+    customer = in_doubt()
+    assert look(customer, ann=1, bob=PRICE) == [BOB]
+    customer.act(customer.me, lambda: shopping.select(customer.me.party, T2))
+    told = [line.text % line.values for line in customer.me.lines]
+    assert "passes over ann: what became of a contract with it is not known" in told
+
+
+def test_once_it_has_answered_it_is_a_seller_like_others() -> None:
+    customer = in_doubt()
+    customer.hear(status(CONFIRMED))
+    assert look(customer, ann=1, bob=PRICE) == [ANN]
+
+
+def test_who_does_not_say_what_it_delivered_is_passed_over_a_slot_later() -> None:
+    customer = Customer()
+    enter(customer, bought(ANN, 0, CONFIRMED))
+    for slots, chosen in ((1, ANN), (1, ANN), (1, BOB)):
+        customer.at(customer.now.slot + slots * SLOT_S)
+        assert look(customer, ann=1, bob=PRICE) == [chosen]
+
+
+def test_with_many_contracts_in_doubt_only_who_has_delivered_is_trusted() -> None:
+    customer = Customer()
+    doubts = [bought(f"s{number}.default", number, ContractState.AGREED, doubt=True) for number in range(MOST_DOUBTS)]
+    enter(customer, bought(BOB, 9, SETTLED, wh=500), *doubts[1:])
+    assert look(customer, stranger=1, bob=PRICE) == ["stranger.default"]
+    enter(customer, doubts[0])
+    assert look(customer, stranger=1, bob=PRICE) == [BOB]
+
+
+@pytest.mark.parametrize("broken", [bought(ANN, 0, CANCELLED), bought(ANN, 0, DELIVERED, wh=0)])
+def test_a_seller_that_loses_or_does_not_deliver_what_was_confirmed_rests_and_may_make_it_good(
+    broken: Contract,
+) -> None:
+    customer = Customer()
+    enter(customer, broken)
+    customer.at(customer.now.slot + SLOT_S)
+    assert look(customer, ann=1, bob=PRICE) == [ANN], "once may happen"
+    enter(customer, bought(ANN, 1, CANCELLED))
+    chosen = []
+    for _ in range(3):
+        customer.at(customer.now.slot + SLOT_S)
+        chosen += look(customer, ann=1, bob=PRICE)
+    assert chosen == [BOB, BOB, ANN]
+    enter(customer, bought(ANN, 2, CANCELLED), bought(ANN, 3, SETTLED, wh=500))
+    assert look(customer, ann=1, bob=PRICE) == [ANN]
+
+
+def test_what_is_remembered_survives_a_restart() -> None:
+    customer = Customer()
+    customer.at(NEXT)
+    enter(customer, bought(ANN, 0, CANCELLED))
+    again = customer.me.journal.load()
+    assert again.failed == customer.me.books.failed
+    assert [*again.failed] == [("of-0", ANN)]
+
+
+FATES = {
+    "kept": bought(ANN, 0, SETTLED, wh=1),
+    "lost": bought(ANN, 0, CANCELLED),
+    "nothing delivered": bought(ANN, 0, SETTLED, wh=0),
+    "under way": bought(ANN, 0, CONFIRMED),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(FATES)), max_size=40), st.integers(0, 3))
+def test_it_is_forgiving(fates: list[str], forgiven: int) -> None:
+    contracts = [replace_slot(FATES[fate], number) for number, fate in enumerate(fates)]
+    now_slot = NEXT + len(fates) * SLOT_S
+    failures, until = rests_until(contracts, now_slot, forgiven)
+    last_kept = max((number for number, fate in enumerate(fates) if fate == "kept"), default=-1)
+    assert failures == sum(has_failed(one) for one in contracts[last_kept + 1 :])
+    assert (until > 0) == (failures > forgiven)
+    assert until <= now_slot + 64 * SLOT_S
+    # A kept word makes good what was before, and so does a day.
+    kept = replace_slot(FATES["kept"], len(fates))
+    assert has_kept(kept)
+    assert rests_until([*contracts, kept], now_slot, forgiven) == (0, 0)
+    assert rests_until(contracts, now_slot + DAY_S, forgiven) == (0, 0)
+
+
+def replace_slot(contract: Contract, number: int) -> Contract:
+    """The same of another slot."""
+    [one] = contract.deliveries
+    return contract._replace(
+        transaction_id=f"of-{number}", created_ms=number, deliveries=(one._replace(slot=NEXT + number * SLOT_S),)
+    )
+
+
+# --- what a seller makes of its buyers ---
+
+
+def test_who_lets_quotes_run_out_again_and_again_is_quoted_nothing_for_a_while() -> None:
+    world = shop()
+    for number in range(LAPSES_FORGIVEN + 1):
+        quoted(world, 100, transaction=f"q-{number}", slot=world.now.slot + SLOT_S)
+        world.begin_slot()
+    following = wanted(100, world.now.slot + SLOT_S)
+    refused = world.refusal(SELLER, ANN, following, "one-more")
+    assert (refused.reason, refused.text) == (Reason.TOO_MANY, "'ann.default' has let 4 quotes in a row run out")
+    assert refused.wait_s == pytest.approx(2 * SLOT_WALL_S)
+    assert quoted(world, 100, BOB, slot=world.now.slot + SLOT_S)
+    world.wait(refused.wait_s or 0)
+    # It may try again. Who takes what it is quoted is a buyer like others.
+    confirmed(world, 100, ANN, "taken", world.now.slot + SLOT_S)
+    world.begin_slot()
+    quoted(world, 100, ANN, "next", world.now.slot + SLOT_S)
+
+
+def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it_pays() -> None:
+    world = World(utility(80_000))
+    part_wh = MOST_OWED_WH // 4
+    slots = [NEXT + number * SLOT_S for number in range(8)]
+
+    def order(slot: int, energy_wh: int) -> str:
+        transaction = f"of {slot} {energy_wh}"
+        quote = world.say(GRID, ANN, Select(GRID, (Wanted(slot, item_id(slot), energy_wh),)), transaction)
+        agreed = world.say(GRID, ANN, Init(quote.terms), transaction)
+        world.say(GRID, ANN, Confirm(agreed.order_id, agreed.terms, agreed.due_micro), transaction)
+        return str(agreed.order_id)
+
+    first, *_ = [order(slot, part_wh) for slot in slots[:4]]
+    more = Select(GRID, (Wanted(slots[4], item_id(slots[4]), 10),))
+    refused = world.refusal(GRID, ANN, more, "more")
+    assert refused.text == (
+        "'ann.default' has 60.000 kWh here that are not paid, and may have 60.000 kWh; "
+        "pay what was delivered, or select less"
+    )
+    world.begin_slot(2)
+    assert world.refusal(GRID, ANN, more, "delivered is not paid").reason is Reason.BUSINESS
+    world.say(GRID, ANN, Pay(first, NEXT, amount_micro(300_000, part_wh), CURRENCY), f"of {NEXT} {part_wh}")
+    order(slots[4], part_wh)
+    order(slots[5], part_wh)
+    assert "may have 75.000 kWh" in world.refusal(GRID, ANN, more, "and more").text
+
+
+# --- a cancellation is no option ---
+
+
+@pytest.mark.parametrize(("part_ppm", "possible"), [(869_000, True), (870_000, False), (999_000, False)])
+def test_what_nobody_else_can_buy_any_more_is_not_cancelled(part_ppm: int, possible: bool) -> None:
+    world = shop()
+    next_order, later_order = confirmed(world, 100), confirmed(world, 100, transaction="later", slot=NEXT + SLOT_S)
+    world.at(moment_s(FIRST_SLOT, part_ppm))
+    if possible:
+        world.say(SELLER, ANN, Cancel(next_order, "cheaper elsewhere"))
+    else:
+        assert why(world, Cancel(next_order, "cheaper elsewhere"))[0] is Reason.CANCELLATION_NOT_POSSIBLE
+    world.say(SELLER, ANN, Cancel(later_order, "cheaper elsewhere"), "later")
