@@ -256,6 +256,7 @@ class BillPart(BecknModel):
 
     title: str = Field(max_length=100)
     price: BillPrice
+    item: BreakupItem | None = None
 
 
 class Bill(BecknModel):

@@ -92,7 +92,8 @@ def _by_strategy(
     start = standing_at(first, config.battery)._replace(level_wh=readings[0].level_before_wh)
     household = Household(config, profile, around, Books(start), pod.pod, series_of(config.backstop.tariff))
     others = [
-        Utility(utility, around, Books(standing_at(first)), other.pod, series_of(utility.tariff))
+        # What was metered was taken then; nothing of it is held now.
+        Utility(replace(utility, installed=()), around, Books(standing_at(first)), other.pod, series_of(utility.tariff))
         for other in utilities
         for utility in other.utilities
     ]

@@ -284,7 +284,7 @@ def test_days_of_23_and_25_hours(read: Read, minutes: int, day: date, hours: int
 def test_a_local_time_that_there_is_not_is_refused(refused: Refused) -> None:
     lines = [f"{time:%Y-%m-%d %H:%M},1" for time in times(60, start=datetime(2025, 3, 30, tzinfo=UTC))]
     assert refused("time,load_wh", lines, Told(timezone=BERLIN)) == [
-        "line 4, column 1 (time): there is no 2025-03-30 02:00:00 in Europe/Berlin: clocks go forward; where the meter"
+        "line 4, column 1 (time): there is no 2025-03-30 02:00:00 in Europe/Berlin: clocks go forward; where the file"
         " does not follow them, tell its offset, as import-meter --timezone +01:00"
     ]
 

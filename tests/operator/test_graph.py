@@ -69,7 +69,7 @@ def test_households_that_drain_are_planned_too() -> None:
             {"flat": "UtilityElsewhere"},
         ),
         (
-            GATEWAY + UTILITY.replace("price: 1", "price: -1") + FLAT,
+            GATEWAY + UTILITY.replace("price: 1", "price: dear") + FLAT,
             {"utility": "InvalidSpec", "flat": "UtilityInvalid"},
         ),
         (GATEWAY.replace("{}", "{currency: euro}") + UTILITY, {"market": "InvalidSpec", "utility": "GatewayInvalid"}),
