@@ -38,7 +38,13 @@ def nowhere(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_it_is_understood(command: Command, nowhere: Path, tmp_path: Path) -> None:
-    for name in ("cluster.yaml", "profiles/manifests.yaml", "profiles/default/rooftop/rooftop-0.csv", "key"):
+    for name in (
+        "cluster.yaml",
+        "profiles/manifests.yaml",
+        "profiles/default/rooftop/rooftop-0.csv",
+        "key",
+        "spot.csv",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(_POD)
     for name in ("charts", "examples"):
