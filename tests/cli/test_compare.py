@@ -52,7 +52,7 @@ def test_a_run_goes_on_with_the_values_that_it_was_begun_with(runs: Path) -> Non
     assert wattmesh("simulate", "--state", runs / "dear", "--set", "spec.tariff.price=0.4").exit_code == 0
     other = wattmesh("simulate", "--state", runs / "dear", "--set", "spec.tariff.price=0.5")
     assert other.exit_code == 2
-    assert "a study of other manifests or profiles" in other.stderr
+    assert "a study of other manifests, profiles or prices" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_another_seed_way_manifests_and_profiles_are_refused(
     day = tmp_path / "day.csv"
     day.write_text(day.read_text().replace(",0,400", ",0,401"))
     other = simulate(street, state)
-    assert (other.exit_code, "a study of other manifests or profiles" in other.stderr) == (2, True)
+    assert (other.exit_code, "a study of other manifests, profiles or prices" in other.stderr) == (2, True)
 
 
 def test_the_state_of_another_kind_of_run_is_refused(street: Path, tmp_path: Path) -> None:
