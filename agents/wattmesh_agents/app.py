@@ -83,7 +83,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
         return history_page(pod, since)
 
     @app.get("/history/{slot:int}", summary="From the books: all readings and contracts of one slot")
-    async def one_slot(slot: int) -> SlotPage:
+    async def one_slot(slot: Annotated[int, Path(ge=0, lt=2**40, description="its start")]) -> SlotPage:
         return slot_page(pod, slot)
 
     @app.get("/health/live", summary="Whether the process does its work")

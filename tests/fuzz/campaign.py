@@ -174,6 +174,10 @@ class Campaign:
             if isinstance(generated, dict) and "draining" in generated:
                 # Mostly back: who drains closes its account, and then answers nobody.
                 body = json.dumps({**generated, "draining": rng.random() < 0.1}).encode()
+        elif name == "decide":
+            signer = self._registrar
+            to = {"subscriber_id": f"{host}.default"}
+            body = json.dumps({**generated, **to} if isinstance(generated, dict) else generated).encode()
         elif name == "close":
             parties = {"party": signer.subscriber_id, "counterparty": f"{host}.default"}
             body = json.dumps({**generated, **parties} if isinstance(generated, dict) else generated).encode()

@@ -22,7 +22,7 @@ wattmesh makes at most two in each of the eight slots before, one per attempt.""
 MOST_OWED_WH = 60_000
 """What a connection of 30 kW takes in two hours, the longest order of a household of wattmesh. A buyer may have quoted,
 ordered and not yet paid so much at a seller, and as much more as it has paid within the day."""
-LAPSES_FORGIVEN = 3
+LAPSES_FORGIVEN = 10
 """Quotes in a row that run out without harm: messages are lost."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
