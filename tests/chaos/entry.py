@@ -22,7 +22,7 @@ from tests.chaos.schedule import Fatal
 
 PRELOADED = (
     "tests.chaos.entry", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvloop", "wattmesh_agents.app",
-    "wattmesh_gateway.app",
+    "wattmesh_agents.graph", "wattmesh_gateway.app",
 )  # fmt: skip
 """What the entry points import, but for themselves: those are run anew in each life."""
 
