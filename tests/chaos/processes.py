@@ -126,7 +126,7 @@ class Process:
     async def _keep_up(self, ready: asyncio.Future[None]) -> None:
         while not self._stopping:
             code = await self._live(next(self._fatals) if self.mortal else None, ready)
-            if not self._stopping and code != -signal.SIGKILL:
+            if not self._stopping and code != -signal.SIGKILL and not self._is_of_the_disk("".join([*self._tail][-1:])):
                 self.errors.append(f"{self.name} ended by itself with {code}: " + "\n".join(self._tail))
                 if not ready.done():
                     raise RuntimeError(self.errors[-1])
@@ -186,8 +186,12 @@ class Process:
     def _note_error(self, message: str) -> None:
         lines = message.strip().splitlines() or [""]
         first, last = lines[0], lines[-1]
-        if not (self._disk_refused and "disk I/O error" in last):
+        if not self._is_of_the_disk(last):
             self.errors.append(f"{self.name} logged: {first}: {last}")
+
+    def _is_of_the_disk(self, said: str) -> bool:
+        """Whether that is what a process says whose disk refuses; one that begins then ends with it."""
+        return self._disk_refused and "disk I/O error" in said
 
     def _path(self, what: str) -> str:
         return str(self._state / f"{self.name}.{what}")
