@@ -23,7 +23,14 @@ def ready(kube: Kube, kind: str, name: str) -> tuple[str, str]:
 @pytest.mark.parametrize("name", ["seller-0", "market-registrar"])
 def test_who_has_a_name_keeps_it_and_the_other_is_told(lane: Kube, name: str) -> None:
     """A household's, and that of the registrar's Secret."""
-    uids = {item["metadata"]["uid"] for item in lane.list("secrets,deployments,persistentvolumeclaims")}
+
+    def uids() -> set[str]:
+        # Of that name: who has left before may go meanwhile.
+        items = [item["metadata"] for item in lane.list("secrets,deployments,persistentvolumeclaims")]
+        return {str(one["uid"]) for one in items if one["name"] == name}
+
+    before = uids()
+    assert before
 
     lane.apply(resource("UtilityAgent", name, TARIFF))
 
@@ -31,7 +38,7 @@ def test_who_has_a_name_keeps_it_and_the_other_is_told(lane: Kube, name: str) ->
     assert name in condition(lane.get("utilityagent", name), "Ready")["message"]
     lane.ready("beckngateway/market", "solaragent/seller")
     lane("delete", "utilityagent", name, timeout_s=60)
-    assert {item["metadata"]["uid"] for item in lane.list("secrets,deployments,persistentvolumeclaims")} == uids
+    assert uids() == before
 
 
 def test_an_older_solaragent_that_is_scaled_over_a_name_does_not_get_it(lane: Kube) -> None:
