@@ -21,14 +21,21 @@ from tests.fuzz.cases import forwards, lean_document
 from tests.world.clocks import run
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.client import Acked, Nacked, read_answer
-from wattmesh_beckn.context import ACTIONS
+from wattmesh_beckn.context import ACTIONS, CLOCK_TOLERANCE_S, MAX_TTL_S
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.messages import Call, read_call, write_call
 from wattmesh_beckn.receiver import verify
 from wattmesh_beckn.registry import SUBSCRIPTIONS, RegistryUnavailable, Subscription, lookup
-from wattmesh_beckn.signature import SignatureHeader, SignatureProblem, Signer, check_times, parse_header
+from wattmesh_beckn.signature import (
+    LONGEST_VALIDITY_S,
+    SignatureHeader,
+    SignatureProblem,
+    Signer,
+    check_times,
+    parse_header,
+)
 from wattmesh_beckn.transport import Reply
 
 BODY = b'{"context": {}, "message": {}}'
@@ -81,9 +88,12 @@ def test_any_times_are_in_time_or_told(created: int, expires: int, now: float) -
     try:
         check_times(header, now, now)
     except SignatureProblem:
-        assert created > now or expires <= max(now, created)
+        too_long = expires - created > LONGEST_VALIDITY_S
+        too_old = created < now - MAX_TTL_S - CLOCK_TOLERANCE_S
+        assert created > now or expires <= max(now, created) or too_long or too_old
     else:
-        assert created - 5 <= now < expires > created
+        assert created - CLOCK_TOLERANCE_S <= now < expires > created
+        assert expires - created <= LONGEST_VALIDITY_S
 
 
 # --- messages ---
