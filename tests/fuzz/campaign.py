@@ -176,8 +176,8 @@ class Campaign:
                 body = json.dumps({**generated, "draining": rng.random() < 0.1}).encode()
         elif name == "decide":
             signer = self._registrar
-            to = {"subscriber_id": f"{host}.default"}
-            body = json.dumps({**generated, **to} if isinstance(generated, dict) else generated).encode()
+            called = {"subscriber_id": f"{host}.default"}
+            body = json.dumps({**generated, **called} if isinstance(generated, dict) else generated).encode()
         elif name == "close":
             parties = {"party": signer.subscriber_id, "counterparty": f"{host}.default"}
             body = json.dumps({**generated, **parties} if isinstance(generated, dict) else generated).encode()
