@@ -171,7 +171,10 @@ def test_who_lets_quotes_run_out_again_and_again_is_quoted_nothing_for_a_while()
         world.begin_slot()
     following = wanted(100, world.now.slot + SLOT_S)
     refused = world.refusal(SELLER, ANN, following, "one-more")
-    assert (refused.reason, refused.text) == (Reason.TOO_MANY, "'ann.default' has let 4 quotes in a row run out")
+    assert (refused.reason, refused.text) == (
+        Reason.TOO_MANY,
+        f"'ann.default' has let {LAPSES_FORGIVEN + 1} quotes in a row run out",
+    )
     assert refused.wait_s == pytest.approx(2 * SLOT_WALL_S)
     assert quoted(world, 100, BOB, slot=world.now.slot + SLOT_S)
     world.wait(refused.wait_s or 0)
