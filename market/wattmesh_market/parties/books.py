@@ -7,7 +7,7 @@ Whoever runs the party stores the rows and keeps the changes, or takes all of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -276,8 +276,9 @@ class Books:
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if state in OPEN else None)
-        if key in self.failed or has_failed(contract):
-            self._set(self.failed, key, contract if has_failed(contract) else None)
+        failed = has_failed(contract)
+        if failed or key in self.failed:
+            self._set(self.failed, key, contract if failed else None)
         if state in TENTATIVE and contract.expires_ms < self.first_expiry_ms:
             self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
         if before is None or _promised(before) != _promised(contract):
@@ -329,11 +330,15 @@ class Books:
             self._promises[side] = (self.version, found)
         return found
 
-    def failures(self, side: Side, counterparty: str) -> list[Contract]:
+    def failures(self, side: Side, counterparty: str) -> Iterable[Contract]:
         """All contracts on a side with a partner that has broken its word in one of them; none if it has not."""
         if not any(one.side is side and one.counterparty == counterparty for one in self.failed.values()):
-            return []
-        return [one for one in self.contracts.values() if one.side is side and one.counterparty == counterparty]
+            return ()
+        return self.all_with(side, counterparty)
+
+    def all_with(self, side: Side, counterparty: str) -> Iterator[Contract]:
+        """All contracts on a side with a counterparty, whatever became of them; one by one, as few ask for them."""
+        return (one for one in self.contracts.values() if one.side is side and one.counterparty == counterparty)
 
     def open_with(self, side: Side, counterparty: str) -> list[Contract]:
         """All contracts on a side with a counterparty that are not over."""

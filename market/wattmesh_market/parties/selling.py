@@ -312,8 +312,7 @@ def _check_quotas(party: Party, buyer: str, asked_wh: int) -> None:
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
-    had = (one for one in books.contracts.values() if one.counterparty == buyer and one.side is Side.SELLER)
-    check_owed(buyer, contracts, asked_wh, had)
+    check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
     failed = books.failures(Side.SELLER, buyer)
     check_lapses(buyer, failed, party.now.slot, lambda slot: (party.gate_ms(slot) - now_ms) / 1000)
 

@@ -294,7 +294,7 @@ def _passed_over(party: Party, offers: Iterable[Offer]) -> dict[str, str]:
         failures, until = rests_until(books.failures(Side.BUYER, seller), now_slot, FAILURES_FORGIVEN)
         if now_slot < until:
             found[seller] = f"{failures} contracts in a row came to nothing; until {party.slot_text(until)}"
-        elif doubtful and not any(one.counterparty == seller and has_kept(one) for one in books.contracts.values()):
+        elif doubtful and not any(has_kept(one) for one in books.all_with(Side.BUYER, seller)):
             found[seller] = f"{MOST_DOUBTS} contracts are in doubt, and it has delivered nothing here of late"
     return found
 

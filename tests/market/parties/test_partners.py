@@ -102,6 +102,14 @@ def test_with_many_contracts_in_doubt_only_who_has_delivered_is_trusted() -> Non
     assert look(customer, stranger=1, bob=PRICE) == [BOB]
 
 
+def test_who_has_only_bought_here_has_delivered_nothing() -> None:
+    customer = Customer()
+    doubts = [bought(f"s{number}.default", number, ContractState.AGREED, doubt=True) for number in range(MOST_DOUBTS)]
+    sold = bought(ANN, 8, SETTLED, wh=500)._replace(side=Side.SELLER)
+    enter(customer, bought(BOB, 9, SETTLED, wh=500), sold, *doubts)
+    assert look(customer, ann=1, bob=PRICE) == [BOB]
+
+
 @pytest.mark.parametrize("broken", [bought(ANN, 0, CANCELLED), bought(ANN, 0, DELIVERED, wh=0)])
 def test_a_seller_that_loses_or_does_not_deliver_what_was_confirmed_rests_and_may_make_it_good(
     broken: Contract,
