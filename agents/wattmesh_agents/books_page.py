@@ -1,6 +1,7 @@
 """Whole tables of a pod's books as JSON, written while they are read.
 
-Neither long books nor slow readers cost memory: rows are taken when the reader has room for them.
+Neither long books nor slow readers cost memory: rows are taken when the reader has room for them. Bytes are told in
+hexadecimal.
 """
 
 from __future__ import annotations
@@ -93,6 +94,6 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[bytes]:
     before = b"["
     while rows := cursor.fetchmany(_ROWS):
         made: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]
-        yield before + to_json(made)[1:-1]
+        yield before + to_json(made, bytes_mode="hex")[1:-1]
         before = b","
     yield b"[]" if before == b"[" else b"]"

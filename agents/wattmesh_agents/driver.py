@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from wattmesh_agents.store import accounts, evidence, journal
+from wattmesh_agents.store.chain import Chains, chain_ledger
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -105,6 +106,9 @@ class Driver:
         self.peers = Peers(connection)
         self.accounts = accounts.accounts(connection)
         """The id of each party's ledger."""
+        self._chains = Chains(connection)
+        for party, account in self.accounts.items():
+            self._chains.load(party, account)
         self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
@@ -229,7 +233,12 @@ class Driver:
         if new := self.members.keys() - self.accounts.keys():
             with self._transaction("open accounts") as connection:
                 accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
-            self.accounts = accounts.accounts(connection)
+                opened = accounts.accounts(connection)
+                for party in new:
+                    chain_ledger(connection, party, opened[party])
+            self.accounts = opened
+            for party in new:
+                self._chains.load(party, opened[party])
 
     def totals(self, party: str) -> list[accounts.Total]:
         """What a party has booked, by counterparty."""
@@ -306,7 +315,7 @@ class Driver:
             books.take_back()
             raise
         reply, changes = respond(refused), books.changes
-        answered = None
+        answered = head = None
         if received is not None and (refused is None or refused.reason is not Reason.TOO_MANY):
             answered = _answered(party, received, reply)
         try:
@@ -320,6 +329,7 @@ class Driver:
             if changes.stored or kept or (answered and durable) or done:
                 with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
+                    head = self._chains.write(party.id, changes.ledger)
                     if received and (received.context.transaction_id, received.context.sender) in changes.contracts:
                         evidence.keep(connection, party.id, received, party.now.ms)
                     self.outbox.write(kept)
@@ -329,6 +339,8 @@ class Driver:
             books.take_back()
             raise
         books.changes = Changes()
+        if head is not None:
+            self._chains.know(party.id, head)
         for message in kept:
             self.outbox.know(message)
         if answered:

@@ -6,7 +6,7 @@ A file that is refused stays byte for byte, its WAL too.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +79,25 @@ def prepare(connection: sqlite3.Connection, path: Path | str) -> None:
     connection.execute("ROLLBACK")
 
 
-def bring_forward(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
-    """Run the SQL that leads from the file's version to the newest; `steps` lead from each version to the next.
+Step = str | tuple[str, Callable[[sqlite3.Connection], None]]
+"""What leads to the next version: SQL, and where that is not enough a function that goes on in its transaction."""
+
+
+def bring_forward(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    """Run what leads from the file's version to the newest; `steps` lead from each version to the next.
 
     Each step is one transaction with its version, so a kill leaves one version or the next. Raises sqlite3.Error.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     for number, step in enumerate(steps[version - 1 :], version + 1):
+        sql, *then = (step,) if isinstance(step, str) else step
         try:
-            connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
-        except sqlite3.Error:
+            connection.executescript(f"BEGIN IMMEDIATE; {sql}")
+            for go_on in then:
+                go_on(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except Exception:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise

@@ -307,3 +307,21 @@ def test_a_step_that_fails_leaves_the_version_before_it() -> None:
         assert tables(connection) == {"second"}
         bring_forward(connection, STEPS)
         assert tables(connection) == {"second", "third"}
+
+
+def test_a_step_goes_on_in_python_and_is_whole_or_not_at_all() -> None:
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO second VALUES (2)")
+        if failing:
+            raise ValueError("no")
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+        failing = True
+        with pytest.raises(ValueError, match="no"):
+            bring_forward(connection, [(STEPS[0], fill)])
+        assert (connection.execute("PRAGMA user_version").fetchone(), tables(connection)) == ((1,), set())
+        failing = False
+        bring_forward(connection, [(STEPS[0], fill)])
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT x FROM second").fetchall() == [(2,)]

@@ -6,13 +6,16 @@ milliseconds of wall time. `party` is the subscriber id of the household or util
 
 from __future__ import annotations
 
+from wattmesh_agents.store.chain import chain_all
+from wattmesh_common.sqlite_files import Step
+
 APPLICATION_ID = 0x574D4A4E
 """Marks a file as a wattmesh agents' journal ("WMJN")."""
 FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
-AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records")
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain")
 """What an audit reads."""
 
 _LEDGER = """
@@ -102,11 +105,28 @@ BEGIN
     AND counterparty = OLD.counterparty;
 END;
 """
+_CHAIN = """
+-- The hash chain over a ledger, in the order of booking; see chain.py. head is the hash after the entry. Of an entry
+-- that was deleted, commitment is left: what names it, and its salt, are gone.
+CREATE TABLE chain (
+    party TEXT NOT NULL,
+    number INTEGER NOT NULL CHECK (number > 0),
+    kind TEXT,
+    slot INTEGER,
+    counterparty TEXT,
+    reference TEXT,
+    salt BLOB CHECK (length(salt) = 16),
+    commitment BLOB CHECK (length(commitment) = 32),
+    head BLOB NOT NULL CHECK (length(head) = 32),
+    PRIMARY KEY (party, number),
+    CHECK ((salt IS NULL) <> (commitment IS NULL))
+) STRICT, WITHOUT ROWID;
+"""
 _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 6
+VERSION = 7
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -157,7 +177,7 @@ CREATE TABLE held (
     PRIMARY KEY (party, slot, household)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS: tuple[str, ...] = (
+MIGRATIONS: tuple[Step, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
     f"""
 ALTER TABLE ledger RENAME TO former_ledger;
@@ -197,8 +217,10 @@ INSERT INTO readings SELECT *, NULL FROM former_readings;
 DROP TABLE former_readings;
 {_HELD}
 """,  # noqa: S608 - text of ours
+    # 7: the chain. In which order a ledger of before was booked is not known: it is chained by slots.
+    (_CHAIN, chain_all),
 )
-"""The SQL that leads from each version to the next, from 1 on."""
+"""What leads from each version to the next, from 1 on."""
 
 TABLES = f"""
 CREATE TABLE meta (
@@ -307,4 +329,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-{_ACCOUNTS}{_EVIDENCE}"""
+{_ACCOUNTS}{_EVIDENCE}{_CHAIN}"""
