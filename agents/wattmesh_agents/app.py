@@ -18,6 +18,7 @@ from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_common.chain import CHECKPOINT, Checkpoint
 from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
@@ -37,6 +38,8 @@ def create_app(pod: Pod) -> FastAPI:
     add_post(app, pod, f"/{{household}}/{DECIDE}", summary, DecideCall.model_json_schema())
     summary = "How the account of a party that leaves stands (signed by that party)"
     add_post(app, pod, f"/{{household}}/{CLOSE}", summary, ClosingRecord.model_json_schema())
+    summary = "Where the chain of a party's ledger stood after a day (signed by that party)"
+    add_post(app, pod, f"/{{household}}/{CHECKPOINT}", summary, Checkpoint.model_json_schema())
     _add_pages(app, pod)
     add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")

@@ -36,8 +36,8 @@ RECORDS_PER_S, RECORDS_AT_ONCE = 1.0, 20
 """What one subscriber may send of them."""
 
 
-CloseAccount = Callable[[str, str, bytes, float], Awaitable[Outcome | None]]
-"""Sends a record of a party to a counterparty until unix seconds; None when that one has left. See `Sender`."""
+Post = Callable[[str, str, bytes, float], Awaitable[Outcome | None]]
+"""Sends what a party has to say to a counterparty until unix seconds; None when that one has left. See `Sender`."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Closings:
     def __init__(
         self,
         driver: Driver,
-        send: CloseAccount,
+        send: Post,
         directory: Directory,
         domain: str,
         clock: Clock,

@@ -14,7 +14,17 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from wattmesh_agents.store import accounts, evidence, journal
-from wattmesh_agents.store.chain import Chains, chain_ledger
+from wattmesh_agents.store.chain import (
+    Chains,
+    Due,
+    SignedCheckpoint,
+    chain_ledger,
+    due_checkpoints,
+    keep_checkpoint,
+    kept_checkpoint,
+    make_due,
+    not_due,
+)
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
 from wattmesh_agents.store.retention import Horizon, forget
@@ -25,12 +35,14 @@ from wattmesh_beckn.errors import ErrorCode, Refusal, declined
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.chain import Checkpoint
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
 from wattmesh_market.parties.utility import LIKE_DAYS, Utility
 from wattmesh_market.trade.advice import Advice, Consultation
+from wattmesh_market.trade.contracts import Side
 from wattmesh_market.trade.ledger import Reported
 from wattmesh_market.trade.messages import (
     ACTION_OF,
@@ -54,6 +66,8 @@ MESSAGE_TTL_MS = 30_000
 _LEAST_TTL_MS = 1_000
 _REGISTERED_WITHIN_S = 600.0
 """How long after its start a household may be registered (wall time): it meters before that already."""
+GIVEN_WITHIN_S = 7 * DAY_S
+"""How long it is tried to give somebody a checkpoint (grid time). Later ones say more."""
 MOST_ACKNOWLEDGED = 16
 """With so many acknowledged messages in the outbox any transaction takes them out; that of a slot always does."""
 
@@ -109,6 +123,8 @@ class Driver:
         self._chains = Chains(connection)
         for party, account in self.accounts.items():
             self._chains.load(party, account)
+        self.checkpoints_due = due_checkpoints(connection)
+        """The bodies of checkpoints that parties have signed and not given yet."""
         self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         self.refusal: str | None = None
@@ -253,6 +269,58 @@ class Driver:
         with self._transaction("closing") as connection:
             accounts.keep_closing(connection, signed)
         return True
+
+    def take_checkpoint(
+        self, party: Party, until: int, besides: Collection[str], sign: Callable[[bytes], tuple[str, str]]
+    ) -> None:
+        """Sign where a party's chain stands after a day, once, if something was booked since the last time.
+
+        It is due to all with whom that was, and to `besides`. `sign` gives `Authorization` header and public key.
+        """
+        head = self._chains.head(party.id)
+        if head is None or not head.partners or until <= head.until:
+            return
+        checkpoint = Checkpoint(
+            party=party.id, account=self.accounts[party.id], until=until, number=head.number, head=head.hash.hex()
+        )
+        body = checkpoint.model_dump_json()
+        due = [Due(party.id, until, recipient) for recipient in sorted(head.partners.union(besides))]
+        stale = [one for one in self.checkpoints_due if one.party == party.id and one.until < until - GIVEN_WITHIN_S]
+        with self._transaction("checkpoint") as connection:
+            keep_checkpoint(connection, party.id, SignedCheckpoint(checkpoint, body, *sign(body.encode())))
+            make_due(connection, due)
+            not_due(connection, stale)
+        self._chains.know(party.id, head._replace(partners=frozenset(), until=until))
+        self.checkpoints_due |= dict.fromkeys(due, body.encode())
+        for one in stale:
+            del self.checkpoints_due[one]
+
+    def given(self, due: Due) -> None:
+        """A checkpoint was given, or is not wanted."""
+        with self._transaction("checkpoint given") as connection:
+            not_due(connection, [due])
+        self.checkpoints_due.pop(due, None)
+
+    def keep_checkpoint(self, party: Party, signed: SignedCheckpoint, *, near: bool) -> None:
+        """Keep a checkpoint that a party is given; a utility, of all that are registered on its feeder (`near`).
+
+        Refused when it has nothing to do with the signer, or keeps another one of it for the same day.
+        """
+        connection, checkpoint = self._database.connection, signed.checkpoint
+        kept = kept_checkpoint(connection, party.id, checkpoint.party, checkpoint.until)
+        if kept == checkpoint:
+            return
+        if kept is not None:
+            text = f"you have signed another head of that day: entry {kept.number}, {kept.head}"
+            raise Refused(Reason.BUSINESS, text)
+        if not (
+            (near and isinstance(party, Utility))
+            or any(party.books.open_with(side, checkpoint.party) for side in Side)
+            or accounts.has_booked_with(connection, party.id, checkpoint.party)
+        ):
+            raise Refused(Reason.POLICY, "nothing is booked with you here")
+        with self._transaction("checkpoint kept") as connection:
+            keep_checkpoint(connection, party.id, signed)
 
     def count(self, message: Outgoing) -> None:
         """One more was sent."""

@@ -15,6 +15,7 @@ from typing import Any
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.alarms import Alarms
 from wattmesh_agents.brain import think
+from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
 from wattmesh_agents.driver import Driver, Place
 from wattmesh_agents.happenings import Happenings, Message, StoryLine
@@ -32,7 +33,9 @@ from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
+from wattmesh_common.chain import CHECKPOINT
 from wattmesh_common.clock import Clock, GridClock, rfc3339, utc
+from wattmesh_common.closing import CLOSE
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
@@ -112,10 +115,31 @@ class Pod:
         codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, self._urls), self)
         self._closings = Closings(
-            self._driver, self._sender.close_account, self._directory, config.domain, self._clock, self._spawn
+            self._driver,
+            partial(self._sender.post, CLOSE),
+            self._directory,
+            config.domain,
+            self._clock,
+            self._spawn,
+        )
+        self._checkpoints = Checkpoints(
+            self._driver,
+            partial(self._sender.post, CHECKPOINT),
+            self._directory,
+            config.domain,
+            self._clock,
+            signers,
+            self._spawn,
         )
         self._reception = Reception(
-            self.config, self._driver, self._directory, self._clock, self.metrics, self._closings, self._on_received
+            self.config,
+            self._driver,
+            self._directory,
+            self._clock,
+            self.metrics,
+            self._closings,
+            self._checkpoints,
+            self._on_received,
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
@@ -136,6 +160,7 @@ class Pod:
         self._alarms = Alarms(self.grid, self._ring)
         self._waiting.clear()
         self._closings.begin()
+        self._checkpoints.begin()
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
@@ -260,6 +285,7 @@ class Pod:
                 step = partial(self._open_slot, member)
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
+                self._guard(member.party.name, partial(self._checkpoints.look, member.party))
             if slot % TIDY_EVERY_S == 0:
                 self._guard("all", self._driver.tidy)
                 horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)

@@ -12,7 +12,6 @@ from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberTy
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
-from wattmesh_common.closing import CLOSE
 from wattmesh_common.runtime import RuntimeConfig
 
 SENDS_AT_ONCE = 256
@@ -50,8 +49,8 @@ class Sender:
         self.under_way += 1
         return self._send(message)
 
-    async def close_account(self, party: str, counterparty: str, body: bytes, expires_s: float) -> Outcome | None:
-        """Send a closing record until it is answered or its time is over; None when the counterparty has left."""
+    async def post(self, call: str, party: str, counterparty: str, body: bytes, expires_s: float) -> Outcome | None:
+        """Send a call beside Beckn until it is answered or its time is over; None when the counterparty has left."""
         try:
             url = await self._url(counterparty, "BPP") or await self._url(counterparty, "BAP")
         except RegistryUnavailable as error:
@@ -59,7 +58,7 @@ class Sender:
         if url is None:
             return None
         async with self._room:
-            return await self._client.send(self._signers[party], f"{url}/{CLOSE}", body, expires_s)
+            return await self._client.send(self._signers[party], f"{url}/{call}", body, expires_s)
 
     async def _send(self, message: Outgoing) -> None:
         try:

@@ -220,6 +220,40 @@ class ClosingRecord:
 
 
 @dataclass(frozen=True)
+class ChainLink:
+    """Entry `number` of the hash chain over a party's ledger: which entry it is, its salt, and the head after it.
+
+    Of an entry that was deleted, `commitment` is left in place of these. Salt and hashes are hexadecimal.
+    """
+
+    party: str
+    number: int
+    kind: str | None
+    slot: int | None
+    counterparty: str | None
+    reference: str | None
+    salt: str | None
+    commitment: str | None
+    head: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `signer` has signed of its chain after the day that ended with `until`, as `party` keeps it.
+
+    `record` is the text that it signed, `signature` the Authorization header of that, `public_key` (base64) the key
+    that the registry had of it.
+    """
+
+    party: str
+    signer: str
+    until: int
+    record: str
+    signature: str
+    public_key: str
+
+
+@dataclass(frozen=True)
 class Book:
     """All rows of one runtime at one moment; `name` is the runtime's pod."""
 
@@ -234,6 +268,8 @@ class Book:
     closings: tuple[Closing, ...] = ()
     accounts: tuple[Account, ...] = ()
     closing_records: tuple[ClosingRecord, ...] = ()
+    chain: tuple[ChainLink, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, 
 from wattmesh_cli.books import (
     Account,
     Book,
+    ChainLink,
+    Checkpoint,
     Closing,
     ClosingRecord,
     ContractRow,
@@ -58,6 +60,13 @@ _ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
 _CLOSING_RECORDS = (
     "SELECT party, counterparty, account, until, entries, energy_wh, amount_micro, record, signature, public_key "
     "FROM closing_records ORDER BY party, counterparty, account"
+)
+_CHAIN = (
+    "SELECT party, number, kind, slot, counterparty, reference, nullif(lower(hex(salt)), ''), "
+    "nullif(lower(hex(commitment)), ''), lower(hex(head)) FROM chain ORDER BY party, number"
+)
+_CHECKPOINTS = (
+    "SELECT party, signer, until, record, signature, public_key FROM checkpoints ORDER BY party, signer, until"
 )
 
 
@@ -132,6 +141,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             closings=tuple(Closing(*row) for row in connection.execute(_CLOSINGS)),
             accounts=tuple(Account(*row) for row in connection.execute(_ACCOUNTS)),
             closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),
+            chain=tuple(ChainLink(*row) for row in connection.execute(_CHAIN)),
+            checkpoints=tuple(Checkpoint(*row) for row in connection.execute(_CHECKPOINTS)),
         )
 
 

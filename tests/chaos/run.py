@@ -221,6 +221,8 @@ class Run:
         found = books.audit_of(self._state)
         result.summary = f"{found.contracts_checked} contracts audited, {len(found.findings)} findings"
         result.wrong += [f"audit: {finding.party}: {finding.text}" for finding in found.findings]
+        if found.entries_chained != found.ledger_entries_checked or not found.entries_chained:
+            result.wrong.append(f"{found.entries_chained} of {found.ledger_entries_checked} ledger entries are chained")
         if (found.energy_sum_wh, found.amount_sum_micro) != (0, 0):
             result.wrong.append(f"sums are {found.energy_sum_wh} Wh and {found.amount_sum_micro} millionths")
         for name, (database, parties) in databases.items():

@@ -178,6 +178,8 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "contracts_in_flight": 0,
         "readings_checked": 4,
         "ledger_entries_checked": 6,
+        "entries_chained": 0,
+        "checkpoints_checked": 0,
         "energy_sum_kwh": "0.000",
         "amount_sum": "0.000000",
         "energy_in_flight_kwh": "0.000",

@@ -174,6 +174,8 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "contracts_in_flight": 0,
         "readings_checked": 2,
         "ledger_entries_checked": 4,
+        "entries_chained": 0,
+        "checkpoints_checked": 0,
         "energy_sum_kwh": "0.000",
         "amount_sum": "0.000000",
         "energy_in_flight_kwh": "0.000",

@@ -20,7 +20,9 @@ from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock
 from wattmesh_market.parties import books
 
-BOOKS = frozenset({"meta", "parties", "readings", "ledger", "chain", "contracts", "reported", "closings", "evidence"})
+BOOKS = frozenset(
+    {"meta", "parties", "readings", "ledger", "chain", "checkpoints", "contracts", "reported", "closings", "evidence"}
+)
 """Of contracts, and of the evidence that goes with them, only what was agreed."""
 BIG_BATTERY = "battery: {capacityKwh: 400, initialKwh: 390, powerKw: 4}, load: {annualKwh: 1000}"
 SMALL = planned(MARKET + utility() + households("roof", BIG_BATTERY) + households("flat", "load: {annualKwh: 6000}"))

@@ -1,16 +1,17 @@
-"""The hash chain over the ledger of each party, in the order of booking; see `wattmesh_common.chain`.
+"""The hash chain over the ledger of each party, in the order of booking, and checkpoints; see `wattmesh_common.chain`.
 
-A row of it names its entry and has the salt. Where an entry is deleted, its row keeps `commitment` in place of both.
+A row of the chain names its entry and has the salt. Where an entry is deleted, its row keeps `commitment` in place of
+both.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from wattmesh_common.chain import SALT_BYTES, commitment, first_head, next_head
+from wattmesh_common.chain import SALT_BYTES, Checkpoint, commitment, first_head, next_head
 from wattmesh_market.trade.ledger import LedgerEntry
 
 _ADD = "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"
@@ -21,10 +22,32 @@ _LEDGER = (
 
 
 class Head(NamedTuple):
-    """Where a chain ends: the number of its last entry (0: none), and the hash there."""
+    """Where a chain ends: the number of its last entry (0: none), and the hash there.
+
+    `partners` are those with whom something was booked since the last checkpoint, which was `until` (0: there is none).
+    """
 
     number: int
     hash: bytes
+    partners: frozenset[str] = frozenset()
+    until: int = 0
+
+
+class SignedCheckpoint(NamedTuple):
+    """A checkpoint as it was given: the body's text, the `Authorization` header, and the public key (base64)."""
+
+    checkpoint: Checkpoint
+    body: str
+    signature: str
+    public_key: str
+
+
+class Due(NamedTuple):
+    """A checkpoint that its party has still to give somebody."""
+
+    party: str
+    until: int
+    recipient: str
 
 
 class Chains:
@@ -39,7 +62,23 @@ class Chains:
         row = self._db.execute(
             "SELECT number, head FROM chain WHERE party = ? ORDER BY number DESC LIMIT 1", (party,)
         ).fetchone()
-        self._heads[party] = Head(0, first_head(party, account)) if row is None else Head(*row)
+        head = Head(0, first_head(party, account)) if row is None else Head(*row)
+        signed = self._db.execute(
+            "SELECT record FROM checkpoints WHERE party = ?1 AND signer = ?1 ORDER BY until DESC LIMIT 1", (party,)
+        ).fetchone()
+        number, until = 0, 0
+        if signed is not None:
+            last = Checkpoint.model_validate_json(signed[0])
+            number, until = last.number, last.until
+        partners = self._db.execute(
+            "SELECT DISTINCT counterparty FROM chain WHERE party = ? AND number > ? AND counterparty IS NOT NULL",
+            (party, number),
+        )
+        self._heads[party] = head._replace(partners=frozenset(name for (name,) in partners), until=until)
+
+    def head(self, party: str) -> Head | None:
+        """Where a party's chain ends; None when it has no account yet."""
+        return self._heads.get(party)
 
     def write(self, party: str, entries: Sequence[LedgerEntry]) -> Head | None:
         """Add entries that are booked in the same transaction; the head that is to be known once it is committed.
@@ -51,7 +90,7 @@ class Chains:
             return None
         rows, head = _links(party, entries, head)
         self._db.executemany(_ADD, rows)
-        return head
+        return head._replace(partners=head.partners.union(entry.counterparty for entry in entries))
 
     def know(self, party: str, head: Head) -> None:
         """This is the head from now on."""
@@ -70,6 +109,40 @@ def chain_all(connection: sqlite3.Connection) -> None:
         chain_ledger(connection, party, account)
 
 
+def keep_checkpoint(connection: sqlite3.Connection, party: str, signed: SignedCheckpoint) -> None:
+    """Keep a checkpoint that a party was given, or has made, within the caller's transaction."""
+    checkpoint = signed.checkpoint
+    row = (party, checkpoint.party, checkpoint.until, *signed[1:])
+    connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def kept_checkpoint(connection: sqlite3.Connection, party: str, signer: str, until: int) -> Checkpoint | None:
+    """What a party keeps of a signer for a day."""
+    row = connection.execute(
+        "SELECT record FROM checkpoints WHERE party = ? AND signer = ? AND until = ?", (party, signer, until)
+    ).fetchone()
+    return None if row is None else Checkpoint.model_validate_json(row[0])
+
+
+def due_checkpoints(connection: sqlite3.Connection) -> dict[Due, bytes]:
+    """What is still to be given, with the body."""
+    rows = connection.execute(
+        "SELECT due.party, due.until, due.recipient, record FROM checkpoints_due AS due JOIN checkpoints AS own "
+        "ON own.party = due.party AND own.signer = due.party AND own.until = due.until"
+    )
+    return {Due(*row[:3]): row[3].encode() for row in rows}
+
+
+def make_due(connection: sqlite3.Connection, due: Iterable[Due]) -> None:
+    """A party's own checkpoint is to be given, within the caller's transaction."""
+    connection.executemany("INSERT INTO checkpoints_due VALUES (?, ?, ?)", list(due))
+
+
+def not_due(connection: sqlite3.Connection, due: Collection[Due]) -> None:
+    """It was given, or is not wanted, within the caller's transaction."""
+    connection.executemany("DELETE FROM checkpoints_due WHERE party = ? AND until = ? AND recipient = ?", list(due))
+
+
 def _links(party: str, entries: Iterable[Sequence[Any]], head: Head) -> tuple[list[tuple[Any, ...]], Head]:
     """The rows of entries that follow a head, and the head after them."""
 
@@ -77,7 +150,7 @@ def _links(party: str, entries: Iterable[Sequence[Any]], head: Head) -> tuple[li
         nonlocal head
         for entry in entries:
             salt = secrets.token_bytes(SALT_BYTES)
-            head = Head(head.number + 1, next_head(head.hash, commitment(entry, salt)))
+            head = head._replace(number=head.number + 1, hash=next_head(head.hash, commitment(entry, salt)))
             yield party, head.number, *entry[:4], salt, head.hash
 
     return [*follow()], head

@@ -15,7 +15,7 @@ FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
-AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain")
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain", "checkpoints")
 """What an audit reads."""
 
 _LEDGER = """
@@ -121,6 +121,26 @@ CREATE TABLE chain (
     PRIMARY KEY (party, number),
     CHECK ((salt IS NULL) <> (commitment IS NULL))
 ) STRICT, WITHOUT ROWID;
+
+-- What signer has signed of its chain after the day of grid time that ended with until, as party was given it; a party
+-- has its own, too. record, signature and public_key are the evidence.
+CREATE TABLE checkpoints (
+    party TEXT NOT NULL,
+    signer TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    PRIMARY KEY (party, signer, until)
+) STRICT, WITHOUT ROWID;
+
+-- Who is still to be given a party's own.
+CREATE TABLE checkpoints_due (
+    party TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    PRIMARY KEY (party, until, recipient)
+) STRICT, WITHOUT ROWID;
 """
 _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
@@ -217,7 +237,7 @@ INSERT INTO readings SELECT *, NULL FROM former_readings;
 DROP TABLE former_readings;
 {_HELD}
 """,  # noqa: S608 - text of ours
-    # 7: the chain. In which order a ledger of before was booked is not known: it is chained by slots.
+    # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
     (_CHAIN, chain_all),
 )
 """What leads from each version to the next, from 1 on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmesh_cli.audit.accounts import set_former_apart
+from wattmesh_cli.audit.chain import check_chains
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
 from wattmesh_cli.audit.held import check_held
@@ -25,7 +26,8 @@ def audit(
     books: Sequence[Book], declared: frozenset[str] | None = None, below_zero: frozenset[str] = frozenset()
 ) -> AuditResult:
     """Check that both sides of every contract agree, every ledger entry has its cause and its mirror, energy and money
-    sum to zero, what was shared is what follows from the readings, and every household's readings balance.
+    sum to zero, what was shared is what follows from the readings, every household's readings balance, and ledgers are
+    what their chains and the checkpoints of these say.
 
     The books must be of one moment. Where they are not quite, a finding may come from the difference: see
     `AuditResult.confirmed_by`.
@@ -42,12 +44,15 @@ def audit(
     findings += set_former_apart(rows, books)
     contracts = check_contracts(rows)
     ledger = check_ledger(rows, contracts.undelivered_to_buyer, below_zero)
+    chains = check_chains(rows, books)
     return AuditResult(
-        findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows)),
+        findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows), *chains.findings),
         contracts_checked=contracts.checked,
         contracts_in_flight=contracts.in_flight,
         readings_checked=sum(len(readings) for readings in rows.readings.values()),
         ledger_entries_checked=len(rows.ledger),
+        entries_chained=chains.entries,
+        checkpoints_checked=chains.checkpoints,
         energy_sum_wh=ledger.energy_sum_wh,
         amount_sum_micro=ledger.amount_sum_micro,
         energy_in_flight_wh=ledger.energy_in_flight_wh,

@@ -6,24 +6,17 @@ one is compared with the closing records that they hold; what no record explains
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
+from wattmesh_cli.audit.signatures import signature_problem
 from wattmesh_cli.books import DELIVERED, Account, Book, ClosingRecord, ContractRow, LedgerEntry
 
 _BINDING = ("CONFIRMED", "DELIVERED", "SETTLED")
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass
@@ -150,14 +143,4 @@ def _unproven(closing: ClosingRecord) -> str | None:
     }
     if said != kept:
         return f"says {said}, but is kept as {kept}"
-    header = dict(_PARAMETER.findall(closing.signature))
-    if header.get("keyId", "").partition("|")[0] != closing.counterparty:
-        return "is signed by somebody else"
-    digest = base64.b64encode(hashlib.blake2b(closing.record.encode()).digest()).decode()
-    signed = f"(created): {header.get('created')}\n(expires): {header.get('expires')}\ndigest: BLAKE-512={digest}"
-    try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(closing.public_key, validate=True))
-        key.verify(base64.b64decode(header.get("signature", ""), validate=True), signed.encode())
-    except (InvalidSignature, ValueError, binascii.Error):
-        return "has a wrong signature"
-    return None
+    return signature_problem(closing.record, closing.signature, closing.public_key, closing.counterparty)

@@ -9,6 +9,8 @@ from wattmesh_cli.books import (
     Account,
     Book,
     BooksError,
+    ChainLink,
+    Checkpoint,
     Closing,
     ClosingRecord,
     ContractRow,
@@ -21,7 +23,19 @@ from wattmesh_cli.books import (
 )
 
 Row = TypeVar(
-    "Row", Party, ContractRow, LedgerEntry, Reading, Messages, Reported, Held, Closing, Account, ClosingRecord
+    "Row",
+    Party,
+    ContractRow,
+    LedgerEntry,
+    Reading,
+    Messages,
+    Reported,
+    Held,
+    Closing,
+    Account,
+    ClosingRecord,
+    ChainLink,
+    Checkpoint,
 )
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -56,6 +70,8 @@ def book_of(name: str, answer: object) -> Book:
         closings=_rows(name, answer, "closings", Closing),
         accounts=_rows(name, answer, "accounts", Account),
         closing_records=_rows(name, answer, "closing_records", ClosingRecord),
+        chain=_rows(name, answer, "chain", ChainLink),
+        checkpoints=_rows(name, answer, "checkpoints", Checkpoint),
     )
 
 

@@ -137,6 +137,8 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "contracts_in_flight": result.contracts_in_flight,
         "readings_checked": result.readings_checked,
         "ledger_entries_checked": result.ledger_entries_checked,
+        "entries_chained": result.entries_chained,
+        "checkpoints_checked": result.checkpoints_checked,
         "energy_sum_kwh": kwh_text(result.energy_sum_wh),
         "amount_sum": money_text(result.amount_sum_micro),
         "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
