@@ -2,15 +2,15 @@
 
 evidence = Evidence.model_validate_json(text)
 for side in evidence.sides:
-    proof = check(side)                 # proof.problems, proof.deliveries
+    proof = check(side, evidence.sides)  # proof.problems, proof.deliveries
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.context import BecknModel, SubscriberId
@@ -19,9 +19,11 @@ from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received, parse
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import SignatureProblem, check_signature, parse_header
+from wattmesh_common.chain import Checkpoint, commitment, next_head
 from wattmesh_common.clock import rfc3339
 from wattmesh_common.fields import Uuid
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
+from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
 from wattmesh_market.trade.messages import Cancelled, Confirm, Confirmed, Message, Pay, Receipt, Status, Terms
 
 FORMAT: Literal["wattmesh-evidence/1"] = "wattmesh-evidence/1"
@@ -50,8 +52,40 @@ class DeliveryClaim(BecknModel):
     settled_micro: int | None
 
 
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256, hexadecimal."""
+
+
+class SignedCheckpoint(BecknModel):
+    """A checkpoint as it was given: its raw body (a `Checkpoint`), `Authorization`, and the key of that (base64)."""
+
+    body: str
+    authorization: str
+    public_key: str
+
+
+class BookedEntry(BecknModel):
+    """An entry `number` of the keeper's ledger for this contract: energy received (Wh), money earned (millionths).
+
+    Its hash with `salt` follows the head `former` in the chain; with those in `path` after it, that of the entries
+    booked later, it leads to the head that the keeper signed in `checkpoint`; None: in none yet.
+    """
+
+    slot: int
+    energy_wh: int
+    amount_micro: int
+    number: Annotated[int, Field(ge=1)]
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    former: Hash
+    path: tuple[Hash, ...]
+    checkpoint: SignedCheckpoint | None
+
+
 class SideOfContract(BecknModel):
-    """One side's books of a contract, and what the counterparty signed of it, the oldest first."""
+    """One side's books of a contract, and what the counterparty signed of it, the oldest first.
+
+    `booked` are its ledger entries of it, `kept` what the counterparty signed of its own chain after them.
+    """
 
     party: SubscriberId
     side: Literal["buyer", "seller"]
@@ -60,6 +94,8 @@ class SideOfContract(BecknModel):
     currency: str
     deliveries: Annotated[tuple[DeliveryClaim, ...], Field(min_length=1)]
     messages: tuple[SignedMessage, ...]
+    booked: tuple[BookedEntry, ...] = ()
+    kept: tuple[SignedCheckpoint, ...] = ()
 
 
 class Evidence(BecknModel):
@@ -83,25 +119,41 @@ class Proved(NamedTuple):
         return self.agreed and self.delivered is not False and self.paid is not False
 
 
+class Chained(NamedTuple):
+    """A ledger entry that is in the chain whose head its keeper has signed: in `checkpoint`, with `key_id`.
+
+    `kept_by` are those sides of the evidence that keep the same checkpoint.
+    """
+
+    entry: BookedEntry
+    checkpoint: Checkpoint
+    key_id: str
+    kept_by: tuple[str, ...]
+
+
 class Proof(NamedTuple):
-    """What a side's evidence proves. `problems` say which messages are not the counterparty's, and why; `keys` are the
-    registry's entries of those with which it has signed the others.
+    """What a side's evidence proves. `problems` say what is not as it is claimed, and why: messages that are not the
+    counterparty's, ledger entries that are not in the chain; `keys` are the registry's entries of those with which the
+    counterparty has signed the messages. `chained` are the ledger entries that a checkpoint commits to.
     """
 
     side: SideOfContract
     deliveries: tuple[Proved, ...]
     problems: tuple[str, ...]
     keys: tuple[Subscription, ...]
+    chained: tuple[Chained, ...]
 
     @property
     def sound(self) -> bool:
-        """Whether every message is the counterparty's, and all that is claimed is signed."""
+        """Whether every message is the counterparty's, all that is claimed is signed, and what is booked is chained."""
         return not self.problems and all(one.whole for one in self.deliveries)
 
 
-def check(side: SideOfContract) -> Proof:
-    """What the messages prove. The keys are those of the registry's entries in the evidence: whoever asks the registry
-    itself, or kept its answer, compares `key_id` and `signing_public_key`.
+def check(side: SideOfContract, sides: Sequence[SideOfContract] = ()) -> Proof:
+    """What a side proves, beside all `sides` of the evidence.
+
+    The keys are those that stand in the evidence: whoever asks the registry itself, or kept its answer, compares
+    `key_id` and `signing_public_key`.
     """
     problems: list[str] = []
     told: list[Message] = []
@@ -113,7 +165,58 @@ def check(side: SideOfContract) -> Proof:
         except (SignatureProblem, Refusal) as problem:
             problems.append(f"{message.action} of {rfc3339(message.received_ms / 1000)}: {problem}")
     deliveries = tuple(_proved(claim, told, side) for claim in side.deliveries)
-    return Proof(side, deliveries, tuple(problems), tuple(keys.values()))
+    chained: list[Chained] = []
+    for entry in side.booked:
+        try:
+            chained += _chained(side, entry, sides)
+        except (SignatureProblem, ValidationError) as problem:
+            problems.append(f"ledger entry {entry.number} of {side.party}: {problem}")
+    return Proof(side, deliveries, tuple(problems), tuple(keys.values()), tuple(chained))
+
+
+def _chained(side: SideOfContract, entry: BookedEntry, sides: Sequence[SideOfContract]) -> Iterator[Chained]:
+    """The entry, if a checkpoint commits to it; SignatureProblem says why it does not, or not to what is claimed."""
+    sign = 1 if side.side == "buyer" else -1
+    if (entry.slot, sign * entry.energy_wh, -sign * entry.amount_micro) not in (
+        (claim.slot, claim.delivered_wh, claim.settled_micro) for claim in side.deliveries
+    ):
+        raise SignatureProblem("it is not what is claimed of the delivery")
+    if entry.checkpoint is None:
+        return
+    checkpoint, key_id = read_checkpoint(entry.checkpoint, side.party)
+    booked = LedgerEntry(
+        EntryKind.TRADE, entry.slot, side.counterparty, side.transaction_id, entry.energy_wh, entry.amount_micro
+    )
+    head = next_head(bytes.fromhex(entry.former), commitment(booked, bytes.fromhex(entry.salt)))
+    for later in entry.path:
+        head = next_head(head, bytes.fromhex(later))
+    if (head.hex(), entry.number + len(entry.path)) != (checkpoint.head, checkpoint.number):
+        raise SignatureProblem(f"it is not in the chain that was signed for the day until {rfc3339(checkpoint.until)}")
+    keepers = []
+    for other in sides:
+        if (other.party, other.counterparty) != (side.counterparty, side.party):
+            continue
+        of_day = [read_checkpoint(one, side.party)[0] for one in other.kept]
+        same_day = [one for one in of_day if one.until == checkpoint.until]
+        if any(one != checkpoint for one in same_day):
+            raise SignatureProblem(
+                f"{other.party} keeps another checkpoint of the day until {rfc3339(checkpoint.until)}"
+            )
+        keepers += [other.party] * len(same_day)
+    yield Chained(entry, checkpoint, key_id, tuple(keepers))
+
+
+def read_checkpoint(signed: SignedCheckpoint, party: str) -> tuple[Checkpoint, str]:
+    """What a checkpoint of `party` says, and the id of the key that signed it.
+
+    SignatureProblem when it is not the party's, ValidationError when it is none.
+    """
+    header = parse_header(signed.authorization)
+    check_signature(header, signed.body.encode(), signed.public_key)
+    checkpoint = Checkpoint.model_validate_json(signed.body)
+    if not header.subscriber_id == checkpoint.party == party:
+        raise SignatureProblem(f"its checkpoint is signed by {header.subscriber_id!r}, not by {party!r}")
+    return checkpoint, header.key_id
 
 
 def _checked(side: SideOfContract, message: SignedMessage) -> Message:

@@ -62,15 +62,33 @@ def test_what_a_household_writes_another_can_check_without_its_books(written: Pa
     assert head.split() == ["SLOT", "(UTC)", "kWh", "AMOUNT", "STATE", "AGREED", "DELIVERED", "PAID"]
     assert row.split()[-4:] == ["SETTLED", "signed", "signed", "signed"]
     assert last == "all that is claimed is signed"
+    assert (
+        "of flat-0.default's ledger is in the chain that it signed for the day until 2026-06-22T00:00:00+00:00"
+        in done.stdout
+    )
     [told] = json.loads(run("evidence", "--verify", str(written), "-o", "json").stdout)
     assert told["sound"]
     assert told["deliveries"][0]["energy_kwh"] == contract["energy_kwh"]
     assert len(told["keys"]) == 1
+    [chained] = told["chained"]
+    assert (chained["until"], chained["kept_by"]) == ("2026-06-22T00:00:00+00:00", [])
 
 
 def test_both_sides_are_written_where_both_are_kept(state: Path, contract: Any) -> None:
     done = run("evidence", contract["transaction_id"][:13], "--state", str(state))
     assert {side["party"] for side in json.loads(done.stdout)["sides"]} >= {"flat-0.default", "store-0.default"}
+
+
+def test_where_both_are_kept_each_says_that_it_keeps_the_others_checkpoint(
+    state: Path, contract: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "both.json"
+    run("evidence", contract["transaction_id"], "--out", str(path), "--state", str(state))
+    told = json.loads(run("evidence", "--verify", str(path), "-o", "json").stdout)
+    assert {side["party"]: side["chained"][0]["kept_by"] for side in told} == {
+        "flat-0.default": ["store-0.default"],
+        "store-0.default": ["flat-0.default"],
+    }
 
 
 def test_an_edited_file_is_found_out(written: Path) -> None:

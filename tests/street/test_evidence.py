@@ -23,7 +23,8 @@ from wattmesh_cli.street.run import StreetRun
 from wattmesh_market.trade.contracts import ContractState
 
 STORE = "battery: {capacityKwh: 10, initialKwh: 9, powerKw: 5}, trading: {sellAbovePercent: 50, sellPrice: 0.10}"
-STREET = planned(MARKET + utility() + households("store", STORE) + households("flat", "load: {annualKwh: 9000}"))
+LOAD = "load: {annualKwh: 9000}"
+STREET = planned(MARKET + utility() + households("store", STORE) + households("flat", LOAD))
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,125 @@ def test_a_message_that_is_not_the_counterpartys_proves_nothing(
     assert not any(one.agreed for one in proof.deliveries)
     assert not proof.sound
     assert not proof.keys
+
+
+# --- the ledger entry in its chain ---
+
+
+@pytest.fixture(scope="module")
+def past_midnight() -> Iterator[StreetRun]:
+    """A street of two hours before midnight until an hour after it."""
+    street = planned(
+        MARKET.replace("06:00:00Z", "22:00:00Z") + utility() + households("store", STORE) + households("flat", LOAD)
+    )
+    until = street.resource.spec.clock.start + timedelta(hours=3)
+    done = simulate(lambda: run_in_memory(street, until, seed=1))
+    yield done
+    done.close()
+
+
+@pytest.fixture
+def both(past_midnight: StreetRun) -> list[SideOfContract]:
+    """Both sides of the first contract of that evening that has more than one entry of the day after it."""
+    sides = [side for side in all_sides(past_midnight) if len(side.booked) == 1 and len(side.booked[0].path) > 1]
+    first = next(side for side in sides if side.side == "buyer" and side.party.startswith("flat"))
+    return [side for side in sides if side.transaction_id == first.transaction_id]
+
+
+def test_a_ledger_entry_is_shown_to_be_in_the_chain_that_its_keeper_has_signed(both: list[SideOfContract]) -> None:
+    assert len(both) == 2
+    for side in both:
+        proof = check(side, both)
+        assert proof.sound
+        [chained] = proof.chained
+        assert chained.checkpoint.until % 86_400 == 0
+        assert chained.checkpoint.party == side.party
+        assert chained.kept_by == (side.counterparty,)
+        assert check(side).chained[0].kept_by == ()
+
+
+def test_what_was_booked_since_the_last_midnight_is_in_no_checkpoint_yet(past_midnight: StreetRun) -> None:
+    since = [side for side in all_sides(past_midnight) if any(one.checkpoint is None for one in side.booked)]
+    assert since
+    for side in since:
+        proof = check(side)
+        assert proof.sound
+        assert proof.chained == ()
+
+
+def other_entry(side: Any) -> None:
+    """Entry and claim are edited alike."""
+    side["booked"][0]["amount_micro"] += 1000
+    side["deliveries"][0]["settled_micro"] -= 1000
+
+
+def other_claim(side: Any) -> None:
+    side["deliveries"][0]["settled_micro"] -= 1000
+
+
+def other_salt(side: Any) -> None:
+    side["booked"][0]["salt"] = "00" * 16
+
+
+def other_place(side: Any) -> None:
+    side["booked"][0]["number"] += 1
+
+
+def shorter_path(side: Any) -> None:
+    del side["booked"][0]["path"][-1]
+
+
+def other_head(side: Any) -> None:
+    checkpoint = side["booked"][0]["checkpoint"]
+    checkpoint["body"] = checkpoint["body"].replace('"head":"', '"head": "')
+
+
+def others_checkpoint(side: Any) -> None:
+    side["booked"][0]["checkpoint"] = side["kept"][0]
+
+
+def no_checkpoint(side: Any) -> None:
+    side["booked"][0]["checkpoint"]["body"] = "{}"
+    signer = Signer.from_seed(side["party"], "00000000-0000-4000-8000-000000000000", bytes(32))
+    side["booked"][0]["checkpoint"]["public_key"] = signer.public_key
+    side["booked"][0]["checkpoint"]["authorization"] = signer.sign(b"{}", created=1, expires=2)
+
+
+@pytest.mark.parametrize(
+    ("forge", "text"),
+    [
+        (other_entry, "it is not in the chain that was signed"),
+        (other_claim, "it is not what is claimed of the delivery"),
+        (other_salt, "it is not in the chain that was signed"),
+        (other_place, "it is not in the chain that was signed"),
+        (shorter_path, "it is not in the chain that was signed"),
+        (other_head, "wrong signature"),
+        (others_checkpoint, "its checkpoint is signed by 'store-0.default', not by 'flat-0.default'"),
+        (no_checkpoint, "Field required"),
+    ],
+)
+def test_an_entry_that_is_not_what_was_chained_proves_nothing(
+    forge: Callable[[Any], None], text: str, both: list[SideOfContract]
+) -> None:
+    flat = next(side for side in both if side.side == "buyer")
+    proof = check(changed(flat, forge))
+    assert any(problem.startswith("ledger entry ") and text in problem for problem in proof.problems), proof.problems
+    assert proof.chained == ()
+    assert not proof.sound
+
+
+def test_who_signed_another_head_for_its_partner_is_found_out(both: list[SideOfContract]) -> None:
+    flat, store = both if both[0].side == "buyer" else both[::-1]
+    signer = Signer.from_seed(flat.party, "00000000-0000-4000-8000-000000000000", bytes(32))
+
+    def equivocate(side: Any) -> None:
+        said = json.loads(side["kept"][0]["body"])
+        body = json.dumps({**said, "head": "0" * 64})
+        authorization = signer.sign(body.encode(), created=1, expires=2)
+        side["kept"][0] = {"body": body, "authorization": authorization, "public_key": signer.public_key}
+
+    proof = check(flat, [flat, changed(store, equivocate)])
+    assert "store-0.default keeps another checkpoint of the day until 2026-06-22" in proof.problems[0]
 
 
 def test_a_message_takes_little_room(run: StreetRun) -> None:

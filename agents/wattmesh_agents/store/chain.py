@@ -143,6 +143,22 @@ def not_due(connection: sqlite3.Connection, due: Collection[Due]) -> None:
     connection.executemany("DELETE FROM checkpoints_due WHERE party = ? AND until = ? AND recipient = ?", list(due))
 
 
+def committed(connection: sqlite3.Connection, party: str, number: int, last: int) -> tuple[bytes, list[bytes]]:
+    """The head before entry `number` of a party's chain, and the commitments of those after it, up to `last`."""
+    if number > 1:
+        [(former,)] = connection.execute("SELECT head FROM chain WHERE party = ? AND number = ?", (party, number - 1))
+    else:
+        [(account,)] = connection.execute("SELECT account FROM accounts WHERE party = ?", (party,))
+        former = first_head(party, account)
+    rows = connection.execute(
+        "SELECT commitment, salt, kind, slot, counterparty, reference, energy_wh, amount_micro FROM chain LEFT JOIN "
+        "ledger USING (party, kind, slot, counterparty, reference) "
+        "WHERE party = ? AND number > ? AND number <= ? ORDER BY number",
+        (party, number, last),
+    )
+    return former, [row[0] or commitment(row[2:], row[1]) for row in rows]
+
+
 def _links(party: str, entries: Iterable[Sequence[Any]], head: Head) -> tuple[list[tuple[Any, ...]], Head]:
     """The rows of entries that follow a head, and the head after them."""
 

@@ -1,12 +1,17 @@
-"""What counterparties have signed of contracts, kept as it came: what commits them, not what led there."""
+"""What counterparties have signed of contracts, kept as it came: what commits them, not what led there.
+
+With it goes what shows that the contract's ledger entries are in the chain that their keeper has signed.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from wattmesh_beckn.evidence import DeliveryClaim, SideOfContract, SignedMessage
+from wattmesh_agents.store.chain import committed
+from wattmesh_beckn.evidence import BookedEntry, DeliveryClaim, SideOfContract, SignedCheckpoint, SignedMessage
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_market.trade.messages import Action
@@ -19,6 +24,15 @@ _CONTRACTS = (
 _MESSAGES = (
     "SELECT action, received_ms, signed FROM evidence "
     "WHERE party = ? AND counterparty = ? AND transaction_id = ? ORDER BY received_ms, rowid"
+)
+_ENTRY = (
+    "SELECT chain.number, salt, energy_wh, amount_micro FROM chain JOIN ledger "
+    "USING (party, kind, slot, counterparty, reference) WHERE chain.party = ? AND chain.number > ? AND kind = 'trade' "
+    "AND slot = ? AND counterparty = ? AND reference = ? ORDER BY chain.number LIMIT 1"
+)
+_CHECKPOINTS = (
+    "SELECT until, record ->> 'number', record, signature, public_key FROM checkpoints "
+    "WHERE party = ? AND signer = ? ORDER BY until"
 )
 
 KEPT = frozenset(
@@ -33,6 +47,8 @@ KEPT = frozenset(
     )
 )
 """Actions that commit their sender. What is confirmed repeats what was quoted and agreed."""
+KEPT_DAYS = 7
+"""How many of the counterparty's checkpoints after a contract go with it: it may book it some days later."""
 _TYPICAL = (
     b'Signature keyId="-0.default||ed25519",algorithm="ed25519",created="17",expires="17",'
     b'headers="(created) (expires) digest",signature="=="\n'
@@ -82,11 +98,41 @@ def _message(action: str, received_ms: int, signed: bytes) -> SignedMessage:
     )
 
 
+def _booked(
+    connection: sqlite3.Connection, party: str, counterparty: str, transaction: str, slots: Sequence[int]
+) -> Iterator[BookedEntry]:
+    """A party's ledger entries of a contract, with what leads from each to the next checkpoint in its chain."""
+    checkpoints = connection.execute(_CHECKPOINTS, (party, party)).fetchall()
+    for slot in slots:
+        # A delivery is booked after its slot.
+        before = max((number for until, number, *_ in checkpoints if until <= slot), default=0)
+        entry = connection.execute(_ENTRY, (party, before, slot, counterparty, transaction)).fetchone()
+        if entry is None:
+            continue
+        number, salt, energy_wh, amount_micro = entry
+        after = next((row for row in checkpoints if row[1] >= number), None)
+        former, path = committed(connection, party, number, number if after is None else after[1])
+        yield BookedEntry(
+            slot=slot,
+            energy_wh=energy_wh,
+            amount_micro=amount_micro,
+            number=number,
+            salt=salt.hex(),
+            former=former.hex(),
+            path=tuple(one.hex() for one in path),
+            checkpoint=None
+            if after is None
+            else SignedCheckpoint(body=after[2], authorization=after[3], public_key=after[4]),
+        )
+
+
 def kept(connection: sqlite3.Connection, transaction: str, currency: str) -> list[SideOfContract]:
     """Each side's books and evidence of the contracts whose transaction ids begin with `transaction` (hexadecimal)."""
     found = []
     rows = connection.execute(_CONTRACTS, (transaction,)).fetchall()
-    for (party, counterparty, transaction_id, side), deliveries in groupby(rows, lambda row: row[:4]):
+    for (party, counterparty, transaction_id, side), group in groupby(rows, lambda row: row[:4]):
+        deliveries = [*group]
+        slots = [row[4] for row in deliveries]
         signed = connection.execute(_MESSAGES, (party, counterparty, transaction_id)).fetchall()
         found.append(
             SideOfContract(
@@ -107,6 +153,12 @@ def kept(connection: sqlite3.Connection, transaction: str, currency: str) -> lis
                     for *_, slot, energy_wh, amount_micro, state, delivered_wh, settled_micro in deliveries
                 ),
                 messages=tuple(_message(*row) for row in signed),
+                booked=tuple(_booked(connection, party, counterparty, transaction_id, slots)),
+                kept=tuple(
+                    SignedCheckpoint(body=row[2], authorization=row[3], public_key=row[4])
+                    for row in connection.execute(_CHECKPOINTS, (party, counterparty))
+                    if row[0] > slots[0]
+                )[:KEPT_DAYS],
             )
         )
     return found

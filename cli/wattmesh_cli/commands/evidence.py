@@ -48,7 +48,8 @@ def evidence(
     """Write the evidence of a contract: each side's books, and the messages of the other side with their signatures.
 
     With --verify, say what is proved: that the other side has agreed to energy and price, has said what it delivered,
-    and that payment was made or received. Exit code 1 when a signature is wrong, or more is claimed than is signed.
+    and that payment was made or received; and that the keeper's own ledger entry is in the chain that it has signed
+    since. Exit code 1 when a signature is wrong, or more is claimed than is signed.
     Signatures are checked with the keys that the registry had at that moment, which stand in the evidence; whether they
     are the registry's, only the registry can say.
     """
@@ -96,7 +97,7 @@ def _verify(path: Path, output: Output) -> None:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BooksError(f"{path}: no evidence of wattmesh: {where or 'the file'}: {first['msg']}") from None
-    proofs = [check(side) for side in found.sides]
+    proofs = [check(side, found.sides) for side in found.sides]
     if output is Output.JSON:
         print_json([_as_json(proof) for proof in proofs])
     else:
@@ -113,6 +114,12 @@ def _print(proof: Proof) -> None:
     print_table(_COLUMNS, proof.deliveries)
     for entry in proof.keys:
         typer.echo(f"signed with key {entry.key_id} of {entry.subscriber_id}: {entry.signing_public_key}")
+    for one in proof.chained:
+        kept = f", kept by {', '.join(one.kept_by)}, too" if one.kept_by else ""
+        typer.echo(
+            f"entry {one.entry.number} of {side.party}'s ledger is in the chain that it signed for the day until "
+            f"{slot_json(one.checkpoint.until, UTC)}, with key {one.key_id}{kept}"
+        )
     for problem in proof.problems:
         typer.echo(f"not evidence: {problem}")
     typer.echo(
@@ -157,6 +164,16 @@ def _as_json(proof: Proof) -> dict[str, object]:
                 "paid": one.paid,
             }
             for one in proof.deliveries
+        ],
+        "chained": [
+            {
+                "slot_start": slot_json(one.entry.slot, UTC),
+                "entry": one.entry.number,
+                "until": slot_json(one.checkpoint.until, UTC),
+                "key_id": one.key_id,
+                "kept_by": list(one.kept_by),
+            }
+            for one in proof.chained
         ],
         "keys": {entry.key_id: entry.signing_public_key for entry in proof.keys},
     }
