@@ -27,7 +27,7 @@ from wattmesh_agents.store.chain import (
 )
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
-from wattmesh_agents.store.retention import Horizon, forget
+from wattmesh_agents.store.retention import Horizon, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
@@ -327,10 +327,13 @@ class Driver:
         self._sent[message.party, message.action] += 1
 
     def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
-        """Delete what has passed; see `retention.forget`."""
+        """Delete what has passed, and of each party's books what is older than it is to keep; see `retention`."""
         partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
         with self._transaction("prune") as connection:
             forget(connection, horizon, self.members, partners.union(needed))
+            for member in self.members.values():
+                party = member.party
+                retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
         self.inbox.forget(horizon.now_ms)
 
     def tidy(self) -> None:

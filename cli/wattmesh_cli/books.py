@@ -220,6 +220,23 @@ class ClosingRecord:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """What a party has booked of a kind with another for slots before `until`, of which it has deleted the rows.
+
+    How many entries, energy received and given (Wh), and money earned (millionths).
+    """
+
+    party: str
+    counterparty: str
+    kind: str
+    until: int
+    entries: int
+    received_wh: int
+    given_wh: int
+    amount_micro: int
+
+
+@dataclass(frozen=True)
 class ChainLink:
     """Entry `number` of the hash chain over a party's ledger: which entry it is, its salt, and the head after it.
 
@@ -270,6 +287,7 @@ class Book:
     closing_records: tuple[ClosingRecord, ...] = ()
     chain: tuple[ChainLink, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True)

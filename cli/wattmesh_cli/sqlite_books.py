@@ -12,6 +12,7 @@ from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, 
 from wattmesh_cli.books import (
     Account,
     Book,
+    Carried,
     ChainLink,
     Checkpoint,
     Closing,
@@ -64,6 +65,10 @@ _CLOSING_RECORDS = (
 _CHAIN = (
     "SELECT party, number, kind, slot, counterparty, reference, nullif(lower(hex(salt)), ''), "
     "nullif(lower(hex(commitment)), ''), lower(hex(head)) FROM chain ORDER BY party, number"
+)
+_CARRIED = (
+    "SELECT party, counterparty, kind, until, entries, received_wh, given_wh, amount_micro FROM carried "
+    "ORDER BY party, counterparty, kind"
 )
 _CHECKPOINTS = (
     "SELECT party, signer, until, record, signature, public_key FROM checkpoints ORDER BY party, signer, until"
@@ -143,6 +148,7 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             closing_records=tuple(ClosingRecord(*row) for row in connection.execute(_CLOSING_RECORDS)),
             chain=tuple(ChainLink(*row) for row in connection.execute(_CHAIN)),
             checkpoints=tuple(Checkpoint(*row) for row in connection.execute(_CHECKPOINTS)),
+            carried=tuple(Carried(*row) for row in connection.execute(_CARRIED)),
         )
 
 

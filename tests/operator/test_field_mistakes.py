@@ -133,6 +133,18 @@ MistakesOf = Callable[[str], list[str]]
             "spec.trading: pricing: with strategy chat the worth of stored energy decides; leave it out, or write"
             " strategy: rules",
         ),
+        *(
+            (
+                f"{{{BATTERY}, retention: {written}}}",
+                f"spec.retention: must be a number of days, 35d to 9999d, such as 400d{hint}, not {told}",
+            )
+            for written, hint, told in (
+                ("34d", "", '"34d"'),
+                ("10000d", "", '"10000d"'),
+                ("5w", "", '"5w"'),
+                ("400", " (put it in quotes)", "400"),
+            )
+        ),
         (
             f"{{{BATTERY}, connectionKw: 0}}",
             "spec.connectionKw: must be a number of kW from 0.001 to 1000000000, not 0",

@@ -166,6 +166,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                 "forecast": "profile",
                 "strategy": "rules",
                 "connection_w": 30_000,
+                "retention_days": 3650,
             }
         ],
         "utilities": [],
@@ -289,6 +290,14 @@ def test_panels_alone_sell_where_a_plan_decides() -> None:
 
     assert roles("pv: {peakKw: 8}") == roles("profile: {configMap: {name: days}}") == ("BAP", "BPP")
     assert roles("pv: {peakKw: 8}, strategy: rules") == roles("load: {annualKwh: 3000}") == ("BAP",)
+
+
+def test_books_are_kept_for_as_long_as_is_written() -> None:
+    text = manifests.MARKET + manifests.utility(more=", retention: 800d")
+    gateway = manifests.planned(text + manifests.households("home", "load: {annualKwh: 3000}, retention: 35d"))
+    [home] = gateway.pods[1].households
+    [grid] = gateway.pods[0].utilities
+    assert (home.retention_days, grid.retention_days) == (35, 800)
 
 
 def test_a_connection_is_of_the_power_that_is_written() -> None:

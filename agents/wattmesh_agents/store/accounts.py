@@ -45,7 +45,9 @@ def accounts(connection: sqlite3.Connection) -> dict[str, str]:
 def totals(connection: sqlite3.Connection, party: str) -> list[Total]:
     """What a party has booked so far, by counterparty."""
     rows = connection.execute(
-        "SELECT counterparty, count(*), sum(energy_wh), sum(amount_micro) FROM ledger WHERE party = ? "
+        "SELECT counterparty, sum(entries), sum(energy_wh), sum(amount_micro) FROM ("
+        "SELECT counterparty, 1 AS entries, energy_wh, amount_micro FROM ledger WHERE party = ?1 UNION ALL "
+        "SELECT counterparty, entries, received_wh - given_wh, amount_micro FROM carried WHERE party = ?1) "
         "GROUP BY counterparty ORDER BY counterparty",
         (party,),
     )
@@ -55,7 +57,9 @@ def totals(connection: sqlite3.Connection, party: str) -> list[Total]:
 def has_booked_with(connection: sqlite3.Connection, party: str, counterparty: str) -> bool:
     """Whether a party has booked anything with another."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM ledger WHERE party = ? AND counterparty = ?)", (party, counterparty)
+        "SELECT EXISTS (SELECT 1 FROM carried WHERE party = ?1 AND counterparty = ?2) "
+        "OR EXISTS (SELECT 1 FROM ledger WHERE party = ?1 AND counterparty = ?2)",
+        (party, counterparty),
     ).fetchone()
     return bool(row[0])
 

@@ -212,10 +212,16 @@ def _entry(row: Sequence[Any]) -> LedgerEntry:
 
 
 def _totals(connection: sqlite3.Connection, party: str) -> Totals:
-    row = connection.execute(
+    booked = connection.execute(
         "SELECT coalesce(-sum(min(energy_wh, 0)) FILTER (WHERE kind = 'trade'), 0), "
         "coalesce(sum(max(energy_wh, 0)) FILTER (WHERE kind = 'trade'), 0), coalesce(sum(amount_micro), 0) "
         "FROM ledger WHERE party = ?",
         (party,),
     ).fetchone()
-    return Totals(*row)
+    carried = connection.execute(
+        "SELECT coalesce(sum(given_wh) FILTER (WHERE kind = 'trade'), 0), "
+        "coalesce(sum(received_wh) FILTER (WHERE kind = 'trade'), 0), coalesce(sum(amount_micro), 0) "
+        "FROM carried WHERE party = ?",
+        (party,),
+    ).fetchone()
+    return Totals(*(one + other for one, other in zip(booked, carried, strict=True)))

@@ -1,4 +1,4 @@
-"""What is forgotten, and when. The books stay: parties, readings, ledger, contracts that hold.
+"""What is forgotten, and when. A party's books (readings, ledger, contracts that hold) stay for as long as it is told.
 
 Grid time may run much faster than wall time, and messages live in wall time. So what belongs to a slot goes when the
 slot ended a day of grid time ago and no message about it can be under way any more (wall time); what the other side of
@@ -11,6 +11,11 @@ import json
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
+
+from wattmesh_common.chain import commitment
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.trade.contracts import OPEN
 
 DAY_S = 86_400
 """How long roles and quotes that came to nothing stay after their slot (grid time)."""
@@ -24,6 +29,7 @@ MOST_AT_ONCE = 1_000
 """Rows of each kind, and so many more for each party; the rest goes the next time."""
 MOST_OF_ONE_PARTY = 1_000
 
+_OPEN = ", ".join(f"'{state}'" for state in OPEN)
 _DEAD = "state IN ('EXPIRED', 'CANCELLED')"
 _KEYS = "party, transaction_id, counterparty, slot"
 STATEMENTS = (
@@ -61,6 +67,11 @@ class Horizon:
         """Orders of slots before this one are not asked for any more."""
         return int(self.grid_s - AGREED_DAYS * DAY_S)
 
+    def kept_from(self, days: int, utc_offset_s: int) -> int:
+        """The local midnight from which on the books are kept that so many days are kept."""
+        now = int(self.grid_s)
+        return now - (now + utc_offset_s) % DAY_S - days * DAY_S
+
 
 def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[str], needed: Collection[str]) -> None:
     """Delete what has passed, a bounded number of rows, within the caller's transaction.
@@ -81,3 +92,70 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
     }
     for statement in STATEMENTS:
         connection.execute(statement, values)
+
+
+_FIRST_UNFINISHED = (
+    "SELECT min(slot) FROM ("
+    "SELECT slot FROM contracts WHERE +party = :party AND slot < :until "
+    f"AND (in_doubt OR state IN ({_OPEN})) "
+    "UNION ALL SELECT slot FROM readings WHERE party = :party AND slot < :until AND state <> 'booked' "
+    "UNION ALL SELECT slot FROM reported WHERE party = :party AND slot < :until AND (state = 'waiting' OR provisional) "
+    "UNION ALL SELECT slot FROM held WHERE party = :party AND slot < :until AND state = 'held' "
+    # The last reading says what is stored.
+    f"UNION ALL SELECT next_slot - {SLOT_S} FROM parties WHERE party = :party AND next_slot - {SLOT_S} < :until)"
+)
+_WITHIN_A_CONTRACT = (  # by the index of slots, not through all contracts of a party
+    "SELECT min(slot) FROM contracts WHERE +party = :party AND slot >= :until - 86400 AND slot < :until "
+    "AND (transaction_id, counterparty) IN (SELECT transaction_id, counterparty FROM contracts "
+    "WHERE +party = :party AND slot BETWEEN :until AND :until + 86400)"
+)
+_CARRY = (
+    "INSERT INTO carried SELECT party, counterparty, kind, :until, count(*), sum(max(energy_wh, 0)), "
+    "sum(max(-energy_wh, 0)), sum(amount_micro) FROM ledger WHERE party = :party AND slot < :until "
+    "GROUP BY counterparty, kind ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, "
+    "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
+    "amount_micro = amount_micro + excluded.amount_micro"
+)
+_CHAINED = (
+    "SELECT number, salt, kind, slot, counterparty, reference, energy_wh, amount_micro FROM chain JOIN ledger "
+    "USING (party, kind, slot, counterparty, reference) WHERE party = :party AND slot < :until"
+)
+_UNLINK = (
+    "UPDATE chain SET kind = NULL, slot = NULL, counterparty = NULL, reference = NULL, salt = NULL, commitment = ? "
+    "WHERE party = ? AND number = ?"
+)
+_BEGIN_WITH = (
+    "UPDATE parties SET first_slot = :until, initial_level_wh = coalesce("
+    "(SELECT level_before_wh FROM readings WHERE party = :party AND slot = :until), level_wh) WHERE party = :party"
+)
+_RETIRED = ("contracts", "readings", "ledger", "reported", "held", "closings")
+
+
+def retire(connection: sqlite3.Connection, party: str, before: int) -> None:
+    """Delete what a party's books have of slots before `before`, at most a day of it, within the caller's transaction.
+
+    Of ledger entries, their sums are carried forward and the chain keeps their hashes. It goes no further than to the
+    first slot in which something is unfinished, nor into the middle of a contract.
+    """
+    known = connection.execute("SELECT first_slot FROM parties WHERE party = ?", (party,)).fetchone()
+    if known is None or before <= known[0]:
+        return
+    values: dict[str, Any] = {"party": party, "until": min(before, known[0] + DAY_S)}
+
+    def first(query: str) -> int | None:
+        (slot,) = connection.execute(query, values).fetchone()
+        return None if slot is None else int(slot)
+
+    if (unfinished := first(_FIRST_UNFINISHED)) is not None:
+        values["until"] = unfinished
+    while (begun := first(_WITHIN_A_CONTRACT)) is not None:
+        values["until"] = begun
+    if values["until"] <= known[0]:
+        return
+    rows = connection.execute(_CHAINED, values).fetchall()
+    connection.executemany(_UNLINK, [(commitment(row[2:], row[1]), party, row[0]) for row in rows])
+    connection.execute(_CARRY, values)
+    connection.execute("UPDATE carried SET until = :until WHERE party = :party", values)
+    connection.execute(_BEGIN_WITH, values)
+    for table in _RETIRED:
+        connection.execute(f"DELETE FROM {table} WHERE party = :party AND slot < :until", values)

@@ -15,7 +15,7 @@ FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
-AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain", "checkpoints")
+AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain", "checkpoints", "carried")
 """What an audit reads."""
 
 _LEDGER = """
@@ -134,12 +134,28 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (party, signer, until)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX chain_slot ON chain (party, slot) WHERE slot IS NOT NULL;
+
 -- Who is still to be given a party's own.
 CREATE TABLE checkpoints_due (
     party TEXT NOT NULL,
     until INTEGER NOT NULL,
     recipient TEXT NOT NULL,
     PRIMARY KEY (party, until, recipient)
+) STRICT, WITHOUT ROWID;
+"""
+_CARRIED_FORWARD = """
+-- What a party has booked with another for slots before until, of which the rows are deleted; see retention.py.
+CREATE TABLE carried (
+    party TEXT NOT NULL,
+    counterparty TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    received_wh INTEGER NOT NULL CHECK (received_wh >= 0),
+    given_wh INTEGER NOT NULL CHECK (given_wh >= 0),
+    amount_micro INTEGER NOT NULL,
+    PRIMARY KEY (party, counterparty, kind)
 ) STRICT, WITHOUT ROWID;
 """
 _RANDOM_UUID = (
@@ -238,7 +254,7 @@ DROP TABLE former_readings;
 {_HELD}
 """,  # noqa: S608 - text of ours
     # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
-    (_CHAIN, chain_all),
+    (_CHAIN + _CARRIED_FORWARD, chain_all),
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -349,4 +365,4 @@ CREATE TABLE peers (
     heard_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-{_ACCOUNTS}{_EVIDENCE}{_CHAIN}"""
+{_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""

@@ -1,4 +1,4 @@
-"""Ledgers that others remember and that are no more: closed by a signed record, or lost.
+"""Ledgers that others remember and that are no more: closed by a signed record, deleted after their time, or lost.
 
 A party whose ledger begins anew is another one than that of its name before. What others have booked with the former
 one is compared with the closing records that they hold; what no record explains is one finding with what is at stake.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wattmesh_cli.audit.findings import Finding
-from wattmesh_cli.audit.rows import Rows
+from wattmesh_cli.audit.rows import Rows, Sums
 from wattmesh_cli.audit.signatures import signature_problem
-from wattmesh_cli.books import DELIVERED, Account, Book, ClosingRecord, ContractRow, LedgerEntry
+from wattmesh_cli.books import DELIVERED, SLOT_S, Account, Book, ClosingRecord, ContractRow, LedgerEntry
 
 _BINDING = ("CONFIRMED", "DELIVERED", "SETTLED")
 
@@ -33,7 +33,7 @@ def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
     for closing in sorted((one for book in books for one in book.closing_records), key=lambda one: one.until):
         if closing.party in rows.parties:
             closing_records[closing.party, closing.counterparty].append(closing)
-    findings = [*_records(rows, closing_records)]
+    findings = [*_records(rows, closing_records), *_carried(rows, closing_records)]
     accounts = {one.party: one for book in books for one in book.accounts}
     sides = {(row.transaction_id, row.party, row.counterparty) for row in rows.contracts}
     mirrors = {(one.kind, one.slot, one.party, one.counterparty) for one in rows.ledger}
@@ -41,6 +41,8 @@ def set_former_apart(rows: Rows, books: Sequence[Book]) -> list[Finding]:
     renamed: set[tuple[str, str, str]] = set()
 
     def explained(party: str, counterparty: str, slot: int) -> bool:
+        if party in rows.carried.get(counterparty, {}):
+            return True
         present = accounts[counterparty].account if counterparty in accounts else None
         return any(slot < one.until and one.account != present for one in closing_records[party, counterparty])
 
@@ -108,22 +110,46 @@ def _records(rows: Rows, closing_records: dict[tuple[str, str], list[ClosingReco
         for record in records:
             if (wrong := _unproven(record)) is not None:
                 yield Finding("closing-record", party, record.until, None, f"that of {counterparty} {wrong}")
-            here = [one for one in entries[party, counterparty] if since <= one.slot < record.until]
-            there = (record.entries, record.energy_wh, record.amount_micro)
-            if _sums(here) != there:
-                text = f"{counterparty} closed its account with {_text(there)}; booked here: {_text(_sums(here))}"
+            here = _sums(one for one in entries[party, counterparty] if since <= one.slot < record.until)
+            there = Sums(record.entries, record.energy_wh, record.amount_micro)
+            carried = rows.carried.get(party, {}).get(counterparty, Sums())
+            if since and carried != Sums():
+                continue  # how much of it was of which ledger is not known any more
+            here = here.plus(*carried)
+            if here.mirrored != there:
+                text = f"{counterparty} closed its account with {there}; booked here: {here.mirrored}"
                 yield Finding("closing-record", party, record.until, None, text)
             since = record.until
 
 
-def _sums(entries: Iterable[LedgerEntry]) -> tuple[int, int, int]:
-    """Number, energy (Wh) and money (millionths), as the other side has them."""
+def _carried(rows: Rows, closing_records: Mapping[tuple[str, str], list[ClosingRecord]]) -> Iterator[Finding]:
+    """What a party has deleted sums up to what the other side has booked or carried of the time before.
+
+    Not where the other side has deleted more of it, or has closed an account with it, or it was another ledger's.
+    """
+    entries: defaultdict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
+    for one in rows.ledger if rows.carried else ():
+        entries[one.party, one.counterparty].append(one)
+    for party, of_party in rows.carried.items():
+        until = rows.parties[party].first_slot
+        for counterparty, sums in of_party.items():
+            other = rows.parties.get(counterparty)
+            deleted = rows.carried.get(counterparty, {}).get(party)
+            closed = (counterparty, party) in closing_records or (party, counterparty) in closing_records
+            if other is None or closed or (deleted is not None and other.first_slot > until):
+                continue
+            if deleted is None and other.first_slot > until - SLOT_S:
+                continue  # it was another ledger's
+            booked = _sums(one for one in entries[counterparty, party] if one.slot < until)
+            there = booked.plus(*(deleted or Sums()))
+            if there.mirrored != sums:
+                text = f"has deleted {sums} with {counterparty}; booked there: {there.mirrored}"
+                yield Finding("carried", party, until, None, text)
+
+
+def _sums(entries: Iterable[LedgerEntry]) -> Sums:
     listed = [*entries]
-    return len(listed), -sum(one.energy_wh for one in listed), -sum(one.amount_micro for one in listed)
-
-
-def _text(sums: tuple[int, int, int]) -> str:
-    return f"{sums[0]} entries, {sums[1]:+d} Wh, {sums[2]:+d} millionths"
+    return Sums(len(listed), sum(one.energy_wh for one in listed), sum(one.amount_micro for one in listed))
 
 
 def _unproven(closing: ClosingRecord) -> str | None:

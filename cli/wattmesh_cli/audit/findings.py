@@ -44,10 +44,10 @@ class AuditResult:
     """Findings and what was checked.
 
     `contracts_checked` counts contracts that bind a side, `contracts_in_flight` those of them whose sides differ as far
-    as a message under way explains, `contracts_with_departed` those that the other side has taken with it,
-    `entries_chained` ledger entries that are in a chain, and `checkpoints_checked` all that are kept. The sums are
-    over all ledgers (Wh and millionths of the currency) without entries whose other side is still to come or is gone;
-    those are summed apart as in flight, or with departed.
+    as a message under way explains, `contracts_with_departed` those that the other side has taken with it, or has
+    deleted as it is told to, `entries_chained` ledger entries that are in a chain, and `checkpoints_checked` all that
+    are kept. The sums are over all ledgers (Wh and millionths of the currency) without entries whose other side is
+    still to come or is gone; those are summed apart as in flight, or with departed.
     """
 
     findings: tuple[Finding, ...]

@@ -19,10 +19,11 @@ def check_held(rows: Rows) -> Iterator[Finding]:
         if reading is not None and (problem := _known(held, reported, reading)):
             yield Finding("held-reading", household, slot, None, problem)
     by_household = {(household, slot) for _, slot, household in rows.held}
+    deleted = max((rows.parties[name].first_slot for name in rows.carried if rows.is_kind(name, "utility")), default=0)
     for household, readings in rows.readings.items():
         for slot, reading in readings.items():
             told = reading.state == "held" or reading.estimated_wh is not None
-            if told and (household, slot) not in by_household:
+            if told and (household, slot) not in by_household and slot >= deleted:
                 what = "is held" if reading.state == "held" else "was billed by an estimate"
                 yield Finding("held-reading", household, slot, None, f"reading {what}, but no utility holds or held it")
 

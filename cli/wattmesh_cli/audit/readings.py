@@ -63,7 +63,10 @@ def check_readings(rows: Rows) -> Iterator[Finding]:
             of_slot = traded[party.party, reading.slot]
             yield from _balance(reading)
             yield from _trades(reading, of_slot)
-            yield from _covered(reading, of_slot, carried_uwh)
+            if (
+                reading is not readings[0] or party.party not in rows.carried
+            ):  # else what was carried into it is deleted
+                yield from _covered(reading, of_slot, carried_uwh)
             carried_uwh = reading.carried_uwh
     for (name, slot), of_slot in traded.items():
         if rows.is_kind(name, "household") and slot not in rows.readings[name]:

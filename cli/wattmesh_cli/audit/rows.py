@@ -5,9 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.books import Book, Closing, ContractRow, Held, LedgerEntry, Party, Reading, Reported
+
+
+class Sums(NamedTuple):
+    """How many entries, energy received (Wh) and money earned (millionths)."""
+
+    entries: int = 0
+    energy_wh: int = 0
+    amount_micro: int = 0
+
+    def plus(self, entries: int, energy_wh: int, amount_micro: int) -> Sums:
+        """With more of it."""
+        return Sums(self.entries + entries, self.energy_wh + energy_wh, self.amount_micro + amount_micro)
+
+    @property
+    def mirrored(self) -> Sums:
+        """As the other side has it."""
+        return Sums(self.entries, -self.energy_wh, -self.amount_micro)
+
+    def __str__(self) -> str:
+        return f"{self.entries} entries, {self.energy_wh:+d} Wh, {self.amount_micro:+d} millionths"
 
 
 @dataclass
@@ -24,6 +45,8 @@ class Rows:
     """By utility, slot and household."""
     closings: dict[tuple[str, int], Closing] = field(default_factory=dict)
     """By utility and slot."""
+    carried: dict[str, dict[str, Sums]] = field(default_factory=dict)
+    """What was booked by those who have deleted what is older than their first slot, by party and counterparty."""
     departed: frozenset[str] = frozenset()
     """Parties that are gone with their books; what others have with them is checked on that one side."""
 
@@ -58,6 +81,12 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
             if reported.party in mine:
                 rows.reported.setdefault((reported.party, reported.slot), {})[reported.household] = reported
         rows.held |= {(one.party, one.slot, one.household): one for one in book.held if one.party in mine}
+        for one in book.carried:
+            if one.party in mine:
+                of_party = rows.carried.setdefault(one.party, {})
+                sums = of_party.get(one.counterparty, Sums())
+                energy_wh = one.received_wh - one.given_wh
+                of_party[one.counterparty] = sums.plus(one.entries, energy_wh, one.amount_micro)
         rows.closings |= {(one.party, one.slot): one for one in book.closings if one.party in mine}
         keepers = {row.party for row in book.contracts} | {row.party for row in book.ledger}
         keepers |= {row.party for row in book.readings} | {row.party for row in book.reported}

@@ -9,6 +9,7 @@ from wattmesh_cli.books import (
     Account,
     Book,
     BooksError,
+    Carried,
     ChainLink,
     Checkpoint,
     Closing,
@@ -36,6 +37,7 @@ Row = TypeVar(
     ClosingRecord,
     ChainLink,
     Checkpoint,
+    Carried,
 )
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -72,6 +74,7 @@ def book_of(name: str, answer: object) -> Book:
         closing_records=_rows(name, answer, "closing_records", ClosingRecord),
         chain=_rows(name, answer, "chain", ChainLink),
         checkpoints=_rows(name, answer, "checkpoints", Checkpoint),
+        carried=_rows(name, answer, "carried", Carried),
     )
 
 

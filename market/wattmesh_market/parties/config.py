@@ -16,6 +16,15 @@ from wattmesh_market.units import require_amounts
 
 CONNECTION_W = 30_000
 """Power of a household's connection where nothing else is said: 3 × 43 A at 230 V."""
+RETENTION_DAYS = 3650
+LEAST_RETENTION_DAYS = 35
+"""Partners may come back to a contract or reading for 30 days."""
+
+
+def require_retention(days: int) -> None:
+    """ValueError unless books are kept for as long as partners may come back to them."""
+    if days < LEAST_RETENTION_DAYS:
+        raise ValueError(f"retention_days must be at least {LEAST_RETENTION_DAYS}")
 
 
 def installed_w(pv: Pv | None, load: Load | None, battery: Battery | None) -> int:
@@ -68,7 +77,7 @@ class Backstop:
 
 @dataclass(frozen=True)
 class HouseholdConfig:
-    """One household.
+    """One household. What its books have of more than `retention_days` ago (grid time) is deleted.
 
     `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv` and `load`. `utility_ids` are the utilities on the feeder
     besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are under the
@@ -92,9 +101,11 @@ class HouseholdConfig:
     strategy: str = "rules"
     weather_seed: int = 0
     connection_w: int = CONNECTION_W
+    retention_days: int = RETENTION_DAYS
 
     def __post_init__(self) -> None:
         require_amounts(connection_w=self.connection_w)
+        require_retention(self.retention_days)
         require_name(self.name)
         require_name(self.feeder)
         for subscriber_id in (self.subscriber_id, *self.utility_ids):
@@ -124,7 +135,9 @@ class DemandResponse:
 
 @dataclass(frozen=True)
 class UtilityConfig:
-    """One utility. `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots.
+    """One utility. What its books have of more than `retention_days` ago is deleted.
+
+    `sharing` is how it nets its customers' imports and exports, None: not at all; `seed` draws lots.
 
     `connections` has what customers can import or export at most, in W, of all those whose name begins so (and has a
     number behind it); of any other it is `CONNECTION_W`. `installed` has what all that is installed there can move in
@@ -144,8 +157,10 @@ class UtilityConfig:
     seed: int = 0
     connections: tuple[tuple[str, int], ...] = ()
     installed: tuple[tuple[str, int], ...] = ()
+    retention_days: int = RETENTION_DAYS
 
     def __post_init__(self) -> None:
+        require_retention(self.retention_days)
         require_name(self.name)
         require_name(self.feeder)
         require_subscriber_id(self.subscriber_id)

@@ -73,6 +73,8 @@ class Party(ABC):
         self.name = config.name
         self.id = config.subscriber_id
         self.feeder = config.feeder
+        self.retention_days = config.retention_days
+        """For how long its books are kept (days of grid time)."""
         self.lot = config.seed
         """What draws lots for it where offers are equal."""
         self.around = around

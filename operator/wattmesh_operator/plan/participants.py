@@ -57,6 +57,7 @@ def household_config(
         forecast=spec.forecast,
         strategy=spec.decided_by,
         connection_w=watt(spec.connection_kw),
+        retention_days=_days(spec.retention),
         weather_seed=_weather_seed(spec.seed, spec.pv) if spec.pv else 0,
     )
 
@@ -77,6 +78,7 @@ def utility_config(agent: UtilityAgent, customers: Iterable[SolarAgent] = ()) ->
         strategy=spec.strategy,
         sharing=_sharing(spec.sharing) if spec.sharing else None,
         seed=party_seed(spec.seed, _id_of(agent)),
+        retention_days=_days(spec.retention),
         connections=tuple(
             (customer.metadata.name, power_w)
             for customer in customers
@@ -86,6 +88,10 @@ def utility_config(agent: UtilityAgent, customers: Iterable[SolarAgent] = ()) ->
             (customer.metadata.name, _installed_w(customer)) for customer in customers if not customer.spec.profile
         ),
     )
+
+
+def _days(duration: str) -> int:
+    return int(duration.removesuffix("d"))
 
 
 def _connection_w(agent: SolarAgent) -> int:

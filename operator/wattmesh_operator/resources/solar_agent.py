@@ -36,6 +36,7 @@ from wattmesh_operator.resources.values import (
     DnsLabel,
     FilePath,
     OneOf,
+    Retention,
     Whole,
     rule_broken,
 )
@@ -265,6 +266,11 @@ class SolarAgentSpec(Part):
         default="profile",
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
         " before (persistence), or what will be metered (perfect).",
+    )
+    retention: Retention = Field(
+        default="3650d",
+        description="How long contracts, readings and ledger entries are kept after their slot, in days of grid time;"
+        " then they are deleted, and only sums and hashes stay.",
     )
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(

@@ -31,6 +31,7 @@ from wattmesh_operator.resources.values import (
     DnsLabel,
     FilePath,
     OneOf,
+    Retention,
     SlotBorder,
     TimeZone,
     Whole,
@@ -220,6 +221,11 @@ class UtilityAgentSpec(Part):
         " mapping of price and key. price is what a kWh costs before the local grid fee: mid (the default), the middle"
         " of feed-in and tariff, or a number, which is held between the two. key says who gets how much: proRata (the"
         " default), in proportion to import and export, or equal.",
+    )
+    retention: Retention = Field(
+        default="3650d",
+        description="How long contracts, readings and ledger entries are kept after their slot, in days of grid time;"
+        " then they are deleted, and only sums and hashes stay.",
     )
     seed: Annotated[int, Whole(0, 2**53 - 1)] = Field(
         default=0, description="Draws lots where shares are equal; the same seed repeats a run."

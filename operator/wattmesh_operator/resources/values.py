@@ -250,5 +250,8 @@ Domain = Annotated[
 TimeZone = Annotated[
     str, Text("^([A-Za-z][A-Za-z0-9_+/-]*|[+-][0-9]{2}:[0-9]{2})$", "a time zone such as Europe/Berlin or +01:00", 100)
 ]
+Retention = Annotated[
+    str, Text("^(3[5-9]|[4-9][0-9]|[1-9][0-9]{2,3})d$", "a number of days, 35d to 9999d, such as 400d", 5)
+]
 ColumnName = Annotated[str, Text("^.+$", "the name of a column", 200)]
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]
