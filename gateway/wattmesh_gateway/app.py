@@ -39,7 +39,7 @@ def create_app(gateway: Gateway, pages: Pages, token: ReadingToken) -> FastAPI:
     add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
     add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
     _add_probes(app, gateway)
-    add_live_page(app, watch, gateway.clock)
+    add_live_page(app, watch, gateway.clock, token)
     add_api_docs(app)
     add_not_found(app, lambda: ", ".join(PATHS))
     return app

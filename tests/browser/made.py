@@ -49,7 +49,7 @@ class MadeStreet(Served):
                 url = f"http://{pod}/{name.partition('.')[0]}"
                 registry.put(entry_at(now, signer(name), "BPP", url=url, feeder=feeder, **valid), now)
         watch = Watch(GATEWAY, DOMAIN, registry, self.pods, clock, TOKEN)
-        add_live_page(app, watch, clock)
+        add_live_page(app, watch, clock, TOKEN)
         async with served(app, Limits()) as street:
             await self.end(f"http://127.0.0.1:{street.port}/")
             await watch.stop()

@@ -15,8 +15,13 @@ from tests.security.arena import Arena, arena
 from tests.world.tokens import ANOTHER, TOKEN
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_common.reading_token import ReadingToken, TokenFileError, read_token
+from wattmesh_gateway.app import create_app as create_gateway_app
 
-OPEN = {
+OPEN = {  # of a gateway
+    "/",
+    "/page/{name}",
+    "/api/public",
+    # of both
     "/status",
     "/{household}/status",
     "/metrics",
@@ -32,6 +37,39 @@ def paths(app: FastAPI) -> list[str]:
     described = app.openapi()["paths"]
     shut = [path for path, methods in described.items() if "get" in methods and path not in OPEN]
     return [path.replace("{transaction}", "00000000").replace("{slot}", "1782014400") for path in shut]
+
+
+def test_all_of_a_gateway_that_tells_of_a_household_is_shut(tmp_path: Path) -> None:
+    async def play() -> tuple[list[str], dict[str, set[int]]]:
+        async with arena(tmp_path) as street:
+            app = create_gateway_app(street.run.gateway, street.wires, TOKEN)
+            shut = [path.replace("{subscriber_id}", "roof-0.default") for path in paths(app)]
+            answers: dict[str, set[int]] = {}
+            async with httpx.AsyncClient(trust_env=False, base_url=street.wires.origins["gateway"]) as client:
+                for who, headers in (
+                    ("nobody", {}),
+                    ("another market", ANOTHER.header),
+                    ("a household", TOKEN.of_pod(ROOF).header),
+                ):
+                    answers[who] = {(await client.get(path, headers=headers)).status_code for path in shut}
+                street_of = await client.get("/api/street", headers=TOKEN.header)
+                answers["the market"] = {street_of.status_code}
+                public = await client.get("/api/public")
+                assert "roof-0" not in public.text
+                assert "flat-0" not in public.text
+            return shut, answers
+
+    shut, answers = asyncio.run(play())
+    assert shut == [
+        *("/api/street", "/api/households/roof-0.default", "/api/trades/{transaction_id}", "/api/history"),
+        *("/api/history/1782014400", "/events"),
+    ]
+    assert answers == {
+        "nobody": {401},
+        "another market": {401},
+        "a household": {401},
+        "the market": {200},
+    }
 
 
 class Asked:

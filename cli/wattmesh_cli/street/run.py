@@ -72,6 +72,7 @@ class StreetRun:
         self.plan = plan
         self.time = time
         self.gateway_url = gateway_url
+        self.token = ports.token
         self._ports = ports
         self._registrar = ports.signers[REGISTRAR]
         self._registrar_keys = {self._registrar.key_id: self._registrar.public_key}
@@ -106,7 +107,7 @@ class StreetRun:
             end=self.time.end,
             speed=self.time.speed,
             registrar_keys=self._registrar_keys,
-            readers=self._ports.token.pod_digests(url) if self._ports.token else (),
+            readers=self.token.pod_digests(url) if self.token else (),
         )
         ports = self._ports
         return Pod(
