@@ -23,13 +23,16 @@ from rich.terminal_theme import TerminalTheme
 
 from tests.browser.made import town
 from tests.browser.support import ARGUMENTS, chromium
+from tests.world.tokens import TOKEN as MADE_TOKEN
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.commands.demo import demo_manifest
 from wattmesh_cli.commands.report import ReportOutput, report
+from wattmesh_cli.state import TOKEN
 from wattmesh_cli.street.live import Recent, picture
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_cli.street_record import remember
+from wattmesh_common.reading_token import read_token
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
 
@@ -139,13 +142,14 @@ def take_terminal(camera: Camera, svg: str, folder: Path) -> None:
 
 @contextmanager
 def street_over_http(folder: Path) -> Iterator[str]:
-    """`wattmesh up` with the demo's street; gives the live page's address."""
+    """`wattmesh up` with the demo's street; gives the live page's address, with which it is logged in."""
     wattmesh = Path(sys.executable).with_name("wattmesh")
     command = [str(part) for part in (wattmesh, "up", "-f", demo_manifest(), "--state", folder, "--speed", LIVE_SPEED)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - its own command
         lines = process.stdout or ()
         try:
-            yield next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            url = next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            yield f"{url}#token={read_token(folder / TOKEN).text}"
         finally:
             process.terminate()
 
@@ -161,13 +165,14 @@ def take_live(camera: Camera, folder: Path) -> None:
         camera.take("live-trade", url, viewport=DESKTOP, prepare=open_trade)
         camera.take("live-gone", url, viewport=DESKTOP, prepare=lose_gateway)
     with town() as made:
-        camera.take("live-town", made.url, viewport=DESKTOP, prepare=until_summed)
+        camera.take("live-town", f"{made.url}#token={MADE_TOKEN.text}", viewport=DESKTOP, prepare=until_summed)
 
 
 def take_history(camera: Camera, state: Path) -> None:
     """The live page of a street that has a day in its books."""
     with street_over_http(state) as url:
         camera.take("live-history", url, viewport=DESKTOP | {"height": 1080}, prepare=go_back)
+        camera.take("live-public", url.partition("#")[0], viewport=DESKTOP, prepare=until_told)
 
 
 def until_trading(page: Page) -> None:
@@ -201,6 +206,11 @@ def lose_gateway(page: Page) -> None:
     page.clock.fast_forward("00:13")
     page.clock.fast_forward("00:16")
     expect(page.locator("#connection-text")).to_have_text("gateway gone", timeout=PATIENCE_MS)
+
+
+def until_told(page: Page) -> None:
+    """Wait until the sums of slots are there, of somebody who has not logged in."""
+    expect(page.locator("#public-rows tr").first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def until_summed(page: Page) -> None:

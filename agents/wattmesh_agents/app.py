@@ -23,7 +23,7 @@ from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
-from wattmesh_common.web_pages import add_api_docs
+from wattmesh_common.web_pages import add_api_docs, readers_only
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
 
@@ -56,38 +56,40 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     async def household_status(household: str) -> PartyStatus:
         return party_status(pod, _party(pod, household))
 
-    books = BooksPages(pod.database)
+    books, readers = BooksPages(pod.database), readers_only(lambda: pod.config.readers)
 
-    @app.get("/contracts", summary="All contracts, each side's own record", response_class=JSONResponse)
+    @readers.get("/contracts", summary="All contracts, each side's own record", response_class=JSONResponse)
     async def contracts() -> Response:
         return books.rows("contracts")
 
-    @app.get("/ledger", summary="Every row that an audit needs", response_class=JSONResponse)
+    @readers.get("/ledger", summary="Every row that an audit needs", response_class=JSONResponse)
     async def ledger() -> Response:
         return books.tables(AUDITED_TABLES)
 
-    @app.get("/evidence/{transaction}", summary="What counterparties have signed of the contracts of a transaction")
+    @readers.get("/evidence/{transaction}", summary="What counterparties have signed of the contracts of a transaction")
     async def evidence(
         transaction: Annotated[str, Path(pattern="^[0-9a-f][0-9a-f-]{3,35}$", description="id, or its beginning")],
     ) -> list[SideOfContract]:
         return kept(pod.database.connection, transaction, pod.config.currency)
 
-    @app.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
+    @readers.get("/live", summary="What is new: standing, newest contracts and readings, messages; for a live view")
     async def live_view(
         after: Annotated[int, Query(ge=0, description="number of the last happening that is known")] = 0,
         slot: Annotated[int, Query(ge=0, description="the slot after which readings are wanted")] = 0,
     ) -> LivePage:
         return live_page(pod, after=after, slot=slot)
 
-    @app.get("/history", summary="From the books: the sums of at most two days' slots, by feeder; for a live view")
+    @readers.get("/history", summary="From the books: the sums of at most two days' slots, by feeder; for a live view")
     async def history(
         since: Annotated[int, Query(ge=0, lt=2**40, description="the first slot that is wanted")] = 0,
     ) -> HistoryPage:
         return history_page(pod, since)
 
-    @app.get("/history/{slot:int}", summary="From the books: all readings and contracts of one slot")
+    @readers.get("/history/{slot:int}", summary="From the books: all readings and contracts of one slot")
     async def one_slot(slot: Annotated[int, Path(ge=0, lt=2**40, description="its start")]) -> SlotPage:
         return slot_page(pod, slot)
+
+    app.include_router(readers)
 
     @app.get("/health/live", summary="Whether the process does its work")
     async def live(response: Response) -> dict[str, str]:

@@ -174,7 +174,7 @@ class Pod:
 
     def follow(self, config: RuntimeConfig) -> None:
         """Take in the households that are new in a configuration, and let go of those that are not in it any more.
-        Utilities learn what is installed at their customers.
+        Utilities learn what is installed at their customers, and the pages who may read.
 
         The others trade on as they are, whatever it says of them. OSError or ValueError when a profile cannot be read;
         then nothing has changed.
@@ -206,7 +206,7 @@ class Pod:
             self._take_up([member])
             self._try(party.name, partial(self._driver.open_slot, member))
             log.info("%s has come to this pod", party.name)
-        self.config = self.config.model_copy(update={"households": config.households})
+        self.config = self.config.model_copy(update={"households": config.households, "readers": config.readers})
 
     async def pause(self) -> None:
         """Stop at once; whatever is open stands in the journal, from which a new process would take it up."""

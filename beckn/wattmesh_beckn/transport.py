@@ -54,7 +54,7 @@ class Transport(Protocol):
 class Pages(Protocol):
     """Reads pages that are for looking at."""
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:
         """GET and wait for the answer; TransportError when none comes within `timeout_s`."""
         ...
 
@@ -81,9 +81,9 @@ class HttpTransport:
         """See Transport. An answer that is compressed, or more than 1 MiB, is an error; no redirect is followed."""
         return await self._ask("POST", url, body, headers, timeout_s)
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:
         """See Pages. The same limits hold."""
-        return await self._ask("GET", url, b"", {}, timeout_s)
+        return await self._ask("GET", url, b"", headers or {}, timeout_s)
 
     async def _ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Reply:
         try:

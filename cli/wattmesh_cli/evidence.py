@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from wattmesh_agents.store.evidence import kept
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_cli.books import BooksError
+from wattmesh_cli.cluster.pages import Pages
 from wattmesh_cli.cluster.pods import pods_to_read
 from wattmesh_cli.cluster.port import Cluster
 from wattmesh_cli.sqlite_books import snapshots
@@ -37,7 +38,9 @@ def of_cluster(cluster: Cluster, transaction: str) -> list[SideOfContract]:
 
     async def ask() -> list[bytes]:
         path = f"/evidence/{_checked(transaction)}"
-        return [await cluster.page(pod, path) for pod in pods_to_read(await cluster.listing())]
+        pages, pods = Pages(cluster), pods_to_read(await cluster.listing())
+        await pages.open_all(pods)
+        return [await pages.read(pod, path) for pod in pods]
 
     try:
         return one_contract(transaction, [side for page in asyncio.run(ask()) for side in _SIDES.validate_json(page)])

@@ -18,6 +18,7 @@ DEFAULT_STATE = Path(".wattmesh")
 STREET = "street.json"
 CLOCK = "clock.json"
 KEYS = "keys.json"
+TOKEN = "token"  # noqa: S105 - a file's name
 AGENTS = "agents"
 GATEWAY = "gateway.db"
 SNAPSHOTS = "snapshots"
@@ -27,7 +28,7 @@ LOCK = "lock"
 _NEW = ".new"
 _PARTS = {
     AGENTS, SNAPSHOTS, *(GATEWAY + end for end in ("", "-wal", "-shm", "-lock")),
-    *(name for kept in (STREET, CLOCK, KEYS) for name in (kept, str(Path(kept).with_suffix(_NEW)))),
+    *(name for kept in (STREET, CLOCK, KEYS, TOKEN) for name in (kept, str(Path(kept).with_suffix(_NEW)))),
 }  # fmt: skip
 """All that a street has in its state directory, but for the lock."""
 

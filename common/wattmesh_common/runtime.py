@@ -1,7 +1,7 @@
 """What a process is told at its start: a pod its clock, gateway, households and utilities; a gateway its registry.
 
 The operator (or `wattmesh up`) makes these models and writes them as JSON. The process reads them at its start; a pod
-also follows which households are in its own.
+also follows which households are in it, and who may read.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ class RuntimeConfig(_Config):
     registrar_keys: dict[str, str] = Field(
         default={},
         description="key id to public key (base64) of who may have households drain, and decide about held readings",
+    )
+    readers: tuple[str, ...] = Field(
+        default=(), description="digests of the tokens that open the pages of its books, see `reading_token`"
     )
     households: tuple[HouseholdConfig, ...] = ()
     utilities: tuple[UtilityConfig, ...] = ()

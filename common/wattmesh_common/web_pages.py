@@ -1,13 +1,17 @@
-"""Pages for people: what guards them, and the API's documentation, which asks no other host."""
+"""Pages: what guards them, who may read them, and the API's documentation, which asks no other host."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
+from typing import Annotated
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from wattmesh_common.reading_token import opens
 
 
 def guard(*, style: str = "'self'", img: str = "'self'") -> Mapping[str, str]:
@@ -21,6 +25,25 @@ def guard(*, style: str = "'self'", img: str = "'self'") -> Mapping[str, str]:
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
+
+
+_BEARER = HTTPBearer(auto_error=False, scheme_name="reading token")
+
+
+def readers_only(digests: Callable[[], Collection[str]]) -> APIRouter:
+    """A router for pages that show what is a household's: without a reading token with one of the digests, which are
+    asked for at each request, they answer 401.
+    """
+
+    async def check(shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+        challenge = {"WWW-Authenticate": "Bearer"}
+        if shown is None:
+            text = "this shows what households use and trade: 'Authorization: Bearer <reading token>' is needed"
+            raise HTTPException(401, text, challenge)
+        if not opens(shown.credentials, digests()):
+            raise HTTPException(401, "this reading token opens nothing here", challenge)
+
+    return APIRouter(dependencies=[Depends(check)], responses={401: {"description": "No reading token"}})
 
 
 _DOCS_GUARD = guard(style="'self' 'unsafe-inline'", img="'self' data:")  # Swagger UI writes styles, and draws in data:

@@ -13,6 +13,7 @@ from docs.generate.markdown import code, table
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.street.memory import run_in_memory, simulate
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan
@@ -37,7 +38,9 @@ def _apps() -> tuple[FastAPI, FastAPI]:
 
     async def made() -> tuple[FastAPI, FastAPI]:
         run = await run_in_memory(street, start)
-        return create_gateway_app(run.gateway, HttpTransport()), create_agents_app(next(iter(run.pods.values())))
+        return create_gateway_app(run.gateway, HttpTransport(), ReadingToken.new()), create_agents_app(
+            next(iter(run.pods.values()))
+        )
 
     return simulate(made)
 

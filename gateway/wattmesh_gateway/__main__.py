@@ -1,4 +1,4 @@
-"""The gateway's container: `python -m wattmesh_gateway --config FILE --keys FILE --host HOST --port PORT`."""
+"""The gateway's container: `python -m wattmesh_gateway --config FILE --keys FILE --token FILE --port PORT`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock
 from wattmesh_common.logs import configure
+from wattmesh_common.reading_token import ReadingToken, TokenFileError, read_token
 from wattmesh_common.runtime import GatewayConfig
 from wattmesh_common.serving import serve
 from wattmesh_common.sqlite_files import DatabaseRefused
@@ -21,13 +22,13 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 
 
-async def run(config: GatewayConfig, signer: Signer, host: str, port: int) -> None:
+async def run(config: GatewayConfig, signer: Signer, token: ReadingToken, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError or DatabaseRefused when it cannot start."""
     registry = Registry(config.database)
     transport = HttpTransport()
     try:
         gateway = Gateway(config, signer, registry, transport, SystemClock())
-        await serve(create_app(gateway, transport), host, port)
+        await serve(create_app(gateway, transport, token), host, port)
     finally:
         await transport.close()
         registry.close()
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="wattmesh_gateway", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="configuration, JSON")
     parser.add_argument("--keys", type=Path, required=True, help="key file, JSON")
+    parser.add_argument("--token", type=Path, required=True, help="file with the market's reading token")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a container's is its own
     parser.add_argument("--port", type=int, default=8080, help="port to listen on")
     options = parser.parse_args(arguments)
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keys = read_keys(options.keys)
         if config.subscriber_id not in keys:
             raise KeyFileError(f"{options.keys} has no key of {config.subscriber_id!r}")
-        asyncio.run(run(config, keys[config.subscriber_id], options.host, options.port))
-    except (ConfigError, KeyFileError, DatabaseRefused) as error:
+        asyncio.run(run(config, keys[config.subscriber_id], read_token(options.token), options.host, options.port))
+    except (ConfigError, KeyFileError, TokenFileError, DatabaseRefused) as error:
         parser.exit(2, f"wattmesh_gateway: {error}\n")
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.transport import Pages
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.web_pages import add_api_docs
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.live.routes import add_live_page
@@ -18,9 +19,11 @@ from wattmesh_gateway.lookup import LookupFilter
 from wattmesh_gateway.site import PATHS
 
 
-def create_app(gateway: Gateway, pages: Pages) -> FastAPI:
-    """The gateway's HTTP side. Its lifespan starts and stops the gateway. The live page reads pods through `pages`."""
-    watch = gateway.watched_through(pages)
+def create_app(gateway: Gateway, pages: Pages, token: ReadingToken) -> FastAPI:
+    """The gateway's HTTP side. Its lifespan starts and stops the gateway. The live page reads pods through `pages`, by
+    the right of the market's token.
+    """
+    watch = gateway.watched_through(pages, token)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -36,7 +39,7 @@ def create_app(gateway: Gateway, pages: Pages) -> FastAPI:
     add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
     add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
     _add_probes(app, gateway)
-    add_live_page(app, watch, gateway.clock)
+    add_live_page(app, watch, gateway.clock, token)
     add_api_docs(app)
     add_not_found(app, lambda: ", ".join(PATHS))
     return app

@@ -13,6 +13,7 @@ from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signe
 from wattmesh_beckn.transport import Pages, Reply, Transport
 from wattmesh_common.clock import Clock, utc
 from wattmesh_common.limits import RateLimit
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError
@@ -105,9 +106,12 @@ class Gateway:
         """Refuse further searches, finish what is under way within 5 s and give up the rest."""
         await self._broadcast.stop()
 
-    def watched_through(self, pages: Pages) -> Watch:
-        """What the live page shows, read from the subscribers' pods through `pages` once somebody looks."""
-        return Watch(self._config.subscriber_id, self._config.domain, self._registry, pages, self.clock)
+    def watched_through(self, pages: Pages, token: ReadingToken) -> Watch:
+        """What the live page shows, read from the subscribers' pods through `pages` once somebody looks.
+
+        `token` is the market's.
+        """
+        return Watch(self._config.subscriber_id, self._config.domain, self._registry, pages, self.clock, token)
 
     @property
     def ready(self) -> bool:

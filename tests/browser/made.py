@@ -11,6 +11,7 @@ from tests.browser.support import Served
 from tests.gateway.live.pages import GATEWAY, SLOT, Pods, contract, message, party, raw_page
 from tests.security.http_support import served
 from tests.world.subscribers import DOMAIN, entry_at, signer
+from tests.world.tokens import TOKEN
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.connections import Limits
 from wattmesh_gateway.live.routes import add_live_page
@@ -47,8 +48,8 @@ class MadeStreet(Served):
             for name, feeder in members.items():
                 url = f"http://{pod}/{name.partition('.')[0]}"
                 registry.put(entry_at(now, signer(name), "BPP", url=url, feeder=feeder, **valid), now)
-        watch = Watch(GATEWAY, DOMAIN, registry, self.pods, clock)
-        add_live_page(app, watch, clock)
+        watch = Watch(GATEWAY, DOMAIN, registry, self.pods, clock, TOKEN)
+        add_live_page(app, watch, clock, TOKEN)
         async with served(app, Limits()) as street:
             await self.end(f"http://127.0.0.1:{street.port}/")
             await watch.stop()

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
+from tests.world.tokens import TOKEN
+
 T = TypeVar("T")
 
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"]
@@ -100,9 +102,14 @@ class Visits:
         self._contexts: list[BrowserContext] = []
         self.wrong: list[str] = []
 
-    def open(self, url: str, **options: Any) -> Page:
-        """Open a page in a context of its own; `options` are Playwright's for a context: viewport, color_scheme, …"""
+    def open(self, url: str, *, token: str = TOKEN.text, **options: Any) -> Page:
+        """Open a page in a context of its own; `options` are Playwright's for a context: viewport, color_scheme, …
+
+        A live page is logged in with the token, if there is one.
+        """
         context = self._browser.new_context(**options)
+        if token:
+            context.add_init_script(f"sessionStorage.setItem('wattmesh-reading-token', '{token}')")
         self._contexts.append(context)
         context.route("**/*", self._only_here)
         page = context.new_page()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +15,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.support import Served, Visits, inaccessible
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import logged
+from tests.world.tokens import TOKEN
 from wattmesh_cli.street.local import locked, running_street
+from wattmesh_common.reading_token import ReadingToken
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +44,8 @@ class Background(Served):
 
     def run(self) -> None:
         """See Served."""
-        with locked(self._state), logged():  # a story that nobody would read is not told
+        known = patch.object(ReadingToken, "new", return_value=TOKEN)
+        with locked(self._state), known, logged():  # a story that nobody would read is not told
             super().run()
 
     async def serve(self) -> None:

@@ -15,7 +15,8 @@ from tests.chaos.schedule import Kind
 from tests.world.subscribers import gateway_config
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.signature import Signer
-from wattmesh_cli.street.keys import kept_signers
+from wattmesh_cli.state import TOKEN
+from wattmesh_cli.street.keys import kept_signers, kept_token
 from wattmesh_cli.street.run import subscriber_ids
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.manifests import load
@@ -76,6 +77,7 @@ class Street:
         (self.state / "agents").mkdir(exist_ok=True)
         url, database = self.url_of(GATEWAY), Path("gateway.db")
         gateway = gateway_config(self.plan.subscriber_id, self.registrar, url, database)
+        kept_token(self.state / TOKEN)
         (self.state / "gateway.json").write_text(gateway.model_dump_json(), encoding="utf-8")
         for pod in self.plan.pods:
             config = runtime_config(pod, gateway_url=self.url_of(GATEWAY), epoch=self.epoch, end=end)
@@ -85,7 +87,7 @@ class Street:
         """What comes after `python -m` in the container."""
         files = ["--config", f"{process}.json", "--keys", "keys.json"]
         if process == GATEWAY:
-            return ["wattmesh_gateway", *files]
+            return ["wattmesh_gateway", *files, "--token", TOKEN]
         return ["wattmesh_agents", *files, "--database", str(self.database(process)), "--url", self.url_of(process)]
 
     def registrants(self) -> list[Registrant]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from tests.cli.street_books import write_database
+from tests.world.tokens import TOKEN
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_cli.books import Book
@@ -58,6 +60,12 @@ def utility_agent(name: str, namespace: str = "default") -> dict[str, Any]:
     """A UtilityAgent, as far as it says which utility there shall be, and at what tariff."""
     spec = {"tariff": {"price": 0.3, "feedIn": 0.08}}
     return {"kind": "UtilityAgent", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def reader_secret(namespace: str, name: str) -> dict[str, Any]:
+    """The Secret with the reading token of the market that the agents' labels name."""
+    assert (namespace, name) == ("default", "market-reader")
+    return {"kind": "Secret", "metadata": {"name": name}, "data": {"token": b64encode(TOKEN.text.encode()).decode()}}
 
 
 def answer_of(book: Book, tmp_path: Path) -> dict[str, Any]:

@@ -20,19 +20,21 @@ from tests.cli.kubernetes_objects import (
     listing,
     listing_of,
     pod,
+    reader_secret,
     solar_agent,
     utility_agent,
 )
 from tests.cli.street_books import street
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import books_of
+from tests.world.tokens import TOKEN
 from wattmesh_agents.app import create_app
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared, declared
 from wattmesh_cli.cluster.ledger import book_of
-from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
+from wattmesh_cli.cluster.pods import AGENTS, AgentsPod, PodName, pods_to_read
 from wattmesh_cli.cluster.read import AT_ONCE, read_books, read_declared
 from wattmesh_cli.evidence import of_cluster
 from wattmesh_cli.street.memory import run_in_memory, simulate
@@ -58,8 +60,13 @@ class FakeCluster:
     async def place(self) -> str:
         return "namespace default"
 
-    async def page(self, pod: PodName, path: str) -> bytes:
+    async def secret(self, namespace: str, name: str) -> Any:
+        return reader_secret(namespace, name)
+
+    async def page(self, pod: PodName, path: str, headers: Mapping[str, str]) -> bytes:
         assert path == "/ledger"
+        runtime = pod.name.removesuffix("-x1")
+        assert headers == TOKEN.of_pod(f"http://{runtime}.default.svc:8080").header
         self._asked += 1
         self.most_at_once = max(self.most_at_once, self._asked)
         await asyncio.sleep(0)
@@ -127,14 +134,15 @@ def test_agents_have_the_labels_that_are_looked_for(kind: str) -> None:
 
 def test_each_running_pod_is_read() -> None:
     listed = listing(deployment("roof-0"), deployment("flat-0"), pod("roof-0"), pod("flat-0"))
-    assert pods_to_read(listed) == [PodName("default", "flat-0-x1"), PodName("default", "roof-0-x1")]
+    flat, roof = pods_to_read(listed)
+    assert flat == AgentsPod(PodName("default", "flat-0-x1"), "http://flat-0.default.svc:8080", "market")
+    assert roof.name == PodName("default", "roof-0-x1")
 
 
 def test_a_pod_that_another_has_replaced_is_not_read() -> None:
     evicted, ending = pod("roof-0", "Failed", suffix="a"), pod("roof-0", ending=True, suffix="b")
-    assert pods_to_read(listing(deployment("roof-0"), evicted, ending, pod("roof-0"))) == [
-        PodName("default", "roof-0-x1")
-    ]
+    [read] = pods_to_read(listing(deployment("roof-0"), evicted, ending, pod("roof-0")))
+    assert read.name == PodName("default", "roof-0-x1")
 
 
 @pytest.mark.parametrize(
@@ -246,6 +254,16 @@ def test_an_answer_that_is_not_json_is_named() -> None:
     assert str(error.value) == "default/flat-0-x1: /ledger is not JSON"
 
 
+def test_a_secret_without_a_token_is_named() -> None:
+    class NoToken(FakeCluster):
+        async def secret(self, namespace: str, name: str) -> Any:
+            return {**reader_secret(namespace, name), "data": {"token": "c2hvcnQ="}}
+
+    with pytest.raises(BooksError) as error:
+        read_books(NoToken({"roof-0": json.dumps(NOTHING).encode()}))
+    assert str(error.value) == ("default/market-reader: this is no reading token: 43 to 128 letters, digits, - and _")
+
+
 class StreetCluster(FakeCluster):
     """The pods of a street, asked over their own HTTP side."""
 
@@ -253,10 +271,13 @@ class StreetCluster(FakeCluster):
         super().__init__(dict.fromkeys(pods, b""))
         self._pods = pods
 
-    async def page(self, pod: PodName, path: str) -> bytes:
-        transport = httpx.ASGITransport(create_app(self._pods[pod.name.removesuffix("-x1")]))
+    async def page(self, pod: PodName, path: str, headers: Mapping[str, str]) -> bytes:
+        runtime = self._pods[name := pod.name.removesuffix("-x1")]
+        readers = TOKEN.pod_digests(f"http://{name}.default.svc:8080")
+        runtime.config = runtime.config.model_copy(update={"readers": readers})
+        transport = httpx.ASGITransport(create_app(runtime))
         async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
-            return (await client.get(path)).raise_for_status().content
+            return (await client.get(path, headers=headers)).raise_for_status().content
 
 
 def test_a_real_street_audits_clean_over_http() -> None:

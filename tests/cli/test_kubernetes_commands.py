@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.kubernetes_objects import answer_of, listing, listing_of, pod, solar_agent, utility_agent
+from tests.cli.kubernetes_objects import answer_of, listing, listing_of, pod, reader_secret, solar_agent, utility_agent
 from tests.cli.street_books import BOUGHT, FLAT, PROMISED, street
+from tests.world.tokens import TOKEN
 from wattmesh_cli.main import app
 
 Run = Callable[..., Result]
@@ -25,7 +26,8 @@ WRAPPER = """#!/bin/sh
 exit $?
 """
 STUB = '''
-"""kubectl of a cluster that is the files beside it: list.json, agents.json, and for each pod its /ledger's answer."""
+"""kubectl of a cluster that is the files beside it: list.json, agents.json, secret.json, and for each pod
+its /ledger's answer to who shows its token."""
 import json, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -35,7 +37,11 @@ verb, *arguments = [a for a in sys.argv[1:] if not a.startswith("--context=")]
 with (here / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 
-if verb == "get":
+if verb == "get" and arguments[0] == "secret":
+    if not (here / "secret.json").exists():
+        sys.exit('Error from server (Forbidden): secrets "market-reader" is forbidden')
+    print((here / "secret.json").read_text())
+elif verb == "get":
     listed = here / ("agents.json" if arguments[0].startswith("solaragents.") else "list.json")
     if not listed.exists():
         print("E1122 memcache.go:265] couldn't get current server API group list", file=sys.stderr)
@@ -56,7 +62,8 @@ elif verb == "port-forward":
             if (here / (name + ".slow")).exists():
                 time.sleep(60)
             body = file.read_bytes() if self.path == "/ledger" else b""
-            self.send_response(200 if body else 503)
+            known = self.headers["authorization"] == (here / (name + ".header")).read_text()
+            self.send_response(401 if not known else 200 if body else 503)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -85,6 +92,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     declare(folder, solar_agent("flat", 1), utility_agent("grid"), solar_agent("roof", 1))
     for book in street():
         (folder / f"{book.name}-x1.json").write_text(json.dumps(answer_of(book, tmp_path)))
+        shown = TOKEN.of_pod(f"http://{book.name}.default.svc:8080").header["authorization"]
+        (folder / f"{book.name}-x1.header").write_text(shown)
+    (folder / "secret.json").write_text(json.dumps(reader_secret("default", "market-reader")))
     return folder
 
 
@@ -120,6 +130,7 @@ def test_an_audit_of_a_cluster_that_finds_nothing(cluster: Path) -> None:
     assert calls(cluster, "get") == [
         "get deployments.apps,pods "
         "--selector=app.kubernetes.io/managed-by=wattmesh-operator,app.kubernetes.io/component=agents --output=json",
+        "get secret market-reader --namespace=default --output=json",
         "get solaragents.wattmesh.io,utilityagents.wattmesh.io --output=json",
     ]
     assert sorted(calls(cluster, "port-forward")) == [
@@ -240,6 +251,13 @@ def test_it_looks_where_it_is_told(cluster: Path, arguments: list[str], call: st
     assert f" in {place}; " in refused(run("audit", "--kubernetes", *arguments))
     [called] = calls(cluster, "get")
     assert called.startswith(call)
+
+
+def test_who_may_not_read_the_token_is_told_so(cluster: Path) -> None:
+    (cluster / "secret.json").unlink()
+    assert refused(run("audit", "--kubernetes")) == (
+        'kubectl get: Error from server (Forbidden): secrets "market-reader" is forbidden'
+    )
 
 
 def test_a_missing_kubectl_is_said_with_where_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

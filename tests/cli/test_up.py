@@ -185,7 +185,10 @@ def test_the_live_page_is_opened_on_demand(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(ENVIRONMENT, "BROWSER", f"sh -c 'echo %s > {opened}'")
     ran = wattmesh("up", "-f", SEED, "--for", "15m", "--speed", "1800", "--open", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"live page: {opened.read_text().strip()}\n" in ran.stdout
+    page, _, token = opened.read_text().strip().partition("#token=")
+    assert f"live page: {page}\n" in ran.stdout
+    assert token == (tmp_path / ".wattmesh" / "token").read_text()
+    assert token not in ran.stdout + ran.stderr
 
 
 def test_the_demo_does_not_overwrite_a_street_of_yours(tmp_path: Path) -> None:

@@ -150,8 +150,8 @@ class Kube:
             forward.terminate()
             forward.communicate(timeout=10)
 
-    def page(self, target: str, path: str, send: Mapping[str, Any] | None = None) -> str:
-        """What `target` answers at a path. Raises CommandFailed or OSError."""
+    def page(self, target: str, path: str, send: Mapping[str, Any] | None = None, *, token: str | None = None) -> str:
+        """What `target` answers at a path, to who shows the reading token. Raises CommandFailed or OSError."""
         key = (self.context, self.namespace, target)
         kept = key in _FORWARDS
         if not kept:
@@ -159,7 +159,8 @@ class Kube:
             _FORWARDS[key] = stack, stack.enter_context(self.forwarded(target))
         stack, url = _FORWARDS[key]
         body = None if send is None else json.dumps(send).encode()
-        request = Request(f"{url}{path}", data=body, headers={"content-type": "application/json"})  # noqa: S310
+        headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+        request = Request(f"{url}{path}", data=body, headers=headers)  # noqa: S310
         try:
             with urlopen(request, timeout=20) as answer:  # noqa: S310 - the URL is port-forward's
                 text: str = answer.read().decode()
@@ -171,7 +172,7 @@ class Kube:
             stack.close()
             if not kept:
                 raise
-            return self.page(target, path, send)  # it led to a pod that is gone
+            return self.page(target, path, send, token=token)  # it led to a pod that is gone
 
 
 def condition(item: Object, kind: str) -> Object:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
@@ -110,7 +111,12 @@ def _hundredths(value: int, unit: int) -> str:
 
 def books(kube: Kube, pod: str) -> Books:
     """The books of a pod. Raises CommandFailed or OSError."""
-    return Books(json.loads(kube.page(f"service/{pod}", "/ledger")))
+    return Books(json.loads(kube.page(f"service/{pod}", "/ledger", token=reading_token(kube))))
+
+
+def reading_token(kube: Kube, market: str = "market") -> str:
+    """What opens the pages of a market's pods and the gateway's live page."""
+    return b64decode(kube.get("secret", f"{market}-reader")["data"]["token"]).decode()
 
 
 def entries(kube: Kube, market: str = "market") -> dict[tuple[str, str], Object]:

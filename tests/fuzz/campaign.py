@@ -43,6 +43,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_common.clock import SystemClock
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import REGISTRAR
 
 Operation = APIOperation[Any, Any, Any, Any]
@@ -52,6 +53,8 @@ ROOT = Path(__file__).parents[2]
 MOST_AT_A_TIME = 10
 """Cases of one operation at a time: all operations take turns, for a trade needs them all."""
 PAGES_SHARE = 0.02
+READERS_SHARE = 0.8
+"""Of the pages that are asked for, those for which the right to read is shown."""
 MOST_PROBLEMS = 20
 
 
@@ -98,6 +101,7 @@ class Campaign:
         self._rng = random.Random(f"cases {seed_}")
         self._session = requests.Session()
         self._session.trust_env = False
+        self._reader = ReadingToken(where["token"]).header
         self._hosts = {"gateway": where["gateway"], **where["pods"]}
         documents = {
             host: self._session.get(f"{url}/openapi.json", timeout=TIMEOUT_S).json()
@@ -139,7 +143,8 @@ class Campaign:
         url = self._hosts[host]
         if "household" in case.path_parameters and self._rng.random() < 0.5:
             case.path_parameters["household"] = host
-        request = requests.Request(case.method, url + case.formatted_path)
+        headers = self._reader if self._rng.random() < READERS_SHARE else {}
+        request = requests.Request(case.method, url + case.formatted_path, headers=headers)
         answer = self._send(f"GET {case.path}", "pages", request, stream=True)
         if answer is None:
             return

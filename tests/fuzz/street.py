@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 from tests.street.puppet import STREET
+from wattmesh_cli.state import TOKEN
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_common.logs import configure
+from wattmesh_common.reading_token import read_token
 
 SPEED = 300
 """A slot takes three seconds, so that a fuzzed trade also comes to its delivery and payment."""
@@ -22,7 +24,9 @@ SPEED = 300
 async def _serve(state: Path) -> None:
     async with running_street(STREET, state, speed=SPEED) as street:
         pods = {name: pod.url for name, pod in street.pods.items()}
-        sys.stdout.write(json.dumps({"gateway": street.gateway_url, "pods": pods}) + "\n")
+        sys.stdout.write(
+            json.dumps({"gateway": street.gateway_url, "pods": pods, "token": read_token(state / TOKEN).text}) + "\n"
+        )
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)
 

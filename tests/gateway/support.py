@@ -91,7 +91,7 @@ class SellerSite:
 class NoPages:
     """Pages of nobody."""
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002
         raise TransportError(f"nobody listens at {url}")
 
 

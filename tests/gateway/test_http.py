@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry
 from tests.world.subscribers import gateway_config, signer
+from tests.world.tokens import TOKEN
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.http import add_calls
 from wattmesh_beckn.registry import RegistryDirectory, Subscription, lookup
@@ -94,7 +95,7 @@ def test_a_search_goes_over_http_from_buyer_to_gateway_to_seller(tmp_path: Path)
         inn, inn_app = Inn(), FastAPI()
         add_calls(inn_app, inn, "/house", ["search"])
         async with (
-            served(create_app(gateway, transport)) as at,
+            served(create_app(gateway, transport, TOKEN)) as at,
             served(inn_app) as inn_at,
             httpx.AsyncClient(base_url=at) as http,
         ):
@@ -148,6 +149,12 @@ def key_file(path: Path) -> Path:
     return path
 
 
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(TOKEN.text)
+    return path
+
+
 def config_file(tmp_path: Path, **changes: Any) -> Path:
     path = tmp_path / "config.json"
     values = config(tmp_path / "registry.db").model_dump(mode="json") | changes
@@ -162,6 +169,7 @@ def test_the_container_serves_until_sigterm_and_ends_cleanly(tmp_path: Path) -> 
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "wattmesh_gateway", "--host", "127.0.0.1", "--port", str(port),
             "--config", str(config_file(tmp_path)), "--keys", str(key_file(tmp_path / "keys.json")),
+            "--token", str(token_file(tmp_path)),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
@@ -200,6 +208,7 @@ def test_a_start_that_cannot_be_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], text: str
 ) -> None:
     paths = ["--config", str(config_file(tmp_path, **changes)), "--keys", str(key_file(tmp_path / "keys.json"))]
+    paths += ["--token", str(token_file(tmp_path))]
     with pytest.raises(SystemExit) as stopped:
         main(paths)
     assert stopped.value.code == 2

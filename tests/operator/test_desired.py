@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.operator.world import STREET
+from tests.world.tokens import ANOTHER, TOKEN
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, kind_of
@@ -45,7 +47,7 @@ def signer(subscriber_id: str, number: int = 1) -> Signer:
 
 REGISTRAR = signer("registrar", 2)
 CLOCK = MarketClock(start=datetime(2026, 6, 21, 6, tzinfo=UTC), epoch=1_795_381_200, speed=120, since=1_795_381_200)
-MARKET = Market(GATEWAY, REGISTRAR, CLOCK)
+MARKET = Market(GATEWAY, REGISTRAR, CLOCK, TOKEN)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def of_utility(street: GatewayPlan) -> list[Object]:
 
 
 def market(street: GatewayPlan) -> list[Object]:
-    return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)
+    return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, SETTINGS)
 
 
 def test_a_market_is_reached_by_itself_the_operator_and_who_reads_metrics(street: GatewayPlan) -> None:
@@ -92,7 +94,7 @@ def test_a_market_is_reached_by_itself_the_operator_and_who_reads_metrics(street
     settings = PodSettings(image="runtime:1", network=Network.model_validate(network))
     kinds = [
         (item["kind"], item)
-        for item in gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, settings)
+        for item in gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, settings)
     ]
     assert [kind for kind, _ in kinds][-2:] == ["NetworkPolicy", "Deployment"]
     policy, deployment = (item for _, item in kinds[-2:])
@@ -191,9 +193,9 @@ def test_the_processes_are_started_with_their_files(street: GatewayPlan) -> None
     [gateway] = template(market(street)[-1])["spec"]["containers"]
     assert gateway["command"] == [
         *("python", "-m", "wattmesh_gateway", "--config", "/etc/wattmesh/config/config.json"),
-        *("--keys", "/etc/wattmesh/keys/keys.json"),
+        *("--keys", "/etc/wattmesh/keys/keys.json", "--token", "/etc/wattmesh/reader/token"),
     ]
-    for container in (agents, gateway):
+    for container, read_besides in ((agents, {}), (gateway, {"/etc/wattmesh/reader": True})):
         assert (container["image"], container["imagePullPolicy"]) == ("runtime:1", "IfNotPresent")
         assert container["env"] == [{"name": "LOG_FORMAT", "value": "json"}]
         assert {m["mountPath"]: m.get("readOnly", False) for m in container["volumeMounts"]} == {
@@ -201,6 +203,7 @@ def test_the_processes_are_started_with_their_files(street: GatewayPlan) -> None
             "/etc/wattmesh/keys": True,
             "/data": False,
             "/tmp": False,  # noqa: S108
+            **read_besides,
         }
         assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
         assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
@@ -213,7 +216,7 @@ def test_agents_have_the_environment_that_is_set_for_them_and_gateways_do_not(st
     key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
     [agents] = template(pod_manifests(street.pods[1], ROOFTOP, MARKET, key_ids, settings)[-1])["spec"]["containers"]
     assert agents["env"] == [{"name": "LOG_FORMAT", "value": "json"}, key]
-    gateway = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, settings)[-1]
+    gateway = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, settings)[-1]
     assert template(gateway)["spec"]["containers"][0]["env"] == [{"name": "LOG_FORMAT", "value": "json"}]
 
 
@@ -223,21 +226,39 @@ def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:
     assert config.gateway.url == "http://market.default.svc:8080"
     assert config.clock.epoch == 1_795_381_200
     assert config.registrar_keys == {REGISTRAR.key_id: REGISTRAR.public_key}
+    assert config.readers == (TOKEN.digest, TOKEN.of_pod("http://rooftop-0.default.svc:8080").digest)
     assert [household.name for household in config.households] == ["rooftop-0"]
-    gateway_map = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, SETTINGS)[0]
+    gateway_map = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, SETTINGS)[0]
     gateway = GatewayConfig.model_validate_json(gateway_map["data"]["config.json"], strict=True)
     assert gateway == gateway_config(street, REGISTRAR)
     assert (gateway.subscriber_id, gateway.database) == ("market.default", Path("/data/registry.db"))
     assert gateway.url == config.gateway.url
 
 
+def test_the_gateway_has_its_markets_reading_token_and_pods_have_not(street: GatewayPlan) -> None:
+    pod = template(market(street)[-1])["spec"]
+    assert {"name": "reader", "secret": {"secretName": "market-reader", "defaultMode": 0o440}} in pod["volumes"]
+    assert {"name": "reader", "mountPath": "/etc/wattmesh/reader", "readOnly": True} in pod["containers"][0][
+        "volumeMounts"
+    ]
+    assert pod["containers"][0]["command"][-2:] == ["--token", "/etc/wattmesh/reader/token"]
+    assert "reader" not in str(template(rooftop(street)[-1])["spec"])
+    another = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, ANOTHER, SETTINGS)
+    assert template(another[-1]) != template(market(street)[-1])
+    for item in (*market(street), *rooftop(street)):
+        assert TOKEN.text not in str(item)
+
+
 def test_a_change_of_configuration_or_key_rolls_the_pod_and_draining_does_not(street: GatewayPlan) -> None:
     deployment = rooftop(street)[-1]
     assert template(rooftop(street, key=3)[-1]) != template(deployment)
-    faster = Market(GATEWAY, REGISTRAR, CLOCK.model_copy(update={"epoch": CLOCK.epoch + 3600}))
+    faster = Market(GATEWAY, REGISTRAR, CLOCK.model_copy(update={"epoch": CLOCK.epoch + 3600}), TOKEN)
     key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
     moved = pod_manifests(street.pods[1], ROOFTOP, faster, key_ids, SETTINGS)
     assert template(moved[-1]) != template(deployment)
+    assert template(pod_manifests(street.pods[1], ROOFTOP, replace(MARKET, token=ANOTHER), key_ids, SETTINGS)[-1]) == (
+        template(deployment)
+    )
     draining = rooftop(street, draining={"rooftop-0": 1_790_000_000})[-1]
     assert template(draining) == template(deployment)
     assert draining["metadata"]["annotations"]["wattmesh.io/draining"] == '{"rooftop-0": 1790000000}'

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.operator.world import STREET, World, run
 from wattmesh_operator.cluster.objects import EVENT
 from wattmesh_operator.cluster.port import ClusterError, NamespaceTerminating
+from wattmesh_operator.desired.files import token_of
 from wattmesh_operator.desired.settings import Network, PodSettings
 
 BATTERY = """
@@ -12,6 +16,9 @@ kind: SolarAgent
 metadata: {name: battery}
 spec: {battery: {capacityKwh: 10, initialKwh: 4}, load: {annualKwh: 2000}}
 """
+
+
+AGENTS = ("rooftop-0", "rooftop-1", "utility")
 
 
 def test_a_street_comes_up() -> None:
@@ -24,7 +31,14 @@ def test_a_street_comes_up() -> None:
         assert world.names("Service") == pods
         assert world.names("ConfigMap") == pods
         assert world.names("PersistentVolumeClaim") == pods
-        assert world.names("Secret") == ["market", "market-registrar", "rooftop-0", "rooftop-1", "utility"]
+        assert world.names("Secret") == [
+            "market",
+            "market-reader",
+            "market-registrar",
+            "rooftop-0",
+            "rooftop-1",
+            "utility",
+        ]
         assert world.registered() == {"utility.street", "rooftop-0.street", "rooftop-1.street"}
         assert {e.url for e in world.entries()} >= {"http://rooftop-1.street.svc:8080/rooftop-1"}
         for kind, name in (("BecknGateway", "market"), ("UtilityAgent", "utility"), ("SolarAgent", "rooftop")):
@@ -108,6 +122,39 @@ def test_what_is_edited_or_deleted_by_hand_is_put_right() -> None:
         assert container["image"] == "runtime:1"
         assert "rooftop-1" in world.names("Service")
         assert world.events().count(("rooftop", "DriftRepaired")) == 2
+
+    run(main())
+
+
+def test_a_new_reading_token_reaches_pods_without_a_restart_and_the_gateway_with_one() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        await world.settle()
+
+        def told() -> tuple[list[Any], dict[str, Any]]:
+            configs = [json.loads(world.read("ConfigMap", name)["data"]["config.json"]) for name in AGENTS]
+            templates = {name: world.read("Deployment", name)["spec"]["template"] for name in (*AGENTS, "market")}
+            return [config["readers"] for config in configs], templates
+
+        token = token_of(world.read("Secret", "market-reader"))
+        readers, templates = told()
+        assert readers == [list(token.pod_digests(f"http://{name}.street.svc:8080")) for name in AGENTS]
+        world.delete("Secret", "market-reader")
+        await world.settle()
+        new = token_of(world.read("Secret", "market-reader"))
+        assert new != token
+        others, afterwards = told()
+        assert others == [list(new.pod_digests(f"http://{name}.street.svc:8080")) for name in AGENTS]
+        assert [name for name, template in templates.items() if afterwards[name] != template] == ["market"]
+
+        # What is no token is not written over.
+        world.cluster.put({**world.read("Secret", "market-reader"), "data": {"token": "eA=="}})
+        await world.reconcile()
+        assert world.read("Secret", "market-reader")["data"] == {"token": "eA=="}
+        conditions = world.read("BecknGateway", "market")["status"]["conditions"]
+        [why] = [condition["message"] for condition in conditions if condition["type"] == "Ready"]
+        assert "Secret market-reader: this is no reading token" in why
 
     run(main())
 
@@ -254,7 +301,14 @@ def test_a_deleted_agent_takes_its_children_and_entries_and_nothing_else() -> No
         await world.reconcile()
         assert world.read("BecknGateway", "market")["status"]["subscribers"] == 3
         assert world.names("Deployment") == ["market", "rooftop-0", "rooftop-1", "utility"]
-        assert world.names("Secret") == ["market", "market-registrar", "rooftop-0", "rooftop-1", "utility"]
+        assert world.names("Secret") == [
+            "market",
+            "market-reader",
+            "market-registrar",
+            "rooftop-0",
+            "rooftop-1",
+            "utility",
+        ]
         assert world.registered() == {"utility.street", "rooftop-0.street", "rooftop-1.street"}
 
     run(main())

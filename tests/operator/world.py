@@ -185,7 +185,7 @@ class World:
         """The gateway can be reached."""
         self.sites.attach(origin, gateway.site)
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002 - Pages
         """The status page of a pod; see Pages."""
         pod = self.pods.get(url.removeprefix("http://").split(".")[0])
         if pod is None:

@@ -17,6 +17,7 @@ from tests.world.clocks import HeldClock
 from tests.world.loopback import Loopback
 from tests.world.street import new_process
 from tests.world.subscribers import entry_at
+from tests.world.tokens import TOKEN
 from wattmesh_agents.app import create_app as create_agents_app
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.registry import SubscriberType, Subscription
@@ -72,6 +73,7 @@ class Arena:
             derived_signers(subscriber_ids(STREET), SEED),
             self._registry,
             self._database,
+            token=TOKEN,
         )
         urls = {pod.name: f"http://{pod.name}" for pod in STREET.pods}
         self.run = StreetRun(STREET, time, ports, "http://gateway", urls)
@@ -81,7 +83,7 @@ class Arena:
             new_process(self.run, name, self.signers, pod.database, self.wires, self.clock, SEED)
 
     async def start(self) -> None:
-        await self.wires.serve("gateway", create_gateway_app(self.run.gateway, self.wires))
+        await self.wires.serve("gateway", create_gateway_app(self.run.gateway, self.wires, TOKEN))
         for name, pod in self.run.pods.items():
             await self.wires.serve(name, create_agents_app(pod))
         await self.wires.listen("puppet", self.puppet)

@@ -15,6 +15,7 @@ from tests.security.http_support import HEAD, run, served
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Street, play
 from tests.world.subscribers import gateway_config
+from tests.world.tokens import TOKEN
 from wattmesh_agents.receiving import ACTIONS
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import ErrorCode, declined
@@ -118,7 +119,7 @@ def test_no_call_makes_a_new_series_in_the_gateways_metrics(tmp_path: Path) -> N
         config = gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
         registry = Registry(database)
         gateway = Gateway(config, GATEWAY, registry, MemoryTransport(), SystemClock())
-        async with served(create_app(gateway, NoPages())) as street:
+        async with served(create_app(gateway, NoPages(), TOKEN)) as street:
             before = series(gateway.metrics_text())
             for path in paths:
                 for body in bodies:

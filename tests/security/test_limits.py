@@ -20,6 +20,7 @@ from tests.world.clocks import run
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import SLOT_S, play
 from tests.world.subscribers import signer
+from tests.world.tokens import TOKEN
 from wattmesh_agents import receiving
 from wattmesh_agents.receiving import messages_per_s
 from wattmesh_beckn.http import PEER
@@ -263,7 +264,7 @@ def test_over_http_nobody_can_say_it_calls_from_elsewhere(header: str, monkeypat
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
         async with (
-            serving(create_app(world.gateway, NoPages()), listener),
+            serving(create_app(world.gateway, NoPages(), TOKEN), listener),
             httpx.AsyncClient(base_url=url, trust_env=False) as http,
             httpx.AsyncClient(base_url=url, transport=elsewhere) as other,
         ):

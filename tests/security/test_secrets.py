@@ -21,13 +21,16 @@ import pytest
 from tests.security.arena import Arena, arena
 from tests.security.attacks import MALFORMED, SIGNATURE, enrol_cast
 from tests.security.calls import BECKN, DRAIN, GATEWAY_SEARCH, SUBSCRIBE, sign, write
+from tests.world.tokens import TOKEN
 from wattmesh_agents.driver import Driver
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, parse_header
-from wattmesh_cli.street.keys import kept_signers
+from wattmesh_cli.state import StateError
+from wattmesh_cli.street.keys import kept_signers, kept_token
+from wattmesh_cli.street.local import locked
 from wattmesh_common.logs import JsonFormatter, TextFormatter
 from wattmesh_gateway.broadcast import Cast
 from wattmesh_market.parties.events import Events
@@ -50,7 +53,7 @@ PAGES = (
 NAMED = {target.name: target for target in BECKN}
 TRADES = [NAMED["on_update"], NAMED["update"], NAMED["update with a reading"]]
 """The ends of whole trades: the puppet sells, buys and reports."""
-PACKAGES = ("agents", "beckn", "cli", "gateway", "operator")
+PACKAGES = ("agents", "beckn", "cli", "common", "gateway", "operator")
 
 
 def seed_of(signer: Signer) -> bytes:
@@ -126,6 +129,7 @@ def seen() -> Seen:
             reprs.update(_reprs(street))
             for signer in street.signers.values():
                 secrets.update(shapes_of(seed_of(signer)))
+            secrets.update(shapes_of(TOKEN.text.encode()))
             for _, headers in street.wires.sent:
                 for name in (AUTHORIZATION, GATEWAY_AUTHORIZATION):
                     if 'signature="' in (header := headers.get(name, "")):
@@ -172,7 +176,7 @@ async def _look(street: Arena, answers: dict[str, str]) -> None:
     async with httpx.AsyncClient(trust_env=False) as browser:
         for name, origin in street.wires.origins.items():
             for page in PAGES:
-                page_answer = await browser.get(f"{origin}/{page}")
+                page_answer = await browser.get(f"{origin}/{page}", headers=TOKEN.header)
                 answers[f"{name}/{page}"] = f"{page_answer.text} {page_answer.headers}"
     reply = await street.wires.post("http://gateway/lookup", b"{}", {}, timeout_s=5.0)
     answers["lookup"] = reply.body.decode()
@@ -271,9 +275,21 @@ def test_a_broken_key_file_is_refused_without_showing_a_key(tmp_path: Path) -> N
         assert found(parts, texts) == []
 
 
-def test_only_the_owner_may_read_the_key_file(tmp_path: Path) -> None:
-    kept_signers(tmp_path / "keys.json", ["roof-0.default"])
-    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+def test_only_the_owner_may_read_keys_and_token_and_the_directory_with_the_books(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    with locked(state):
+        kept_signers(state / "keys.json", ["roof-0.default"])
+        token = kept_token(state / "token")
+    assert [path.stat().st_mode & 0o777 for path in (state, state / "keys.json", state / "token")] == [
+        0o700,
+        0o600,
+        0o600,
+    ]
+    assert kept_token(state / "token") == token
+    (state / "token").chmod(0o640)
+    with pytest.raises(StateError, match=r"token: others may read it \(mode 640\); delete it, and a new one is made"):
+        kept_token(state / "token")
 
 
 # --- no secret is compared ---
@@ -292,9 +308,8 @@ def _compared(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_secret_is_compared_byte_by_byte() -> None:
-    """Nothing here is proven by showing a secret: signatures are verified by Ed25519, whose inputs are all public.
-
-    So there is no comparison whose time could tell anything, and none may come to be.
+    """Signatures are verified by Ed25519, whose inputs are all public, and of reading tokens digests are compared, in
+    constant time. So there is no comparison whose time could tell anything, and none may come to be.
     """
     assert list(_compared(ast.parse("header.signature == other"))) == ["signature", "other"]
     root = Path(__file__).parents[2]

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from tests.operator.world import NOW, World, party_status
 from tests.world.clocks import HeldClock
 from tests.world.loopback import Loopback
+from tests.world.tokens import TOKEN
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
@@ -148,7 +149,7 @@ class LiveWorld(World):
         """The pod can be reached."""
         self.sites.attach(origin, pod)
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - Pages
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002 - Pages
         name = url.removeprefix("http://").partition(".")[0]
         if name not in self.live:
             raise TransportError(f"nobody listens at {url}")
@@ -194,7 +195,7 @@ class HttpWorld(LiveWorld):
         await self._stack.aclose()
 
     async def serve_gateway(self, origin: str, gateway: Gateway) -> None:
-        await self._serve(origin, gateway_app(gateway, self.net))
+        await self._serve(origin, gateway_app(gateway, self.net, TOKEN))
         self._stack.push_async_callback(gateway.stop)
 
     async def serve_pod(self, origin: str, pod: Pod) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Street, left_by, play
+from tests.world.tokens import TOKEN
 from wattmesh_agents.following import Following
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
@@ -59,6 +60,16 @@ def follow(pod: Pod, file: Path, clock: Clock) -> Following:
 
     ring = KeyRing(dict(pod._signers), keys, clock)
     return Following(pod, ring, read, text(), clock)
+
+
+def test_who_may_read_is_followed_too(tmp_path: Path) -> None:
+    async def work(run: StreetRun, _: Callable[[int], None], following: Following) -> None:
+        pod, file = run.pods[POD], tmp_path / "config.json"
+        file.write_text(pod.config.model_copy(update={"readers": (TOKEN.digest,)}).model_dump_json())
+        await following.look()
+        assert pod.config.readers == (TOKEN.digest,)
+
+    played(tmp_path, work)
 
 
 def test_a_household_that_comes_trades_and_those_who_stay_do_not_notice(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from wattmesh_cli.books import Book
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_common.reading_token import read_token
 
 STREET = planned(
     MARKET
@@ -83,7 +84,8 @@ async def _look(state: Path) -> tuple[dict[str, httpx.Response], dict[str, httpx
     ):
         await street.until_end()
         await street.finish(20.0)
-        pages = {page: await client.get(_url(street, page)) for page in PAGES}
+        token = read_token(state / "token")
+        pages = {page: await client.get(_url(street, page), headers=token.header) for page in PAGES}
         calls = {what: await client.post(_url(street, page), content=body) for what, (page, body) in CALLS.items()}
         return pages, calls, sum(pod.metrics.fault_count for pod in street.pods.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import logged
+from tests.world.tokens import TOKEN
 from wattmesh_agents.live import live_page
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply, TransportError
 from wattmesh_cli.street.memory import run_in_memory, simulate
@@ -39,7 +41,7 @@ class InMemory:
     def __init__(self, street: StreetRun) -> None:
         self._street = street
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002
         pod, _, query = url.removeprefix("http://").partition("/live?")
         if pod not in self._street.pods:
             raise TransportError(f"nobody listens at {url}")
@@ -54,7 +56,7 @@ def seen() -> tuple[dict[str, Any], list[dict[str, Any]], list[Page]]:
     found: list[Any] = []
 
     async def look(street: StreetRun) -> None:
-        watch = street.gateway.watched_through(InMemory(street))
+        watch = street.gateway.watched_through(InMemory(street), TOKEN)
         with watch.viewing():
             await street.gateway.clock.sleep(street.time.wall_at(start + timedelta(minutes=40)) - street.time.epoch)
             snapshot = watch.street.snapshot(street.gateway.clock.wall())

@@ -21,6 +21,7 @@ from tests.operator.world import NOW
 from tests.world.clocks import HeldClock
 from tests.world.loopback import Loopback
 from tests.world.manifests import MARKET, example, households, planned, utility
+from tests.world.tokens import TOKEN
 from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
@@ -180,7 +181,7 @@ async def _over_http(plan: GatewayPlan, folder: Path) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(street.close)
         stack.push_async_callback(net.close)
-        await net.serve("gateway", gateway_app(street.gateway, net))
+        await net.serve("gateway", gateway_app(street.gateway, net, TOKEN))
         for name, pod in street.pods.items():
             await net.serve(name, agents_app(pod))
         stack.push_async_callback(street.stop)

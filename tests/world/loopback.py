@@ -60,10 +60,10 @@ class Loopback:
         finally:
             self.under_way -= 1
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002 - as above
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002 - as above
         """See Pages."""
-        self.sent.append((url, {}))
-        return await self._http.get(self._where(url), timeout_s=PATIENCE_S)
+        self.sent.append((url, headers or {}))
+        return await self._http.get(self._where(url), timeout_s=PATIENCE_S, headers=headers)
 
     def _where(self, url: str) -> str:
         scheme, _, rest = url.partition("://")

@@ -48,9 +48,9 @@ class Kubectl:
         said = await self._said("config", "view", "--minify", "--output=jsonpath={..namespace}")
         return f"namespace {said.decode().strip() or 'default'}"
 
-    async def page(self, pod: PodName, path: str) -> bytes:
+    async def page(self, pod: PodName, path: str, headers: Mapping[str, str]) -> bytes:
         """See `Cluster.page`."""
-        status, body = await self._asked(pod, "GET", path)
+        status, body = await self._asked(pod, "GET", path, headers=headers)
         if status != 200:
             raise BooksError(f"{pod}: answers {status} to {path}")
         return body

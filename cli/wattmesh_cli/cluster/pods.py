@@ -8,7 +8,7 @@ from typing import Any
 
 from wattmesh_cli.books import BooksError
 from wattmesh_operator.cluster.objects import MANAGED
-from wattmesh_operator.desired.names import POD
+from wattmesh_operator.desired.names import GATEWAY, POD, service_url
 
 AGENTS = f"{MANAGED},app.kubernetes.io/component=agents"
 """Label selector of the agents' Deployments and pods."""
@@ -25,7 +25,16 @@ class PodName:
         return f"{self.namespace}/{self.name}"
 
 
-def pods_to_read(listing: Any) -> list[PodName]:
+@dataclass(frozen=True, order=True)
+class AgentsPod:
+    """A running pod of agents: its name, where others reach it, and the gateway of its market."""
+
+    name: PodName
+    url: str
+    gateway: str
+
+
+def pods_to_read(listing: Any) -> list[AgentsPod]:
     """The running pods among a list of Deployments and pods of agents, by namespace and name.
 
     BooksError when a Deployment has none, or a pod does not run and no other stands in for it: without its book the
@@ -40,7 +49,7 @@ def pods_to_read(listing: Any) -> list[PodName]:
                 pods.append(item)
         running = {runtime: [pod for pod in pods if _state(pod) == "Running"] for runtime, pods in runtimes.items()}
         idle = [_why(runtime, runtimes[runtime]) for runtime in sorted(running) if not running[runtime]]
-        found = [_name(pod) for pods in running.values() for pod in pods]
+        found = [_agents_pod(pod) for pods in running.values() for pod in pods]
     except (KeyError, TypeError):
         raise BooksError("kubectl get: this is no list of Deployments and pods") from None
     if idle:
@@ -58,6 +67,11 @@ def _why(runtime: PodName, pods: list[Mapping[str, Any]]) -> str:
 
 def _name(pod: Mapping[str, Any]) -> PodName:
     return PodName(pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+def _agents_pod(pod: Mapping[str, Any]) -> AgentsPod:
+    name, labels = _name(pod), pod["metadata"]["labels"]
+    return AgentsPod(name, service_url(labels[POD], name.namespace), labels[GATEWAY])
 
 
 def _state(pod: Mapping[str, Any]) -> str:

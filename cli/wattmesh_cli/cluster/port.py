@@ -20,8 +20,11 @@ class Cluster(Protocol):
     async def place(self) -> str:
         """Where it looks, for people."""
 
-    async def page(self, pod: PodName, path: str) -> bytes:
-        """What the pod answers to a path, such as `/ledger`."""
+    async def secret(self, namespace: str, name: str) -> Any:
+        """A Secret, as parsed JSON."""
+
+    async def page(self, pod: PodName, path: str, headers: Mapping[str, str]) -> bytes:
+        """What the pod answers to a GET of a path, such as `/ledger`."""
 
 
 class Administration(Protocol):

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared, declared
 from wattmesh_cli.cluster.ledger import book_of
+from wattmesh_cli.cluster.pages import Pages
 from wattmesh_cli.cluster.pods import AGENTS, PodName, pods_to_read
 from wattmesh_cli.cluster.port import Cluster
 
@@ -38,6 +39,8 @@ async def _read(cluster: Cluster) -> tuple[Book, ...]:
             f"no pods with the labels {AGENTS} in {await cluster.place()}; --namespace or --all-namespaces looks "
             "elsewhere"
         )
+    pages = Pages(cluster)
+    await pages.open_all(pods)
     waiting = iter(pods)
     books: dict[PodName, Book] = {}
     errors: list[BooksError] = []
@@ -49,7 +52,7 @@ async def _read(cluster: Cluster) -> tuple[Book, ...]:
         async def ask() -> None:
             for pod in waiting:
                 try:
-                    books[pod] = book_of(str(pod), _parsed(pod, await cluster.page(pod, "/ledger")))
+                    books[pod.name] = book_of(str(pod.name), _parsed(pod.name, await pages.read(pod, "/ledger")))
                 except BooksError as error:
                     errors.append(error)
                 if errors:
@@ -59,7 +62,7 @@ async def _read(cluster: Cluster) -> tuple[Book, ...]:
         await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
     if errors:
         raise errors[0]
-    return tuple(books[pod] for pod in pods)
+    return tuple(books[pod.name] for pod in pods)
 
 
 def _parsed(pod: PodName, answer: bytes) -> object:

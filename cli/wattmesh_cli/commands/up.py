@@ -41,7 +41,7 @@ def up(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of the live page.", show_default="any free one")
     ] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser, logged in.")] = False,
     fresh: FreshOption = False,
 ) -> None:
     """Run a gateway with its households and utilities on this machine, until Ctrl-C.

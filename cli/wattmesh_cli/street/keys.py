@@ -1,10 +1,11 @@
-"""The keys of a street on one machine: kept in its state directory, or derived from a seed."""
+"""Keys and reading token of a street on one machine: kept in its state directory; keys, or derived from a seed."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+import os
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from wattmesh_beckn.keys import SEED_BYTES, KeyFileError, read_keys
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.state import StateError, write_whole
+from wattmesh_common.reading_token import ReadingToken, TokenFileError, read_token
 
 
 def derived_signers(subscriber_ids: Iterable[str], seed: int) -> dict[str, Signer]:
@@ -37,6 +39,22 @@ def kept_signers(path: Path, subscriber_ids: Iterable[str]) -> dict[str, Signer]
     except (KeyFileError, OSError) as error:
         raise StateError(str(error)) from None
     return {subscriber_id: known[subscriber_id] for subscriber_id in wanted}
+
+
+def kept_token(path: Path) -> ReadingToken:
+    """The street's reading token in a file, which is made if there is none. Only the owner may read it: StateError when
+    others may.
+    """
+    try:
+        if not path.exists():
+            write_whole(path, ReadingToken.new().text, mode=0o600)
+        if os.name == "posix" and (mode := path.stat().st_mode & 0o777) & 0o077:
+            raise StateError(f"{path}: others may read it (mode {mode:o}); delete it, and a new one is made")
+        return read_token(path)
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from None
+    except TokenFileError as error:
+        raise StateError(str(error)) from None
 
 
 def _add(path: Path, subscriber_ids: Iterable[str]) -> None:

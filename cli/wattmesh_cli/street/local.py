@@ -23,9 +23,9 @@ from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.sqlite_books import first_unmetered_slot
-from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, LOCK, StateError
+from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, LOCK, TOKEN, StateError
 from wattmesh_cli.street.clock import keep, resumed
-from wattmesh_cli.street.keys import kept_signers
+from wattmesh_cli.street.keys import kept_signers, kept_token
 from wattmesh_cli.street.prices import require_prices_until
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.waiting_clock import WaitingClock
@@ -52,10 +52,11 @@ _START_S = 1.5
 
 @contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """Make the state directory and keep others from running on it; StateError when somebody does."""
+    """Make the state directory, its owner's only, and keep others from running on it; StateError when somebody does."""
     with ExitStack() as stack:
         try:
             state.mkdir(parents=True, exist_ok=True)
+            state.chmod(0o700)  # what households use lies in it
             stack.enter_context(FileLock(state / LOCK, timeout=0))
         except Timeout:
             text = f"{state}: a street is running on it already; stop it, or name another --state"
@@ -98,6 +99,7 @@ async def running_street(
         (state / AGENTS).mkdir(exist_ok=True)
         transport = HttpTransport()
         stack.push_async_callback(transport.close)
+        token = kept_token(state / TOKEN)
         ports = Ports(
             transport,
             clock,
@@ -106,6 +108,7 @@ async def running_street(
             lambda: Registry(state / GATEWAY),
             lambda name: Database.open(state / AGENTS / f"{name}.db"),
             adviser_of(_advised(plan), os.environ),
+            token=token,
         )
         try:
             street = StreetRun(plan, time, ports, urls[""], urls)
@@ -113,7 +116,9 @@ async def running_street(
             raise StateError(str(error)) from None
         stack.callback(street.close)
         door = Door(LIMITS.connections)
-        await stack.enter_async_context(serving(create_gateway_app(street.gateway, transport), sockets[""], door))
+        await stack.enter_async_context(
+            serving(create_gateway_app(street.gateway, transport, token), sockets[""], door)
+        )
         for name, pod in street.pods.items():
             await stack.enter_async_context(serving(create_agents_app(pod), sockets[name], door))
         stack.callback(_keep, state, time, clock)

@@ -14,6 +14,7 @@ from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
@@ -48,7 +49,7 @@ class Ports:
     """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
 
     `adviser` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods;
-    without it each asks the registry itself.
+    without it each asks the registry itself. `token` opens the pods' pages; without it nothing does.
     """
 
     transport: Transport
@@ -59,6 +60,7 @@ class Ports:
     database: Callable[[str], Database]
     adviser: Adviser | None = None
     directory: Directory | None = None
+    token: ReadingToken | None = None
 
 
 class StreetRun:
@@ -70,6 +72,7 @@ class StreetRun:
         self.plan = plan
         self.time = time
         self.gateway_url = gateway_url
+        self.token = ports.token
         self._ports = ports
         self._registrar = ports.signers[REGISTRAR]
         self._registrar_keys = {self._registrar.key_id: self._registrar.public_key}
@@ -104,6 +107,7 @@ class StreetRun:
             end=self.time.end,
             speed=self.time.speed,
             registrar_keys=self._registrar_keys,
+            readers=self.token.pod_digests(url) if self.token else (),
         )
         ports = self._ports
         return Pod(

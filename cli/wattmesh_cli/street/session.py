@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from wattmesh_cli.state import clear
+from wattmesh_cli.state import TOKEN, clear
 from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
@@ -81,8 +81,10 @@ async def _run(plan: GatewayPlan, state: Path, session: Session) -> SessionResul
         async with street as running:
             page = f"{running.gateway_url}/"
             log.info("live page: %s", page)
+            log.info("it shows households and trades to who logs in with what is in %s", state / TOKEN)
             log.info("gateway at %s; %d pods; speed %g", running.gateway_url, len(running.pods), running.time.speed)
-            if session.open_page and not webbrowser.open(page):
+            link = f"{page}#token={running.token.text}" if running.token else page
+            if session.open_page and not webbrowser.open(link):
                 log.warning("no browser could be opened")
             async with live_view(running, console) if console.is_terminal else _plain():
                 stopping = asyncio.ensure_future(stop.wait())

@@ -53,7 +53,7 @@ class History:
         for name, row in sorted(rows, key=lambda one: one[1].slot):
             if row.slot < known.since:
                 booked = self._feeders[name]
-                booked[row.slot] = _sum(row, booked.get(row.slot))
+                booked[row.slot] = add_rows(row, booked.get(row.slot))
                 if len(booked) > KEPT_S // SLOT_S:
                     del booked[min(booked)]
             else:
@@ -65,12 +65,16 @@ class History:
         """Whether a pod has told all that it had when it was asked first."""
         return pod in self._pods and self._pods[pod].told
 
+    def booked_until(self, pod: str) -> int | None:
+        """The slot before which a pod has booked all that it has told; None before it has told all that it had."""
+        return self._pods[pod].since if self.told(pod) else None
+
     def rows(self, feeder: str) -> list[HistoryRow]:
         """A feeder's slots, oldest first."""
         found = dict(self._feeders.get(feeder, {}))
         for pod in self._pods.values():
             for row in pod.unbooked.get(feeder, ()):
-                found[row.slot] = _sum(row, found.get(row.slot))
+                found[row.slot] = add_rows(row, found.get(row.slot))
         return [found[slot] for slot in sorted(found)]
 
     def today(self, feeder: str, utc_offset_s: int) -> dict[str, Any] | None:
@@ -94,7 +98,8 @@ class History:
         }
 
 
-def _sum(one: HistoryRow, other: HistoryRow | None) -> HistoryRow:
+def add_rows(one: HistoryRow, other: HistoryRow | None) -> HistoryRow:
+    """The sum of two rows of the same slot."""
     return one if other is None else HistoryRow(one.slot, *(a + b for a, b in zip(one[1:], other[1:], strict=True)))
 
 

@@ -12,7 +12,8 @@ from fastapi import FastAPI, Header, Request, Response
 
 from wattmesh_common.clock import Clock
 from wattmesh_common.pod_pages import HistoryRow
-from wattmesh_common.web_pages import guard
+from wattmesh_common.reading_token import ReadingToken
+from wattmesh_common.web_pages import guard, readers_only
 from wattmesh_gateway.live.events import EventStream, events
 from wattmesh_gateway.live.watch import KEPT_S, MOST_VIEWERS, TooManyViewers, Watch
 
@@ -21,8 +22,12 @@ _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/
 _GUARD = guard()
 
 
-def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
-    """Serve the page at `/`, what it needs below `/page/` and `/api/`, and `/events`."""
+def add_live_page(app: FastAPI, watch: Watch, clock: Clock, token: ReadingToken) -> None:
+    """Serve the page at `/`, what it needs below `/page/` and `/api/`, and `/events`.
+
+    Anybody gets the page and `/api/public`; the rest is for who shows the market's token.
+    """
+    readers = readers_only(lambda: [token.digest])
     files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in _TYPES}
 
     # All of them are coroutines: FastAPI would call plain functions in a thread, where SQLite does not follow.
@@ -36,34 +41,43 @@ def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
             return _json({"detail": "no such file"}, 404)
         return _file(name, files[name])
 
-    @app.get("/api/street", summary="Who there is, newest contracts and trades")
+    @app.get(
+        "/api/public", summary="For anybody: households in numbers, utilities' prices, sums of the last day's slots"
+    )
+    async def public() -> Response:
+        await watch.look()
+        return _json(watch.street.public(clock.wall()))
+
+    @readers.get("/api/street", summary="Who there is, newest contracts and trades")
     async def street() -> Response:
         await watch.look()
         return _json(watch.street.snapshot(clock.wall()))
 
-    @app.get("/api/households/{subscriber_id}", summary="One household or utility with its newest readings")
+    @readers.get("/api/households/{subscriber_id}", summary="One household or utility with its newest readings")
     async def household(subscriber_id: str) -> Response:
         await watch.look()
         return _found(watch.street.household(subscriber_id), "nobody of this name is registered")
 
-    @app.get("/api/trades/{transaction_id}", summary="Messages, story and contracts of one transaction")
+    @readers.get("/api/trades/{transaction_id}", summary="Messages, story and contracts of one transaction")
     async def trade(transaction_id: str) -> Response:
         await watch.look()
         return _found(watch.street.trade(transaction_id), "no such trade is remembered; only the newest are")
 
-    @app.get("/api/history", summary="A feeder's last days from the books: the sums of each slot, oldest first")
+    @readers.get("/api/history", summary="A feeder's last days from the books: the sums of each slot, oldest first")
     async def history(feeder: str) -> Response:
         await watch.look()
         return _json({"columns": HistoryRow._fields, "rows": watch.street.history(feeder)})
 
-    @app.get("/api/history/{slot:int}", summary="One slot of a feeder from the books: readings and contracts")
+    @readers.get("/api/history/{slot:int}", summary="One slot of a feeder from the books: readings and contracts")
     async def past(feeder: str, slot: int) -> Response:
         await watch.look()
         if not any(row.slot == slot for row in watch.street.history(feeder)):
             return _json({"detail": f"no slot {slot} of feeder {feeder[:63]!r} is known"}, 404)
         return _json(await watch.past(feeder, slot))
 
-    @app.get("/events", summary="The street, then each change of it, as server-sent events", response_class=Response)
+    @readers.get(
+        "/events", summary="The street, then each change of it, as server-sent events", response_class=Response
+    )
     async def stream(request: Request, last_event_id: str | None = Header(default=None)) -> Response:
         place = ExitStack()
         try:
@@ -76,6 +90,8 @@ def add_live_page(app: FastAPI, watch: Watch, clock: Clock) -> None:
         answer = EventStream(place, events(watch, clock, last_event_id, stopping, leaves))
         answer.headers.update(_GUARD)
         return answer
+
+    app.include_router(readers)
 
 
 def _found(value: dict[str, Any] | None, otherwise: str) -> Response:

@@ -26,6 +26,7 @@ from wattmesh_common.pod_pages import (
     SlotPage,
 )
 from wattmesh_gateway.live.history import History
+from wattmesh_gateway.live.public import LEAST_SUMMED, PublicSums
 from wattmesh_gateway.live.trades import Trade
 from wattmesh_gateway.members import Member
 from wattmesh_market.energy.slots import SLOT_S
@@ -42,6 +43,12 @@ MOST_LINES = 30_000
 MOST_READINGS = 96
 RETOLD_SLOTS = 3
 """A reading may change for that long: what was bought stands in `imported` until the seller has reported."""
+
+_OF_UTILITIES = {
+    *("name", "currency", "slot", "price_micro_per_kwh", "next_price_micro_per_kwh", "grid_fee_micro_per_kwh"),
+    "feed_in_micro_per_kwh",
+}
+"""What is said of them in public."""
 
 Key = tuple[str, str, str]
 """A contract: transaction, buyer, seller."""
@@ -123,6 +130,7 @@ class Street:
         self._lines = 0
         self._grid: tuple[Grid, float] | None = None
         self._history = History()
+        self._public = PublicSums()
         self._changed = _Changed()
 
     # --- what comes in ---
@@ -282,6 +290,30 @@ class Street:
             "trades": [self._summary(name) for name in trades],
             "feeders": self._today({member.feeder for _, member in self._members.values()}),
         }
+
+    def public(self, now: float) -> dict[str, Any]:
+        """What anybody may see, JSON-able, as of `now` (unix seconds): how many households there are, what utilities
+        ask, and the sums of slots over all households together (`PublicSums`).
+        """
+        pods = {pod for name, (pod, _) in self._members.items() if name in self._reached}
+        until = self._public.wants({pod: self._history.booked_until(pod) for pod in pods})
+        feeders = {member.feeder for _, member in self._members.values()}
+        if until is not None:
+            self._public.take((self._history.rows(feeder) for feeder in feeders), until)
+        utilities = [self._parties[name] for name in sorted(self._reached) if self._is_utility(name)]
+        return {
+            **self.time(now),
+            "gateway": self._gateway_id,
+            "slot_s": SLOT_S,
+            "households": sum(not self._is_utility(name) for name in self._members),
+            "utilities": [party.model_dump(include=_OF_UTILITIES) for party in utilities],
+            "least": LEAST_SUMMED,
+            "columns": HistoryRow._fields,
+            "rows": self._public.rows,
+        }
+
+    def _is_utility(self, name: str) -> bool:
+        return name in self._parties and self._parties[name].kind is PartyKind.UTILITY
 
     def changes(self, now: float) -> dict[str, Any] | None:
         """What is new since this was asked last, in the form of a snapshot; None when nothing is."""

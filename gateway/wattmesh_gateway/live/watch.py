@@ -23,6 +23,7 @@ from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.transport import Pages, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.pod_pages import SlotPage, read_history, read_live, read_slot
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_gateway.broadcast import rest_s
 from wattmesh_gateway.live.feed import Feed
 from wattmesh_gateway.live.roster import pods_of
@@ -64,13 +65,16 @@ class _Health:
 class Watch:
     """What the page is made from. `stop` ends it; the registry and the pages' port stay the caller's."""
 
-    def __init__(self, gateway_id: str, domain: str, registry: Registry, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self, gateway_id: str, domain: str, registry: Registry, pages: Pages, clock: Clock, token: ReadingToken
+    ) -> None:
         self.feed = Feed()
         self.street = Street(gateway_id)
         self._domain = domain
         self._registry = registry
         self._pages = pages
         self._clock = clock
+        self._token = token
         self._viewers: dict[asyncio.Event, float] = {}
         self._looking: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
@@ -138,7 +142,7 @@ class Watch:
             if self._health[pod].rests_until > self._clock.wall():
                 continue
             try:
-                pages[pod] = read_slot(await self._read(f"{pod}/history/{slot}"))
+                pages[pod] = read_slot(await self._read(pod, f"/history/{slot}"))
             except (TransportError, ValidationError):
                 continue  # its households are among those that are not reached
 
@@ -194,7 +198,7 @@ class Watch:
     async def _ask(self, pod: str) -> None:
         health, (number, slot) = self._health[pod], self.street.wanted(pod)
         try:
-            page = read_live(await self._read(f"{pod}/live?after={number}&slot={slot}"))
+            page = read_live(await self._read(pod, f"/live?after={number}&slot={slot}"))
         except (TransportError, ValidationError):
             # Not logged: the pod's own log and the page say it, and nobody else need know.
             health.failures += 1
@@ -211,14 +215,16 @@ class Watch:
             return
         health.history_due = now + HISTORY_S
         try:
-            page = read_history(await self._read(f"{pod}/history?since={since}"))
+            page = read_history(await self._read(pod, f"/history?since={since}"))
         except (TransportError, ValidationError):
             return  # a pod that is gone is found out by its other page
         if self.street.learn_history(pod, page):
             health.history_due = now
 
-    async def _read(self, url: str) -> bytes:
-        reply = await self._pages.get(url, timeout_s=POD_TIMEOUT_S)
+    async def _read(self, pod: str, page: str) -> bytes:
+        # With a token of its own: who answers may be a partner's server, or anybody behind a name.
+        shown = self._token.of_pod(pod).header
+        reply = await self._pages.get(f"{pod}{page}", timeout_s=POD_TIMEOUT_S, headers=shown)
         if reply.status != 200:
             raise TransportError(f"HTTP {reply.status}")
         return reply.body

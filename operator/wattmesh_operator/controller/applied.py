@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.cluster.port import ClusterError, NamespaceTerminating
 from wattmesh_operator.controller.apply import Leaving, NotOurs, TooLarge
@@ -47,6 +48,8 @@ class Applied:
 
     registrars: dict[str, Signer] = field(default_factory=dict)
     """The registrar of each gateway."""
+    tokens: dict[str, ReadingToken] = field(default_factory=dict)
+    """The reading token of each gateway's market."""
     held: set[str] = field(default_factory=set)
     """Those that keep their template until a rollout reaches them."""
     deployments: dict[str, Object] = field(default_factory=dict)

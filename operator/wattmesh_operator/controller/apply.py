@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable
 
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_operator.cluster.objects import (
     CLAIM,
     CONFIG_MAP,
@@ -28,10 +29,10 @@ from wattmesh_operator.cluster.objects import (
 from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.cluster.port import Cluster
 from wattmesh_operator.controller.drift import differs
-from wattmesh_operator.desired.files import key_secret
+from wattmesh_operator.desired.files import key_secret, token_of, token_secret
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HASH, resource_of
-from wattmesh_operator.keys.key_files import HeldKeys, held_keys, new_key_file, next_key_file
+from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable, held_keys, new_key_file, next_key_file
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.scale_down.departure import was_left
 from wattmesh_operator.status.news import News
@@ -109,6 +110,23 @@ class Applier:
             made["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
             await self._cluster.apply(made)
         return held_keys(made)
+
+    async def token(self, to: Belonging, name: str) -> ReadingToken:
+        """The reading token in the Secret of that name, which is made if there is none. Raises as `keys` does."""
+        secret = await self._find(SECRET, name, to.owner)
+        if secret is None:
+            token = ReadingToken.new()
+            await self._cluster.create(token_secret(to, token, name))
+            return token
+        try:
+            token = token_of(secret)
+        except ValueError as error:
+            raise KeysUnreadable(f"Secret {name}: {error}; mend it, or delete it for a new one") from None
+        made = token_secret(to, token, name)
+        if differs(made, secret):
+            made["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
+            await self._cluster.apply(made)
+        return token
 
     async def remove_all_but(self, pods: Collection[str], owner: Object) -> None:
         """Delete what belongs to the owner's pods that are not among these. Raises ClusterError."""

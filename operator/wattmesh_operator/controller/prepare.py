@@ -24,7 +24,7 @@ from wattmesh_operator.keys.key_files import KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
 from wattmesh_operator.plan.graph import Graph
-from wattmesh_operator.plan.naming import registrar_name
+from wattmesh_operator.plan.naming import reader_name, registrar_name
 from wattmesh_operator.plan.pods import GatewayPlan, PodPlan
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import UtilityAgent
@@ -53,10 +53,11 @@ async def prepare(
         to = Belonging(owner, name, name)
         signer = (await applier.keys(to, [plan.subscriber_id])).keys[plan.subscriber_id].current
         registrar = (await applier.keys(to, [REGISTRAR], name=registrar_name(name))).keys[REGISTRAR].current
-        applied.registrars[name] = registrar
+        token = await applier.token(to, reader_name(name))
+        applied.registrars[name], applied.tokens[name] = registrar, token
         if is_paused(owner):
             return
-        manifests = gateway_manifests(plan, owner, signer, registrar, settings, seen.child(CLAIM, name))
+        manifests = gateway_manifests(plan, owner, signer, registrar, token, settings, seen.child(CLAIM, name))
         template = plan.resource.spec.pod or NO_TEMPLATE
         prepared[name] = Prepared(owner, manifests, gateway_volume(plan, settings), template)
 
@@ -69,7 +70,8 @@ async def prepare(
         owner = seen.resources[Manifest(plan.owner).identity]
         if is_paused(owner):
             return
-        market = Market(seen.resources[Manifest(gateway.resource).identity], applied.registrars[name], clocks[name])
+        at = seen.resources[Manifest(gateway.resource).identity]
+        market = Market(at, applied.registrars[name], clocks[name], applied.tokens[name])
         ids = [participant.subscriber_id for participant in plan.participants]
         keys = await applier.keys(belonging(plan, owner, market.gateway), ids, rotation)
         applied.keys[plan.name] = keys

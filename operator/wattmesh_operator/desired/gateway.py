@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import GatewayConfig
 from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
+from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, TOKEN_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import service_url
 from wattmesh_operator.desired.network import network_policy
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
-from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
+from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, READER, deployment, service
+from wattmesh_operator.plan.naming import reader_name
 from wattmesh_operator.plan.pods import GatewayPlan
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE
 
@@ -40,12 +42,14 @@ def gateway_manifests(
     owner: Object,
     signer: Signer,
     registrar: Signer,
+    token: ReadingToken,
     settings: PodSettings,
     present_claim: Object | None = None,
 ) -> list[Object]:
     """ConfigMap, claim, Service, NetworkPolicy and Deployment of a gateway, in the order in which they are made.
 
-    `signer` and `registrar` are the gateway's and its registrar's keys, of which only the names are used.
+    `signer` and `registrar` are the gateway's and its registrar's keys, of which only the names are used; of its
+    market's reading token only the digest is.
     """
     name, template = plan.resource.metadata.name, plan.resource.spec.pod or NO_TEMPLATE
     to = Belonging(owner, name, name)
@@ -66,9 +70,10 @@ def gateway_manifests(
         deployment(
             to,
             settings,
-            command=lambda _: [*command, f"{KEYS}/{KEYS_FILE}"],
+            command=lambda _: [*command, f"{KEYS}/{KEYS_FILE}", "--token", f"{READER}/{TOKEN_FILE}"],
             resources=settings.gateway_resources,
-            config_hash=digest([config, signer.key_id]),
+            config_hash=digest([config, signer.key_id, token.digest]),
+            reader=reader_name(name),
             template=template,
         ),
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattmesh_beckn.signature import Signer
+from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_operator.cluster.objects import Object, annotations_of, name_of, namespace_of
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
@@ -24,11 +25,14 @@ from wattmesh_operator.resources.pod_template import NO_TEMPLATE
 
 @dataclass(frozen=True)
 class Market:
-    """What a pod must know of its gateway: the object, the registrar that may drain households, and the clock."""
+    """What a pod must know of its gateway: the object, the registrar that may drain households, the clock, and who may
+    read.
+    """
 
     gateway: Object
     registrar: Signer
     clock: MarketClock
+    token: ReadingToken
 
     @property
     def url(self) -> str:
@@ -44,6 +48,7 @@ def pod_config(plan: PodPlan, market: Market) -> RuntimeConfig:
         gateway_url=market.url,
         epoch=market.clock.epoch,
         registrar_keys={registrar.key_id: registrar.public_key},
+        readers=market.token.pod_digests(pod_url(plan)),
     )
 
 
@@ -119,13 +124,14 @@ def pod_manifests(
 
 def _read_at_start(plan: PodPlan, config: Mapping[str, Any], key_ids: Mapping[str, str]) -> Any:
     """What a change of restarts the pod. Which households are in it is none of that, nor what is installed at a
-    utility's customers: the process follows its file.
+    utility's customers, nor who may read: the process follows its file.
 
     What the spec says of one household it says of all, so the first one, which is never scaled away, stands for them.
     """
     first = plan.participants[0].subscriber_id
     utilities = [{**utility, "installed": []} for utility in config["utilities"]]
-    return [{**config, "households": config["households"][:1], "utilities": utilities}, {first: key_ids[first]}]
+    read = {**config, "households": config["households"][:1], "utilities": utilities, "readers": []}
+    return [read, {first: key_ids[first]}]
 
 
 def follows(manifests: Sequence[Object], plan: PodPlan) -> str:

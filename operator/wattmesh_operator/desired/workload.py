@@ -16,6 +16,7 @@ from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 DATA = "/data"
 CONFIG = "/etc/wattmesh/config"
 KEYS = "/etc/wattmesh/keys"
+READER = "/etc/wattmesh/reader"
 GROUP_ID = 65532
 """Group that owns the files on the volume; that of the image's user."""
 GRACE_S = 30
@@ -44,6 +45,7 @@ def deployment(
     annotations: Mapping[str, str] | None = None,
     profiles: str | None = None,
     prices: str | None = None,
+    reader: str | None = None,
     env: Sequence[EnvVar] = (),
     template: PodTemplate = NO_TEMPLATE,
 ) -> Object:
@@ -51,7 +53,7 @@ def deployment(
     `command` gives the command for a pod of that name.
 
     `profiles` and `prices` are the ConfigMaps with its households' profiles and with the prices of its tariff, if there
-    are any; `env` is more environment;
+    are any; `reader` is the Secret with the market's reading token, if it is to have it; `env` is more environment;
     `template` is what the resource says of its pods.
     """
 
@@ -62,6 +64,7 @@ def deployment(
             command=command(name),
             resources=resources,
             files=[(folder, of) for folder, of in ((PROFILES, profiles), (PRICES, prices)) if of is not None],
+            reader=reader,
             env=env,
             template=template,
         )
@@ -92,6 +95,7 @@ def _pod(
     command: Sequence[str],
     resources: Resources,
     files: Sequence[tuple[str, str]],
+    reader: str | None,
     env: Sequence[EnvVar],
     template: PodTemplate,
 ) -> dict[str, Any]:
@@ -147,6 +151,9 @@ def _pod(
         volume = folder.rpartition("/")[2]
         container["volumeMounts"].append({"name": volume, "mountPath": folder, "readOnly": True})
         pod["volumes"].append({"name": volume, "configMap": {"name": config_map}})
+    if reader is not None:
+        container["volumeMounts"].append({"name": "reader", "mountPath": READER, "readOnly": True})
+        pod["volumes"].append({"name": "reader", "secret": {"secretName": reader, "defaultMode": 0o440}})
     return pod | template.pod_fields()
 
 

@@ -15,6 +15,11 @@ def registrar_name(gateway: str) -> str:
     return f"{gateway}-registrar"
 
 
+def reader_name(gateway: str) -> str:
+    """The name of the Secret with the token that opens the pages of a gateway's market."""
+    return f"{gateway}-reader"
+
+
 def household_name(agent: str, number: int) -> str:
     """The name of a household, by its SolarAgent's and its number from 0 on."""
     return f"{agent}-{number}"

@@ -108,12 +108,13 @@ def runtime_config(
     end: datetime | None = None,
     speed: float | None = None,
     registrar_keys: Mapping[str, str] | None = None,
+    readers: Sequence[str] = (),
 ) -> RuntimeConfig:
     """The whole configuration of a pod's runtime.
 
     `epoch` is the wall clock, in unix seconds, at which grid time is `start`; `start` (with zone) and `speed` replace
     the gateway's clock where given. No slot that starts at or after `end` is traded. `registrar_keys` maps key ids to
-    the public keys (base64) of who may drain households.
+    the public keys (base64) of who may drain households; `readers` are digests of the tokens that open its pages.
     """
     spec = pod.gateway.spec
     return RuntimeConfig(
@@ -128,6 +129,7 @@ def runtime_config(
             end=end,
         ),
         registrar_keys=dict(registrar_keys or {}),
+        readers=tuple(readers),
         households=pod.households,
         utilities=pod.utilities,
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from wattmesh_operator.plan.naming import households_by_pod, registrar_name
+from wattmesh_operator.plan.naming import households_by_pod, reader_name, registrar_name
 from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent, type_of_kind
 from wattmesh_operator.resources.mistakes import Identity, Mistake
 from wattmesh_operator.resources.parsing import Manifest
@@ -257,3 +257,4 @@ def _names(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield resource.metadata.name, "gateway" if isinstance(resource, BecknGateway) else "utility"
         if isinstance(resource, BecknGateway):
             yield registrar_name(resource.metadata.name), "registrar"
+            yield reader_name(resource.metadata.name), "reader"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wattmesh_beckn.transport import Reply, TransportError
@@ -120,7 +120,7 @@ class Pods:
         self.asked: list[str] = []
         self.delay_s = 0.0
 
-    async def get(self, url: str, *, timeout_s: float) -> Reply:  # noqa: ARG002
+    async def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002
         pod, live, _ = url.partition("/live?")
         if live:
             self.asked.append(url)

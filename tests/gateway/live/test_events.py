@@ -17,6 +17,7 @@ from tests.gateway.live.pages import Pods, party, raw_page
 from tests.gateway.support import GATEWAY, entry
 from tests.security.http_support import SHORT_S, Street, run, served, until
 from tests.world.subscribers import DOMAIN, signer
+from tests.world.tokens import TOKEN
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.connections import Limits
 from wattmesh_gateway.live import events
@@ -24,7 +25,8 @@ from wattmesh_gateway.live.routes import PAGE, add_live_page
 from wattmesh_gateway.live.watch import MOST_VIEWERS, Watch
 from wattmesh_gateway.registry import Registry
 
-EVENTS = b"GET /events HTTP/1.1\r\nhost: street\r\n\r\n"
+ANONYMOUS = b"GET /events HTTP/1.1\r\nhost: street\r\n"
+EVENTS = ANONYMOUS + f"authorization: Bearer {TOKEN.text}\r\n\r\n".encode()
 
 
 class Shown:
@@ -36,8 +38,8 @@ class Shown:
         values = {"valid_from": utc(now - 60), "valid_until": utc(now + 600), "url": "http://roof/roof-0"}
         self.registry.put(entry(signer("roof-0.street"), "BPP", **values), now)
         self.pods.pages["http://roof"] = raw_page(party("roof-0.street"))
-        self.watch = Watch(GATEWAY.subscriber_id, DOMAIN, self.registry, self.pods, clock)
-        add_live_page(self.app, self.watch, clock)
+        self.watch = Watch(GATEWAY.subscriber_id, DOMAIN, self.registry, self.pods, clock, TOKEN)
+        add_live_page(self.app, self.watch, clock, TOKEN)
 
     def level(self, level_wh: int) -> None:
         self.pods.pages["http://roof"] = raw_page(party("roof-0.street", level_wh=level_wh))
@@ -48,7 +50,7 @@ class Shown:
     ) -> AsyncIterator[tuple[Street, httpx.AsyncClient]]:
         async with served(self.app, limits or Limits(), **options) as street:
             url = f"http://127.0.0.1:{street.port}"
-            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, headers=TOKEN.header) as http:
                 yield street, http
             await self.watch.stop()
         self.registry.close()
@@ -154,6 +156,16 @@ def test_one_too_many_is_told_when_to_come_again_and_a_place_is_free_when_somebo
                 await until(lambda: shown.watch.viewers < MOST_VIEWERS)
                 async with stream(http) as heard:
                     assert level(await next_of("street", heard)) == 8_000
+
+    run(story)
+
+
+def test_who_has_no_token_takes_no_place_and_has_nobody_asked() -> None:
+    async def story() -> None:
+        shown = Shown()
+        async with shown.open() as (street, _):
+            answer = await street.ask(ANONYMOUS + b"\r\n")
+            assert (answer.status, shown.watch.viewers, shown.pods.asked) == (401, 0, [])
 
     run(story)
 

@@ -12,6 +12,7 @@ from tests.gateway.support import World, entry
 from tests.world.clocks import run
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, signer
+from tests.world.tokens import TOKEN
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import utc
 from wattmesh_gateway.live.watch import FIRST_LOOK_S, KEPT_S, MOST_VIEWERS, TooManyViewers, Watch
@@ -27,7 +28,7 @@ async def watched(*names: str) -> tuple[World, Pods, Watch]:
             assert reply.status == 200, reply.body
         page = pages.pages.setdefault(f"http://{pod}", raw_page())
         page["parties"].append(party(household))
-    return world, pages, world.gateway.watched_through(pages)
+    return world, pages, world.gateway.watched_through(pages, TOKEN)
 
 
 def reached(watch: Watch, world: World) -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 import { el, say } from "./dom.js";
 import { householdView } from "./household.js";
+import { ask } from "./right.js";
 import { short } from "./text.js";
 import { tradeView } from "./trade.js";
 
@@ -60,7 +61,7 @@ export class Dialogs {
     const body = document.getElementById(`${open.kind}-body`);
     const heading = document.getElementById(`${open.kind}-title`);
     try {
-      const answer = await fetch(path + encodeURIComponent(open.id));
+      const answer = await ask(path + encodeURIComponent(open.id));
       const text = await answer.text();
       if (this.open !== open || text === open.shown) return;
       const value = JSON.parse(text);

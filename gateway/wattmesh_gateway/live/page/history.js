@@ -3,6 +3,7 @@
 import { chart } from "./chart.js";
 import { say, set } from "./dom.js";
 import { Past } from "./model.js";
+import { ask } from "./right.js";
 import { dayAndTime } from "./text.js";
 
 const REFRESH_MS = 3_000;
@@ -89,7 +90,7 @@ const unreached = ({ unreached: names }) => (names.length ? `Not read, as their 
 
 async function answer(url) {
   try {
-    const reply = await fetch(url);
+    const reply = await ask(url);
     return reply.ok ? await reply.json() : null;
   } catch {
     return null;

@@ -7,6 +7,8 @@ import { Graph } from "./graph.js";
 import { History } from "./history.js";
 import { ROLE_TEXT, Street } from "./model.js";
 import { showPast, showPrices } from "./prices.js";
+import { showPublic } from "./public.js";
+import { entered, leave } from "./right.js";
 import { feederRows, feederTable, householdTable } from "./table.js";
 import { dayAndTime } from "./text.js";
 import { Speaker, showTrades } from "./trades.js";
@@ -154,8 +156,14 @@ at("all-rows").addEventListener("click", () => {
 });
 households.changed = soon;
 feeders.changed = soon;
-addEventListener("resize", soon);
-addEventListener("popstate", soon);
-setInterval(tick, TICK_MS);
-follow(heard, connection);
-dialogs.follow();
+if (entered()) {
+  addEventListener("resize", soon);
+  addEventListener("popstate", soon);
+  for (const id of ["all", "leave"]) at(id).hidden = false;
+  at("leave").addEventListener("click", leave);
+  setInterval(tick, TICK_MS);
+  follow(heard, connection);
+  dialogs.follow();
+} else {
+  showPublic();
+}

@@ -6,14 +6,14 @@ import { energy, kwh, money, percent, price, short, timeOfDay } from "./text.js"
 const NOT_KNOWN = "not known";
 
 export function showPrices(root, street, feeder) {
-  show(root, [...ofToday(street.today(feeder), street), ...ofSlot(street, feeder)]);
+  showCards(root, [...ofToday(street.today(feeder), street), ...ofSlot(street, feeder)]);
 }
 
 /** The same of a slot of the past; `row` is its row of the history by column. */
 export function showPast(root, row, street) {
   const span = slotSpan(street, row.slot);
   const net = row.net_wh;
-  show(root, [
+  showCards(root, [
     ["PV", `${kwh(row.pv_wh)} kWh`, span],
     ["Load", `${kwh(row.load_wh)} kWh`, span],
     [net < 0 ? "Net export" : "Net import", `${kwh(Math.abs(net))} kWh`, "of all households together"],
@@ -73,7 +73,8 @@ function utilityNow(street, utilities) {
 
 export const slotSpan = (street, slot) => `${timeOfDay(slot, street.offsetS)}–${timeOfDay(slot + street.slotS, street.offsetS)}`;
 
-function show(root, cards) {
+/** Cards of a name, a value and a note each. */
+export function showCards(root, cards) {
   keep(root, cards, ([name]) => name,
     ([name]) => el("div", { class: "price" }, el("dt", {}, name), el("dd", {}, el("b"), " ", el("span", { class: "quiet" }))),
     (element, [, value, note]) => {
