@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -52,6 +53,11 @@ class Received:
     signature_expires: int
     since: float = 0.0
 
+    @property
+    def said(self) -> bytes:
+        """A digest of what the message says, without its times, which differ when it is said again."""
+        return _said(self.body)
+
     def read(self, kind: type[BodyT]) -> BodyT:
         """The message as the class that its action has; TypeError when asked for another."""
         if not isinstance(self.message, kind):
@@ -59,10 +65,17 @@ class Received:
         return self.message
 
 
+class FirstAnswer(NamedTuple):
+    """The answer that a message got, and the digest of what it said; None where that is not known any more."""
+
+    reply: Reply
+    said: bytes | None
+
+
 class Inbox(Protocol):
     """Remembers the answer given to each message."""
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """The answer given before, or None when the message is new."""
         ...
 
@@ -133,8 +146,12 @@ class Receiver:
         # Only readings, which come in updates, depend on it. Nothing may be waited for between inbox and handler.
         since = await self._since(sender) if action == "update" else 0.0
         first = self._inbox.first_answer(context.sender, context.message_id, action)
-        if first is not None:
-            return first
+        if first is not None and (first.said is None or first.said == _said(body)):
+            return first.reply
+        # A seller may answer one request in several callbacks, such as pages of offers; a request is said once.
+        if first is not None and not context.is_callback:
+            text = f"message_id {context.message_id!r} was used for another {action}; a new message needs a new one"
+            raise invalid(text, "context.message_id")
         authorization = headers.get(AUTHORIZATION, "")
         return self._handler(
             Received(action, context, call.message, sender, body, authorization, header.expires, since)
@@ -228,6 +245,16 @@ def read_as(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
 
 _parsed = lru_cache(maxsize=32)(parse)
 """The same, for who only reads it. Remembered for the sender's proof and the reading that follows."""
+
+
+@lru_cache(maxsize=32)
+def _said(body: bytes) -> bytes:
+    message = _parsed(body).get("message")
+    if isinstance(message, dict) and isinstance(order := message.get("order"), dict):
+        quote = order.get("quote")
+        timeless = {name: value for name, value in quote.items() if name != "ttl"} if isinstance(quote, dict) else quote
+        message = {**message, "order": {**order, "quote": timeless}}
+    return blake2b(pydantic_core.to_json(message), digest_size=16).digest()
 
 
 def unauthorized(problem: str, realm: str, challenge: str = "WWW-Authenticate") -> Refusal:

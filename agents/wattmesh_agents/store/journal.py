@@ -29,7 +29,7 @@ def _replace(table: str, columns: int) -> str:
     return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - names of ours
 
 
-_PUT_CONTRACT = _replace("contracts", 23)
+_PUT_CONTRACT = _replace("contracts", 24)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
 _PUT_READING = _replace("readings", 18)
 _PUT_ROLE = _replace("roles", 3)
@@ -157,7 +157,7 @@ def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any,
     """A row for each delivery: for those alone that have changed, where the contract beside them stands as before."""
     (
         party, side, transaction_id, counterparty, deliveries, expires_ms, created_ms, updated_ms, order_id, in_doubt,
-        reason, searched_ms, confirmed_ms, offers,
+        reason, searched_ms, confirmed_ms, offers, provider,
     ) = contract  # fmt: skip
     stand: Collection[Delivery] = ()
     if before is not None and _beside(before) == _beside(contract):
@@ -166,7 +166,7 @@ def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any,
         (
             party, side, transaction_id, counterparty, *delivery[:8], expires_ms, created_ms, updated_ms,
             order_id, in_doubt, reason, searched_ms, confirmed_ms, delivery.offered_micro_per_kwh, offers,
-            delivery.sun_wh,
+            delivery.sun_wh, provider,
         )
         for delivery in deliveries
         if delivery not in stand
@@ -194,7 +194,7 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
             deliveries, updated_ms = (*found[key].deliveries, delivery), max(found[key].updated_ms, row[14])
             found[key] = found[key]._replace(deliveries=deliveries, updated_ms=updated_ms)
         else:
-            whole = (*row[12:16], bool(row[16]), *row[17:20], row[21])
+            whole = (*row[12:16], bool(row[16]), *row[17:20], row[21], row[23])
             found[key] = Contract(row[0], Side(row[1]), row[2], row[3], (delivery,), *whole)
     return list(found.values())
 
