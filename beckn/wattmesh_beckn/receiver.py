@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid, require
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, invalid, require
 from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -33,6 +33,8 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
+NOT_OFFERED = frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"})
+"""Actions of core that have no use here."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BecknModel)
 
@@ -87,7 +89,8 @@ Handler = Callable[[Received], Reply]
 class Receiver:
     """One subscriber's ear: checks each call and hands the good ones over.
 
-    `gateway_id` is the one gateway whose signature a search needs; None at a gateway, which hears buyers themselves.
+    `gateway_id` is the one gateway whose signature a search needs that does not name this subscriber; None at a
+    gateway, which hears buyers themselves.
     """
 
     def __init__(
@@ -124,6 +127,8 @@ class Receiver:
             return nack(refusal)
 
     async def _receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        if action in NOT_OFFERED:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
         if action not in self._actions:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
@@ -180,7 +185,8 @@ class Receiver:
             sender = await verify(header, role, self._domain, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
-        if action == "search" and self._gateway_id is not None:
+        named = isinstance(context, dict) and context.get("bpp_id") == self._subscriber_id
+        if action == "search" and self._gateway_id is not None and not named:
             try:
                 gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
                 if gateway.subscriber_id != self._gateway_id:

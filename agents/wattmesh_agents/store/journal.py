@@ -51,9 +51,13 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
     sqlite3.IntegrityError when a new contract, booking or closing stands there already.
     """
     if changes.contracts:
-        # A new one must not push out another that memory has let go of.
-        new = [one for one in changes.contracts.values() if one.state is ContractState.QUOTED]
-        old = [(key, one) for key, one in changes.contracts.items() if one.state is not ContractState.QUOTED]
+        # A new one must not push out another that memory has let go of. One that is quoted anew is not new.
+        is_new = {
+            key: one.state is ContractState.QUOTED and key not in changes.before
+            for key, one in changes.contracts.items()
+        }
+        new = [one for key, one in changes.contracts.items() if is_new[key]]
+        old = [(key, one) for key, one in changes.contracts.items() if not is_new[key]]
         connection.executemany(_NEW_CONTRACT, [row for one in new for row in _rows(one)])
         connection.executemany(_PUT_CONTRACT, [row for key, one in old for row in _rows(one, changes.before.get(key))])
     if changes.readings:
