@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, FailFast, Field, SerializeAsAny, ValidationError, create_model, model_validator
 
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Timestamp, Where
 from wattmesh_beckn.errors import invalid
@@ -256,6 +256,7 @@ class BreakupItem(BecknModel):
     """The order line that a part of the price belongs to."""
 
     id: Id | None = None
+    descriptor: Descriptor | None = None
     quantity: Selected | None = None
 
 
@@ -311,6 +312,9 @@ class PaymentParams(BecknModel):
     currency: Currency | None = None
 
 
+_Dashed = BeforeValidator(lambda value: value.replace("_", "-") if isinstance(value, str) else value)
+
+
 class Payment(BecknModel):
     """How and whether a delivery is paid. `id` is that of its fulfillment; an order with one delivery needs none.
 
@@ -318,9 +322,11 @@ class Payment(BecknModel):
     """
 
     id: Id | None = None
-    type: Literal["PRE-ORDER", "PRE-FULFILLMENT", "ON-FULFILLMENT", "POST-FULFILLMENT"] | None = None
+    type: Annotated[Literal["PRE-ORDER", "PRE-FULFILLMENT", "ON-FULFILLMENT", "POST-FULFILLMENT"], _Dashed] | None = (
+        None
+    )
     collected_by: str | None = Field(default=None, max_length=50)
-    status: Literal["NOT-PAID", "PAID"] | None = None
+    status: Annotated[Literal["NOT-PAID", "PAID"], _Dashed] | None = None
     params: PaymentParams = PaymentParams()
 
 

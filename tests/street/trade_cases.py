@@ -343,13 +343,13 @@ BUYER = [
     Case(
         "on_update",
         "not paid",
-        declined("40000", "no receipt for a payment of this order", "message.order"),
+        declined("40000", "neither a receipt nor a priced reading of this household's supply", "message.order"),
         {"message.order.payments.0.status": "NOT-PAID"},
     ),
     Case(
         "on_update",
         "a priced reading from no utility",
-        declined("40000", "no priced reading of this household's supply", "message.order"),
+        declined("40000", "neither a receipt nor a priced reading of this household's supply", "message.order"),
         {"message.order.payments": GONE, "message.order.fulfillments": lambda p, _: [fulfillment(p.slot - SLOT_S)]},
     ),
     Case(

@@ -246,6 +246,12 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
             party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
         return True
     if action is Action.CONFIRM:
+        if contract is not None and contract.order_id is None and why.reason is not None:
+            # There is no order to ask about: what was refused is not bought.
+            if contract.in_doubt:
+                books.put(contract.ended(ContractState.CANCELLED, why.text, party.now.ms))
+                party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
+            return True
         party.tell("in doubt about %s: %s", short(seller), why.text, transaction_id=transaction_id)
         ask_status(party, transaction_id, seller)
     elif action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None:

@@ -9,16 +9,20 @@ from wattmesh_beckn.codec.v1.refusals import from_outcome, to_wire
 from wattmesh_beckn.codec.v1.writing import Market, write
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
+from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
 
 
 class CodecV1:
-    """See `Codec`. Offers in another currency than the market's are passed over; their names are in local time."""
+    """See `Codec`. Offers in another currency than the market's are passed over; their names are in local time.
 
-    def __init__(self, currency: str, utc_offset_s: int = 0) -> None:
-        self._market = Market(currency, utc_offset_s)
+    `vocabulary` is that of what is written: core's alone, or the layer-2 document's of the energy networks.
+    """
+
+    def __init__(self, currency: str, utc_offset_s: int = 0, vocabulary: Vocabulary = "core") -> None:
+        self._market = Market(currency, utc_offset_s, vocabulary)
 
     def encode(self, message: Sent, envelope: Envelope) -> bytes:
         """See Codec."""

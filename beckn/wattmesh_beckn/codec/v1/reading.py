@@ -161,7 +161,8 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
                 return _reading(message.order)
             return _pay(message.order)
         case OnUpdateMessage():
-            return _receipt(message.order) if message.order.payments else _priced_reading(message.order)
+            paid = [one for one in message.order.payments or () if one.status == "PAID"]
+            return _receipt(message.order.id, paid[0]) if paid else _priced_reading(message.order)
         case ErrorMessage(error=error):
             action = Action(received.action.removeprefix("on_"))
             text = f"{error.code} {error.message}".strip() or "an error that says no more"
@@ -360,7 +361,16 @@ def _named_lines(deliveries: list[_Delivery], quote: WireQuote, known: Known | N
 
 
 def _fee_micro(parts: Sequence[Breakup | BillPart], title: str = GRID_FEE) -> int:
-    return sum(part.price.value_micro for part in parts if part.title == title)
+    return sum(part.price.value_micro for part in parts if _title_of(part) == title)
+
+
+def _title_of(part: Breakup | BillPart) -> str | None:
+    """What a part of a price is for; parts for which the energy networks have no word say it as an item."""
+    if part.title == "DISCOM_FEES":
+        return GRID_FEE
+    if part.title == "ADD_ON" and part.item is not None and part.item.descriptor is not None:
+        return part.item.descriptor.code
+    return part.title
 
 
 def _check_currency(quote: WireQuote | Bill, code: ErrorCode, path: str) -> None:
@@ -423,7 +433,7 @@ def _told(delivery: _Delivery, order: Order, status: str | None, known: Known) -
     if fulfillment is None and len(order.fulfillments) == len(known.lines) == 1:
         fulfillment = order.fulfillments[0]
     descriptor = fulfillment.state.descriptor if fulfillment and fulfillment.state else None
-    state = state_named(descriptor.code if descriptor else None, status, f"{path}.state")
+    state = state_named(descriptor, status, f"{path}.state")
     if state not in DELIVERED:
         return None if state is None else DeliveryStatus(delivery.slot, state, None, None)
     text = tag_value(fulfillment.tags, *DELIVERY_TAG) if fulfillment else None
@@ -460,11 +470,8 @@ def _pay(order: UpdatedOrder) -> Pay:
     return Pay(order.id, *_paid(order.payments[0]))
 
 
-def _receipt(order: OnUpdatedOrder) -> Receipt:
-    paid = [one for one in order.payments or () if one.status == "PAID"]
-    if not paid:
-        raise declined(ErrorCode.BUSINESS_ERROR, "no receipt for a payment of this order", _ORDER)
-    return Receipt(order.id, *_paid(paid[0]))
+def _receipt(order_id: str, payment: Payment) -> Receipt:
+    return Receipt(order_id, *_paid(payment))
 
 
 def _paid(payment: Payment) -> tuple[int | None, int, str]:
@@ -481,10 +488,11 @@ def _reading(order: UpdatedOrder) -> ReportReading:
 
 def _priced_reading(order: OnUpdatedOrder) -> PricedReading | HeldReading:
     quote = order.quote
-    if quote is None and order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
+    if order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
         return HeldReading(_metered(order, order.fulfillments[0], set(METER_TAGS)))
     if quote is None or not order.fulfillments:
-        raise declined(ErrorCode.BUSINESS_ERROR, "no priced reading of this household's supply", _ORDER)
+        text = "neither a receipt nor a priced reading of this household's supply"
+        raise declined(ErrorCode.BUSINESS_ERROR, text, _ORDER)
     fulfillment, amount_micro = order.fulfillments[0], quote.price.value_micro
     reading = _metered(order, fulfillment, set(METER_TAGS))
     _check_currency(quote, ErrorCode.BUSINESS_ERROR, _BREAKUP)

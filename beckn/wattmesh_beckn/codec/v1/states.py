@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wattmesh_beckn.errors import ErrorCode, declined
+from wattmesh_beckn.messages import Descriptor
 from wattmesh_market.trade.contracts import DELIVERED, OVER, ContractState
 
 ACTIVE, COMPLETE, CANCELLED = "ACTIVE", "COMPLETE", "CANCELLED"
@@ -21,8 +22,10 @@ _STATUSES: Mapping[str, str] = {
     "REJECTED": CANCELLED,
 }
 """Core has ACTIVE, COMPLETE and CANCELLED; networks write others, too."""
-_STATES: Mapping[str, ContractState] = {
-    **{state.value: state for state in ContractState},
+_OWN: Mapping[str | None, ContractState] = {state.value: state for state in ContractState}
+_COARSE = frozenset({"ORDER_PLACED", "ORDER_COMPLETED", "CANCELLED"})
+_STATES: Mapping[str | None, ContractState] = {
+    **_OWN,
     "ORDER_PLACED": ContractState.CONFIRMED,
     "ORDER_ACCEPTED": ContractState.CONFIRMED,
     "ORDER_CONFIRMED": ContractState.CONFIRMED,
@@ -52,13 +55,16 @@ def status_named(text: str | None, path: str) -> str | None:
     return status
 
 
-def state_named(code: str | None, status: str | None, path: str) -> ContractState | None:
-    """How a delivery stands, by the code of its fulfillment's state and its order's status; None when neither says.
+def state_named(descriptor: Descriptor | None, status: str | None, path: str) -> ContractState | None:
+    """How a delivery stands, by its fulfillment's state and its order's status; None when neither says.
 
-    Declined when the code is none that is known.
+    Where the network's codes are too few, wattmesh says in the name which state it is. Declined when the code is none
+    that is known.
     """
-    state = None
-    if code is not None:
+    state, code = None, descriptor.code if descriptor else None
+    if descriptor is not None and descriptor.name in _OWN and code in _COARSE:
+        state = _OWN[descriptor.name]
+    elif code is not None:
         state = _STATES.get(_normal(code))
         if state is None:
             raise declined(ErrorCode.BUSINESS_ERROR, f"a fulfillment in state {code!r} is not understood here", path)

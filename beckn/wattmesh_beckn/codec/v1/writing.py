@@ -15,10 +15,12 @@ from typing import Any, Final, NamedTuple, assert_never
 import pydantic_core
 
 from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.v1.deg import enriched
 from wattmesh_beckn.codec.v1.states import ACTIVE, CANCELLED, COMPLETE
 from wattmesh_beckn.context import COUNTRY, VERSION, iso_duration
 from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE, LOCAL_GRID_FEE, SHARED_ENERGY
 from wattmesh_common.clock import rfc3339
+from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.energy.slots import SLOT_S, slot_text
 from wattmesh_market.trade.contracts import OVER, ContractState, Ended, least_advanced
 from wattmesh_market.trade.messages import (
@@ -86,16 +88,20 @@ _STATUS: Mapping[ContractState, str] = {
 
 
 class Market(NamedTuple):
-    """What all messages of a market share: its currency, and local time for names that people read."""
+    """What all messages of a market share: its currency, local time for names that people read, and its vocabulary."""
 
     currency: str
     utc_offset_s: int
+    vocabulary: Vocabulary = "core"
 
 
 def write(message: Sent, envelope: Envelope, market: Market) -> bytes:
     """The bytes of a message."""
     action = ACTION_OF[type(message)].value
-    return pydantic_core.to_json({"context": _context(action, envelope), "message": _body(message, envelope, market)})
+    body = _body(message, envelope, market)
+    if market.vocabulary == "deg":
+        body = enriched(action, body, envelope, market.currency)
+    return pydantic_core.to_json({"context": _context(action, envelope), "message": body})
 
 
 def fulfillment_id(slot: int) -> str:
