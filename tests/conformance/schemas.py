@@ -28,7 +28,7 @@ class Schemas:
         self._registry: Registry[Any] = Registry().with_resource(_HERE, resource)
         self._validators: dict[tuple[str, str], Validator | None] = {}
 
-    def problem(self, path: str, what: str, content: object) -> str | None:
+    def problem(self, path: str, what: str, content: Any) -> str | None:
         """What is first wrong with a request, or an answer, of a path; None when it is as the document says."""
         validator = self._validator(path, what)
         if validator is None:
@@ -54,4 +54,5 @@ class Schemas:
             code, response = next(iter(post["responses"].items()))
             place = f"{_HERE}{response['$ref']}" if "$ref" in response else f"{place}/responses/{code}"
             place += "/content/application~1json/schema"
-        return self._kind({"$ref": place}, registry=self._registry, format_checker=FormatChecker())
+        made: Validator = self._kind({"$ref": place}, registry=self._registry, format_checker=FormatChecker())
+        return made
