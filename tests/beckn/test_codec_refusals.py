@@ -171,6 +171,7 @@ NO_SLOT = (
     "2026-05-28T20:50:00+00:00 to 2026-05-28T21:00:00+00:00 is no delivery slot; "
     "slots last 15 minutes and start on the quarter hour"
 )
+NEITHER = "neither a receipt nor a priced reading of this household's supply"
 NO_ROW = NO_SLOT.replace("no delivery slot", "no row of delivery slots")
 PARTLESS = "in an order of several deliveries each part of the price must name an item of the order"
 
@@ -230,9 +231,9 @@ CASES: list[tuple[Sent, str, Any, int, str, str, str | None]] = [
     # Payments and readings.
     (PAY, "message.order.payments.0.status", "NOT-PAID", 400, "30000", "a payment must have status PAID",
      "message.order.payments.0.status"),
-    (RECEIPT, "message.order.payments.0.status", "NOT-PAID", 200, "40000", "neither a receipt nor a priced reading of this household's supply",
+    (RECEIPT, "message.order.payments.0.status", "NOT-PAID", 200, "40000", NEITHER,
      "message.order"),
-    (RECEIPT, "message.order.payments", GONE, 200, "40000", "neither a receipt nor a priced reading of this household's supply",
+    (RECEIPT, "message.order.payments", GONE, 200, "40000", NEITHER,
      "message.order"),
     (PAY, "message.order.payments.0.params", GONE, 400, "30000", "a payment must say its amount and currency",
      "message.order.payments.0.params"),
@@ -255,7 +256,7 @@ CASES: list[tuple[Sent, str, Any, int, str, str, str | None]] = [
      "the delivery slot of 'sun' is missing", "message.order.fulfillments"),
     (Confirmed("order-1", TERMS, 234_375), "message.order.id", GONE, 400, "30000",
      "a confirmed order must have an id", "message.order.id"),
-    (PRICED, "message.order.quote", GONE, 200, "40000", "neither a receipt nor a priced reading of this household's supply",
+    (PRICED, "message.order.quote", GONE, 200, "40000", NEITHER,
      "message.order"),
     # Several deliveries in one order.
     (TWO_QUOTED, "message.order.items.1.id", f"energy-{SLOT}", 400, "30000",
