@@ -40,6 +40,7 @@ from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
+from wattmesh_market.parties.terms import Known, known
 from wattmesh_market.parties.utility import LIKE_DAYS, Utility
 from wattmesh_market.trade.advice import Advice, Consultation
 from wattmesh_market.trade.contracts import Side
@@ -146,7 +147,7 @@ class Driver:
         """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         party, context = member.party, received.context
         try:
-            message = self._codec.decode(received)
+            message = self._codec.decode(received, lambda: self._known(party, context.transaction_id, context.sender))
         except Refusal as refusal:
             return self._refuse(party, received, refusal)
         call = Call(
@@ -462,18 +463,30 @@ class Driver:
             self.remember(f"refuse {received.action}", _answered(party, received, reply))
         return reply
 
+    def _known(self, party: Party, transaction_id: str, sender: str) -> Known | None:
+        found = known(party, transaction_id, sender)
+        if found is None:
+            self._recall_contracts(party, transaction_id)
+            found = known(party, transaction_id, sender)
+        return found
+
     def _recall(self, party: Party, call: Call) -> None:
         """Bring back from the disk what memory has let go of and an old message is about."""
-        books, connection, message = party.books, self._database.connection, call.message
+        books, message = party.books, call.message
         if isinstance(message, ReportReading):
             self._recall_supply(party, call.sender, message.slot)
         elif (
             not isinstance(message, Search | Offers | Select | Quote | PricedReading | HeldReading)
             and books.contract(call.transaction_id, call.sender) is None
         ):
-            for contract in journal.recall_contracts(connection, party.id, call.transaction_id):
-                if books.contract(*contract.key) is None:
-                    books.put(contract)
+            self._recall_contracts(party, call.transaction_id)
+        books.changes = Changes()
+
+    def _recall_contracts(self, party: Party, transaction_id: str) -> None:
+        books = party.books
+        for contract in journal.recall_contracts(self._database.connection, party.id, transaction_id):
+            if books.contract(*contract.key) is None:
+                books.put(contract)
         books.changes = Changes()
 
     def _recall_supply(self, party: Party, household: str, slot: int) -> None:
@@ -527,4 +540,4 @@ def _answered(party: Party, received: Received, reply: Reply) -> Answered:
     # A sender may sign for years, but a message out of its ttl is refused whatever its signature.
     expires_at = min(received.signature_expires, context.expires_at)
     keep_until_ms = int(expires_at * 1000) + KEEP_AFTER_EXPIRY_MS
-    return Answered(party.id, context.sender, context.message_id, received.action, reply, keep_until_ms)
+    return Answered(party.id, context.sender, context.message_id, received.action, reply, keep_until_ms, received.said)

@@ -112,7 +112,7 @@ class Pod:
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
-        codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s)
+        codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s, self.config.vocabulary)
         self._driver = Driver(self.database, members, codec, Place(self.config.domain, self._urls), self)
         self._closings = Closings(
             self._driver,

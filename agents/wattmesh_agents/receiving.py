@@ -17,7 +17,7 @@ from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
-from wattmesh_beckn.receiver import Received, Receiver
+from wattmesh_beckn.receiver import FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import CHECKPOINT
@@ -126,7 +126,7 @@ class Reception:
         keys = self._config.registrar_keys
         call, header = asked_by_registrar(DrainCall, body, headers, keys, party.id, self._clock)
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
-            return first
+            return first.reply
         closed = self._closings.drain(party, draining=call.draining)
         reply = drain_reply(
             draining=call.draining,
@@ -135,7 +135,7 @@ class Reception:
             closed=closed,
         )
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
-        self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms))
+        self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms, None))
         return reply
 
     def _decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -160,8 +160,8 @@ class _PartyInbox:
         self._driver = driver
         self._party = party
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
-        """The answer given before, or None when the message is new."""
+    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
+        """See Inbox."""
         return self._driver.inbox.first_answer(self._party, sender, message_id, action)
 
 

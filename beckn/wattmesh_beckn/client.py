@@ -107,10 +107,11 @@ def read_answer(reply: Reply) -> Acked | Nacked:
         return _ACKED
     try:
         answer: Any = pydantic_core.from_json(reply.body)
-        ack = answer["message"]["ack"]
-        if ack["status"] == "ACK" and reply.status == 200:
+        message = answer["message"]
+        ack = message.get("ack", message)  # Beckn v2 has no `ack` around it
+        if ack["status"] == "ACK" and reply.status in (200, 202):
             return Acked(_tags(ack))
-        error = answer["error"]
+        error = answer.get("error") or message["error"]
         return Nacked(reply.status, str(error["code"])[:100], str(error["message"])[:1000])
     except (ValueError, KeyError, TypeError, AttributeError):
         return Nacked(reply.status, "", f"HTTP {reply.status} with no Beckn answer")

@@ -13,6 +13,8 @@ from wattmesh_common.clock import rfc3339, utc
 from wattmesh_common.fields import Url, Uuid
 
 VERSION = "1.1.0"
+VERSIONS = (VERSION, "1.1.1")
+"""Versions of core that are understood; they differ in nothing that is traded with."""
 COUNTRY = "DEU"
 CLOCK_TOLERANCE_S = 5
 """How far a sender's clock may run ahead (BECKN-006 leaves it open; beckn networks use seconds)."""
@@ -106,11 +108,19 @@ class Location(BecknModel):
     country: Code = Code(code=COUNTRY)
 
 
+class Where(BecknModel):
+    """Where, as far as it is said."""
+
+    city: Code | None = None
+    country: Code | None = None
+
+
 class Context(BecknModel):
-    """Beckn core 1.1 context. `timestamp` and `ttl` are wall time."""
+    """Beckn core 1.1 context. `timestamp` and `ttl` are wall time; without one a message holds for 30 s."""
 
     domain: str = Field(min_length=1, max_length=100)
-    location: Location
+    location: Where = Where()
+    city: str | None = Field(default=None, max_length=200)
     action: Action
     version: str
     bap_id: SubscriberId
@@ -120,7 +130,12 @@ class Context(BecknModel):
     transaction_id: Uuid
     message_id: Uuid
     timestamp: Timestamp
-    ttl: Duration
+    ttl: Duration = timedelta(seconds=30)
+
+    @property
+    def feeder(self) -> str | None:
+        """The feeder that is named: as the location's city, or as networks with older contexts do."""
+        return self.location.city.code if self.location.city else self.city
 
     @property
     def is_callback(self) -> bool:
@@ -158,7 +173,7 @@ def request_context(
     """Context of a new message. `bap` and `bpp` are (subscriber id, url); `now` is unix seconds of wall time."""
     return Context(
         domain=domain,
-        location=Location(city=Code(code=feeder)),
+        location=Where(city=Code(code=feeder), country=Code(code=COUNTRY)),
         action=action,
         version=VERSION,
         bap_id=bap[0],
@@ -182,9 +197,9 @@ def check_context(
     """
     if context.action != action:
         raise invalid(f"context.action is {context.action!r} but the call was {action!r}", "context.action")
-    if context.version != VERSION:
+    if context.version not in VERSIONS:
         raise invalid(f"version {context.version!r} is not spoken here; use {VERSION!r}", "context.version")
-    if context.domain != domain:
+    if context.domain.replace("-", "_") != domain.replace("-", "_"):
         raise invalid(f"domain {context.domain!r} is not traded here; use {domain!r}", "context.domain")
     if action != "search":
         for field in ("bpp_id", "bpp_uri"):

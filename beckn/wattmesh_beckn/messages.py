@@ -1,7 +1,7 @@
 """Message bodies of Beckn core 1.1 as wattmesh trades with them: an order has an item and a fulfillment per slot.
 
-Names and nesting are those of Beckn core's OpenAPI file. Quantities and prices are decimal strings on the wire and
-integers (Wh, millionths) here. What core has no field for stands in `tags`.
+Names and nesting are those of Beckn core's OpenAPI file, and what core leaves optional may be missing. Quantities and
+prices are decimal strings on the wire and integers (Wh, millionths) here. What core has no field for stands in `tags`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import FailFast, Field, SerializeAsAny, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, FailFast, Field, SerializeAsAny, ValidationError, create_model, model_validator
 
-from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Location, Timestamp
+from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Timestamp, Where
 from wattmesh_beckn.errors import invalid
-from wattmesh_beckn.units import WIRE, BillMicro, EnergyWh, MoneyMicro
-from wattmesh_market.units import energy_from_kwh
+from wattmesh_beckn.units import WIRE, BillMicro, Currency, EnergyWh, MoneyMicro, in_kwh
+from wattmesh_market.energy.slots import slots_from_range
 
 ENERGY = "energy"
 FULFILLMENT = "fulfillment"
@@ -24,7 +24,6 @@ SHARED_ENERGY = "shared energy"
 LOCAL_GRID_FEE = "local grid fee"
 """Title of the part of a quote's price that is for the grid."""
 Id = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 MOST_DELIVERIES = 96
 """Of one order: a day of slots."""
 PartT = TypeVar("PartT")
@@ -54,10 +53,15 @@ class TagGroup(BecknModel):
 
 
 class Measure(BecknModel):
-    """An energy. `energy_wh` is `value` on the wire, in kWh."""
+    """An energy. `energy_wh` is `value` on the wire, in kWh; Wh and MWh are read, too."""
 
     energy_wh: EnergyWh = Field(alias="value")
     unit: Literal["kWh"] = "kWh"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_kwh(cls, raw: Any) -> Any:
+        return in_kwh(raw) if isinstance(raw, dict) else raw
 
 
 class PositiveMeasure(Measure):
@@ -88,10 +92,17 @@ class Selected(BecknModel):
     selected: PositiveMeasureOf
 
 
-class Available(BecknModel):
-    """The quantity a seller can spare."""
+class Sought(BecknModel):
+    """The quantity a buyer looks for, under either name."""
 
-    available: MeasureOf
+    selected: PositiveMeasureOf | None = None
+    available: PositiveMeasureOf | None = None
+
+
+class Available(BecknModel):
+    """The quantity a seller can spare; not stated, it is as much as anybody wants."""
+
+    available: MeasureOf | None = None
 
 
 class Price(BecknModel):
@@ -115,23 +126,24 @@ class TimeRange(BecknModel):
 
 
 class StopTime(BecknModel):
-    """Beckn's wrapper around a time range."""
+    """When: from start to end, or the moment of this stop."""
 
-    range: TimeRange
+    range: TimeRange | None = None
+    timestamp: Timestamp | None = None
 
 
 class Stop(BecknModel):
     """Where and when a delivery starts or ends."""
 
-    type: Literal["start", "end"] | None = None
-    location: Location | None = None
-    time: StopTime
+    type: str | None = Field(default=None, max_length=50)
+    location: Where | None = None
+    time: StopTime | None = None
 
 
 class State(BecknModel):
     """State of a fulfillment."""
 
-    descriptor: Code
+    descriptor: Descriptor | None = None
 
 
 class Fulfillment(BecknModel):
@@ -140,13 +152,18 @@ class Fulfillment(BecknModel):
     id: Id | None = None
     type: str | None = Field(default=None, max_length=50)
     state: State | None = None
-    stops: Many[Stop] = Field(min_length=1, max_length=2)
+    stops: Many[Stop] = Field(default=(), max_length=10)
     tags: Many[TagGroup] = Field(default=(), max_length=50)
 
     @property
-    def slot(self) -> tuple[datetime, datetime]:
-        """Start and end of the delivery slot."""
-        return self.stops[0].time.range.start, self.stops[0].time.range.end
+    def window(self) -> tuple[datetime, datetime] | None:
+        """Start and end of the delivery: a range, or the moments of its first and last stop; None when not stated."""
+        times = [stop.time for stop in self.stops if stop.time is not None]
+        ranges = [time.range for time in times if time.range is not None]
+        if ranges:
+            return ranges[0].start, ranges[0].end
+        moments = [time.timestamp for time in times if time.timestamp is not None]
+        return (moments[0], moments[-1]) if len(moments) > 1 else None
 
 
 # --- search -----------------------------------------------------------------------------------------------------
@@ -155,15 +172,28 @@ class Fulfillment(BecknModel):
 class IntentItem(BecknModel):
     """What is sought."""
 
-    descriptor: Code
-    quantity: Selected
+    descriptor: Descriptor | None = None
+    quantity: Sought | None = None
 
 
 class Intent(BecknModel):
     """What a buyer is looking for."""
 
-    item: IntentItem
+    item: IntentItem = IntentItem()
     fulfillment: Fulfillment
+
+    @model_validator(mode="after")
+    def _slots(self) -> Self:
+        self.slots  # noqa: B018 - asked for what is wrong with it
+        return self
+
+    @property
+    def slots(self) -> range:
+        """The delivery slots that are sought, one or several in a row."""
+        window = self.fulfillment.window
+        if window is None:
+            raise ValueError("fulfillment.stops must say when the energy is wanted, from start to end")
+        return slots_from_range(*window)
 
 
 class SearchMessage(BecknModel):
@@ -176,26 +206,27 @@ class CatalogItem(BecknModel):
     """Energy on offer for one slot; `price` is per kWh."""
 
     id: Id
-    descriptor: Descriptor
+    descriptor: Descriptor = Descriptor()
     price: Price
-    quantity: Available
-    fulfillment_ids: Many[Id] = Field(min_length=1, max_length=10)
+    quantity: Available = Available()
+    fulfillment_ids: Many[Id] = Field(default=(), max_length=MOST_DELIVERIES)
 
 
 class Provider(BecknModel):
     """A seller in a catalog."""
 
     id: Id
-    descriptor: Descriptor
-    items: Many[CatalogItem] = Field(min_length=1, max_length=100)
-    fulfillments: Many[Fulfillment] = Field(min_length=1, max_length=100)
+    descriptor: Descriptor = Descriptor()
+    items: Many[CatalogItem] = Field(default=(), max_length=100)
+    fulfillments: Many[Fulfillment] = Field(default=(), max_length=100)
 
 
 class Catalog(BecknModel):
-    """What a BPP offers."""
+    """What a BPP offers; fulfillments may stand beside the providers for all of them."""
 
-    descriptor: Descriptor
-    providers: Many[Provider] = Field(max_length=100)
+    descriptor: Descriptor = Descriptor()
+    fulfillments: Many[Fulfillment] = Field(default=(), max_length=100)
+    providers: Many[Provider] = Field(default=(), max_length=100)
 
 
 class OnSearchMessage(BecknModel):
@@ -217,21 +248,22 @@ class OrderItem(BecknModel):
     """What is ordered. `fulfillment_ids` names its delivery where the order has several."""
 
     id: Id
-    quantity: Selected
+    quantity: Selected | None = None
     fulfillment_ids: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=10, fail_fast=True)
 
 
 class BreakupItem(BecknModel):
     """The order line that a part of the price belongs to."""
 
-    id: Id
-    quantity: Selected
+    id: Id | None = None
+    descriptor: Descriptor | None = None
+    quantity: Selected | None = None
 
 
 class Breakup(BecknModel):
     """One part of a quote's price."""
 
-    title: str = Field(max_length=100)
+    title: str | None = Field(default=None, max_length=100)
     price: Price
     item: BreakupItem | None = None
 
@@ -241,7 +273,7 @@ class Quote(BecknModel):
 
     price: Price
     breakup: Many[Breakup] = Field(default=(), max_length=2 * MOST_DELIVERIES)
-    ttl: Duration
+    ttl: Duration | None = None
 
 
 class BillPrice(BecknModel):
@@ -270,86 +302,76 @@ class Bill(BecknModel):
 class Billing(BecknModel):
     """Whom to bill."""
 
-    name: str = Field(min_length=1, max_length=253)
+    name: str | None = Field(default=None, max_length=253)
 
 
 class PaymentParams(BecknModel):
-    """An amount to pay."""
+    """An amount to pay; not stated, it is what was quoted."""
 
-    amount_micro: MoneyMicro = Field(alias="amount")
-    currency: Currency
+    amount_micro: MoneyMicro | None = Field(default=None, alias="amount")
+    currency: Currency | None = None
+
+
+_Dashed = BeforeValidator(lambda value: value.replace("_", "-") if isinstance(value, str) else value)
 
 
 class Payment(BecknModel):
-    """How and whether a delivery is paid. `id` is that of its fulfillment; an order with one delivery needs none."""
+    """How and whether a delivery is paid. `id` is that of its fulfillment; an order with one delivery needs none.
+
+    Whenever a seller wants to be paid and whoever collects it, wattmesh says `update` once a delivery is metered.
+    """
 
     id: Id | None = None
-    type: Literal["POST-FULFILLMENT"] = "POST-FULFILLMENT"
-    collected_by: Literal["BPP"] = "BPP"
-    status: Literal["NOT-PAID", "PAID"]
-    params: PaymentParams
+    type: Annotated[Literal["PRE-ORDER", "PRE-FULFILLMENT", "ON-FULFILLMENT", "POST-FULFILLMENT"], _Dashed] | None = (
+        None
+    )
+    collected_by: str | None = Field(default=None, max_length=50)
+    status: Annotated[Literal["NOT-PAID", "PAID"], _Dashed] | None = None
+    params: PaymentParams = PaymentParams()
+
+
+class CancellationReason(BecknModel):
+    """Core's Option."""
+
+    id: str | None = Field(default=None, max_length=200)
+    descriptor: Descriptor = Descriptor()
 
 
 class Cancellation(BecknModel):
-    """Why an order ended early."""
+    """Why an order ended early, and by whom."""
 
-    reason: Descriptor
+    cancelled_by: str | None = Field(default=None, max_length=50)
+    reason: CancellationReason = CancellationReason()
 
 
-class SelectOrder(BecknModel):
-    """What a buyer wants of one seller: an item and a fulfillment for each delivery slot."""
+class Order(BecknModel):
+    """An order of one seller: an item and a fulfillment for each delivery slot, and what is agreed about them.
+
+    What is left out is what was said before.
+    """
+
+    provider: ProviderRef | None = None
+    items: Many[OrderItem] = Field(default=(), max_length=MOST_DELIVERIES)
+    fulfillments: Many[Fulfillment] = Field(default=(), max_length=MOST_DELIVERIES)
+    quote: Quote | None = None
+    billing: Billing | None = None
+    id: Id | None = None
+    payments: Many[Payment] = Field(default=(), max_length=2 * MOST_DELIVERIES)
+    status: str | None = Field(default=None, max_length=50)
+    cancellation: Cancellation | None = None
+
+
+class SelectOrder(Order):
+    """What a buyer wants of one seller."""
 
     provider: ProviderRef
     items: Many[OrderItem] = Field(min_length=1, max_length=MOST_DELIVERIES)
-    fulfillments: Many[Fulfillment] = Field(min_length=1, max_length=MOST_DELIVERIES)
-
-    @property
-    def energy_wh(self) -> int:
-        """The energy ordered as the first item."""
-        return self.items[0].quantity.selected.measure.energy_wh
 
 
-class QuotedOrder(SelectOrder):
+class QuotedOrder(Order):
     """The seller's quote; the quantity is what it reserved, at most what was asked."""
 
     quote: Quote
-
-
-class InitOrder(QuotedOrder):
-    """The quote that the buyer takes, and whom to bill."""
-
-    billing: Billing
-
-
-class AgreedOrder(InitOrder):
-    """Terms fixed under an order id."""
-
-    id: Id
-    payments: Many[Payment] = Field(min_length=1, max_length=MOST_DELIVERIES)
-
-
-class ConfirmedOrder(AgreedOrder):
-    """An order in force."""
-
-    status: Literal["ACTIVE", "COMPLETE", "CANCELLED"]
-
-
-class StatusOrder(ConfirmedOrder):
-    """An order as it stands: contract state, and what was delivered once it was."""
-
-    cancellation: Cancellation | None = None
-
-    @property
-    def state(self) -> str:
-        """The contract state that the seller says."""
-        state = self.fulfillments[0].state
-        return state.descriptor.code if state else ""
-
-    @property
-    def delivered_wh(self) -> int | None:
-        """Energy metered as delivered; None before delivery."""
-        text = tag_value(self.fulfillments[0].tags, "delivery", "delivered_kwh")
-        return None if text is None else energy_from_kwh(text)
 
 
 class SelectMessage(BecknModel):
@@ -367,25 +389,25 @@ class OnSelectMessage(BecknModel):
 class InitMessage(BecknModel):
     """Body of `init`."""
 
-    order: InitOrder
+    order: Order
 
 
 class OnInitMessage(BecknModel):
     """Body of `on_init`."""
 
-    order: AgreedOrder
+    order: Order
 
 
 class ConfirmMessage(BecknModel):
     """Body of `confirm`."""
 
-    order: AgreedOrder
+    order: Order
 
 
 class OnConfirmMessage(BecknModel):
     """Body of `on_confirm`."""
 
-    order: ConfirmedOrder
+    order: Order
 
 
 class StatusMessage(BecknModel):
@@ -397,7 +419,7 @@ class StatusMessage(BecknModel):
 class OnStatusMessage(BecknModel):
     """Body of `on_status`, asked for or not."""
 
-    order: StatusOrder
+    order: Order
 
 
 class CancelDescriptor(Descriptor):
@@ -410,14 +432,14 @@ class CancelMessage(BecknModel):
     """Body of `cancel`: of the whole order, unless `descriptor` names single deliveries."""
 
     order_id: Id
-    cancellation_reason_id: Id
+    cancellation_reason_id: Id | None = None
     descriptor: CancelDescriptor | None = None
 
 
 class OnCancelMessage(BecknModel):
     """Body of `on_cancel`, asked for or not."""
 
-    order: StatusOrder
+    order: Order
 
 
 # --- update: payments, and meter readings to the backstop ------------------------------------------------------------
@@ -431,10 +453,13 @@ class UpdatedOrder(BecknModel):
     fulfillments: tuple[Fulfillment] | None = None
 
 
-class OnUpdatedOrder(UpdatedOrder):
-    """The order after the change; a supply order's reading comes back priced."""
+class OnUpdatedOrder(BecknModel):
+    """The order after the change, or as much of it as has changed; a supply order's reading comes back priced."""
 
-    status: Literal["ACTIVE", "COMPLETE", "CANCELLED"]
+    id: Id
+    payments: tuple[Payment, ...] | None = Field(default=None, max_length=2 * MOST_DELIVERIES, fail_fast=True)
+    fulfillments: tuple[Fulfillment, ...] | None = Field(default=None, max_length=MOST_DELIVERIES, fail_fast=True)
+    status: str | None = Field(default=None, max_length=50)
     quote: Bill | None = None
 
 
@@ -475,6 +500,19 @@ BODIES: dict[str, type[BecknModel]] = {
 }
 
 
+class Error(BecknModel):
+    """Why something cannot be had, by BECKN-005."""
+
+    code: str = Field(default="", max_length=200)
+    message: str = Field(default="", max_length=1000)
+
+
+class ErrorMessage(BecknModel):
+    """What any callback may carry in place of its body."""
+
+    error: Error
+
+
 class Call(BecknModel):
     """A whole message; `CALLS` has the class of each action, whose `message` is that action's body."""
 
@@ -499,6 +537,8 @@ def read_call(action: str, raw: Any) -> Call:
     Raises Refusal (400, 30000) naming the first wrong field, what is wrong there, and how many more are wrong.
     """
     try:
+        if (error := _error_in(action, raw)) is not None:
+            return _ErrorCall.model_validate({**raw, "message": error}, by_alias=True, by_name=False, context=WIRE)
         return CALLS[action].model_validate(raw, by_alias=True, by_name=False, context=WIRE)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
@@ -511,13 +551,23 @@ def read_call(action: str, raw: Any) -> Call:
         raise invalid(f"{path or 'body'}: {what}{more}", path or None) from None
 
 
+class _ErrorCall(Call):
+    message: ErrorMessage
+
+
+def _error_in(action: str, raw: Any) -> dict[str, Any] | None:
+    """What holds the error of a callback, the call itself or its message; None when there is none."""
+    places = (raw, raw.get("message")) if isinstance(raw, dict) and action.startswith("on_") else ()
+    return next((place for place in places if isinstance(place, dict) and place.get("error")), None)
+
+
 def write_call(context: Context, body: BecknModel) -> bytes:
     """The bytes of a message, checked against its action's model with nothing unknown in it.
 
     Raises pydantic's ValidationError when the message is not what the action needs: a fault of the caller.
     """
     call = Call(context=context, message=body)
-    raw = call.model_dump_json(exclude_none=True).encode()
+    raw = call.model_dump_json(exclude_none=True, exclude_unset=True).encode()
     CALLS[context.action].model_validate_json(raw, extra="forbid")
     return raw
 

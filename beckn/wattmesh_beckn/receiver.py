@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, invalid, require
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, invalid, require
 from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -32,6 +33,8 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
+NOT_OFFERED = frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"})
+"""Actions of core that have no use here."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BecknModel)
 
@@ -52,6 +55,11 @@ class Received:
     signature_expires: int
     since: float = 0.0
 
+    @property
+    def said(self) -> bytes:
+        """A digest of what the message says, without its times, which differ when it is said again."""
+        return _said(self.body)
+
     def read(self, kind: type[BodyT]) -> BodyT:
         """The message as the class that its action has; TypeError when asked for another."""
         if not isinstance(self.message, kind):
@@ -59,10 +67,17 @@ class Received:
         return self.message
 
 
+class FirstAnswer(NamedTuple):
+    """The answer that a message got, and the digest of what it said; None where that is not known any more."""
+
+    reply: Reply
+    said: bytes | None
+
+
 class Inbox(Protocol):
     """Remembers the answer given to each message."""
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """The answer given before, or None when the message is new."""
         ...
 
@@ -74,7 +89,8 @@ Handler = Callable[[Received], Reply]
 class Receiver:
     """One subscriber's ear: checks each call and hands the good ones over.
 
-    `gateway_id` is the one gateway whose signature a search needs; None at a gateway, which hears buyers themselves.
+    `gateway_id` is the one gateway whose signature a search needs that does not name this subscriber; None at a
+    gateway, which hears buyers themselves.
     """
 
     def __init__(
@@ -111,6 +127,8 @@ class Receiver:
             return nack(refusal)
 
     async def _receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        if action in NOT_OFFERED:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
         if action not in self._actions:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
@@ -133,8 +151,12 @@ class Receiver:
         # Only readings, which come in updates, depend on it. Nothing may be waited for between inbox and handler.
         since = await self._since(sender) if action == "update" else 0.0
         first = self._inbox.first_answer(context.sender, context.message_id, action)
-        if first is not None:
-            return first
+        if first is not None and (first.said is None or first.said == _said(body)):
+            return first.reply
+        # A seller may answer one request in several callbacks, such as pages of offers; a request is said once.
+        if first is not None and not context.is_callback:
+            text = f"message_id {context.message_id!r} was used for another {action}; a new message needs a new one"
+            raise invalid(text, "context.message_id")
         authorization = headers.get(AUTHORIZATION, "")
         return self._handler(
             Received(action, context, call.message, sender, body, authorization, header.expires, since)
@@ -163,7 +185,8 @@ class Receiver:
             sender = await verify(header, role, self._domain, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
-        if action == "search" and self._gateway_id is not None:
+        named = isinstance(context, dict) and context.get("bpp_id") == self._subscriber_id
+        if action == "search" and self._gateway_id is not None and not named:
             try:
                 gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
                 if gateway.subscriber_id != self._gateway_id:
@@ -228,6 +251,16 @@ def read_as(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
 
 _parsed = lru_cache(maxsize=32)(parse)
 """The same, for who only reads it. Remembered for the sender's proof and the reading that follows."""
+
+
+@lru_cache(maxsize=32)
+def _said(body: bytes) -> bytes:
+    message = _parsed(body).get("message")
+    if isinstance(message, dict) and isinstance(order := message.get("order"), dict):
+        quote = order.get("quote")
+        timeless = {name: value for name, value in quote.items() if name != "ttl"} if isinstance(quote, dict) else quote
+        message = {**message, "order": {**order, "quote": timeless}}
+    return blake2b(pydantic_core.to_json(message), digest_size=16).digest()
 
 
 def unauthorized(problem: str, realm: str, challenge: str = "WWW-Authenticate") -> Refusal:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from wattmesh_beckn.context import BecknModel, Location, SubscriberId, Timestamp
+from wattmesh_beckn.context import CLOCK_TOLERANCE_S, BecknModel, Location, SubscriberId, Timestamp
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, rfc3339
@@ -68,8 +68,13 @@ class Subscription(BecknModel):
         return self.valid_from.timestamp(), self.valid_until.timestamp()
 
     def speaks_as(self, role: SubscriberType, domain: str, now: float) -> bool:
-        """Whether it is for this role and domain, and holds at unix seconds `now`."""
-        return (self.type, self.domain) == (role, domain) and self.is_live(now)
+        """Whether it is for this role and domain, and holds at unix seconds `now`.
+
+        Who has just made a key may have a clock that runs ahead by as much as that of a signature may.
+        """
+        return (self.type, self.domain) == (role, domain) and (
+            self.is_live(now) or self.is_live(now + CLOCK_TOLERANCE_S)
+        )
 
 
 SUBSCRIPTIONS = TypeAdapter(list[Subscription])

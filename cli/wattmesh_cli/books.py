@@ -43,7 +43,7 @@ class ContractRow:
 
     `fee_micro` is the grid fee in the amount. `created_ms` is when this side made its record, `searched_ms` when the
     buyer's search began, `confirmed_ms` when this side had it in force (wall time). A buyer also keeps what the seller
-    had asked and how many `offers` there were.
+    had asked, how many `offers` there were, and the `provider` where the seller is a platform that sells for others.
     """
 
     party: str
@@ -66,6 +66,7 @@ class ContractRow:
     confirmed_ms: int | None = None
     offered_micro_per_kwh: int | None = None
     offers: int | None = None
+    provider: str | None = None
 
     @property
     def buyer(self) -> str:

@@ -34,7 +34,7 @@ _PARTIES = (
 _CONTRACTS = (
     "SELECT party, side, transaction_id, counterparty, item_id, slot, energy_wh, amount_micro, state, order_id, "
     "delivered_wh, settled_micro, in_doubt, reason, fee_micro, created_ms, searched_ms, confirmed_ms, "
-    "offered_micro_per_kwh, offers FROM contracts ORDER BY party, transaction_id, counterparty, slot"
+    "offered_micro_per_kwh, offers, provider FROM contracts ORDER BY party, transaction_id, counterparty, slot"
 )
 _LEDGER = (
     "SELECT party, kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger "

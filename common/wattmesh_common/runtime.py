@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +16,8 @@ from wattmesh_common.fields import Name, SubscriberId, Url, Uuid
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
+Vocabulary = Literal["core", "deg"]
+"""Whose words a network's messages are in: Beckn core's, or those of the energy networks' layer-2 document."""
 REGISTRAR = "registrar"
 """Name under which a registrar signs: whoever registers subscribers, may ask households to drain, and decides about
 readings that are held."""
@@ -65,6 +67,7 @@ class RuntimeConfig(_Config):
     pod: Name
     domain: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
+    vocabulary: Vocabulary = "core"
     gateway: GatewayAddress
     clock: ClockConfig
     registrar_keys: dict[str, str] = Field(

@@ -129,8 +129,9 @@ class Gateway:
     def _search(self, received: Received) -> Reply:
         context = received.context
         self._inbox.require_room(context.sender)
+        feeder = context.feeder or received.sender.location.city.code
         try:
-            sellers = self._registry.sellers(context.domain, context.location.city.code, self.clock.machine())
+            sellers = self._registry.sellers(self._config.domain, feeder, self.clock.machine())
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         # After its signature's expiry no seller would take it.
@@ -143,7 +144,7 @@ class Gateway:
         others = [seller for seller in sellers if seller.subscriber_id != context.sender]
         asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)
         answer = ack(recipients=str(asked))
-        self._inbox.remember(context.sender, context.message_id, received.action, answer, expires_at)
+        self._inbox.remember(received, answer, expires_at)
         return answer
 
 

@@ -9,6 +9,7 @@ import heapq
 from collections import Counter
 
 from wattmesh_beckn.errors import busy, too_many
+from wattmesh_beckn.receiver import FirstAnswer, Received
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 
@@ -24,14 +25,14 @@ class MemoryInbox:
         self._clock = clock
         self._most = most
         self._most_of_one_sender = most_of_one_sender
-        self._answers: dict[tuple[str, str, str], Reply] = {}
+        self._answers: dict[tuple[str, str, str], FirstAnswer] = {}
         self._ends: list[tuple[float, tuple[str, str, str]]] = []
         self._by_sender: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """See Inbox."""
         return self._answers.get((sender, message_id, action))
 
@@ -45,10 +46,11 @@ class MemoryInbox:
         if len(self._answers) >= self._most:
             raise busy(f"{len(self._answers)} searches have not expired yet; no more can be told apart", 1)
 
-    def remember(self, sender: str, message_id: str, action: str, answer: Reply, keep_until: float) -> None:
+    def remember(self, received: Received, reply: Reply, keep_until: float) -> None:
         """Keep the answer to a new message until unix second `keep_until`, from when on the message is refused."""
-        key = (sender, message_id, action)
-        self._answers[key] = answer
+        sender = received.context.sender
+        key = (sender, received.context.message_id, received.action)
+        self._answers[key] = FirstAnswer(reply, received.said)
         self._by_sender[sender] += 1
         heapq.heappush(self._ends, (keep_until, key))
 

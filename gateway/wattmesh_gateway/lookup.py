@@ -50,7 +50,11 @@ class PageAsked(BecknModel):
 
 
 class LookupFilter(BecknModel):
-    """Any subset of a subscription; an entry is found when it agrees with all that is given. `page`: by pages."""
+    """Any subset of a subscription; an entry is found when it agrees with all that is given. `page`: by pages.
+
+    Registries in use also take `unique_key_id` for `key_id`, `city` and `country` as plain codes, and a `nonce`, which
+    says nothing.
+    """
 
     subscriber_id: str | None = None
     url: str | None = None
@@ -66,8 +70,13 @@ class LookupFilter(BecknModel):
     created: Timestamp | None = None
     updated: Timestamp | None = None
     page: PageAsked | None = None
+    unique_key_id: str | None = None
+    city: str | None = None
+    country: str | None = None
+    nonce: str | None = None
 
 
+_ASIDE = ("unique_key_id", "nonce")
 _TIMES = ("valid_from", "valid_until", "created", "updated")
 
 
@@ -82,7 +91,9 @@ def read_filter(body: bytes) -> tuple[dict[str, str | int], PageAsked | None]:
     except ValidationError as error:
         path, text = first_problem(error)
         raise invalid(text, path) from None
-    columns: dict[str, str | int] = wanted.model_dump(exclude_none=True, exclude={"location", "page", *_TIMES})
+    columns: dict[str, str | int] = wanted.model_dump(exclude_none=True, exclude={"location", "page", *_ASIDE, *_TIMES})
+    if wanted.unique_key_id is not None:
+        columns["key_id"] = wanted.unique_key_id
     if wanted.location and wanted.location.city:
         columns["city"] = wanted.location.city.code
     if wanted.location and wanted.location.country:
@@ -117,6 +128,8 @@ class Lookups:
     def _whole(self, wanted: Mapping[str, str | int]) -> bytes:
         entries = self._registry.lookup(wanted, self._clock.machine(), most=MOST_FOUND + 1)
         if len(entries) <= MOST_FOUND:
+            # Who takes the first of a subscriber's entries shall get one that holds.
+            entries.sort(key=lambda one: (one.subscriber_id, one.type, not one.is_live(self._clock.machine())))
             found = SUBSCRIPTIONS.dump_json(entries)
             if len(found) <= MAX_ANSWER_BYTES:
                 return found

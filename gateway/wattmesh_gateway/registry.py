@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,12 +72,11 @@ class Page(NamedTuple):
 class AcceptedCalls:
     """The newest subscribe calls for one subscriber that had an effect.
 
-    `created_s` is the second in which all of them were signed (None when there was none yet); `answers` has the
-    status that each was answered with.
+    `created_s` is the second in which all of them were signed (None when there was none yet).
     """
 
     created_s: int | None
-    answers: Mapping[bytes, SubscriptionStatus]
+    calls: Collection[bytes]
 
 
 @dataclass(frozen=True)
@@ -183,12 +182,12 @@ class Registry:
 
     def accepted_calls(self, subscriber_id: str) -> AcceptedCalls:
         """The newest subscribe calls for a subscriber."""
-        query = "SELECT call, created_s, status FROM accepted WHERE subscriber_id = ?"
+        query = "SELECT call, created_s FROM accepted WHERE subscriber_id = ?"
         with self._available():
             rows = self._db.execute(query, (subscriber_id,)).fetchall()
         return AcceptedCalls(
             created_s=rows[0][1] if rows else None,
-            answers={call: SubscriptionStatus(status) for call, _, status in rows},
+            calls=frozenset(call for call, _ in rows),
         )
 
     def put(self, entry: Subscription, now: float, accepted: AcceptedCall | None = None) -> None:

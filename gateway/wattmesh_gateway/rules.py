@@ -126,9 +126,9 @@ def check_order(subscriber_id: str, call: AcceptedCall, accepted: AcceptedCalls)
             f"signed at {rfc3339(call.created_s)}, but a subscribe for {subscriber_id!r} signed at "
             f"{rfc3339(accepted.created_s)} was accepted; sign it anew if it still holds"
         )
-    if call.created_s == accepted.created_s and len(accepted.answers) >= MOST_CALLS_A_SECOND:
+    if call.created_s == accepted.created_s and len(accepted.calls) >= MOST_CALLS_A_SECOND:
         raise _conflict(
-            f"{len(accepted.answers)} subscribes for {subscriber_id!r} signed at {rfc3339(call.created_s)} were "
+            f"{len(accepted.calls)} subscribes for {subscriber_id!r} signed at {rfc3339(call.created_s)} were "
             "accepted; sign it anew, a second later"
         )
 

@@ -57,7 +57,7 @@ class Subscribing:
         self._limit = RateLimit(per_s=CALLS_PER_S, burst=CALLS_AT_ONCE, what="subscribe calls")
 
     def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Write the entry in `body` and answer its status. Raises Refusal, or RegistryUnavailable."""
+        """Write the entry in `body`. Raises Refusal, or RegistryUnavailable."""
         check_size(len(body))
         raw = parse(body)
         now = self._clock.machine()
@@ -72,8 +72,8 @@ class Subscribing:
         entry = _read(raw)
         check_entry(entry, now)
         accepted = self._registry.accepted_calls(entry.subscriber_id)
-        if (first := accepted.answers.get(call.call)) is not None:
-            return _status(first)
+        if call.call in accepted.calls:
+            return _TAKEN
         check_order(entry.subscriber_id, call, accepted)
         check_not_reserved(entry, self._reserved)
         held = self._registry.find(entry.subscriber_id, now)
@@ -81,7 +81,7 @@ class Subscribing:
             check_renewal(entry, held, now)
         check_key(entry, held)
         self._registry.put(entry, now, call)
-        return _status(entry.status)
+        return _TAKEN
 
     def _authenticate(
         self, header: SignatureHeader, raw: dict[str, Any], body: bytes, call: AcceptedCall, now: float
@@ -98,7 +98,7 @@ class Subscribing:
                 "subscriber itself may write its entry"
             )
         else:
-            known = call.call in self._registry.accepted_calls(header.subscriber_id).answers
+            known = call.call in self._registry.accepted_calls(header.subscriber_id).calls
             key = renewal_key(header, self._registry.find(header.subscriber_id, now), now, known=known)
         check_signature(header, body, key)
 
@@ -111,5 +111,5 @@ def _read(raw: dict[str, Any]) -> Subscription:
         raise invalid(text, path) from None
 
 
-def _status(status: SubscriptionStatus) -> Reply:
-    return json_reply(200, {"status": status})
+_TAKEN = json_reply(200, {"status": SubscriptionStatus.UNDER_SUBSCRIPTION})
+"""What core's registry answers to any `subscribe` that it takes; how the entry stands is for `lookup` to say."""

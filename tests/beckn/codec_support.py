@@ -28,7 +28,6 @@ from wattmesh_market.trade.messages import (
     HeldReading,
     Init,
     Line,
-    Message,
     Offers,
     Pay,
     PricedReading,
@@ -37,6 +36,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    Sent,
     SharedPart,
     Status,
     Terms,
@@ -52,7 +52,7 @@ NEXT = SLOT + 900
 BUYER_ID, SELLER_ID = BUYER.subscriber_id, SELLER.subscriber_id
 
 
-def envelope(message: Message) -> Envelope:
+def envelope(message: Sent) -> Envelope:
     """From the buyer to the seller, or back, at NOW_MS."""
     return Envelope(
         domain=DOMAIN,
@@ -67,7 +67,7 @@ def envelope(message: Message) -> Envelope:
     )
 
 
-def encoded(message: Message) -> Json:
+def encoded(message: Sent) -> Json:
     """What a message is on the wire."""
     found: Json = json.loads(CODEC.encode(message, envelope(message)))
     return found
@@ -107,7 +107,7 @@ metered = st.tuples(energies, energies, energies)
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offers:
-    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies)
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none())
     return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
 
 
@@ -143,8 +143,7 @@ def statuses(draw: st.DrawFn) -> Status:
     quoted, deliveries = draw(terms()), []
     for line in quoted.lines:
         state = draw(st.sampled_from(ContractState))
-        delivered = state in DELIVERED and draw(st.booleans())
-        booked = (draw(energies), draw(amounts)) if delivered else (None, None)
+        booked = (draw(energies), draw(amounts)) if state in DELIVERED else (None, None)
         deliveries.append(DeliveryStatus(line.slot, state, *booked))
     return Status(draw(ids), quoted, tuple(deliveries), draw(reasons))
 
@@ -163,7 +162,7 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
     return PricedReading(order_id, reading, *parts, estimated=estimated)
 
 
-ANY: dict[type[Message], st.SearchStrategy[Message]] = {
+ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Search: st.builds(
         lambda slot, wh, ahead: Search(slot, wh, ahead and slot + ahead * SLOT_S),
         slot_numbers,

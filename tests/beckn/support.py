@@ -241,7 +241,7 @@ EXAMPLES: dict[str, Json] = {
         "order": {
             **_AGREED,
             "status": "CANCELLED",
-            "cancellation": {"reason": {"code": "no-longer-needed", "name": "No longer needed"}},
+            "cancellation": {"reason": {"descriptor": {"code": "no-longer-needed", "name": "No longer needed"}}},
         }
     },
     "update": {

@@ -42,7 +42,6 @@ from wattmesh_market.trade.messages import (
     HeldReading,
     Init,
     Line,
-    Message,
     Offers,
     Pay,
     PricedReading,
@@ -51,6 +50,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    Sent,
     SharedPart,
     Status,
     Terms,
@@ -62,7 +62,7 @@ from wattmesh_market.trade.offers import Offer
 @pytest.mark.parametrize("kind", ANY, ids=lambda kind: kind.__name__)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_what_is_written_is_read_as_the_same(kind: type[Message], data: st.DataObject) -> None:
+def test_what_is_written_is_read_as_the_same(kind: type[Sent], data: st.DataObject) -> None:
     message = data.draw(ANY[kind])
     assert CODEC.decode(received(CODEC.encode(message, envelope(message)))) == message
 
@@ -70,7 +70,7 @@ def test_what_is_written_is_read_as_the_same(kind: type[Message], data: st.DataO
 @pytest.mark.parametrize("kind", ANY, ids=lambda kind: kind.__name__)
 @settings(max_examples=20)
 @given(data=st.data())
-def test_the_bytes_are_those_of_the_message_models(kind: type[Message], data: st.DataObject) -> None:
+def test_the_bytes_are_those_of_the_message_models(kind: type[Sent], data: st.DataObject) -> None:
     message = data.draw(ANY[kind])
     body = CODEC.encode(message, envelope(message))
     call = received(body)
@@ -139,12 +139,15 @@ WITHDRAWN: Json = {
     **AGREED,
     "fulfillments": [fulfillment(SLOT, state={"descriptor": {"code": "CANCELLED"}})],
     "status": "CANCELLED",
-    "cancellation": {"reason": {"code": "CANCELLED", "name": "cancelled by the buyer: changed-mind"}},
+    "cancellation": {
+        "cancelled_by": "CONSUMER",
+        "reason": {"descriptor": {"code": "CANCELLED", "name": "cancelled by the buyer: changed-mind"}},
+    },
 }
 TERMS, UNTIL_MS = terms_of(SLOT), NOW_MS + 28_400
 READ = ReportReading(f"supply-{BUYER_ID}", SLOT, 200, 0, 500)
 
-ONE: list[tuple[Message, Json]] = [
+ONE: list[tuple[Sent, Json]] = [
     (
         Search(SLOT, 5200, SLOT + 4 * SLOT_S),
         {
@@ -283,7 +286,7 @@ ONE: list[tuple[Message, Json]] = [
 
 
 @pytest.mark.parametrize(("message", "body"), ONE, ids=[type(message).__name__ for message, _ in ONE])
-def test_one_delivery_is_said_as_beckn_does(message: Message, body: Json) -> None:
+def test_one_delivery_is_said_as_beckn_does(message: Sent, body: Json) -> None:
     assert encoded(message)["message"] == body
     assert CODEC.decode(received(encoded(message))) == message
 
@@ -346,13 +349,6 @@ def test_ids_of_one_delivery_mean_nothing() -> None:
     raw = encoded(status_of(DeliveryStatus(SLOT, ContractState.DELIVERED, 1100, 206_250)))
     other = changed(changed(raw, "message.order.fulfillments.0.id", "f-1"), "message.order.payments.0.id", "p-1")
     assert CODEC.decode(received(other)) == CODEC.decode(received(raw))
-
-
-@pytest.mark.parametrize("state", [GONE, {"descriptor": {"code": "UNDERWAY"}}])
-def test_a_delivery_in_an_unknown_state_says_nothing(state: Any) -> None:
-    raw = encoded(status_of(DeliveryStatus(SLOT, ContractState.CONFIRMED, None, None)))
-    message = CODEC.decode(received(changed(raw, "message.order.fulfillments.0.state", state)))
-    assert message == Status("order-1", TERMS, (), None)
 
 
 @pytest.mark.parametrize("state", [ContractState.CONFIRMED, ContractState.CANCELLED])
@@ -552,7 +548,7 @@ def test_one_of_two_deliveries_is_cancelled_by_its_id() -> None:
     order = encoded(Cancelled(status))["message"]["order"]
     assert [one["state"]["descriptor"]["code"] for one in order["fulfillments"]] == ["CONFIRMED", "CANCELLED"]
     assert order["status"] == "ACTIVE"
-    assert order["cancellation"]["reason"]["code"] == "CANCELLED"
+    assert order["cancellation"]["reason"]["descriptor"]["code"] == "CANCELLED"
 
 
 @pytest.mark.parametrize(

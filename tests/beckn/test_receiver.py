@@ -15,7 +15,7 @@ from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.errors import ErrorCode, busy, declined
 from wattmesh_beckn.messages import OnSelectMessage, SelectMessage
-from wattmesh_beckn.receiver import MAX_BODY_BYTES, Received, Receiver
+from wattmesh_beckn.receiver import MAX_BODY_BYTES, FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
@@ -34,9 +34,9 @@ class Memory:
     def __init__(self, answer: Reply | Exception | None = None) -> None:
         self.answer = answer
         self.received: list[Received] = []
-        self.answers: dict[tuple[str, str, str], Reply] = {}
+        self.answers: dict[tuple[str, str, str], FirstAnswer] = {}
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> Reply | None:
+    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         return self.answers.get((sender, message_id, action))
 
     def handle(self, received: Received) -> Reply:
@@ -44,7 +44,9 @@ class Memory:
         if isinstance(self.answer, Exception):
             raise self.answer
         reply = self.answer or ack(count=str(len(self.received)))
-        self.answers[received.sender.subscriber_id, received.context.message_id, received.action] = reply
+        self.answers[received.sender.subscriber_id, received.context.message_id, received.action] = FirstAnswer(
+            reply, received.said
+        )
         return reply
 
 
@@ -108,7 +110,7 @@ def test_a_good_call_is_handed_over_with_what_is_proven_about_it() -> None:
     assert (received.action, received.body, received.sender) == ("select", SELECT, entry(BUYER, "BAP"))
     assert (received.authorization, received.signature_expires) == (headers["authorization"], CREATED + 30)
     assert received.context.message_id == example("select")["context"]["message_id"]
-    assert received.read(SelectMessage).order.items[0].quantity.selected.measure.energy_wh == 1250
+    assert received.read(SelectMessage).order.items[0].id == "item-1"
     with pytest.raises(TypeError, match=r"^select carries no OnSelectMessage$"):
         received.read(OnSelectMessage)
 

@@ -69,9 +69,9 @@ def test_the_key_is_that_of_the_entry_with_the_headers_subscriber_key_and_role()
             "2026-05-28T20:10:00.000Z until 2026-05-28T20:26:40.000Z; this clock says 2026-05-28T20:26:40.000Z",
         ),
         (
-            [entry(BUYER, "BAP", valid_from=NOW + 1)],
+            [entry(BUYER, "BAP", valid_from=NOW + 6)],
             "key '00000000-0000-4000-8000-000000000001' of subscriber 'buyer.street' is valid from "
-            "2026-05-28T20:26:41.000Z until 2026-05-28T20:43:20.000Z; this clock says 2026-05-28T20:26:40.000Z",
+            "2026-05-28T20:26:46.000Z until 2026-05-28T20:43:20.000Z; this clock says 2026-05-28T20:26:40.000Z",
         ),
     ],
 )

@@ -278,16 +278,29 @@ def test_a_departed_party_that_still_has_a_book_is_audited_as_usual() -> None:
     assert audit(without(street(), "roof-0"), LEFT).findings
 
 
-def test_a_party_of_a_namespace_that_nobody_looked_at_has_not_departed() -> None:
+def test_what_is_had_with_a_partner_from_outside_is_checked_and_summed_on_this_side() -> None:
+    flat, grid, roof = street()
+    outside = "platform.example.org"
+    sale = next(row for row in roof.contracts if row.counterparty == FLAT)
+    sold = replace(sale, transaction_id="t-out", order_id="o-out", counterparty=outside)
+    assert sold.delivered_wh is not None
+    assert sold.settled_micro is not None
+    booked = LedgerEntry(ROOF, "trade", SLOT, outside, "t-out", -sold.delivered_wh, sold.settled_micro)
+    result = audit([flat, grid, replace(roof, contracts=(*roof.contracts, sold), ledger=(*roof.ledger, booked))], LEFT)
+    # The meter of the slot does not know of this sale.
+    assert {finding.kind for finding in result.findings} == {"reading-trades"}
+    assert result.contracts_with_departed == 1
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+    assert (result.energy_with_departed_wh, result.amount_with_departed_micro) == (
+        -sold.delivered_wh,
+        sold.settled_micro,
+    )
+
+
+def test_nobody_from_outside_is_supplied() -> None:
     flat, grid, roof = street()
     stray = LedgerEntry(GRID, "backstop", SLOT, "roof-0.elsewhere", "supply", -1, 1)
     assert audit([flat, replace(grid, ledger=(*grid.ledger, stray)), roof], LEFT).findings == (
-        Finding(
-            "no-book", "roof-0.elsewhere", None, None,
-            "has no book, but others have 0 contracts and 1 entries with it",
-        ),
-        Finding("ledger-sum", None, None, None, "energy over all ledgers sums to -1 Wh"),
-        Finding("ledger-sum", None, None, None, "money over all ledgers sums to +1 millionths"),
         Finding(
             "sharing-reading", GRID, SLOT, None,
             "has 1 supply entries of roof-0.elsewhere, which has reported nothing",

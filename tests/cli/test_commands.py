@@ -90,6 +90,7 @@ def test_contracts_for_programs(run: Run) -> None:
         "slot_start": "2026-06-21T12:00:00+02:00",
         "buyer": FLAT,
         "seller": ROOF,
+        "provider": ROOF,
         "energy_kwh": "0.400",
         "price_per_kwh": "0.200000",
         "amount": "0.080000",
@@ -184,6 +185,9 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "amount_sum": "0.000000",
         "energy_in_flight_kwh": "0.000",
         "amount_in_flight": "0.000000",
+        "contracts_with_departed": 0,
+        "energy_with_departed_kwh": "0.000",
+        "amount_with_departed": "0.000000",
     }
 
 

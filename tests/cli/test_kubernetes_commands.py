@@ -172,7 +172,7 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
     result = run("audit", "--kubernetes")
     assert (result.exit_code, result.stderr) == (0, "")
     assert lines(result) == [
-        "2 contracts (0 in flight, 2 with departed parties), 2 readings and 4 ledger entries checked; "
+        "2 contracts (0 in flight, 2 with parties without a book here), 2 readings and 4 ledger entries checked; "
         "sums 0.000 kWh and 0.000000: nothing wrong"
     ]  # fmt: skip
     assert json.loads(run("audit", "--kubernetes", "-o", "json").stdout) == {

@@ -13,15 +13,16 @@ from typing import Any
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, entry_at, gateway_config, signer
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.context import Code, request_context
+from wattmesh_beckn.context import request_context
 from wattmesh_beckn.messages import (
+    Descriptor,
     Fulfillment,
     Intent,
     IntentItem,
     PositiveMeasure,
     PositiveMeasureOf,
     SearchMessage,
-    Selected,
+    Sought,
     Stop,
     StopTime,
     TimeRange,
@@ -35,6 +36,7 @@ from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
 from wattmesh_gateway.registry import Registry
+from wattmesh_market.energy.slots import SLOT_S
 
 NOW = 1_790_000_000
 TTL_S = 30.0
@@ -135,12 +137,13 @@ class World:
 
     def search_body(self, bap: str, **changes: Any) -> bytes:
         now = self.clock.wall()
-        slot = TimeRange(start=utc(NOW), end=utc(NOW) + timedelta(minutes=15))
+        start = utc(NOW // SLOT_S * SLOT_S)
+        slot = TimeRange(start=start, end=start + timedelta(seconds=SLOT_S))
         message = SearchMessage(
             intent=Intent(
                 item=IntentItem(
-                    descriptor=Code(code="energy"),
-                    quantity=Selected(selected=PositiveMeasureOf(measure=PositiveMeasure(energy_wh=5200))),
+                    descriptor=Descriptor(code="energy"),
+                    quantity=Sought(selected=PositiveMeasureOf(measure=PositiveMeasure(energy_wh=5200))),
                 ),
                 fulfillment=Fulfillment(stops=(Stop(time=StopTime(range=slot)),)),
             )

@@ -102,7 +102,7 @@ def test_a_search_goes_over_http_from_buyer_to_gateway_to_seller(tmp_path: Path)
             buyer, seller = signer("buyer"), signer("seller")
             for body in (now_entry(buyer, "BAP", "http://buyer"), now_entry(seller, "BPP", f"{inn_at}/house")):
                 reply = await transport.post(f"{at}/subscribe", body, signed(REGISTRAR, body), timeout_s=5)
-                assert (reply.status, reply.body) == (200, b'{"status":"SUBSCRIBED"}')
+                assert (reply.status, reply.body) == (200, b'{"status":"UNDER_SUBSCRIPTION"}')
             world = World()
             body = world.search_body("buyer", now=clock.wall())
             headers = signed(buyer, body)

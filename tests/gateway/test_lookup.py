@@ -39,6 +39,9 @@ async def street() -> World:
         ({"created": "2026-09-21T14:13:20Z", "type": "BAP"}, ["a BAP"]),
         ({"status": "EXPIRED"}, []),
         ({"type": None, "subscriber_id": "b"}, ["b BPP"]),
+        ({"type": "BPP", "city": "feeder-2", "country": "DEU", "nonce": "123"}, ["b BPP"]),
+        ({"subscriber_id": "a", "unique_key_id": A.key_id}, ["a BAP", "a BPP"]),
+        ({"subscriber_id": "a", "unique_key_id": "00000000-0000-4000-8000-000000000007"}, []),
     ],
 )
 def test_a_lookup_finds_what_agrees_with_all_it_says(subset: dict[str, Any], found: list[str]) -> None:
@@ -46,6 +49,18 @@ def test_a_lookup_finds_what_agrees_with_all_it_says(subset: dict[str, Any], fou
         return await (await street()).lookup(**subset)
 
     assert [f"{one['subscriber_id']} {one['type']}" for one in run(main())] == found
+
+
+def test_of_a_subscribers_entries_those_that_hold_come_first() -> None:
+    async def main() -> list[tuple[str, str]]:
+        world = World()
+        for number in (1, 2, 3):
+            ends = utc(NOW + (60 if number != 2 else 86_400))
+            await world.subscribe(entry(signer("a", number), "BPP", valid_until=ends))
+        await world.clock.sleep(61)
+        return [(one["key_id"][-1], one["status"]) for one in await world.lookup(subscriber_id="a")]
+
+    assert run(main()) == [("2", "SUBSCRIBED"), ("1", "EXPIRED"), ("3", "EXPIRED")]
 
 
 def test_an_entry_is_expired_from_its_very_end_on() -> None:
@@ -65,9 +80,10 @@ def test_an_entry_is_expired_from_its_very_end_on() -> None:
     ("subset", "text"),
     [
         (
-            {"city": "feeder-1"},
-            "entries cannot be looked up by 'city'; the fields are subscriber_id, url, type, domain, location, key_id, "
-            "signing_public_key, encr_public_key, valid_from, valid_until, status, created, updated, page",
+            {"state": "Bavaria"},
+            "entries cannot be looked up by 'state'; the fields are subscriber_id, url, type, domain, location, "
+            "key_id, signing_public_key, encr_public_key, valid_from, valid_until, status, created, updated, page, "
+            "unique_key_id, city, country, nonce",
         ),
         ({"type": "SELLER"}, "type: Input should be 'BAP', 'BPP' or 'BG'"),
         ({"location": {"gps": "1,2"}}, "location.gps: Extra inputs are not permitted"),

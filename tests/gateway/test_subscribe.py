@@ -65,7 +65,7 @@ def test_a_registrar_makes_an_entry() -> None:
     async def main() -> None:
         world = World()
         reply = await world.subscribe(raw(created="2020-01-01T00:00:00Z", anything_else=[1]))
-        assert (reply.status, answer_of(reply)) == (200, {"status": "SUBSCRIBED"})
+        assert (reply.status, answer_of(reply)) == (200, {"status": "UNDER_SUBSCRIPTION"})
         expected = raw(created="2026-09-21T14:13:20.000Z", updated="2026-09-21T14:13:20.000Z")
         assert await world.lookup(subscriber_id="rooftop-0") == [expected]
 
@@ -181,7 +181,7 @@ def test_every_bad_signature_is_refused_with_its_reason() -> None:
 )
 def test_a_subscriber_renews_itself(changed: Any) -> None:
     reply = renewal(changed)
-    assert (reply.status, answer_of(reply)) == (200, {"status": "SUBSCRIBED"})
+    assert (reply.status, answer_of(reply)) == (200, {"status": "UNDER_SUBSCRIPTION"})
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_subscriber_leaves_and_only_a_registrar_brings_its_key_back() -> None:
         await world.subscribe(entry(HOUSE))
         await world.subscribe(entry(HOUSE_2))
         await world.clock.sleep(1)
-        assert answer_of(await world.subscribe(entry(HOUSE, status=GONE), HOUSE)) == {"status": "UNSUBSCRIBED"}
+        assert answer_of(await world.subscribe(entry(HOUSE, status=GONE), HOUSE)) == {"status": "UNDER_SUBSCRIPTION"}
         await world.clock.sleep(1)
         text = "key '00000000-0000-4000-8000-000000000001' of subscriber 'rooftop-0' is UNSUBSCRIBED"
         assert problem(await world.subscribe(entry(HOUSE), HOUSE)) == (401, "30000", text)
@@ -238,7 +238,7 @@ def test_a_subscriber_leaves_and_only_a_registrar_brings_its_key_back() -> None:
             "back"
         )
         assert problem(await world.subscribe(entry(HOUSE), HOUSE_2)) == (403, "50000", text)
-        assert answer_of(await world.subscribe(entry(HOUSE))) == {"status": "SUBSCRIBED"}
+        assert answer_of(await world.subscribe(entry(HOUSE))) == {"status": "UNDER_SUBSCRIPTION"}
 
     run(main())
 
@@ -282,7 +282,7 @@ def test_the_same_call_again_gets_the_first_answer_and_has_no_effect() -> None:
         world = World()
         await world.subscribe(entry(HOUSE), created=NOW)
         await world.subscribe(entry(HOUSE, status=GONE), created=NOW)
-        assert answer_of(await world.subscribe(entry(HOUSE), created=NOW)) == {"status": "SUBSCRIBED"}
+        assert answer_of(await world.subscribe(entry(HOUSE), created=NOW)) == {"status": "UNDER_SUBSCRIPTION"}
         assert [found["status"] for found in await world.lookup(subscriber_id="rooftop-0")] == ["UNSUBSCRIBED"]
 
     run(main())
@@ -295,7 +295,7 @@ def test_a_subscriber_that_left_with_its_last_key_can_ask_whether_it_did() -> No
         await world.clock.sleep(1)
         for _ in range(2):
             reply = await world.subscribe(entry(HOUSE, status=GONE), HOUSE, created=NOW + 1)
-            assert answer_of(reply) == {"status": "UNSUBSCRIBED"}
+            assert answer_of(reply) == {"status": "UNDER_SUBSCRIPTION"}
 
     run(main())
 

@@ -235,7 +235,7 @@ def test_the_registry_takes_no_url_that_leads_astray() -> None:
 
     for url, reply in in_arena(work).items():
         if url in TAKEN:
-            assert parse(reply.body) == {"status": "SUBSCRIBED"}
+            assert parse(reply.body) == {"status": "UNDER_SUBSCRIPTION"}
             continue
         answer = read_answer(reply)
         assert isinstance(answer, Nacked)

@@ -67,7 +67,7 @@ FORM = [
     Case(
         "select",
         "two items",
-        bad("order has 2 items and 1 fulfillments; each delivery is one of both", "message.order.fulfillments"),
+        bad("item 'energy-1782022500' stands twice in the order", "message.order.items.1.id"),
         {"message.order.items": lambda _, items: items * 2},
     ),
     Case(
@@ -133,7 +133,7 @@ FORM = [
     Case(
         "select",
         "absurd quantity",
-        bad(f"{QUANTITY}: 1000001 kWh is more than 1000000.000 kWh, the most one order can hold", QUANTITY),
+        bad(f"{QUANTITY}: 1000001.000 kWh is more than 1000000.000 kWh, the most one order can hold", QUANTITY),
         ordered("1000001"),
     ),
     Case("select", "quantity as a number", bad(f"{QUANTITY}: {DECIMAL}1.5", QUANTITY), ordered(1.5)),

@@ -61,10 +61,10 @@ class Puppet:
         self.run = run
         await self.register(self.me)
 
-    async def register(self, owner: Signer, feeder: str = "main") -> None:
+    async def register(self, owner: Signer, feeder: str = "main", url: str = "http://puppet") -> None:
         """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
         for role in ("BAP", "BPP"):
-            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url="http://puppet")
+            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url=url)
             await subscribe("http://gateway", self.sites, self.clock, self.signers[REGISTRAR], entry)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002

@@ -176,8 +176,8 @@ def test_addresses_go_that_nobody_needs(connection: sqlite3.Connection) -> None:
 
 def test_a_batch_is_bounded_and_the_rest_goes_with_the_next(connection: sqlite3.Connection) -> None:
     most = retention.MOST_AT_ONCE + retention.MOST_OF_ONE_PARTY
-    rows = [("me", "it", str(number), "select", 200, b"", 0) for number in range(most + 1)]
-    connection.executemany("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    rows = [("me", "it", str(number), "select", 200, b"", 0, None) for number in range(most + 1)]
+    connection.executemany("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     forget(connection)
     assert left(connection, "count(*)", "inbox") == [1]
     forget(connection)

@@ -87,13 +87,6 @@ SELLER = [
         ordered("1.200"),
     ),
     Case(
-        "init",
-        "select again",
-        declined("40000", "this transaction has an order here already; search anew"),
-        {"context.action": "select"},
-        action="select",
-    ),
-    Case(
         "confirm",
         "altered price",
         declined("40003", "order says 1 but 150000 was quoted", "message.order.quote.price.value"),
@@ -233,12 +226,6 @@ BUYER = [
     Case("on_search", "nobody asked for", declined("40000", _NO_SEARCH), _STRAY),
     Case(
         "on_search",
-        "in another's name",
-        declined("40000", "'puppet.default' cannot offer for 'roof-0.default'"),
-        {"message.catalog.providers.0.id": "roof-0.default"},
-    ),
-    Case(
-        "on_search",
         "negative price",
         bad(
             f"message.catalog.providers.0.items.0.price.value: {MONEY}'-0.05'",
@@ -303,9 +290,13 @@ BUYER = [
     ),
     Case(
         "on_status",
-        "nothing said of the delivery",
-        declined("40000", "delivery of nothing stated for an order of 1.000 kWh", "message.order.fulfillments.0.tags"),
-        {"message.order.fulfillments.0.tags": []},
+        "a state that nobody knows",
+        declined(
+            "40000",
+            "a fulfillment in state 'LOST' is not understood here",
+            "message.order.fulfillments.0.state",
+        ),
+        {"message.order.fulfillments.0.state.descriptor.code": "LOST"},
     ),
     Case(
         "on_status",
@@ -329,7 +320,7 @@ BUYER = [
         "on_status",
         "confirmed, but expired",
         declined("40000", "the order is CONFIRMED here; it cannot be EXPIRED"),
-        {"message.order.fulfillments.0.state.descriptor.code": "EXPIRED"},
+        {"message.order.status": "CANCELLED", "message.order.fulfillments.0.state.descriptor.code": "EXPIRED"},
     ),
     Case(
         "early_on_status", "before the slot has ended", declined("40000", "delivery reported before its slot has ended")
@@ -352,14 +343,14 @@ BUYER = [
     Case(
         "on_update",
         "not paid",
-        declined("40000", "no receipt for a payment of this order", "message.order"),
+        declined("40000", "neither a receipt nor a priced reading of this household's supply", "message.order"),
         {"message.order.payments.0.status": "NOT-PAID"},
     ),
     Case(
         "on_update",
         "a priced reading from no utility",
-        declined("40000", "no priced reading of this household's supply", "message.order"),
-        {"message.order.fulfillments": lambda p, _: [fulfillment(p.slot - SLOT_S)]},
+        declined("40000", "neither a receipt nor a priced reading of this household's supply", "message.order"),
+        {"message.order.payments": GONE, "message.order.fulfillments": lambda p, _: [fulfillment(p.slot - SLOT_S)]},
     ),
     Case(
         "on_cancel",

@@ -115,7 +115,7 @@ class Member:
     journal: Journal
     events: Events
     alarms: dict[Alarm, float] = field(default_factory=dict)
-    inbox: dict[tuple[str, str, Action], Refused | None] = field(default_factory=dict)
+    inbox: dict[tuple[str, str, type[Message]], Refused | None] = field(default_factory=dict)
     lines: list[LogLine] = field(default_factory=list)
     consultations: list[Consultation] = field(default_factory=list)
     missed_gates: int = 0
@@ -268,7 +268,7 @@ class World:
 
     def receive(self, member: Member, call: Call) -> Refused | None:
         """Let a party act on a message, once."""
-        key = (call.sender, call.message_id, ACTION_OF[type(call.message)])
+        key = (call.sender, call.message_id, type(call.message))
         if key not in member.inbox:
             refused = self.act(member, lambda: member.events.receive(call))
             if refused is not None and refused.reason is Reason.TOO_MANY:

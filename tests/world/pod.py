@@ -141,7 +141,7 @@ class Node:
         message = received(body, action)
         context = message.context
         first = self.driver.inbox.first_answer(self.id, context.sender, context.message_id, action)
-        return first or self.driver.receive(self.member, message)
+        return first.reply if first else self.driver.receive(self.member, message)
 
     def ring(self, alarm: Alarm) -> None:
         """Let a reminder come due."""

@@ -29,7 +29,7 @@ def _replace(table: str, columns: int) -> str:
     return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - names of ours
 
 
-_PUT_CONTRACT = _replace("contracts", 23)
+_PUT_CONTRACT = _replace("contracts", 24)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
 _PUT_READING = _replace("readings", 18)
 _PUT_ROLE = _replace("roles", 3)
@@ -51,9 +51,13 @@ def write(connection: sqlite3.Connection, party: str, kind: str, changes: Change
     sqlite3.IntegrityError when a new contract, booking or closing stands there already.
     """
     if changes.contracts:
-        # A new one must not push out another that memory has let go of.
-        new = [one for one in changes.contracts.values() if one.state is ContractState.QUOTED]
-        old = [(key, one) for key, one in changes.contracts.items() if one.state is not ContractState.QUOTED]
+        # A new one must not push out another that memory has let go of. One that is quoted anew is not new.
+        is_new = {
+            key: one.state is ContractState.QUOTED and key not in changes.before
+            for key, one in changes.contracts.items()
+        }
+        new = [one for key, one in changes.contracts.items() if is_new[key]]
+        old = [(key, one) for key, one in changes.contracts.items() if not is_new[key]]
         connection.executemany(_NEW_CONTRACT, [row for one in new for row in _rows(one)])
         connection.executemany(_PUT_CONTRACT, [row for key, one in old for row in _rows(one, changes.before.get(key))])
     if changes.readings:
@@ -157,7 +161,7 @@ def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any,
     """A row for each delivery: for those alone that have changed, where the contract beside them stands as before."""
     (
         party, side, transaction_id, counterparty, deliveries, expires_ms, created_ms, updated_ms, order_id, in_doubt,
-        reason, searched_ms, confirmed_ms, offers,
+        reason, searched_ms, confirmed_ms, offers, provider,
     ) = contract  # fmt: skip
     stand: Collection[Delivery] = ()
     if before is not None and _beside(before) == _beside(contract):
@@ -166,7 +170,7 @@ def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any,
         (
             party, side, transaction_id, counterparty, *delivery[:8], expires_ms, created_ms, updated_ms,
             order_id, in_doubt, reason, searched_ms, confirmed_ms, delivery.offered_micro_per_kwh, offers,
-            delivery.sun_wh,
+            delivery.sun_wh, provider,
         )
         for delivery in deliveries
         if delivery not in stand
@@ -194,7 +198,7 @@ def _contracts(connection: sqlite3.Connection, party: str, where: str, values: S
             deliveries, updated_ms = (*found[key].deliveries, delivery), max(found[key].updated_ms, row[14])
             found[key] = found[key]._replace(deliveries=deliveries, updated_ms=updated_ms)
         else:
-            whole = (*row[12:16], bool(row[16]), *row[17:20], row[21])
+            whole = (*row[12:16], bool(row[16]), *row[17:20], row[21], row[23])
             found[key] = Contract(row[0], Side(row[1]), row[2], row[3], (delivery,), *whole)
     return list(found.values())
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from wattmesh_beckn.receiver import FirstAnswer
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
 
@@ -33,7 +34,10 @@ class Outgoing(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The answer that a party gave to a message, to be given again until `keep_until_ms` (wall time)."""
+    """The answer that a party gave to a message, to be given again until `keep_until_ms` (wall time).
+
+    `said` is the digest of what the message says.
+    """
 
     party: str
     sender: str
@@ -41,6 +45,7 @@ class Answered(NamedTuple):
     action: str
     reply: Reply
     keep_until_ms: int
+    said: bytes | None
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -53,11 +58,11 @@ class Inbox:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._answers: dict[tuple[str, str, str, str], tuple[Reply, int]] = {}
+        self._answers: dict[tuple[str, str, str, str], tuple[FirstAnswer, int]] = {}
         for row in connection.execute("SELECT * FROM inbox ORDER BY keep_until_ms"):
-            self.know(Answered._make((*row[:4], Reply(row[4], row[5], _JSON), row[6])))
+            self.know(Answered._make((*row[:4], Reply(row[4], row[5], _JSON), *row[6:])))
 
-    def first_answer(self, party: str, sender: str, message_id: str, action: str) -> Reply | None:
+    def first_answer(self, party: str, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """The answer given before, or None when the message is new."""
         found = self._answers.get((party, sender, message_id, action))
         return None if found is None else found[0]
@@ -65,13 +70,13 @@ class Inbox:
     def write(self, answered: Answered) -> None:
         """Keep an answer on disk, in the transaction of the effect."""
         self._db.execute(
-            "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*answered.key, answered.reply.status, answered.reply.body, answered.keep_until_ms),
+            "INSERT OR REPLACE INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*answered.key, answered.reply.status, answered.reply.body, answered.keep_until_ms, answered.said),
         )
 
     def know(self, answered: Answered) -> None:
         """Give this answer from now on."""
-        self._answers[answered.key] = (answered.reply, answered.keep_until_ms)
+        self._answers[answered.key] = (FirstAnswer(answered.reply, answered.said), answered.keep_until_ms)
 
     def forget(self, now_ms: int) -> None:
         """Let go of answers that nobody can ask for any more."""

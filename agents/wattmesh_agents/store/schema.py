@@ -162,13 +162,17 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 7
+VERSION = 8
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
 _LOCAL = "local_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
 _STORED = "stored_micro_per_kwh INTEGER NOT NULL DEFAULT 0"
 _SUN = "sun_wh INTEGER NOT NULL DEFAULT 0 CHECK (sun_wh BETWEEN 0 AND energy_wh)"
+_PROVIDER = "provider TEXT"
+"""Whose energy it is where the seller is a platform; NULL: the seller's own."""
+_SAID = "said BLOB"
+"""A digest of what the message said; NULL: not known."""
 _READINGS = f"""
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
@@ -255,6 +259,8 @@ DROP TABLE former_readings;
 """,  # noqa: S608 - text of ours
     # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
     (_CHAIN + _CARRIED_FORWARD, chain_all),
+    # 8: platforms, which sell for others; messages with the id of another. Before, there were none.
+    f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -312,6 +318,7 @@ CREATE TABLE contracts (
     offered_micro_per_kwh INTEGER,
     offers INTEGER,
     {_SUN},
+    {_PROVIDER},
     PRIMARY KEY (party, transaction_id, counterparty, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contracts_slot ON contracts (slot);
@@ -342,6 +349,7 @@ CREATE TABLE inbox (
     status INTEGER NOT NULL,
     answer BLOB NOT NULL,
     keep_until_ms INTEGER NOT NULL,
+    {_SAID},
     PRIMARY KEY (party, sender, message_id, action)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inbox_age ON inbox (keep_until_ms);

@@ -2,20 +2,22 @@
 
 codec = CodecV1(currency, utc_offset_s)                     # in `v1.codec`
 codec.encode(message, envelope) -> bytes
-codec.decode(received) -> Message                           # raises Refusal
+codec.decode(received, known) -> Message                    # raises Refusal
 codec.refusal(refused, action) -> Refusal                   # a party's refusal, as the network says it
 codec.unanswered(outcome) -> Unanswered | None              # what a synchronous answer means to the party
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
 from wattmesh_market.parties.events import Unanswered
-from wattmesh_market.trade.messages import Action, Message
+from wattmesh_market.parties.terms import Known
+from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
 
 
@@ -37,15 +39,26 @@ class Envelope(NamedTuple):
     terms_until_ms: int | None = None
 
 
+Lookup = Callable[[], Known | None]
+"""Looks up what the receiver of a message has with its sender in that transaction."""
+
+
+def nothing() -> None:
+    """Of who has nothing with anybody."""
+
+
 class Codec(Protocol):
     """Translates between the market's messages and those of one network."""
 
-    def encode(self, message: Message, envelope: Envelope) -> bytes:
+    def encode(self, message: Sent, envelope: Envelope) -> bytes:
         """The body to send. The message is taken to be sound: it comes from a party's own rules."""
         ...
 
-    def decode(self, received: Received) -> Message:
-        """What a call says; Refusal, with code and path, where its form is wrong."""
+    def decode(self, received: Received, known: Lookup = nothing) -> Message:
+        """What a call says; Refusal, with code and path, where its form is wrong.
+
+        What it leaves out is taken from what `known` gives: what the receiver has with the sender in the transaction.
+        """
         ...
 
     def refusal(self, refused: Refused, action: Action) -> Refusal:

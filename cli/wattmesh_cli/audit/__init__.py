@@ -32,8 +32,9 @@ def audit(
     The books must be of one moment. Where they are not quite, a finding may come from the difference: see
     `AuditResult.confirmed_by`.
 
-    `declared` are the parties that there shall be. A counterparty that is none of them and has no book has departed:
-    what others have with it is checked on their side. None: every counterparty must have a book.
+    `declared` are the parties that there shall be. A counterparty that is none of them and has no book has departed, or
+    is from outside: what others have with it is checked, and summed, on their side. None: every counterparty must have
+    a book.
 
     `below_zero` are the utilities with prices that may be negative: with these, import may earn and export may cost,
     though in a slot for all customers alike.

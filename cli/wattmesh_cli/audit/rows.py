@@ -101,18 +101,11 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
 
 
 def _departed(rows: Rows, declared: frozenset[str]) -> frozenset[str]:
-    """Counterparties that have no book and need none: nobody declares them.
-
-    A market is within one namespace, so what is of a namespace without any book never was a trade partner.
+    """Counterparties that have no book here and need none, for nobody declares them: they have left, or never were of
+    this market, as another platform on its network.
     """
-    looked_at = {_namespace(party) for party in rows.parties}
     named = {row.counterparty for row in rows.contracts} | {row.counterparty for row in rows.ledger}
-    return frozenset(name for name in named - declared - set(rows.parties) if _namespace(name) in looked_at)
-
-
-def _namespace(party: str) -> str:
-    """Of the subscriber id `<name>.<namespace>`."""
-    return party.partition(".")[2]
+    return frozenset(named - declared - set(rows.parties))
 
 
 def _absent(rows: Rows) -> list[Finding]:

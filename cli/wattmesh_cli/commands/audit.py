@@ -58,7 +58,7 @@ def audit(
     except BooksError as error:
         refuse(error)
     if output is TableOutput.JSON:
-        print_json(audit_json(result, zone) | (_departed_json(result) if kubernetes else {}))
+        print_json(audit_json(result, zone))
     else:
         _print(result, names, zone, wide=output is TableOutput.WIDE)
     if not result.right:
@@ -101,7 +101,9 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
 
 def summary_line(result: AuditResult) -> str:
     """What was checked, and how much was wrong."""
-    departed = f", {result.contracts_with_departed} with departed parties" if result.contracts_with_departed else ""
+    departed = (
+        f", {result.contracts_with_departed} with parties without a book here" if result.contracts_with_departed else ""
+    )
     return (
         f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight{departed}), "
         f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
@@ -143,12 +145,6 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "amount_sum": money_text(result.amount_sum_micro),
         "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
         "amount_in_flight": money_text(result.amount_in_flight_micro),
-    }
-
-
-def _departed_json(result: AuditResult) -> dict[str, object]:
-    """What only a cluster can have."""
-    return {
         "contracts_with_departed": result.contracts_with_departed,
         "energy_with_departed_kwh": kwh_text(result.energy_with_departed_wh),
         "amount_with_departed": money_text(result.amount_with_departed_micro),

@@ -124,6 +124,7 @@ def _as_json(pair: Pair, zone: tzinfo) -> dict[str, object]:
         "slot_start": slot_json(row.slot, zone),
         "buyer": row.buyer,
         "seller": row.seller,
+        "provider": row.provider or row.seller,
         "energy_kwh": kwh_text(row.energy_wh),
         "price_per_kwh": money_text(price_micro_per_kwh(row.amount_micro, row.energy_wh)),
         "amount": money_text(row.amount_micro),

@@ -37,6 +37,17 @@ def slot_from_range(start: datetime, end: datetime) -> int:
     return int(unix)
 
 
+def slots_from_range(start: datetime, end: datetime) -> range:
+    """The slots from one time to another; ValueError when these are no borders of slots."""
+    first, last = start.timestamp(), end.timestamp()
+    if first % SLOT_S or last % SLOT_S or last <= first:
+        raise ValueError(
+            f"{start.isoformat()} to {end.isoformat()} is no row of delivery slots; "
+            f"slots last {SLOT_S // 60} minutes and start on the quarter hour"
+        )
+    return range(int(first), int(last), SLOT_S)
+
+
 def local(slot: int, utc_offset_s: int) -> datetime:
     """A slot's start in the street's local time."""
     return datetime.fromtimestamp(slot, timezone(timedelta(seconds=utc_offset_s)))

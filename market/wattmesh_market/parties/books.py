@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from wattmesh_market.energy.availability import Promise
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.trade.advice import Consultation
-from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, Delivery, Key, Side
+from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, ContractState, Delivery, Key, Side
 from wattmesh_market.trade.ledger import (
     Closing,
     EntryKind,
@@ -158,7 +158,7 @@ class Changes:
     def __init__(self, *, reversible: bool = True) -> None:
         self.contracts: dict[Key, Contract] = {}
         self.before: dict[Key, Contract] = {}
-        """How those of several deliveries stood: most of these have not changed."""
+        """How those of several deliveries stood, most of which have not changed, and those that are quoted anew."""
         self.readings: dict[int, Reading] = {}
         self.roles: dict[int, Role] = {}
         self.ledger: list[LedgerEntry] = []
@@ -267,7 +267,7 @@ class Books:
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
         self.changes.contracts[key] = contract
-        if before is not None and len(before.deliveries) > 1:
+        if before is not None and (len(before.deliveries) > 1 or state is ContractState.QUOTED):
             self.changes.before.setdefault(key, before)
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:

@@ -99,6 +99,7 @@ def on_quote(party: Party, call: Call, message: Quote) -> Refused | None:
             now_ms,
             searched_ms=purchase.searched_ms,
             offers=len(books.selections[transaction_id]),
+            provider=selection.offer.provider,
         )
     )
     return None
@@ -122,9 +123,10 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
         party.books.put(contract.ended(ContractState.CANCELLED, wrong[1], party.now.ms))
         text = "refused the terms of %s: %s"
         party.tell(text, short(contract.counterparty), wrong[1], transaction_id=contract.transaction_id)
-        party.send(call.sender, call.transaction_id, Cancel(message.order_id, "terms-changed"))
+        if message.order_id is not None:
+            party.send(call.sender, call.transaction_id, Cancel(message.order_id, "terms-changed"))
         return Refused(Reason.QUOTE_UNAVAILABLE, wrong[1], wrong[0])
-    if party.books.by_order(message.order_id, contract.counterparty) is not None:
+    if message.order_id and party.books.by_order(message.order_id, contract.counterparty) is not None:
         raise Refused(Reason.BUSINESS, f"{message.order_id!r} is the id of another order", About.ORDER_ID)
     if not contract.expired(party.now.ms):
         party.books.put(contract.agreed(message.order_id, party.now.ms))
@@ -134,11 +136,10 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
 def confirm(party: Party, transaction_id: str) -> None:
     """Confirm all that is agreed. From here on only the seller knows whether the contract holds: in doubt."""
     for contract in _standing(party, transaction_id, ContractState.AGREED):
-        if contract.in_doubt or contract.order_id is None:
+        if contract.in_doubt:
             continue
         party.books.put(contract.doubted(party.now.ms))
-        message = Confirm(contract.order_id, terms_of(contract, party.around.currency), contract.amount_micro)
-        party.send(contract.counterparty, transaction_id, message, until_ms=contract.expires_ms)
+        _send_confirm(party, contract, contract.expires_ms)
         _tell_terms(party, "confirm", contract)
         doubt_again(party, contract)
 
@@ -147,6 +148,10 @@ def on_confirmed(party: Party, call: Call, message: Confirmed) -> None:
     """In force. What differs from the agreed terms is refused and stays in doubt."""
     contract = _contract(party, call)
     wrong = _other_terms(party, contract, message.terms, message.due_micro)
+    if wrong is None and contract.order_id is None:
+        if party.books.by_order(message.order_id, contract.counterparty) is not None:
+            raise Refused(Reason.BUSINESS, f"{message.order_id!r} is the id of another order", About.ORDER_ID)
+        contract = contract.named(message.order_id)
     if wrong is None and message.order_id != contract.order_id:
         wrong = (About.ORDER_ID, f"order says {message.order_id!r} but {contract.order_id!r} was agreed")
     if wrong is not None:
@@ -166,7 +171,12 @@ def on_confirmed(party: Party, call: Call, message: Confirmed) -> None:
 def ask_status(party: Party, transaction_id: str, seller: str) -> None:
     """Ask what became of a contract that is in doubt, or of which a delivery was not reported."""
     contract = party.books.contract(transaction_id, seller)
-    if contract is None or contract.order_id is None or contract.side is not Side.BUYER:
+    if contract is None or contract.side is not Side.BUYER:
+        return
+    if contract.order_id is None:  # there is nothing to name it by yet
+        if contract.in_doubt:
+            _send_confirm(party, contract, None)
+            doubt_again(party, contract)
         return
     overdue = any(one.state is ContractState.CONFIRMED and party.now.slot > one.slot for one in contract.deliveries)
     if contract.in_doubt or overdue:
@@ -178,6 +188,8 @@ def ask_status(party: Party, transaction_id: str, seller: str) -> None:
 def on_status(party: Party, call: Call, message: Status) -> None:
     """What the seller says of the contract, believed as far as it can be."""
     contract = party.books.contract(call.transaction_id, call.sender)
+    if contract is not None and contract.order_id is None and contract.in_doubt:
+        contract = contract.named(message.order_id)
     if contract is None or contract.side is not Side.BUYER or contract.order_id != message.order_id:
         raise Refused(Reason.ORDER_NOT_FOUND, f"no order {message.order_id!r} with you here", About.ORDER_ID)
     for told in message.deliveries:
@@ -223,8 +235,9 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
     contract = books.contract(transaction_id, seller)
     if action is Action.SELECT:
         selection = books.selections.get(transaction_id, {}).get(seller)
-        if selection is not None:
-            books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))
+        if selection is None or selection.outcome is not Outcome.SELECTED:
+            return False
+        books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))
         party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
         return True
     if action is Action.INIT and why.reason is not None:
@@ -233,6 +246,12 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
             party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
         return True
     if action is Action.CONFIRM:
+        if contract is not None and contract.order_id is None and why.reason is not None:
+            # There is no order to ask about: what was refused is not bought.
+            if contract.in_doubt:
+                books.put(contract.ended(ContractState.CANCELLED, why.text, party.now.ms))
+                party.tell("%s declined: %s", short(seller), why.text, transaction_id=transaction_id)
+            return True
         party.tell("in doubt about %s: %s", short(seller), why.text, transaction_id=transaction_id)
         ask_status(party, transaction_id, seller)
     elif action is Action.STATUS and why.reason is Reason.ORDER_NOT_FOUND and contract is not None:
@@ -287,6 +306,11 @@ def repeat(party: Party, before: int, occasion: int) -> None:
 _UNKNOWN = frozenset((*TENTATIVE, ContractState.CONFIRMED))
 
 
+def _send_confirm(party: Party, contract: Contract, until_ms: int | None) -> None:
+    message = Confirm(contract.order_id, terms_of(contract, party.around.currency), contract.amount_micro)
+    party.send(contract.counterparty, contract.transaction_id, message, until_ms=until_ms)
+
+
 def doubt_again(party: Party, contract: Contract) -> None:
     """Be reminded to ask again what became of a contract."""
     wait_s = max(_LEAST_DOUBT_S, min(_DOUBT_S, SLOT_S / party.grid.speed / _DOUBT_PARTS))
@@ -327,7 +351,7 @@ def _wrong_quote(party: Party, slot: int, selection: Selection, terms: Terms, se
     currency = party.around.currency
     for line in terms.lines:
         offer, selected_wh = selected.pop(line.slot, (None, 0))
-        if offer is None or line.item_id != offer.item_id or terms.seller != seller:
+        if offer is None or line.item_id != offer.item_id or terms.provider != (offer.provider or seller):
             return "quoted another item, slot or provider than was selected"
         if line.energy_wh > selected_wh:
             return f"quoted {kwh_text(line.energy_wh)} kWh but {kwh_text(selected_wh)} kWh was selected"

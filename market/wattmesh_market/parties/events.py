@@ -21,6 +21,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    Declined,
     HeldReading,
     Init,
     Offers,
@@ -141,6 +142,9 @@ class Events:
         """Act on a message. Raises Refused when it has no effect; returns one where it is declined with an effect."""
         self.catch_up()
         message = call.message
+        if isinstance(message, Declined):
+            self._declined(call, message)
+            return None
         request = _REQUESTS.get(type(message))
         if request is not None:
             self.walk(self, Trigger(request, call.transaction_id, call=call))
@@ -150,6 +154,14 @@ class Events:
         if event is not None:
             self._go_on(event, call.transaction_id)
         return refused
+
+    def _declined(self, call: Call, message: Declined) -> None:
+        """An answer says that there is none: what was asked for stands as if it had been refused at once."""
+        books, transaction_id = self.party.books, call.transaction_id
+        if books.contract(transaction_id, call.sender) is None and transaction_id not in books.purchases:
+            raise shopping.no_search(transaction_id)
+        if message.action is not Action.SEARCH:  # others may have offers
+            self.unanswered(call.sender, transaction_id, message.action, Unanswered(message.reason, message.text))
 
     def advised_by(self, consultation: Consultation, advice: Advice) -> None:
         """An adviser has answered, or failed: its choice is taken, or the rules'. Nothing when it comes too late."""

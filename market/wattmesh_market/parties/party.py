@@ -19,7 +19,7 @@ from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
-from wattmesh_market.trade.messages import Call, HeldReading, Message, PricedReading, ReportReading, Send
+from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, Send, Sent
 from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
@@ -222,12 +222,12 @@ class Party(ABC):
         return derive_uuid(self._salt, self.id, *parts)
 
     def send(
-        self, to: str, transaction_id: str, message: Message, occasion: object = "", until_ms: int | None = None
+        self, to: str, transaction_id: str, message: Sent, occasion: object = "", until_ms: int | None = None
     ) -> None:
         """Have a message sent once the changes are stored; one of the same occasion is the same message."""
         self.books.changes.sends.append(Send(to, transaction_id, message, None, str(occasion), until_ms))
 
-    def answer(self, call: Call, message: Message, until_ms: int | None = None) -> None:
+    def answer(self, call: Call, message: Sent, until_ms: int | None = None) -> None:
         """Have the callback to a request sent."""
         self.books.changes.sends.append(Send(call.sender, call.transaction_id, message, call.message_id, "", until_ms))
 

@@ -68,7 +68,7 @@ def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
     slot = message.slot
-    available = {slot: _available_wh(party, slot)}
+    available = _in_window(party, message) if message.window else {slot: _available_wh(party, slot)}
     for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
         if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
             available[later] = spare_wh
@@ -76,24 +76,30 @@ def offer(party: Party, call: Call, message: Search) -> None:
         (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
         for at, available_wh in available.items()
     ]
-    party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(slot))
+    party.answer(call, Offers(tuple(sorted(offers))), until_ms=party.gate_ms(min(available)))
 
 
 def quote(party: Party, call: Call) -> None:
-    """Reserve, less when less is left, and price it."""
+    """Reserve, less when less is left, and price it. A cart that changes before `init` is quoted anew."""
     message, buyer, now_ms = call.message, call.sender, party.now.ms
     assert isinstance(message, Select)  # noqa: S101 - the step follows from the message
     party.require_near(call)
-    if message.seller != party.id:
-        raise Refused(Reason.ITEM_NOT_FOUND, f"no provider {message.seller!r} here", About.PROVIDER)
+    if message.provider != party.id:
+        raise Refused(Reason.ITEM_NOT_FOUND, f"no provider {message.provider!r} here", About.PROVIDER)
     for wanted in message.wanted:
         if wanted.item_id != item_id(wanted.slot):
             raise Refused(Reason.ITEM_NOT_FOUND, f"no item {wanted.item_id!r} in that slot", About.ITEM)
     slots = [wanted.slot for wanted in message.wanted]
     if slots != sorted(set(slots)):
         raise Refused(Reason.UNSOUND, "an order's delivery slots must differ and be in order", About.SLOT)
-    if party.books.contract(call.transaction_id, buyer) is not None:
-        raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
+    former = party.books.contract(call.transaction_id, buyer)
+    expires_ms = now_ms + QUOTE_TTL_MS
+    if former is not None:
+        quoted = former.side is Side.SELLER and former.state is ContractState.QUOTED
+        if not quoted or slots != [one.slot for one in former.deliveries]:
+            raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
+        expires_ms = former.expires_ms  # who changes its cart again and again holds energy no longer
+        party.books.put(former.ended(ContractState.EXPIRED, Ended.NOT_TAKEN, now_ms))
     _check_quotas(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
     contract = Contract(
         party.id,
@@ -101,7 +107,7 @@ def quote(party: Party, call: Call) -> None:
         call.transaction_id,
         buyer,
         (),
-        now_ms + QUOTE_TTL_MS,
+        expires_ms,
         now_ms,
         now_ms,
     )
@@ -110,7 +116,8 @@ def quote(party: Party, call: Call) -> None:
     for slot, item, wanted_wh in message.wanted:
         # Each delivery counts for the next one: they draw on the same store. What cannot be had is left out.
         try:
-            check_orders(buyer, party.slot_text(slot), [one for one, _ in party.books.deliveries(Side.SELLER, slot)])
+            others = [one for one, _ in party.books.deliveries(Side.SELLER, slot) if one.key != contract.key]
+            check_orders(buyer, party.slot_text(slot), others)
             energy_wh = min(wanted_wh, _available_wh(party, slot))
         except Refused as nothing:
             refused = nothing
@@ -123,7 +130,7 @@ def quote(party: Party, call: Call) -> None:
             deliveries=tuple(deliveries), expires_ms=min(contract.expires_ms, party.gate_ms(slot))
         )
         party.books.put(contract)
-    if refused is not None and not deliveries:
+    if refused is not None and (former is not None or not deliveries):
         raise refused
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
@@ -150,8 +157,8 @@ def commit(party: Party, call: Call) -> None:
     message = call.message
     assert isinstance(message, Confirm)  # noqa: S101 - the step follows from the message
     contract = _of_buyer(party, call.transaction_id, call.sender)
-    if contract is None or contract.order_id != message.order_id:
-        raise _no_order(message.order_id)
+    if contract is None or contract.order_id is None or contract.order_id != message.order_id:
+        raise _no_order(message.order_id or "")
     _check(party, contract, message.terms)
     if message.due_micro != contract.amount_micro:
         raise Refused(
@@ -328,6 +335,22 @@ def _available_wh(party: Party, slot: int) -> int:
     if available_wh < MIN_TRADE_WH:
         raise Refused(Reason.QUANTITY_UNAVAILABLE, f"nothing to sell for {party.slot_text(slot)}")
     return available_wh
+
+
+def _in_window(party: Party, message: Search) -> dict[int, int]:
+    """What can be had in each slot of a window that has anything; Refused when none has."""
+    first = max(message.slot, party.now.slot)
+    last = min(message.until or 0, party.now.slot + HORIZON_S + SLOT_S)
+    found: dict[int, int] = {}
+    refused = Refused(Reason.BUSINESS, f"slots are sold up to {HORIZON_S // 3600} h ahead")
+    for slot in range(first, last, SLOT_S):
+        try:
+            found[slot] = _available_wh(party, slot)
+        except Refused as nothing:
+            refused = nothing
+    if not found:
+        raise refused
+    return found
 
 
 def _spare_wh(party: Party, slot: int) -> int:

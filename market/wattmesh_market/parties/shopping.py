@@ -90,21 +90,34 @@ def search(party: Party, trigger: Trigger) -> None:
 
 
 def on_offers(party: Party, call: Call, message: Offers) -> None:
-    """Write the seller's offer down. One that was not asked for is refused; one that comes too late is passed over."""
+    """Write the seller's offers down. Those not asked for are refused; those that come too late are passed over.
+
+    A seller may answer several times until a choice is made; for each slot the best counts.
+    """
     purchase = _purchase(party, call.transaction_id)
     party.require_near(call)
     if purchase.closed:
         return
     offers = party.books.selections.get(call.transaction_id, {})
-    if len(offers) >= MOST_OFFERS:
+    former = offers.get(call.sender)
+    if former is None and len(offers) >= MOST_OFFERS:
         raise Refused(Reason.BUSINESS, f"this search has {MOST_OFFERS} offers already")
-    if call.sender in offers:
+    if former is not None and former.outcome is not Outcome.OPEN:
         return
-    found = dict(reversed(message.offers))
-    if purchase.slot in found:
-        last = purchase.until or 0
-        later = tuple([(slot, found[slot]) for slot in sorted(found) if purchase.slot < slot < last])
-        party.books.select(call.transaction_id, call.sender, Selection(found[purchase.slot], later=later))
+    made = message.offers if former is None else ((purchase.slot, former.offer), *former.later, *message.offers)
+    first = min([offer for slot, offer in made if slot == purchase.slot], key=_value, default=None)
+    if first is None:
+        return
+    later: dict[int, Offer] = {}
+    for slot, offer in made:  # an order is with one provider
+        if purchase.slot < slot < (purchase.until or 0) and offer.provider == first.provider:
+            later[slot] = min(later.get(slot, offer), offer, key=_value)
+    party.books.select(call.transaction_id, call.sender, Selection(first, later=tuple(sorted(later.items()))))
+
+
+def _value(offer: Offer) -> tuple[int, int]:
+    """What makes one offer of a seller better than another: less money, or more energy for it."""
+    return offer.price_micro_per_kwh, -offer.available_wh
 
 
 def buying(party: Party, slot: int) -> bool:
@@ -141,7 +154,7 @@ def select(party: Party, transaction_id: str) -> None:
         selection = books.selections[transaction_id][offer.seller]
         selected = selection._replace(selected_wh=energy_wh, outcome=Outcome.SELECTED, selected_later=more)
         books.select(transaction_id, offer.seller, selected)
-        wanted = Select(offer.seller, (Wanted(purchase.slot, offer.item_id, energy_wh), *more))
+        wanted = Select(offer.provider or offer.seller, (Wanted(purchase.slot, offer.item_id, energy_wh), *more))
         party.send(offer.seller, transaction_id, wanted, until_ms=party.gate_ms(purchase.slot))
         if party.tells:
             text = f"select: %s kWh from %s{', and more for %d later slots' if more else ''}"

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from wattmesh_market.trade.contracts import Contract, Side
 from wattmesh_market.trade.messages import Line, Terms
 from wattmesh_market.trade.refusal import About
 from wattmesh_market.units import kwh_text, money_text
 
+if TYPE_CHECKING:
+    from wattmesh_market.parties.party import Party
+
+
+class Known(NamedTuple):
+    """What a party has with a partner in a transaction, for what the partner's messages need not repeat.
+
+    `slot` is what was searched for, if anything was. `lines` are those of the contract; before a quote, what was
+    selected, at no price, and `total_micro` is None then.
+    """
+
+    slot: int | None
+    provider: str
+    lines: tuple[Line, ...]
+    total_micro: int | None
+    currency: str
+    order_id: str | None
+
+
+def known(party: Party, transaction_id: str, partner: str) -> Known | None:
+    """What a party has with a partner in a transaction; None when it has nothing."""
+    books, currency = party.books, party.around.currency
+    purchase = books.purchases.get(transaction_id)
+    contract = books.contract(transaction_id, partner)
+    slot = None if purchase is None else purchase.slot
+    if contract is not None:
+        terms = terms_of(contract, currency)
+        return Known(slot, terms.provider, terms.lines, terms.total_micro, currency, contract.order_id)
+    if purchase is None:
+        return None
+    selection = books.selections.get(transaction_id, {}).get(partner)
+    lines: list[Line] = []
+    provider = selection.offer.provider if selection else None
+    if selection is not None and selection.selected_wh is not None:
+        lines.append(Line(purchase.slot, selection.offer.item_id, selection.selected_wh, 0, None))
+        lines += [Line(one.slot, one.item_id, one.energy_wh, 0, None) for one in selection.selected_later]
+    return Known(slot, provider or partner, tuple(lines), None, currency, None)
+
 
 def terms_of(contract: Contract, currency: str) -> Terms:
     """A contract's terms."""
-    seller = contract.party if contract.side is Side.SELLER else contract.counterparty
+    provider = contract.provider or (contract.party if contract.side is Side.SELLER else contract.counterparty)
     lines = tuple(
         [Line(one.slot, one.item_id, one.energy_wh, one.amount_micro, one.fee_micro) for one in contract.deliveries]
     )
-    return Terms(seller, lines, contract.amount_micro, currency)
+    return Terms(provider, lines, contract.amount_micro, currency)
 
 
 def wrong_parts(terms: Terms) -> str | None:

@@ -106,7 +106,8 @@ class Contract(NamedTuple):
 
     `in_doubt` marks a buyer that has sent `confirm` and not heard what became of it. `searched_ms` is when the buyer's
     search for it began and `offers` how many offers it chose among (None at a seller), `confirmed_ms` when this side
-    had it in force. `reason` says why it, or a part of it, came to nothing.
+    had it in force. `reason` says why it, or a part of it, came to nothing. `provider` is whose energy it is where the
+    seller is a platform that sells for others; None: the seller's own.
     """
 
     party: str
@@ -123,6 +124,7 @@ class Contract(NamedTuple):
     searched_ms: int | None = None
     confirmed_ms: int | None = None
     offers: int | None = None
+    provider: str | None = None
 
     @property
     def key(self) -> Key:
@@ -189,9 +191,13 @@ class Contract(NamedTuple):
         """Whether its quote has run out unconfirmed. In doubt nothing expires: only the seller knows."""
         return now_ms >= self.expires_ms and not self.in_doubt and self.state in TENTATIVE
 
-    def agreed(self, order_id: str, now_ms: int) -> Contract:
-        """Terms fixed under an order id."""
+    def agreed(self, order_id: str | None, now_ms: int) -> Contract:
+        """Terms fixed, under an order id where the seller has given one already."""
         return self._moved(self._all_to(ContractState.AGREED), now_ms, order_id=order_id)
+
+    def named(self, order_id: str) -> Contract:
+        """Under the order id that the seller has given it at last."""
+        return self._replace(order_id=order_id)
 
     def doubted(self, now_ms: int) -> Contract:
         """`confirm` is on its way."""
@@ -265,4 +271,5 @@ class Contract(NamedTuple):
             self.searched_ms,
             self.confirmed_ms if confirmed_ms is None else confirmed_ms,
             self.offers,
+            self.provider,
         )

@@ -12,14 +12,38 @@ from typing import NamedTuple
 
 from wattmesh_market.trade.contracts import ContractState
 from wattmesh_market.trade.offers import Offer
+from wattmesh_market.trade.refusal import Reason
+
+
+class Action(StrEnum):
+    """What a message is called among parties: a request, or the callback that answers it."""
+
+    SEARCH = "search"
+    SELECT = "select"
+    INIT = "init"
+    CONFIRM = "confirm"
+    STATUS = "status"
+    CANCEL = "cancel"
+    UPDATE = "update"
+    ON_SEARCH = "on_search"
+    ON_SELECT = "on_select"
+    ON_INIT = "on_init"
+    ON_CONFIRM = "on_confirm"
+    ON_STATUS = "on_status"
+    ON_CANCEL = "on_cancel"
+    ON_UPDATE = "on_update"
 
 
 class Search(NamedTuple):
-    """A buyer asks what could be had in a slot, and what beside it in later ones that begin before `until`, if any."""
+    """A buyer asks what could be had in a slot, and what beside it in later ones that begin before `until`, if any.
+
+    With `window` any of them will do, without the first one, too. How much it needs may not be said.
+    """
 
     slot: int
-    energy_wh: int
+    energy_wh: int | None
     until: int | None = None
+    window: bool = False
 
 
 class Offers(NamedTuple):
@@ -37,9 +61,9 @@ class Wanted(NamedTuple):
 
 
 class Select(NamedTuple):
-    """A buyer asks for a quote."""
+    """A buyer asks a provider, the seller itself or one that it sells for, for a quote."""
 
-    seller: str
+    provider: str
     wanted: tuple[Wanted, ...]
 
 
@@ -54,9 +78,12 @@ class Line(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What is quoted, agreed or confirmed. `total_micro` is the price in all; the lines' amounts must make it up."""
+    """What is quoted, agreed or confirmed with a provider: the seller, or one that it sells for.
 
-    seller: str
+    `total_micro` is the price in all; the lines' amounts must make it up.
+    """
+
+    provider: str
     lines: tuple[Line, ...]
     total_micro: int
     currency: str
@@ -76,9 +103,9 @@ class Init(NamedTuple):
 
 
 class Agreed(NamedTuple):
-    """A seller has fixed the terms under an order id; `due_micro` is to be paid after delivery."""
+    """A seller has fixed the terms; `due_micro` is to be paid after delivery. The order's id may come later."""
 
-    order_id: str
+    order_id: str | None
     terms: Terms
     due_micro: int
     expires_ms: int
@@ -87,7 +114,7 @@ class Agreed(NamedTuple):
 class Confirm(NamedTuple):
     """A buyer confirms agreed terms; until it hears what became of that, it is in doubt."""
 
-    order_id: str
+    order_id: str | None
     terms: Terms
     due_micro: int
 
@@ -211,31 +238,21 @@ class PricedReading(NamedTuple):
     estimated: bool = False
 
 
+class Declined(NamedTuple):
+    """A partner's answer to a request: an error in place of what was asked for. Sent by others; wattmesh refuses."""
+
+    action: Action
+    reason: Reason
+    text: str
+
+
 Request = Search | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
 Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | HeldReading
-Message = Request | Callback
+Sent = Request | Callback
+Message = Sent | Declined
 
 
-class Action(StrEnum):
-    """What a message is called among parties: a request, or the callback that answers it."""
-
-    SEARCH = "search"
-    SELECT = "select"
-    INIT = "init"
-    CONFIRM = "confirm"
-    STATUS = "status"
-    CANCEL = "cancel"
-    UPDATE = "update"
-    ON_SEARCH = "on_search"
-    ON_SELECT = "on_select"
-    ON_INIT = "on_init"
-    ON_CONFIRM = "on_confirm"
-    ON_STATUS = "on_status"
-    ON_CANCEL = "on_cancel"
-    ON_UPDATE = "on_update"
-
-
-ACTION_OF: Mapping[type[Message], Action] = {
+ACTION_OF: Mapping[type[Sent], Action] = {
     Search: Action.SEARCH,
     Select: Action.SELECT,
     Init: Action.INIT,
@@ -279,7 +296,7 @@ class Send(NamedTuple):
 
     to: str
     transaction_id: str
-    message: Message
+    message: Sent
     reply_to: str | None
     occasion: str
     until_ms: int | None

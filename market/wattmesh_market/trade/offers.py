@@ -11,12 +11,16 @@ MIN_TRADE_WH = 10
 
 
 class Offer(NamedTuple):
-    """What one seller can spare in one slot; a buyer may take any part of it."""
+    """What one seller can spare in one slot; a buyer may take any part of it.
+
+    `provider` is whose energy it is where the seller is a platform that sells for others; None: its own.
+    """
 
     seller: str
     item_id: str
     price_micro_per_kwh: int
     available_wh: int
+    provider: str | None = None
 
 
 class Pick(NamedTuple):

@@ -121,6 +121,7 @@ def runtime_config(
         pod=pod.name,
         domain=spec.domain,
         currency=spec.currency,
+        vocabulary=spec.vocabulary,
         gateway=GatewayAddress(subscriber_id=_id_of(pod.gateway), url=gateway_url),
         clock=ClockConfig(
             start=spec.clock.start if start is None else start,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wattmesh_common.runtime import Vocabulary
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Speed
 from wattmesh_operator.resources.resource import CustomResource, Part
@@ -29,6 +30,11 @@ class BecknGatewaySpec(Part):
 
     domain: Domain = Field(default="uei:p2p_trading", description="Beckn domain of all messages.")
     currency: Currency = Field(default="EUR", description="ISO 4217 code of the currency of all prices.")
+    vocabulary: Vocabulary = Field(
+        default="core",
+        description="Words of all messages: those of Beckn core, or those that the energy networks' layer-2 document "
+        "for uei:p2p_trading asks for (deg). Both are understood.",
+    )
     clock: Clock = Field(default_factory=Clock, description="Grid time: when it starts and how fast it runs.")
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")
 

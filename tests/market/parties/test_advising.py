@@ -51,7 +51,7 @@ class Asking(World):
     def selected(self) -> dict[str, int]:
         """How much is asked of whom."""
         messages = [letter.message for letter in self.under_way]
-        return {one.seller: one.wanted[0].energy_wh for one in messages if isinstance(one, Select)}
+        return {one.provider: one.wanted[0].energy_wh for one in messages if isinstance(one, Select)}
 
 
 BY_THE_RULES = {ANN: 600, BOB: 400}

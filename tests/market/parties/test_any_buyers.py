@@ -189,7 +189,7 @@ class Selling(RuleBasedStateMachine):
     @rule(deal=some_order)
     def confirm(self, deal: Deal) -> None:
         assert deal.terms is not None
-        message = Confirm(deal.terms.order_id, deal.terms.terms, deal.terms.due_micro)
+        message = Confirm(deal.terms.order_id or "", deal.terms.terms, deal.terms.due_micro)
         answer = self.say(message, deal.buyer, deal.transaction)
         assert isinstance(answer, Refused) == (self.contract(deal).state is not ContractState.CONFIRMED)
         deal.confirmed |= not isinstance(answer, Refused)
@@ -201,7 +201,7 @@ class Selling(RuleBasedStateMachine):
         slots = None if single is None else (deal.slots[single % len(deal.slots)],)
         self.pass_time()
         before = self.contract(deal)
-        answer = self.say(Cancel(deal.terms.order_id, "changed-mind", slots), deal.buyer, deal.transaction)
+        answer = self.say(Cancel(deal.terms.order_id or "", "changed-mind", slots), deal.buyer, deal.transaction)
         for delivery, was in zip(self.contract(deal).deliveries, before.deliveries, strict=True):
             if isinstance(answer, Cancelled) and (slots is None or delivery.slot in slots):
                 assert delivery.state in (ContractState.CANCELLED, ContractState.EXPIRED)
@@ -213,7 +213,7 @@ class Selling(RuleBasedStateMachine):
     @rule(deal=some_order)
     def ask_status(self, deal: Deal) -> None:
         assert deal.terms is not None
-        answer = self.say(AskStatus(deal.terms.order_id), deal.buyer, deal.transaction)
+        answer = self.say(AskStatus(deal.terms.order_id or ""), deal.buyer, deal.transaction)
         assert isinstance(answer, Status)
         assert [one.state for one in answer.deliveries] == [one.state for one in self.contract(deal).deliveries]
 
@@ -224,7 +224,7 @@ class Selling(RuleBasedStateMachine):
         self.pass_time()
         delivery = self.contract(deal).deliveries[which % len(deal.slots)]
         due = delivery.settled_micro
-        message = Pay(deal.terms.order_id, delivery.slot, (due or 0) + wrong_by, "EUR")
+        message = Pay(deal.terms.order_id or "", delivery.slot, (due or 0) + wrong_by, "EUR")
         answer = self.say(message, deal.buyer, deal.transaction)
         assert isinstance(answer, Receipt) == (due is not None and wrong_by == 0)
 
@@ -233,8 +233,8 @@ class Selling(RuleBasedStateMachine):
     def say_what_another_agreed(self, deal: Deal) -> None:
         assert deal.terms is not None
         thief = BOB if deal.buyer == ANN else ANN
-        taken = Confirm(deal.terms.order_id, deal.terms.terms, deal.terms.due_micro)
-        for message in (taken, AskStatus(deal.terms.order_id), Cancel(deal.terms.order_id, "spite")):
+        taken = Confirm(deal.terms.order_id or "", deal.terms.terms, deal.terms.due_micro)
+        for message in (taken, AskStatus(deal.terms.order_id or ""), Cancel(deal.terms.order_id or "", "spite")):
             refused = self.say(message, thief, deal.transaction)
             assert isinstance(refused, Refused)
             assert refused.reason is Reason.ORDER_NOT_FOUND

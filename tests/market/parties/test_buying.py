@@ -20,6 +20,7 @@ from wattmesh_market.trade.messages import (
     Cancel,
     Confirm,
     Confirmed,
+    Declined,
     DeliveryStatus,
     Init,
     Line,
@@ -411,9 +412,9 @@ def test_a_low_battery_makes_the_household_search() -> None:
     assert len(customer.me.books.purchases) == 1, "one at a time"
 
 
-def test_offers_are_taken_from_this_feeder_once_each_while_they_are_collected() -> None:
+def test_the_best_offer_of_each_seller_of_this_feeder_counts_while_they_are_collected() -> None:
     customer = Customer()
-    first, second = (Offers(((NEXT, Offer(ANN, item_id(NEXT), price, 500)),)) for price in (2, 1))
+    first, second, third = (Offers(((NEXT, Offer(ANN, item_id(NEXT), price, 500)),)) for price in (2, 1, 3))
     assert customer.why(first) == (Reason.BUSINESS, None)  # no search
     customer.act(customer.me, lambda: customer.me.events.look(NEXT, 0))
     (search,) = customer.under_way
@@ -421,9 +422,31 @@ def test_offers_are_taken_from_this_feeder_once_each_while_they_are_collected() 
     assert customer.refusal(BUYER, ANN, first, transaction, near=False).reason is Reason.POLICY
     customer.hear(first, ANN, transaction)
     customer.hear(second, ANN, transaction)
+    customer.hear(third, ANN, transaction)
     other_slot = Offers(((NEXT + SLOT_S, Offer(BOB, item_id(NEXT + SLOT_S), 1, 500)),))
     customer.hear(other_slot, BOB, transaction)
-    assert [one.offer for one in customer.me.books.selections[transaction].values()] == [first.offers[0][1]]
+    assert [one.offer for one in customer.me.books.selections[transaction].values()] == [second.offers[0][1]]
+
+
+def test_a_platform_offers_for_several_providers_and_an_order_is_with_the_best_of_them() -> None:
+    customer = Customer()
+    customer.act(customer.me, lambda: customer.me.events.look(NEXT, 0))
+    (search,) = customer.under_way
+    at = item_id(NEXT)
+    customer.hear(
+        Offers(tuple((NEXT, Offer(ANN, at, price, 500, name)) for name, price in (("mill", 3), ("farm", 2)))),
+        ANN,
+        search.transaction_id,
+    )
+    customer.under_way.clear()
+    over = Alarm(AlarmKind.OFFERS_IN, transaction_id=search.transaction_id)
+    customer.act(customer.me, lambda: customer.me.events.ring(over))
+    [select] = [letter.message for letter in customer.under_way]
+    assert isinstance(select, Select)
+    assert select.provider == "farm"
+    line = Line(NEXT, at, select.wanted[0].energy_wh, 1, 0)
+    mill = Quote(Terms("mill", (line,), 1, CURRENCY), customer.now.ms + 10_000)
+    assert customer.refusal(BUYER, ANN, mill, search.transaction_id).reason is Reason.QUOTE_UNAVAILABLE
 
 
 def test_without_offers_it_gives_up_and_looks_again_later() -> None:
@@ -468,3 +491,60 @@ def test_the_grid_fee_in_a_quote_is_kept_with_the_contract() -> None:
     assert customer.said() == [Init(terms(fee=15_000))]
     other = customer.agreed(terms(fee=16_000))
     assert customer.why(other) == (Reason.QUOTE_UNAVAILABLE, About.BREAKUP)
+
+
+# --- partners that follow other habits ---
+
+
+def test_an_order_may_get_its_id_with_the_confirmation() -> None:
+    customer = Customer()
+    customer.want(ANN)
+    customer.hear(customer.quote(terms()))
+    customer.hear(customer.agreed(terms())._replace(order_id=None))
+    confirm = customer.said()[-1]
+    assert isinstance(confirm, Confirm)
+    assert (confirm.order_id, customer.contract().in_doubt) == (None, True)
+    customer.under_way.clear()
+    doubt = Alarm(AlarmKind.DOUBT, transaction_id=T1, seller=ANN)
+    customer.act(customer.me, lambda: customer.me.events.ring(doubt))
+    assert customer.said() == [confirm], "there is no order yet to ask about: said again"
+    customer.hear(Confirmed("o-7", terms(), terms().total_micro))
+    assert (customer.state(), customer.contract().order_id) == (CONFIRMED, "o-7")
+    assert customer.me.books.by_order("o-7", ANN) == customer.contract()
+
+
+def test_or_with_the_first_status() -> None:
+    customer = Customer()
+    customer.want(ANN)
+    customer.hear(customer.quote(terms()))
+    customer.hear(customer.agreed(terms())._replace(order_id=None))
+    customer.hear(status(CONFIRMED))
+    assert (customer.state(), customer.contract().order_id) == (CONFIRMED, "o-1")
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "state"),
+    [(Action.INIT, Reason.QUANTITY_UNAVAILABLE, ContractState.EXPIRED), (Action.SELECT, Reason.BUSINESS, QUOTED)],
+)
+def test_an_error_in_place_of_an_answer_is_a_refusal(action: Action, reason: Reason, state: ContractState) -> None:
+    customer = Customer()
+    customer.want(ANN)
+    customer.hear(customer.quote(terms()))
+    customer.hear(Declined(action, reason, "sold out"))
+    assert customer.state() is state, "what was answered already stands"
+
+
+def test_an_error_in_place_of_a_quote_frees_what_was_selected_and_of_an_offer_changes_nothing() -> None:
+    customer = Customer()
+    customer.want(ANN, BOB)
+    customer.hear(Declined(Action.SEARCH, Reason.BUSINESS, "busy"))
+    assert {one.outcome for one in customer.me.books.selections[T1].values()} == {Outcome.SELECTED}
+    customer.hear(Declined(Action.SELECT, Reason.QUANTITY_UNAVAILABLE, "sold out"))
+    assert customer.me.books.selections[T1][ANN].outcome is Outcome.FAILED
+    assert customer.why(Declined(Action.SELECT, Reason.BUSINESS, "no"), transaction=T2) == (Reason.BUSINESS, None)
+
+
+def test_a_seller_that_does_not_know_an_order_in_doubt_has_not_sold() -> None:
+    customer = in_doubt()
+    customer.hear(Declined(Action.STATUS, Reason.ORDER_NOT_FOUND, "30010"))
+    assert customer.state() is ContractState.CANCELLED

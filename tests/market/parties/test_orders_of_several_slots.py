@@ -75,6 +75,7 @@ class Pair(World):
             searched_ms=self.now.ms,
         )
         self.act(self[FLAT], lambda: self[FLAT].books.put(bought))
+        assert agreed.order_id is not None
         self.order_id = agreed.order_id
 
     @property

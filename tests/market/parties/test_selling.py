@@ -374,9 +374,22 @@ def test_a_strangers_order_id_is_nobodys() -> None:
     assert contract_of(world).state is ContractState.CONFIRMED
 
 
+def test_a_cart_that_changes_is_quoted_anew_but_held_no_longer() -> None:
+    world = shop()
+    first = quoted(world, 100)
+    world.wait(5)
+    second = quoted(world, 200)
+    assert [one.energy_wh for one in second.terms.lines] == [200]
+    assert second.expires_ms == first.expires_ms
+    assert [(one.slot, one.energy_wh) for one in world[SELLER].books.promises(Side.SELLER)] == [(NEXT, 200)]
+
+
 def test_a_transaction_has_one_order_with_a_buyer() -> None:
     world = shop()
     quoted(world, 100)
+    other = Select(SELLER, (Wanted(NEXT + SLOT_S, item_id(NEXT + SLOT_S), 100),))
+    assert why(world, other) == (Reason.BUSINESS, None)
+    agreed(world, 200)
     assert why(world, wanted(100)) == (Reason.BUSINESS, None)
     quoted(world, 100, BOB, T1)
 

@@ -206,8 +206,8 @@ def test_single_deliveries_of_a_quote_are_not_cancelled() -> None:
     agreed = seller.says(Init(quote.terms))
     assert isinstance(agreed, Agreed)
     with pytest.raises(Refused, match="of a confirmed order only"):
-        seller.says(Cancel(agreed.order_id, "changed-my-mind", (SECOND,)))
-    seller.says(Cancel(agreed.order_id, "changed-my-mind"))
+        seller.says(Cancel(agreed.order_id or "", "changed-my-mind", (SECOND,)))
+    seller.says(Cancel(agreed.order_id or "", "changed-my-mind"))
     assert seller.states() == [CANCELLED] * 3
 
 

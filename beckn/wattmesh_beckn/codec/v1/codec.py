@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from wattmesh_beckn.client import Outcome
-from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
 from wattmesh_beckn.codec.v1.reading import read
 from wattmesh_beckn.codec.v1.refusals import from_outcome, to_wire
 from wattmesh_beckn.codec.v1.writing import Market, write
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
+from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.parties.events import Unanswered
-from wattmesh_market.trade.messages import Action, Message
+from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
 
 
 class CodecV1:
-    """See `Codec`. Offers in another currency than the market's are passed over; their names are in local time."""
+    """See `Codec`. Offers in another currency than the market's are passed over; their names are in local time.
 
-    def __init__(self, currency: str, utc_offset_s: int = 0) -> None:
-        self._market = Market(currency, utc_offset_s)
+    `vocabulary` is that of what is written: core's alone, or the layer-2 document's of the energy networks.
+    """
 
-    def encode(self, message: Message, envelope: Envelope) -> bytes:
+    def __init__(self, currency: str, utc_offset_s: int = 0, vocabulary: Vocabulary = "core") -> None:
+        self._market = Market(currency, utc_offset_s, vocabulary)
+
+    def encode(self, message: Sent, envelope: Envelope) -> bytes:
         """See Codec."""
         return write(message, envelope, self._market)
 
-    def decode(self, received: Received) -> Message:
+    def decode(self, received: Received, known: Lookup = nothing) -> Message:
         """See Codec. What is wrong between fields is refused here, what is wrong in a field by `read_call` before."""
-        return read(received, self._market.currency)
+        return read(received, self._market.currency, known)
 
     def refusal(self, refused: Refused, action: Action) -> Refusal:
         """See Codec."""

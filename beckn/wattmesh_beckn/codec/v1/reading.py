@@ -1,7 +1,8 @@
 """From the messages of Beckn core 1.1 to the market's.
 
 `read_call` has checked each field. Here items, fulfillments, parts of the price and payments are put together to
-deliveries; what does not fit is refused. Whether it is what was agreed is for the parties to say.
+deliveries. What a message leaves out stands as it was said before; what does not fit, or cannot be understood, is
+refused. Whether it is what was agreed is for the parties to say.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from wattmesh_beckn.codec.port import Lookup, nothing
+from wattmesh_beckn.codec.v1.refusals import reason_of
+from wattmesh_beckn.codec.v1.states import CANCELLED, state_named, status_named
 from wattmesh_beckn.codec.v1.writing import (
     CORRECTION,
     CORRECTION_TAGS,
@@ -24,6 +28,7 @@ from wattmesh_beckn.codec.v1.writing import (
     PROVISIONAL,
     SHARED_TAG,
     UNTIL_TAG,
+    fulfillment_id,
 )
 from wattmesh_beckn.context import Context
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
@@ -33,13 +38,13 @@ from wattmesh_beckn.messages import (
     GRID_FEE,
     LOCAL_GRID_FEE,
     SHARED_ENERGY,
-    AgreedOrder,
     Bill,
     BillPart,
     Breakup,
     CancelMessage,
     Catalog,
     ConfirmMessage,
+    ErrorMessage,
     Fulfillment,
     InitMessage,
     Intent,
@@ -51,14 +56,13 @@ from wattmesh_beckn.messages import (
     OnStatusMessage,
     OnUpdatedOrder,
     OnUpdateMessage,
+    Order,
     OrderItem,
     Payment,
-    QuotedOrder,
     SearchMessage,
     SelectMessage,
     SelectOrder,
     StatusMessage,
-    StatusOrder,
     TagGroup,
     UpdatedOrder,
     UpdateMessage,
@@ -66,9 +70,11 @@ from wattmesh_beckn.messages import (
 )
 from wattmesh_beckn.messages import Quote as WireQuote
 from wattmesh_beckn.receiver import Received
-from wattmesh_market.energy.slots import SLOT_S, slot_from_range
-from wattmesh_market.trade.contracts import DELIVERED, ContractState
+from wattmesh_market.energy.slots import SLOT_S, slot_from_range, slots_from_range
+from wattmesh_market.parties.terms import Known
+from wattmesh_market.trade.contracts import DELIVERED
 from wattmesh_market.trade.messages import (
+    Action,
     Agreed,
     AskStatus,
     Cancel,
@@ -76,6 +82,7 @@ from wattmesh_market.trade.messages import (
     Confirm,
     Confirmed,
     Correction,
+    Declined,
     DeliveryStatus,
     HeldReading,
     Init,
@@ -95,55 +102,71 @@ from wattmesh_market.trade.messages import (
     Wanted,
 )
 from wattmesh_market.trade.offers import Offer
-from wattmesh_market.units import energy_from_kwh, money_from_text, money_text
+from wattmesh_market.units import MAX_ENERGY_WH, energy_from_kwh, money_from_text, money_text, share_micro
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _SLOT_ID = re.compile(r"slot-(\d{1,12})", re.ASCII)
-_STATES = {state.value: state for state in ContractState}
+_ITEM_ID = re.compile(r"energy-(\d{1,12})", re.ASCII)
+"""wattmesh's own items name their slot."""
+QUOTE_TTL = timedelta(seconds=30)
+"""How long a quote holds that does not say it."""
+NO_REASON = "no reason given"
 _ORDER = "message.order"
 _FULFILLMENTS, _PAYMENTS = f"{_ORDER}.fulfillments", f"{_ORDER}.payments"
 _TAGS = f"{_FULFILLMENTS}.0.tags"
 _QUOTE, _BREAKUP = f"{_ORDER}.quote", f"{_ORDER}.quote.breakup"
 
 
-def read(received: Received, currency: str) -> Message:
-    """What a call says; Refusal where its form is wrong. Offers in another currency than `currency` are left out."""
+def read(received: Received, currency: str, known: Lookup) -> Message:
+    """What a call says; Refusal where its form is wrong. Offers in another currency than `currency` are left out.
+
+    `known` gives what the receiver has with the sender in this transaction.
+    """
     message, context = received.message, received.context
     match message:
         case SearchMessage():
             return _search(message.intent)
         case OnSearchMessage():
-            return _offers(message.catalog, received.sender.subscriber_id, currency)
+            return _offers(message.catalog, received.sender.subscriber_id, currency, known)
         case SelectMessage():
             return _select(message.order)
         case OnSelectMessage():
-            order = message.order
-            terms = _terms(order, ErrorCode.QUOTE_UNAVAILABLE, _QUOTE)
-            return Quote(terms, _expires_ms(context, order.quote))
+            terms = _terms(message.order, known, ErrorCode.QUOTE_UNAVAILABLE, _QUOTE)
+            return Quote(terms, _expires_ms(context, message.order.quote))
         case InitMessage():
-            return Init(_terms(message.order))
+            return Init(_terms(message.order, known))
         case OnInitMessage():
-            agreed = message.order
-            return Agreed(agreed.id, *_terms_and_due(agreed), _expires_ms(context, agreed.quote))
+            order = message.order
+            return Agreed(order.id, *_terms_and_due(order, known), _expires_ms(context, order.quote))
         case ConfirmMessage():
-            return Confirm(message.order.id, *_terms_and_due(message.order))
+            order, agreed = message.order, known()
+            return Confirm(order.id or (agreed and agreed.order_id), *_terms_and_due(order, known))
         case OnConfirmMessage():
-            return Confirmed(message.order.id, *_terms_and_due(message.order, ErrorCode.BUSINESS_ERROR))
+            order, agreed = message.order, known()
+            order_id = order.id or (agreed and agreed.order_id)
+            if order_id is None:
+                raise invalid("a confirmed order must have an id", f"{_ORDER}.id")
+            return Confirmed(order_id, *_terms_and_due(order, known, ErrorCode.BUSINESS_ERROR))
         case StatusMessage():
             return AskStatus(message.order_id)
         case OnStatusMessage():
-            return _status(message.order)
+            return _status(message.order, known())
         case CancelMessage():
             return _cancel(message)
         case OnCancelMessage():
-            return Cancelled(_status(message.order))
+            return Cancelled(_status(message.order, known(), CANCELLED))
         case UpdateMessage():
             if message.update_target == "order.fulfillments":
                 return _reading(message.order)
             return _pay(message.order)
         case OnUpdateMessage():
-            return _priced_reading(message.order) if message.order.fulfillments else _receipt(message.order)
+            paid = [one for one in message.order.payments or () if one.status == "PAID"]
+            return _receipt(message.order.id, paid[0]) if paid else _priced_reading(message.order)
+        case ErrorMessage(error=error):
+            action = Action(received.action.removeprefix("on_"))
+            text = f"{error.code} {error.message}".strip() or "an error that says no more"
+            return Declined(action, reason_of(error.code), text)
         case _:
             raise TypeError(f"no message of an action: {type(message).__name__}")
 
@@ -152,10 +175,14 @@ def read(received: Received, currency: str) -> Message:
 
 
 def _search(intent: Intent) -> Search:
-    if intent.item.descriptor.code != ENERGY:
+    item, slots = intent.item, intent.slots
+    if item.descriptor is not None and item.descriptor.code not in (ENERGY, None):
         raise declined(ErrorCode.ITEM_NOT_FOUND, f"only {ENERGY!r} is sold here", "message.intent.item.descriptor")
-    slot = _slot(intent.fulfillment, "message.intent.fulfillment")
-    return Search(slot, intent.item.quantity.selected.measure.energy_wh, _until(intent.fulfillment, slot))
+    quantity = item.quantity and (item.quantity.selected or item.quantity.available)
+    energy_wh = quantity.measure.energy_wh if quantity else None
+    if len(slots) > 1:
+        return Search(slots[0], energy_wh, slots.stop, window=True)
+    return Search(slots[0], energy_wh, _until(intent.fulfillment, slots[0]))
 
 
 def _until(fulfillment: Fulfillment, slot: int) -> int | None:
@@ -172,82 +199,140 @@ def _until(fulfillment: Fulfillment, slot: int) -> int | None:
     return int(until.timestamp())
 
 
-def _offers(catalog: Catalog, seller: str, currency: str) -> Offers:
+def _offers(catalog: Catalog, seller: str, currency: str, known: Lookup) -> Offers:
     offers: list[tuple[int, Offer]] = []
     for provider in catalog.providers:
-        slots = {one.id: _slot(one, "message.catalog.providers.0.fulfillments.0") for one in provider.fulfillments}
-        if provider.id != seller:
-            raise declined(ErrorCode.BUSINESS_ERROR, f"{seller!r} cannot offer for {provider.id!r}")
+        fulfillments = provider.fulfillments or catalog.fulfillments
+        slots = {one.id: _slots(one, "message.catalog.providers.0.fulfillments.0") for one in fulfillments}
         for item in provider.items:
-            if item.price.currency != currency or item.descriptor.code != ENERGY:
+            if item.price.currency != currency or item.descriptor.code not in (ENERGY, None):
                 continue
-            offer = Offer(seller, item.id, item.price.value_micro, item.quantity.available.measure.energy_wh)
-            named = dict.fromkeys(slots[name] for name in item.fulfillment_ids if name in slots)
-            offers.extend((slot, offer) for slot in named)
+            available = item.quantity.available
+            available_wh = MAX_ENERGY_WH if available is None else available.measure.energy_wh
+            of = None if provider.id == seller else provider.id
+            offer = Offer(seller, item.id, item.price.value_micro, available_wh, of)
+            if slots:
+                named = [slots[name] for name in item.fulfillment_ids or slots if name in slots]
+            else:
+                sought = known()  # who names no time at all offers what was asked for
+                named = [range(sought.slot, sought.slot + 1)] if sought and sought.slot is not None else []
+            offers.extend((slot, offer) for slot in dict.fromkeys(slot for each in named for slot in each))
     return Offers(tuple(offers))
+
+
+def _slots(fulfillment: Fulfillment, path: str) -> range:
+    """The slots of an offer; none when it does not say when."""
+    window = fulfillment.window
+    try:
+        return range(0) if window is None else slots_from_range(*window)
+    except ValueError as error:
+        raise invalid(str(error), f"{path}.stops.0.time.range") from None
 
 
 # --- orders ---
 
 
 class _Delivery(NamedTuple):
-    """An item of an order and the fulfillment that it names, which stands at `place` among the order's."""
+    """A delivery that an order names, and what else the order says of it."""
 
-    item: OrderItem
-    fulfillment: Fulfillment
+    item_id: str
     slot: int
+    energy_wh: int
+    fulfillment: Fulfillment | None
     place: int
 
-    @property
-    def energy_wh(self) -> int:
-        return self.item.quantity.selected.measure.energy_wh
 
-
-def _deliveries(order: SelectOrder) -> list[_Delivery]:
-    """The deliveries of an order, in the order of its items. One alone need not be named by its item."""
-    items, fulfillments = order.items, order.fulfillments
-    if len(items) != len(fulfillments):
-        text = f"order has {len(items)} items and {len(fulfillments)} fulfillments; each delivery is one of both"
-        raise invalid(text, _FULFILLMENTS)
-    if len(items) == 1:
-        return [_Delivery(items[0], fulfillments[0], _slot(fulfillments[0], f"{_FULFILLMENTS}.0"), 0)]
-    places = {one.id: place for place, one in enumerate(fulfillments)}
+def _deliveries(order: Order, known: Known | None) -> list[_Delivery]:
+    """The deliveries of an order, in the order of its items; those that are known, where it names none."""
+    lines = {line.item_id: line for line in known.lines} if known else {}
+    if not order.items:
+        if not lines:
+            raise invalid("an order must name its items", f"{_ORDER}.items")
+        return [_known_delivery(line, order) for line in lines.values()]
     deliveries: list[_Delivery] = []
     names: set[str] = set()
-    for number, item in enumerate(items):
+    for number, item in enumerate(order.items):
         path = f"{_ORDER}.items.{number}"
         if item.id in names:
             raise invalid(f"item {item.id!r} stands twice in the order", f"{path}.id")
         names.add(item.id)
-        named = item.fulfillment_ids or ()
-        place = places.pop(named[0], None) if len(named) == 1 else None
-        if place is None:
-            text = "in an order of several deliveries each item must name a fulfillment of its own"
-            raise invalid(text, f"{path}.fulfillment_ids")
-        fulfillment = fulfillments[place]
-        deliveries.append(_Delivery(item, fulfillment, _slot(fulfillment, f"{_FULFILLMENTS}.{place}"), place))
+        line = lines.get(item.id)
+        place = _place(order, item, line, path)
+        fulfillment = None if place is None else order.fulfillments[place]
+        energy_wh = item.quantity.selected.measure.energy_wh if item.quantity else line and line.energy_wh
+        if energy_wh is None:
+            raise invalid(f"how much of {item.id!r} is ordered is missing", f"{path}.quantity")
+        slot = _slot_of(item, fulfillment, line, 0 if place is None else place)
+        deliveries.append(_Delivery(item.id, slot, energy_wh, fulfillment, place or 0))
+    if len({one.slot for one in deliveries}) < len(deliveries):
+        raise invalid("in an order of several deliveries each item must name a slot of its own", _FULFILLMENTS)
     return deliveries
 
 
+def _known_delivery(line: Line, order: Order) -> _Delivery:
+    """A delivery that an order does not name as an item, and the fulfillment that tells of it."""
+    for place, one in enumerate(order.fulfillments):
+        said = one.window is not None and _slot(one, f"{_FULFILLMENTS}.{place}")
+        if said == line.slot or one.id == fulfillment_id(line.slot):
+            return _Delivery(line.item_id, line.slot, line.energy_wh, one, place)
+    return _Delivery(line.item_id, line.slot, line.energy_wh, None, 0)
+
+
+def _place(order: Order, item: OrderItem, line: Line | None, path: str) -> int | None:
+    """Where an item's fulfillment stands; None when it is not among the order's."""
+    fulfillments, named = order.fulfillments, item.fulfillment_ids or ()
+    if len(order.items) == len(fulfillments) == 1:
+        return 0
+    found = [place for place, one in enumerate(fulfillments) if one.id in named]
+    if len(found) > 1:
+        raise invalid("an item of an order must name one fulfillment", f"{path}.fulfillment_ids")
+    if not found and line is not None:
+        found = [place for place, one in enumerate(fulfillments) if one.id == fulfillment_id(line.slot)]
+    return found[0] if found else None
+
+
+def _slot_of(item: OrderItem, fulfillment: Fulfillment | None, line: Line | None, place: int) -> int:
+    """The slot of a delivery: as its fulfillment says, as is known of its item, or as wattmesh's item ids say."""
+    if fulfillment is not None and fulfillment.window is not None:
+        return _slot(fulfillment, f"{_FULFILLMENTS}.{place}")
+    if line is not None:
+        return line.slot
+    said = _ITEM_ID.fullmatch(item.id)
+    if said is None or int(said[1]) % SLOT_S:
+        raise invalid(f"the delivery slot of {item.id!r} is missing", _FULFILLMENTS)
+    return int(said[1])
+
+
 def _select(order: SelectOrder) -> Select:
-    wanted = [Wanted(one.slot, one.item.id, one.energy_wh) for one in _deliveries(order)]
+    wanted = [Wanted(one.slot, one.item_id, one.energy_wh) for one in _deliveries(order, None)]
     return Select(order.provider.id, tuple(wanted))
 
 
 def _terms(
-    order: QuotedOrder,
+    order: Order,
+    known: Lookup,
     code: ErrorCode = ErrorCode.QUOTE_UNAVAILABLE,
     path: str = _BREAKUP,
-    deliveries: list[_Delivery] | None = None,
 ) -> Terms:
     """The terms of an order. A breakup in another currency than the price is declined with `code` at `path`."""
-    quote, deliveries = order.quote, deliveries or _deliveries(order)
+    agreed = known()
+    deliveries = _deliveries(order, agreed)
+    provider = order.provider.id if order.provider else agreed and agreed.provider
+    if provider is None:
+        raise invalid("whose order it is is missing", f"{_ORDER}.provider")
+    quote = order.quote
+    if quote is None:
+        if agreed is None or agreed.total_micro is None:
+            raise invalid("the price of the order is missing, and none was quoted", _QUOTE)
+        prices = {line.item_id: (line.amount_micro, line.fee_micro) for line in agreed.lines}
+        lines = [Line(one.slot, one.item_id, one.energy_wh, *prices.get(one.item_id, (0, None))) for one in deliveries]
+        return Terms(provider, tuple(lines), agreed.total_micro, agreed.currency)
     _check_currency(quote, code, path)
     if len(deliveries) == 1:
         lines = [_line(deliveries[0], quote.breakup, quote.price.value_micro)]
     else:
-        lines = _named_lines(deliveries, quote)
-    return Terms(order.provider.id, tuple(lines), quote.price.value_micro, quote.price.currency)
+        lines = _named_lines(deliveries, quote, agreed)
+    return Terms(provider, tuple(lines), quote.price.value_micro, quote.price.currency)
 
 
 def _line(delivery: _Delivery, parts: Sequence[Breakup], total_micro: int) -> Line:
@@ -255,12 +340,15 @@ def _line(delivery: _Delivery, parts: Sequence[Breakup], total_micro: int) -> Li
     amount_micro, fee_micro = total_micro, None
     if parts:
         amount_micro, fee_micro = sum(part.price.value_micro for part in parts), _fee_micro(parts)
-    return Line(delivery.slot, delivery.item.id, delivery.energy_wh, amount_micro, fee_micro)
+    return Line(delivery.slot, delivery.item_id, delivery.energy_wh, amount_micro, fee_micro)
 
 
-def _named_lines(deliveries: list[_Delivery], quote: WireQuote) -> list[Line]:
-    """Several deliveries: each part of the price must name the item it is for."""
-    parts: dict[str, list[Breakup]] = {one.item.id: [] for one in deliveries}
+def _named_lines(deliveries: list[_Delivery], quote: WireQuote, known: Known | None) -> list[Line]:
+    """Several deliveries: each part of the price must name the item it is for, unless it is the price that is known."""
+    if known is not None and known.total_micro == quote.price.value_micro and not any(p.item for p in quote.breakup):
+        prices = {line.item_id: line.amount_micro for line in known.lines}
+        return [_line(one, (), prices.get(one.item_id, 0)) for one in deliveries]
+    parts: dict[str | None, list[Breakup]] = {one.item_id: [] for one in deliveries}
     for number, part in enumerate(quote.breakup):
         if part.item is None or part.item.id not in parts:
             text = "in an order of several deliveries each part of the price must name an item of the order"
@@ -269,11 +357,20 @@ def _named_lines(deliveries: list[_Delivery], quote: WireQuote) -> list[Line]:
     for item_id, named in parts.items():
         if not named:
             raise invalid(f"the price of {item_id!r} is missing in the breakup", _BREAKUP)
-    return [_line(one, parts[one.item.id], 0) for one in deliveries]
+    return [_line(one, parts[one.item_id], 0) for one in deliveries]
 
 
 def _fee_micro(parts: Sequence[Breakup | BillPart], title: str = GRID_FEE) -> int:
-    return sum(part.price.value_micro for part in parts if part.title == title)
+    return sum(part.price.value_micro for part in parts if _title_of(part) == title)
+
+
+def _title_of(part: Breakup | BillPart) -> str | None:
+    """What a part of a price is for; parts for which the energy networks have no word say it as an item."""
+    if part.title == "DISCOM_FEES":
+        return GRID_FEE
+    if part.title == "ADD_ON" and part.item is not None and part.item.descriptor is not None:
+        return part.item.descriptor.code
+    return part.title
 
 
 def _check_currency(quote: WireQuote | Bill, code: ErrorCode, path: str) -> None:
@@ -282,50 +379,73 @@ def _check_currency(quote: WireQuote | Bill, code: ErrorCode, path: str) -> None
         raise declined(code, f"the breakup is not in {currency} throughout, as the price is", path)
 
 
-def _terms_and_due(order: AgreedOrder, code: ErrorCode = ErrorCode.QUOTE_UNAVAILABLE) -> tuple[Terms, int]:
-    deliveries = _deliveries(order)
-    payments = _payments(order, deliveries)
-    return _terms(order, code, deliveries=deliveries), sum(one.params.amount_micro for one in payments)
+def _terms_and_due(order: Order, known: Lookup, code: ErrorCode = ErrorCode.QUOTE_UNAVAILABLE) -> tuple[Terms, int]:
+    """The terms, and what the payments come to: the price, where one of them does not say."""
+    terms = _terms(order, known, code)
+    return terms, _due_micro(order.payments, terms.total_micro)
 
 
-def _payments(order: AgreedOrder, deliveries: list[_Delivery]) -> list[Payment]:
-    """The payment of each delivery. That of one alone need not name it."""
-    payments = order.payments
-    if len(payments) != len(deliveries):
-        text = f"order has {len(payments)} payments for {len(deliveries)} deliveries; each is paid by itself"
-        raise invalid(text, _PAYMENTS)
-    if len(payments) == 1:
-        return list(payments)
-    named = {payment.id: payment for payment in payments}
-    found = [named.get(one.fulfillment.id) for one in deliveries]
-    if None in found:
-        raise invalid("in an order of several deliveries each payment must have the id of a fulfillment", _PAYMENTS)
-    return [one for one in found if one is not None]
+def _due_micro(payments: Sequence[Payment], otherwise_micro: int) -> int:
+    amounts = [one.params.amount_micro for one in payments]
+    stated = [one for one in amounts if one is not None]
+    return sum(stated) if stated and len(stated) == len(amounts) else otherwise_micro
 
 
-def _status(order: StatusOrder) -> Status:
-    deliveries = _deliveries(order)
-    told = [
-        status
-        for one, payment in zip(deliveries, _payments(order, deliveries), strict=True)
-        if (status := _delivery_status(one, payment)) is not None
-    ]
-    reason = order.cancellation.reason.name if order.cancellation else None
-    terms = _terms(order, ErrorCode.BUSINESS_ERROR, deliveries=deliveries)
-    return Status(order.id, terms, tuple(told), reason)
+# --- how an order stands ---
 
 
-def _delivery_status(delivery: _Delivery, payment: Payment) -> DeliveryStatus | None:
-    """How a delivery stands; None when its state is none that a contract has."""
-    fulfillment = delivery.fulfillment
-    state = _STATES.get(fulfillment.state.descriptor.code) if fulfillment.state else None
-    if state is None:
-        return None
-    text = tag_value(fulfillment.tags, *DELIVERY_TAG) if state in DELIVERED else None
-    if text is None:
-        return DeliveryStatus(delivery.slot, state, None, None)
-    path = f"{_FULFILLMENTS}.{delivery.place}.tags"
-    return DeliveryStatus(delivery.slot, state, _energy_wh(text, DELIVERY_TAG, path), payment.params.amount_micro)
+def _status(order: Order, known: Known | None, otherwise: str | None = None) -> Status:
+    """How each delivery of an order stands; where it says nothing of that, `otherwise` is its `order.status`.
+
+    Refused where the status, or the state of a fulfillment, is none that is known.
+    """
+    if known is None:
+        if not order.items:
+            raise declined(ErrorCode.ORDER_NOT_FOUND, f"no order {order.id!r} with you here", f"{_ORDER}.id")
+        said = _terms(order, nothing, ErrorCode.BUSINESS_ERROR)
+        known = Known(None, said.provider, said.lines, said.total_micro, said.currency, order.id)
+    deliveries = _deliveries(order, known)
+    if not order.items and (strange := _strange(order, known)) is not None:
+        raise declined(ErrorCode.BUSINESS_ERROR, "a delivery in a slot that is not in the order", strange)
+    status = status_named(order.status, f"{_ORDER}.status") or otherwise
+    told = [one for each in deliveries if (one := _told(each, order, status, known)) is not None]
+    if not told:
+        raise declined(ErrorCode.BUSINESS_ERROR, "how the order stands is missing", f"{_ORDER}.status")
+    reason = order.cancellation.reason.descriptor if order.cancellation else None
+    text = None if reason is None else reason.code if reason.name is None else reason.name
+    terms = Terms(known.provider, known.lines, known.total_micro or 0, known.currency)
+    return Status(order.id or known.order_id or "", terms, tuple(told), text)
+
+
+def _strange(order: Order, known: Known) -> str | None:
+    """Where a fulfillment stands that is in another slot than any that is known."""
+    slots = {line.slot for line in known.lines}
+    for place, one in enumerate(order.fulfillments):
+        path = f"{_FULFILLMENTS}.{place}"
+        if one.window is not None and _slot(one, path) not in slots:
+            return path
+    return None
+
+
+def _told(delivery: _Delivery, order: Order, status: str | None, known: Known) -> DeliveryStatus | None:
+    """How a delivery stands; None when nothing is said of it."""
+    fulfillment, path = delivery.fulfillment, f"{_FULFILLMENTS}.{delivery.place}"
+    if fulfillment is None and len(order.fulfillments) == len(known.lines) == 1:
+        fulfillment = order.fulfillments[0]
+    descriptor = fulfillment.state.descriptor if fulfillment and fulfillment.state else None
+    state = state_named(descriptor, status, f"{path}.state")
+    if state not in DELIVERED:
+        return None if state is None else DeliveryStatus(delivery.slot, state, None, None)
+    text = tag_value(fulfillment.tags, *DELIVERY_TAG) if fulfillment else None
+    # Who does not say how much was delivered has delivered what was ordered.
+    delivered_wh = delivery.energy_wh if text is None else _energy_wh(text, DELIVERY_TAG, f"{path}.tags")
+    payments: Sequence[Payment] = order.payments
+    if len(known.lines) > 1:
+        names = {fulfillment_id(delivery.slot), fulfillment.id if fulfillment else None} - {None}
+        payments = [one for one in payments if one.id in names]
+    line = next((line for line in known.lines if line.slot == delivery.slot), None)
+    share = share_micro(line.amount_micro, delivered_wh, line.energy_wh) if line else 0
+    return DeliveryStatus(delivery.slot, state, delivered_wh, _due_micro(payments, share))
 
 
 def _cancel(message: CancelMessage) -> Cancel:
@@ -336,7 +456,7 @@ def _cancel(message: CancelMessage) -> Cancel:
         if len(slots) != len(found):
             text = "must list the fulfillments that are cancelled, separated by commas"
             raise invalid(text, "message.descriptor.short_desc")
-    return Cancel(message.order_id, message.cancellation_reason_id, slots)
+    return Cancel(message.order_id, message.cancellation_reason_id or NO_REASON, slots)
 
 
 # --- updates ---
@@ -345,19 +465,19 @@ def _cancel(message: CancelMessage) -> Cancel:
 def _pay(order: UpdatedOrder) -> Pay:
     if not order.payments or order.payments[0].status != "PAID":
         raise invalid("a payment must have status PAID", f"{_PAYMENTS}.0.status")
+    if order.payments[0].params.amount_micro is None or order.payments[0].params.currency is None:
+        raise invalid("a payment must say its amount and currency", f"{_PAYMENTS}.0.params")
     return Pay(order.id, *_paid(order.payments[0]))
 
 
-def _receipt(order: OnUpdatedOrder) -> Receipt:
-    if not order.payments or order.payments[0].status != "PAID":
-        raise declined(ErrorCode.BUSINESS_ERROR, "no receipt for a payment of this order", _ORDER)
-    return Receipt(order.id, *_paid(order.payments[0]))
+def _receipt(order_id: str, payment: Payment) -> Receipt:
+    return Receipt(order_id, *_paid(payment))
 
 
 def _paid(payment: Payment) -> tuple[int | None, int, str]:
-    """Slot, amount and currency. A payment with another id than wattmesh's names no slot."""
+    """Slot, amount (0 where a receipt does not say it) and currency. Another id than wattmesh's names no slot."""
     named = _SLOT_ID.fullmatch(payment.id or "")
-    return (int(named[1]) if named else None), payment.params.amount_micro, payment.params.currency
+    return (int(named[1]) if named else None), payment.params.amount_micro or 0, payment.params.currency or ""
 
 
 def _reading(order: UpdatedOrder) -> ReportReading:
@@ -368,10 +488,11 @@ def _reading(order: UpdatedOrder) -> ReportReading:
 
 def _priced_reading(order: OnUpdatedOrder) -> PricedReading | HeldReading:
     quote = order.quote
-    if quote is None and order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
+    if order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
         return HeldReading(_metered(order, order.fulfillments[0], set(METER_TAGS)))
     if quote is None or not order.fulfillments:
-        raise declined(ErrorCode.BUSINESS_ERROR, "no priced reading of this household's supply", _ORDER)
+        text = "neither a receipt nor a priced reading of this household's supply"
+        raise declined(ErrorCode.BUSINESS_ERROR, text, _ORDER)
     fulfillment, amount_micro = order.fulfillments[0], quote.price.value_micro
     reading = _metered(order, fulfillment, set(METER_TAGS))
     _check_currency(quote, ErrorCode.BUSINESS_ERROR, _BREAKUP)
@@ -410,7 +531,7 @@ def _correction(tags: tuple[TagGroup, ...]) -> Correction | None:
     return Correction(imported_wh, exported_wh, back_micro)
 
 
-def _metered(order: UpdatedOrder, fulfillment: Fulfillment, optional: set[str]) -> ReportReading:
+def _metered(order: UpdatedOrder | OnUpdatedOrder, fulfillment: Fulfillment, optional: set[str]) -> ReportReading:
     path = f"{_FULFILLMENTS}.0"
     slot = _slot(fulfillment, path)
     texts = [(name, tag_value(fulfillment.tags, METER, name)) for name in METER_TAGS]
@@ -440,15 +561,19 @@ def _money_micro(tags: tuple[TagGroup, ...], tag: tuple[str, str]) -> int | None
 
 def _slot(fulfillment: Fulfillment, path: str) -> int:
     """The slot a fulfillment names; Refusal (400) when it is none."""
+    window = fulfillment.window
+    if window is None:
+        raise invalid("the delivery slot is missing", f"{path}.stops")
     try:
-        return slot_from_range(*fulfillment.slot)
+        return slot_from_range(*window)
     except ValueError as error:
         raise invalid(str(error), f"{path}.stops.0.time.range") from None
 
 
-def _expires_ms(context: Context, quote: WireQuote) -> int:
+def _expires_ms(context: Context, quote: WireQuote | None) -> int:
+    ttl = quote.ttl if quote and quote.ttl else QUOTE_TTL
     # In whole milliseconds from the start: as a float of unix seconds many a time is a fraction less.
-    return (context.timestamp + quote.ttl - _EPOCH) // _MILLISECOND
+    return (context.timestamp + ttl - _EPOCH) // _MILLISECOND
 
 
 def _energy_wh(text: str, tag: tuple[str, str], path: str) -> int:

@@ -65,10 +65,15 @@ def to_wire(refused: Refused, action: Action) -> Refusal:
 
 
 def from_outcome(outcome: Outcome) -> Unanswered | None:
-    """Why a message was not acknowledged; None when it was. A code that Beckn does not have counts as BUSINESS."""
+    """Why a message was not acknowledged; None when it was."""
     if isinstance(outcome, Acked):
         return None
     if isinstance(outcome, Nacked):
         text = f"{outcome.code} {outcome.message}".strip()
-        return Unanswered(_REASONS.get(outcome.code, Reason.BUSINESS), text)
+        return Unanswered(reason_of(outcome.code), text)
     return Unanswered(None, outcome.reason)
+
+
+def reason_of(code: str) -> Reason:
+    """What an error code of another means to a party; one that Beckn does not have counts as BUSINESS."""
+    return _REASONS.get(code, Reason.BUSINESS)

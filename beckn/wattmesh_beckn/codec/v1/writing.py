@@ -15,11 +15,14 @@ from typing import Any, Final, NamedTuple, assert_never
 import pydantic_core
 
 from wattmesh_beckn.codec.port import Envelope
+from wattmesh_beckn.codec.v1.deg import enriched
+from wattmesh_beckn.codec.v1.states import ACTIVE, CANCELLED, COMPLETE
 from wattmesh_beckn.context import COUNTRY, VERSION, iso_duration
 from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE, LOCAL_GRID_FEE, SHARED_ENERGY
 from wattmesh_common.clock import rfc3339
+from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.energy.slots import SLOT_S, slot_text
-from wattmesh_market.trade.contracts import OVER, ContractState, least_advanced
+from wattmesh_market.trade.contracts import OVER, ContractState, Ended, least_advanced
 from wattmesh_market.trade.messages import (
     ACTION_OF,
     Agreed,
@@ -33,7 +36,6 @@ from wattmesh_market.trade.messages import (
     HeldReading,
     Init,
     Line,
-    Message,
     Offers,
     Pay,
     PricedReading,
@@ -42,6 +44,7 @@ from wattmesh_market.trade.messages import (
     ReportReading,
     Search,
     Select,
+    Sent,
     Status,
     Terms,
 )
@@ -49,7 +52,6 @@ from wattmesh_market.units import kwh_text, money_text
 
 Json = dict[str, Any]
 
-ACTIVE, COMPLETE, CANCELLED = "ACTIVE", "COMPLETE", "CANCELLED"
 DELIVERY_TAG: Final = ("delivery", "delivered_kwh")
 UNTIL_TAG: Final = ("delivery", "until")
 """Of what is sought: offers for later slots that begin before it are welcome, too, for the same order."""
@@ -86,16 +88,20 @@ _STATUS: Mapping[ContractState, str] = {
 
 
 class Market(NamedTuple):
-    """What all messages of a market share: its currency, and local time for names that people read."""
+    """What all messages of a market share: its currency, local time for names that people read, and its vocabulary."""
 
     currency: str
     utc_offset_s: int
+    vocabulary: Vocabulary = "core"
 
 
-def write(message: Message, envelope: Envelope, market: Market) -> bytes:
+def write(message: Sent, envelope: Envelope, market: Market) -> bytes:
     """The bytes of a message."""
     action = ACTION_OF[type(message)].value
-    return pydantic_core.to_json({"context": _context(action, envelope), "message": _body(message, envelope, market)})
+    body = _body(message, envelope, market)
+    if market.vocabulary == "deg":
+        body = enriched(action, body, envelope, market.currency)
+    return pydantic_core.to_json({"context": _context(action, envelope), "message": body})
 
 
 def fulfillment_id(slot: int) -> str:
@@ -121,7 +127,7 @@ def _context(action: str, envelope: Envelope) -> Json:
     return context
 
 
-def _body(message: Message, envelope: Envelope, market: Market) -> Json:
+def _body(message: Sent, envelope: Envelope, market: Market) -> Json:
     match message:
         case Search():
             return _search(message)
@@ -168,7 +174,9 @@ def _body(message: Message, envelope: Envelope, market: Market) -> Json:
 
 
 def _search(message: Search) -> Json:
-    item = {"descriptor": {"code": ENERGY}, "quantity": _selected(message.energy_wh)}
+    item: Json = {"descriptor": {"code": ENERGY}}
+    if message.energy_wh is not None:
+        item["quantity"] = _selected(message.energy_wh)
     tags = [] if message.until is None else [_tags(UNTIL_TAG[0], {UNTIL_TAG[1]: rfc3339(message.until)})]
     return {"intent": {"item": item, "fulfillment": _fulfillment(message.slot, tags=tags)}}
 
@@ -199,7 +207,7 @@ def _catalog(message: Offers, market: Market) -> Json:
 def _select(message: Select) -> Json:
     one = len(message.wanted) == 1
     return {
-        "provider": {"id": message.seller},
+        "provider": {"id": message.provider},
         "items": [_item(wanted.item_id, wanted.energy_wh, None if one else wanted.slot) for wanted in message.wanted],
         "fulfillments": [_fulfillment(wanted.slot) for wanted in message.wanted],
     }
@@ -209,7 +217,7 @@ def _terms(terms: Terms, left_ms: int, bill_to: str | None = None, deliveries: t
     lines, currency = terms.lines, terms.currency
     one = len(lines) == 1
     order: Json = {
-        "provider": {"id": terms.seller},
+        "provider": {"id": terms.provider},
         "items": [_item(line.item_id, line.energy_wh, None if one else line.slot) for line in lines],
         "fulfillments": [_told(told) for told in deliveries] or [_fulfillment(line.slot) for line in lines],
         "quote": {
@@ -223,13 +231,14 @@ def _terms(terms: Terms, left_ms: int, bill_to: str | None = None, deliveries: t
     return order
 
 
-def _agreed(order_id: str, terms: Terms, due_micro: int, left_ms: int, envelope: Envelope) -> Json:
+def _agreed(order_id: str | None, terms: Terms, due_micro: int, left_ms: int, envelope: Envelope) -> Json:
     lines, currency = terms.lines, terms.currency
     if len(lines) == 1:
         payments = [_payment(due_micro, currency)]
     else:
         payments = [_payment(line.amount_micro, currency, line.slot) for line in lines]
-    return {**_terms(terms, left_ms, envelope.bap[0]), "id": order_id, "payments": payments}
+    named = {} if order_id is None else {"id": order_id}
+    return {**_terms(terms, left_ms, envelope.bap[0]), **named, "payments": payments}
 
 
 def _status(status: Status, envelope: Envelope) -> Json:
@@ -251,8 +260,9 @@ def _status(status: Status, envelope: Envelope) -> Json:
         "status": _STATUS[state],
     }
     if status.reason is not None:
-        reason = {"code": (over[0] if over else state).value, "name": status.reason[:_LONGEST_NAME]}
-        order["cancellation"] = {"reason": reason}
+        descriptor = {"code": (over[0] if over else state).value, "name": status.reason[:_LONGEST_NAME]}
+        by = "CONSUMER" if status.reason.startswith(Ended.BY_BUYER) else "PROVIDER"
+        order["cancellation"] = {"cancelled_by": by, "reason": {"descriptor": descriptor}}
     return order
 
 

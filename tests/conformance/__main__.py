@@ -1,0 +1,90 @@
+"""Check every message of a street that trades against the published schemas: `make conformance SPECS=folder`.
+
+The folder has `core-1.1.1-transaction.yaml`, `core-1.1.1-registry.yaml` and `l2-uei-p2p_trading.yaml`, as Beckn and the
+energy networks publish them. A network that speaks core's words must meet core; one that speaks those of the energy
+networks must meet core's frame and their layer-2 document. Exit code 1 when one message does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.conformance.schemas import Schemas
+from tests.conformance.traffic import Exchange, traffic
+from wattmesh_common.runtime import Vocabulary
+
+CORE, REGISTRY, LAYER_2 = "core-1.1.1-transaction.yaml", "core-1.1.1-registry.yaml", "l2-uei-p2p_trading.yaml"
+REGISTRY_PATHS = ("/lookup", "/subscribe")
+
+
+class Checked(NamedTuple):
+    """What was found of a kind of message: how many, and what is wrong with how many."""
+
+    messages: Counter[tuple[str, str]]
+    wrong: Counter[tuple[str, str]]
+    examples: dict[tuple[str, str], str]
+
+
+def check(exchanges: list[Exchange], transaction: Schemas, registry: Schemas) -> Checked:
+    """Each request and each answer against the schema of its path."""
+    found = Checked(Counter(), Counter(), {})
+    for exchange in exchanges:
+        if exchange.path == "/lookup" and "page" in exchange.request:
+            continue  # wattmesh's own, between its operator and its gateway
+        schemas = registry if exchange.path in REGISTRY_PATHS else transaction
+        for what, content in (("request", exchange.request), ("answer", exchange.answer)):
+            key = (exchange.path, what)
+            found.messages[key] += 1
+            problem = schemas.problem(exchange.path, what, content)
+            if problem is not None:
+                found.wrong[key] += 1
+                found.examples.setdefault(key, f"{problem}\n    {json.dumps(content)[:2000]}")
+    return found
+
+
+def tell(title: str, checked: Checked) -> int:
+    """Print a table; how many messages are wrong."""
+    sys.stdout.write(f"{title}\n{'PATH':14}{'WHAT':10}{'MESSAGES':>9}{'VIOLATIONS':>12}\n")
+    for (path, what), number in sorted(checked.messages.items()):
+        sys.stdout.write(f"{path:14}{what:10}{number:9}{checked.wrong[path, what]:12}\n")
+    for (path, what), example in checked.examples.items():
+        sys.stdout.write(f"  {path} {what}: {example}\n")
+    wrong = checked.wrong.total()
+    sys.stdout.write(f"{checked.messages.total()} messages, {wrong} violations\n\n")
+    return wrong
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run both vocabularies."""
+    parser = argparse.ArgumentParser(prog="make conformance", description=__doc__)
+    parser.add_argument("specs", type=Path, help="folder of the published schemas")
+    parser.add_argument("--output", choices=("table", "json"), default="table")
+    asked = parser.parse_args(arguments)
+    if not (asked.specs / CORE).is_file():
+        sys.stderr.write(f"NOT CHECKED: {asked.specs} has no {CORE}; give the folder as SPECS=…\n")
+        return 0
+    registry = Schemas(asked.specs / REGISTRY)
+    wrong, counts = 0, dict[str, Any]()
+    documents: dict[Vocabulary, str] = {"core": CORE, "deg": LAYER_2}
+    for vocabulary, name in documents.items():
+        checked = check(traffic(vocabulary), Schemas(asked.specs / name), registry)
+        counts[vocabulary] = {
+            f"{path} {what}": {"messages": number, "violations": checked.wrong[path, what]}
+            for (path, what), number in sorted(checked.messages.items())
+        }
+        if asked.output == "table":
+            wrong += tell(f"vocabulary {vocabulary}, against {name}", checked)
+        else:
+            wrong += checked.wrong.total()
+    if asked.output == "json":
+        sys.stdout.write(json.dumps(counts, indent=2) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
