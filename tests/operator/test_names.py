@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.operator.world import STREET, World, run
 
 UTILITY = """
@@ -29,10 +31,11 @@ async def is_quiet(world: World) -> bool:
     return world.writes() == [] and done.again_in_s is None
 
 
-def test_the_name_of_a_gateways_registrar_is_taken() -> None:
+@pytest.mark.parametrize("name", ["market-registrar", "market-reader"])
+def test_the_names_of_a_gateways_other_secrets_are_taken(name: str) -> None:
     async def main() -> None:
-        world = await street(UTILITY.format("market-registrar"))
-        assert world.condition("UtilityAgent", "market-registrar") == ("False", "NameNotAllowed")
+        world = await street(UTILITY.format(name))
+        assert world.condition("UtilityAgent", name) == ("False", "NameNotAllowed")
         assert world.condition("BecknGateway", "market") == ("True", "Ready")
         assert await is_quiet(world)
 
