@@ -45,11 +45,19 @@ def kept(street: Street) -> Mapping[tuple[str, int], dict[str, str]]:
 
 
 def check_given(street: Street) -> None:
-    """Each party has signed one head after the only midnight, and all it had booked with then keep that one."""
+    """Each party has signed one head after the only midnight, and all it had booked with then keep that one.
+
+    Who had booked nothing has signed nothing.
+    """
     [midnight] = {until for _, until in kept(street)}
     assert midnight % DAY_S == 0
+    signers = {signer for signer, _ in kept(street)}
+    assert len(signers) > 2
     for book in street.books:
         [party] = book.parties
+        if party.party not in signers:
+            assert not any(link.slot is None or link.slot < midnight - DAY_S // 24 for link in book.chain)
+            continue
         heads = kept(street)[party.party, midnight]
         number = json.loads(next(one for one in book.checkpoints if one.signer == party.party).record)["number"]
         chained = [one for one in book.chain if one.number <= number]
