@@ -12,12 +12,15 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from wattmesh_agents.store import evidence
+
 DAY_S = 86_400
 """How long roles and quotes that came to nothing stay after their slot (grid time)."""
 MESSAGES_S = 600
 """… and at least so long in wall time: many times a message's life. Mail of parties that left, too."""
 AGREED_DAYS = 30
-"""How long a seller can tell what became of an order that ended undelivered, by either clock."""
+"""How long a seller can tell what became of an order that ended undelivered, by either clock; how long what was signed
+of readings stays (wall time)."""
 HEARD_DAYS = 30
 """How long the address of a subscriber stays that is not heard any more (wall time)."""
 MOST_AT_ONCE = 1_000
@@ -81,3 +84,4 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
     }
     for statement in STATEMENTS:
         connection.execute(statement, values)
+    evidence.forget_readings(connection, values["agreed_ms"])

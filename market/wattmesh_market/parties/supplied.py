@@ -117,6 +117,26 @@ class Supplied(Party):
             kwh_text(exchanged_wh),
         )
 
+    def take_reading(self, told: ReportReading) -> None:
+        """Let a final reading that is not booked yet be the one that was reported.
+
+        Where it was metered once more and came out otherwise, the difference stands as load or as sun.
+        """
+        reading = self.books.readings.get(told.slot)
+        if reading is None or reading.state is not ReadingState.FINAL or told.provisional:
+            return
+        metered = reading.metered
+        more_wh = told.imported_wh - told.exported_wh - metered.imported_wh + metered.exported_wh
+        if more_wh:
+            metered = metered._replace(
+                imported_wh=told.imported_wh,
+                exported_wh=told.exported_wh,
+                load_wh=metered.load_wh + max(0, more_wh),
+                pv_wh=metered.pv_wh + max(0, -more_wh),
+            )
+            self.books.read(reading._replace(metered=_covered(metered, reading.metered)))
+            self.report_later(told.slot)
+
     def _told(self, call: Call, slot: int, order_id: str) -> Reading:
         """The reading that the utility speaks of; Refused when it is none that was told, or not the utility's word."""
         if call.sender != self.config.backstop.utility_id:
@@ -245,3 +265,10 @@ class Supplied(Party):
         if energy_wh > 0:
             return -amount_micro(self.rates.all_in(slot), energy_wh)
         return amount_micro(self.rates.feed_in(slot), -energy_wh)
+
+
+def _covered(metered: Metered, before: Metered) -> Metered:
+    """How much of what was sold the backstop gave, when load or sun were more than was thought."""
+    missing_wh = before.covered_wh + metered.load_wh - before.load_wh - metered.pv_wh + before.pv_wh
+    most_wh = 0 if metered.exported_wh else min(metered.sold_wh, metered.imported_wh)
+    return metered._replace(covered_wh=max(0, min(missing_wh, most_wh)))

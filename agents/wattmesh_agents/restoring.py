@@ -1,0 +1,277 @@
+"""Books that may have been put back: a party asks its partners for what it has signed, before any event reaches it.
+
+`evidence` is no Beckn action: `status` asks a seller about one order, and who has lost its books knows no orders, and
+may be the seller. What is handed out is the asker's own word, with its signature. The asker believes it when its own key,
+by its own entry in the registry, has made that signature in its dealings with that partner; everything else is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from wattmesh_agents.driver import Driver
+from wattmesh_agents.store.evidence import signed_by
+from wattmesh_beckn.answers import json_reply
+from wattmesh_beckn.codec.port import Codec
+from wattmesh_beckn.errors import Refusal, invalid, require
+from wattmesh_beckn.evidence import EVIDENCE, EvidenceAnswer, EvidenceCall, SignedMessage, read_signed
+from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
+from wattmesh_beckn.registry import Directory, RegistryUnavailable, Subscription, lookup
+from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, Signer, parse_header
+from wattmesh_beckn.transport import Reply, Transport, TransportError
+from wattmesh_common.clock import Clock
+from wattmesh_common.limits import RateLimit
+from wattmesh_common.runtime import RuntimeConfig
+from wattmesh_market.energy.slots import DAY_S
+from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.party import Party
+from wattmesh_market.parties.restoring import Signed, is_news
+
+log = logging.getLogger(__name__)
+
+WITHIN_S = 10.0
+"""How long a party that starts waits for its partners (wall time); whom it has not heard it asks when they speak."""
+_EARLIER_MS = 3_600_000
+"""How much older than the books what is asked for may be (wall time): clocks differ."""
+_TRY_S, _AGAIN_S = 2.0, 1.0
+_PAGE, _MOST_PAGES = 100, 1_000
+_CALLS_PER_S, _CALLS_AT_ONCE = 10.0, 100
+"""What one subscriber may ask for."""
+
+
+class Restoration:
+    """Asks partners for what the parties of a pod have signed, and tells others what they have signed."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        driver: Driver,
+        signers: Mapping[str, Signer],
+        directory: Directory,
+        transport: Transport,
+        codec: Codec,
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._config = config
+        self._driver = driver
+        self._signers = signers
+        self._directory = directory
+        self._transport = transport
+        self._codec = codec
+        self._clock = clock
+        self._spawn = spawn
+        self._limit = RateLimit(per_s=_CALLS_PER_S, burst=_CALLS_AT_ONCE)
+        self.begin()
+
+    def begin(self) -> None:
+        """As in a new process: nobody was asked."""
+        self._old: set[str] = set()
+        self._under_way: set[tuple[str, str]] = set()
+        self._asked: dict[tuple[str, str], float] = {}
+
+    # --- telling others ---
+
+    async def receive(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Tell another party what it has signed here. Raises Refusal with what is wrong."""
+        check_size(len(body))
+        raw = parse(body)
+        try:
+            header = parse_header(headers.get(AUTHORIZATION))
+            # All households buy; a utility that does not is no less a seller.
+            role = "BPP" if await self._is_seller_only(header.subscriber_id) else "BAP"
+            sender = await verify(header, role, self._config.domain, body, self._directory, self._clock)
+        except SignatureProblem as problem:
+            raise unauthorized(str(problem), party.id) from None
+        require(self._limit, sender.subscriber_id, self._clock.wall())
+        call = read_as(EvidenceCall, raw)
+        if call.party != sender.subscriber_id:
+            raise unauthorized(f"signed by {sender.subscriber_id!r} but party is {call.party!r}", party.id)
+        if call.counterparty != party.id:
+            raise invalid(f"counterparty is {call.counterparty!r} but this is {party.id!r}", "counterparty")
+        found, after = signed_by(self._driver.connection, party.id, call.party, call.since_ms, call.after, _PAGE)
+        return json_reply(200, EvidenceAnswer(messages=tuple(found), after=after))
+
+    async def _is_seller_only(self, subscriber_id: str) -> bool:
+        try:
+            entries = await self._directory.find(subscriber_id)
+        except RegistryUnavailable:
+            return False
+        return {one.type for one in entries} == {"BPP"}
+
+    # --- asking ---
+
+    def suspect(self, party: Party, *, is_new: bool) -> None:
+        """A party starts: unless its books are new, they may be older than they should be."""
+        if not is_new:
+            self._old.add(party.id)
+
+    async def restore(self, member: Events, *, is_new: bool) -> None:
+        """Bring a party's books up to date that may have been put back, or are new though the party is not."""
+        party, until = member.party, self._clock.wall() + WITHIN_S
+        if is_new and not await self._was_here(party):
+            return
+        self._old.add(party.id)
+        partners = self._partners(party)
+        signed, silent = await self._ask_all(party, partners, until)
+        if is_new or self._any_news(party, signed):
+            more, unheard = await self._ask_all(party, await self._others(party, {*partners, party.id}), until)
+            signed, silent = [*signed, *more], [*silent, *unheard]
+        if signed and (is_new or self._any_news(party, signed)):
+            self._driver.take_over(member, signed)
+            if silent:
+                log.warning("%s: not heard while its books were restored: %s", party.name, ", ".join(silent))
+
+    def asks(self, member: Events, partner: str, *, again: bool) -> bool:
+        """Ask a partner that speaks of what a party does not know; whether its answer is waited for.
+
+        Each is asked once, if the party's books may be old; or `again` after a while.
+        """
+        party, key = member.party, (member.party.id, partner)
+        asked = self._asked.get(key)
+        if key in self._under_way:
+            return True
+        if again:
+            wait = asked is not None and self._clock.wall() < asked + max(_TRY_S, party.slot_ms() / 1000)
+        else:
+            wait = asked is not None or party.id not in self._old
+        if wait:
+            return False
+        self._under_way.add(key)
+        self._spawn(self._ask_again(member, partner))
+        return True
+
+    async def _ask_again(self, member: Events, partner: str) -> None:
+        try:
+            signed, _ = await self._ask_all(member.party, [partner], self._clock.wall() + WITHIN_S)
+            if signed:
+                self._driver.take_over(member, signed)
+        finally:
+            self._under_way.discard((member.party.id, partner))
+
+    @staticmethod
+    def _any_news(party: Party, signed: Iterable[Signed]) -> bool:
+        return any(is_news(party, one) for one in signed)
+
+    async def _was_here(self, party: Party) -> bool:
+        """Whether the registry knows a party for longer than a slot."""
+        try:
+            entries = await self._directory.find(party.id)
+        except RegistryUnavailable:
+            return False
+        before_s = self._clock.machine() - party.slot_ms() / 1000
+        return any(one.created is not None and one.created.timestamp() < before_s for one in entries)
+
+    def _partners(self, party: Party) -> list[str]:
+        """Whom a party's books know: its utility, and with whom it has or had contracts or readings."""
+        books = party.books
+        found = {one.counterparty for one in books.contracts.values()}
+        found.update(household for of_slot in books.reported.values() for household in of_slot)
+        if isinstance(party, Household):
+            found.add(party.config.backstop.utility_id)
+        return sorted(found)
+
+    async def _others(self, party: Party, known: set[str]) -> list[str]:
+        """Who else is registered on the party's feeder."""
+        found = set[str]()
+        for role in ("BAP", "BPP"):
+            try:
+                entries = await lookup(
+                    f"{self._config.gateway.url.rstrip('/')}/lookup", self._transport, type=role, domain=self._config.domain
+                )
+            except RegistryUnavailable as error:
+                log.warning("%s: not all can be asked for what it has signed: %s", party.name, error)
+                continue
+            found.update(one.subscriber_id for one in entries if one.location.city.code == party.feeder)
+        return sorted(found - known)
+
+    async def _ask_all(self, party: Party, partners: Iterable[str], until: float) -> tuple[list[Signed], list[str]]:
+        """What partners hold that the party has signed, and who did not answer until then."""
+        since_ms = 0
+        if party.books.contracts or party.books.standing.next_slot > party.books.standing.first_slot:
+            since_ms = max(0, party.grid.wall_ms(party.books.standing.next_slot) - _EARLIER_MS)
+        partners = [*partners]
+        answers = await asyncio.gather(*(self._ask(party, one, since_ms, until) for one in partners))
+        signed: list[Signed] = []
+        silent = []
+        for partner, messages in zip(partners, answers, strict=True):
+            if messages is None:
+                silent.append(partner)
+                continue
+            self._asked[party.id, partner] = self._clock.wall()
+            if messages:
+                signed += self._checked(party, partner, messages, await self._own_keys(party))
+        return signed, silent
+
+    async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> list[SignedMessage] | None:
+        """What a partner holds; None when it does not answer until then, or is not registered."""
+        found: list[SignedMessage] = []
+        after: int | None = 0
+        for _ in range(_MOST_PAGES):
+            if after is None:
+                break
+            call = EvidenceCall(party=party.id, counterparty=partner, since_ms=since_ms, after=after)
+            answer = await self._page(party, partner, call.model_dump_json().encode(), until)
+            if answer is None:
+                return None
+            found += answer.messages
+            after = answer.after
+        return found
+
+    async def _page(self, party: Party, partner: str, body: bytes, until: float) -> EvidenceAnswer | None:
+        while True:
+            why = "it is not registered"
+            try:
+                if (url := await self._url(partner)) is not None:
+                    signature = self._signers[party.id].sign_until(body, self._clock.wall() + _TRY_S, self._clock)
+                    headers = {"content-type": "application/json", AUTHORIZATION: signature}
+                    reply = await self._transport.post(f"{url}/{EVIDENCE}", body, headers, timeout_s=_TRY_S)
+                    if reply.status == 200:
+                        return EvidenceAnswer.model_validate_json(reply.body)
+                    why = f"HTTP {reply.status}: {reply.body[:200].decode(errors='replace')}"
+                    if reply.status in (400, 404):
+                        until = 0.0  # it does not know the question
+            except (TransportError, RegistryUnavailable, ValidationError) as error:
+                why = str(error)
+            if self._clock.wall() + _AGAIN_S >= until:
+                log.info("%s: %s does not say what it holds: %s", party.name, partner, why)
+                return None
+            await self._clock.sleep(_AGAIN_S)
+
+    async def _url(self, partner: str) -> str | None:
+        entries = await self._directory.find(partner)
+        return next((one.url for one in entries if one.is_live(self._clock.machine())), None)
+
+    async def _own_keys(self, party: Party) -> Mapping[str, Subscription]:
+        """A party's keys by their ids, as the registry has or had them."""
+        try:
+            entries = await self._directory.find(party.id)
+        except RegistryUnavailable:
+            return {}
+        return {one.key_id: one for one in entries}
+
+    def _checked(
+        self, party: Party, partner: str, messages: Sequence[SignedMessage], keys: Mapping[str, Subscription]
+    ) -> list[Signed]:
+        """What of it the party has signed. The rest is not its word, whoever says so."""
+        found = []
+        for message in messages:
+            try:
+                entry = keys.get(parse_header(message.authorization).key_id)
+                if entry is None:
+                    raise SignatureProblem(f"its key is none that the registry has of {party.id!r}")
+                told, context = read_signed(message, entry, partner, self._codec)
+            except (SignatureProblem, Refusal) as problem:
+                log.warning("%s: %s holds what is not its word: %s: %s", party.name, partner, message.action, problem)
+                continue
+            signed_ms = int(context.timestamp.timestamp() * 1000)
+            found.append(Signed(partner, str(context.transaction_id), signed_ms, told))
+        return found
+
+
