@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ WITHIN_S = 10.0
 _EARLIER_MS = 3_600_000
 """How much older than the books what is asked for may be (wall time): clocks differ."""
 _TRY_S, _AGAIN_S = 2.0, 1.0
+_LATER_TRIES = 100
 _PAGE, _MOST_PAGES = 100, 1_000
 _CALLS_PER_S, _CALLS_AT_ONCE = 10.0, 100
 """What one subscriber may ask for."""
@@ -73,6 +75,7 @@ class Restoration:
     def begin(self) -> None:
         """As in a new process: nobody was asked."""
         self._old: set[str] = set()
+        self._since: dict[str, int] = {}
         self._under_way: set[tuple[str, str]] = set()
         self._asked: dict[tuple[str, str], float] = {}
 
@@ -111,6 +114,7 @@ class Restoration:
         """A party starts: unless its books are new, they may be older than they should be."""
         if not is_new:
             self._old.add(party.id)
+            self._since[party.id] = self._end_ms(party)
 
     async def restore(self, member: Events, *, is_new: bool) -> None:
         """Bring a party's books up to date that may have been put back, or are new though the party is not."""
@@ -127,6 +131,7 @@ class Restoration:
             self._driver.take_over(member, signed)
             if silent:
                 log.warning("%s: not heard while its books were restored: %s", party.name, ", ".join(silent))
+                self._spawn(self._ask_later(member, silent))
 
     def asks(self, member: Events, partner: str, *, again: bool) -> bool:
         """Ask a partner that speaks of what a party does not know; whether its answer is waited for.
@@ -147,13 +152,36 @@ class Restoration:
         self._spawn(self._ask_again(member, partner))
         return True
 
+    async def _ask_later(self, member: Events, silent: Sequence[str]) -> None:
+        """Ask those that were not heard once a slot: what they hold is taken over where it still can be, else told."""
+        party = member.party
+        for _ in range(_LATER_TRIES):
+            await self._clock.sleep(max(WITHIN_S, party.slot_ms() / 1000))
+            if self._driver.members.get(party.id) is not member:
+                return
+            signed, still_silent = await self._ask_all(party, silent, self._clock.wall())
+            if self._took(member, signed):
+                silent = still_silent
+            if not silent:
+                return
+
     async def _ask_again(self, member: Events, partner: str) -> None:
         try:
             signed, _ = await self._ask_all(member.party, [partner], self._clock.wall() + WITHIN_S)
-            if signed:
-                self._driver.take_over(member, signed)
+            if not self._took(member, signed):
+                del self._asked[member.party.id, partner]
         finally:
             self._under_way.discard((member.party.id, partner))
+
+    def _took(self, member: Events, signed: Sequence[Signed]) -> bool:
+        """Take over what there is; False when the disk refuses, so that it is to be asked for again."""
+        try:
+            if signed:
+                self._driver.take_over(member, signed)
+        except sqlite3.OperationalError as error:
+            log.error("%s: the database cannot be written: %s", member.party.name, error)
+            return False
+        return True
 
     @staticmethod
     def _any_news(party: Party, signed: Iterable[Signed]) -> bool:
@@ -193,9 +221,7 @@ class Restoration:
 
     async def _ask_all(self, party: Party, partners: Iterable[str], until: float) -> tuple[list[Signed], list[str]]:
         """What partners hold that the party has signed, and who did not answer until then."""
-        since_ms = 0
-        if party.books.contracts or party.books.standing.next_slot > party.books.standing.first_slot:
-            since_ms = max(0, party.grid.wall_ms(party.books.standing.next_slot) - _EARLIER_MS)
+        since_ms = self._since.setdefault(party.id, self._end_ms(party))
         partners = [*partners]
         answers = await asyncio.gather(*(self._ask(party, one, since_ms, until) for one in partners))
         signed: list[Signed] = []
@@ -208,6 +234,13 @@ class Restoration:
             if messages:
                 signed += self._checked(party, partner, messages, await self._own_keys(party))
         return signed, silent
+
+    @staticmethod
+    def _end_ms(party: Party) -> int:
+        """Until when a party's books were kept (wall time), with some tolerance; 0 where they begin."""
+        books = party.books
+        kept = books.contracts or books.standing.next_slot > books.standing.first_slot
+        return max(0, party.grid.wall_ms(books.standing.next_slot) - _EARLIER_MS) if kept else 0
 
     async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> list[SignedMessage] | None:
         """What a partner holds; None when it does not answer until then, or is not registered."""
@@ -245,8 +278,11 @@ class Restoration:
             await self._clock.sleep(_AGAIN_S)
 
     async def _url(self, partner: str) -> str | None:
-        entries = await self._directory.find(partner)
-        return next((one.url for one in entries if one.is_live(self._clock.machine())), None)
+        for entry in await self._directory.find(partner):
+            if entry.is_live(self._clock.machine()):
+                self._driver.meet(entry, int(self._clock.wall() * 1000))
+                return entry.url
+        return None
 
     async def _own_keys(self, party: Party) -> Mapping[str, Subscription]:
         """A party's keys by their ids, as the registry has or had them."""

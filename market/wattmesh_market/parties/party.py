@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
@@ -191,6 +191,9 @@ class Party(ABC):
 
     def take_price(self, household: str, transaction_id: str, priced: PricedReading) -> None:  # noqa: B027
         """Book what was billed for a reading."""
+
+    def take_shares(self, slots: Collection[int]) -> None:  # noqa: B027 - a utility shares
+        """Look which of those readings were part of their slot's closing."""
 
     # --- time ---
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 OLDEST_S = 30 * DAY_S
 """How far back books that are begun anew are brought (grid time): partners keep readings for as long."""
 _COMMITTED = frozenset((ContractState.CONFIRMED, *DELIVERED))
+_ENDS = DELIVERED | OVER
 
 
 class Signed(NamedTuple):
@@ -62,10 +63,19 @@ def is_news(party: Party, one: Signed) -> bool:
         return message.slot >= books.standing.next_slot
     if isinstance(message, PricedReading):
         return party.lacks_price(one.to, message)
-    if (terms := _terms(message)) is None:
-        return False
     contract = books.contract(one.transaction_id, one.to)
-    return terms.lines != () and (contract is None or (contract.state in TENTATIVE and not contract.in_doubt))
+    if contract is None or (contract.state in TENTATIVE and not contract.in_doubt):
+        return _terms(message) is not None
+    if contract.side is not Side.SELLER:
+        return False
+    if isinstance(message, Receipt):
+        paid = contract.paid_for(message.slot)
+        return paid is not None and paid.state is not ContractState.SETTLED
+    status = _status(message)
+    return status is not None and any(
+        told.state in _ENDS and (mine := contract.of_slot(told.slot)) is not None and mine.state not in _ENDS
+        for told in status.deliveries
+    )
 
 
 def take_over(party: Party, signed: Sequence[Signed]) -> None:
@@ -101,6 +111,7 @@ def take_over(party: Party, signed: Sequence[Signed]) -> None:
     finally:
         now.move(*moment)
         party.told.clear()
+    party.take_shares({one.message.reading.slot for one in signed if isinstance(one.message, PricedReading)})
     readings = {one.message.slot: one.message for one in signed if isinstance(one.message, ReportReading)}
     for reading in readings.values():
         party.take_reading(reading)

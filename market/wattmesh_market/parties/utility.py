@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import mean
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
@@ -420,6 +420,19 @@ class Utility(Party):
             more_wh = known.net_wh - reading.imported_wh + reading.exported_wh
             self._book(EntryKind.BACKSTOP, slot, household, CORRECTION, more_wh, -corrected.back_micro)
         self.books.report(known._replace(provisional=reading.provisional))
+
+    def take_shares(self, slots: Collection[int]) -> None:
+        """What got no share may have been in its slot's closing as well: where the shares come out so, it was."""
+        for slot in sorted(slots):
+            billed = [one for one in self.books.reported.get(slot, {}).values() if one.state is not ReportState.WAITING]
+            if self.config.sharing is None or not self._is_shared(slot):
+                continue
+            net_wh = {one.household: one.net_wh for one in billed}
+            shares_wh = sharing.shares_wh(net_wh, self.config.sharing.key, sharing.lot(self.config.seed, slot))
+            entries = {one.household: self._entry(one, EntryKind.SHARED) for one in billed}
+            if all(shares_wh.get(name, 0) == (abs(one.energy_wh) if one else 0) for name, one in entries.items()):
+                for one in billed:
+                    self.books.report(one._replace(state=ReportState.CLOSED))
 
     def _entry(self, reported: Reported, kind: EntryKind, reference: str | None = None) -> LedgerEntry | None:
         for entry in self.books.supplied.get((reported.slot, reported.household), ()):
