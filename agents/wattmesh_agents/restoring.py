@@ -1,8 +1,8 @@
 """Books that may have been put back: a party asks its partners for what it has signed, before any event reaches it.
 
 `evidence` is no Beckn action: `status` asks a seller about one order, and who has lost its books knows no orders, and
-may be the seller. What is handed out is the asker's own word, with its signature. The asker believes it when its own key,
-by its own entry in the registry, has made that signature in its dealings with that partner; everything else is left.
+may be the seller. What is handed out is the asker's own word, with its signature. The asker believes it when its own
+key, by its own entry in the registry, has made that signature in its dealings with that partner; all else is left.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from wattmesh_beckn.transport import Reply, Transport, TransportError
 from wattmesh_common.clock import Clock
 from wattmesh_common.limits import RateLimit
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.slots import DAY_S
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
@@ -211,7 +210,10 @@ class Restoration:
         for role in ("BAP", "BPP"):
             try:
                 entries = await lookup(
-                    f"{self._config.gateway.url.rstrip('/')}/lookup", self._transport, type=role, domain=self._config.domain
+                    f"{self._config.gateway.url.rstrip('/')}/lookup",
+                    self._transport,
+                    type=role,
+                    domain=self._config.domain,
                 )
             except RegistryUnavailable as error:
                 log.warning("%s: not all can be asked for what it has signed: %s", party.name, error)
@@ -309,5 +311,3 @@ class Restoration:
             signed_ms = int(context.timestamp.timestamp() * 1000)
             found.append(Signed(partner, str(context.transaction_id), signed_ms, told))
         return found
-
-

@@ -211,10 +211,22 @@ def test_an_order_that_came_to_nothing_may_be_forgotten_by_its_seller_after_a_mo
 
 def test_a_contract_that_only_one_side_has_is_found() -> None:
     assert audit(without(street(), "roof-0")).findings == (
-        Finding("contract-states", FLAT, THIRD, PROMISED, f"buyer is CONFIRMED, seller {ROOF} has no such contract{AT_STAKE}"),
+        Finding(
+            "contract-states",
+            FLAT,
+            THIRD,
+            PROMISED,
+            f"buyer is CONFIRMED, seller {ROOF} has no such contract{AT_STAKE}",
+        ),
     )
     assert audit(without(street(), "flat-0")).findings == (
-        Finding("contract-states", ROOF, THIRD, PROMISED, f"seller is CONFIRMED, buyer {FLAT} has no such contract{AT_STAKE}"),
+        Finding(
+            "contract-states",
+            ROOF,
+            THIRD,
+            PROMISED,
+            f"seller is CONFIRMED, buyer {FLAT} has no such contract{AT_STAKE}",
+        ),
     )
     assert audit(without(positions(DOUBT, "AGREED"), "roof-0")).findings == (
         Finding(

@@ -21,14 +21,14 @@ LOW = "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 3}, load: {annualKwh: 
 PLAN = planned(
     MARKET
     + utility(fees=", gridFee: 0.05, localGridFee: 0.02", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
-    + households("store", FULL + ", pv: {peakKw: 2}, strategy: rules", replicas=2)
+    + households("store", FULL + ", pv: {peakKw: 2}, strategy: rules")
     + households("low", LOW)
-    + households("flat", "load: {annualKwh: 6000}, strategy: rules", replicas=2)
+    + households("flat", "load: {annualKwh: 6000}, strategy: rules")
     + households("roof", "pv: {peakKw: 5}, load: {annualKwh: 2000}")
 )
 HOURS = 2.25
 COPIED_S, LOST_S, AWAY_S = 25.0, 62.0, 3.0
-"""When a copy is made and the books are lost, after the start; how long their pod is down (wall time). A slot has 15."""
+"""Wall time: when a copy is made and the books are lost, and how long their pod is down. A slot has 15 s."""
 
 
 def restored(
@@ -151,4 +151,3 @@ def test_answers_come_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     street = restored(tmp_path, "utility", old=False)
     street.check_sound()
     street.check_settled()
-

@@ -178,7 +178,9 @@ def _enter(party: Party, one: Signed) -> Contract | None:
     books, message = party.books, one.message
     side = Side.BUYER if isinstance(message, Confirm) else Side.SELLER
     terms, status = _terms(message), _status(message)
-    order_id = message.order_id if isinstance(message, Confirm | Confirmed) else "" if status is None else status.order_id
+    order_id = (
+        message.order_id if isinstance(message, Confirm | Confirmed) else "" if status is None else status.order_id
+    )
     known = books.contract(one.transaction_id, one.to)
     if terms is None or (known is not None and (known.state not in TENTATIVE or known.in_doubt)):
         return None
@@ -203,7 +205,9 @@ def _enter(party: Party, one: Signed) -> Contract | None:
                     line.fee_micro or 0,
                     ContractState.AGREED if side is Side.BUYER else ContractState.CONFIRMED,
                     # What was offered is not known any more; nobody took a quote above it.
-                    offered_micro_per_kwh=-(-line.amount_micro * 1000 // line.energy_wh) if side is Side.BUYER else None,
+                    offered_micro_per_kwh=-(-line.amount_micro * 1000 // line.energy_wh)
+                    if side is Side.BUYER
+                    else None,
                 )
                 for line in terms.lines
             ]
@@ -250,12 +254,14 @@ def _text(one: Signed) -> str:
     return f"{kwh_text(energy_wh)} kWh for {money_text(terms.total_micro)} {terms.currency}"
 
 
-def _tell(party: Party, taken: Sequence[Contract], first_slot: int, partners: Sequence[str], lost: Iterable[str]) -> None:
+def _tell(
+    party: Party, taken: Sequence[Contract], first_slot: int, partners: Sequence[str], lost: Iterable[str]
+) -> None:
     slots = (party.books.standing.next_slot - first_slot) // SLOT_S
     lines = [
         LogLine(
-            "its books were older than what it has signed since: %d contracts (%s kWh, %s %s) taken over, %d slots metered "
-            "from %s on, by what %s held",
+            "its books were older than what it has signed since: %d contracts (%s kWh, %s %s) taken over, "
+            "%d slots metered from %s on, by what %s held",
             (
                 len(taken),
                 kwh_text(sum([one.energy_wh for one in taken])),
