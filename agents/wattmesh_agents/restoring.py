@@ -22,7 +22,7 @@ from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.errors import Refusal, invalid, require
 from wattmesh_beckn.evidence import EVIDENCE, EvidenceAnswer, EvidenceCall, SignedMessage, read_signed
 from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
-from wattmesh_beckn.registry import Directory, RegistryUnavailable, Subscription, lookup
+from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, lookup
 from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, Signer, parse_header
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 from wattmesh_common.clock import Clock
@@ -87,7 +87,7 @@ class Restoration:
         try:
             header = parse_header(headers.get(AUTHORIZATION))
             # All households buy; a utility that does not is no less a seller.
-            role = "BPP" if await self._is_seller_only(header.subscriber_id) else "BAP"
+            role: SubscriberType = "BPP" if await self._is_seller_only(header.subscriber_id) else "BAP"
             sender = await verify(header, role, self._config.domain, body, self._directory, self._clock)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), party.id) from None

@@ -60,6 +60,11 @@ class Horizon:
         return int(self.grid_s - max(DAY_S, MESSAGES_S * self.speed))
 
     @property
+    def agreed_ms(self) -> int:
+        """The same by wall time."""
+        return self.now_ms - AGREED_DAYS * DAY_S * 1000
+
+    @property
     def agreed_slot(self) -> int:
         """Orders of slots before this one are not asked for any more."""
         return int(self.grid_s - AGREED_DAYS * DAY_S)
@@ -75,7 +80,7 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
         "now_ms": horizon.now_ms,
         "slot": horizon.slot,
         "agreed_slot": horizon.agreed_slot,
-        "agreed_ms": horizon.now_ms - AGREED_DAYS * DAY_S * 1000,
+        "agreed_ms": horizon.agreed_ms,
         "heard_ms": horizon.now_ms - HEARD_DAYS * DAY_S * 1000,
         "left_ms": horizon.now_ms - MESSAGES_S * 1000,
         "here": json.dumps(sorted(here)),
@@ -84,4 +89,4 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
     }
     for statement in STATEMENTS:
         connection.execute(statement, values)
-    evidence.forget_readings(connection, values["agreed_ms"])
+    evidence.forget_readings(connection, horizon.agreed_ms)
