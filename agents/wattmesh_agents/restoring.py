@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from wattmesh_agents.driver import Driver
+from wattmesh_agents.store.accounts import closed_until
 from wattmesh_agents.store.evidence import signed_by
 from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.codec.port import Codec
@@ -31,7 +33,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
-from wattmesh_market.parties.restoring import Signed, is_news
+from wattmesh_market.parties.restoring import Signed, is_news, slots_of
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +99,10 @@ class Restoration:
             raise unauthorized(f"signed by {sender.subscriber_id!r} but party is {call.party!r}", party.id)
         if call.counterparty != party.id:
             raise invalid(f"counterparty is {call.counterparty!r} but this is {party.id!r}", "counterparty")
-        found, after = signed_by(self._driver.connection, party.id, call.party, call.since_ms, call.after, _PAGE)
-        return json_reply(200, EvidenceAnswer(messages=tuple(found), after=after))
+        connection = self._driver.connection
+        found, after = signed_by(connection, party.id, call.party, call.since_ms, call.after, _PAGE)
+        closed = closed_until(connection, party.id, call.party)
+        return json_reply(200, EvidenceAnswer(messages=tuple(found), after=after, closed_until=closed))
 
     async def _is_seller_only(self, subscriber_id: str) -> bool:
         try:
@@ -118,13 +122,13 @@ class Restoration:
     async def restore(self, member: Events, *, is_new: bool) -> None:
         """Bring a party's books up to date that may have been put back, or are new though the party is not."""
         party, until = member.party, self._clock.wall() + WITHIN_S
-        if is_new and not await self._was_here(party):
+        if is_new and not await self._was_here(party, until):
             return
         self._old.add(party.id)
         partners = self._partners(party)
         signed, silent = await self._ask_all(party, partners, until)
         if is_new or self._any_news(party, signed):
-            more, unheard = await self._ask_all(party, await self._others(party, {*partners, party.id}), until)
+            more, unheard = await self._ask_all(party, await self._others(party, {*partners, party.id}, until), until)
             signed, silent = [*signed, *more], [*silent, *unheard]
         if signed and (is_new or self._any_news(party, signed)):
             self._driver.take_over(member, signed)
@@ -186,12 +190,9 @@ class Restoration:
     def _any_news(party: Party, signed: Iterable[Signed]) -> bool:
         return any(is_news(party, one) for one in signed)
 
-    async def _was_here(self, party: Party) -> bool:
+    async def _was_here(self, party: Party, until: float) -> bool:
         """Whether the registry knows a party for longer than a slot."""
-        try:
-            entries = await self._directory.find(party.id)
-        except RegistryUnavailable:
-            return False
+        entries = await self._registered(lambda: self._directory.find(party.id), until) or ()
         before_s = self._clock.machine() - party.slot_ms() / 1000
         return any(one.created is not None and one.created.timestamp() < before_s for one in entries)
 
@@ -204,20 +205,13 @@ class Restoration:
             found.add(party.config.backstop.utility_id)
         return sorted(found)
 
-    async def _others(self, party: Party, known: set[str]) -> list[str]:
+    async def _others(self, party: Party, known: set[str], until: float) -> list[str]:
         """Who else is registered on the party's feeder."""
         found = set[str]()
+        url = f"{self._config.gateway.url.rstrip('/')}/lookup"
         for role in ("BAP", "BPP"):
-            try:
-                entries = await lookup(
-                    f"{self._config.gateway.url.rstrip('/')}/lookup",
-                    self._transport,
-                    type=role,
-                    domain=self._config.domain,
-                )
-            except RegistryUnavailable as error:
-                log.warning("%s: not all can be asked for what it has signed: %s", party.name, error)
-                continue
+            look = partial(lookup, url, self._transport, type=role, domain=self._config.domain)
+            entries = await self._registered(look, until) or ()
             found.update(one.subscriber_id for one in entries if one.location.city.code == party.feeder)
         return sorted(found - known)
 
@@ -225,16 +219,19 @@ class Restoration:
         """What partners hold that the party has signed, and who did not answer until then."""
         since_ms = self._since.setdefault(party.id, self._end_ms(party))
         partners = [*partners]
+        keys = await self._own_keys(party, until)
+        if keys is None:
+            return [], partners
         answers = await asyncio.gather(*(self._ask(party, one, since_ms, until) for one in partners))
         signed: list[Signed] = []
         silent = []
-        for partner, messages in zip(partners, answers, strict=True):
-            if messages is None:
+        for partner, answer in zip(partners, answers, strict=True):
+            if answer is None:
                 silent.append(partner)
                 continue
             self._asked[party.id, partner] = self._clock.wall()
-            if messages:
-                signed += self._checked(party, partner, messages, await self._own_keys(party))
+            if answer.messages:
+                signed += self._checked(party, partner, answer, keys)
         return signed, silent
 
     @staticmethod
@@ -244,10 +241,11 @@ class Restoration:
         kept = books.contracts or books.standing.next_slot > books.standing.first_slot
         return max(0, party.grid.wall_ms(books.standing.next_slot) - _EARLIER_MS) if kept else 0
 
-    async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> list[SignedMessage] | None:
+    async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> EvidenceAnswer | None:
         """What a partner holds; None when it does not answer until then, or is not registered."""
         found: list[SignedMessage] = []
         after: int | None = 0
+        closed = 0
         for _ in range(_MOST_PAGES):
             if after is None:
                 break
@@ -256,8 +254,8 @@ class Restoration:
             if answer is None:
                 return None
             found += answer.messages
-            after = answer.after
-        return found
+            after, closed = answer.after, answer.closed_until
+        return EvidenceAnswer(messages=tuple(found), closed_until=closed)
 
     async def _page(self, party: Party, partner: str, body: bytes, until: float) -> EvidenceAnswer | None:
         while True:
@@ -286,20 +284,32 @@ class Restoration:
                 return entry.url
         return None
 
-    async def _own_keys(self, party: Party) -> Mapping[str, Subscription]:
-        """A party's keys by their ids, as the registry has or had them."""
-        try:
-            entries = await self._directory.find(party.id)
-        except RegistryUnavailable:
-            return {}
-        return {one.key_id: one for one in entries}
+    async def _own_keys(self, party: Party, until: float) -> Mapping[str, Subscription] | None:
+        """A party's keys by their ids, as the registry has or had them; None when it does not answer until then."""
+        entries = await self._registered(lambda: self._directory.find(party.id), until)
+        return None if entries is None else {one.key_id: one for one in entries}
+
+    async def _registered(
+        self, look: Callable[[], Awaitable[Sequence[Subscription]]], until: float
+    ) -> Sequence[Subscription] | None:
+        """What the registry says; None when it does not answer until then."""
+        while True:
+            try:
+                return await look()
+            except RegistryUnavailable as error:
+                if self._clock.wall() + _AGAIN_S >= until:
+                    log.warning("the registry does not answer: %s", error)
+                    return None
+            await self._clock.sleep(_AGAIN_S)
 
     def _checked(
-        self, party: Party, partner: str, messages: Sequence[SignedMessage], keys: Mapping[str, Subscription]
+        self, party: Party, partner: str, answer: EvidenceAnswer, keys: Mapping[str, Subscription]
     ) -> list[Signed]:
-        """What of it the party has signed. The rest is not its word, whoever says so."""
+        """What of it the party has signed. The rest is not its word, whoever says so; an account that it has closed was
+        that of another party of its name.
+        """
         found = []
-        for message in messages:
+        for message in answer.messages:
             try:
                 entry = keys.get(parse_header(message.authorization).key_id)
                 if entry is None:
@@ -307,6 +317,8 @@ class Restoration:
                 told, context = read_signed(message, entry, partner, self._codec)
             except (SignatureProblem, Refusal) as problem:
                 log.warning("%s: %s holds what is not its word: %s: %s", party.name, partner, message.action, problem)
+                continue
+            if min(slots_of(told), default=answer.closed_until) < answer.closed_until:
                 continue
             signed_ms = int(context.timestamp.timestamp() * 1000)
             found.append(Signed(partner, str(context.transaction_id), signed_ms, told))

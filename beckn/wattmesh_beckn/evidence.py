@@ -55,10 +55,14 @@ class EvidenceCall(BecknModel):
 
 
 class EvidenceAnswer(BecknModel):
-    """What the asker has signed, the oldest first; `after` leads to the next page, None: that is all."""
+    """What the asker has signed, the oldest first; `after` leads to the next page, None: that is all.
+
+    What belongs to slots before `closed_until` (unix seconds of grid time) is of an account that the asker has closed.
+    """
 
     messages: tuple[SignedMessage, ...]
     after: int | None = None
+    closed_until: int = 0
 
 
 class DeliveryClaim(BecknModel):

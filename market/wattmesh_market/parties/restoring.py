@@ -87,7 +87,7 @@ def take_over(party: Party, signed: Sequence[Signed]) -> None:
     moment, until, told = (now.ms, now.grid_s), now.slot, _told(signed)
     standing = books.standing
     if standing.first_slot == standing.next_slot and not books.contracts:
-        slots = [slot for one in signed for slot in _slots(one.message)]
+        slots = [slot for one in signed for slot in slots_of(one.message)]
         party.begin(max(min([*slots, until]), until - OLDEST_S))
     first_slot = books.standing.next_slot
     todo = sorted(_in_time(party, signed), key=lambda one: one[:2])
@@ -164,7 +164,8 @@ def _terms(message: Message) -> Terms | None:
     return None if status is None or all(one.state not in _COMMITTED for one in status.deliveries) else status.terms
 
 
-def _slots(message: Message) -> list[int]:
+def slots_of(message: Message) -> list[int]:
+    """The slots of what a message commits its sender to."""
     if isinstance(message, ReportReading):
         return [message.slot]
     if isinstance(message, PricedReading):
