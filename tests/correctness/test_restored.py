@@ -138,7 +138,7 @@ def test_what_a_partner_tells_too_late_is_named_with_what_is_at_stake(tmp_path: 
     lost = [text for text in street.told("store-0") if text.startswith("lost with its books")]
     assert lost
     assert all("kWh for" in text and "EUR with flat-0: its slot is metered already" in text for text in lost)
-    # The audit names what the flat had settled, and nothing waits for ever; what was not delivered yet it has cancelled.
+    # The audit names what the flat had settled; what was not delivered yet the flat has cancelled. Nothing waits.
     named = [one for one in street.findings if one.kind == "contract-states"]
     assert 0 < len(named) <= len(lost)
     assert all("flat-0" in f"{one.party} {one.text}" for one in named)
