@@ -9,9 +9,10 @@ from tests.street.puppet import PUPPET, Puppet
 from tests.street.stages import fulfillment
 from tests.world.calls import Json, agreed, catalog
 from tests.world.street import SLOT_S, Street
+from wattmesh_cli.status import status_of
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.trade.contracts import ContractState
-from wattmesh_market.trade.partners import MOST_DOUBTS
+from wattmesh_market.trade.partners import MOST_DOUBTS, UNANSWERED
 
 HOURS = 4.0
 CHEAP = "0.000001"
@@ -98,5 +99,8 @@ def test_honest_sales_go_on_beside_a_silent_seller_that_undercuts_everybody() ->
     # Their readings are billed all the same.
     flat = [row for book in street.books for row in book.readings if row.party == hung[0].party]
     assert [row.state for row in flat].count("booked") >= len(flat) - 4
+    taken_in = {row.party for row in hung}
+    shown = {row.party: [(one.partner, one.why) for one in row.distrusts] for row in status_of(street.books, str)}
+    assert all(shown[party] == [(PUPPET, UNANSWERED)] for party in taken_in)
     told = [record.getMessage() for record in street.log]
     assert any("passes over puppet: what became of a contract with it is not known" in line for line in told)

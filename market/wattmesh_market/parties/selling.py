@@ -43,7 +43,7 @@ from wattmesh_market.trade.messages import (
     Terms,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_lapses, check_open_quotes, check_orders, check_owed, check_unpaid
+from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -94,7 +94,7 @@ def quote(party: Party, call: Call) -> None:
         raise Refused(Reason.UNSOUND, "an order's delivery slots must differ and be in order", About.SLOT)
     if party.books.contract(call.transaction_id, buyer) is not None:
         raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
-    _check_quotas(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
+    most_wh = _limit_wh(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
     contract = Contract(
         party.id,
         Side.SELLER,
@@ -108,6 +108,8 @@ def quote(party: Party, call: Call) -> None:
     deliveries: list[Delivery] = []
     refused = None
     for slot, item, wanted_wh in message.wanted:
+        if most_wh is not None and most_wh < MIN_TRADE_WH:
+            break
         # Each delivery counts for the next one: they draw on the same store. What cannot be had is left out.
         try:
             check_orders(buyer, party.slot_text(slot), [one for one, _ in party.books.deliveries(Side.SELLER, slot)])
@@ -115,6 +117,9 @@ def quote(party: Party, call: Call) -> None:
         except Refused as nothing:
             refused = nothing
             continue
+        if most_wh is not None:
+            energy_wh = min(energy_wh, most_wh)
+            most_wh -= energy_wh
         amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
         fee = amount_micro(party.grid_fee_micro_per_kwh(buyer, slot), energy_wh)
         sun_wh = party.sun_wh(slot, energy_wh)
@@ -307,14 +312,17 @@ def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
     return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer, slot)
 
 
-def _check_quotas(party: Party, buyer: str, asked_wh: int) -> None:
+def _limit_wh(party: Party, buyer: str, asked_wh: int) -> int | None:
+    """How much a buyer may be quoted; None: as much as there is. Refused where that is nothing."""
     books, now_ms = party.books, party.now.ms
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
     check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
-    failed = books.failures(Side.SELLER, buyer)
-    check_lapses(buyer, failed, party.now.slot, lambda slot: (party.gate_ms(slot) - now_ms) / 1000)
+    had = books.failures(Side.SELLER, buyer)
+    return limit_wh(
+        buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+    )
 
 
 def _available_wh(party: Party, slot: int) -> int:
