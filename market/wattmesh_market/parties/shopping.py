@@ -181,8 +181,12 @@ def _later(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> dict[str
 
 def watch(party: Party, transaction_id: str) -> None:
     """Be reminded to give up sellers which do not answer."""
-    wait_s = min(STALLED_S * party.grid.speed, STALLED_PPM * SLOT_S / PPM)
-    party.alarm(Alarm(AlarmKind.STALLED, transaction_id=transaction_id), party.now.grid_s + wait_s)
+    party.alarm(Alarm(AlarmKind.STALLED, transaction_id=transaction_id), party.now.grid_s + stalled_after_s(party))
+
+
+def stalled_after_s(party: Party) -> float:
+    """After how much grid time a seller is given up that does not answer."""
+    return min(STALLED_S * party.grid.speed, STALLED_PPM * SLOT_S / PPM)
 
 
 def give_up(party: Party, transaction_id: str) -> None:

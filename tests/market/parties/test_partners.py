@@ -6,13 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.market.parties.test_buying import ANN, BOB, BUYER, DELIVERED, PRICE, SETTLED, T2, Customer, in_doubt, status
+from tests.market.parties.test_buying import (
+    ANN,
+    BOB,
+    BUYER,
+    DELIVERED,
+    PRICE,
+    SETTLED,
+    T1,
+    T2,
+    Customer,
+    in_doubt,
+    status,
+    terms,
+)
 from tests.market.parties.test_selling import SELLER, confirmed, quoted, shop, wanted, why
 from tests.world.market import World
 from tests.world.parties import CURRENCY, FIRST_SLOT, GRID, NEXT, SLOT_WALL_S, utility
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties import shopping
-from wattmesh_market.parties.books import Purchase, Selection
+from wattmesh_market.parties.books import AlarmKind, Purchase, Selection
 from wattmesh_market.parties.selling import item_id
 from wattmesh_market.schedule import moment_s
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Ended, Side
@@ -93,6 +106,24 @@ def test_a_seller_that_is_silent_after_confirm_gets_nothing_more_however_cheap_i
     customer.act(customer.me, lambda: shopping.select(customer.me.party, T2))
     told = [line.text % line.values for line in customer.me.lines]
     assert "passes over ann: what became of a contract with it is not known" in told
+
+
+def test_a_seller_that_is_silent_after_init_is_given_up_in_time_to_buy_of_another() -> None:
+    customer = Customer()
+    customer.want(ANN)
+    customer.act(customer.me, lambda: shopping.watch(customer.me.party, T1))
+    customer.wait(1)
+    customer.hear(customer.quote(terms()))
+    for state in (ContractState.QUOTED, EXPIRED):
+        [(alarm, due_s)] = [one for one in customer.me.alarms.items() if one[0].kind is AlarmKind.STALLED]
+        customer.at(due_s)
+        customer.ring(customer.me, alarm)
+        assert customer.state() is state
+    assert customer.now.grid_s < NEXT
+    assert (customer.state(), customer.contract().reason) == (EXPIRED, Ended.NOT_AGREED)
+    assert has_failed(customer.contract())
+    customer.hear(customer.agreed(terms()))  # too late, and harmless: nothing is confirmed
+    assert customer.state() is EXPIRED
 
 
 def test_once_it_has_answered_it_is_a_seller_like_others() -> None:
