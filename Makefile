@@ -1,7 +1,7 @@
 # Everything is set up in .venv from the lock files; all that is needed is make and Python 3.11 or newer.
 #   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
 #   UV=no               install with plain pip; UV=/path/to/uv takes that uv
-#   ARGS="-k battery"   more arguments for demo, test, audit-deps and lock
+#   ARGS="-k battery"   more arguments for demo, test, attack, audit-deps and lock
 
 PYTHON ?=
 UV     ?= auto
@@ -54,7 +54,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz conformance nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test docs docs-test screenshots image \
+.PHONY: help demo test lint chaos fuzz attack conformance nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test docs docs-test screenshots image \
   kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
@@ -77,6 +77,9 @@ chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then 
 
 fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
 	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
+
+attack: $(INSTALLED) ## Attack a running street in every known way, and compare what the honest sell (ARGS="--output json")
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 conformance: $(INSTALLED) ## Check all that a trading street says against Beckn's published schemas (SPECS=folder, which has them)
 	@$(BIN)/python -m tests.conformance $(or $(SPECS),specs) $(ARGS)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wattmesh_agents.pod import Pod
-from wattmesh_common.pod_pages import PartyKind, PartyState, PartyStatus
+from wattmesh_common.pod_pages import MOST_DISTRUSTED, Distrusted, PartyKind, PartyState, PartyStatus
 from wattmesh_market.energy.slots import slot_range
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
+from wattmesh_market.trade.partners import distrusted
 
 
 def party_state(party: Party) -> PartyState:
@@ -40,7 +41,14 @@ def party_status(pod: Pod, party: Party) -> PartyStatus:
         key_id=pod.key_id(party),
         waits_until=pod.waits_until(party),
         account=pod.account(party),
+        distrusts=tuple(_distrusts(party)),
     )
+
+
+def _distrusts(party: Party) -> list[Distrusted]:
+    contracts = party.books.contracts.values()
+    found = distrusted(contracts, party.now.slot, party.slot_text, MOST_DISTRUSTED)
+    return [Distrusted(partner=one.partner, side=one.side, why=one.why) for one in found]
 
 
 def pod_status(pod: Pod) -> list[PartyStatus]:

@@ -19,6 +19,8 @@ SLOTS_BACK = 4
 """`/live` shows contracts from that many slots before the current one: by then they are settled. Who asks for the first
 time is shown all that are in memory.
 """
+MOST_DISTRUSTED = 20
+"""On `/status`, of each party."""
 MOST_HISTORY_SLOTS = 192
 """On a page `/history`: two days."""
 
@@ -70,18 +72,28 @@ class PartyState(_Part):
     held_readings: Amount = 0
 
 
+class Distrusted(_Part):
+    """A partner that is passed over or on trial, by which side one has of its contracts, and why."""
+
+    partner: Id
+    side: Side
+    why: Text
+
+
 class PartyStatus(PartyState):
     """An entry of `/status`. `metered_until` is grid time, `key_id` the key that the party signs with, `account` the id
     of its ledger (empty from a pod of a version that says none).
 
     `waits_until` is the wall time at which grid time has caught up with the party's books, where these are ahead of it:
-    until then it neither trades nor answers. None where all is as it should be.
+    until then it neither trades nor answers. None where all is as it should be. `distrusts` are partners that did not
+    keep their word of late, the first of them by id.
     """
 
     metered_until: datetime
     key_id: Annotated[str, Field(max_length=253)]
     waits_until: datetime | None = None
     account: Annotated[str, Field(max_length=36)] = ""
+    distrusts: Annotated[tuple[Distrusted, ...], Field(max_length=MOST_DISTRUSTED)] = ()
 
 
 class LiveParty(PartyState):

@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_group
 from typer.testing import CliRunner, Result
 
-from tests.cli.street_books import BOUGHT, FLAT, NEXT, PROMISED, ROOF, THIRD, street, write_state
+from tests.cli.street_books import BOUGHT, FLAT, NEXT, PROMISED, ROOF, THIRD, contract, street, write_state
 from wattmesh_cli.main import app
 from wattmesh_operator.manifests import load
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -69,8 +69,26 @@ def test_status_for_programs(run: Run) -> None:
         "balance": "0.088000",
         "open_contracts": 1,
         "held_readings": 0,
+        "distrusts": [],
         "slot_start": "2026-06-21T12:30:00+02:00",
     }
+
+
+def test_status_says_who_is_passed_over_and_why(tmp_path: Path) -> None:
+    first, *others = street()
+    lost = [contract(f"{number}-lost", NEXT, "CANCELLED", reason="unknown to the seller") for number in range(2)]
+    books = [replace(first, contracts=(*first.contracts, *lost)), *others]
+    state = write_state(tmp_path / "distrust", books)
+
+    def said(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["status", *arguments, "--state", str(state)])
+
+    [name] = [line for line in lines(said()) if line.startswith("flat-0")]
+    assert "DISTRUSTS" in lines(said())[0]
+    assert name.endswith("  roof-0")
+    why = "2 contracts in a row came to nothing; until 2026-06-21 12:45"
+    assert parsed(said("--output", "json"))[0]["distrusts"] == [{"partner": ROOF, "side": "buyer", "why": why}]
+    assert f"roof-0: {why}" in " ".join(said("-o", "wide").stdout.split())
 
 
 def test_contracts_are_listed_once_each(run: Run) -> None:

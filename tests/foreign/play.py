@@ -25,7 +25,7 @@ class Visitor(Partner):
         self.street = Puppet()
         me = self.street.me
         super().__init__(PUPPET, me.key_id, me._private_key.private_bytes_raw(), URL)
-        self.street.heard = self.heard
+        self.street.heard, self.street.url = self.heard, URL
         self.answer = PLAIN_ACK
         """What it answers to every call."""
         self.now = lambda: self.street.clock.wall()
@@ -45,7 +45,7 @@ class Visitor(Partner):
     async def enter(self, run: StreetRun) -> None:
         """Be registered, by the street's registrar."""
         self.street.run = run
-        await self.street.register(self.street.me, url=URL)
+        await self.street.register(self.street.me)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Take what comes, if its sender has signed it."""

@@ -114,9 +114,27 @@ class Peer:
             await self.send(part)
             await asyncio.wait({closed}, timeout=pause_s)
 
+    async def sips(self) -> None:
+        """Take a byte now and then, until the server closes the connection."""
+        try:
+            while await self._reader.read(1):  # noqa: ASYNC110 - it reads slowly
+                await asyncio.sleep(0.2)
+        except ConnectionError:
+            pass
+
     def close(self) -> None:
         """Hang up."""
         self._writer.close()
+
+
+async def connect(port: int, receive_buffer: int | None = None) -> Peer:
+    """A new connection to a port on loopback."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return Peer(*await asyncio.open_connection(sock=sock, limit=8192))
 
 
 class Street:
@@ -134,12 +152,7 @@ class Street:
 
     async def connect(self, *, receive_buffer: int | None = None) -> Peer:
         """A new connection; a small receive buffer makes a peer that takes little unless it reads."""
-        sock = socket.socket()
-        sock.setblocking(False)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
-        peer = Peer(*await asyncio.open_connection(sock=sock, limit=8192))
+        peer = await connect(self.port, receive_buffer)
         self._peers.append(peer)
         return peer
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from tests.beckn.support import changed
@@ -14,14 +15,16 @@ from tests.world.street import Street
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
+from wattmesh_cli.books import Book
 from wattmesh_cli.street.run import subscriber_ids
 from wattmesh_market.parties.books import Books
-from wattmesh_market.trade.contracts import Contract, Side
+from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Side
 
 HONEST = frozenset(subscriber_ids(STREET))
 ACKED = (200, "", "")
 PRICE_OF_ROOF_MICRO, PRICE_OF_UTILITY_MICRO = 150_000, 250_000
 """What a kWh costs."""
+IN_FORCE = frozenset(state.value for state in (ContractState.CONFIRMED, *DELIVERED))
 
 
 def said(reply: Reply) -> tuple[int, str, str]:
@@ -85,9 +88,26 @@ def payment_of(puppet: Puppet, order: Json, transaction: str, of: str = "roof-0"
     return puppet.call("update", of, paid(order), transaction)
 
 
+def at_slot(puppet: Puppet, call: Json, slot: int) -> Json:
+    """A reading, of another slot."""
+    time_range = fulfillment(slot)["stops"][0]["time"]["range"]
+    changes = {"message.order.fulfillments.0.stops.0.time.range": time_range}
+    return anew(puppet, call, changes) | {"context": {**anew(puppet, call)["context"], "transaction_id": trade(slot)}}
+
+
+def trade(number: int) -> str:
+    return str(uuid.UUID(int=1000 + number))
+
+
 def books_of(puppet: Puppet, party: str) -> Books:
     """A household's books, as they stand now."""
     return puppet.run.pods[party].parties[party].books
+
+
+def honest_sales(books: Iterable[Book]) -> int:
+    """Contracts in force or done between those who keep their word."""
+    rows = [row for book in books for row in book.contracts]
+    return len([row for row in rows if row.side == "buyer" and row.counterparty != PUPPET and row.state in IN_FORCE])
 
 
 def sold_to_others(puppet: Puppet) -> list[Contract]:

@@ -5,7 +5,6 @@ Single false messages of each step are in tests/street/trade_cases.py; a reading
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 
 import pytest
@@ -16,6 +15,7 @@ from tests.security.partners import (
     PRICE_OF_UTILITY_MICRO,
     anew,
     answer_to,
+    at_slot,
     books_of,
     bought,
     payment_of,
@@ -24,6 +24,7 @@ from tests.security.partners import (
     select_of,
     sold_to_others,
     tell,
+    trade,
 )
 from tests.street.puppet import PUPPET, STRANGER, Puppet
 from tests.street.stages import confirm, fulfillment, pay, reading, search
@@ -37,10 +38,6 @@ from wattmesh_market.trade.quotas import MOST_OF_SLOT, MOST_OPEN_QUOTES, MOST_UN
 SLOT_WALL_S = 15
 """At the street's speed."""
 SOLD_WH, EARNED_MICRO = 1000, PRICE_OF_ROOF_MICRO
-
-
-def trade(number: int) -> str:
-    return str(uuid.UUID(int=1000 + number))
 
 
 def with_puppet(street: Street, seller: str = "roof-0") -> list[tuple[str, int | None, int | None]]:
@@ -340,13 +337,6 @@ def test_false_readings_are_refused_and_the_first_true_one_counts() -> None:
     street = played(work, energy_wh=-200, amount_micro=50_000)
     [entry] = [entry for entry in street.ledger("backstop", "utility") if entry.counterparty == PUPPET]
     assert (entry.energy_wh, entry.amount_micro) == (-200, 50_000)
-
-
-def at_slot(puppet: Puppet, call: Json, slot: int) -> Json:
-    """A reading, of another slot."""
-    time_range = fulfillment(slot)["stops"][0]["time"]["range"]
-    changes = {"message.order.fulfillments.0.stops.0.time.range": time_range}
-    return anew(puppet, call, changes) | {"context": {**anew(puppet, call)["context"], "transaction_id": trade(slot)}}
 
 
 def test_no_reading_is_of_long_ago_or_from_before_the_subscription() -> None:

@@ -43,6 +43,7 @@ class Puppet:
 
     sites: Transport
     clock: Clock
+    url = "http://puppet"
 
     def __init__(self) -> None:
         self.signers = derived_signers([*subscriber_ids(STREET), PUPPET, STRANGER], SEED)
@@ -61,10 +62,10 @@ class Puppet:
         self.run = run
         await self.register(self.me)
 
-    async def register(self, owner: Signer, feeder: str = "main", url: str = "http://puppet") -> None:
+    async def register(self, owner: Signer, feeder: str = "main") -> None:
         """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
         for role in ("BAP", "BPP"):
-            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url=url)
+            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url=self.url)
             await subscribe("http://gateway", self.sites, self.clock, self.signers[REGISTRAR], entry)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002

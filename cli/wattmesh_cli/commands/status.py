@@ -42,7 +42,8 @@ def status(
 ) -> None:
     """Show the battery, trades, balance and slot of each household and utility that there is now.
 
-    SOLD, BOUGHT and BALANCE are all that is booked so far: energy of trades, money of trades and supply.
+    SOLD, BOUGHT and BALANCE are all that is booked so far: energy of trades, money of trades and supply. Where somebody
+    has not kept its word of late, DISTRUSTS names it; -o wide says why.
     """
     try:
         chosen = source(
@@ -50,7 +51,8 @@ def status(
         )
 
         def read() -> list[PartyStatus]:
-            rows = status_of(chosen.books())
+            books, zone = chosen.books(), chosen.zone()
+            rows = status_of(books, lambda slot: slot_text(slot, zone))
             if kubernetes:
                 return rows
             declared = chosen.declared().parties  # the books of households that left stay; a cluster's go with them
@@ -61,6 +63,8 @@ def status(
             columns = _columns(Names(row.party for row in rows), zone)
             if any(row.held_readings for row in rows):
                 columns.append(Column("HELD", lambda row: str(row.held_readings or ""), 1, right=True))
+            if any(row.distrusts for row in rows):
+                columns += _distrusts(rows)
             rows = ordered(columns, rows, sort_by)
             if output is TableOutput.JSON:
                 print_json([_as_json(row, zone) for row in rows])
@@ -96,6 +100,21 @@ def _columns(names: Names, zone: tzinfo) -> list[Column[PartyStatus]]:
     ]
 
 
+def _distrusts(rows: list[PartyStatus]) -> list[Column[PartyStatus]]:
+    names = Names(one.partner for row in rows for one in row.distrusts)
+
+    def short(row: PartyStatus) -> list[str]:
+        return [names.short(one.partner) for one in row.distrusts]
+
+    def why(row: PartyStatus) -> str:
+        return "; ".join(f"{name}: {one.why}" for name, one in zip(short(row), row.distrusts, strict=True))
+
+    return [
+        Column("DISTRUSTS", lambda row: ", ".join(short(row)), 2),
+        Column("WHY", why, only_wide=True, wraps=True),
+    ]
+
+
 def _as_json(row: PartyStatus, zone: tzinfo) -> dict[str, object]:
     return {
         "party": row.party,
@@ -108,6 +127,7 @@ def _as_json(row: PartyStatus, zone: tzinfo) -> dict[str, object]:
         "balance": money_text(row.balance_micro),
         "open_contracts": row.open_contracts,
         "held_readings": row.held_readings,
+        "distrusts": [one._asdict() for one in row.distrusts],
         "slot_start": slot_json(row.slot, zone),
     }
 

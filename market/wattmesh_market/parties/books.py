@@ -281,7 +281,8 @@ class Books:
             self._set(self.failed, key, contract if failed else None)
         if state in TENTATIVE and contract.expires_ms < self.first_expiry_ms:
             self._set(self.__dict__, "first_expiry_ms", contract.expires_ms)
-        if before is None or _promised(before) != _promised(contract):
+        now_slot = self.standing.next_slot
+        if before is None or _promised(before, now_slot) != _promised(contract, now_slot):
             self.version += 1
 
     def note_first_expiry(self) -> None:
@@ -318,12 +319,17 @@ class Books:
         return sorted(self.deliveries(side, slot), key=_age)
 
     def promises(self, side: Side) -> Sequence[Promise]:
-        """What is reserved or committed and not delivered yet, delivery by delivery."""
+        """What is reserved or committed and not delivered yet, delivery by delivery.
+
+        What is still in doubt when its gate has closed is not counted on.
+        """
         version, found = self._promises.get(side, _NO_PROMISES)
         if version != self.version:
+            now_slot = self.standing.next_slot
             found = [
                 Promise(delivery.slot, delivery.energy_wh, delivery.sun_wh)
                 for contract in self.open[side].values()
+                if not _doubtful(contract, now_slot)
                 for delivery in contract.deliveries
                 if delivery.state in PROMISED
             ]
@@ -489,8 +495,14 @@ class Books:
             table[key] = row
 
 
-def _promised(contract: Contract) -> bool | list[bool]:
+def _doubtful(contract: Contract, now_slot: int) -> bool:
+    return contract.in_doubt and contract.first_slot <= now_slot
+
+
+def _promised(contract: Contract, now_slot: int) -> bool | list[bool]:
     deliveries = contract.deliveries
+    if _doubtful(contract, now_slot):
+        return False
     if len(deliveries) == 1:
         return deliveries[0].state in PROMISED
     return [delivery.state in PROMISED for delivery in deliveries]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Selection
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, MOST_REPEATED
-from wattmesh_market.parties.shopping import no_search, short, watch
+from wattmesh_market.parties.shopping import no_search, short, stalled_after_s, watch
 from wattmesh_market.parties.terms import difference, terms_of, wrong_parts
 from wattmesh_market.trade.contracts import (
     DELIVERED,
@@ -277,8 +277,14 @@ def expire(party: Party) -> list[str]:
 
 
 def stalled(party: Party, transaction_id: str) -> None:
-    """Sellers that did not answer in time are given up."""
+    """Sellers that did not answer in time are given up: whose offer was selected, and whose quote was taken."""
     expire(party)
+    silent_ms = party.now.ms - int(stalled_after_s(party) * 1000 / party.grid.speed)
+    for contract in _standing(party, transaction_id, ContractState.QUOTED):
+        if contract.updated_ms <= silent_ms:
+            party.books.put(contract.ended(ContractState.EXPIRED, Ended.NOT_AGREED, party.now.ms))
+            text = "%s: %s"
+            party.tell(text, short(contract.counterparty), Ended.NOT_AGREED, transaction_id=transaction_id)
     for seller, selection in party.books.selections.get(transaction_id, {}).items():
         if selection.outcome is Outcome.SELECTED:
             party.books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))

@@ -86,7 +86,9 @@ class Planning:
         """What was paid per kWh, without fee, for what was bought of neighbours in a slot; None where nothing was."""
         energy_wh = amount_micro = 0
         for contract, delivery in self._books.deliveries(Side.BUYER, slot):
-            if delivery.state not in OVER and contract.counterparty not in self._utilities:
+            if delivery.state in OVER or contract.in_doubt:
+                continue  # what nobody stands by is no price
+            if contract.counterparty not in self._utilities:
                 energy_wh += delivery.energy_wh
                 amount_micro += delivery.amount_micro - delivery.fee_micro
         return amount_micro * 1000 // energy_wh if energy_wh else None

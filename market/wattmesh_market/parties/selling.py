@@ -43,7 +43,7 @@ from wattmesh_market.trade.messages import (
     Terms,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_lapses, check_open_quotes, check_orders, check_owed, check_unpaid
+from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -100,7 +100,7 @@ def quote(party: Party, call: Call) -> None:
             raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
         expires_ms = former.expires_ms  # who changes its cart again and again holds energy no longer
         party.books.put(former.ended(ContractState.EXPIRED, Ended.NOT_TAKEN, now_ms))
-    _check_quotas(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
+    most_wh = _limit_wh(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
     contract = Contract(
         party.id,
         Side.SELLER,
@@ -114,6 +114,8 @@ def quote(party: Party, call: Call) -> None:
     deliveries: list[Delivery] = []
     refused = None
     for slot, item, wanted_wh in message.wanted:
+        if most_wh is not None and most_wh < MIN_TRADE_WH:
+            break
         # Each delivery counts for the next one: they draw on the same store. What cannot be had is left out.
         try:
             others = [one for one, _ in party.books.deliveries(Side.SELLER, slot) if one.key != contract.key]
@@ -122,6 +124,9 @@ def quote(party: Party, call: Call) -> None:
         except Refused as nothing:
             refused = nothing
             continue
+        if most_wh is not None:
+            energy_wh = min(energy_wh, most_wh)
+            most_wh -= energy_wh
         amount = amount_micro(_all_in_micro_per_kwh(party, slot, buyer), energy_wh)
         fee = amount_micro(party.grid_fee_micro_per_kwh(buyer, slot), energy_wh)
         sun_wh = party.sun_wh(slot, energy_wh)
@@ -130,7 +135,9 @@ def quote(party: Party, call: Call) -> None:
             deliveries=tuple(deliveries), expires_ms=min(contract.expires_ms, party.gate_ms(slot))
         )
         party.books.put(contract)
-    if refused is not None and (former is not None or not deliveries):
+    if former is not None and len(deliveries) < len(slots):
+        raise refused or Refused(Reason.QUANTITY_UNAVAILABLE, "the cart cannot be had as it is now; search anew")
+    if refused is not None and not deliveries:
         raise refused
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
@@ -314,14 +321,17 @@ def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
     return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer, slot)
 
 
-def _check_quotas(party: Party, buyer: str, asked_wh: int) -> None:
+def _limit_wh(party: Party, buyer: str, asked_wh: int) -> int | None:
+    """How much a buyer may be quoted; None: as much as there is. Refused where that is nothing."""
     books, now_ms = party.books, party.now.ms
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
     check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
-    failed = books.failures(Side.SELLER, buyer)
-    check_lapses(buyer, failed, party.now.slot, lambda slot: (party.gate_ms(slot) - now_ms) / 1000)
+    had = books.failures(Side.SELLER, buyer)
+    return limit_wh(
+        buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+    )
 
 
 def _available_wh(party: Party, slot: int) -> int:

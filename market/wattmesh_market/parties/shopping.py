@@ -14,7 +14,15 @@ from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, No
 from wattmesh_market.trade.contracts import OVER, ContractState, Side
 from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, choose
-from wattmesh_market.trade.partners import FAILURES_FORGIVEN, MOST_DOUBTS, has_kept, is_unanswered, rests_until
+from wattmesh_market.trade.partners import (
+    MOST_DOUBTS,
+    UNANSWERED,
+    explained,
+    has_kept,
+    is_unanswered,
+    left_wh,
+    trust_of,
+)
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text, money_text
 
@@ -170,8 +178,9 @@ def _later(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> dict[str
     if purchase.until is None or any(one.outcome is not Outcome.OPEN for one in selections.values()):
         return {}
     offered: dict[int, list[Offer]] = {}
+    limits = _limits(party, [offer for offer, _ in chosen])
     for offer, _ in chosen:
-        for slot, later in selections[offer.seller].later:
+        for slot, later in selections[offer.seller].later if offer.seller not in limits else ():
             offered.setdefault(slot, []).append(later)
     found: dict[str, list[Wanted]] = {}
     for slot, block in party.buys_ahead(purchase.slot, purchase.until) if offered else ():
@@ -185,8 +194,12 @@ def _later(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> dict[str
 
 def watch(party: Party, transaction_id: str) -> None:
     """Be reminded to give up sellers which do not answer."""
-    wait_s = min(STALLED_S * party.grid.speed, STALLED_PPM * SLOT_S / PPM)
-    party.alarm(Alarm(AlarmKind.STALLED, transaction_id=transaction_id), party.now.grid_s + wait_s)
+    party.alarm(Alarm(AlarmKind.STALLED, transaction_id=transaction_id), party.now.grid_s + stalled_after_s(party))
+
+
+def stalled_after_s(party: Party) -> float:
+    """After how much grid time a seller is given up that does not answer."""
+    return min(STALLED_S * party.grid.speed, STALLED_PPM * SLOT_S / PPM)
 
 
 def give_up(party: Party, transaction_id: str) -> None:
@@ -288,27 +301,37 @@ def _purchase(party: Party, transaction_id: str) -> Purchase:
 def _open_offers(party: Party, purchase: Purchase) -> list[Offer]:
     selections = party.books.selections.get(purchase.transaction_id, {})
     offers = [one.offer for one in selections.values() if one.outcome is Outcome.OPEN]
-    passed = _passed_over(party, offers)
-    return [offer for offer in offers if offer.seller not in passed] if passed else offers
+    limits = _limits(party, offers)
+    if not limits:
+        return offers
+    left = [
+        offer._replace(available_wh=min(offer.available_wh, limits[offer.seller][0]))
+        if offer.seller in limits
+        else offer
+        for offer in offers
+    ]
+    return [offer for offer in left if offer.available_wh >= MIN_TRADE_WH]
 
 
-def _passed_over(party: Party, offers: Iterable[Offer]) -> dict[str, str]:
-    """Sellers of which nothing is bought now, and why: who owes an answer, and who has broken its word of late.
+def _limits(party: Party, offers: Iterable[Offer]) -> dict[str, tuple[int, str]]:
+    """How much (Wh) is bought now of sellers that are not trusted as others are, and why.
 
-    With many contracts in doubt, everybody who has delivered nothing here within the day.
+    Of who owes an answer nothing, of who has broken its word of late nothing for a while, then a little.
+    With many contracts in doubt, nothing of all who have delivered nothing here within the day.
     """
     books, now_slot = party.books, party.now.slot
     unanswered = [one for one in books.open[Side.BUYER].values() if is_unanswered(one, now_slot)]
     if not unanswered and not books.failed:
         return {}
-    found = {one.counterparty: "what became of a contract with it is not known" for one in unanswered}
+    found = {one.counterparty: (0, UNANSWERED) for one in unanswered}
     doubtful = sum([one.in_doubt for one in unanswered]) >= MOST_DOUBTS
     for seller in {offer.seller for offer in offers} - found.keys():
-        failures, until = rests_until(books.failures(Side.BUYER, seller), now_slot, FAILURES_FORGIVEN)
-        if now_slot < until:
-            found[seller] = f"{failures} contracts in a row came to nothing; until {party.slot_text(until)}"
+        trust = trust_of(books.failures(Side.BUYER, seller), now_slot)
+        most_wh = left_wh(trust, books.open_with(Side.BUYER, seller), now_slot)
+        if most_wh is not None:
+            found[seller] = most_wh, explained(trust, Side.BUYER, now_slot, party.slot_text)
         elif doubtful and not any(has_kept(one) for one in books.all_with(Side.BUYER, seller)):
-            found[seller] = f"{MOST_DOUBTS} contracts are in doubt, and it has delivered nothing here of late"
+            found[seller] = 0, f"{MOST_DOUBTS} contracts are in doubt, and it has delivered nothing here of late"
     return found
 
 
@@ -348,9 +371,11 @@ def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:
 
 def _tell_passed_over(party: Party, transaction_id: str) -> None:
     offers = [one.offer for one in party.books.selections.get(transaction_id, {}).values()]
-    passed = _passed_over(party, offers)
-    for seller in [offer.seller for offer in offers if offer.seller in passed]:
-        party.tell("passes over %s: %s", short(seller), passed[seller], transaction_id=transaction_id)
+    limits = _limits(party, offers)
+    for seller in [offer.seller for offer in offers if offer.seller in limits]:
+        most_wh, why = limits[seller]
+        what = "passes over %s: %s" if most_wh < MIN_TRADE_WH else "buys little of %s: %s"
+        party.tell(what, short(seller), why, transaction_id=transaction_id)
 
 
 def _tell_choice(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> None:

@@ -35,8 +35,8 @@ class Supplied(Party):
     def finalise(self, reading: Reading) -> None:
         """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
 
-        So is what was sold under a grid fee, which is owed to the utility. Where the utility shares, everything is
-        reported, in doubt or nothing at all.
+        So is what was sold under a grid fee, which is owed to the utility, and what was told while it was in doubt.
+        Where the utility shares, everything is reported, even nothing at all.
         """
         slot, metered = reading.slot, reading.metered
         if reading.state is not ReadingState.OPEN or self._awaits_delivery(slot):
@@ -48,7 +48,8 @@ class Supplied(Party):
             metered = metered._replace(
                 imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
             )
-        exchanged = self.shares or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
+        told = slot in self.books.readings and self.now.grid_s >= self._reported_s(slot) + SLOT_S
+        exchanged = self.shares or told or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
         state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
         self.books.read(reading._replace(metered=metered, state=state))
         if exchanged:
@@ -63,11 +64,12 @@ class Supplied(Party):
     def report_later(self, slot: int) -> None:
         """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
         state, now_s = self.books.readings[slot].state, self.now.grid_s
-        if state in (ReadingState.FINAL, ReadingState.HELD) or (state is ReadingState.OPEN and self.shares):
-            due_s = self._reported_s(slot)
-            if self.shares and (state is ReadingState.OPEN or due_s <= now_s):
-                due_s += SLOT_S
-            self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
+        if state is ReadingState.BOOKED:
+            return
+        due_s = self._reported_s(slot)
+        if state is ReadingState.OPEN or (self.shares and due_s <= now_s):
+            due_s += SLOT_S
+        self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
 
     def _reported_s(self, slot: int) -> float:
         """When (grid time) a reading is reported; a slot later whatever is in doubt or was not heard."""
@@ -82,7 +84,7 @@ class Supplied(Party):
         if reading is None or reading.state is ReadingState.BOOKED:
             return
         in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
-        if in_doubt and not (self.shares and self.now.grid_s >= self._reported_s(slot) + SLOT_S):
+        if in_doubt and self.now.grid_s < self._reported_s(slot) + SLOT_S:
             return
         netted_wh = min(metered.imported_wh, metered.exported_wh)
         told = ReportReading(
@@ -98,10 +100,11 @@ class Supplied(Party):
         self.send(utility, self._supply_transaction(slot), told, occasion)
 
     def report_unanswered(self, transaction_id: str) -> None:
-        """What was not heard is told again before the slot is closed; later, with what else is unfinished."""
+        """What was not heard, or refused, is told again a slot later; after that, with what else is unfinished."""
         for slot in self.books.unbooked:
-            if self._supply_transaction(slot) == transaction_id and self.now.grid_s < self._reported_s(slot) + SLOT_S:
-                self.report_later(slot)
+            again_s = self._reported_s(slot) + SLOT_S
+            if self._supply_transaction(slot) == transaction_id and self.now.grid_s < again_s:
+                self.alarm(Alarm(AlarmKind.REPORT, slot), again_s)
 
     def on_held_reading(self, call: Call, held: HeldReading) -> None:
         """The utility holds a reading for a person: it is not priced before."""

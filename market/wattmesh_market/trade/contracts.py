@@ -31,6 +31,7 @@ class Ended(StrEnum):
 
     GATE_CLOSED = "gate closed before it was confirmed"
     QUOTE_RAN_OUT = "quote ran out"
+    NOT_AGREED = "no answer to init"
     NOT_TAKEN = "quote not taken in time"
     BY_BUYER = "cancelled by the buyer"
     BY_SELLER = "ended by the seller"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.trade.contracts import OPEN, TENTATIVE, Contract, ContractState
-from wattmesh_market.trade.partners import rests_until
+from wattmesh_market.trade.contracts import OPEN, TENTATIVE, Contract, ContractState, Side
+from wattmesh_market.trade.offers import MIN_TRADE_WH
+from wattmesh_market.trade.partners import explained, left_wh, trust_of
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text
 
@@ -22,8 +23,6 @@ wattmesh makes at most two in each of the eight slots before, one per attempt.""
 MOST_OWED_WH = 60_000
 """What a connection of 30 kW takes in two hours, the longest order of a household of wattmesh. A buyer may have quoted,
 ordered and not yet paid so much at a seller, and as much more as it has paid within the day."""
-LAPSES_FORGIVEN = 10
-"""Quotes in a row that run out without harm: messages are lost."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
@@ -76,14 +75,25 @@ def check_owed(buyer: str, contracts: Iterable[Contract], asked_wh: int, paid: I
         raise Refused(Reason.BUSINESS, f"{text}; pay what was delivered, or select less")
 
 
-def check_lapses(buyer: str, contracts: Iterable[Contract], now_slot: int, wait_s: Callable[[int], float]) -> None:
-    """Refuse (TOO_MANY) a `buyer` that lets quotes run out again and again. `contracts` are all that it has had here;
+def limit_wh(
+    buyer: str,
+    contracts: Iterable[Contract],
+    had: Iterable[Contract],
+    now_slot: int,
+    slot_text: Callable[[int], str],
+    wait_s: Callable[[int], float],
+) -> int | None:
+    """How much a `buyer` may be quoted that lets quotes run out or cancels, again and again; None: all that there is.
+
+    Refused (TOO_MANY) while it may be quoted nothing. `contracts` are its open ones, `had` all that it has had here;
     `wait_s` says how long it is until a slot.
     """
-    lapses, until = rests_until(contracts, now_slot, LAPSES_FORGIVEN)
-    if now_slot < until:
-        text = f"{buyer!r} has let {lapses} quotes in a row run out"
-        raise Refused(Reason.TOO_MANY, text, wait_s=wait_s(until))
+    trust = trust_of(had, now_slot)
+    most_wh = left_wh(trust, contracts, now_slot)
+    if most_wh is not None and most_wh < MIN_TRADE_WH:
+        text = f"of {buyer!r} {explained(trust, Side.SELLER, now_slot, slot_text)}"
+        raise Refused(Reason.TOO_MANY, text, wait_s=wait_s(max(trust.until, now_slot + SLOT_S)))
+    return most_wh
 
 
 def check_orders(buyer: str, slot_text: str, contracts: Iterable[Contract]) -> None:

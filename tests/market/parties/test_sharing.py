@@ -13,6 +13,7 @@ from tests.world.parties import FEES, FIRST_SLOT, GRID, NEXT, TARIFF, Weather, h
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import AlarmKind
+from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, ReadingState, ReportState
@@ -240,9 +241,9 @@ def test_after_a_restart_what_waits_is_told_again_before_the_closing() -> None:
 # --- what is in doubt ---
 
 
-def in_doubt(load_wh: int = 300) -> Neighbours:
+def in_doubt(load_wh: int = 300, sharing: Sharing | None = Sharing()) -> Neighbours:  # noqa: B008 - frozen
     """The flat has bought 200 Wh of the loft for the first slot and does not know whether they came."""
-    world = Neighbours()
+    world = Neighbours(sharing)
     world[FLAT].weather.given[NEXT] = world[FLAT].weather.usual._replace(load_wh=load_wh)
     delivery = Delivery(NEXT, "item", 200, 30_000, 0, ContractState.CONFIRMED)
     for name, side, other in ((FLAT, Side.BUYER, LOFT), (LOFT, Side.SELLER, FLAT)):
@@ -251,8 +252,9 @@ def in_doubt(load_wh: int = 300) -> Neighbours:
     return world
 
 
-def test_what_is_in_doubt_is_reported_as_import_by_the_middle_of_the_second_slot_after() -> None:
-    world = in_doubt()
+@pytest.mark.parametrize("sharing", [Sharing(), None], ids=["with sharing", "unshared"])
+def test_what_is_in_doubt_is_reported_as_import_by_the_middle_of_the_second_slot_after(sharing: Sharing | None) -> None:
+    world = in_doubt(sharing=sharing)
     world.begin_slot(2, [FLAT])
     letter = world.report(FLAT, NEXT)
     assert NEXT + 2.2 * SLOT_S <= world.now.grid_s <= NEXT + 2.5 * SLOT_S
@@ -326,6 +328,58 @@ def test_the_last_word_before_the_closing_takes_the_place_of_what_was_in_doubt()
     world.receive(world[GRID], call_of(provisional, "late"))
     assert world[GRID].journal.reported[NEXT, FLAT] == known, "what was said before is overtaken"
     assert world[GRID].books.net_import_wh == {NEXT: 100}
+
+
+@pytest.mark.parametrize(("load_wh", "delivered_wh"), [(300, 200), (300, 0), (200, 200)])
+def test_without_sharing_what_was_in_doubt_is_billed_in_time_and_corrected_when_the_truth_comes(
+    load_wh: int, delivered_wh: int
+) -> None:
+    world = in_doubt(load_wh, sharing=None)
+    world.begin_slot(2, [FLAT])
+    world.deliver(world.report(FLAT, NEXT))
+    world.carry()
+    assert by_utility(world) == (-load_wh, amount(load_wh)), "the utility has its money on time"
+    assert billed(world[FLAT], NEXT) == (0, 0)
+    letter = delivered(world, delivered_wh)
+    left_wh = load_wh - delivered_wh
+    assert letter.message == ReportReading(f"supply-{FLAT}", NEXT, left_wh, 0, 0)
+    world.deliver(letter)
+    world.carry()
+    assert world[FLAT].books.readings[NEXT].state is ReadingState.BOOKED
+    assert billed(world[FLAT], NEXT) == (left_wh, -amount(left_wh))
+    assert by_utility(world) == (-left_wh, amount(left_wh))
+
+
+@pytest.mark.parametrize("sharing", [Sharing(), None], ids=["with sharing", "unshared"])
+def test_a_refused_reading_is_told_again_once_a_slot_and_not_in_a_loop(sharing: Sharing | None) -> None:
+    world = Neighbours(sharing)
+    world.begin_slot()
+    told_s = []
+    for _ in range(2):
+        letter = world.report(FLAT)
+        told_s.append(world.now.grid_s)
+        world.under_way.remove(letter)
+        refused = Unanswered(Reason.BUSINESS, "no reason")
+        world.act(
+            world[FLAT],
+            partial(world[FLAT].events.unanswered, GRID, letter.transaction_id, letter.action, refused),
+        )
+    assert told_s[1] == told_s[0] + SLOT_S
+    assert AlarmKind.REPORT not in {alarm.kind for alarm in world[FLAT].alarms if alarm.slot == SLOT}
+    # From then on with what else is unfinished.
+    world.begin_slot(1, [FLAT])
+    assert len(world.sent(FLAT, ReportReading)) <= 2
+
+
+def amount(energy_wh: int) -> int:
+    """What import costs."""
+    return TARIFF.price_micro_per_kwh * energy_wh // 1000
+
+
+def by_utility(world: World) -> tuple[int, int]:
+    """What the utility has booked of the flat: energy received, money earned."""
+    entries = [one for one in world[GRID].journal.ledger if (one.counterparty, one.slot) == (FLAT, NEXT)]
+    return sum(one.energy_wh for one in entries), sum(one.amount_micro for one in entries)
 
 
 # --- a household ---

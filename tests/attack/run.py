@@ -1,0 +1,125 @@
+"""One street, attacked or quiet, for some delivery slots: what the honest sold, and what it cost the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.attack.attacks import Attack
+from tests.attack.foe import Foe
+from tests.attack.street import STREET
+from tests.security.partners import honest_sales
+from wattmesh_cli.audit import audit
+from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_market.energy.slots import SLOT_S
+
+_START_S = 120.0
+"""How long a street may take to come up, and to go."""
+_SLOWER = 6
+"""A run ends when this many times the wall time has passed that its slots should take."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a street. Memory is that of its whole process, gateway and pods."""
+
+    attack: str
+    test: str
+    sales: int
+    slots: float
+    wall_s: float
+    rss_before_mb: float
+    rss_after_mb: float
+    calls: int
+    findings: dict[str, int]
+    broke: str = ""
+
+    @property
+    def per_grid_minute(self) -> float:
+        """Honest sales per minute of grid time."""
+        return self.sales / (self.slots * SLOT_S / 60) if self.slots else 0.0
+
+    @property
+    def per_wall_minute(self) -> float:
+        """Honest sales per minute of wall time."""
+        return self.sales / (self.wall_s / 60) if self.wall_s else 0.0
+
+
+async def attacked(attack: Attack | None, *, slots: int, speed: float) -> Result:
+    """Run a street for so many slots of grid time, beside an attack or quiet. TimeoutError when it does not come up."""
+    state = Path(tempfile.mkdtemp(prefix="wattmesh-attack-"))
+    with (state / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.attack.street", str(state), str(speed),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+        try:
+            return await _watched(attack, process, state, slots, speed)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            shutil.rmtree(state, ignore_errors=True)
+
+
+async def _watched(
+    attack: Attack | None, process: asyncio.subprocess.Process, state: Path, slots: int, speed: float
+) -> Result:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    said = json.loads(await asyncio.wait_for(process.stdout.readline(), _START_S))
+    foe = Foe(state, said["origins"], speed)
+    try:
+        await foe.join()
+        begin_s, began = foe.grid_s, time.monotonic()
+        before_mb = _rss_mb(process.pid)
+        work = asyncio.ensure_future(attack.go(foe)) if attack is not None else None
+        last = began + _SLOWER * slots * foe.slot_s
+        # Grid time is another process's.
+        while foe.grid_s < begin_s + slots * SLOT_S and time.monotonic() < last and process.returncode is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        went, wall_s, after_mb = (foe.grid_s - begin_s) / SLOT_S, time.monotonic() - began, _rss_mb(process.pid)
+        broke = await stopped(work)
+    finally:
+        await foe.wires.close()
+    process.stdin.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _START_S)
+    books = read_books(state)
+    findings = Counter(finding.kind for finding in audit(books, frozenset(subscriber_ids(STREET))).findings)
+    name, test = ("quiet", "") if attack is None else (attack.name, attack.test)
+    sales = honest_sales(books)
+    return Result(name, test, sales, went, wall_s, before_mb, after_mb, foe.sent, dict(findings), broke)
+
+
+async def stopped(work: asyncio.Future[None] | None) -> str:
+    """End an attack; why it had ended before, if it had."""
+    if work is None:
+        return ""
+    ended = work.done()
+    work.cancel()
+    try:
+        await work
+    except asyncio.CancelledError:
+        return ""
+    except Exception as error:  # noqa: BLE001 - whatever it is, the attack was none from then on
+        return f"{type(error).__name__}: {error}"
+    return "ended by itself" if ended else ""
+
+
+def _rss_mb(pid: int) -> float:
+    """Memory of a process; 0 where the system does not tell (it is Linux that does)."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+    return 0.0
