@@ -87,7 +87,7 @@ class Profile(Protocol):
 
 @dataclass
 class ShapeProfile:
-    """Clear-sky PV of all roofs under passing clouds, and the standard daily load with a household's own ups and downs."""
+    """Clear-sky PV of all roofs under passing clouds, and the standard daily load with a household's own variation."""
 
     seed: int
     utc_offset_s: int
