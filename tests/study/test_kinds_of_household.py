@@ -78,12 +78,8 @@ def test_two_sides_have_their_sun_from_both(results: wattmesh.Results, tmp_path:
         f"pv: {{peakKw: 4, tiltDegrees: 40, azimuthDegrees: {azimuth}}}, load: {{annualKwh: 3000}}"
         for azimuth in (90, 270)
     ]
-    east, west = (
-        of(studied(tmp_path / str(number), MARKET + utility() + households("two-sides", side)).readings, "two-sides")[
-            "pv_wh"
-        ]
-        for number, side in enumerate(sides)
-    )
+    streets = [MARKET + utility() + households("two-sides", side) for side in sides]
+    east, west = (studied(tmp_path / str(number), street).readings["pv_wh"] for number, street in enumerate(streets))
     # Clouds take their part of the sum, rounded once.
     assert (both - east - west).between(0, 2).all()
     assert east.sum() > 0 < west.sum()
