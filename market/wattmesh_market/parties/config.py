@@ -71,9 +71,9 @@ class Backstop:
 class HouseholdConfig:
     """One household.
 
-    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv`, its roofs, and `load`. `utility_ids` are the utilities on
-    the feeder besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are
-    under the same clouds. What it sells in a slot stays within `connection_w`.
+    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv`, its roofs, and `load`. `utility_ids` are the utilities
+    on the feeder besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed`
+    are under the same clouds. What it sells in a slot stays within `connection_w`.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
