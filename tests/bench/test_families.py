@@ -25,7 +25,7 @@ def test_all_streets_of_the_bench_are_valid_and_differ_as_their_family_says(name
     sizes = {len(of.terms.households) for of in streets}
     low, high = FAMILIES[name].households
     assert low <= min(sizes) < max(sizes) <= high
-    roofs = [home.pv for of in streets for home in of.terms.households.values() if home.pv]
+    roofs = [roof for of in streets for home in of.terms.households.values() for roof in home.pv]
     assert {roof.latitude < 0 for roof in roofs} == {name == "south"}
     fees = {
         home.backstop.tariff.local_grid_fee_micro_per_kwh > 0 for of in streets for home in of.terms.households.values()

@@ -16,6 +16,7 @@ from typer.main import get_group
 from typer.testing import CliRunner, Result
 
 from tests.cli.street_books import BOUGHT, FLAT, NEXT, PROMISED, ROOF, THIRD, contract, street, write_state
+from tests.world.manifests import MARKET, households, utility
 from wattmesh_cli.main import app
 from wattmesh_operator.manifests import load
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -251,7 +252,30 @@ def test_validate_says_that_all_is_well(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["validate", "-f", str(good)])
     assert (result.exit_code, result.stdout) == (0, "1 resource, no mistakes\n")
     result = CliRunner().invoke(app, ["validate", "-f", str(good), "--output", "json"])
-    assert (result.exit_code, parsed(result)) == (0, {"mistakes": [], "profiles": [], "prices": []})
+    assert (result.exit_code, parsed(result)) == (0, {"mistakes": [], "profiles": [], "prices": [], "pv": []})
+
+
+def test_validate_says_what_several_roofs_come_to(tmp_path: Path) -> None:
+    street = tmp_path / "street.yaml"
+    roofs = "[{peakKw: 5.5, azimuthDegrees: 90}, {peakKw: 4, azimuthDegrees: 270, tiltDegrees: 20}]"
+    street.write_text(MARKET + utility() + households("roof", f"pv: {{tiltDegrees: 35, roofs: {roofs}}}"))
+    result = CliRunner().invoke(app, ["validate", str(street)])
+    assert (result.exit_code, lines(result)) == (
+        0,
+        ["SolarAgent roof: 2 roofs, 9.5 kW: 5.5 kW to 90° at 35°, 4 kW to 270° at 20°", "3 resources, no mistakes"],
+    )
+    result = CliRunner().invoke(app, ["validate", str(street), "--output", "json"])
+    assert parsed(result)["pv"] == [
+        {
+            "namespace": "default",
+            "name": "roof",
+            "peak_kw": 9.5,
+            "roofs": [
+                {"peak_kw": 5.5, "tilt_degrees": 35, "azimuth_degrees": 90},
+                {"peak_kw": 4, "tilt_degrees": 20, "azimuth_degrees": 270},
+            ],
+        }
+    ]
 
 
 def test_validate_prints_every_mistake_in_all_files(tmp_path: Path) -> None:

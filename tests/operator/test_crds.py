@@ -44,6 +44,7 @@ TWINS = {
     "Battery._within_capacity": ["must be at most capacityKwh"],
     "Battery._below_initial": ["must be at most initialKwh"],
     "Trading._ascending": ["must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent"],
+    "Pv._some_panels": ["needs exactly one of peakKw and roofs"],
     "Profile._one_source": ["needs exactly one of csv, folder and configMap"],
     "SolarAgentSpec._some_energy": ["needs at least one of battery, pv, load and profile", "replaces pv and load"],
     "SolarAgentSpec._fits_battery": [

@@ -97,8 +97,18 @@ MistakesOf = Callable[[str], list[str]]
             "{battery: {capacityKwh: 10, initialKwh: 5, capacity: 10}}",
             "spec.battery.capacity: is not known; did you mean capacityKwh?",
         ),
-        ("{pv: {}}", "spec.pv.peakKw: is missing; must be a number of kW from 0.001 to 1000000000"),
-        ("{pv: {peakKw: 8, latitude: 78.2}}", "spec.pv.latitude: must be a number of degrees from -66 to 66, not 78.2"),
+        ("{pv: {}}", "spec.pv: needs exactly one of peakKw and roofs, not none"),
+        ("{pv: {peakKw: 8, roofs: [{peakKw: 5}]}}", "spec.pv: needs exactly one of peakKw and roofs, not both"),
+        ("{pv: {roofs: []}}", "spec.pv: needs exactly one of peakKw and roofs, not none"),
+        (
+            "{pv: {roofs: [{peakKw: 5}, {tiltDegrees: 30}]}}",
+            "spec.pv.roofs[1].peakKw: is missing; must be a number of kW from 0.001 to 1000000000",
+        ),
+        (
+            "{pv: {roofs: [{peakKw: 5, tiltDegrees: 91}]}}",
+            "spec.pv.roofs[0].tiltDegrees: must be a number of degrees from 0 to 90, not 91",
+        ),
+        ("{pv: {peakKw: 8, latitude: 90.1}}", "spec.pv.latitude: must be a number of degrees from -90 to 90, not 90.1"),
         ("{load: 3500}", "spec.load: must be a mapping, not 3500"),
         ("{load: {kwh: 3500}}", "spec.load.annualKwh: is missing; must be a number of kWh from 0 to 1000000000"),
         (

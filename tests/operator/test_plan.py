@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.world import manifests
 from wattmesh_common.runtime import ClockConfig
+from wattmesh_market.energy.profiles import Pv
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import DemandResponse, HouseholdConfig, UtilityConfig
@@ -132,7 +133,9 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                     "discharge_efficiency_ppm": 945_000,
                     "self_discharge_ppm_per_day": 1_000,
                 },
-                "pv": {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6, "tilt_degrees": 0, "azimuth_degrees": 180},
+                "pv": [
+                    {"peak_w": 8_000, "latitude": 48.1, "longitude": 11.6, "tilt_degrees": 0, "azimuth_degrees": 180}
+                ],
                 "load": None,
                 "profile_csv": None,
                 "trading": {
@@ -308,6 +311,19 @@ def test_a_connection_is_of_the_power_that_is_written() -> None:
     assert home.connection_w == 9200
 
 
+EAST_WEST = (
+    "pv: {latitude: -33.9, longitude: 18.4, tiltDegrees: 35, roofs: [{peakKw: 5.5, azimuthDegrees: 90},"
+    " {peakKw: 4, azimuthDegrees: 270, tiltDegrees: 20}]}"
+)
+
+
+def test_a_household_has_all_its_roofs() -> None:
+    """What a roof does not say is as pv says."""
+    gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", EAST_WEST))
+    [home] = gateway.pods[1].households
+    assert home.pv == (Pv(5500, -33.9, 18.4, 35, 90), Pv(4000, -33.9, 18.4, 20, 270))
+
+
 def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_can_move() -> None:
     """It checks their readings by that. Who has the usual connection is not named, however many households it has."""
 
@@ -325,6 +341,7 @@ def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_
     assert connections("profile: {configMap: {name: days}}, connectionKw: 6") == {}, "nobody knows what is in the files"
     assert connections("profile: {configMap: {name: days}}, connectionKw: 60") == {"home0": 60_000}
     assert connections("pv: {peakKw: 9}, connectionKw: 6") == {"home0": 9000}
+    assert connections(f"{EAST_WEST}, connectionKw: 6") == {"home0": 9500}
     # 1.8 times the mean at the evening's peak, and 1.45 times that in a slot that is high.
     [(_, load_w)] = connections("load: {annualKwh: 876000}").items()
     assert 100_000 * 1.8 * 1.45 < load_w < 100_000 * 1.9 * 1.45
@@ -340,6 +357,7 @@ def test_a_utility_knows_what_is_installed_at_its_customers_but_not_what_is_in_f
 
     store = "battery: {capacityKwh: 90, initialKwh: 9, powerKw: 50, chargeEfficiencyPercent: 100}"
     assert installed("pv: {peakKw: 9}, connectionKw: 6", store) == {"home0": 9000, "home1": 100_001}
+    assert installed(EAST_WEST) == {"home0": 9500}
     assert installed("profile: {configMap: {name: days}}, connectionKw: 60") == {}
     assert installed(store) == installed(store, replicas=3), "scaling restarts no utility"
 

@@ -54,6 +54,15 @@ def test_one_that_is_named_gets_what_it_did_not_have() -> None:
     assert flat.spec.pv is not None
 
 
+def test_a_roof_of_several() -> None:
+    roofs = households("roof", "pv: {roofs: [{peakKw: 5}, {peakKw: 4}]}")
+    street = load(document.value for document in read_documents("", MARKET + utility() + roofs))
+    roof = named("roof", with_values(street, {"spec.pv.roofs[1].peakKw": 6}))
+    assert isinstance(roof, SolarAgent)
+    assert roof.spec.pv is not None
+    assert roof.spec.pv.total_kw == 11
+
+
 def test_an_entry_of_a_list() -> None:
     supplier = named("utility", with_values(STREET, {"spec.tariff.periods[0].price": Decimal("0.5")}))
     assert isinstance(supplier, UtilityAgent)

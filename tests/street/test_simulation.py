@@ -50,10 +50,11 @@ STREET = planned(
     + households("home", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")
     + households("flat", "householdsPerPod: 2, load: {annualKwh: 6000}", replicas=2)
 )
+EAST_WEST = "pv: {tiltDegrees: 30, roofs: [{peakKw: 5, azimuthDegrees: 90}, {peakKw: 4, azimuthDegrees: 270}]}"
 PLANNING = planned(
     MARKET.replace("T06:00:00Z", "T09:00:00Z")
     + utility(fees=", gridFee: 0.07, localGridFee: 0.03", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
-    + households("panels", "pv: {peakKw: 9}, load: {annualKwh: 3000}, connectionKw: 6", replicas=2)
+    + households("panels", f"{EAST_WEST}, load: {{annualKwh: 3000}}, connectionKw: 6", replicas=2)
     + households("roof", "pv: {peakKw: 8}, battery: {capacityKwh: 10, initialKwh: 3}, load: {annualKwh: 4000}")
     + households("store", "battery: {capacityKwh: 8, initialKwh: 6}, forecast: persistence, load: {annualKwh: 2000}")
     + households("rules", "battery: {capacityKwh: 10, initialKwh: 1}, load: {annualKwh: 4000}, strategy: rules")

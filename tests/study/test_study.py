@@ -135,6 +135,17 @@ def test_all_that_yaml_says_can_be_said_with_types() -> None:
                     load=wattmesh.Load(annual_kwh=Decimal(3500)),
                 ),
             ),
+            wattmesh.SolarAgent(
+                metadata=wattmesh.ObjectMeta(name="east-west"),
+                spec=wattmesh.SolarAgentSpec(
+                    pv=wattmesh.Pv(
+                        tilt_degrees=Decimal(30),
+                        roofs=tuple(
+                            wattmesh.Roof(peak_kw=Decimal(5), azimuth_degrees=Decimal(azimuth)) for azimuth in (90, 270)
+                        ),
+                    ),
+                ),
+            ),
         ]
     )
     written = wattmesh.Study.from_manifests(list(yaml.safe_load_all(said.to_yaml())))

@@ -17,8 +17,9 @@ from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_operator.manifests import load
 from wattmesh_operator.manifests.measured import profile_paths, profile_told
 from wattmesh_operator.manifests.priced import prices_told
-from wattmesh_operator.resources import Resource, SolarAgent
+from wattmesh_operator.resources import Pv, Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import ManifestErrors, Mistake
+from wattmesh_operator.resources.quantities import plain
 
 
 def validate(
@@ -28,7 +29,7 @@ def validate(
 ) -> None:
     """Check manifests and the profiles and prices that they name, all files together, and print every mistake.
 
-    Exit code 1 when there is one. Without one it says how profiles and prices are read.
+    Exit code 1 when there is one. Without one it says how profiles and prices are read, and what several roofs come to.
     """
     mistakes: tuple[Mistake, ...] = ()
     resources: tuple[Resource, ...] = ()
@@ -41,7 +42,12 @@ def validate(
     if output is Output.JSON:
         profiles = [{"file": str(path), **found_json(file)} for path, file in _profiles(resources)]
         prices = [{"file": str(path), **prices_json(*read)} for path, read in _prices(resources)]
-        found = {"mistakes": [_as_json(mistake) for mistake in mistakes], "profiles": profiles, "prices": prices}
+        found = {
+            "mistakes": [_as_json(mistake) for mistake in mistakes],
+            "profiles": profiles,
+            "prices": prices,
+            "pv": [_pv_json(agent, pv) for agent, pv in _panels(resources)],
+        }
         print_json(found)
     elif mistakes:
         for mistake in mistakes:
@@ -55,6 +61,9 @@ def validate(
             typer.echo(f"{paths[0]}{more}: {how}")
         for path, read in _prices(resources):
             typer.echo(f"{path}: {how_prices_were_read(*read)}")
+        for agent, pv in _panels(resources):
+            if pv.roofs:
+                typer.echo(f"SolarAgent {agent.metadata.name}: {_roofs_text(pv)}")
         typer.echo(f"{len(resources)} {'resource' if len(resources) == 1 else 'resources'}, no mistakes")
     if mistakes:
         raise typer.Exit(FOUND)
@@ -76,6 +85,31 @@ def _prices(resources: Iterable[Resource]) -> Iterator[tuple[Path, tuple[PriceSe
     """Each file of prices, as it is read by each utility."""
     for file in filter(None, map(prices_told, resources)):
         yield file.path, read_prices(file)
+
+
+def _panels(resources: Iterable[Resource]) -> Iterator[tuple[SolarAgent, Pv]]:
+    """Each SolarAgent with panels, and they."""
+    for resource in resources:
+        if isinstance(resource, SolarAgent) and resource.spec.pv is not None:
+            yield resource, resource.spec.pv
+
+
+def _roofs_text(pv: Pv) -> str:
+    each = (
+        f"{plain(roof.peak_kw)} kW to {plain(roof.azimuth_degrees)}° at {plain(roof.tilt_degrees)}°"
+        for roof in pv.panels
+    )
+    number = len(pv.panels)
+    return f"{number} {'roof' if number == 1 else 'roofs'}, {plain(pv.total_kw)} kW: {', '.join(each)}"
+
+
+def _pv_json(agent: SolarAgent, pv: Pv) -> dict[str, object]:
+    return {
+        "namespace": agent.metadata.namespace,
+        "name": agent.metadata.name,
+        "peak_kw": float(pv.total_kw),
+        "roofs": [{name: float(value) for name, value in roof._asdict().items()} for roof in pv.panels],
+    }
 
 
 def _as_json(mistake: Mistake) -> dict[str, object]:

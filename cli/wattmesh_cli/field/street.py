@@ -97,10 +97,10 @@ def _key(resource: Resource) -> AgentKey:
 def _series(
     household: HouseholdConfig, slots: Sequence[datetime], kind: str, wanted: Wanted
 ) -> tuple[list[int], list[int]]:
-    pv, load = household.pv, household.load
-    nothing = [0] * len(slots)
+    load, nothing = household.load, [0] * len(slots)
+    roofs = [pv_wh(roof, slots, wanted.weather, wanted.altitude_m) for roof in household.pv]
     return (
-        nothing if pv is None else pv_wh(pv, slots, wanted.weather, wanted.altitude_m),
+        [sum(of_slot) for of_slot in zip(*roofs, strict=True)] or nothing,
         nothing if load is None else load_wh(kind, load.annual_wh, household.seed, slots[0], len(slots)),
     )
 

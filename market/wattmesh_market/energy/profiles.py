@@ -48,8 +48,8 @@ class Pv:
 
     def __post_init__(self) -> None:
         require_amounts(peak_w=self.peak_w)
-        if not (abs(self.latitude) <= 66 and abs(self.longitude) <= 180):
-            raise ValueError("a roof's latitude must be within ±66°, its longitude within ±180°")
+        if not (abs(self.latitude) <= 90 and abs(self.longitude) <= 180):
+            raise ValueError("a roof's latitude must be within ±90°, its longitude within ±180°")
         if not (0 <= self.tilt_degrees <= 90 and 0 <= self.azimuth_degrees <= 360):
             raise ValueError("a roof's tilt must be from 0° to 90°, its azimuth from 0° to 360°")
 
@@ -87,11 +87,11 @@ class Profile(Protocol):
 
 @dataclass
 class ShapeProfile:
-    """Clear-sky PV under passing clouds, and the standard daily load with a household's own ups and downs."""
+    """Clear-sky PV of all roofs under passing clouds, and the standard daily load with a household's own variation."""
 
     seed: int
     utc_offset_s: int
-    pv: Pv | None
+    pv: tuple[Pv, ...]
     load: Load | None
     weather_seed: int = 0
     _expected: dict[int, SlotProfile] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -114,7 +114,7 @@ class ShapeProfile:
         if known is None:
             if len(self._expected) >= _EXPECTED:
                 self._expected.clear()
-            pv_wh = clear_sky_wh(self.pv, slot) if self.pv else 0
+            pv_wh = sum([clear_sky_wh(roof, slot) for roof in self.pv])
             load_wh = mean_load_wh(self.load, slot, self.utc_offset_s) if self.load else 0
             known = self._expected[slot] = SlotProfile(pv_wh, load_wh)
         return known

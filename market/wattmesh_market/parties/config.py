@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -27,12 +28,12 @@ def require_retention(days: int) -> None:
         raise ValueError(f"retention_days must be at least {LEAST_RETENTION_DAYS}")
 
 
-def installed_w(pv: Pv | None, load: Load | None, battery: Battery | None) -> int:
-    """What all that is behind a meter can move in all, in W: panels, appliances, and a battery both ways.
+def installed_w(pv: Iterable[Pv], load: Load | None, battery: Battery | None) -> int:
+    """What all that is behind a meter can move in all, in W: all roofs' panels, appliances, and a battery both ways.
 
     No true reading is beyond it, with what others were sold and had to be imported in the same slot.
     """
-    found = (pv.peak_w if pv else 0) + (peak_load_w(load) if load else 0)
+    found = sum(roof.peak_w for roof in pv) + (peak_load_w(load) if load else 0)
     if battery:
         found += battery.charge_power_w * 1_000_000 // battery.charge_efficiency_ppm + 1 + battery.discharge_power_w
     return found
@@ -79,9 +80,9 @@ class Backstop:
 class HouseholdConfig:
     """One household. What its books have of more than `retention_days` ago (grid time) is deleted.
 
-    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv` and `load`. `utility_ids` are the utilities on the feeder
-    besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed` are under the
-    same clouds. What it sells in a slot stays within `connection_w`.
+    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv`, its roofs, and `load`. `utility_ids` are the utilities
+    on the feeder besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed`
+    are under the same clouds. What it sells in a slot stays within `connection_w`.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -93,7 +94,7 @@ class HouseholdConfig:
     trading: Trading
     backstop: Backstop
     battery: Battery | None = None
-    pv: Pv | None = None
+    pv: tuple[Pv, ...] = ()
     load: Load | None = None
     profile_csv: Path | None = None
     utility_ids: tuple[str, ...] = ()
@@ -114,7 +115,7 @@ class HouseholdConfig:
     @property
     def may_ever_sell(self) -> bool:
         """Whether it has anything that it could sell: a battery, or panels and a plan."""
-        panels = self.pv is not None or self.profile_csv is not None
+        panels = bool(self.pv) or self.profile_csv is not None
         return self.battery is not None or (panels and strategy_named(self.strategy).plans)
 
 

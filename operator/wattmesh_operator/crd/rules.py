@@ -18,6 +18,7 @@ from wattmesh_operator.resources import (
     Clock,
     PriceSeries,
     Profile,
+    Pv,
     SolarAgent,
     SolarAgentSpec,
     Tariff,
@@ -143,6 +144,7 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             "trading",
         ),
     ),
+    Pv: (Rule("has(self.peakKw) != (size(self.roofs) > 0)", "needs exactly one of peakKw and roofs"),),
     Profile: (
         Rule(
             "[has(self.csv), has(self.folder), has(self.configMap)].exists_one(written, written)",

@@ -50,7 +50,7 @@ def household_config(
             _id_of(utility), _tariff(utility.spec.tariff), shares=utility.spec.sharing is not None
         ),
         battery=_battery(spec.battery) if spec.battery else None,
-        pv=_pv(spec.pv) if spec.pv else None,
+        pv=_pv(spec.pv) if spec.pv else (),
         load=profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None,
         profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
         utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
@@ -101,7 +101,7 @@ def _connection_w(agent: SolarAgent) -> int:
     """
     spec = agent.spec
     files_w = config.CONNECTION_W if spec.profile else 0
-    peak_w = watt(spec.pv.peak_kw) if spec.pv else 0
+    peak_w = watt(spec.pv.total_kw) if spec.pv else 0
     load_w = profiles.peak_load_w(profiles.Load(wh(spec.load.annual_kwh))) if spec.load else 0
     if spec.battery:
         store = _battery(spec.battery)
@@ -113,7 +113,7 @@ def _installed_w(agent: SolarAgent) -> int:
     """What all that its households have can move."""
     spec = agent.spec
     load = profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None
-    return config.installed_w(_pv(spec.pv) if spec.pv else None, load, _battery(spec.battery) if spec.battery else None)
+    return config.installed_w(_pv(spec.pv) if spec.pv else (), load, _battery(spec.battery) if spec.battery else None)
 
 
 def party_seed(seed: int, party_id: str) -> int:
@@ -150,13 +150,16 @@ def _battery(spec: Battery) -> battery.Battery:
     )
 
 
-def _pv(spec: Pv) -> profiles.Pv:
-    return profiles.Pv(
-        peak_w=watt(spec.peak_kw),
-        latitude=float(spec.latitude),
-        longitude=float(spec.longitude),
-        tilt_degrees=float(spec.tilt_degrees),
-        azimuth_degrees=float(spec.azimuth_degrees),
+def _pv(spec: Pv) -> tuple[profiles.Pv, ...]:
+    return tuple(
+        profiles.Pv(
+            peak_w=watt(roof.peak_kw),
+            latitude=float(spec.latitude),
+            longitude=float(spec.longitude),
+            tilt_degrees=float(roof.tilt_degrees),
+            azimuth_degrees=float(roof.azimuth_degrees),
+        )
+        for roof in spec.panels
     )
 
 

@@ -2,7 +2,16 @@
 
 from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
 from wattmesh_operator.resources.resource import API_VERSION, ConfigMapRef, GatewayRef, ObjectMeta, UtilityRef
-from wattmesh_operator.resources.solar_agent import Battery, Load, Profile, Pv, SolarAgent, SolarAgentSpec, Trading
+from wattmesh_operator.resources.solar_agent import (
+    Battery,
+    Load,
+    Profile,
+    Pv,
+    Roof,
+    SolarAgent,
+    SolarAgentSpec,
+    Trading,
+)
 from wattmesh_operator.resources.utility_agent import (
     DemandResponse,
     PriceColumns,
@@ -38,6 +47,7 @@ __all__ = [
     "Profile",
     "Pv",
     "Resource",
+    "Roof",
     "Sharing",
     "SolarAgent",
     "SolarAgentSpec",

@@ -84,16 +84,67 @@ class Battery(Part):
         return min_kwh
 
 
-class Pv(Part):
-    """A household's solar panels."""
+class PanelGroup(NamedTuple):
+    """Panels of one slope that look one way: peak power (kW), tilt and azimuth (degrees)."""
+
+    peak_kw: Decimal
+    tilt_degrees: Decimal
+    azimuth_degrees: Decimal
+
+
+class Roof(Part):
+    """Solar panels of one slope that look one way."""
 
     peak_kw: PositiveKw = Field(description="Peak power, in kW.")
-    latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north; between the polar circles.")
+    tilt_degrees: Tilt | None = Field(default=None, description="Slope of its panels. Default: that of pv.")
+    azimuth_degrees: Azimuth | None = Field(default=None, description="Where they look. Default: that of pv.")
+
+
+class Pv(Part):
+    """A household's solar panels: one roof of peakKw, or several roofs."""
+
+    peak_kw: PositiveKw | None = Field(default=None, description="Peak power, in kW; instead of roofs.")
+    latitude: Latitude = Field(default=Decimal("48.1"), description="Degrees north.")
     longitude: Longitude = Field(default=Decimal("11.6"), description="Degrees east.")
     tilt_degrees: Tilt = Field(default=Decimal(0), description="Slope of the panels: 0 lies flat, 90 stands upright.")
     azimuth_degrees: Azimuth = Field(
         default=Decimal(180), description="Where sloping panels look: 90 is east, 180 south, 270 west."
     )
+    roofs: tuple[Roof, ...] = Field(
+        default=(),
+        max_length=20,
+        validate_default=True,
+        description="Several roofs, each with a power, slope and azimuth of its own, instead of peakKw.",
+    )
+
+    @field_validator("roofs")
+    @classmethod
+    def _some_panels(cls, roofs: tuple[Roof, ...], info: ValidationInfo) -> tuple[Roof, ...]:
+        # A field that is missing here is one that was written but is not valid.
+        one = info.data.get("peak_kw", "not valid") is not None
+        if one == bool(roofs):
+            found = "both" if roofs else "none"
+            raise rule_broken(f"needs exactly one of peakKw and roofs, not {found}", of_parent=True)
+        return roofs
+
+    @property
+    def panels(self) -> tuple[PanelGroup, ...]:
+        """Each roof, with what it takes from pv."""
+        if self.peak_kw is not None:
+            return (PanelGroup(self.peak_kw, self.tilt_degrees, self.azimuth_degrees),)
+        return tuple(
+            PanelGroup(
+                roof.peak_kw,
+                self.tilt_degrees if roof.tilt_degrees is None else roof.tilt_degrees,
+                self.azimuth_degrees if roof.azimuth_degrees is None else roof.azimuth_degrees,
+            )
+            for roof in self.roofs
+        )
+
+    @property
+    def total_kw(self) -> Decimal:
+        """Peak power of all roofs."""
+        return sum((roof.peak_kw for roof in self.panels), Decimal(0))
 
 
 class Load(Part):

@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back() -> None:
         (("households", 0, "battery", "capacity_wh"), 10**12 + 1, "capacity_wh must be from 0"),
         (("households", 0, "trading", "sell_price_micro_per_kwh"), -1, "sell_price_micro_per_kwh must be from 0"),
         (("households", 0, "load"), {"annual_wh": -1}, "annual_wh must be from 0"),
-        (("households", 0, "pv"), {"peak_w": -1, "latitude": 0, "longitude": 0}, "peak_w must be from 0"),
+        (("households", 0, "pv"), [{"peak_w": -1, "latitude": 0, "longitude": 0}], "peak_w must be from 0"),
         (("households", 0, "colour"), "green", "Unexpected keyword argument"),
         (("utilities", 0, "capacity_w"), -1, "capacity_w must be from 0"),
         (("clock", "start"), "2026-06-21T06:00:00", "need a time zone"),

@@ -65,7 +65,9 @@ def test_all_of_a_reading_a_promise_and_a_standing_comes_back(tmp_path: Path) ->
 
 def test_a_restart_remembers_what_a_plan_has_learned_of_the_day_before() -> None:
     clock = StillClock(EPOCH_S)
-    node = Node(household("panels", price_micro=0, strategy="plan", pv=Pv(5000, 48.1, 11.6)), clock, Weather(600, 100))
+    node = Node(
+        household("panels", price_micro=0, strategy="plan", pv=(Pv(5000, 48.1, 11.6),)), clock, Weather(600, 100)
+    )
     for number in range(1, 110):
         clock.now = EPOCH_S + number * SLOT_WALL_S
         node.open_slot()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,6 +95,19 @@ def test_the_runtime_reads_what_was_computed(manifest: Path, tmp_path: Path) -> 
         read = [profile.actual(int(slot.timestamp())) for slot in slots]
         assert ([slot.pv_wh for slot in read], [slot.load_wh for slot in read]) == (pv, load_of)
         assert (profile.first, profile.days) == (int(MIDNIGHT.timestamp()), 2)
+
+
+def test_each_roof_has_its_own_sun_and_the_household_their_sum(manifest: Path, tmp_path: Path) -> None:
+    east = Pv(peak_w=5000, latitude=48.1, longitude=11.6, tilt_degrees=35, azimuth_degrees=90)
+    west = replace(east, peak_w=3000, azimuth_degrees=270)
+    roofs = "tiltDegrees: 35, roofs: [{peakKw: 5, azimuthDegrees: 90}, {peakKw: 3, azimuthDegrees: 270}]"
+    manifest.write_text(STREET.replace("peakKw: 8, tiltDegrees: 35, azimuthDegrees: 150", roofs))
+    out = tmp_path / "out"
+    assert profiles(manifest, out, "--days", "1").exit_code == 0
+    slots = [MIDNIGHT + timedelta(minutes=15 * n) for n in range(96)]
+    profile = read_profile_csv(out / "default" / "rooftop" / "rooftop-0.csv", 30_000)
+    each = zip(*(pv_wh(roof, slots, None, None) for roof in (east, west)), strict=True)
+    assert [profile.actual(int(slot.timestamp())).pv_wh for slot in slots] == [sum(of_slot) for of_slot in each]
 
 
 def test_the_new_manifest_is_the_street_with_its_profiles(manifest: Path, tmp_path: Path) -> None:

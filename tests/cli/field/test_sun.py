@@ -54,6 +54,25 @@ def test_there_is_more_in_june_than_in_december_in_the_north_and_less_in_the_sou
     assert sum(clear_wh(JUNE, **cape_town)) < sum(clear_wh(DECEMBER, **cape_town))
 
 
+@pytest.mark.parametrize("latitude", [67.5, 78.2, 89.99, 90])
+@pytest.mark.parametrize("longitude", [-180, 0, 15.6, 180])
+def test_there_is_none_in_the_polar_night_and_some_all_the_polar_day(latitude: float, longitude: float) -> None:
+    place = {"longitude": longitude, "tilt_degrees": 35}
+    for night, day_, here in ((DECEMBER, JUNE, latitude), (JUNE, DECEMBER, -latitude)):
+        assert set(clear_wh(night, latitude=here, **place)) == {0}
+        wh = clear_wh(day_, latitude=here, **place)
+        assert 0 <= min(wh) < max(wh) <= 1250
+        if latitude > 75:
+            assert min(clear_wh(day_, latitude=here, longitude=longitude, tilt_degrees=0)) > 0
+
+
+def test_panels_to_the_north_give_more_in_the_south() -> None:
+    north, south = (
+        sum(clear_wh(JUNE, latitude=-33.9, longitude=18.4, azimuth_degrees=azimuth)) for azimuth in (0, 180)
+    )
+    assert north > 2 * south
+
+
 def test_panels_to_the_east_give_in_the_morning_and_to_the_west_in_the_evening() -> None:
     assert morning_share(clear_wh(JUNE, azimuth_degrees=90)) > 0.6
     assert morning_share(clear_wh(JUNE, azimuth_degrees=270)) < 0.4

@@ -30,7 +30,7 @@ MIDWINTER = int(datetime(2026, 12, 21, tzinfo=UTC).timestamp())
 NEW_YEAR = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 ROOF = Pv(peak_w=5000, latitude=52.5, longitude=13.4)
 HOME = Load(annual_wh=3_500_000)
-PROFILE = ShapeProfile(seed=7, utc_offset_s=7200, pv=ROOF, load=HOME)
+PROFILE = ShapeProfile(seed=7, utc_offset_s=7200, pv=(ROOF,), load=HOME)
 
 slots = st.integers(0, 3_000_000).map(lambda number: number * SLOT_S)
 
@@ -44,20 +44,20 @@ def day(start: int) -> range:
 
 @given(st.integers(-(2**63), 2**63), slots)
 def test_the_same_seed_gives_the_same_values(seed: int, slot: int) -> None:
-    one, other = (ShapeProfile(seed, 7200, ROOF, HOME) for _ in range(2))
+    one, other = (ShapeProfile(seed, 7200, (ROOF,), HOME) for _ in range(2))
     assert one.actual(slot) == other.actual(slot)
     assert one.forecast(slot) == other.forecast(slot)
 
 
 def test_another_seed_gives_another_household() -> None:
-    neighbour = ShapeProfile(8, 7200, ROOF, HOME)
+    neighbour = ShapeProfile(8, 7200, (ROOF,), HOME)
     assert [PROFILE.actual(slot) for slot in day(MIDSUMMER)] != [neighbour.actual(slot) for slot in day(MIDSUMMER)]
     assert [PROFILE.forecast(slot) for slot in day(MIDSUMMER)] == [neighbour.forecast(slot) for slot in day(MIDSUMMER)]
 
 
 def test_neighbours_are_under_the_same_clouds() -> None:
     roof, other, elsewhere = (
-        ShapeProfile(seed, 7200, ROOF, None, weather) for seed, weather in ((7, 1), (8, 1), (8, 2))
+        ShapeProfile(seed, 7200, (ROOF,), None, weather) for seed, weather in ((7, 1), (8, 1), (8, 2))
     )
     days = [[slot for slot in day(MIDSUMMER + at * 86_400) if roof.forecast(slot).pv_wh > 100] for at in range(30)]
 
@@ -73,16 +73,62 @@ def test_neighbours_are_under_the_same_clouds() -> None:
     assert correlation(clear(roof), clear(elsewhere)) < 0.5
 
 
-@given(slots, st.floats(-66, 66), st.floats(-180, 180), st.integers(0, 100_000))
+@given(slots, st.floats(-90, 90), st.floats(-180, 180), st.integers(0, 100_000))
 @settings(max_examples=500)
 def test_sun_is_never_more_than_the_peak_nor_less_than_nothing(
     slot: int, latitude: float, longitude: float, peak_w: int
 ) -> None:
     roof = Pv(peak_w=peak_w, latitude=latitude, longitude=longitude)
     assert 0 <= clear_sky_wh(roof, slot) <= peak_w // 4
-    profile = ShapeProfile(1, 0, roof, HOME)
+    profile = ShapeProfile(1, 0, (roof,), HOME)
     assert 0 <= profile.actual(slot).pv_wh <= profile.forecast(slot).pv_wh
     assert profile.actual(slot).load_wh >= 0
+
+
+latitudes, azimuths, tilts = st.floats(-90, 90), st.floats(0, 360), st.floats(0, 90)
+
+
+@given(slots, latitudes, st.lists(st.tuples(st.integers(0, 50_000), tilts, azimuths), max_size=4))
+def test_a_house_has_the_sun_of_each_of_its_roofs(
+    slot: int, latitude: float, panels: list[tuple[int, float, float]]
+) -> None:
+    roofs = tuple(Pv(peak_w, latitude, 13.4, tilt, azimuth) for peak_w, tilt, azimuth in panels)
+    house = ShapeProfile(1, 0, roofs, None)
+    assert house.forecast(slot).pv_wh == sum(ShapeProfile(1, 0, (roof,), None).forecast(slot).pv_wh for roof in roofs)
+    assert 0 <= house.actual(slot).pv_wh <= house.forecast(slot).pv_wh
+
+
+def test_roofs_to_the_east_and_west_have_a_longer_day_than_one_to_the_south() -> None:
+    def full_h(*azimuths: float) -> float:
+        """Energy of a day against its brightest slot."""
+        roofs = tuple(replace(ROOF, tilt_degrees=45, azimuth_degrees=azimuth) for azimuth in azimuths)
+        wh = [ShapeProfile(1, 0, roofs, None).forecast(slot).pv_wh for slot in day(MIDSUMMER)]
+        return sum(wh) / (4 * max(wh))
+
+    assert full_h(90, 270) > 1.2 * full_h(180)
+
+
+@given(st.floats(67, 90), st.floats(-180, 180), tilts, azimuths)
+def test_there_is_nothing_in_the_polar_night(latitude: float, longitude: float, tilt: float, azimuth: float) -> None:
+    for start, here in ((MIDWINTER, latitude), (MIDSUMMER, -latitude)):
+        assert {clear_sky_wh(Pv(5000, here, longitude, tilt, azimuth), slot) for slot in day(start)} == {0}
+
+
+@given(st.floats(72, 90), st.floats(-180, 180))
+def test_the_sun_shines_all_the_polar_day(latitude: float, longitude: float) -> None:
+    for start, here in ((MIDSUMMER, latitude), (MIDWINTER, -latitude)):
+        assert min(clear_sky_wh(Pv(5000, here, longitude), slot) for slot in day(start)) > 0
+
+
+@given(latitudes, tilts, azimuths)
+def test_the_south_is_the_north_half_a_year_later_with_north_for_south(
+    latitude: float, tilt: float, azimuth: float
+) -> None:
+    """East stays east: the azimuth is mirrored at the line from east to west."""
+    here = Pv(100_000, latitude, 0, tilt, azimuth)
+    there = replace(here, latitude=-latitude, azimuth_degrees=(180 - azimuth) % 360)
+    for summer, winter in zip(day(MIDSUMMER), day(MIDWINTER), strict=True):
+        assert clear_sky_wh(here, summer) == pytest.approx(clear_sky_wh(there, winter), abs=50)
 
 
 def test_no_sun_at_night_and_most_at_solar_noon() -> None:
@@ -127,7 +173,7 @@ def test_consumption_sums_to_the_year(annual_wh: int) -> None:
     load = Load(annual_wh=annual_wh)
     day_wh = sum(mean_load_wh(load, slot, 7200) for slot in day(MIDSUMMER))
     assert day_wh * 365 == pytest.approx(annual_wh, rel=0.02)
-    profile = ShapeProfile(3, 7200, None, load)
+    profile = ShapeProfile(3, 7200, (), load)
     month_wh = sum(profile.actual(slot).load_wh for slot in range(MIDSUMMER, MIDSUMMER + 30 * 86_400, SLOT_S))
     assert month_wh / 30 * 365 == pytest.approx(annual_wh, rel=0.05)
 
@@ -148,7 +194,7 @@ def test_between_hours_consumption_moves_in_a_straight_line() -> None:
 
 
 def test_without_roof_or_load_there_is_nothing() -> None:
-    empty = ShapeProfile(1, 0, None, None)
+    empty = ShapeProfile(1, 0, (), None)
     assert {empty.actual(slot) for slot in day(MIDSUMMER)} == {SlotProfile(0, 0)}
 
 
@@ -197,7 +243,7 @@ def test_profile_of_a_household(tmp_path: Path) -> None:
         subscriber_id="home-0.default",
         feeder="feeder-1",
         seed=7,
-        pv=ROOF,
+        pv=(ROOF,),
         load=HOME,
         trading=Trading(buy_below_wh=0, buy_target_wh=0, sell_above_wh=0, sell_price_micro_per_kwh=200_000),
         backstop=Backstop(utility_id="grid.default", tariff=tariff),

@@ -300,6 +300,8 @@ def test_whatever_is_lost_or_comes_twice_both_sides_book_the_same_once(seed: int
 
 
 def test_no_device_moves_more_than_what_is_installed() -> None:
-    assert installed_w(None, None, None) == 0
-    assert installed_w(Pv(10_000, 48.1, 11.5, 30, 180), None, None) == 10_000
-    assert installed_w(None, None, battery(charge_power_w=1900, discharge_power_w=3000)) == 5001  # 95 % are stored
+    assert installed_w((), None, None) == 0
+    assert installed_w((Pv(10_000, 48.1, 11.5, 30, 180),), None, None) == 10_000
+    east, west = (Pv(4000, 48.1, 11.5, 30, azimuth) for azimuth in (90, 270))
+    assert installed_w((east, west), None, None) == 8000
+    assert installed_w((), None, battery(charge_power_w=1900, discharge_power_w=3000)) == 5001  # 95 % are stored
