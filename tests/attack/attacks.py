@@ -165,8 +165,9 @@ async def _opened(foe: Foe, host: str, path: str, number: int) -> list[Peer]:
     port = urlsplit(foe.origins[host]).port
     assert port is not None
     peers = [await connect(port, 4096) for _ in range(number)]
+    shown = "".join(f"{name}: {value}\r\n" for name, value in foe.reading.header.items())
     for peer in peers:
-        await peer.send(f"GET {path} HTTP/1.1\r\nhost: street\r\n\r\n".encode())
+        await peer.send(f"GET {path} HTTP/1.1\r\nhost: street\r\n{shown}\r\n".encode())
     return peers
 
 

@@ -14,10 +14,11 @@ from tests.world.calls import Json
 from tests.world.loopback import Loopback
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.transport import Reply, TransportError
-from wattmesh_cli.state import CLOCK, KEYS
+from wattmesh_cli.state import CLOCK, KEYS, TOKEN
 from wattmesh_cli.street.keys import derived_signers, kept_signers
 from wattmesh_cli.street.run import subscriber_ids
 from wattmesh_common.clock import SystemClock
+from wattmesh_common.reading_token import read_token
 from wattmesh_market.energy.slots import SLOT_S, slot_of
 
 MOST_HEARD = 1_000
@@ -39,6 +40,8 @@ class Foe(Puppet):
         self.wires.origins.update(origins)
         self.sites, self.clock = self.wires, SystemClock()
         self.sent = 0
+        self.reading = read_token(state / TOKEN)
+        """The market's: readers have the right to read, and misuse it."""
 
     async def join(self) -> None:
         """Listen, and be registered in both roles."""
