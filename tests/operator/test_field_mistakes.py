@@ -334,7 +334,7 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
             "spec.domain: must be a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading"
             " (put it in quotes), not 7",
         ),
-        ("{utility: x}", "spec.utility: is not known; known are domain, currency, clock, pod"),
+        ("{utility: x}", "spec.utility: is not known; known are domain, currency, vocabulary, clock, pod"),
     ],
 )
 def test_a_mistake_in_a_gateway(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:

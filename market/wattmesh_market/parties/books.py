@@ -158,7 +158,7 @@ class Changes:
     def __init__(self, *, reversible: bool = True) -> None:
         self.contracts: dict[Key, Contract] = {}
         self.before: dict[Key, Contract] = {}
-        """How those of several deliveries stood, most of which have not changed, and those that are quoted anew."""
+        """How those of several deliveries stood, most of which have not changed, and those that were quoted."""
         self.readings: dict[int, Reading] = {}
         self.roles: dict[int, Role] = {}
         self.ledger: list[LedgerEntry] = []
@@ -266,9 +266,11 @@ class Books:
         key, state = contract.key, contract.state
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
+        # How it stood before this event, in which it may be entered several times.
+        if before is not None and key not in self.changes.contracts:
+            if len(before.deliveries) > 1 or before.state is ContractState.QUOTED:
+                self.changes.before[key] = before
         self.changes.contracts[key] = contract
-        if before is not None and (len(before.deliveries) > 1 or state is ContractState.QUOTED):
-            self.changes.before.setdefault(key, before)
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
                 self._set(self._part(self._by_slot, delivery.slot), key, True)
