@@ -66,7 +66,7 @@ def _on_wire(info: ValidationInfo) -> bool:
     return info.mode == "json" or info.context is WIRE
 
 
-Currency = Annotated[str, BeforeValidator(_of_money), Field(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), BeforeValidator(_of_money)]
 EnergyWh = Annotated[
     int,
     BeforeValidator(_energy_in),

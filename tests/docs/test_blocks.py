@@ -50,7 +50,6 @@ DIAGRAMS = {
 }
 """The lines of each kind that the pages have."""
 OF_KUBERNETES = {
-    "pods",
     "configmap",
     "deployments",
     "deployment",
@@ -68,7 +67,6 @@ KUBECTL = {
     "create",
     "delete",
     "describe",
-    "exec",
     "explain",
     "get",
     "logs",

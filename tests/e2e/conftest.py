@@ -29,7 +29,6 @@ ORDER = (
         "left",
         "retired",
         "measured",
-        "restored",
     ),
     *("chaos", "audited", "uninstalled"),
 )

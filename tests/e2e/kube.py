@@ -165,7 +165,8 @@ class Kube:
             with urlopen(request, timeout=20) as answer:  # noqa: S310 - the URL is port-forward's
                 text: str = answer.read().decode()
                 return text
-        except HTTPError:
+        except HTTPError as refused:
+            refused.close()
             raise
         except (OSError, HTTPException):
             del _FORWARDS[key]

@@ -109,9 +109,9 @@ def _hundredths(value: int, unit: int) -> str:
     return str((Decimal(value) / unit).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
-def books(kube: Kube, pod: str) -> Books:
-    """The books of a pod. Raises CommandFailed or OSError."""
-    return Books(json.loads(kube.page(f"service/{pod}", "/ledger", token=reading_token(kube))))
+def books(kube: Kube, pod: str, market: str = "market") -> Books:
+    """The books of a pod, which is of a market. Raises CommandFailed or OSError."""
+    return Books(json.loads(kube.page(f"service/{pod}", "/ledger", token=reading_token(kube, market))))
 
 
 def reading_token(kube: Kube, market: str = "market") -> str:

@@ -54,7 +54,7 @@ def test_who_comes_to_a_gateway_whose_time_is_behind_waits_and_trades_on_when_it
 
     lane.ready("solaragent/seller")
     until("it meters on", lambda: metered_until(lane, "seller-0") > before)
-    slots = [row["slot"] for row in books(lane, "seller-0").tables["readings"]]
+    slots = [row["slot"] for row in books(lane, "seller-0", "young").tables["readings"]]
     assert slots == [*range(slots[0], slots[-1] + 900, 900)]
     lane("patch", "solaragent", "seller", "--type=merge", "--patch", json.dumps({"spec": dict.fromkeys(refs)}))
     lane("delete", "utilityagent/other", "beckngateway/young", "--wait=false")

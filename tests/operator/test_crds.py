@@ -188,6 +188,7 @@ def test_what_was_left_out_is_filled_in() -> None:
     assert gateway["spec"] == {
         "domain": "uei:p2p_trading",
         "currency": "EUR",
+        "vocabulary": "core",
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
     }
     agent = with_defaults(schema_of("SolarAgent"), {"spec": {"load": {"annualKwh": 1}}})
