@@ -13,7 +13,7 @@ SECURITY = Path(__file__).parents[1] / "security"
 
 
 def test_a_street_trades_beside_an_attack_and_its_books_are_right() -> None:
-    result = asyncio.run(attacked(BY_NAME["forged, old, future signatures; replays"], slots=2, speed=600))
+    result = asyncio.run(attacked(BY_NAME["forged, old, future signatures; replays"], slots=3, speed=200))
     assert result.sales > 0
     assert result.calls > 0
     assert (result.findings, result.broke) == ({}, "")

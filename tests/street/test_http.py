@@ -116,6 +116,7 @@ def test_status_shows_each_party_as_its_books_do(seen: Seen) -> None:
     sold_wh = -sum(entry.energy_wh for entry in book.ledger if entry.kind == "trade")
     assert sold_wh > 0
     assert roof == {
+        "distrusts": [],
         "draining": False,
         "waits_until": None,
         "key_id": seen.key_ids["roof-0.default"],
