@@ -26,7 +26,7 @@ BY_HAND = (DOCS / "install.md",)
 
 SAID = {
     "outside-partner.md": {
-        "python register.py": r"^{'status': 'SUBSCRIBED'}$",
+        "python register.py": r"^{'status': 'UNDER_SUBSCRIPTION'}$",
         "python search.py": r"^utility\.default offers 15\.000 kWh at 0\.250000 EUR per kWh$",
     },
     "measured-data.md": {"wattmesh validate measured.yaml": r"^3 resources, no mistakes$"},
