@@ -18,9 +18,9 @@ from wattmesh_agents.store.chain import Due, SignedCheckpoint
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Acked, Nacked
 from wattmesh_beckn.errors import ErrorCode, busy, declined, invalid, require
-from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
-from wattmesh_beckn.registry import Directory, Subscription
-from wattmesh_beckn.signature import AUTHORIZATION, SignatureHeader, SignatureProblem, Signer, parse_header
+from wattmesh_beckn.receiver import proven, read_as, unauthorized
+from wattmesh_beckn.registry import Directory
+from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import Checkpoint
 from wattmesh_common.clock import Clock
@@ -85,13 +85,8 @@ class Checkpoints:
 
         Raises Refusal with what is wrong, or sqlite3.OperationalError when the disk refuses.
         """
-        check_size(len(body))
-        raw = parse(body)
-        try:
-            header = parse_header(headers.get(AUTHORIZATION))
-            sender = await self._sender(header, body)
-        except SignatureProblem as problem:
-            raise unauthorized(str(problem), party.id) from None
+        # A utility sells, and a household that sells nothing buys.
+        raw, sender = await proven(body, headers, ("BPP", "BAP"), self._domain, self._directory, self._clock, party.id)
         require(self._limit, f"{sender.subscriber_id} to {party.id}", self._clock.wall())
         checkpoint = read_as(Checkpoint, raw)
         if checkpoint.party != sender.subscriber_id:
@@ -108,13 +103,6 @@ class Checkpoints:
             log.warning("%s keeps no checkpoint of %s: %s", party.name, sender.subscriber_id, refused.text)
             raise declined(ErrorCode.POLICY_ERROR, refused.text) from None
         return ack()
-
-    async def _sender(self, header: SignatureHeader, body: bytes) -> Subscription:
-        """The registry's entry of who signed: a utility sells, and a household that sells nothing buys."""
-        try:
-            return await verify(header, "BPP", self._domain, body, self._directory, self._clock)
-        except SignatureProblem:
-            return await verify(header, "BAP", self._domain, body, self._directory, self._clock)
 
     def _signed(self, party: Party, body: bytes) -> tuple[str, str]:
         signer = self._signers[party.id]

@@ -17,9 +17,9 @@ from wattmesh_agents.store.accounts import Signed
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Nacked, Outcome, Undelivered
 from wattmesh_beckn.errors import ErrorCode, declined, invalid, require
-from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
+from wattmesh_beckn.receiver import proven, read_as, unauthorized
 from wattmesh_beckn.registry import Directory
-from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, parse_header
+from wattmesh_beckn.signature import AUTHORIZATION
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.closing import ClosingRecord
@@ -103,18 +103,12 @@ class Closings:
 
         Raises Refusal with what is wrong, or sqlite3.OperationalError when the disk refuses.
         """
-        check_size(len(body))
-        raw = parse(body)
-        try:
-            header = parse_header(headers.get(AUTHORIZATION))
-            # Those who close accounts are households, and all of them buy.
-            sender = await verify(header, "BAP", self._domain, body, self._directory, self._clock)
-        except SignatureProblem as problem:
-            raise unauthorized(str(problem), party.id) from None
+        # Those who close accounts are households, and all of them buy.
+        raw, sender = await proven(body, headers, ("BAP",), self._domain, self._directory, self._clock, party.id)
         require(self._limit, sender.subscriber_id, self._clock.wall())
         record = read_as(ClosingRecord, raw)
-        if record.party != header.subscriber_id:
-            raise unauthorized(f"signed by {header.subscriber_id!r} but party is {record.party!r}", party.id)
+        if record.party != sender.subscriber_id:
+            raise unauthorized(f"signed by {sender.subscriber_id!r} but party is {record.party!r}", party.id)
         if record.counterparty != party.id:
             raise invalid(f"counterparty is {record.counterparty!r} but this is {party.id!r}", "counterparty")
         signed = Signed(record, body.decode(), headers[AUTHORIZATION], sender.signing_public_key)

@@ -7,7 +7,8 @@ from wattmesh_common.pod_pages import MOST_DISTRUSTED, Distrusted, PartyKind, Pa
 from wattmesh_market.energy.slots import slot_range
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
-from wattmesh_market.trade.partners import distrusted
+from wattmesh_market.trade.contracts import Side
+from wattmesh_market.trade.partners import distrusted, is_unanswered
 
 
 def party_state(party: Party) -> PartyState:
@@ -46,8 +47,14 @@ def party_status(pod: Pod, party: Party) -> PartyStatus:
 
 
 def _distrusts(party: Party) -> list[Distrusted]:
-    contracts = party.books.contracts.values()
-    found = distrusted(contracts, party.now.slot, party.slot_text, MOST_DISTRUSTED)
+    books, now_slot = party.books, party.now.slot
+    # Asked for in each pass of the operator: nobody else is ever distrusted, and mostly these are none.
+    unanswered = [one for one in books.open[Side.BUYER].values() if is_unanswered(one, now_slot)]
+    suspects = {(one.counterparty, one.side) for one in (*books.failed.values(), *unanswered)}
+    if not suspects:
+        return []
+    contracts = [one for one in books.contracts.values() if (one.counterparty, one.side) in suspects]
+    found = distrusted(contracts, now_slot, party.slot_text, MOST_DISTRUSTED)
     return [Distrusted(partner=one.partner, side=one.side, why=one.why) for one in found]
 
 

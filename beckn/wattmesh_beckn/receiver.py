@@ -5,7 +5,8 @@ In this order, each cheaper or surer than the next: size → parse → signature
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -214,6 +215,31 @@ async def verify(
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
     check_signature(header, body, entry.signing_public_key)
     return entry
+
+
+async def proven(
+    body: bytes,
+    headers: Mapping[str, str],
+    roles: Sequence[SubscriberType],
+    domain: str,
+    directory: Directory,
+    clock: Clock,
+    realm: str,
+) -> tuple[dict[str, Any], Subscription]:
+    """A call beside Beckn's, as parsed JSON, and the registry's entry of who signed it, in the first of `roles` it has.
+
+    Refusal: 413, 400, 401 in the name of `realm`, or 503 when the registry cannot be asked.
+    """
+    check_size(len(body))
+    raw = parse(body)
+    try:
+        header = parse_header(headers.get(AUTHORIZATION))
+        for role in roles[:-1]:
+            with suppress(SignatureProblem):
+                return raw, await verify(header, role, domain, body, directory, clock)
+        return raw, await verify(header, roles[-1], domain, body, directory, clock)
+    except SignatureProblem as problem:
+        raise unauthorized(str(problem), realm) from None
 
 
 @lru_cache(maxsize=32)

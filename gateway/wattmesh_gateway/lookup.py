@@ -126,10 +126,11 @@ class Lookups:
         return Reply(200, found, {"content-type": "application/json"})
 
     def _whole(self, wanted: Mapping[str, str | int]) -> bytes:
-        entries = self._registry.lookup(wanted, self._clock.machine(), most=MOST_FOUND + 1)
+        now = self._clock.machine()
+        entries = self._registry.lookup(wanted, now, most=MOST_FOUND + 1)
         if len(entries) <= MOST_FOUND:
             # Who takes the first of a subscriber's entries shall get one that holds.
-            entries.sort(key=lambda one: (one.subscriber_id, one.type, not one.is_live(self._clock.machine())))
+            entries.sort(key=lambda one: (one.subscriber_id, one.type, not one.is_live(now)))
             found = SUBSCRIPTIONS.dump_json(entries)
             if len(found) <= MAX_ANSWER_BYTES:
                 return found

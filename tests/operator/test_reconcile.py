@@ -19,6 +19,7 @@ spec: {battery: {capacityKwh: 10, initialKwh: 4}, load: {annualKwh: 2000}}
 
 
 AGENTS = ("rooftop-0", "rooftop-1", "utility")
+SECRETS = ["market", "market-reader", "market-registrar", *AGENTS]
 
 
 def test_a_street_comes_up() -> None:
@@ -31,14 +32,7 @@ def test_a_street_comes_up() -> None:
         assert world.names("Service") == pods
         assert world.names("ConfigMap") == pods
         assert world.names("PersistentVolumeClaim") == pods
-        assert world.names("Secret") == [
-            "market",
-            "market-reader",
-            "market-registrar",
-            "rooftop-0",
-            "rooftop-1",
-            "utility",
-        ]
+        assert world.names("Secret") == SECRETS
         assert world.registered() == {"utility.street", "rooftop-0.street", "rooftop-1.street"}
         assert {e.url for e in world.entries()} >= {"http://rooftop-1.street.svc:8080/rooftop-1"}
         for kind, name in (("BecknGateway", "market"), ("UtilityAgent", "utility"), ("SolarAgent", "rooftop")):
@@ -301,14 +295,7 @@ def test_a_deleted_agent_takes_its_children_and_entries_and_nothing_else() -> No
         await world.reconcile()
         assert world.read("BecknGateway", "market")["status"]["subscribers"] == 3
         assert world.names("Deployment") == ["market", "rooftop-0", "rooftop-1", "utility"]
-        assert world.names("Secret") == [
-            "market",
-            "market-reader",
-            "market-registrar",
-            "rooftop-0",
-            "rooftop-1",
-            "utility",
-        ]
+        assert world.names("Secret") == SECRETS
         assert world.registered() == {"utility.street", "rooftop-0.street", "rooftop-1.street"}
 
     run(main())

@@ -6,18 +6,17 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
 
 import pytest
 
 from tests.street.test_checkpoints import DAY_S, MIDNIGHT, ROOF, STREET
+from tests.world.street import saved
 from wattmesh_beckn.signature import Signer
 from wattmesh_cli.audit import Finding, audit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import subscriber_ids
 from wattmesh_common.chain import Checkpoint, commitment, first_head, next_head
 
@@ -29,14 +28,7 @@ Deed = Callable[[sqlite3.Connection, str], None]
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state directory of a street that has traded from two hours before midnight until an hour after it."""
-    state = tmp_path_factory.mktemp("honest")
-    (state / "agents").mkdir()
-    until = STREET.resource.spec.clock.start + timedelta(hours=3)
-    run = simulate(lambda: run_in_memory(STREET, until, seed=1))
-    for name, pod in run.pods.items():
-        pod.database.save(state / "agents" / f"{name}.db")
-    run.close()
-    return state
+    return saved(STREET, 3, tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.world.manifests import MARKET, households, planned, utility
-from tests.world.street import books_of
+from tests.world.street import books_of, saved
 from wattmesh_agents.pod import Pod
 from wattmesh_agents.store import accounts, journal
 from wattmesh_agents.store.database import Database
@@ -42,13 +42,7 @@ BEFORE = START + 5 * 3600
 @pytest.fixture(scope="module")
 def traded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory after seven hours."""
-    state = tmp_path_factory.mktemp("traded")
-    (state / "agents").mkdir()
-    run = simulate(lambda: run_in_memory(STREET, STREET.resource.spec.clock.start + timedelta(hours=HOURS), seed=1))
-    for name, pod in run.pods.items():
-        pod.database.save(state / "agents" / f"{name}.db")
-    run.close()
-    return state
+    return saved(STREET, HOURS, tmp_path_factory.mktemp("traded"))
 
 
 @pytest.fixture

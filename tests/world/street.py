@@ -116,6 +116,17 @@ def short(subscriber_id: str) -> str:
     return subscriber_id.partition(".")[0]
 
 
+def saved(planned_street: GatewayPlan, hours: float, state: Path) -> Path:
+    """Run a street in virtual time and leave its pods' databases in `state`, as a state directory has them."""
+    (state / "agents").mkdir()
+    end = planned_street.resource.spec.clock.start + timedelta(hours=hours)
+    run = simulate(lambda: run_in_memory(planned_street, end, seed=1))
+    for name, pod in run.pods.items():
+        pod.database.save(state / "agents" / f"{name}.db")
+    run.close()
+    return state
+
+
 def play(
     planned_street: GatewayPlan,
     hours: float,

@@ -267,8 +267,8 @@ class Books:
         before = self.contracts.get(key)
         self._set(self.contracts, key, contract)
         # How it stood before this event, in which it may be entered several times.
-        first = before is not None and key not in self.changes.contracts
-        if before is not None and first and (len(before.deliveries) > 1 or before.state is ContractState.QUOTED):
+        first = key not in self.changes.contracts
+        if first and before is not None and (len(before.deliveries) > 1 or before.state is ContractState.QUOTED):
             self.changes.before[key] = before
         self.changes.contracts[key] = contract
         if before is None or len(before.deliveries) != len(contract.deliveries):

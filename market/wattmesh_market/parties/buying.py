@@ -126,8 +126,8 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
         if message.order_id is not None:
             party.send(call.sender, call.transaction_id, Cancel(message.order_id, "terms-changed"))
         return Refused(Reason.QUOTE_UNAVAILABLE, wrong[1], wrong[0])
-    if message.order_id and party.books.by_order(message.order_id, contract.counterparty) is not None:
-        raise Refused(Reason.BUSINESS, f"{message.order_id!r} is the id of another order", About.ORDER_ID)
+    if message.order_id is not None:
+        _require_new(party, contract, message.order_id)
     if not contract.expired(party.now.ms):
         party.books.put(contract.agreed(message.order_id, party.now.ms))
     return None
@@ -149,9 +149,7 @@ def on_confirmed(party: Party, call: Call, message: Confirmed) -> None:
     contract = _contract(party, call)
     wrong = _other_terms(party, contract, message.terms, message.due_micro)
     if wrong is None and contract.order_id is None:
-        if party.books.by_order(message.order_id, contract.counterparty) is not None:
-            raise Refused(Reason.BUSINESS, f"{message.order_id!r} is the id of another order", About.ORDER_ID)
-        contract = contract.named(message.order_id)
+        contract = _named(party, contract, message.order_id)
     if wrong is None and message.order_id != contract.order_id:
         wrong = (About.ORDER_ID, f"order says {message.order_id!r} but {contract.order_id!r} was agreed")
     if wrong is not None:
@@ -189,7 +187,7 @@ def on_status(party: Party, call: Call, message: Status) -> None:
     """What the seller says of the contract, believed as far as it can be."""
     contract = party.books.contract(call.transaction_id, call.sender)
     if contract is not None and contract.order_id is None and contract.in_doubt:
-        contract = contract.named(message.order_id)
+        contract = _named(party, contract, message.order_id)
     if contract is None or contract.side is not Side.BUYER or contract.order_id != message.order_id:
         raise Refused(Reason.ORDER_NOT_FOUND, f"no order {message.order_id!r} with you here", About.ORDER_ID)
     for told in message.deliveries:
@@ -283,8 +281,7 @@ def stalled(party: Party, transaction_id: str) -> None:
     for contract in _standing(party, transaction_id, ContractState.QUOTED):
         if contract.updated_ms <= silent_ms:
             party.books.put(contract.ended(ContractState.EXPIRED, Ended.NOT_AGREED, party.now.ms))
-            text = "%s: %s"
-            party.tell(text, short(contract.counterparty), Ended.NOT_AGREED, transaction_id=transaction_id)
+            party.tell("%s: %s", short(contract.counterparty), Ended.NOT_AGREED, transaction_id=transaction_id)
     for seller, selection in party.books.selections.get(transaction_id, {}).items():
         if selection.outcome is Outcome.SELECTED:
             party.books.select(transaction_id, seller, selection._replace(outcome=Outcome.FAILED))
@@ -310,6 +307,17 @@ def repeat(party: Party, before: int, occasion: int) -> None:
 
 
 _UNKNOWN = frozenset((*TENTATIVE, ContractState.CONFIRMED))
+
+
+def _require_new(party: Party, contract: Contract, order_id: str) -> None:
+    if party.books.by_order(order_id, contract.counterparty) is not None:
+        raise Refused(Reason.BUSINESS, f"{order_id!r} is the id of another order", About.ORDER_ID)
+
+
+def _named(party: Party, contract: Contract, order_id: str) -> Contract:
+    """A contract under the order id that its seller gives it at last."""
+    _require_new(party, contract, order_id)
+    return contract.named(order_id)
 
 
 def _send_confirm(party: Party, contract: Contract, until_ms: int | None) -> None:

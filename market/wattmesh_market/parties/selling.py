@@ -67,16 +67,12 @@ def item_id(slot: int) -> str:
 def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
-    slot = message.slot
-    available = _in_window(party, message) if message.window else {slot: _available_wh(party, slot)}
-    for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
-        if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
-            available[later] = spare_wh
+    available = _in_window(party, message) if message.window else _from_slot_on(party, message)
     offers = [
         (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
         for at, available_wh in available.items()
     ]
-    party.answer(call, Offers(tuple(sorted(offers))), until_ms=party.gate_ms(min(available)))
+    party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(min(available)))
 
 
 def quote(party: Party, call: Call) -> None:
@@ -345,6 +341,16 @@ def _available_wh(party: Party, slot: int) -> int:
     if available_wh < MIN_TRADE_WH:
         raise Refused(Reason.QUANTITY_UNAVAILABLE, f"nothing to sell for {party.slot_text(slot)}")
     return available_wh
+
+
+def _from_slot_on(party: Party, message: Search) -> dict[int, int]:
+    """What can be had in a slot, and beside it in later ones; Refused when nothing can in the slot itself."""
+    slot = message.slot
+    found = {slot: _available_wh(party, slot)}
+    for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
+        if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
+            found[later] = spare_wh
+    return found
 
 
 def _in_window(party: Party, message: Search) -> dict[int, int]:

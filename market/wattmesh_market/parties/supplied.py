@@ -46,7 +46,7 @@ class Supplied(Party):
             metered = metered._replace(
                 imported_wh=metered.imported_wh - netted_wh, exported_wh=metered.exported_wh - netted_wh
             )
-        told = slot in self.books.readings and self.now.grid_s >= self._reported_s(slot) + SLOT_S
+        told = slot in self.books.readings and self.now.grid_s >= self._told_again_s(slot)
         exchanged = self.shares or told or metered.imported_wh or metered.exported_wh or self._sold_under_fee_wh(slot)
         state = ReadingState.FINAL if exchanged else ReadingState.BOOKED
         self.books.read(reading._replace(metered=metered, state=state))
@@ -70,8 +70,12 @@ class Supplied(Party):
         self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
 
     def _reported_s(self, slot: int) -> float:
-        """When (grid time) a reading is reported; a slot later whatever is in doubt or was not heard."""
+        """When (grid time) a reading is reported."""
         return moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
+
+    def _told_again_s(self, slot: int) -> float:
+        """When (grid time) one is told whatever is still in doubt, and again if it was not heard: a slot later."""
+        return self._reported_s(slot) + SLOT_S
 
     def report(self, slot: int) -> None:
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
@@ -82,7 +86,7 @@ class Supplied(Party):
         if reading is None or reading.state is ReadingState.BOOKED:
             return
         in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
-        if in_doubt and self.now.grid_s < self._reported_s(slot) + SLOT_S:
+        if in_doubt and self.now.grid_s < self._told_again_s(slot):
             return
         netted_wh = min(metered.imported_wh, metered.exported_wh)
         told = ReportReading(
@@ -100,7 +104,7 @@ class Supplied(Party):
     def report_unanswered(self, transaction_id: str) -> None:
         """What was not heard, or refused, is told again a slot later; after that, with what else is unfinished."""
         for slot in self.books.unbooked:
-            again_s = self._reported_s(slot) + SLOT_S
+            again_s = self._told_again_s(slot)
             if self._supply_transaction(slot) == transaction_id and self.now.grid_s < again_s:
                 self.alarm(Alarm(AlarmKind.REPORT, slot), again_s)
 

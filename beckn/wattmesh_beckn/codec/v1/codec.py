@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
 from wattmesh_beckn.codec.v1.reading import read
@@ -30,7 +32,7 @@ class CodecV1:
 
     def decode(self, received: Received, known: Lookup = nothing) -> Message:
         """See Codec. What is wrong between fields is refused here, what is wrong in a field by `read_call` before."""
-        return read(received, self._market.currency, known)
+        return read(received, self._market.currency, cache(known))
 
     def refusal(self, refused: Refused, action: Action) -> Refusal:
         """See Codec."""

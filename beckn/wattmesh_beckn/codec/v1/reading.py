@@ -248,7 +248,7 @@ def _deliveries(order: Order, known: Known | None) -> list[_Delivery]:
     if not order.items:
         if not lines:
             raise invalid("an order must name its items", f"{_ORDER}.items")
-        return [_known_delivery(line, order) for line in lines.values()]
+        return [_known_delivery(line, order, alone=len(lines) == 1) for line in lines.values()]
     deliveries: list[_Delivery] = []
     names: set[str] = set()
     for number, item in enumerate(order.items):
@@ -269,8 +269,10 @@ def _deliveries(order: Order, known: Known | None) -> list[_Delivery]:
     return deliveries
 
 
-def _known_delivery(line: Line, order: Order) -> _Delivery:
+def _known_delivery(line: Line, order: Order, *, alone: bool) -> _Delivery:
     """A delivery that an order does not name as an item, and the fulfillment that tells of it."""
+    if alone and len(order.fulfillments) == 1:
+        return _Delivery(line.item_id, line.slot, line.energy_wh, order.fulfillments[0], 0)
     for place, one in enumerate(order.fulfillments):
         said = one.window is not None and _slot(one, f"{_FULFILLMENTS}.{place}")
         if said == line.slot or one.id == fulfillment_id(line.slot):
@@ -430,8 +432,6 @@ def _strange(order: Order, known: Known) -> str | None:
 def _told(delivery: _Delivery, order: Order, status: str | None, known: Known) -> DeliveryStatus | None:
     """How a delivery stands; None when nothing is said of it."""
     fulfillment, path = delivery.fulfillment, f"{_FULFILLMENTS}.{delivery.place}"
-    if fulfillment is None and len(order.fulfillments) == len(known.lines) == 1:
-        fulfillment = order.fulfillments[0]
     descriptor = fulfillment.state.descriptor if fulfillment and fulfillment.state else None
     state = state_named(descriptor, status, f"{path}.state")
     if state not in DELIVERED:
