@@ -186,7 +186,7 @@ def ask_status(party: Party, transaction_id: str, seller: str) -> None:
 def on_status(party: Party, call: Call, message: Status) -> None:
     """What the seller says of the contract, believed as far as it can be."""
     contract = party.books.contract(call.transaction_id, call.sender)
-    if contract is not None and contract.order_id is None and contract.in_doubt:
+    if contract is not None and contract.order_id is None and contract.in_doubt and message.order_id:
         contract = _named(party, contract, message.order_id)
     if contract is None or contract.side is not Side.BUYER or contract.order_id != message.order_id:
         raise Refused(Reason.ORDER_NOT_FOUND, f"no order {message.order_id!r} with you here", About.ORDER_ID)

@@ -522,6 +522,16 @@ def test_or_with_the_first_status() -> None:
     assert (customer.state(), customer.contract().order_id) == (CONFIRMED, "o-1")
 
 
+def test_but_not_with_one_that_names_no_order() -> None:
+    customer = Customer()
+    customer.want(ANN)
+    customer.hear(customer.quote(terms()))
+    customer.hear(customer.agreed(terms())._replace(order_id=None))
+    nameless = status(CONFIRMED)._replace(order_id="")
+    assert customer.why(nameless) == (Reason.ORDER_NOT_FOUND, About.ORDER_ID)
+    assert (customer.state(), customer.contract().order_id, customer.contract().in_doubt) == (AGREED, None, True)
+
+
 @pytest.mark.parametrize(
     ("action", "reason", "state"),
     [(Action.INIT, Reason.QUANTITY_UNAVAILABLE, ContractState.EXPIRED), (Action.SELECT, Reason.BUSINESS, QUOTED)],
