@@ -1,5 +1,5 @@
-"""Receiving a pod's messages: proven calls go to their party; `drain`, `decide`, `close` and `checkpoint` are answered
-here.
+"""Receiving a pod's messages: proven calls go to their party; what stands beside Beckn (`drain`, `decide`, `close`,
+`checkpoint`, `evidence`) is answered here.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from wattmesh_agents.closing import Closings
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.registrar import asked_by_registrar, drain_reply
+from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
+from wattmesh_beckn.evidence import EVIDENCE
 from wattmesh_beckn.receiver import FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
@@ -58,6 +60,7 @@ class Reception:
         metrics: PodMetrics,
         closings: Closings,
         checkpoints: Checkpoints,
+        restoration: Restoration,
         handle: Callable[[Events, Received], Reply],
     ) -> None:
         self._config = config
@@ -67,6 +70,7 @@ class Reception:
         self._metrics = metrics
         self._closings = closings
         self._checkpoints = checkpoints
+        self._restoration = restoration
         self._handle = handle
         self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         self._members = {member.party.name: member for member in driver.members.values()}
@@ -97,6 +101,8 @@ class Reception:
                 return await self._closings.receive(self._members[name].party, body, headers)
             if action == CHECKPOINT:
                 return await self._checkpoints.receive(self._members[name].party, body, headers)
+            if action == EVIDENCE:
+                return await self._restoration.receive(self._members[name].party, body, headers)
             reply = await receiver.receive(action, body, headers)
         except Refusal as refusal:
             return nack(refusal)
