@@ -23,8 +23,8 @@ from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.errors import Refusal, invalid, require
 from wattmesh_beckn.evidence import EVIDENCE, EvidenceAnswer, EvidenceCall, SignedMessage, read_signed
-from wattmesh_beckn.receiver import check_size, parse, read_as, unauthorized, verify
-from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, lookup
+from wattmesh_beckn.receiver import proven, read_as, unauthorized
+from wattmesh_beckn.registry import Directory, RegistryUnavailable, Subscription, lookup
 from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, Signer, parse_header
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 from wattmesh_common.clock import Clock
@@ -84,15 +84,9 @@ class Restoration:
 
     async def receive(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Tell another party what it has signed here. Raises Refusal with what is wrong."""
-        check_size(len(body))
-        raw = parse(body)
-        try:
-            header = parse_header(headers.get(AUTHORIZATION))
-            # All households buy; a utility that does not is no less a seller.
-            role: SubscriberType = "BPP" if await self._is_seller_only(header.subscriber_id) else "BAP"
-            sender = await verify(header, role, self._config.domain, body, self._directory, self._clock)
-        except SignatureProblem as problem:
-            raise unauthorized(str(problem), party.id) from None
+        raw, sender = await proven(
+            body, headers, ("BAP", "BPP"), self._config.domain, self._directory, self._clock, party.id
+        )
         require(self._limit, sender.subscriber_id, self._clock.wall())
         call = read_as(EvidenceCall, raw)
         if call.party != sender.subscriber_id:
@@ -103,13 +97,6 @@ class Restoration:
         found, after = signed_by(connection, party.id, call.party, call.since_ms, call.after, _PAGE)
         closed = closed_until(connection, party.id, call.party)
         return json_reply(200, EvidenceAnswer(messages=tuple(found), after=after, closed_until=closed))
-
-    async def _is_seller_only(self, subscriber_id: str) -> bool:
-        try:
-            entries = await self._directory.find(subscriber_id)
-        except RegistryUnavailable:
-            return False
-        return {one.type for one in entries} == {"BPP"}
 
     # --- asking ---
 
