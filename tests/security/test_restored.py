@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.correctness.test_restored import restored
+from tests.security.arena import arena
 from tests.world.street import Street
 from wattmesh_agents import restoring
 from wattmesh_agents.store.evidence import signed_by
@@ -128,3 +131,29 @@ def test_what_it_has_signed_for_somebody_else_is_not_taken_over(
     street.check_sound()
     street.check_settled()
     assert any("it is not between" in record.getMessage() for record in street.log)
+
+
+def test_nobody_gets_anybody_elses_word(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with arena(tmp_path) as street:
+            await street.pass_time(60)
+            roof, me = street.signers["roof-0.default"], street.puppet.me
+
+            async def asked(by: Signer, party: str, counterparty: str = "utility.default") -> tuple[int, int]:
+                """The status of the answer, and how many messages it brought."""
+                call = {"party": party, "counterparty": counterparty, "since_ms": 0}
+                body = json.dumps(call).encode()
+                headers = street.puppet.signed(body, by)
+                reply = await street.wires.post("http://utility/utility/evidence", body, headers, timeout_s=5.0)
+                return reply.status, len(json.loads(reply.body).get("messages", ()))
+
+            before = street.books()
+            status, number = await asked(roof, roof.subscriber_id)
+            assert status == 200
+            assert number > 0
+            assert await asked(me, roof.subscriber_id) == (401, 0)
+            assert await asked(me, me.subscriber_id) == (200, 0)
+            assert await asked(roof, roof.subscriber_id, me.subscriber_id) == (400, 0)
+            assert street.books() == before
+
+    asyncio.run(main())
