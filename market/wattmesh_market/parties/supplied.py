@@ -193,7 +193,7 @@ class Supplied(Party):
         config = self.config
         if config.profile_csv is not None:
             return slot_energy_wh(max(config.connection_w, CONNECTION_W))
-        return slot_energy_wh(installed_w(config.pv, config.load, config.battery))
+        return slot_energy_wh(installed_w(config.pv, config.load, config.battery, config.devices))
 
     def _check_signs(self, priced: PricedReading, net_wh: int) -> None:
         """Refuse negative parts, but for energy of the utility in a slot in which its price is negative."""
