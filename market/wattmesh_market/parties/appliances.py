@@ -23,8 +23,8 @@ _COMING_S = SLOT_S + AHEAD_S
 """How far ahead (of grid time) a window may begin that is scheduled already."""
 
 Scheduling = Callable[[Sequence[Need], int, int | None], Sequence[Schedule]]
-"""When to give devices what they need, as it is thought at the start of a slot. What is left of the slot itself (PV less
-load, with what is bought and sold, in Wh) is given where it is known; None: as expected.
+"""When to give devices what they need, as it is thought at the start of a slot. What is left of the slot itself (PV
+less load, with what is bought and sold, in Wh) is given where it is known; None: as expected.
 
 It must follow from what was known when the slot began: it is asked while the slot lasts and, to meter, after its end.
 """

@@ -32,7 +32,9 @@ class FlexibleLoad:
         require_name(self.name)
         require_amounts(energy_wh=self.energy_wh, power_w=self.power_w)
         if self.energy_wh > self.most_wh:
-            raise ValueError(f"{self.name} needs {self.energy_wh} Wh in a window, but can take {self.most_wh} Wh at most")
+            raise ValueError(
+                f"{self.name} needs {self.energy_wh} Wh in a window, but can take {self.most_wh} Wh at most"
+            )
 
     @property
     def limit_wh(self) -> int:
@@ -79,7 +81,7 @@ Schedule = Mapping[int, int]
 
 
 def under_way(load: FlexibleLoad, last: DeviceReading | None, slot: int) -> DeviceReading | None:
-    """How far a window that goes on in a slot had come before it, by the reading of the slot before; None: there is none.
+    """How far a window that goes on in a slot had come before, by the reading of the slot before; None: there is none.
 
     It goes on as it has begun, whatever is configured meanwhile; only what a charger that was made smaller cannot give
     any more is not needed any more.
