@@ -85,8 +85,11 @@ class Results:
                 row.slot,
                 row.party,
                 device.name,
-                *(datetime.fromtimestamp(at, zone) for at in (device.begin, device.end)),
-                *(device.needs_wh, device.taken_wh, device.left_wh),
+                datetime.fromtimestamp(device.begin, zone),
+                datetime.fromtimestamp(device.end, zone),
+                device.needs_wh,
+                device.taken_wh,
+                device.left_wh,
             )
             for book in self._books
             for row in book.readings

@@ -158,7 +158,9 @@ def _devices(reading: Reading) -> tuple[Device, ...]:
     if not devices or any(
         type(getattr(one, name)) is not (str if name == "name" else int) for one in devices for name in names
     ):
-        raise BooksError(f"{reading.party}: the reading of slot {reading.slot} has no devices but {reading.devices!r:.80}")
+        raise BooksError(
+            f"{reading.party}: the reading of slot {reading.slot} has no devices but {reading.devices!r:.80}"
+        )
     return devices
 
 

@@ -116,7 +116,7 @@ MistakesOf = Callable[[str], list[str]]
         ),
         (
             '{ev: {plugged: {from: "18:05", to: "07:00"}, needsKwh: 5, chargerKw: 3.7}}',
-            "spec.ev.plugged.from: must be a quarter of an hour, where delivery slots begin, as \"HH:MM\", from"
+            'spec.ev.plugged.from: must be a quarter of an hour, where delivery slots begin, as "HH:MM", from'
             ' "00:00" (midnight) to "23:45", not "18:05"',
         ),
         (

@@ -109,8 +109,8 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
     ):
         metered = Metered(*values[2:4], *values[5:12], *values[13:15])
-        state, devices = ReadingState(values[12]), _devices(values[18])
-        books.read(Reading(values[1], metered, values[4], state, *values[15:18], devices))
+        values = (*values[1:2], metered, values[4], ReadingState(values[12]), *values[15:18], _devices(values[18]))
+        books.read(Reading._make(values))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
     for row in connection.execute("SELECT * FROM reported WHERE party = ? AND slot >= ?", (party, since)):

@@ -46,7 +46,9 @@ def _of_device(reading: Reading, device: Device, last: Device | None, *, first: 
     if not device.begin <= slot < device.end:
         yield _of(reading, f"{name} took {device.taken_wh} Wh outside of its window")
     if not 0 <= device.taken_wh <= device.needs_wh or device.left_wh < 0:
-        yield _of(reading, f"{name} took {device.taken_wh} Wh; it needs {device.needs_wh} Wh, {device.left_wh} Wh later")
+        yield _of(
+            reading, f"{name} took {device.taken_wh} Wh; it needs {device.needs_wh} Wh, {device.left_wh} Wh later"
+        )
     if device.end == slot + SLOT_S and device.left_wh:
         yield _of(reading, f"{name} lacks {device.left_wh} Wh of {device.needs_wh} Wh at the end of its window")
     if last is not None and last.end > slot:

@@ -63,43 +63,33 @@ class Needs:
 
 
 class Appliances:
-    """The devices of one household."""
+    """The devices of one household, and a forecast of all that it has."""
 
-    def __init__(self, needs: Needs, scheduling: Scheduling) -> None:
-        self._needs = needs
-        self._scheduling = scheduling
+    def __init__(self, needs: Needs, house: Forecast) -> None:
+        """`house` is the forecast without devices. They run at once; `scheduling` may be another, of a strategy."""
+        self.needs = needs
+        self.house = house
+        self.scheduling: Scheduling = run_at_once
         self._expected: dict[int, int] = {}
         self._made = -1
 
-    def expected_wh(self, slot: int) -> int:
-        """What all devices are expected to take in a slot that is not metered and not further than is traded ahead."""
-        now = self._needs.books.standing.next_slot
+    def expected(self, slot: int) -> SlotProfile:
+        """PV, and the load of house and devices, of a slot that is not metered, nor further than is traded ahead."""
+        now = self.needs.books.standing.next_slot
         if self._made != now:
             self._made, self._expected = now, {}
-            for schedule in self._scheduling(self._needs.until(now, now + _COMING_S), now, None):
+            for schedule in self.scheduling(self.needs.until(now, now + _COMING_S), now, None):
                 for at, energy_wh in schedule.items():
                     self._expected[at] = self._expected.get(at, 0) + energy_wh
-        return self._expected.get(slot, 0)
+        pv_wh, load_wh = self.house.expected(slot)
+        return SlotProfile(pv_wh, load_wh + self._expected.get(slot, 0))
 
     def run(self, slot: int, left_wh: int) -> tuple[DeviceReading, ...]:
         """What each device takes in the slot that is metered, in which `left_wh` are left without them."""
-        schedules = self._scheduling(self._needs.until(slot, slot + _COMING_S), slot, left_wh)
+        schedules = self.scheduling(self.needs.until(slot, slot + _COMING_S), slot, left_wh)
         return tuple(
             one._replace(taken_wh=taken_wh, left_wh=one.left_wh - taken_wh)
-            for one, schedule in zip(self._needs.windows(slot, slot + _COMING_S), schedules, strict=True)
+            for one, schedule in zip(self.needs.windows(slot, slot + _COMING_S), schedules, strict=True)
             if one.begin <= slot
             for taken_wh in [schedule.get(slot, 0)]
         )
-
-
-@dataclass(frozen=True)
-class WithAppliances:
-    """A forecast of the house, and what its devices are expected to take beside."""
-
-    house: Forecast
-    appliances: Appliances
-
-    def expected(self, slot: int) -> SlotProfile:
-        """PV, and the load of house and devices."""
-        pv_wh, load_wh = self.house.expected(slot)
-        return SlotProfile(pv_wh, load_wh + self.appliances.expected_wh(slot))

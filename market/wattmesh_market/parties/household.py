@@ -12,7 +12,7 @@ from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.parties import buying, selling
-from wattmesh_market.parties.appliances import Appliances, Needs, WithAppliances, run_at_once
+from wattmesh_market.parties.appliances import Appliances, Needs
 from wattmesh_market.parties.books import Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
@@ -50,15 +50,13 @@ class Household(Supplied):
         self.advised = strategy.advised
         self._decide = strategy.household
         self._profile = profile
-        house = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
-        self._appliances: Appliances | None = None
-        self._forecast: Forecast = house
-        if config.devices:
-            needs = Needs(config.devices, books, around.grid.utc_offset_s)
-            self._appliances = Appliances(needs, run_at_once)
-            self._forecast = WithAppliances(house, self._appliances)
-        self._plan = Planning(config, self.rates, self._forecast, books) if strategy.plans else None
+        house = forecast_named(config.forecast, profile, self._metered)
+        needs = Needs(config.devices, books, around.grid.utc_offset_s)
+        self._appliances = Appliances(needs, house) if config.devices else None
+        self._forecast: Forecast = self._appliances or house
+        planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
+        self._plan = Planning(*planned) if strategy.plans else None
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}

@@ -75,6 +75,11 @@ class Need(NamedTuple):
         """The slots in which it may be given."""
         return range(self.begin, self.end, SLOT_S)
 
+    def after(self, slot: int) -> Need:
+        """What of it can be given from a slot on."""
+        begin = max(self.begin, slot)
+        return self._replace(begin=begin, energy_wh=min(self.energy_wh, (self.end - begin) // SLOT_S * self.limit_wh))
+
 
 Schedule = Mapping[int, int]
 """What a device takes by slot (Wh); nothing in any other."""
@@ -109,9 +114,10 @@ def windows(
 
 def at_once(needs: Sequence[Need]) -> list[Schedule]:
     """Each device runs from the start of its window at its power, until it has what it needs."""
-    found = []
+    found: list[Schedule] = []
     for need in needs:
-        left_wh, schedule = need.energy_wh, {}
+        left_wh = need.energy_wh
+        schedule: dict[int, int] = {}
         for slot in need.slots:
             if not left_wh:
                 break
