@@ -17,7 +17,9 @@ from wattmesh_operator.resources import (
     Clock,
     ConfigMapRef,
     DemandResponse,
+    Ev,
     GatewayRef,
+    HeatPump,
     Load,
     ObjectMeta,
     PriceColumns,
@@ -27,6 +29,7 @@ from wattmesh_operator.resources import (
     Resource,
     Roof,
     Sharing,
+    ShiftableLoad,
     SolarAgent,
     SolarAgentSpec,
     Tariff,
@@ -35,6 +38,7 @@ from wattmesh_operator.resources import (
     UtilityAgent,
     UtilityAgentSpec,
     UtilityRef,
+    Window,
 )
 from wattmesh_operator.resources.mistakes import ManifestErrors
 
@@ -47,8 +51,10 @@ __all__ = [
     "Clock",
     "ConfigMapRef",
     "DemandResponse",
+    "Ev",
     "Finding",
     "GatewayRef",
+    "HeatPump",
     "Load",
     "ManifestErrors",
     "ObjectMeta",
@@ -60,6 +66,7 @@ __all__ = [
     "Results",
     "Roof",
     "Sharing",
+    "ShiftableLoad",
     "SolarAgent",
     "SolarAgentSpec",
     "Study",
@@ -69,5 +76,6 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "Window",
     "sweep",
 ]

@@ -7,10 +7,11 @@ them; KPIs are in kWh, kW and currency. `party`, `buyer`, `seller` are subscribe
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wattmesh import frames
 from wattmesh_cli.audit import AuditResult, audit
@@ -23,10 +24,23 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _OF_ONE_SIDE = frozenset({"party", "side", "counterparty", "slot"})
-_READING = [field.name for field in fields(Reading) if field.name != "slot"]
+_READING = [field.name for field in fields(Reading) if field.name not in ("slot", "devices")]
 _CONTRACT = ["buyer", "seller", *(field.name for field in fields(ContractRow) if field.name not in _OF_ONE_SIDE)]
 _LEDGER = [field.name for field in fields(LedgerEntry) if field.name != "slot"]
 _NULLABLE = [field.name for field in fields(ContractRow) if field.type == "int | None"]
+
+
+class _Taken(NamedTuple):
+    """A row of `Results.devices`."""
+
+    slot: int
+    party: str
+    device: str
+    begin: datetime
+    end: datetime
+    needs_wh: int
+    taken_wh: int
+    left_wh: int
 
 
 class Results:
@@ -47,10 +61,41 @@ class Results:
 
         `party`; `level_before_wh`, `level_after_wh` (stored), `capacity_wh`; `pv_wh`, `load_wh`, `bought_wh`,
         `sold_wh`, `imported_wh`, `exported_wh`, `losses_wh`, `covered_wh`; `state`; `carried_uwh` (millionths of a
-        Wh); `local_micro_per_kwh`, `stored_micro_per_kwh` (what its plan thinks a kWh is worth). Source: the books'
+        Wh); `local_micro_per_kwh`, `stored_micro_per_kwh` (what its plan thinks a kWh is worth); and for each device by
+        name what it took of the load, such as `ev_wh`, `heat_pump_wh` (0 for who has none). Source: the books'
         readings, in which level_after - level_before = pv - load + bought - sold + imported - exported - losses.
         """
-        return frames.of_rows((row for book in self._books for row in book.readings), _READING, self._evaluation.zone)
+        rows = [row for book in self._books for row in book.readings]
+        frame = frames.of_rows(rows, _READING, self._evaluation.zone)
+        taken = [{device.name: device.taken_wh for device in row.by_device} for row in rows]
+        for name in sorted({name for of_row in taken for name in of_row}):
+            frame[f"{name.replace('-', '_')}_wh"] = [of_row.get(name, 0) for of_row in taken]
+        return frame
+
+    @cached_property
+    def devices(self) -> DataFrame:
+        """What devices took: a row for each device and slot of its windows.
+
+        `party`, `device`; `begin` and `end` of the window (local time; its last slot ends then), `needs_wh` in it,
+        `taken_wh` in the slot (a part of the household's load), `left_wh` after it. Source: the books' readings.
+        """
+        zone = self._evaluation.zone
+        rows = [
+            _Taken(
+                row.slot,
+                row.party,
+                device.name,
+                datetime.fromtimestamp(device.begin, zone),
+                datetime.fromtimestamp(device.end, zone),
+                device.needs_wh,
+                device.taken_wh,
+                device.left_wh,
+            )
+            for book in self._books
+            for row in book.readings
+            for device in row.by_device
+        ]
+        return frames.of_rows(rows, _Taken._fields[1:], zone)
 
     @cached_property
     def contracts(self) -> DataFrame:
@@ -137,9 +182,10 @@ class Results:
         write_report(self._evaluation, self.state, Path(path))
 
     def to_parquet(self, folder: str | PathLike[str]) -> None:
-        """Write all five frames to `folder`, as readings.parquet and so on; makes the folder. OSError."""
+        """Write all six frames to `folder`, as readings.parquet and so on; makes the folder. OSError."""
         tables = {
             "readings": self.readings,
+            "devices": self.devices,
             "contracts": self.contracts,
             "ledger": self.ledger,
             "kpis": self.kpis,

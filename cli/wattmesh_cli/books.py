@@ -6,8 +6,9 @@ Energy is in Wh, money in millionths of the currency (`micro`), a slot is its st
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 SLOT_S = 900
 """Length of a delivery slot (seconds of grid time)."""
@@ -93,13 +94,27 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True)
+class Device:
+    """What a device took in a slot, a part of the load: of what it needs in its window, from slot `begin` to slot `end`
+    (not included), `left_wh` is left after the slot.
+    """
+
+    name: str
+    begin: int
+    end: int
+    needs_wh: int
+    left_wh: int
+    taken_wh: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """A household's metered slot; `state` is `open`, `final` (reported to the backstop), `held` (there, for a person)
     or `booked`. `estimated_wh` is the net import that was billed in place of what was metered, if any.
 
     Of what was sold, `covered_wh` came from the backstop; `carried_uwh` (millionths of a Wh) is stored beyond
     `level_after_wh`. A plan notes what it thinks a kWh is worth: `local_micro_per_kwh` of neighbours, without fee, and
-    `stored_micro_per_kwh` in the store.
+    `stored_micro_per_kwh` in the store. `devices` has what each device took whose window the slot lies in, as JSON.
     """
 
     party: str
@@ -120,11 +135,33 @@ class Reading:
     local_micro_per_kwh: int = 0
     stored_micro_per_kwh: int = 0
     estimated_wh: int | None = None
+    devices: str | None = None
+
+    @property
+    def by_device(self) -> tuple[Device, ...]:
+        """What each device took whose window the slot lies in. BooksError where it is not written as it should be."""
+        return () if self.devices is None else _devices(self)
 
     @property
     def net_wh(self) -> int:
         """Net import that is to be billed; export is negative."""
         return self.imported_wh - self.exported_wh if self.estimated_wh is None else self.estimated_wh
+
+
+def _devices(reading: Reading) -> tuple[Device, ...]:
+    names = [of.name for of in fields(Device)]
+    try:
+        found = json.loads(reading.devices or "")
+        devices = tuple(Device(**{name: one[name] for name in names}) for one in found)
+    except (ValueError, TypeError, KeyError):
+        devices = ()
+    if not devices or any(
+        type(getattr(one, name)) is not (str if name == "name" else int) for one in devices for name in names
+    ):
+        raise BooksError(
+            f"{reading.party}: the reading of slot {reading.slot} has no devices but {reading.devices!r:.80}"
+        )
+    return devices
 
 
 @dataclass(frozen=True)

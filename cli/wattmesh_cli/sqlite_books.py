@@ -43,7 +43,7 @@ _LEDGER = (
 _READINGS = (
     "SELECT party, slot, level_before_wh, level_after_wh, capacity_wh, pv_wh, load_wh, bought_wh, sold_wh, "
     "imported_wh, exported_wh, losses_wh, state, covered_wh, carried_uwh, "
-    "local_micro_per_kwh, stored_micro_per_kwh, estimated_wh FROM readings ORDER BY party, slot"
+    "local_micro_per_kwh, stored_micro_per_kwh, estimated_wh, devices FROM readings ORDER BY party, slot"
 )
 _MESSAGES = "SELECT party, action, sent FROM messages ORDER BY party, action"
 _REPORTED = (

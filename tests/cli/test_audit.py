@@ -937,7 +937,7 @@ def test_a_slot_is_not_closed_with_open_contracts(tmp_path: Path, pod: str, part
     change(
         state, pod,
         f"INSERT INTO readings SELECT party, {THIRD}, level_wh, level_wh, capacity_wh, {', '.join('0' * 7)}, 'final', "
-        "0, 0, 0, 0, NULL FROM parties",
+        "0, 0, 0, 0, NULL, NULL FROM parties",
     )  # fmt: skip
     change(state, pod, f"UPDATE parties SET next_slot = {THIRD + 900}")
     assert audit(read_books(state)).findings == (Finding(kind, party, THIRD, PROMISED, text),)

@@ -46,7 +46,15 @@ TWINS = {
     "Trading._ascending": ["must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent"],
     "Pv._some_panels": ["needs exactly one of peakKw and roofs"],
     "Profile._one_source": ["needs exactly one of csv, folder and configMap"],
-    "SolarAgentSpec._some_energy": ["needs at least one of battery, pv, load and profile", "replaces pv and load"],
+    "SolarAgentSpec._some_energy": [
+        "needs at least one of battery, pv, load, ev, heatPump, shiftable and profile",
+        "replaces pv and load",
+    ],
+    "SolarAgentSpec._different_names": ["each needs a name of its own"],
+    "Ev._chargeable": ["must be at most what chargerKw gives within plugged"],
+    "HeatPump._enough": ["must be at most what kw gives within window"],
+    "ShiftableLoad._enough": ["must be at most what kw gives within window"],
+    "ShiftableLoad._not_taken": ["must be another name than"],
     "SolarAgentSpec._fits_battery": [
         "shares of a battery's capacity, and there is none",
         "with strategy plan or chat the worth of stored energy decides",

@@ -40,7 +40,7 @@ MistakesOf = Callable[[str], list[str]]
 @pytest.mark.parametrize(
     ("spec", "mistake"),
     [
-        ("{}", "spec: needs at least one of battery, pv, load and profile"),
+        ("{}", "spec: needs at least one of battery, pv, load, ev, heatPump, shiftable and profile"),
         ("null", "spec: is missing; must be a mapping"),
         ("5", "spec: must be a mapping, not 5"),
         (f"{{{BATTERY}, replicas: 1001}}", "spec.replicas: must be a whole number from 0 to 1000, not 1001"),
@@ -109,6 +109,21 @@ MistakesOf = Callable[[str], list[str]]
             "spec.pv.roofs[0].tiltDegrees: must be a number of degrees from 0 to 90, not 91",
         ),
         ("{pv: {peakKw: 8, latitude: 90.1}}", "spec.pv.latitude: must be a number of degrees from -90 to 90, not 90.1"),
+        (
+            '{ev: {plugged: {from: "18:00", to: "07:00"}, needsKwh: 50, chargerKw: 3.7}}',
+            "spec.ev.needsKwh: must be at most 48.1 kWh, which is what 3.7 kW (chargerKw) give from 18:00 to 07:00"
+            " (13 h), not 50",
+        ),
+        (
+            '{ev: {plugged: {from: "18:05", to: "07:00"}, needsKwh: 5, chargerKw: 3.7}}',
+            'spec.ev.plugged.from: must be a quarter of an hour, where delivery slots begin, as "HH:MM", from'
+            ' "00:00" (midnight) to "23:45", not "18:05"',
+        ),
+        (
+            '{shiftable: [{name: pv, window: {from: "18:00", to: "07:00"}, kwh: 1, kw: 1}]}',
+            "spec.shiftable[0].name: pv is taken: must be another name than bought, capacity, covered, ev, exported,"
+            " heat-pump, imported, load, losses, pv, sold",
+        ),
         ("{load: 3500}", "spec.load: must be a mapping, not 3500"),
         ("{load: {kwh: 3500}}", "spec.load.annualKwh: is missing; must be a number of kWh from 0 to 1000000000"),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.world import manifests
 from wattmesh_common.runtime import ClockConfig
+from wattmesh_market.energy.devices.flexible import FlexibleLoad
+from wattmesh_market.energy.devices.window import Window
 from wattmesh_market.energy.profiles import Pv
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms.sharing import Sharing
@@ -325,6 +327,23 @@ def test_a_household_has_all_its_roofs() -> None:
     assert home.pv == (Pv(5500, -33.9, 18.4, 35, 90), Pv(4000, -33.9, 18.4, 20, 270))
 
 
+DEVICES = (
+    'ev: {plugged: {from: "18:00", to: "07:00", days: [Mon, Fri]}, needsKwh: 10, chargerKw: 11},'
+    ' heatPump: {window: {from: "00:00", to: "00:00", months: [Jan]}, kwh: 9, kw: 2.5},'
+    ' shiftable: [{name: washer, window: {from: "09:00", to: "17:00"}, kwh: 1.2, kw: 2}]'
+)
+
+
+def test_a_household_has_all_its_devices_and_their_windows() -> None:
+    gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", DEVICES))
+    [home] = gateway.pods[1].households
+    assert home.devices == (
+        FlexibleLoad("ev", Window(time(18), time(7), ("Mon", "Fri")), 10_000, 11_000),
+        FlexibleLoad("heat-pump", Window(time(0), time(0), months=("Jan",)), 9000, 2500),
+        FlexibleLoad("washer", Window(time(9), time(17)), 1200, 2000),
+    )
+
+
 def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_can_move() -> None:
     """It checks their readings by that. Who has the usual connection is not named, however many households it has."""
 
@@ -343,6 +362,8 @@ def test_a_utility_knows_what_its_customers_connections_and_what_is_behind_them_
     assert connections("profile: {configMap: {name: days}}, connectionKw: 60") == {"home0": 60_000}
     assert connections("pv: {peakKw: 9}, connectionKw: 6") == {"home0": 9000}
     assert connections(f"{EAST_WEST}, connectionKw: 6") == {"home0": 9500}
+    assert connections(f"{DEVICES}, connectionKw: 6") == {"home0": 15_500}
+    assert connections(f"{DEVICES}, profile: {{configMap: {{name: days}}}}") == {"home0": 45_500}
     # 1.8 times the mean at the evening's peak, and 1.45 times that in a slot that is high.
     [(_, load_w)] = connections("load: {annualKwh: 876000}").items()
     assert 100_000 * 1.8 * 1.45 < load_w < 100_000 * 1.9 * 1.45

@@ -106,7 +106,22 @@ def flats(draw: st.DrawFn) -> Home:
 
 @st.composite
 def ways(draw: st.DrawFn) -> str:
-    return f"forecast: {draw(st.sampled_from(sorted(FORECASTS)))}, seed: {draw(st.integers(0, 100))}"
+    forecast = f"forecast: {draw(st.sampled_from(sorted(FORECASTS)))}, seed: {draw(st.integers(0, 100))}"
+    return f"{forecast}{draw(devices())}"
+
+
+@st.composite
+def devices(draw: st.DrawFn) -> str:
+    """Up to two devices, whose windows begin, end and meet within the slots of a run."""
+    loads = []
+    for number in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        begin, slots = draw(st.integers(0, SLOTS)), draw(st.integers(1, SLOTS))
+        power_w = draw(st.integers(4, 11_000))
+        start, end = (f"{6 + at // 4:02}:{at % 4 * 15:02}" for at in (begin, begin + slots))
+        kwh = draw(st.integers(1, slots * (power_w // 4))) / 1000
+        window = f'{{from: "{start}", to: "{end}"}}'
+        loads.append(f"{{name: device{number}, window: {window}, kwh: {kwh}, kw: {power_w / 1000}}}")
+    return f", shiftable: [{', '.join(loads)}]" if loads else ""
 
 
 def flow(fields: dict[str, Any]) -> str:
@@ -200,7 +215,12 @@ def check_readings(street: Street, name: str, home: Home) -> None:
     readings = street.readings(name)
     assert [reading.slot for reading in readings] == [FIRST + SLOT_S * number for number in range(SLOTS)]
     for reading in readings:
-        assert (reading.pv_wh, reading.load_wh) == metered(home.meter, reading.slot)
+        taken_wh = sum(device.taken_wh for device in reading.by_device)
+        assert (reading.pv_wh, reading.load_wh - taken_wh) == metered(home.meter, reading.slot)
+        for device in reading.by_device:
+            assert device.begin <= reading.slot < device.end
+            assert device.taken_wh >= 0
+            assert not device.left_wh or reading.slot + SLOT_S < device.end, "it has what it needs in the end"
         into_wh = reading.pv_wh + reading.bought_wh + reading.imported_wh
         out_wh = reading.load_wh + reading.sold_wh + reading.exported_wh + reading.losses_wh
         assert reading.level_after_wh - reading.level_before_wh == into_wh - out_wh

@@ -6,11 +6,13 @@ with the same key, ledger entries are written once.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from wattmesh_market.energy.battery import Metered
+from wattmesh_market.energy.devices.flexible import DeviceReading
 from wattmesh_market.parties.books import REMEMBERED_S, Books, Changes, Role, Standing, Totals
 from wattmesh_market.trade.contracts import OPEN, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import (
@@ -31,7 +33,7 @@ def _replace(table: str, columns: int) -> str:
 
 _PUT_CONTRACT = _replace("contracts", 24)
 _NEW_CONTRACT = _PUT_CONTRACT.replace(" OR REPLACE", "")
-_PUT_READING = _replace("readings", 18)
+_PUT_READING = _replace("readings", 19)
 _PUT_ROLE = _replace("roles", 3)
 _PUT_REPORTED = _replace("reported", 9)
 _PUT_HELD = _replace("held", 8)
@@ -107,7 +109,8 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
     ):
         metered = Metered(*values[2:4], *values[5:12], *values[13:15])
-        books.read(Reading(values[1], metered, values[4], ReadingState(values[12]), *values[15:]))
+        values = (*values[1:2], metered, values[4], ReadingState(values[12]), *values[15:18], _devices(values[18]))
+        books.read(Reading._make(values))
     for slot, role in connection.execute("SELECT slot, role FROM roles WHERE party = ? AND slot >= ?", (party, since)):
         books.take_role(slot, Role(role))
     for row in connection.execute("SELECT * FROM reported WHERE party = ? AND slot >= ?", (party, since)):
@@ -153,8 +156,13 @@ def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any
 
 
 def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
-    slot, metered, capacity_wh, state, *worth = reading
-    return (party, slot, *metered[:2], capacity_wh, *metered[2:9], state, *metered[9:], *worth)
+    slot, metered, capacity_wh, state, *worth, devices = reading
+    taken = json.dumps([one._asdict() for one in devices], separators=(",", ":")) if devices else None
+    return (party, slot, *metered[:2], capacity_wh, *metered[2:9], state, *metered[9:], *worth, taken)
+
+
+def _devices(taken: str | None) -> tuple[DeviceReading, ...]:
+    return () if taken is None else tuple(DeviceReading(**one) for one in json.loads(taken))
 
 
 def _rows(contract: Contract, before: Contract | None = None) -> list[tuple[Any, ...]]:

@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 8
+VERSION = 9
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -173,12 +173,15 @@ _PROVIDER = "provider TEXT"
 """Whose energy it is where the seller is a platform; NULL: the seller's own."""
 _SAID = "said BLOB"
 """A digest of what the message said; NULL: not known."""
-_READINGS = f"""
+_DEVICES = "devices TEXT CHECK (devices IS NULL OR json_valid(devices))"
+"""What each device took whose window the slot lies in, as a JSON list; NULL: there is none."""
+_READINGS_OF_6 = f"""
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
 -- for a person), booked. estimated_wh: the net import that was billed in place of what was metered.
 -- Of what was sold, covered_wh came from the backstop; carried_uwh is stored beyond level_after_wh. What a plan thinks
--- a kWh is worth: local_micro_per_kwh of neighbours, without fee, stored_micro_per_kwh in the store.
+-- a kWh is worth: local_micro_per_kwh of neighbours, without fee, stored_micro_per_kwh in the store. devices: of
+-- load_wh, what each device took whose window the slot lies in, and what it still needs in it.
 CREATE TABLE readings (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -202,6 +205,7 @@ CREATE TABLE readings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
 """
+_READINGS = _READINGS_OF_6.replace("estimated_wh INTEGER,", f"estimated_wh INTEGER,\n    {_DEVICES},")
 _HELD = """
 -- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated (what is billed
 -- stands in reported), or replaced by its household before.
@@ -252,7 +256,7 @@ ALTER TABLE readings ADD COLUMN {_STORED};
     f"""
 ALTER TABLE readings RENAME TO former_readings;
 DROP INDEX readings_unbooked;
-{_READINGS}
+{_READINGS_OF_6}
 INSERT INTO readings SELECT *, NULL FROM former_readings;
 DROP TABLE former_readings;
 {_HELD}
@@ -261,6 +265,8 @@ DROP TABLE former_readings;
     (_CHAIN + _CARRIED_FORWARD, chain_all),
     # 8: platforms, which sell for others; messages with the id of another. Before, there were none.
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
+    # 9: what each device took. Before, there were none.
+    f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
 )
 """What leads from each version to the next, from 1 on."""
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from wattmesh_cli.audit.devices import DeviceCheck
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, SLOT_S, Party, Reading
@@ -59,9 +60,11 @@ def check_readings(rows: Rows) -> Iterator[Finding]:
         readings = sorted(rows.readings[party.party].values(), key=lambda reading: reading.slot)
         yield from _sequence(party, readings)
         carried_uwh = 0
+        devices = DeviceCheck()
         for reading in readings:
             of_slot = traded[party.party, reading.slot]
             yield from _balance(reading)
+            yield from devices.of(reading)
             yield from _trades(reading, of_slot)
             if (
                 reading is not readings[0] or party.party not in rows.carried

@@ -67,3 +67,9 @@ def slot_text(slot: int, utc_offset_s: int) -> str:
 def _clock_text(local_s: int) -> str:
     minutes = local_s % DAY_S // 60
     return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def require_slot_borders(*times: time) -> None:
+    """ValueError where one of these times of day is within a slot."""
+    if any(at.hour * 3600 % SLOT_S + at.minute * 60 % SLOT_S + at.second for at in times):
+        raise ValueError(f"{' to '.join(map(str, times))} is not on borders of slots of {SLOT_S // 60} minutes")

@@ -10,7 +10,7 @@ from datetime import time
 from pathlib import Path
 from typing import ClassVar
 
-from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY, local, time_of_day
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY, local, require_slot_borders, time_of_day
 from wattmesh_market.units import require_amounts, require_prices
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -34,8 +34,7 @@ class TariffPeriod:
 
     def __post_init__(self) -> None:
         require_prices(price_micro_per_kwh=self.price_micro_per_kwh)
-        if any(at.hour * 3600 % SLOT_S + at.minute * 60 % SLOT_S + at.second for at in (self.start, self.end)):
-            raise ValueError(f"{self.start} to {self.end} is not on borders of slots of {SLOT_S // 60} minutes")
+        require_slot_borders(self.start, self.end)
 
     def holds(self, slot: int, utc_offset_s: int) -> bool:
         """Whether a slot lies in it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.devices.flexible import FlexibleLoad
 from wattmesh_market.energy.profiles import Load, Pv, peak_load_w
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.ids import require_name, require_subscriber_id
@@ -28,12 +29,15 @@ def require_retention(days: int) -> None:
         raise ValueError(f"retention_days must be at least {LEAST_RETENTION_DAYS}")
 
 
-def installed_w(pv: Iterable[Pv], load: Load | None, battery: Battery | None) -> int:
+def installed_w(
+    pv: Iterable[Pv], load: Load | None, battery: Battery | None, devices: Iterable[FlexibleLoad] = ()
+) -> int:
     """What all that is behind a meter can move in all, in W: all roofs' panels, appliances, and a battery both ways.
 
     No true reading is beyond it, with what others were sold and had to be imported in the same slot.
     """
     found = sum(roof.peak_w for roof in pv) + (peak_load_w(load) if load else 0)
+    found += sum(device.power_w for device in devices)
     if battery:
         found += battery.charge_power_w * 1_000_000 // battery.charge_efficiency_ppm + 1 + battery.discharge_power_w
     return found
@@ -80,7 +84,8 @@ class Backstop:
 class HouseholdConfig:
     """One household. What its books have of more than `retention_days` ago (grid time) is deleted.
 
-    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv`, its roofs, and `load`. `utility_ids` are the utilities
+    `profile_csv` (columns slot, pv_wh, load_wh) replaces `pv`, its roofs, and `load`; what `devices` take, each with a
+    name of its own, is on top of either. `utility_ids` are the utilities
     on the feeder besides the backstop; sales to them bear no local grid fee. Households with the same `weather_seed`
     are under the same clouds. What it sells in a slot stays within `connection_w`.
     """
@@ -103,9 +108,13 @@ class HouseholdConfig:
     weather_seed: int = 0
     connection_w: int = CONNECTION_W
     retention_days: int = RETENTION_DAYS
+    devices: tuple[FlexibleLoad, ...] = ()
 
     def __post_init__(self) -> None:
         require_amounts(connection_w=self.connection_w)
+        names = [device.name for device in self.devices]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each device needs a name of its own, not {', '.join(names)}")
         require_retention(self.retention_days)
         require_name(self.name)
         require_name(self.feeder)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
-from wattmesh_market.energy.forecast import forecast_named
+from wattmesh_market.energy.devices.flexible import DeviceReading
+from wattmesh_market.energy.forecast import Forecast, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.parties import buying, selling
+from wattmesh_market.parties.appliances import Appliances, Needs
 from wattmesh_market.parties.books import Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
@@ -48,9 +50,13 @@ class Household(Supplied):
         self.advised = strategy.advised
         self._decide = strategy.household
         self._profile = profile
-        self._forecast = forecast_named(config.forecast, profile, self._metered)
         self._pricing = pricing_named(config.trading.pricing)
-        self._plan = Planning(config, self.rates, self._forecast, books) if strategy.plans else None
+        house = forecast_named(config.forecast, profile, self._metered)
+        needs = Needs(config.devices, books, around.grid.utc_offset_s)
+        self._appliances = Appliances(needs, house) if config.devices else None
+        self._forecast: Forecast = self._appliances or house
+        planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
+        self._plan = Planning(*planned) if strategy.plans else None
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
@@ -105,13 +111,19 @@ class Household(Supplied):
         ]
         relief_wh = sum([energy_wh for contract, energy_wh in sales if contract.counterparty in self._utilities])
         purchases = [found for found in books.of_slot(Side.BUYER, slot) if scheduled(*found)]
-        sun = self._profile.actual(slot)
+        pv_wh, load_wh = self._profile.actual(slot)
+        bought_wh = sum([delivery.energy_wh for _, delivery in purchases])
+        sold_wh = sum([energy_wh for _, energy_wh in sales]) - relief_wh
+        devices: tuple[DeviceReading, ...] = ()
+        if self._appliances:
+            devices = self._appliances.run(slot, pv_wh - load_wh + bought_wh - sold_wh)
+            load_wh += sum([device.taken_wh for device in devices])
         plan = SlotPlan(
             slot=slot,
-            pv_wh=sun.pv_wh,
-            load_wh=sun.load_wh,
-            bought_wh=sum([delivery.energy_wh for _, delivery in purchases]),
-            sold_wh=sum([energy_wh for _, energy_wh in sales]) - relief_wh,
+            pv_wh=pv_wh,
+            load_wh=load_wh,
+            bought_wh=bought_wh,
+            sold_wh=sold_wh,
             held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
             room_wh=room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
             relief_wh=relief_wh,
@@ -136,7 +148,7 @@ class Household(Supplied):
             carried_uwh=metered.carried_uwh,
         )
         learned = self._plan.learned(slot, metered) if self._plan else (0, 0)
-        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, *learned)
+        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, *learned, devices=devices)
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
@@ -300,8 +312,12 @@ class Household(Supplied):
         )
 
     def _metered(self, slot: int) -> SlotProfile | None:
+        """What was metered in a slot, without what devices took."""
         reading = self.books.readings.get(slot)
-        return None if reading is None else SlotProfile(reading.metered.pv_wh, reading.metered.load_wh)
+        if reading is None:
+            return None
+        taken_wh = sum([device.taken_wh for device in reading.devices])
+        return SlotProfile(reading.metered.pv_wh, reading.metered.load_wh - taken_wh)
 
     def _view(self, slot: int) -> HouseholdView:
         trading, standing = self.config.trading, self.books.standing

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wattmesh_market.energy.availability import held_wh, room_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered
+from wattmesh_market.energy.devices.flexible import Need, Schedule
 from wattmesh_market.energy.forecast import Forecast
+from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Rates
+from wattmesh_market.parties.appliances import Appliances
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.strategies import Buy, Decision, Hold, Sell
-from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Traded, Wishes
-from wattmesh_market.trade.contracts import OVER, Side
+from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Shiftable, Traded, Wishes
+from wattmesh_market.trade.contracts import OVER, PROMISED, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.units import money_text
 
@@ -19,16 +24,30 @@ from wattmesh_market.units import money_text
 class Planning:
     """What one household plans. Prices are in millionths of the currency per kWh; a price limit of its owner holds."""
 
-    def __init__(self, config: HouseholdConfig, rates: Rates, forecast: Forecast, books: Books) -> None:
+    def __init__(
+        self,
+        config: HouseholdConfig,
+        rates: Rates,
+        forecast: Forecast,
+        books: Books,
+        grid: GridTime,
+        appliances: Appliances | None = None,
+    ) -> None:
+        """`forecast` is of house and devices; from now on `appliances` run when that is cheapest."""
         self._config = config
         self._rates = rates
         self._battery = config.battery or NO_BATTERY
         self._books = books
+        self._grid = grid
         self._path: list[Outlook] = []
         self._path_from = (-1, -1)
         self._checked = (-1, 0)
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
-        self._planner = Planner(self._battery, rates, forecast, self._remembered_micro)
+        devices = None
+        if appliances is not None:
+            appliances.scheduling = self._shift
+            devices = Shiftable(appliances.house, appliances.needs.until)
+        self._planner = Planner(self._battery, rates, forecast, self._remembered_micro, devices)
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""
@@ -68,6 +87,25 @@ class Planning:
         if expected_micro < 0:
             return None
         return Block(self._limited_micro(expected_micro), imported_wh)
+
+    def _shift(self, needs: Sequence[Need], slot: int, left_wh: int | None) -> Sequence[Schedule]:
+        """When to give devices what they need, as thought at the start of the slot that is to be metered next."""
+        level_wh = self._books.standing.level_wh
+        return self._planner.shift(needs, slot, level_wh, left_wh, self._traded_before(slot))
+
+    def _traded_before(self, slot: int) -> dict[int, int]:
+        """What was bought by the start of a slot for slots from then on, less what was sold of the sun (Wh)."""
+        found: dict[int, int] = {}
+        start_ms = self._grid.wall_ms(slot)
+        for side, open_contracts in self._books.open.items():
+            for contract in open_contracts.values():
+                if contract.created_ms >= start_ms or contract.last_slot < slot:
+                    continue
+                for delivery in contract.deliveries:
+                    if delivery.slot >= slot and delivery.state in PROMISED:
+                        more_wh = delivery.energy_wh if side is Side.BUYER else -delivery.sun_wh
+                        found[delivery.slot] = found.get(delivery.slot, 0) + more_wh
+        return found
 
     def _limited_micro(self, bid_micro: int) -> int:
         limit_micro = self._config.trading.max_buy_price_micro_per_kwh

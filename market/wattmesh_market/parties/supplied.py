@@ -218,8 +218,9 @@ class Supplied(Party):
         """What all that is installed here can move in a slot; of a profile of files, what the connection carries."""
         config = self.config
         if config.profile_csv is not None:
-            return slot_energy_wh(max(config.connection_w, CONNECTION_W))
-        return slot_energy_wh(installed_w(config.pv, config.load, config.battery))
+            devices_w = sum([device.power_w for device in config.devices])
+            return slot_energy_wh(max(config.connection_w, CONNECTION_W + devices_w))
+        return slot_energy_wh(installed_w(config.pv, config.load, config.battery, config.devices))
 
     def _check_signs(self, priced: PricedReading, net_wh: int) -> None:
         """Refuse negative parts, but for energy of the utility in a slot in which its price is negative."""

@@ -6,15 +6,17 @@ buyers bid all that the energy is worth to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
+from wattmesh_market.energy.devices.flexible import Need, Schedule
 from wattmesh_market.energy.forecast import Forecast
-from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
 from wattmesh_market.schedule import AHEAD_S
+from wattmesh_market.strategies.shifting import Source, Stored, cheapest, sources
 from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
@@ -81,6 +83,30 @@ def charged(metered: Metered) -> int:
     return taken_wh - metered.load_wh - metered.sold_wh - metered.exported_wh
 
 
+class Look(NamedTuple):
+    """A look ahead from slot `first` on: what to expect of each slot without devices that can be shifted, and the least
+    and most that a stored kWh is worth at its end (none without a battery).
+    """
+
+    first: int
+    prospects: Sequence[Prospect]
+    worth_micro: Sequence[tuple[int, int]]
+
+    def at(self, slot: int) -> int:
+        """The place of a slot; of one that lies further ahead, that of a day before."""
+        place = (slot - self.first) // SLOT_S
+        return place if place < len(self.prospects) else place - SLOTS_PER_DAY
+
+
+class Shiftable(NamedTuple):
+    """What of a household can be shifted: `house` is the forecast without it; `needs` says what devices are to be given
+    from a slot on, in windows that begin before another, by what was metered before the first.
+    """
+
+    house: Forecast
+    needs: Callable[[int, int], Sequence[Need]]
+
+
 class Planner:
     """One household's plan."""
 
@@ -90,12 +116,16 @@ class Planner:
         rates: Rates,
         forecast: Forecast,
         learned: Callable[[int], int],
+        devices: Shiftable | None = None,
     ) -> None:
         """`learned` says what a past slot has taught about the price of neighbours' energy; 0: nothing."""
         self._battery = battery
         self._rates = rates
         self._forecast = forecast
         self._learned = learned
+        self._house = devices.house if devices else forecast
+        self._needs = devices.needs if devices else None
+        self._looks: dict[tuple[int, int], Look] = {}
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
         self._worths: dict[tuple[int, int], Worth] = {}
         self._wishes: dict[tuple[int, int], Wishes] = {}
@@ -112,6 +142,7 @@ class Planner:
             anchor = made if slot - made < _KEPT * SLOT_S else _made(slot)
             if (anchor, made) not in self._segments:
                 self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
+                self._looks = {key: of for key, of in self._looks.items() if key in self._segments}
                 self._segments[anchor, made] = self._plan(anchor, made)
                 self._worths, self._wishes = {}, {}
             segments = self._segments[anchor, made][(slot - anchor) // SLOT_S]
@@ -123,11 +154,24 @@ class Planner:
 
         It is made from what was seen until `made`.
         """
-        if not self._battery.capacity_wh:
+        if not self._battery.capacity_wh and self._needs is None:
             return [()] * _KEPT
+        ahead = prospects = self._prospects(anchor, made)
+        if self._needs is not None:
+            ahead = self._with_devices(Look(anchor, prospects, ()), made, self._needs)
+        feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
+        end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
+        found = worths(self._battery, ahead, end_micro) if self._battery.capacity_wh else [()] * _KEPT
+        if self._needs is not None:
+            worth_micro = [(-segments[-1][0], -segments[0][0]) for segments in found if segments]
+            self._looks[anchor, made] = Look(anchor, prospects, worth_micro)
+        return found[:_KEPT]
+
+    def _prospects(self, anchor: int, made: int) -> list[Prospect]:
+        """What to expect of each slot from `anchor` on, without devices that can be shifted."""
         day = []
         for slot in range(anchor, anchor + DAY_S, SLOT_S):
-            pv_wh, load_wh = self._forecast.expected(slot)
+            pv_wh, load_wh = self._house.expected(slot)
             day.append(self._prospect(slot, pv_wh - load_wh, self.local_micro(slot, made)))
         # What is expected of the coming day is expected of the one after it, too, but for the utility's prices.
         ahead = [*day, *day[: AHEAD - len(day)]]
@@ -135,9 +179,52 @@ class Planner:
             for at in range(len(day), AHEAD):
                 slot, before = anchor + at * SLOT_S, day[at - len(day)]
                 ahead[at] = self._prospect(slot, before.surplus_wh, self.local_micro(slot - DAY_S, made))
-        feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
-        end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
-        return worths(self._battery, ahead, end_micro)[:_KEPT]
+        return ahead
+
+    def _with_devices(self, look: Look, made: int, needs: Callable[[int, int], Sequence[Need]]) -> list[Prospect]:
+        """The same with devices, where utility, neighbours and sun are cheapest; the battery goes by what is left."""
+        first = look.first
+        coming = [need.after(first) for need in needs(made - SLOT_S, first + DAY_S) if need.end > first]
+        given_wh = [0] * SLOTS_PER_DAY
+        for schedule in self._shifted(coming, look, None, {}):
+            for slot, energy_wh in schedule.items():
+                given_wh[(slot - first) // SLOT_S % SLOTS_PER_DAY] += energy_wh
+        return [
+            of._replace(surplus_wh=of.surplus_wh - given_wh[place % SLOTS_PER_DAY])
+            for place, of in enumerate(look.prospects)
+        ]
+
+    def shift(
+        self, needs: Sequence[Need], slot: int, level_wh: int, left_wh: int | None, traded: Mapping[int, int]
+    ) -> Sequence[Schedule]:
+        """When to give devices what they need, as thought at the start of a slot in which `level_wh` is stored.
+
+        `traded` is what is bought (less what is sold of the sun) for slots from then on, `left_wh` what is left of the
+        slot itself, where that is known.
+        """
+        worth, made = self.worth(slot), _made(slot)
+        known = dict(traded)
+        if left_wh is not None:
+            pv_wh, load_wh = self._house.expected(slot)
+            known[slot] = left_wh - pv_wh + load_wh
+        return self._shifted(needs, self._looks[made, made], worth.of_last(level_wh), known)
+
+    def _shifted(
+        self, needs: Sequence[Need], look: Look, stored_micro: int | None, more_wh: Mapping[int, int]
+    ) -> list[Schedule]:
+        """`more_wh` is on top of each slot's expected surplus. What a stored kWh is worth now it is worth later, too,
+        but for what it is worth at least and at most then.
+        """
+
+        def sources_at(slot: int, given_wh: int) -> list[Source]:
+            place, stored = look.at(slot), None
+            prospect = look.prospects[place]
+            if stored_micro is not None and look.worth_micro:
+                least_micro, most_micro = look.worth_micro[place]
+                stored = Stored(self._battery, max(least_micro, min(most_micro, stored_micro)))
+            return sources(prospect, prospect.surplus_wh + more_wh.get(slot, 0) - given_wh, stored)
+
+        return cheapest(needs, sources_at)
 
     def _prospect(self, slot: int, surplus_wh: int, expected_micro: int) -> Prospect:
         """What to expect of a slot in which neighbours' energy is expected to cost so much.

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Metered
+from wattmesh_market.energy.devices.flexible import DeviceReading
 
 
 class ReadingState(StrEnum):
@@ -27,7 +28,8 @@ class Reading(NamedTuple):
     A household that plans notes what it thinks now (millionths of the currency per kWh): what its neighbours' energy
     costs at that time of day, without grid fee, and what stored energy is worth.
 
-    `estimated_wh` is the net import that was billed in place of what was metered; None: what was metered.
+    `estimated_wh` is the net import that was billed in place of what was metered; None: what was metered. `devices` has
+    what each device took of the load whose window the slot lies in.
     """
 
     slot: int
@@ -37,6 +39,7 @@ class Reading(NamedTuple):
     local_micro: int = 0
     stored_micro: int = 0
     estimated_wh: int | None = None
+    devices: tuple[DeviceReading, ...] = ()
 
 
 class EntryKind(StrEnum):

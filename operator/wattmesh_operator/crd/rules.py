@@ -16,15 +16,19 @@ from wattmesh_operator.resources import (
     Battery,
     BecknGatewaySpec,
     Clock,
+    Ev,
+    HeatPump,
     PriceSeries,
     Profile,
     Pv,
+    ShiftableLoad,
     SolarAgent,
     SolarAgentSpec,
     Tariff,
     TariffPeriod,
     Trading,
 )
+from wattmesh_operator.resources.devices import TAKEN
 from wattmesh_operator.resources.solar_agent import DEFAULT_THRESHOLDS
 
 
@@ -62,6 +66,18 @@ class Immutable:
 def _wh(kwh: str) -> str:
     """CEL for a quantity in kWh as whole Wh: comparing shares in binary floating point would be off by a hair."""
     return f"int({kwh} * 1000.0 + 0.5)"
+
+
+def _possible(window: str, kwh: str, kw: str) -> Rule:
+    """A device's power is enough for what it needs in its window: whole Wh in each quarter of an hour."""
+    start, end = (f"duration(self.{window}.{at}.replace(':', 'h') + 'm').getMinutes()" for at in ("from", "to"))
+    slots = f"(({end} - {start} + 1439) % 1440 + 1) / 15"
+    power_wh = f"int(self.{kw} * 1000.0 + 0.5) * 900 / 3600"
+    return Rule(
+        f"{_wh(f'self.{kwh}')} <= {slots} * ({power_wh})",
+        f"must be at most what {kw} gives within {window}",
+        kwh,
+    )
 
 
 _BUY_BELOW, _BUY_TARGET, _SELL_ABOVE = (
@@ -114,8 +130,14 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
     ),
     SolarAgentSpec: (
         Rule(
-            "has(self.battery) || has(self.pv) || has(self.load) || has(self.profile)",
-            "needs at least one of battery, pv, load and profile",
+            "has(self.battery) || has(self.pv) || has(self.load) || has(self.profile) || has(self.ev)"
+            " || has(self.heatPump) || size(self.shiftable) > 0",
+            "needs at least one of battery, pv, load, ev, heatPump, shiftable and profile",
+        ),
+        Rule(
+            "self.shiftable.all(one, self.shiftable.exists_one(other, other.name == one.name))",
+            "each needs a name of its own",
+            "shiftable",
         ),
         Rule(
             "!has(self.profile) || !has(self.pv) && !has(self.load)",
@@ -143,6 +165,12 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             " that is its minKwh: minKwh / capacityKwh * 100",
             "trading",
         ),
+    ),
+    Ev: (_possible("plugged", "needsKwh", "chargerKw"),),
+    HeatPump: (_possible("window", "kwh", "kw"),),
+    ShiftableLoad: (
+        _possible("window", "kwh", "kw"),
+        Rule(f"!(self.name in {sorted(TAKEN)})", f"must be another name than {', '.join(sorted(TAKEN))}", "name"),
     ),
     Pv: (Rule("has(self.peakKw) != (size(self.roofs) > 0)", "needs exactly one of peakKw and roofs"),),
     Profile: (

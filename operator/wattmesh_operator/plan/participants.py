@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from wattmesh_market.energy import battery, profiles, tariff
+from wattmesh_market.energy.devices.flexible import FlexibleLoad
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import config
 from wattmesh_operator.plan.naming import profile_file, subscriber_id
@@ -17,6 +18,7 @@ from wattmesh_operator.resources import (
     Pv,
     Sharing,
     SolarAgent,
+    SolarAgentSpec,
     Tariff,
     Trading,
     UtilityAgent,
@@ -61,6 +63,7 @@ def household_config(
         connection_w=watt(spec.connection_kw),
         retention_days=_days(spec.retention),
         weather_seed=_weather_seed(spec.seed, spec.pv) if spec.pv else 0,
+        devices=_devices(spec),
     )
 
 
@@ -108,14 +111,16 @@ def _connection_w(agent: SolarAgent) -> int:
     if spec.battery:
         store = _battery(spec.battery)
         load_w += store.charge_power_w * 1_000_000 // store.charge_efficiency_ppm + 1
-    return max(watt(spec.connection_kw), peak_w, load_w, files_w)
+    devices_w = sum(device.power_w for device in _devices(spec))
+    return max(watt(spec.connection_kw), peak_w, max(load_w, files_w) + devices_w)
 
 
 def _installed_w(agent: SolarAgent) -> int:
     """What all that its households have can move."""
     spec = agent.spec
     load = profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None
-    return config.installed_w(_pv(spec.pv) if spec.pv else (), load, _battery(spec.battery) if spec.battery else None)
+    store = _battery(spec.battery) if spec.battery else None
+    return config.installed_w(_pv(spec.pv) if spec.pv else (), load, store, _devices(spec))
 
 
 def party_seed(seed: int, party_id: str) -> int:
@@ -149,6 +154,12 @@ def _battery(spec: Battery) -> battery.Battery:
         charge_efficiency_ppm=ppm(spec.charge_efficiency_percent),
         discharge_efficiency_ppm=ppm(spec.discharge_efficiency_percent),
         self_discharge_ppm_per_day=ppm(spec.self_discharge_percent_per_day),
+    )
+
+
+def _devices(spec: SolarAgentSpec) -> tuple[FlexibleLoad, ...]:
+    return tuple(
+        FlexibleLoad(device.name, device.window.hours, wh(device.kwh), watt(device.kw)) for device in spec.devices
     )
 
 

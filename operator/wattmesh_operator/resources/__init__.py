@@ -1,6 +1,7 @@
 """The custom resources `SolarAgent`, `UtilityAgent` and `BecknGateway` of wattmesh.io/v1alpha1."""
 
 from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
+from wattmesh_operator.resources.devices import Ev, HeatPump, ShiftableLoad, Window
 from wattmesh_operator.resources.resource import API_VERSION, ConfigMapRef, GatewayRef, ObjectMeta, UtilityRef
 from wattmesh_operator.resources.solar_agent import (
     Battery,
@@ -39,7 +40,9 @@ __all__ = [
     "Clock",
     "ConfigMapRef",
     "DemandResponse",
+    "Ev",
     "GatewayRef",
+    "HeatPump",
     "Load",
     "ObjectMeta",
     "PriceColumns",
@@ -49,6 +52,7 @@ __all__ = [
     "Resource",
     "Roof",
     "Sharing",
+    "ShiftableLoad",
     "SolarAgent",
     "SolarAgentSpec",
     "Tariff",
@@ -57,5 +61,6 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "Window",
     "type_of_kind",
 ]

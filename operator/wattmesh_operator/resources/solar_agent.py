@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from wattmesh_market.energy.forecast import FORECASTS
 from wattmesh_market.pricing import PRICINGS
 from wattmesh_market.strategies import STRATEGIES
+from wattmesh_operator.resources.devices import Device, Ev, HeatPump, ShiftableLoad, different_names
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import (
     Azimuth,
@@ -276,6 +277,9 @@ def _shown_threshold(written: Decimal | None, effective: Decimal) -> str:
     return plain(effective) + (" (the default)" if written is None else "")
 
 
+_DEVICES = ("ev", "heat_pump", "shiftable")
+
+
 class SolarAgentSpec(Part):
     """What the households of a SolarAgent are told."""
 
@@ -294,6 +298,11 @@ class SolarAgentSpec(Part):
     battery: Battery | None = Field(default=None, description="Each household's battery. Default: none.")
     pv: Pv | None = Field(default=None, description="Each household's solar panels. Default: none.")
     load: Load | None = Field(default=None, description="Each household's consumption. Default: none.")
+    ev: Ev | None = Field(default=None, description="Each household's electric vehicle. Default: none.")
+    heat_pump: HeatPump | None = Field(default=None, description="Each household's heat pump. Default: none.")
+    shiftable: tuple[ShiftableLoad, ...] = Field(
+        default=(), max_length=20, description="Each household's other loads that can run at another time."
+    )
     profile: Profile | None = Field(
         default=None,
         validate_default=True,
@@ -333,6 +342,16 @@ class SolarAgentSpec(Part):
         """The strategy's name: the one that is written, or the default for what trading names."""
         return self.strategy or ("rules" if _of_rules(self.trading) else "plan")
 
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All that can run at another time."""
+        return tuple(one.device for one in (self.ev, self.heat_pump, *self.shiftable) if one is not None)
+
+    @field_validator("shiftable")
+    @classmethod
+    def _different_names(cls, shiftable: tuple[ShiftableLoad, ...]) -> tuple[ShiftableLoad, ...]:
+        return different_names(shiftable)
+
     @field_validator("profile")
     @classmethod
     def _some_energy(cls, profile: Profile | None, info: ValidationInfo) -> Profile | None:
@@ -341,8 +360,10 @@ class SolarAgentSpec(Part):
             if excluded:
                 raise rule_broken(f"replaces pv and load: leave out {' and '.join(excluded)}, or leave out profile")
         # A field that is missing here is one that was written but is not valid.
-        elif all(info.data.get(name, "not valid") is None for name in ("battery", "pv", "load")):
-            raise rule_broken("needs at least one of battery, pv, load and profile", of_parent=True)
+        elif not any(info.data.get(name, "not valid") for name in ("battery", "pv", "load", *_DEVICES)):
+            raise rule_broken(
+                "needs at least one of battery, pv, load, ev, heatPump, shiftable and profile", of_parent=True
+            )
         return profile
 
     @field_validator("trading")

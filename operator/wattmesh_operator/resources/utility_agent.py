@@ -28,9 +28,11 @@ from wattmesh_operator.resources.resource import ConfigMapRef, CustomResource, G
 from wattmesh_operator.resources.values import (
     UNTYPED,
     ColumnName,
+    DaysOfWeek,
     DnsLabel,
     FilePath,
     InlineText,
+    MonthsOfYear,
     OneOf,
     Retention,
     SlotBorder,
@@ -58,12 +60,8 @@ class TariffPeriod(Part):
         " midnight.",
     )
     price: SignedPrice = Field(description="Price in currency per kWh in these hours.")
-    days: tuple[Annotated[str, OneOf(DAYS, "A day of the week.")], ...] = Field(
-        default=(), max_length=7, description="Days of the week on which it begins. Default: all."
-    )
-    months: tuple[Annotated[str, OneOf(MONTHS, "A month.")], ...] = Field(
-        default=(), max_length=12, description="Months in which it begins. Default: all."
-    )
+    days: DaysOfWeek = Field(default=(), max_length=7, description="Days of the week on which it begins. Default: all.")
+    months: MonthsOfYear = Field(default=(), max_length=12, description="Months in which it begins. Default: all.")
 
     @field_validator("end")
     @classmethod

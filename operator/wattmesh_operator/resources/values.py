@@ -14,6 +14,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from wattmesh_market.energy.tariff import DAYS, MONTHS
+
 
 def shown(value: object) -> str:
     """`value` as a manifest would write it, at most 60 characters, on one line."""
@@ -217,6 +219,8 @@ class ZonedTime(Constraint):
         }
 
 
+DaysOfWeek = tuple[Annotated[str, OneOf(DAYS, "A day of the week.")], ...]
+MonthsOfYear = tuple[Annotated[str, OneOf(MONTHS, "A month.")], ...]
 # Gateways, utilities and pods have Services, whose names must start with a letter (RFC 1035).
 ResourceName = Annotated[
     str,

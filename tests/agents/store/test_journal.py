@@ -11,6 +11,7 @@ from tests.world.pod import Node
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_market.energy.battery import Metered
+from wattmesh_market.energy.devices.flexible import DeviceReading
 from wattmesh_market.energy.profiles import Pv
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Books, Standing
@@ -46,7 +47,8 @@ def test_what_was_sold_in_a_slot_is_taken_up_until_its_reading_is_booked() -> No
 def test_all_of_a_reading_a_promise_and_a_standing_comes_back(tmp_path: Path) -> None:
     """Each number is another one, so that none can stand in another's place."""
     metered = Metered._make((*range(301, 310), 306, 999_999))
-    reading = Reading(SLOT, metered, 400, ReadingState.FINAL, local_micro=123_456, stored_micro=-7)
+    devices = (DeviceReading("ev", SLOT, SLOT + 4 * SLOT_S, 501, 502, 503), DeviceReading("dryer", 0, 900, 504, 0, 505))
+    reading = Reading(SLOT, metered, 400, ReadingState.FINAL, local_micro=123_456, stored_micro=-7, devices=devices)
     delivery = Delivery(SLOT, f"energy-{SLOT}", 500, 90_000, 10_000, ContractState.CONFIRMED, sun_wh=470)
     contract = Contract(ROOF, Side.SELLER, "t-1", "flat-0.default", (delivery,), 1, 2, 3, "o-1")
     standing = Standing(400, 300, 302, SLOT, SLOT + SLOT_S, buying=True, carried_uwh=999_999)

@@ -121,6 +121,7 @@ def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_
         "readings": {
             **dict.fromkeys(("covered_wh", "carried_uwh", "local_micro_per_kwh", "stored_micro_per_kwh"), 0),
             "estimated_wh": None,
+            "devices": None,
         },
     }
     assert len(before["contracts"]) == 4
@@ -137,7 +138,7 @@ def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_
         books = journal.load(database.connection, ROOF, NEXT, standing_at(NEXT))
     assert [(one.energy_wh, one.sun_wh) for one in books.promises(Side.SELLER)] == [(185, 0), (189, 0)]
     assert (books.standing.level_wh, books.standing.carried_uwh) == (9656, 0)
-    assert {(one.local_micro, one.stored_micro) for one in books.readings.values()} == {(0, 0)}
+    assert {(one.local_micro, one.stored_micro, one.devices) for one in books.readings.values()} == {(0, 0, ())}
 
 
 def test_an_audit_says_how_an_older_journal_is_brought_forward(path: Path, tmp_path: Path) -> None:
