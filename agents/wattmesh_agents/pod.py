@@ -379,7 +379,12 @@ class Pod:
     # --- books that may have been put back ---
 
     def _restore(self, member: Events, *, is_new: bool) -> None:
-        """Where its books end before this slot, or begin, no event reaches a party before its partners were asked."""
+        """Where its books end before this slot, or begin, no event reaches a party before its partners were asked.
+
+        Books in memory are their process's own, and those of a study are all of one moment.
+        """
+        if self.database.path is None:
+            return
         party = member.party
         self._restoration.suspect(party, is_new=is_new)
         if is_new or party.books.standing.next_slot < self.now.slot:
