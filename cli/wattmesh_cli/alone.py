@@ -1,12 +1,13 @@
 """What each household would have done without any market: with the same PV and load, and nobody but its utility.
 
 Either its battery takes what the sun gives too much and gives it back when it is needed (`alone`), or the household
-follows its strategy on a feeder of its own (`alone_by_strategy`).
+follows its strategy on a feeder of its own (`alone_by_strategy`). Where it plans, its devices run when it is cheapest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wattmesh_cli.books import Reading
@@ -15,41 +16,97 @@ from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.battery import Battery, SlotPlan, meter_slot
+from wattmesh_market.energy.devices.flexible import Need
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.energy.value import Prospect
 from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Surroundings, standing_at
 from wattmesh_market.parties.utility import Utility
+from wattmesh_market.strategies.shifting import Source, cheapest, sources
 from wattmesh_market.study.feeder import Feeder
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 
-def alone(rows: Rows, battery: Callable[[str], Battery], slots: Slots) -> dict[str, tuple[Reading, ...]]:
+@dataclass(frozen=True)
+class Shiftable:
+    """What a household that plans knows of its devices and prices: the most that each device takes in a slot (Wh), by
+    name, and what a kWh costs and earns in a slot (millionths).
+    """
+
+    limits_wh: Mapping[str, int]
+    tariff_micro: Callable[[int], int]
+    feed_in_micro: Callable[[int], int]
+
+
+def alone(
+    rows: Rows,
+    battery: Callable[[str], Battery],
+    slots: Slots,
+    shiftable: Callable[[str], Shiftable | None] = lambda _: None,
+) -> dict[str, tuple[Reading, ...]]:
     """What all households would have metered with plain self-consumption, each from the level that it had at the start
     of the first of these slots.
 
-    The capacity is that of each reading, as it may change in a run; the other limits are those of `battery`.
+    The capacity is that of each reading, as it may change in a run; the other limits are those of `battery`. Devices
+    run as they were metered, but for those that are `shiftable`: by tariff and own sun.
     """
-    return {household: _alone(rows, household, battery(household), slots) for household in rows.households}
+    return {
+        household: _alone(rows, household, battery(household), slots, shiftable(household))
+        for household in rows.households
+    }
 
 
-def _alone(rows: Rows, household: str, battery: Battery, slots: Slots) -> tuple[Reading, ...]:
+def _alone(
+    rows: Rows, household: str, battery: Battery, slots: Slots, shiftable: Shiftable | None
+) -> tuple[Reading, ...]:
     readings = [reading for reading in rows.readings[household] if reading.slot in slots]
     level_wh = readings[0].level_before_wh if readings else 0
     before = [one.carried_uwh for one in rows.readings[household] if readings and one.slot < readings[0].slot]
     carried_uwh = before[-1] if before else 0
     found = []
+    loads_wh = {reading.slot: reading.load_wh for reading in readings}
+    if shiftable is not None:
+        loads_wh = _shifted(readings, shiftable)
     for reading in readings:
         of_capacity = replace(battery, capacity_wh=reading.capacity_wh)
-        plan = SlotPlan(reading.slot, reading.pv_wh, reading.load_wh)
+        plan = SlotPlan(reading.slot, reading.pv_wh, loads_wh[reading.slot])
         metered = meter_slot(of_capacity, level_wh, plan, carried_uwh)
         level_wh, carried_uwh = metered.level_after_wh, metered.carried_uwh
         found.append(
             Reading(household, reading.slot, capacity_wh=reading.capacity_wh, state="booked", **metered._asdict())
         )
     return tuple(found)
+
+
+def _shifted(readings: Sequence[Reading], shiftable: Shiftable) -> dict[int, int]:
+    """The load of each slot, were each device given in each window what it took, of the sun or where it is cheapest."""
+    windows: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    surplus_wh, loads_wh = {}, {}
+    for reading in readings:
+        taken_wh = 0
+        for device in reading.by_device:
+            windows[device.name, device.begin].append((reading.slot, device.taken_wh))
+            taken_wh += device.taken_wh
+        loads_wh[reading.slot] = reading.load_wh - taken_wh
+        surplus_wh[reading.slot] = reading.pv_wh - loads_wh[reading.slot]
+    needs = []
+    for (name, _), taken in windows.items():
+        first, last = taken[0][0], taken[-1][0]
+        # What was declared last may be less than what a device was when it took this.
+        limit_wh = max(shiftable.limits_wh.get(name, 0), *(wh for _, wh in taken))
+        needs.append(Need(name, first, last + SLOT_S, sum(wh for _, wh in taken), limit_wh))
+
+    def sources_at(slot: int, given_wh: int) -> list[Source]:
+        tariff, feed_in = shiftable.tariff_micro(slot), shiftable.feed_in_micro(slot)
+        return sources(Prospect(0, tariff, tariff, feed_in, feed_in, local_wh=0), surplus_wh[slot] - given_wh, None)
+
+    for schedule in cheapest(needs, sources_at):
+        for slot, energy_wh in schedule.items():
+            loads_wh[slot] += energy_wh
+    return loads_wh
 
 
 def alone_by_strategy(rows: Rows, plan: GatewayPlan, slots: Slots) -> dict[str, Cost]:
@@ -87,7 +144,10 @@ def _by_strategy(
     first, until = readings[0].slot, readings[-1].slot + SLOT_S
     grid, now = pod.clock.grid_time, Now()
     around = Surroundings(pod.currency, pod.gateway.subscriber_id, grid, now)
-    metered = {reading.slot: SlotProfile(reading.pv_wh, reading.load_wh) for reading in readings}
+    taken_wh = {reading.slot: sum(device.taken_wh for device in reading.by_device) for reading in readings}
+    metered = {
+        reading.slot: SlotProfile(reading.pv_wh, reading.load_wh - taken_wh[reading.slot]) for reading in readings
+    }
     profile = _Metered(profile_of(config, grid.utc_offset_s), metered)
     start = standing_at(first, config.battery)._replace(level_wh=readings[0].level_before_wh)
     household = Household(config, profile, around, Books(start), pod.pod, series_of(config.backstop.tariff))
@@ -105,4 +165,9 @@ def _by_strategy(
         feeder.run_slot(slot)
     feeder.settle(until)
     bill_micro = -sum(entry.amount_micro for entry in household.books.changes.ledger)
-    return Cost(bill_micro, household.books.standing.level_wh)
+    # What its devices were given less by then, in windows that are not over, is as good as drawn from the store.
+    of_devices_wh = sum(
+        device.taken_wh for reading in household.books.changes.readings.values() for device in reading.devices
+    )
+    owed_wh = sum(taken_wh.values()) - of_devices_wh
+    return Cost(bill_micro, household.books.standing.level_wh - owed_wh)

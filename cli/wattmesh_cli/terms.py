@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
+from wattmesh_cli.alone import Shiftable
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import Prices
 from wattmesh_cli.street_record import Version
@@ -13,6 +14,7 @@ from wattmesh_common.price_files import series_of
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import Rates, Tariff
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.strategies import strategy_named
 from wattmesh_operator.plan import GatewayPlan
 
 
@@ -46,6 +48,17 @@ class Terms:
     def battery(self, household: str) -> Battery:
         """A household's battery."""
         return self.households[household].battery or NO_BATTERY
+
+    def shiftable(self, household: str) -> Shiftable | None:
+        """The devices that a household can shift, and by which prices; None where it has none, or has them by rules."""
+        of, prices = self.households[household], self.prices
+        if not of.devices or not strategy_named(of.strategy).plans:
+            return None
+        return Shiftable(
+            {device.name: device.limit_wh for device in of.devices},
+            partial(prices.tariff_micro, household),
+            partial(prices.feed_in_micro, household),
+        )
 
     def cheapest_micro(self, household: str, slot: int) -> int:
         """The least that a utility on the household's feeder asks for a kWh, grid fee included."""

@@ -917,7 +917,7 @@ def test_an_open_reading_may_have_import_and_export(tmp_path: Path) -> None:
     change(
         state, "roof-0",
         f"INSERT INTO readings VALUES ('{ROOF}', {THIRD}, 5280, 5280, 10000, 0, 0, 0, 0, 10, 10, 0, 'open', "
-        "0, 0, 0, 0, NULL)",
+        "0, 0, 0, 0, NULL, NULL)",
     )  # fmt: skip
     change(state, "roof-0", f"UPDATE parties SET next_slot = {THIRD + 900}")
     change(state, "roof-0", f"DELETE FROM contracts WHERE {PROMISE}")

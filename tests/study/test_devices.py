@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 
 import wattmesh
 from tests.world.manifests import MARKET, households, utility
+from wattmesh_cli.evaluation import evaluate
 
 EV = 'ev: {plugged: {from: "18:00", to: "07:00"}, needsKwh: 10, chargerKw: 11}'
 HEAT_PUMP = 'heatPump: {window: {from: "06:00", to: "20:00"}, kwh: 6, kw: 2}'
@@ -96,11 +99,28 @@ def test_a_plan_runs_a_heat_pump_on_its_own_sun_and_earns_more(tmp_path: Path) -
     assert bill(by_plan, "home") < bill(by_rules, "home")
 
 
+def test_what_a_home_would_pay_alone_has_its_devices_where_it_would_run_them(tmp_path: Path) -> None:
+    """Who plans would charge at night alone, too; who goes by rules would not. Nobody here has anything to trade."""
+    for strategy, alone in (("plan", 1.0), ("rules", 3.0)):
+        car = households("car", f"{EV}, strategy: {strategy}")
+        kpis = studied(tmp_path / strategy, car, fees=NIGHT, days=1).kpis.set_index("party").loc["car-0.default"]
+        assert (kpis["bill"], kpis["utility_only_bill"]) == (alone, alone)
+
+
+def test_a_street_with_devices_has_an_optimum_that_nobody_beats(results: wattmesh.Results) -> None:
+    """Two nights, of which the second one is not over when the run ends: all is compared on equal demand."""
+    found = evaluate([], results.state, None, None, optimum=True).kpis.possible
+    assert found is not None
+    for reached in found.reached.values():
+        assert reached.optimum_micro <= reached.market_micro < reached.alone_micro
+    assert all(loss.micro < 200_000 for loss in found.losses)
+
+
 def test_all_that_devices_need_can_be_said_with_types() -> None:
-    window = wattmesh.Window(start="18:00", end="07:00", days=("Mon",))
+    window = wattmesh.Window(start=time(18), end=time(7), days=("Mon",))
     spec = wattmesh.SolarAgentSpec(
-        ev=wattmesh.Ev(plugged=window, charger_kw=11, needs_kwh=10),
-        heat_pump=wattmesh.HeatPump(window=window, kw=2, kwh=6),
-        shiftable=(wattmesh.ShiftableLoad(name="washer", window=window, kw=2, kwh=1),),
+        ev=wattmesh.Ev(plugged=window, charger_kw=Decimal(11), needs_kwh=Decimal(10)),
+        heat_pump=wattmesh.HeatPump(window=window, kw=Decimal(2), kwh=Decimal(6)),
+        shiftable=(wattmesh.ShiftableLoad(name="washer", window=window, kw=Decimal(2), kwh=Decimal(1)),),
     )
     assert [device.name for device in spec.devices] == ["ev", "heat-pump", "washer"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from wattmesh_cli.alone import alone_by_strategy
 from wattmesh_cli.books import SLOT_S, LedgerEntry, Reading
-from wattmesh_cli.field.optimum import Demand, Home, Store, optimum
+from wattmesh_cli.field.optimum import Demand, Home, Shiftable, Store, optimum
 from wattmesh_cli.field.program import Values
 from wattmesh_cli.kpi import Cost, Possible, Rows, Slots, Stored, possible, supplied_micro
 from wattmesh_cli.terms import Terms
@@ -72,6 +72,7 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
     household, prices = readings[0].party, terms.prices
     by_slot = {reading.slot: reading for reading in readings}
     battery = terms.battery(household)
+    taken_wh = {reading.slot: sum(device.taken_wh for device in reading.by_device) for reading in readings}
     there = np.array([slot in by_slot for slot in at], dtype=np.float64)
     store = None
     if battery.capacity_wh:
@@ -91,13 +92,34 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
         )
     return Home(
         pv_wh=_each(at, lambda slot: by_slot[slot].pv_wh if slot in by_slot else 0),
-        load_wh=_each(at, lambda slot: by_slot[slot].load_wh if slot in by_slot else 0),
+        load_wh=_each(at, lambda slot: by_slot[slot].load_wh - taken_wh[slot] if slot in by_slot else 0),
         tariff_micro=_each(at, lambda slot: terms.cheapest_micro(household, slot)),
         feed_in_micro=_each(at, lambda slot: prices.feed_in_micro(household, slot)),
         local_fee_micro=_each(at, lambda slot: prices.local_fee_micro(household, slot)),
         store=store,
         stored_micro_per_kwh=prices.stored_micro(household, by_slot, stored),
+        devices=tuple(devices_of(terms, readings, at)),
     )
+
+
+def devices_of(terms: Terms, readings: Sequence[Reading], at: range) -> Iterator[Shiftable]:
+    """The household's devices over the slots `at`: each is free to take at any time of a window what it took in it."""
+    limits_wh = {device.name: device.limit_wh for device in terms.households[readings[0].party].devices}
+    taken: defaultdict[str, defaultdict[int, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
+    for reading in readings:
+        for device in reading.by_device:
+            taken[device.name][device.begin][(reading.slot - at.start) // SLOT_S] = device.taken_wh
+    for name, windows in taken.items():
+        limit_wh, least_wh, most_wh = (np.zeros(len(at)) for _ in range(3))
+        sum_wh = 0
+        for of in windows.values():
+            first, last = min(of), max(of)
+            # What was declared last may be less than what a device was when it took this.
+            limit_wh[first : last + 1] = max(limits_wh.get(name, 0), *of.values())
+            least_wh[first:last] = sum_wh
+            sum_wh += sum(of.values())
+            most_wh[first:] = least_wh[last:] = sum_wh
+        yield Shiftable(limit_wh, least_wh, most_wh)
 
 
 def demand_of(entries: Iterable[LedgerEntry], utilities: frozenset[str], at: range) -> Demand | None:

@@ -36,9 +36,21 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Shiftable:
+    """A device over the slots: the most that it takes in each (Wh), and the least and most that it has taken by the end
+    of each, counted from a moment at which it had taken `taken_wh`.
+    """
+
+    limit_wh: Values
+    least_wh: Values
+    most_wh: Values
+    taken_wh: float = 0.0
+
+
+@dataclass(frozen=True)
 class Home:
     """A household over the slots: PV and load (Wh), and what its utility asks for a kWh, pays for one fed in, and takes
-    as the local grid fee of one sold to a neighbour (millionths).
+    as the local grid fee of one sold to a neighbour (millionths). What `devices` take is not in the load.
 
     `stored_micro_per_kwh` is what a kWh left in its battery is worth at the end.
     """
@@ -50,6 +62,7 @@ class Home:
     local_fee_micro: Values
     store: Store | None = None
     stored_micro_per_kwh: float = 0.0
+    devices: tuple[Shiftable, ...] = ()
 
     @property
     def net_wh(self) -> Values:
@@ -77,11 +90,12 @@ class Flows:
 @dataclass(frozen=True)
 class Optimum:
     """`bills_micro` is what all households together pay less what they earn in each slot, without what is left in
-    batteries; `flows` are those of each battery.
+    batteries; `flows` are those of each battery, and `taken_wh` has what each device has taken by the end of each slot.
     """
 
     bills_micro: Values
     flows: Mapping[str, Flows]
+    taken_wh: Mapping[str, tuple[Values, ...]]
 
     def cost_micro(self, homes: Mapping[str, Home]) -> float:
         """All bills less what is left in batteries."""
@@ -104,27 +118,32 @@ def optimum(homes: Mapping[str, Home], demand: Demand | None = None, *, window: 
     its battery: less than any market could reach, but still a bound.
     """
     if not homes:
-        return Optimum(np.zeros(0), {})
+        return Optimum(np.zeros(0), {}, {})
     slots = len(next(iter(homes.values())).load_wh)
     if slots <= window + _AHEAD:
         return _solved(homes, demand)
     parts: list[Optimum] = []
     for first in range(0, slots, window):
-        levels = {name: float(flows.level_wh[-1]) for name, flows in parts[-1].flows.items()} if parts else {}
         span = slice(first, min(slots, first + window + _AHEAD))
-        coming = {name: _part(home, span, levels.get(name)) for name, home in homes.items()}
+        coming = {name: _part(home, span, name, parts[-1] if parts else None) for name, home in homes.items()}
         wanted = None if demand is None else Demand(demand.energy_wh[span], demand.price_micro[span])
         parts.append(_begin(_solved(coming, wanted), window))
     flows = {
         name: Flows(*(np.concatenate(of) for of in zip(*(astuple(part.flows[name]) for part in parts), strict=True)))
         for name in parts[0].flows
     }
-    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows)
+    taken_wh = {
+        name: tuple(np.concatenate(of) for of in zip(*(part.taken_wh[name] for part in parts), strict=True))
+        for name in parts[0].taken_wh
+    }
+    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows, taken_wh)
 
 
-def _part(home: Home, span: slice, level_wh: float | None) -> Home:
-    """A household in some slots, with that level at their start, if not its own."""
+def _part(home: Home, span: slice, name: str, before: Optimum | None) -> Home:
+    """A household in some slots, as it stands after those before them, if there are any."""
     store = home.store
+    level_wh = float(before.flows[name].level_wh[-1]) if before and name in before.flows else None
+    taken_wh = [float(of[-1]) for of in before.taken_wh[name]] if before else [of.taken_wh for of in home.devices]
     if store is not None:
         store = replace(
             store,
@@ -142,13 +161,19 @@ def _part(home: Home, span: slice, level_wh: float | None) -> Home:
         feed_in_micro=home.feed_in_micro[span],
         local_fee_micro=home.local_fee_micro[span],
         store=store,
+        devices=tuple(
+            Shiftable(of.limit_wh[span], of.least_wh[span], of.most_wh[span], taken)
+            for of, taken in zip(home.devices, taken_wh, strict=True)
+        ),
     )
 
 
 def _begin(of: Optimum, slots: int) -> Optimum:
     """Its first slots."""
     return Optimum(
-        of.bills_micro[:slots], {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.flows.items()}
+        of.bills_micro[:slots],
+        {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.flows.items()},
+        {name: tuple(wh[:slots] for wh in each) for name, each in of.taken_wh.items()},
     )
 
 
@@ -161,6 +186,12 @@ def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
         name: _battery(program, home.store, home.stored_micro_per_kwh, both_ways=both_ways)
         for name, home in homes.items()
         if home.store is not None
+    }
+    devices = {name: [_device(program, of) for of in home.devices] for name, home in homes.items()}
+    behind = {
+        name: _Behind(batteries.get(name), tuple(taken for taken, _ in devices[name]))
+        for name in homes
+        if name in batteries or devices[name]
     }
     groups: dict[bytes, list[str]] = {}
     for name, home in homes.items():
@@ -187,9 +218,9 @@ def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
             drawn: list[Term] = [(batteries[name].discharged, -1.0) for name in members if name in batteries]
             program.constrain([(given, 1.0), *drawn], -np.inf, sun_kwh)
         if circles or of.local_fee_micro.any():
-            _by_meter(program, members, batteries, inward, outward, bounded=circles)
+            _by_meter(program, members, behind, inward, outward, bounded=circles)
         else:
-            _as_one_meter(program, members, batteries, inward, outward)
+            _as_one_meter(program, members, behind, inward, outward)
     program.constrain(pool)
     if demand is not None:
         taken = program.variable(upper=demand.energy_wh / _PER_KWH, cost=-demand.price_micro / _PER_MICRO)
@@ -198,7 +229,8 @@ def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
     values = program.solve()
     bills = np.sum([program.cost(columns) * values[columns] for columns in priced], axis=0)
     flows = {name: battery.flows(values) for name, battery in batteries.items()}
-    return Optimum(bills * _PER_MICRO, flows)
+    taken_wh = {name: tuple(values[by] * _PER_KWH for _, by in of) for name, of in devices.items()}
+    return Optimum(bills * _PER_MICRO, flows, taken_wh)
 
 
 @dataclass(frozen=True)
@@ -210,10 +242,39 @@ class _Battery:
     def flows(self, values: Values) -> Flows:
         return Flows(*(values[columns] * _PER_KWH for columns in (self.charged, self.discharged, self.level)))
 
+
+@dataclass(frozen=True)
+class _Behind:
+    """What is behind a meter beside PV and load: a battery, and what devices take in each slot."""
+
+    battery: _Battery | None
+    taken: tuple[Columns, ...]
+
     @property
     def inward(self) -> list[Term]:
-        """What it takes less what it gives."""
-        return [(self.charged, 1.0), (self.discharged, -1.0)]
+        """What is taken less what is given."""
+        return [*self.takes, *_negative(self.gives)]
+
+    @property
+    def takes(self) -> list[Term]:
+        """What is taken."""
+        charged: list[Term] = [] if self.battery is None else [(self.battery.charged, 1.0)]
+        return [*charged, *((taken, 1.0) for taken in self.taken)]
+
+    @property
+    def gives(self) -> list[Term]:
+        """What is given."""
+        return [] if self.battery is None else [(self.battery.discharged, 1.0)]
+
+
+def _device(program: Program, of: Shiftable) -> tuple[Columns, Columns]:
+    """What a device takes in each slot, and what it has taken by its end."""
+    taken = program.variable(upper=of.limit_wh / _PER_KWH)
+    by = program.variable(lower=of.least_wh / _PER_KWH, upper=of.most_wh / _PER_KWH)
+    start = np.zeros(program.slots)
+    start[0] = of.taken_wh / _PER_KWH
+    program.constrain([(by, 1.0), (np.concatenate([[-1], by[:-1]]), -1.0), (taken, -1.0)], start, start)
+    return taken, by
 
 
 def _battery(program: Program, store: Store, stored_micro_per_kwh: float, *, both_ways: bool) -> _Battery:
@@ -256,15 +317,15 @@ def _battery(program: Program, store: Store, stored_micro_per_kwh: float, *, bot
 def _as_one_meter(
     program: Program,
     homes: Mapping[str, Home],
-    batteries: Mapping[str, _Battery],
+    behind: Mapping[str, _Behind],
     inward: list[Term],
     outward: list[Term],
 ) -> None:
     """Households that pay nothing for energy among themselves: what comes in less what goes out is what all need."""
     terms = [*inward, *_negative(outward)]
     for name in homes:
-        if name in batteries:
-            terms += _negative(batteries[name].inward)
+        if name in behind:
+            terms += _negative(behind[name].inward)
     net_kwh = np.sum([home.net_wh for home in homes.values()], axis=0) / _PER_KWH
     program.constrain(terms, net_kwh, net_kwh)
 
@@ -272,7 +333,7 @@ def _as_one_meter(
 def _by_meter(
     program: Program,
     homes: Mapping[str, Home],
-    batteries: Mapping[str, _Battery],
+    behind: Mapping[str, _Behind],
     inward: list[Term],
     outward: list[Term],
     *,
@@ -288,17 +349,16 @@ def _by_meter(
     for name, home in homes.items():
         net_kwh = home.net_wh / _PER_KWH
         need_kwh, surplus_kwh = np.maximum(0.0, net_kwh), np.maximum(0.0, -net_kwh)
-        if name not in batteries:
+        if name not in behind:
             needs, gives = needs + need_kwh, gives + surplus_kwh
             continue
-        battery = batteries[name]
         comes, goes = program.variable(), program.variable()
         inward.append((comes, -1.0))
         outward.append((goes, -1.0))
-        program.constrain([(comes, 1.0), (goes, -1.0), *_negative(battery.inward)], net_kwh, net_kwh)
+        program.constrain([(comes, 1.0), (goes, -1.0), *_negative(behind[name].inward)], net_kwh, net_kwh)
         if bounded:
-            program.constrain([(comes, 1.0), (battery.charged, -1.0)], -np.inf, need_kwh)
-            program.constrain([(goes, 1.0), (battery.discharged, -1.0)], -np.inf, surplus_kwh)
+            program.constrain([(comes, 1.0), *_negative(behind[name].takes)], -np.inf, need_kwh)
+            program.constrain([(goes, 1.0), *_negative(behind[name].gives)], -np.inf, surplus_kwh)
     program.constrain(inward, needs, needs)
     program.constrain(outward, gives, gives)
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
-from wattmesh_cli.field.optimum import Demand, Home, Optimum, Store, optimum
+from wattmesh_cli.field.optimum import Demand, Home, Optimum, Shiftable, Store, optimum
 from wattmesh_cli.field.program import Program, Unsolved
 
 
@@ -35,6 +36,7 @@ def home(
     feed_in: float = 80_000,
     fee: float = 0,
     stored: float = 0,
+    devices: tuple[Shiftable, ...] = (),
 ) -> Home:
     """Needs are positive, surplus is negative."""
     net = np.array(net_wh, dtype=np.float64)
@@ -47,7 +49,17 @@ def home(
         local_fee_micro=each * fee,
         store=battery,
         stored_micro_per_kwh=stored,
+        devices=devices,
     )
+
+
+def device(limit_wh: ArrayLike, least_wh: ArrayLike, most_wh: ArrayLike) -> Shiftable:
+    limit, least, most = (np.asarray(of, dtype=np.float64) for of in (limit_wh, least_wh, most_wh))
+    return Shiftable(limit, least, most)
+
+
+CAR = device([0, 1000, 1000, 1000], [0, 0, 0, 1500], [0, 1500, 1500, 1500])
+"""It needs 1500 Wh in the last three of four slots, of 1000 Wh at most each."""
 
 
 def bill_of(found: Optimum) -> float:
@@ -180,6 +192,30 @@ def test_without_sun_or_store_nothing_is_sold_to_a_utility_whatever_it_pays() ->
 def test_where_feed_in_is_above_the_tariff_nothing_runs_in_circles() -> None:
     homes = {"roof": home([-1000], feed_in=400_000), "flat": home([1000]), "battery": home([0], store(1))}
     assert bill_of(optimum(homes)) == 300_000 - 400_000
+
+
+def test_a_device_takes_what_it_needs_where_that_is_cheapest_within_its_window_and_power() -> None:
+    found = optimum({"car": home([0] * 4, tariff=[100_000, 400_000, 200_000, 300_000], devices=(CAR,))})
+    assert bill_of(found) == 1.0 * 200_000 + 0.5 * 300_000
+    assert [list(taken) for taken in found.taken_wh["car"]] == [pytest.approx([0, 0, 1000, 1500])]
+
+
+@pytest.mark.parametrize("fee", [0, 30_000])
+def test_a_device_takes_the_sun_of_its_own_or_next_door(fee: float) -> None:
+    own = home([0, 0, -800, 0], devices=(CAR,), fee=fee)
+    assert bill_of(optimum({"car": own})) == 0.7 * 300_000
+    homes = {"car": home([0] * 4, devices=(CAR,), fee=fee), "roof": home([0, 0, -800, 0], fee=fee)}
+    assert bill_of(optimum(homes)) == 0.7 * 300_000 + 0.8 * fee
+
+
+def test_a_window_is_solved_across_the_borders_of_what_is_solved_at_once() -> None:
+    """Windows of two slots each, the second of which is the cheaper one, and an optimum of three slots at a time."""
+    slots = 400
+    tariff = [300_000, 100_000] * (slots // 2)
+    by = np.repeat(np.arange(slots // 2) * 500.0, 2)
+    heat = device([1000] * slots, by + [0, 500] * (slots // 2), by + 500)
+    found = optimum({"home": home([0] * slots, tariff=tariff, devices=(heat,))}, window=3)
+    assert bill_of(found) == 0.5 * 100_000 * (slots // 2)
 
 
 def test_a_contradiction_is_told() -> None:
