@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from wattmesh_agents.driver import Driver
 from wattmesh_agents.store.accounts import closed_until
-from wattmesh_agents.store.evidence import signed_by
+from wattmesh_agents.store.evidence import last_received_ms, signed_by
 from wattmesh_beckn.answers import json_reply
 from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.errors import Refusal, invalid, require
@@ -221,12 +221,12 @@ class Restoration:
                 signed += self._checked(party, partner, answer, keys)
         return signed, silent
 
-    @staticmethod
-    def _end_ms(party: Party) -> int:
-        """Until when a party's books were kept (wall time), with some tolerance; 0 where they begin."""
-        books = party.books
-        kept = books.contracts or books.standing.next_slot > books.standing.first_slot
-        return max(0, party.grid.wall_ms(books.standing.next_slot) - _EARLIER_MS) if kept else 0
+    def _end_ms(self, party: Party) -> int:
+        """Until when a party's books were kept (wall time), with some tolerance; 0 where they begin.
+
+        By what they were told, as slots of a street that has stood still have other dates now.
+        """
+        return max(0, last_received_ms(self._driver.connection, party.id) - _EARLIER_MS)
 
     async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> EvidenceAnswer | None:
         """What a partner holds; None when it does not answer until then, or is not registered."""

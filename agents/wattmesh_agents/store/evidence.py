@@ -35,6 +35,7 @@ _CHECKPOINTS = (
     "WHERE party = ? AND signer = ? ORDER BY until"
 )
 
+_LAST = "SELECT received_ms FROM evidence WHERE party = ? ORDER BY rowid DESC LIMIT 1"
 _NEXT = "SELECT rowid, received_ms FROM evidence WHERE rowid >= ? ORDER BY rowid LIMIT 1"
 _PRUNED_MS = 7 * 86_400_000
 """Of how long before what is forgotten goes: longer than a pod is away."""
@@ -102,6 +103,12 @@ def signed_by(
     rows = connection.execute(_SIGNED_BY, (party, counterparty, since_ms, after, most + 1)).fetchall()
     found = [_message(*row[1:]) for row in rows[:most]]
     return found, rows[most - 1][0] if len(rows) > most else None
+
+
+def last_received_ms(connection: sqlite3.Connection, party: str) -> int:
+    """When a party's books were last told something that is kept (ms of wall time); 0 where they have nothing."""
+    row = connection.execute(_LAST, (party,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def forget_readings(connection: sqlite3.Connection, before_ms: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
@@ -136,18 +137,25 @@ def _told(signed: Iterable[Signed]) -> dict[tuple[str, str, int], int]:
     }
 
 
-def _in_time(party: Party, signed: Sequence[Signed]) -> Iterator[tuple[int, bool, Signed]]:
-    """Each message when what it says was so: a contract before its first slot, what became of it when that was said.
+def _in_time(party: Party, signed: Sequence[Signed]) -> Iterator[tuple[float, bool, Signed]]:
+    """Each message when what it says was so: a contract before its first slot, what ended it before the slot's end, and
+    what was paid after all slots.
 
-    What a utility has billed is entered first: no slot of it is to be closed again.
+    Where a street has stood still, signatures are older than their slots are by the clock that goes now. What a utility
+    has billed is entered first: no slot of it is to be closed again.
     """
     for one in sorted(signed, key=lambda one: one.signed_ms):
         if isinstance(one.message, PricedReading):
             yield 0, True, one
             continue
+        if isinstance(one.message, Receipt):
+            yield inf, True, one
+            continue
         if (terms := _terms(one.message)) is not None and terms.lines:
             yield min(one.signed_ms, party.grid.wall_ms(terms.lines[0].slot) - 1), False, one
-        yield one.signed_ms, True, one
+        status = _status(one.message)
+        over = [told.slot for told in status.deliveries if told.state in OVER] if status is not None else []
+        yield min([one.signed_ms, *(party.grid.wall_ms(slot + SLOT_S) - 1 for slot in over)]), True, one
 
 
 def _status(message: Message) -> Status | None:
