@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BeforeValidator, FailFast, Field, SerializeAsAny, ValidationError, create_model, model_validator
 
 from wattmesh_beckn.context import BecknModel, Code, Context, Duration, Timestamp, Where
-from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.errors import Refusal, invalid
 from wattmesh_beckn.units import WIRE, BillMicro, Currency, EnergyWh, MoneyMicro, in_kwh
 from wattmesh_market.energy.slots import slots_from_range
 
@@ -537,25 +537,30 @@ def read_call(action: str, raw: Any) -> Call:
     Raises Refusal (400, 30000) naming the first wrong field, what is wrong there, and how many more are wrong.
     """
     try:
-        if (error := _error_in(action, raw)) is not None:
+        if (error := error_in(action, raw)) is not None:
             return _ErrorCall.model_validate({**raw, "message": error}, by_alias=True, by_name=False, context=WIRE)
         return CALLS[action].model_validate(raw, by_alias=True, by_name=False, context=WIRE)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        # A list whose parts are wrong counts for pydantic as too short besides; only an empty one is.
-        problems = [problem for problem in problems if problem["type"] != "too_short" or not problem["input"]]
-        first = problems[0]
-        path = ".".join(str(part) for part in first["loc"])
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        what = first["msg"].removeprefix("Value error, ")
-        raise invalid(f"{path or 'body'}: {what}{more}", path or None) from None
+        raise first_wrong(error) from None
+
+
+def first_wrong(error: ValidationError, *place: str) -> Refusal:
+    """Refusal (400, 30000): the first wrong field of what stands at `place`, what is wrong, and how many more are."""
+    problems = error.errors(include_url=False, include_context=False)
+    # A list whose parts are wrong counts for pydantic as too short besides; only an empty one is.
+    problems = [problem for problem in problems if problem["type"] != "too_short" or not problem["input"]]
+    first = problems[0]
+    path = ".".join([*place, *(str(part) for part in first["loc"])])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    what = first["msg"].removeprefix("Value error, ")
+    return invalid(f"{path or 'body'}: {what}{more}", path or None)
 
 
 class _ErrorCall(Call):
     message: ErrorMessage
 
 
-def _error_in(action: str, raw: Any) -> dict[str, Any] | None:
+def error_in(action: str, raw: Any) -> dict[str, Any] | None:
     """What holds the error of a callback, the call itself or its message; None when there is none."""
     places = (raw, raw.get("message")) if isinstance(raw, dict) and action.startswith("on_") else ()
     return next((place for place in places if isinstance(place, dict) and place.get("error")), None)

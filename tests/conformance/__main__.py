@@ -13,7 +13,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tests.conformance.schemas import Schemas
 from tests.conformance.traffic import Exchange, traffic
@@ -25,42 +25,41 @@ LTS = "beckn-v2.0.0-lts.yaml"
 REGISTRY_PATHS = ("/lookup", "/subscribe")
 
 
-class Checked(NamedTuple):
-    """What was found of a kind of message: how many, and what is wrong with how many."""
+class Checked:
+    """What was found of each kind of message: how many, how many are wrong, and an example of what is."""
 
-    messages: Counter[tuple[str, str]]
-    wrong: Counter[tuple[str, str]]
-    examples: dict[tuple[str, str], str]
+    def __init__(self) -> None:
+        self.messages = Counter[tuple[str, str]]()
+        self.wrong = Counter[tuple[str, str]]()
+        self.examples = dict[tuple[str, str], str]()
+
+    def check(self, schemas: Schemas, path: str, what: str, content: Any) -> None:
+        """Check a request, or an answer, against the schema of its path."""
+        key = (path, what)
+        self.messages[key] += 1
+        if (problem := schemas.problem(path, what, content)) is not None:
+            self.wrong[key] += 1
+            self.examples.setdefault(key, f"{problem}\n    {json.dumps(content)[:2000]}")
 
 
 def check_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
-    """Each message of a street that speaks v1, as the codec of v2 writes it, against the schema of its path."""
-    found = Checked(Counter(), Counter(), {})
+    """Each message of a street that speaks v1, as the codec of v2 writes it."""
+    found = Checked()
     for exchange in exchanges:
-        if exchange.path in REGISTRY_PATHS or (request := in_v2(exchange)) is None:
-            continue
-        key = (f"/{request['context']['action']}", "request")
-        found.messages[key] += 1
-        if (problem := lts.problem(*key, request)) is not None:
-            found.wrong[key] += 1
-            found.examples.setdefault(key, f"{problem}\n    {json.dumps(request)[:2000]}")
+        if exchange.path not in REGISTRY_PATHS and (request := in_v2(exchange)) is not None:
+            found.check(lts, f"/{request['context']['action']}", "request", request)
     return found
 
 
 def check(exchanges: list[Exchange], transaction: Schemas, registry: Schemas) -> Checked:
-    """Each request and each answer against the schema of its path."""
-    found = Checked(Counter(), Counter(), {})
+    """Each request and each answer."""
+    found = Checked()
     for exchange in exchanges:
         if exchange.path == "/lookup" and "page" in exchange.request:
             continue  # wattmesh's own, between its operator and its gateway
         schemas = registry if exchange.path in REGISTRY_PATHS else transaction
-        for what, content in (("request", exchange.request), ("answer", exchange.answer)):
-            key = (exchange.path, what)
-            found.messages[key] += 1
-            problem = schemas.problem(exchange.path, what, content)
-            if problem is not None:
-                found.wrong[key] += 1
-                found.examples.setdefault(key, f"{problem}\n    {json.dumps(content)[:2000]}")
+        found.check(schemas, exchange.path, "request", exchange.request)
+        found.check(schemas, exchange.path, "answer", exchange.answer)
     return found
 
 

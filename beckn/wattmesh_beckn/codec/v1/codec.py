@@ -6,8 +6,9 @@ from functools import cache
 
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
+from wattmesh_beckn.codec.refusals import from_outcome
 from wattmesh_beckn.codec.v1.reading import read
-from wattmesh_beckn.codec.v1.refusals import from_outcome, to_wire
+from wattmesh_beckn.codec.v1.refusals import to_wire
 from wattmesh_beckn.codec.v1.writing import Market, write
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
+from wattmesh_beckn.codec.defaults import NO_REASON, QUOTE_TTL, unix_ms
 from wattmesh_beckn.codec.port import Lookup, nothing
-from wattmesh_beckn.codec.v1.refusals import reason_of
+from wattmesh_beckn.codec.refusals import reason_of
 from wattmesh_beckn.codec.v1.states import CANCELLED, state_named, status_named
 from wattmesh_beckn.codec.v1.writing import (
     CORRECTION,
@@ -104,14 +105,9 @@ from wattmesh_market.trade.messages import (
 from wattmesh_market.trade.offers import Offer
 from wattmesh_market.units import MAX_ENERGY_WH, energy_from_kwh, money_from_text, money_text, share_micro
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _SLOT_ID = re.compile(r"slot-(\d{1,12})", re.ASCII)
 _ITEM_ID = re.compile(r"energy-(\d{1,12})", re.ASCII)
 """wattmesh's own items name their slot."""
-QUOTE_TTL = timedelta(seconds=30)
-"""How long a quote holds that does not say it."""
-NO_REASON = "no reason given"
 _ORDER = "message.order"
 _FULFILLMENTS, _PAYMENTS = f"{_ORDER}.fulfillments", f"{_ORDER}.payments"
 _TAGS = f"{_FULFILLMENTS}.0.tags"
@@ -572,8 +568,7 @@ def _slot(fulfillment: Fulfillment, path: str) -> int:
 
 def _expires_ms(context: Context, quote: WireQuote | None) -> int:
     ttl = quote.ttl if quote and quote.ttl else QUOTE_TTL
-    # In whole milliseconds from the start: as a float of unix seconds many a time is a fraction less.
-    return (context.timestamp + ttl - _EPOCH) // _MILLISECOND
+    return unix_ms(context.timestamp + ttl)
 
 
 def _energy_wh(text: str, tag: tuple[str, str], path: str) -> int:

@@ -1,26 +1,13 @@
-"""Refusals: a party's reasons and Beckn's error codes, both ways, and the JSON path of what a refusal is about."""
+"""A party's refusals as v1 says them: with the JSON path of what each is about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wattmesh_beckn.client import Acked, Nacked, Outcome
-from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid, too_many
-from wattmesh_market.parties.events import Unanswered
+from wattmesh_beckn.codec.refusals import CODES
+from wattmesh_beckn.errors import Refusal, declined, invalid, too_many
 from wattmesh_market.trade.messages import Action
 from wattmesh_market.trade.refusal import About, Reason, Refused
-
-CODES: Mapping[Reason, ErrorCode] = {
-    Reason.UNSOUND: ErrorCode.INVALID_REQUEST,
-    Reason.ITEM_NOT_FOUND: ErrorCode.ITEM_NOT_FOUND,
-    Reason.ORDER_NOT_FOUND: ErrorCode.ORDER_NOT_FOUND,
-    Reason.BUSINESS: ErrorCode.BUSINESS_ERROR,
-    Reason.QUANTITY_UNAVAILABLE: ErrorCode.QUANTITY_UNAVAILABLE,
-    Reason.QUOTE_UNAVAILABLE: ErrorCode.QUOTE_UNAVAILABLE,
-    Reason.POLICY: ErrorCode.POLICY_ERROR,
-    Reason.CANCELLATION_NOT_POSSIBLE: ErrorCode.CANCELLATION_NOT_POSSIBLE,
-}
-_REASONS: Mapping[str, Reason] = {str(code): reason for reason, code in CODES.items()}
 
 _PATHS: Mapping[About, str] = {
     About.TRANSACTION: "context.transaction_id",
@@ -62,18 +49,3 @@ def to_wire(refused: Refused, action: Action) -> Refusal:
     if refused.reason is Reason.UNSOUND:
         return invalid(refused.text, path)
     return declined(CODES[refused.reason], refused.text, path)
-
-
-def from_outcome(outcome: Outcome) -> Unanswered | None:
-    """Why a message was not acknowledged; None when it was."""
-    if isinstance(outcome, Acked):
-        return None
-    if isinstance(outcome, Nacked):
-        text = f"{outcome.code} {outcome.message}".strip()
-        return Unanswered(reason_of(outcome.code), text)
-    return Unanswered(None, outcome.reason)
-
-
-def reason_of(code: str) -> Reason:
-    """What an error code of another means to a party; one that Beckn does not have counts as BUSINESS."""
-    return _REASONS.get(code, Reason.BUSINESS)

@@ -7,7 +7,7 @@ from typing import Final
 
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
-from wattmesh_beckn.codec.v1.refusals import from_outcome
+from wattmesh_beckn.codec.refusals import from_outcome
 from wattmesh_beckn.codec.v2.messages import CallV2, ContractMessage
 from wattmesh_beckn.codec.v2.reading import read_body, read_contract
 from wattmesh_beckn.codec.v2.writing import NAMES, Market, write

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from wattmesh_beckn.context import BecknModel, Duration, SubscriberId, Timestamp
-from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.messages import error_in, first_wrong
 from wattmesh_common.fields import Url, Uuid
 
 VERSION = "2.0.0"
 MOST_PARTS = 96
 """Commitments, intervals, flows and settlements of a contract: one day of slots, as in v1."""
 MOST_CATALOGS = 1_000
+PartT = TypeVar("PartT", bound=BecknModel)
 
 Text = Annotated[str, Field(max_length=1_000)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -36,7 +37,7 @@ class V2Model(BecknModel):
 class ContextV2(V2Model):
     """Who says what to whom. `timestamp` and `ttl` are wall time; without one a message holds for 30 s.
 
-    A call between a seller and the discovery service names no buyer, one between a buyer and it no seller.
+    A call between a buyer and the discovery service names no seller.
     """
 
     action: Id
@@ -50,11 +51,6 @@ class ContextV2(V2Model):
     message_id: Uuid
     timestamp: Timestamp
     ttl: Duration = timedelta(seconds=30)
-
-    @property
-    def is_callback(self) -> bool:
-        """Whether it answers, or could answer, a request."""
-        return self.action.rpartition("/")[2].startswith("on_")
 
 
 class Descriptor(V2Model):
@@ -170,17 +166,9 @@ class CatalogV2(V2Model):
     offers: Annotated[tuple[OfferV2, ...], Field(max_length=MOST_PARTS)] = ()
 
 
-class Status(V2Model):
-    """How a commitment stands."""
-
-    descriptor: Descriptor | None = None
-
-
 class Commitment(V2Model):
     """Energy that is promised, by interval."""
 
-    id: Id | None = None
-    status: Status | None = None
     offer: OfferV2
     commitment_attributes: TimeSeries | None = None
 
@@ -279,7 +267,7 @@ class DiscoverMessage(V2Model):
 
 
 class CatalogsMessage(V2Model):
-    """Body of `on_discover` and `catalog/publish`."""
+    """Body of `on_discover`."""
 
     catalogs: Annotated[tuple[CatalogV2, ...], Field(max_length=MOST_CATALOGS)]
 
@@ -310,7 +298,6 @@ _CONTRACT_CALLS = ("select", "init", "confirm", "status", "cancel", "update")
 BODIES: dict[str, type[DiscoverMessage | CatalogsMessage | ContractMessage]] = {
     "discover": DiscoverMessage,
     "on_discover": CatalogsMessage,
-    "catalog/publish": CatalogsMessage,
     **{name: ContractMessage for call in _CONTRACT_CALLS for name in (call, f"on_{call}")},
 }
 
@@ -327,24 +314,17 @@ def decimal(value: Any) -> Decimal:
 
 def read_call(action: str, raw: Any) -> CallV2:
     """The message that parsed JSON holds; Refusal (400) names the first wrong field."""
+    if not isinstance(raw, dict):
+        raw = {}
+    error = error_in(action, raw)
+    context = _part(ContextV2, raw.get("context"), "context")
+    if error is not None:
+        return CallV2.model_construct(context=context, message=_part(ErrorMessageV2, error, "message"))
+    return CallV2.model_construct(context=context, message=_part(BODIES[action], raw.get("message"), "message"))
+
+
+def _part(model: type[PartT], raw: Any, place: str) -> PartT:
     try:
-        if not isinstance(raw, dict):
-            raw = {}
-        error = _error_in(action, raw)
-        context = ContextV2.model_validate(raw.get("context"), by_alias=True, by_name=False)
-        body = ErrorMessageV2 if error is not None else BODIES[action]
-        message = raw.get("message") if error is None else error
-        return CallV2.model_construct(
-            context=context, message=body.model_validate(message, by_alias=True, by_name=False)
-        )
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_context=False)[0]
-        place = "context" if problem.title == ContextV2.__name__ else "message"
-        path = ".".join([place, *(str(part) for part in first["loc"])])
-        raise invalid(f"{path}: {first['msg'].removeprefix('Value error, ')}", path) from None
-
-
-def _error_in(action: str, raw: dict[str, Any]) -> dict[str, Any] | None:
-    """What holds the error of a callback: the call itself or its message."""
-    places = (raw, raw.get("message")) if action.rpartition("/")[2].startswith("on_") else ()
-    return next((place for place in places if isinstance(place, dict) and place.get("error")), None)
+        return model.model_validate(raw, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise first_wrong(error, place) from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from wattmesh_beckn.codec.defaults import NO_REASON, QUOTE_TTL, unix_ms
 from wattmesh_beckn.codec.port import Lookup
-from wattmesh_beckn.codec.v1.refusals import reason_of
+from wattmesh_beckn.codec.refusals import reason_of
 from wattmesh_beckn.codec.v2.messages import (
     CatalogsMessage,
     CatalogV2,
@@ -44,7 +45,6 @@ from wattmesh_beckn.codec.v2.writing import (
     HELD,
     IMPORTED,
     LOCAL_GRID_FEE,
-    NAMES,
     OWN_GRID_FEE,
     PAYMENT_ACTION,
     PRICE,
@@ -93,19 +93,13 @@ from wattmesh_market.trade.offers import Offer
 from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, money_text, share_micro
 
 Body = DiscoverMessage | CatalogsMessage | ErrorMessageV2
-QUOTE_TTL = timedelta(seconds=30)
-"""How long a quote holds that does not say it."""
-NO_REASON = "no reason given"
 _CONTRACT, _COMMITMENTS = "message.contract", "message.contract.commitments"
 _CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settlements"
 _SERIES = f"{_COMMITMENTS}.0.commitmentAttributes"
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _OWN_OFFER = re.compile(r"energy-(\d{1,12})", re.ASCII)
 _SLOT_ID = re.compile(r"(?:payment-)?slot-(\d{1,12})", re.ASCII)
 _FILTER = re.compile(r"'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z)'", re.ASCII)
 _OWN_STATES: Mapping[str | None, ContractState] = {state.value: state for state in ContractState}
-_ACTIONS: Mapping[str, Action] = {name: action for action, name in NAMES.items()}
 
 
 class _Delivery(NamedTuple):
@@ -141,7 +135,7 @@ def read_contract(action: Action, context: ContextV2, contract: ContractV2, know
     """What a call says of a contract; Refusal where its form is wrong."""
     match action:
         case Action.SELECT:
-            wanted = tuple(Wanted(one.slot, one.item_id, _energy_wh(one, REQUESTED)) for one in _deliveries(contract))
+            wanted = tuple(Wanted(one.slot, one.item_id, _energy_wh(one)) for one in _deliveries(contract))
             return Select(_provider(contract, None, context), wanted)
         case Action.ON_SELECT:
             return Quote(_terms(contract, known(), context), _until_ms(contract, context))
@@ -226,9 +220,12 @@ def _deliveries(contract: ContractV2) -> list[_Delivery]:
     return sorted(found, key=lambda one: one.slot)
 
 
-def _terms(contract: ContractV2, known: Known | None, context: ContextV2) -> Terms:
-    flows = [flow for flow in contract.flows() if flow.currency]
-    deliveries = _deliveries(contract)
+def _terms(
+    contract: ContractV2, known: Known | None, context: ContextV2, deliveries: Sequence[_Delivery] | None = None
+) -> Terms:
+    """The terms of a contract, whose `deliveries` may have been put together before."""
+    flows = [*contract.flows()]
+    deliveries = _deliveries(contract) if deliveries is None else deliveries
     if not deliveries and known is not None:
         lines = known.lines
     else:
@@ -245,23 +242,22 @@ def _terms(contract: ContractV2, known: Known | None, context: ContextV2) -> Ter
     currency = flows[0].currency
     if any(flow.currency != currency for flow in flows):
         raise declined(ErrorCode.QUOTE_UNAVAILABLE, f"the flows are not in {currency} throughout", _CONSIDERATION)
-    paid = [-_micro(flow.value, _CONSIDERATION) for flow in flows if flow.role == BUYER]
-    total_micro = sum(paid) if paid else sum(line.amount_micro for line in lines)
+    paid = any(flow.role == BUYER for flow in flows)
+    total_micro = -_sum(flows, role=BUYER) if paid else sum(line.amount_micro for line in lines)
     return Terms(provider, lines, total_micro, currency)
 
 
 def _line(delivery: _Delivery, flows: Sequence[Flow], alone: bool) -> Line:
     """A delivery, at what its flows to others than the buyer come to; without any, at its price per kWh."""
-    energy_wh = _energy_wh(delivery, REQUESTED)
+    energy_wh = _energy_wh(delivery)
     names = {delivery_id(delivery.slot), *([None] if alone else [])}
     parts = [one for one in flows if one.role != BUYER and one.delivery_id in names]
     if parts:
-        fees = [_micro(one.value, _CONSIDERATION) for one in parts if one.role == SELLER_DISCOM]
-        amount_micro = sum(_micro(one.value, _CONSIDERATION) for one in parts)
-        return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, sum(fees) if fees else None)
+        stated = any(one.role == SELLER_DISCOM for one in parts)
+        fee_micro = _sum(parts, role=SELLER_DISCOM) if stated else None
+        return Line(delivery.slot, delivery.item_id, energy_wh, _sum(parts), fee_micro)
     if alone:
-        total_micro = -sum(_micro(one.value, _CONSIDERATION) for one in flows if one.role == BUYER)
-        return Line(delivery.slot, delivery.item_id, energy_wh, total_micro, None)
+        return Line(delivery.slot, delivery.item_id, energy_wh, -_sum(flows, role=BUYER), None)
     price = _number(delivery.interval, PRICE)
     amount_micro = 0 if price is None else _micro(price * energy_wh / 1000, _SERIES)
     return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, None)
@@ -276,10 +272,11 @@ def _agreed(contract: ContractV2, known: Known | None, context: ContextV2) -> tu
 
 
 def _status(contract: ContractV2, known: Known | None, context: ContextV2, otherwise: str | None = None) -> Status:
-    if not _deliveries(contract) and known is None:
+    deliveries = _deliveries(contract)
+    if not deliveries and known is None:
         raise declined(ErrorCode.ORDER_NOT_FOUND, f"no contract {contract.id!r} with you here", f"{_CONTRACT}.id")
-    terms = _terms(contract, known, context)
-    intervals = {one.slot: one.interval for one in _deliveries(contract)}
+    terms = _terms(contract, known, context, deliveries)
+    intervals = {one.slot: one.interval for one in deliveries}
     states = {_slot_named(one.id): one.status for one in contract.performance}
     due = {_slot_named(one.id): _due(one) for one in contract.settlements if not _is_payment(one)}
     code = (contract.status.code if contract.status else None) or otherwise
@@ -344,8 +341,7 @@ def _provider(contract: ContractV2, known: Known | None, context: ContextV2) -> 
 
 
 def _until_ms(contract: ContractV2, context: ContextV2) -> int:
-    until = contract.contract_attributes.quote_valid_until or context.timestamp + QUOTE_TTL
-    return (until - _EPOCH) // _MILLISECOND
+    return unix_ms(contract.contract_attributes.quote_valid_until or context.timestamp + QUOTE_TTL)
 
 
 # --- payments and readings ---
@@ -407,27 +403,26 @@ def _priced(contract: ContractV2) -> PricedReading | HeldReading:
     currency = bill[0].currency
     if any(flow.currency != currency for flow in contract.flows()):
         raise declined(ErrorCode.BUSINESS_ERROR, f"the flows are not in {currency} throughout", _CONSIDERATION)
-    amount_micro = -_sum(bill, BUYER)
-    parts_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.role != BUYER)
+    amount_micro = -_sum(bill, role=BUYER)
+    parts_micro = _sum(bill) + amount_micro
     if parts_micro != amount_micro:
         text = f"the flows sum to {money_text(parts_micro)} but the bill is {money_text(amount_micro)}"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
-    fee_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == GRID_FEE)
+    fee_micro = _sum(bill, description=GRID_FEE)
     own_fee, back = list(contract.flows(OWN_GRID_FEE)), list(contract.flows(CORRECTION))
     shared_wh, billed_wh = _wh_in(interval, SHARED), _wh_in(interval, BILLED_IMPORTED)
     shared = correction = None
     if shared_wh is not None:
-        local_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == LOCAL_GRID_FEE)
-        energy_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == SHARED_ENERGY)
-        shared = SharedPart(shared_wh, energy_micro + local_micro, local_micro)
+        local_micro = _sum(bill, description=LOCAL_GRID_FEE)
+        shared = SharedPart(shared_wh, _sum(bill, description=SHARED_ENERGY) + local_micro, local_micro)
     if billed_wh is not None:
-        correction = Correction(billed_wh, _wh_in(interval, BILLED_EXPORTED) or 0, _sum(back, BUYER))
+        correction = Correction(billed_wh, _wh_in(interval, BILLED_EXPORTED) or 0, _sum(back, role=BUYER))
     return PricedReading(
         reading.order_id,
         reading,
         amount_micro,
         fee_micro,
-        _sum(own_fee, SELLER_DISCOM) if own_fee else None,
+        _sum(own_fee, role=SELLER_DISCOM) if own_fee else None,
         currency,
         shared,
         correction,
@@ -435,8 +430,13 @@ def _priced(contract: ContractV2) -> PricedReading | HeldReading:
     )
 
 
-def _sum(flows: Iterable[Flow], role: str) -> int:
-    return sum(_micro(flow.value, _CONSIDERATION) for flow in flows if flow.role == role)
+def _sum(flows: Iterable[Flow], *, role: str | None = None, description: str | None = None) -> int:
+    """What flows come to (millionths): all, those to one role, or those of one description."""
+    return sum(
+        _micro(flow.value, _CONSIDERATION)
+        for flow in flows
+        if role in (None, flow.role) and description in (None, flow.description)
+    )
 
 
 # --- parts ---
@@ -469,10 +469,11 @@ def _slot_named(name: str | None) -> int | None:
     return None if said is None else int(said[1])
 
 
-def _energy_wh(delivery: _Delivery, name: str) -> int:
-    found = _wh_in(delivery.interval, name)
+def _energy_wh(delivery: _Delivery) -> int:
+    """How much is ordered."""
+    found = _wh_in(delivery.interval, REQUESTED)
     if found is None:
-        raise invalid(f"{name} of the delivery is missing", f"{_SERIES}.intervals")
+        raise invalid(f"{REQUESTED} of the delivery is missing", f"{_SERIES}.intervals")
     return found
 
 

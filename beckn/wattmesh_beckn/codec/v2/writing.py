@@ -81,6 +81,8 @@ _STATUS: Mapping[ContractState, tuple[str, str, str]] = {
     ContractState.CANCELLED: (CANCELLED, CLOSED, DRAFT),
 }
 """Of a contract, its commitments, and its settlements."""
+_SLOT: Final = f"PT{SLOT_S // 60}M"
+"""The length of a delivery slot, as networks write it."""
 _SCHEMAS: Mapping[str, str] = {
     "EnergyResource": "v2.0",
     "EnergyTradeOffer": "v2.0",
@@ -261,11 +263,11 @@ class _Writer:
 
     def _status(self, message: Status) -> Json:
         terms, deliveries = message.terms, message.deliveries
-        status: Json = {"code": _STATUS[least_advanced([told.state for told in deliveries])][0]}
+        code, commitment, _ = _STATUS[least_advanced([told.state for told in deliveries])]
+        status: Json = {"code": code}
         if message.reason is not None:
             status["shortDesc"] = message.reason
         allocated = {told.slot: told.delivered_wh for told in deliveries if told.delivered_wh is not None}
-        commitment = _STATUS[least_advanced([told.state for told in deliveries])][1]
         parts = self._parts(terms, commitment, allocated, self._envelope.terms_until_ms)
         parts["performance"] = [
             {"id": delivery_id(told.slot), "status": {"code": told.state.value}} for told in deliveries
@@ -422,7 +424,7 @@ class _Writer:
         return {
             "@context": _schema(self._market, "BecknTimeSeries"),
             "@type": "TimeSeries",
-            "intervalPeriod": {"start": rfc3339(first), "duration": iso_duration_of_slot()},
+            "intervalPeriod": {"start": rfc3339(first), "duration": _SLOT},
             "payloadDescriptors": [
                 {
                     "objectType": "EVENT_PAYLOAD_DESCRIPTOR",
@@ -440,11 +442,6 @@ class _Writer:
                 for slot, told in sorted(values.items())
             ],
         }
-
-
-def iso_duration_of_slot() -> str:
-    """The length of a delivery slot, as networks write it."""
-    return f"PT{SLOT_S // 60}M"
 
 
 def _nothing_new(name: str, status: str) -> Json:
