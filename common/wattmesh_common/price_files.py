@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from wattmesh_common.metering.prices import read_prices
+from wattmesh_common.metering.prices import PricesFound, read_prices
 from wattmesh_market.energy.tariff import PriceFile, PriceSeries, Tariff
 
 
 def series_of(tariff: Tariff) -> PriceSeries | None:
-    """What the file of a tariff says now, if it has one; read once as long as it does not change.
+    """What the file of a tariff says now, if it has one; see `prices_in`."""
+    return None if tariff.file is None else prices_in(tariff.file)[0]
+
+
+def prices_in(file: PriceFile) -> tuple[PriceSeries, PricesFound]:
+    """What a file says now, and how it was read; read once as long as it does not change.
 
     OSError; MeterFileError with every mistake in it.
     """
-    file = tariff.file
-    if file is None:
-        return None
     if file.text is not None:
         return _read(file, 0, len(file.text))
     now = file.path.stat()
@@ -23,5 +25,5 @@ def series_of(tariff: Tariff) -> PriceSeries | None:
 
 
 @lru_cache(maxsize=64)
-def _read(file: PriceFile, _changed_ns: int, _size: int) -> PriceSeries:
-    return read_prices(file)[0]
+def _read(file: PriceFile, _changed_ns: int, _size: int) -> tuple[PriceSeries, PricesFound]:
+    return read_prices(file)

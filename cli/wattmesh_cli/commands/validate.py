@@ -10,9 +10,10 @@ import typer
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, named
 from wattmesh_cli.meter_text import found_json, how_it_was_read, how_prices_were_read, prices_json
 from wattmesh_cli.output import DEFAULT_OUTPUT, FOUND, Output, OutputOption, print_json, refuse
-from wattmesh_common.metering.prices import PricesFound, read_prices
+from wattmesh_common.metering.prices import PricesFound
 from wattmesh_common.metering.reading import read_meter_file
 from wattmesh_common.metering.told import MeterFile
+from wattmesh_common.price_files import prices_in
 from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_operator.manifests import load
 from wattmesh_operator.manifests.measured import profile_paths, profile_told
@@ -84,7 +85,7 @@ def _profiles(resources: Iterable[Resource]) -> Iterator[tuple[Path, MeterFile]]
 def _prices(resources: Iterable[Resource]) -> Iterator[tuple[Path, tuple[PriceSeries, PricesFound]]]:
     """Each file of prices, as it is read by each utility."""
     for file in filter(None, map(prices_told, resources)):
-        yield file.path, read_prices(file)
+        yield file.path, prices_in(file)
 
 
 def _panels(resources: Iterable[Resource]) -> Iterator[tuple[SolarAgent, Pv]]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wattmesh_common.metering.prices import read_prices
-from wattmesh_common.metering.told import MeterFileError
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.cluster.observation import identity_of
 from wattmesh_operator.plan.participants import price_file
 from wattmesh_operator.plan.pods import GatewayPlan, planned
+from wattmesh_operator.plan.prices import read_told
 from wattmesh_operator.plan.references import NOTHING_SETTLED, Settled, resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent, UtilityAgent
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors, Mistake
@@ -50,8 +49,7 @@ def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identi
             resource = parse_resource(document | {"spec": item["spec"]} if "spec" in item else document)
             if (mistake := _file_of_a_machine(resource)) is not None:
                 raise ManifestErrors([mistake])
-            if mistakes := _inline_mistakes(resource):
-                raise ManifestErrors(mistakes)
+            _check_inline(resource)
             resources.append(resource)
         except ManifestErrors as errors:
             problems[identity_of(item)] = Problem(Reason.INVALID_SPEC, _text(errors.mistakes))
@@ -121,20 +119,11 @@ def _file_of_a_machine(resource: Resource) -> Mistake | None:
     return Manifest(resource).mistake(f"spec.profile.{field}", what)
 
 
-def _inline_mistakes(resource: Resource) -> list[Mistake]:
-    """What is wrong in prices that stand in the resource: no pod could start with them."""
+def _check_inline(resource: Resource) -> None:
+    """ManifestErrors with what is wrong in prices that stand in the resource: no pod could start with them."""
     series = resource.spec.tariff.series if isinstance(resource, UtilityAgent) else None
-    if series is None or series.inline is None:
-        return []
-    try:
-        read_prices(price_file(series))
-    except MeterFileError as error:
-        found = [str(mistake) for mistake in error.mistakes]
-    except ValueError as error:
-        found = [str(error)]
-    else:
-        return []
-    return [Manifest(resource).mistake("spec.tariff.series.inline", what) for what in found]
+    if series is not None and series.inline is not None:
+        read_told(Manifest(resource), price_file(series))
 
 
 def _text(mistakes: Sequence[Mistake]) -> str:
