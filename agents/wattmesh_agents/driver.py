@@ -217,16 +217,14 @@ class Driver:
 
     def take_over(self, member: Events, signed: Sequence[Signed]) -> None:
         """Bring books up to date that were put back, by what their party has signed since."""
-        party, connection = member.party, self.connection
-        known = dict.fromkeys(one.transaction_id for one in signed if not isinstance(one.message, PricedReading))
+        party = member.party
         if party.books.changes.standing is None:  # else they are new, and nothing is on the disk
-            for transaction_id in known:
-                for contract in journal.recall_contracts(connection, party.id, transaction_id):
-                    if party.books.contract(*contract.key) is None:
-                        party.books.put(contract)
             for one in signed:
                 if isinstance(one.message, PricedReading):
                     self._recall_supply(party, one.to, one.message.reading.slot)
+            of_contracts = [one.transaction_id for one in signed if not isinstance(one.message, PricedReading)]
+            for transaction_id in dict.fromkeys(of_contracts):
+                self._recall_contracts(party, transaction_id)
             party.books.changes = Changes()
         self._act(party, "restore", lambda: restoring.take_over(party, signed))
 

@@ -174,8 +174,7 @@ class Pod:
             party.books.purchases.clear()
             party.books.selections.clear()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
-                battery = party.config.battery if isinstance(party, Household) else None
-                party.books.stand(standing_at(self.now.slot, battery))
+                party.begin(self.now.slot)
         self._try("all", partial(self._driver.open_accounts, self.now.ms))
         members = [one for one in self._driver.members.values() if not one.party.is_ahead]
         for member in members:

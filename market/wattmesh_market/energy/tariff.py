@@ -5,6 +5,7 @@ What is paid for energy may be negative, a grid fee may not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import time
 from pathlib import Path
@@ -42,9 +43,14 @@ class TariffPeriod:
         inside = now >= self.start or now < self.end if overnight else self.start <= now < self.end
         if not inside or not (self.days or self.months):
             return inside
-        begun = local(slot - DAY_S if overnight and now < self.end else slot, utc_offset_s)
-        of_day = not self.days or DAYS[begun.weekday()] in self.days
-        return of_day and (not self.months or MONTHS[begun.month - 1] in self.months)
+        begun = slot - DAY_S if overnight and now < self.end else slot
+        return on_days(self.days, self.months, begun, utc_offset_s)
+
+
+def on_days(days: Sequence[str], months: Sequence[str], slot: int, utc_offset_s: int) -> bool:
+    """Whether a slot is on one of these days of the week, in one of these months, by local time; none named: any."""
+    at = local(slot, utc_offset_s)
+    return (not days or DAYS[at.weekday()] in days) and (not months or MONTHS[at.month - 1] in months)
 
 
 @dataclass(frozen=True)

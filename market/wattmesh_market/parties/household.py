@@ -163,7 +163,7 @@ class Household(Supplied):
     # --- books that are restored ---
 
     def begin(self, slot: int) -> None:
-        """Stand at the start of a slot; what was stored then nobody knows any more."""
+        """Stand at the start of a slot with what is stored at first: what it was then, nobody knows."""
         self.books.stand(standing_at(slot, self.battery))
 
     def take_part(self, slot: int, side: Side) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import time
 from typing import ClassVar, NamedTuple
 
-from wattmesh_market.energy.slots import DAY_S, SLOT_S, local, require_slot_borders
-from wattmesh_market.energy.tariff import DAYS, MONTHS
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, require_slot_borders
+from wattmesh_market.energy.tariff import on_days
 
 
 class Span(NamedTuple):
@@ -44,15 +44,8 @@ class Window:
         """Each that begins from slot `first` on and before slot `until`."""
         begin = first + (_second(self.start) - first - utc_offset_s) % DAY_S
         for slot in range(begin, until, DAY_S):
-            if self._begins(slot, utc_offset_s):
+            if not (self.days or self.months) or on_days(self.days, self.months, slot, utc_offset_s):
                 yield Span(slot, slot + self.slots * SLOT_S)
-
-    def _begins(self, slot: int, utc_offset_s: int) -> bool:
-        if not (self.days or self.months):
-            return True
-        begun = local(slot, utc_offset_s)
-        of_day = not self.days or DAYS[begun.weekday()] in self.days
-        return of_day and (not self.months or MONTHS[begun.month - 1] in self.months)
 
 
 def _second(at: time) -> int:
