@@ -1,7 +1,7 @@
 """Copies of a pod's database, for who may run commands there: `python -m wattmesh_agents.backup take|put DATABASE`.
 
 `take` writes a copy of one moment to the standard output or to a file, while the pod trades; `put` reads one from the
-standard input and puts it in the place of the database. The pod is then to be started anew.
+standard input or a file and puts it in the place of the database. The pod is then to be started anew.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     taking = commands.add_parser("take", help="write a copy")
     taking.add_argument("--to", type=Path, help="file to write; default: the standard output")
-    putting = commands.add_parser("put", help="read a copy from the standard input and restore it")
+    putting = commands.add_parser("put", help="restore a copy")
+    putting.add_argument("--from", dest="copy", type=Path, help="file to read; default: the standard input")
     for command in (taking, putting):
         command.add_argument("database", type=Path)
     options = parser.parse_args(arguments)
     try:
         if options.command == "put":
-            put(options.database, sys.stdin.buffer)
+            put(options.database, options.copy or sys.stdin.buffer)
         elif options.to is not None:
             take(options.database, options.to)
         else:

@@ -167,8 +167,7 @@ def restore_state(state: Path, backup: Backup, pods: Sequence[str]) -> None:
                     (state / name).chmod(0o600)
             (state / AGENTS).mkdir(exist_ok=True)
             for pod in pods:
-                with backup.copy_of(pod).open("rb") as copy:
-                    put(state / AGENTS / f"{pod}.db", copy)
+                put(state / AGENTS / f"{pod}.db", backup.copy_of(pod))
         except DatabaseRefused as refused:
             raise BooksError(str(refused)) from None
         except OSError as error:

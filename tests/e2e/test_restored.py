@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from docs.generate.sources import DOCS
+from tests.docs.pages import blocks
 from tests.e2e.kube import Kube, until
 from tests.e2e.market import Books, audit_findings, books, uid_of_pod
 
@@ -108,3 +112,30 @@ def test_a_whole_market_is_restored_from_a_backup(street: Kube, measured: list[s
     sells_more(street, len(sales(street)))
     assert audit_findings(street) == []
     measured.append(f"a market restored from a backup → it trades and is right: {time.monotonic() - began:.1f} s")
+
+
+def test_the_nightly_copy_of_the_documentation_is_made_and_put_back(street: Kube) -> None:
+    [cron_job] = [
+        yaml.safe_load(block.text) for block in blocks(DOCS / "how-to" / "backup.md", "yaml") if "CronJob" in block.text
+    ]
+    template = cron_job["spec"]["jobTemplate"]["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    container["image"] = f"wattmesh/runtime:{os.environ['E2E_TAG']}"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}}
+    kind, name = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}, {"name": "backups"}
+    street.apply({**kind, "metadata": name, "spec": claim}, cron_job)
+    street("create", "job", "tonight", f"--from=cronjob/{cron_job['metadata']['name']}")
+    street("wait", "job/tonight", "--for=condition=Complete", "--timeout=120s")
+    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+
+    take = container["command"]
+    container["command"] = [*take[:3], "put", "--from", take[-1], take[4]]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "back"}, "spec": {"template": template}}
+    street.apply(job)
+    street("wait", "job/back", "--for=condition=Complete", "--timeout=120s")
+    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}")
+
+    until("the pod is another", lambda: uid_of_pod(street, POD) != pod)
+    is_right_again(street, sold)
+    street("delete", "cronjob,job", "--all")
+    street("delete", "pvc", "backups", "--wait=false")

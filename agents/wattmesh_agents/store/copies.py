@@ -53,8 +53,10 @@ def take(database: Path, to: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def put(database: Path, copy: BinaryIO) -> None:
+def put(database: Path, copy: Path | BinaryIO) -> None:
     """Lay a copy ready and wait until it has taken the place of a database, whose process is silent from then on.
+
+    `copy` is what `take` has written, or any journal's file with its write-ahead log beside it.
 
     DatabaseRefused, and nothing has changed, when it is no whole copy, or one of other parties' books; also when the
     process does not let go of the database, where the copy takes its place when that process is next started.
@@ -62,11 +64,14 @@ def put(database: Path, copy: BinaryIO) -> None:
     restored = ready(database)
     new = Path(f"{restored}.new")
     try:
-        with new.open("wb") as file:
-            shutil.copyfileobj(copy, file)
-            file.flush()
-            os.fsync(file.fileno())
-        check_copy(new, OURS)
+        if isinstance(copy, Path):
+            take(copy, new)
+        else:
+            with new.open("wb") as file:
+                shutil.copyfileobj(copy, file)
+                file.flush()
+                os.fsync(file.fileno())
+            check_copy(new, OURS)
         _check_parties(database, new)
         new.replace(restored)
     finally:

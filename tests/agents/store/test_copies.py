@@ -73,6 +73,18 @@ def test_a_copy_takes_the_place_of_a_database_with_its_write_ahead_log(tmp_path:
     assert not ready(path).exists()
 
 
+def test_a_file_with_its_write_ahead_log_is_restored_to_its_last_commit(tmp_path: Path) -> None:
+    path, snapshot = tmp_path / "pod.db", tmp_path / "snapshot" / "ledger.db"
+    database = made(path, "first", "last")
+    snapshot.parent.mkdir()
+    for end in ("", "-wal"):  # as a volume's snapshot has them
+        Path(f"{snapshot}{end}").write_bytes(Path(f"{path}{end}").read_bytes())
+    write(database, "lost")
+    database.close()
+    put(path, snapshot)
+    assert keys_in(path) == {"first", "last"}
+
+
 def test_who_holds_the_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "pod.db"
     database = made(path, "old")
@@ -167,7 +179,7 @@ def test_the_command_of_a_pod_writes_a_copy_and_reads_one(tmp_path: Path) -> Non
     refused = backup("put", str(path), given=out.stdout[:-1])
     assert refused.returncode == 2
     assert b"wattmesh_agents.backup: " in refused.stderr
-    assert backup("put", str(path), given=out.stdout).returncode == 0
-
-    assert keys_in(path) == {"old"}
+    for put_back in (["put", str(path)], ["put", str(path), "--from", str(tmp_path / "copy.db")]):
+        assert backup(*put_back, given=out.stdout).returncode == 0
+        assert keys_in(path) == {"old"}
     assert not [file.name for file in tmp_path.iterdir() if "-copy" in file.name]
