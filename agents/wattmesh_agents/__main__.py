@@ -18,6 +18,7 @@ from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.following import Following
 from wattmesh_agents.keyring import KeyRing
 from wattmesh_agents.pod import Pod
+from wattmesh_agents.replaced import Replaced
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.transport import HttpTransport
@@ -56,7 +57,10 @@ async def run(options: argparse.Namespace) -> None:
         adviser_of(wanting, os.environ),
     )
     following = Following(pod, keys, partial(asyncio.to_thread, options.config.read_bytes), text, clock)
-    keeping = [asyncio.create_task(one.keep(), name=f"keeps {type(one).__name__}") for one in (keys, following)]
+    replaced = Replaced(pod, options.database, clock)
+    keeping = [
+        asyncio.create_task(one.keep(), name=f"keeps {type(one).__name__}") for one in (keys, following, replaced)
+    ]
     try:
         with refusing(options.database):
             pod.start()

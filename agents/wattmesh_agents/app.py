@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Path, Query, Response
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from wattmesh_agents.books_page import BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
-from wattmesh_agents.pod import Pod
+from wattmesh_agents.pod import RESTORED, RESTORED_S, Pod
 from wattmesh_agents.receiving import ACTIONS, BESIDE_BECKN
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.evidence import kept
@@ -26,7 +26,14 @@ from wattmesh_market.parties.party import Party
 
 def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
-    app = FastAPI(title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None)
+
+    async def has_books() -> None:
+        if pod.has_let_go:
+            raise HTTPException(503, RESTORED, {"retry-after": str(RESTORED_S)})
+
+    app = FastAPI(
+        title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None, dependencies=[Depends(has_books)]
+    )
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
     for name, call in BESIDE_BECKN.items():
         add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body.model_json_schema())

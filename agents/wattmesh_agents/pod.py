@@ -27,6 +27,7 @@ from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
+from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.errors import busy
@@ -60,6 +61,8 @@ _LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """The last day that can be told of."""
 _RESTS_S = 5
 """When a caller may ask again whether a party that has closed its account trades on."""
+RESTORED, RESTORED_S = "these books are being restored from a copy", 5
+"""What is answered meanwhile, and when to ask again."""
 REFUSED_RETRY_S = 1.0
 """How long until a step that the disk refused is tried again (wall time)."""
 
@@ -97,6 +100,8 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._waiting: set[str] = set()
+        self.has_let_go = False
+        """Whether the database is not this process's any more."""
         self._price_problem = ""
         self.now = Now()
         self._move()
@@ -227,10 +232,17 @@ class Pod:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sender.begin()
 
+    async def let_go(self) -> None:
+        """Stop for good and close the database, whose place a copy takes; calls and pages get 503 from now on."""
+        self.has_let_go = True
+        await self.pause()
+        self.database.close()
+
     async def stop(self) -> None:
         """Stop, and bring onto the disk what could wait."""
         await self.pause()
-        self._guard("all", self._driver.tidy)
+        if not self.has_let_go:
+            self._guard("all", self._driver.tidy)
 
     def tidy(self) -> None:
         """Bring onto the disk what can wait; see `Driver.tidy`."""
@@ -276,8 +288,15 @@ class Pod:
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer `POST /<party>/<action>`."""
+        if self.has_let_go:
+            return nack(busy(RESTORED, RESTORED_S))
         self._move()
-        return await self._reception.post(path, body, headers)
+        try:
+            return await self._reception.post(path, body, headers)
+        except sqlite3.ProgrammingError:  # it was let go of while the call was looked into
+            if not self.has_let_go:
+                raise
+            return nack(busy(RESTORED, RESTORED_S))
 
     # --- slots ---
 

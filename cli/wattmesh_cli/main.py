@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wattmesh_cli.commands.audit import audit
+from wattmesh_cli.commands.backup import backup, restore
 from wattmesh_cli.commands.compare import compare
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
@@ -54,6 +55,8 @@ app.command()(contracts)
 app.add_typer(readings, name="readings")
 app.command()(audit)
 app.command()(evidence)
+app.command()(backup)
+app.command()(restore)
 app.command()(kpis)
 app.command()(compare)
 app.command()(report)

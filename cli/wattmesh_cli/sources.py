@@ -61,9 +61,8 @@ def source(
     state: Path | None, *, kubernetes: bool, namespace: str | None, all_namespaces: bool, context: str | None
 ) -> Source:
     """What the options choose; BooksError when they contradict each other."""
+    one_of(state, kubernetes=kubernetes, namespace=namespace, all_namespaces=all_namespaces, context=context)
     if not kubernetes:
-        if namespace is not None or all_namespaces or context is not None:
-            raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
         chosen = DEFAULT_STATE if state is None else state
         return Source(
             lambda: read_books(chosen),
@@ -72,10 +71,6 @@ def source(
             lambda transaction: _evidence().of_state(chosen, transaction),
             lambda decided: decide_on_this_machine(chosen, decided),
         )
-    if state is not None:
-        raise BooksError("--state and --kubernetes exclude each other")
-    if namespace is not None and all_namespaces:
-        raise BooksError("--namespace and --all-namespaces exclude each other")
     # Only who asks for a cluster waits for these imports.
     from wattmesh_cli.cluster import read
     from wattmesh_cli.cluster.decide import decide
@@ -89,6 +84,23 @@ def source(
         lambda transaction: _evidence().of_cluster(cluster, transaction),
         lambda decided: decide(cluster, decided),
     )
+
+
+def one_of(
+    state: Path | None,
+    *,
+    kubernetes: bool,
+    namespace: str | None,
+    context: str | None,
+    all_namespaces: bool = False,
+) -> None:
+    """Whether the options mean a state directory or a cluster; BooksError when they contradict each other."""
+    if not kubernetes and (namespace is not None or all_namespaces or context is not None):
+        raise BooksError("--namespace, --all-namespaces and --context need --kubernetes")
+    if kubernetes and state is not None:
+        raise BooksError("--state and --kubernetes exclude each other")
+    if namespace is not None and all_namespaces:
+        raise BooksError("--namespace and --all-namespaces exclude each other")
 
 
 def _evidence() -> ModuleType:

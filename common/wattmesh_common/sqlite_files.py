@@ -5,6 +5,7 @@ A file that is refused stays byte for byte, its WAL too.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -45,10 +46,43 @@ def held(path: Path, kind: Kind) -> Iterator[None]:
     """
     with refusing(path):
         _check_mark(path, kind)
-        with _locked(path):
+        with locked(path):
             if path.exists():
                 _check_sound(path)
             yield
+
+
+def check_copy(path: Path, kind: Kind) -> None:
+    """DatabaseRefused when the file at `path`, without a write-ahead log, is no whole database of this kind that this
+    version reads. Raises OSError.
+    """
+    head, size = _head_and_size(path)
+    pages, page_bytes = int.from_bytes(head[28:32], "big"), int.from_bytes(head[16:18], "big")
+    # SQLite takes what is missing of the last page for zeros.
+    if not size or size != pages * (65536 if page_bytes == 1 else page_bytes):
+        raise DatabaseRefused(f"{path}: not the whole of a database ({size} bytes); copy it again")
+    with refusing(path):
+        _check_mark(path, kind)
+        _check_sound(path)
+
+
+def _head_and_size(path: Path) -> tuple[bytes, int]:
+    """The first bytes of a file, and how many it has. Format: sqlite.org/fileformat.html."""
+    with path.open("rb") as file:
+        return file.read(100), file.seek(0, os.SEEK_END)
+
+
+def write_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error.
+
+    Others may read and write the database meanwhile.
+    """
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA synchronous = OFF")  # once, below, instead of for each page
+        connection.backup(file)
+        file.execute("PRAGMA journal_mode = DELETE")  # so that reading it makes no files beside it
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 @contextmanager
@@ -104,7 +138,7 @@ def bring_forward(connection: sqlite3.Connection, steps: Sequence[Step]) -> None
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Read without writing: even closing a file opened to write would move a crashed program's WAL into it."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         yield connection
@@ -115,7 +149,7 @@ def _check_mark(path: Path, kind: Kind) -> None:
         raise DatabaseRefused(f"{path}: is a directory; name a file in it")
     if not path.exists():
         return
-    with _reading(path) as connection:
+    with reading(path) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -130,7 +164,8 @@ def _check_mark(path: Path, kind: Kind) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the database at `path` while the block runs; DatabaseRefused when another process does."""
     with ExitStack() as stack:
         try:
             path.parent.stat()  # FileLock would make a folder that is missing
@@ -145,7 +180,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _check_sound(path: Path) -> None:
-    with _reading(path) as connection:
+    with reading(path) as connection:
         (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         lost = _commits_after_damage(path) if result == "ok" else 0
     if result != "ok":

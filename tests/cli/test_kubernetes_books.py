@@ -135,7 +135,7 @@ def test_agents_have_the_labels_that_are_looked_for(kind: str) -> None:
 def test_each_running_pod_is_read() -> None:
     listed = listing(deployment("roof-0"), deployment("flat-0"), pod("roof-0"), pod("flat-0"))
     flat, roof = pods_to_read(listed)
-    assert flat == AgentsPod(PodName("default", "flat-0-x1"), "http://flat-0.default.svc:8080", "market")
+    assert flat == AgentsPod(PodName("default", "flat-0-x1"), "http://flat-0.default.svc:8080", "market", "flat-0")
     assert roof.name == PodName("default", "roof-0-x1")
 
 

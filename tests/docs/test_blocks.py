@@ -68,7 +68,6 @@ KUBECTL = {
     "create",
     "delete",
     "describe",
-    "exec",
     "explain",
     "get",
     "logs",
@@ -122,6 +121,12 @@ def test_yaml_is_what_it_belongs_to(block: Block, tmp_path: Path) -> None:
                 [container] = of_pods["containers"]
                 assert container["args"][:2] == ["python", "-m"]
                 assert find_spec(container["args"][2])
+        elif part.get("kind") == "CronJob":  # run by tests/e2e/test_restored.py
+            [container] = part["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+            assert container["image"] == f"wattmesh/runtime:{PROJECT['version']}"
+            assert find_spec(container["command"][2])
+        elif part.get("kind") == "VolumeSnapshot":
+            assert part["spec"]["source"] == {"persistentVolumeClaimName": "rooftop-0"}
         elif set(part) <= set(VALUES):
             jsonschema.validate({**VALUES, **{key: _merged(VALUES[key], part[key]) for key in part}}, VALUES_SCHEMA)
         elif all(key.startswith("resource.customizations.health.") for key in part):  # of Argo CD

@@ -1,17 +1,25 @@
-"""A volume that is restored from an old copy comes out right by what partners hold signed."""
+"""Volumes that are restored from old copies come out right by what partners hold signed; backups are restored."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
+from docs.generate.sources import DOCS
+from tests.docs.pages import blocks
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import audit_findings, books, uid_of_pod
+from tests.e2e.market import Books, audit_findings, books, uid_of_pod
 
 pytestmark = pytest.mark.e2e
 
 POD = "rooftop-0"
+PODS = ("flat-pod-0", POD, "utility")
 COPY = "import sqlite3; sqlite3.connect('/data/ledger.db').backup(sqlite3.connect('/data/copy.db'))"
 PUT_BACK = (
     "import os; os.replace('/data/copy.db', '/data/ledger.db'); "
@@ -19,13 +27,41 @@ PUT_BACK = (
 )
 
 
+def sales(kube: Kube) -> dict[tuple[str, int], int]:
+    """What the roof has sold and been paid for: transaction and slot → amount (millionths)."""
+    return _sales(books(kube, POD))
+
+
+def _sales(of: Books) -> dict[tuple[str, int], int]:
+    return {(row["transaction_id"], row["slot"]): row["amount_micro"] for row in of.settled("seller")}
+
+
+def sells_more(kube: Kube, than: int, slots: int = 2) -> dict[tuple[str, int], int]:
+    """Wait until the roof has been paid for so many more; what it has sold then."""
+    return until("it sells more", lambda: found if len(found := sales(kube)) >= than + slots else None)
+
+
+def is_right_again(kube: Kube, sold: dict[tuple[str, int], int]) -> None:
+    """The roof knows again what it has sold, nothing is wrong, and trade goes on."""
+    until("it knows all that it has sold", lambda: sold.items() <= sales(kube).items())
+    until("the audit finds nothing", lambda: audit_findings(kube) == [])
+    sells_more(kube, len(sales(kube)), 1)
+
+
+def wattmesh(kube: Kube, *arguments: str | Path) -> str:
+    """What the `wattmesh` command says, of that namespace."""
+    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
+    program = Path(sys.executable).with_name("wattmesh")
+    done = subprocess.run([program, *arguments, *where], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_volume_that_is_put_back_takes_over_what_its_household_has_signed_since(
     street: Kube, measured: list[str]
 ) -> None:
     street("exec", f"deployment/{POD}", "--", "python", "-c", COPY)
-    copied = len(books(street, POD).settled("seller"))
-    until("it sells in two slots more", lambda: len(books(street, POD).settled("seller")) >= copied + 2)
-    lost, pod = books(street, POD), uid_of_pod(street, POD)
+    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
 
     street("exec", f"deployment/{POD}", "--", "python", "-c", PUT_BACK)
     street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
@@ -34,13 +70,72 @@ def test_a_volume_that_is_put_back_takes_over_what_its_household_has_signed_sinc
     street.ready("solaragent/rooftop")
 
     until("it says so", lambda: "its books were older" in street("logs", f"deployment/{POD}"))
-    sold = {(row["transaction_id"], row["slot"]): row["amount_micro"] for row in lost.settled("seller")}
-
-    def knows_all_sales() -> bool:
-        known = {(row["transaction_id"], row["slot"]): row for row in books(street, POD).settled("seller")}
-        return all(key in known and known[key]["amount_micro"] == amount for key, amount in sold.items())
-
-    until("it knows all that it has sold", knows_all_sales)
-    until("the audit finds nothing", lambda: audit_findings(street) == [])
-    until("it sells again", lambda: len(books(street, POD).settled("seller")) > len(sold))
+    is_right_again(street, sold)
     measured.append(f"a volume from an old copy → its books are right again: {time.monotonic() - began:.1f} s")
+
+
+def test_a_household_whose_volume_is_lost_is_restored_from_a_backup(
+    street: Kube, measured: list[str], tmp_path: Path
+) -> None:
+    began = time.monotonic()
+    said = wattmesh(street, "backup", tmp_path / "backup")
+    assert said == f"{tmp_path / 'backup'}: 3 pods with the books of 5 parties\n"
+    measured.append(f"a backup of 3 pods: {time.monotonic() - began:.1f} s")
+    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+
+    street("delete", "pvc", POD, "--wait=false")
+    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
+    until("it runs on a new volume", lambda: uid_of_pod(street, POD) != pod and books(street, POD).parties)
+    began = time.monotonic()
+    wattmesh(street, "restore", tmp_path / "backup", POD)
+
+    is_right_again(street, sold)
+    measured.append(f"a lost volume restored from a backup → its books are right: {time.monotonic() - began:.1f} s")
+
+
+def test_a_whole_market_is_restored_from_a_backup(street: Kube, measured: list[str], tmp_path: Path) -> None:
+    kept = len(sales(street))
+    wattmesh(street, "backup", tmp_path / "backup")
+    until("it sells in two slots more", lambda: len(sales(street)) >= kept + 2)
+    pods = {name: uid_of_pod(street, name) for name in PODS}
+
+    for name in PODS:
+        street("delete", "pvc", name, "--wait=false")
+    street("delete", "pods", "--selector", f"wattmesh.io/pod in ({', '.join(PODS)})", "--grace-period=0", "--force")
+    for name, uid in pods.items():
+        until("it runs on a new volume", lambda n=name, u=uid: uid_of_pod(street, n) != u and books(street, n).parties)  # type: ignore[misc]
+    began = time.monotonic()
+    wattmesh(street, "restore", tmp_path / "backup")
+
+    until("it has its sales of before", lambda: len(sales(street)) >= kept)
+    until("the audit finds nothing", lambda: audit_findings(street) == [])
+    sells_more(street, len(sales(street)))
+    assert audit_findings(street) == []
+    measured.append(f"a market restored from a backup → it trades and is right: {time.monotonic() - began:.1f} s")
+
+
+def test_the_nightly_copy_of_the_documentation_is_made_and_put_back(street: Kube) -> None:
+    [cron_job] = [
+        yaml.safe_load(block.text) for block in blocks(DOCS / "how-to" / "backup.md", "yaml") if "CronJob" in block.text
+    ]
+    template = cron_job["spec"]["jobTemplate"]["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    container["image"] = f"wattmesh/runtime:{os.environ['E2E_TAG']}"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}}
+    kind, name = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}, {"name": "backups"}
+    street.apply({**kind, "metadata": name, "spec": claim}, cron_job)
+    street("create", "job", "tonight", f"--from=cronjob/{cron_job['metadata']['name']}")
+    street("wait", "job/tonight", "--for=condition=Complete", "--timeout=120s")
+    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+
+    take = container["command"]
+    container["command"] = [*take[:3], "put", "--from", take[-1], take[4]]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "back"}, "spec": {"template": template}}
+    street.apply(job)
+    street("wait", "job/back", "--for=condition=Complete", "--timeout=120s")
+    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}")
+
+    until("the pod is another", lambda: uid_of_pod(street, POD) != pod)
+    is_right_again(street, sold)
+    street("delete", "cronjob,job", "--all")
+    street("delete", "pvc", "backups", "--wait=false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from contextlib import closing
@@ -14,6 +15,9 @@ import pytest
 from tests.operator.world import NOW
 from tests.street.live import HttpWorld
 from tests.world.manifests import households, utility
+from wattmesh_agents.pod import RESTORED
+from wattmesh_agents.replaced import Replaced
+from wattmesh_agents.store.copies import put, take
 from wattmesh_common.clock import utc
 
 SPEED = 60
@@ -58,3 +62,41 @@ def test_a_volume_that_is_put_back_takes_over_what_its_household_has_signed_sinc
     asyncio.run(main())
     [told] = [text for text in map(logging.LogRecord.getMessage, caplog.records) if "its books were older" in text]
     assert "flat-0" in told
+
+
+def test_a_pod_lets_go_of_its_books_when_a_copy_is_to_take_their_place(tmp_path: Path) -> None:
+    database, copy = tmp_path / "agents" / "roof-0.db", tmp_path / "copy.db"
+
+    async def main() -> None:
+        async with HttpWorld(tmp_path, START + timedelta(seconds=900 * 8)) as world:
+            world.apply(STREET)
+            await world.come_up()
+            await world.held.go_on(2 * SLOT_S)
+            take(database, copy)
+            await world.held.go_on(2 * SLOT_S)
+            pod = world.live["roof-0"]
+
+            letting_go = asyncio.create_task(Replaced(pod, database, world.held).keep())
+            with copy.open("rb") as file:
+                putting = asyncio.create_task(asyncio.to_thread(put, database, file))
+                while not putting.done():
+                    await world.held.go_on(0.1)
+            await asyncio.gather(letting_go, putting)
+
+            # Silent from now on, whatever it is asked; so it trades with nobody before the others have let go, too.
+            said = len([call for call in world.wire.calls if call.signer == "roof-0.street"])
+            await world.held.go_on(SLOT_S)
+            assert len([call for call in world.wire.calls if call.signer == "roof-0.street"]) == said
+            page = await world.net.get("http://roof-0.street.svc:8080/status", timeout_s=5.0)
+            assert (page.status, json.loads(page.body)) == (503, {"detail": RESTORED})
+            call = await world.net.post("http://roof-0.street.svc:8080/roof-0/select", b"{}", {}, timeout_s=5.0)
+            assert (call.status, json.loads(call.body)["error"]["message"]) == (503, RESTORED)
+            assert not pod.alive  # so the kubelet would start it anew even if nobody else did
+
+            await world.kill("roof-0")
+            await world.revive("roof-0")
+            await world.held.go_on(5 * SLOT_S)
+            contracts = await world.finish()  # the audit finds nothing
+            assert {row.state for row in contracts} == {"SETTLED"}
+
+    asyncio.run(main())

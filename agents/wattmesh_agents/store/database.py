@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import sys
@@ -10,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from wattmesh_agents.store.schema import APPLICATION_ID, FORMER_APPLICATION_ID, MIGRATIONS, TABLES, VERSION
+from wattmesh_agents.store.copies import OURS, restore
+from wattmesh_agents.store.schema import APPLICATION_ID, MIGRATIONS, TABLES, VERSION
 from wattmesh_common.faultpoints import FaultPoint
-from wattmesh_common.sqlite_files import Kind, bring_forward, held, prepare, refusing
+from wattmesh_common.sqlite_files import bring_forward, held, prepare, refusing, write_copy
 
 IN_MEMORY = ":memory:"
-_OURS = Kind("a wattmesh agents' database", APPLICATION_ID, VERSION, former=FORMER_APPLICATION_ID)
 
 
 class Database:
@@ -30,20 +29,22 @@ class Database:
     def open(cls, path: Path | str, *, salt: str | None = None, copied: Path | None = None) -> Database:
         """Open or make the database at `path` (or `IN_MEMORY`), and bring an older one forward.
 
+        A copy that was laid ready (see `copies`) takes its place before.
         `salt` makes ids repeatable when the database is new; by default it is random. One in memory may begin as a copy
         of the file `copied`. DatabaseRefused when a file is damaged, not wattmesh's, of a newer version, held by
         another process, or cannot be opened or written now.
         """
         with ExitStack() as stack, refusing(copied or path):
             if path != IN_MEMORY:
-                stack.enter_context(held(Path(path), _OURS))
+                restore(Path(path))
+                stack.enter_context(held(Path(path), OURS))
             # By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does
             # that): what is still written then is undone with the rest, not committed piece by piece.
             connection = sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=512)
             stack.callback(connection.close)
             if copied is not None:
                 with (
-                    held(copied, _OURS),
+                    held(copied, OURS),
                     closing(sqlite3.connect(f"{copied.absolute().as_uri()}?mode=ro", uri=True)) as file,
                 ):
                     file.backup(connection)
@@ -104,11 +105,7 @@ class Database:
 
     def save(self, path: Path) -> None:
         """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error."""
-        with closing(sqlite3.connect(path)) as file:
-            file.execute("PRAGMA synchronous = OFF")  # once, below, instead of for each page
-            self.connection.backup(file)
-        with path.open("rb") as written:
-            os.fsync(written.fileno())
+        write_copy(self.connection, path)
 
     def close(self) -> None:
         """Close the file and let others have it."""

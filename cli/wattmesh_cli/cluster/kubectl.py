@@ -8,18 +8,19 @@ import os
 import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, cast
 
 import aiohttp
 
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.cluster.pods import AGENTS, PodName
-from wattmesh_operator.desired.names import PORT
+from wattmesh_operator.desired.names import CONTAINER, PORT
 
-_GET_S, _FORWARD_S, _ANSWER_S = 60, 20, 60
-"""How long kubectl may take to list, to open a port, and the pod to answer."""
+_GET_S, _FORWARD_S, _ANSWER_S, _RUN_S = 60, 20, 60, 1800
+"""How long kubectl may take to list, to open a port, and the pod to answer, or to write or read a database."""
 _FORWARDING = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ")
 
 
@@ -62,6 +63,25 @@ class Kubectl:
     async def post(self, pod: PodName, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """See `Cluster.post`."""
         return await self._asked(pod, "POST", path, body, headers)
+
+    async def run(self, pod: PodName, command: Sequence[str], *, given: Path | None, to: Path | None) -> None:
+        """See `Pods.run`."""
+        where = [f"--namespace={pod.namespace}", f"--container={CONTAINER}", *(["--stdin"] if given else [])]
+        with ExitStack() as files:
+            stdin = files.enter_context(given.open("rb")) if given else DEVNULL
+            stdout = files.enter_context(to.open("wb")) if to else PIPE
+            async with self._started("exec", pod.name, *where, "--", *command, stdin=stdin, stdout=stdout) as process:
+                try:
+                    async with asyncio.timeout(_RUN_S):
+                        _, complaint = await process.communicate()
+                except TimeoutError:
+                    raise BooksError(f"{pod}: kubectl exec does not end within {_RUN_S} s") from None
+        if process.returncode:
+            raise BooksError(f"{pod}: kubectl exec: {_cause(complaint)}")
+
+    async def delete(self, pod: PodName) -> None:
+        """See `Pods.delete`."""
+        await self._said("delete", "pod", pod.name, f"--namespace={pod.namespace}", "--wait=false")
 
     async def _asked(
         self, pod: PodName, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -109,14 +129,16 @@ class Kubectl:
         return said
 
     @asynccontextmanager
-    async def _started(self, *arguments: str) -> AsyncIterator[Process]:
+    async def _started(
+        self, *arguments: str, stdin: IO[bytes] | int = DEVNULL, stdout: IO[bytes] | int = PIPE
+    ) -> AsyncIterator[Process]:
         """A kubectl process, which is gone in the end."""
         try:
             # In a session of its own: kubectl may be a script, whose children must end with it.
             process = await asyncio.create_subprocess_exec(
                 *("kubectl", *self._context, *arguments),
-                stdin=DEVNULL,
-                stdout=PIPE,
+                stdin=stdin,
+                stdout=stdout,
                 stderr=PIPE,
                 start_new_session=True,
             )
@@ -154,3 +176,11 @@ def _json(text: bytes) -> Any:
 def _last_line(text: bytes) -> str:
     lines = text.decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "failed without a word")
+
+
+def _cause(complaint: bytes) -> str:
+    """What a command in a pod said last; kubectl's own last word is that it failed."""
+    said = b"\n".join(
+        line for line in complaint.split(b"\n") if not line.startswith(b"command terminated with exit code")
+    )
+    return _last_line(said)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from wattmesh_cli.cluster.pods import PodName
@@ -38,3 +39,19 @@ class Administration(Protocol):
 
     async def post(self, pod: PodName, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """What the pod answers to a POST: status and body."""
+
+
+class Pods(Protocol):
+    """What copying and restoring databases asks of a cluster. What cannot be had is a BooksError."""
+
+    async def listing(self) -> Any:
+        """See `Cluster.listing`."""
+
+    async def place(self) -> str:
+        """See `Cluster.place`."""
+
+    async def run(self, pod: PodName, command: Sequence[str], *, given: Path | None, to: Path | None) -> None:
+        """Run a command in a pod; a file is its standard input, another takes what it writes."""
+
+    async def delete(self, pod: PodName) -> None:
+        """Delete a pod, whose Deployment makes another."""

@@ -10,11 +10,11 @@ from wattmesh_common.runtime import GatewayConfig
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, TOKEN_FILE, config_map
 from wattmesh_operator.desired.manifest import Belonging, digest
-from wattmesh_operator.desired.names import service_url
+from wattmesh_operator.desired.names import DATA, service_url
 from wattmesh_operator.desired.network import network_policy
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
-from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, READER, deployment, service
+from wattmesh_operator.desired.workload import CONFIG, KEYS, READER, deployment, service
 from wattmesh_operator.plan.naming import reader_name
 from wattmesh_operator.plan.pods import GatewayPlan
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE

@@ -54,6 +54,12 @@ ROTATED_KEYS = f"{PREFIX}/rotated-keys"
 """Annotation of a Secret: the value of ROTATE_KEYS that its keys were made for."""
 
 PORT = 8080
+CONTAINER = "main"
+"""The container of each pod with the process."""
+DATA = "/data"
+"""Where a pod's volume is mounted."""
+DATABASE = f"{DATA}/ledger.db"
+"""The database of an agents' pod."""
 
 
 def is_paused(item: Object) -> bool:

@@ -14,10 +14,10 @@ from wattmesh_operator.cluster.objects import Object, annotations_of, name_of, n
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, config_map
 from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
-from wattmesh_operator.desired.names import DRAINING, GRID_CLOCK, HASH, HOUSEHOLDS, service_url
+from wattmesh_operator.desired.names import DATABASE, DRAINING, GRID_CLOCK, HASH, HOUSEHOLDS, service_url
 from wattmesh_operator.desired.settings import PodSettings
 from wattmesh_operator.desired.storage import WantedVolume, claim, is_retained, wanted_volume
-from wattmesh_operator.desired.workload import CONFIG, DATA, KEYS, deployment, service
+from wattmesh_operator.desired.workload import CONFIG, KEYS, deployment, service
 from wattmesh_operator.plan.pods import PodPlan, runtime_config
 from wattmesh_operator.resources import SolarAgent
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE
@@ -108,7 +108,7 @@ def pod_manifests(
                 *("python", "-m", "wattmesh_agents"),
                 *("--config", f"{CONFIG}/{CONFIG_FILE}"),
                 *("--keys", f"{KEYS}/{KEYS_FILE}"),
-                *("--database", f"{DATA}/ledger.db"),
+                *("--database", DATABASE),
                 *("--url", service_url(name, plan.namespace)),
             ],
             resources=settings.agent_resources,

@@ -7,13 +7,12 @@ from typing import Any
 
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
-from wattmesh_operator.desired.names import CONFIG_HASH, PORT, REVISION, selector_labels
+from wattmesh_operator.desired.names import CONFIG_HASH, CONTAINER, DATA, PORT, REVISION, selector_labels
 from wattmesh_operator.desired.revision import revision
 from wattmesh_operator.desired.settings import LOG_FORMAT, EnvVar, PodSettings, Resources
 from wattmesh_operator.plan.participants import PRICES, PROFILES
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE, PodTemplate
 
-DATA = "/data"
 CONFIG = "/etc/wattmesh/config"
 KEYS = "/etc/wattmesh/keys"
 READER = "/etc/wattmesh/reader"
@@ -101,7 +100,7 @@ def _pod(
 ) -> dict[str, Any]:
     """The spec of a pod of that name. `files` are ConfigMaps, each with the folder that it is mounted at."""
     container: dict[str, Any] = {
-        "name": "main",
+        "name": CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": list(command),
