@@ -21,9 +21,10 @@ from wattmesh.results import Results
 from wattmesh_cli.manifest_files import one_gateway
 from wattmesh_cli.street_record import Over
 from wattmesh_market.mechanisms import BILATERAL, Mechanism, mechanism_named, mechanisms
+from wattmesh_market.parties.plugged import plugins_of
 from wattmesh_market.plugins import Given, given_of, take
 from wattmesh_operator.manifests import Source, as_yaml, load, with_values
-from wattmesh_operator.plan import GatewayPlan, plugins_named
+from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.resources import BecknGateway, Resource
 
 _SEEDS = 2**53
@@ -67,7 +68,7 @@ class Study:
         return cls(load(manifests))
 
     def __getstate__(self) -> tuple[tuple[Resource, ...], tuple[Given, ...]]:
-        return self.resources, given_of(plugins_named(self.plan))
+        return self.resources, given_of(plugins_of(self.plan.households))
 
     def __setstate__(self, state: tuple[tuple[Resource, ...], tuple[Given, ...]]) -> None:
         resources, given = state

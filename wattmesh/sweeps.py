@@ -23,10 +23,10 @@ from wattmesh.study import Study, mechanism_of
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.state import write_whole
 from wattmesh_market.mechanisms import BILATERAL, Mechanism
+from wattmesh_market.parties.plugged import plugins_of
 from wattmesh_market.plugins import Given, Kind, given_of, require_portable, take
 from wattmesh_market.plugins.naming import given_name
 from wattmesh_market.pricing import Pricing
-from wattmesh_operator.plan import plugins_named
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -125,7 +125,7 @@ def sweep(
     ]
     if isinstance(executor, int | ProcessPoolExecutor):
         for one in asked:
-            require_portable([*one.variant.given, *given_of(plugins_named(one.variant.study.plan))])
+            require_portable([*one.variant.given, *given_of(plugins_of(one.variant.study.plan.households))])
     found = {at: rows for at, one in enumerate(asked) if (rows := one.read()) is not None}
     missing = {at: one for at, one in enumerate(asked) if at not in found}
     with _shown(len(asked), len(found), progress) as advance, _executor(executor, len(missing)) as chosen_executor:

@@ -102,6 +102,8 @@ class Pod:
         self._price_problem = ""
         self.now = Now()
         self._move()
+        self.watch = watch or Watch(stopwatch, MOST_SLOW, self._on_trouble)
+        """Asks plug-ins, and knows what they did wrong."""
         self._around = Surroundings(
             self.config.currency,
             self.config.gateway.subscriber_id,
@@ -109,7 +111,7 @@ class Pod:
             self.now,
             event_log.isEnabledFor,
             adviser=self._adviser is not None,
-            watch=watch or Watch(stopwatch, MOST_SLOW, self._on_trouble),
+            watch=self.watch,
         )
         configs: list[HouseholdConfig | UtilityConfig] = [*self.config.households, *self.config.utilities]
         parties = [self._party(one) for one in configs]

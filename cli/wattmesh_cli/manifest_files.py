@@ -12,8 +12,9 @@ import typer
 from wattmesh_cli.output import BAD_INPUT
 from wattmesh_cli.state import STREET
 from wattmesh_cli.street_record import read_record, resources_of
+from wattmesh_market.parties.plugged import require_installed
 from wattmesh_operator.manifests import load, with_values
-from wattmesh_operator.plan import GatewayPlan, plan, require_installed
+from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import Resource, SolarAgent
 from wattmesh_operator.resources.mistakes import ManifestErrors
 
@@ -85,5 +86,5 @@ def one_gateway(resources: Sequence[Resource]) -> GatewayPlan:
     if len(plans) != 1:
         names = ", ".join(one.resource.metadata.name for one in plans)
         raise ValueError(f"these manifests have {len(plans)} gateways ({names}); run each with its own --state")
-    require_installed(plans[0])
+    require_installed(plans[0].households)
     return plans[0]

@@ -30,10 +30,11 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.plugged import origins, plugins_of
 from wattmesh_market.plugins import Kind, given_of, require_portable
 from wattmesh_market.plugins.watch import Trouble
 from wattmesh_market.schedule import AHEAD_S
-from wattmesh_operator.plan import GatewayPlan, origins, plugins_named, runtime_config
+from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 SLOTS_A_DAY = 86_400 // SLOT_S
 _SAVE_EVERY_S = 30.0
@@ -82,7 +83,7 @@ def run_simulation(
         raise StateError(f"--mechanism {mechanism}: messages carry {BILATERAL} trade only; leave out --over messages")
     feeders = by_feeder(plan)
     if jobs > 1 and len(feeders) > 1 and scheduler is None:
-        require_portable(given_of([*plugins_named(plan), (Kind.MECHANISM, mechanism)]))
+        require_portable(given_of([*plugins_of(plan.households), (Kind.MECHANISM, mechanism)]))
     if not feeders:
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
     require_prices_until(plan, slot_start(plan, SLOTS_A_DAY * days))
@@ -188,7 +189,7 @@ def fingerprint(plan: GatewayPlan) -> str:
     """What tells one set of manifests from another: all that its runtimes are told, what is in their files, and which
     plug-ins they go by, in which versions.
     """
-    digest = hashlib.sha256("\n".join(origins(plan)).encode())
+    digest = hashlib.sha256("\n".join(origins(plan.households)).encode())
     contents: dict[Path, Path] = {}
     for pod in plan.pods:
         told = runtime_config(pod, gateway_url="", epoch=0.0)

@@ -29,11 +29,12 @@ from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Surroundings, standing_at
+from wattmesh_market.parties.plugged import plugins_of
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.plugins import Given, Kind, given_of, take
 from wattmesh_market.plugins.watch import Trouble, Watch, merged
 from wattmesh_market.study.feeder import Feeder
-from wattmesh_operator.plan import GatewayPlan, plugins_named, runtime_config
+from wattmesh_operator.plan import GatewayPlan, runtime_config
 
 
 class Part(NamedTuple):
@@ -114,7 +115,7 @@ class StudyFeeder:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
         numbers = (self._first + SLOT_S * first, self._first + SLOT_S * until)
         ends = None if end is None else self._first + SLOT_S * end
-        given = given_of([*plugins_named(self.plan), (Kind.MECHANISM, self._mechanism)])
+        given = given_of([*plugins_of(self.plan.households), (Kind.MECHANISM, self._mechanism)])
         return Part(self._configs, self._seed, self._books, *numbers, ends, settling, self._mechanism, given)
 
     def run(self, part: Part) -> PartDone:
@@ -182,7 +183,7 @@ def _done(feeder: Feeder, watch: Watch) -> PartDone:
         party.books.changes = Changes(reversible=False)
     sent = tuple((party, str(action), number) for (party, action), number in feeder.sent.items())
     feeder.sent.clear()
-    return PartDone(books, changes, sent, watch.troubles())
+    return PartDone(books, changes, sent, watch.take())
 
 
 @lru_cache(maxsize=10_000)

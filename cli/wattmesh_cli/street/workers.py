@@ -127,7 +127,7 @@ class MessageWorkers:
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """See Workers."""
-        return merged(one for feeder in self._feeders for one in feeder.watch.troubles())
+        return merged(one for feeder in self._feeders for one in feeder.watch.troubles)
 
     def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
         """See Workers."""

@@ -127,9 +127,14 @@ class Watch:
                 self._took(name, party, slot if now_slot is None else now_slot, self._stopwatch() - begun)
         return None
 
+    @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """What there was since this was last asked."""
-        found = tuple(self._troubles.values())
+        """What there was so far, or since it was last taken."""
+        return tuple(self._troubles.values())
+
+    def take(self) -> tuple[Trouble, ...]:
+        """The same, and begin anew."""
+        found = self.troubles
         self._troubles.clear()
         return found
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wattmesh_market.parties.plugged import CATALOGS
 from wattmesh_market.plugins import Kind
-from wattmesh_operator.plan.plugins import CATALOGS
 from wattmesh_operator.resources import SolarAgent
 from wattmesh_operator.resources.mistakes import Mistake
 from wattmesh_operator.resources.parsing import Manifest

@@ -43,7 +43,7 @@ class Stopwatch:
 def test_what_a_plugin_raises_is_no_answer(error: BaseException) -> None:
     watch = Watch()
     assert watch.ask(LP, ROOF, SLOT, raising(error)) is None
-    (trouble,) = watch.troubles()
+    (trouble,) = watch.troubles
     assert (trouble.fault, trouble.party, trouble.slot) == (Fault.RAISED, ROOF, SLOT)
     assert type(error).__name__ in trouble.what
     assert "test_watch.py:" in trouble.what
@@ -63,7 +63,7 @@ def test_a_fault_is_told_once_and_counted() -> None:
         "strategy lp (lp-strategy 1.2) answered nonsense: Sell.energy_wh must be from 0 to 500, not 501"
         " (for roof.test, slot 2026-06-21 02:00, so the household held)"
     ]
-    assert [one.times for one in watch.troubles()] == [3]
+    assert [one.times for one in watch.troubles] == [3]
 
 
 def test_what_several_processes_saw_becomes_one() -> None:
@@ -75,7 +75,7 @@ def test_a_slow_answer_counts_and_is_told_of() -> None:
     stopwatch = Stopwatch()
     watch = Watch(stopwatch)
     assert [watch.ask(LP, ROOF, SLOT + at, stopwatch.taking(3 * SLOW_S)) for at in range(5)] == ["sell"] * 5
-    (trouble,) = watch.troubles()
+    (trouble,) = watch.troubles
     assert (trouble.fault, trouble.held, trouble.times) == (Fault.SLOW, False, 5)
     assert "3.0 s" in trouble.what
 
@@ -85,7 +85,7 @@ def test_many_quick_answers_for_a_slot_are_slow_together() -> None:
     watch = Watch(stopwatch)
     for _ in range(12):
         watch.ask(LP, ROOF, SLOT, stopwatch.taking(SLOW_S / 10))
-    assert [(one.fault, one.times) for one in watch.troubles()] == [(Fault.SLOW, 1)]
+    assert [(one.fault, one.times) for one in watch.troubles] == [(Fault.SLOW, 1)]
 
 
 def test_where_trade_waits_for_nobody_three_slow_answers_in_a_row_set_a_plugin_aside() -> None:
@@ -94,4 +94,4 @@ def test_where_trade_waits_for_nobody_three_slow_answers_in_a_row_set_a_plugin_a
     took = [2, 2, 0.1, 2, 2, 2, 0.1]
     answers = [watch.ask(LP, ROOF, SLOT + at, stopwatch.taking(seconds)) for at, seconds in enumerate(took)]
     assert answers == ["sell"] * 6 + [None]
-    assert [one.fault for one in watch.troubles()] == [Fault.SLOW, Fault.SET_ASIDE]
+    assert [one.fault for one in watch.troubles] == [Fault.SLOW, Fault.SET_ASIDE]
