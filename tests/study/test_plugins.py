@@ -95,8 +95,9 @@ def test_a_pricing_and_a_forecast_may_be_given_too() -> None:
     assert set(sold["offered_micro_per_kwh"]) == {165_000}
 
 
-def test_a_mechanism_may_be_given_too() -> None:
-    of = ran(street(), mechanism=plugged.pairs)
+@pytest.mark.parametrize("mechanism", [plugged.pairs, "uniform-price"])
+def test_a_mechanism_may_be_given_too(mechanism: Any) -> None:
+    of = ran(street(strategy=plugged.fair), mechanism=mechanism)
     assert of.contracts["seller"].str.startswith("roof").sum() > 5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, cast
 
 from wattmesh_market.energy.forecast import Metered
@@ -41,6 +42,23 @@ def wordy(view: StrategyView) -> Decision:
 def quits(view: StrategyView) -> Decision:
     """Ends the process that asks it, as scripts do."""
     raise SystemExit(view.slot)
+
+
+def chancy(view: StrategyView) -> Decision:
+    """Anything that may be answered, and now and then what may not; the same to whoever sees the same."""
+    chance = Random(f"{view.seed}/{view.slot}/{view.bought_wh}/{view.sold_wh}/{view.level_wh}")
+    what = chance.randrange(10)
+    if what == 0:
+        raise RuntimeError("it does not like this slot")
+    if what == 1:
+        return Sell(view.sold_wh + view.sellable_wh + 1)
+    if what == 2:
+        return Buy((Block(view.most_bid_micro_per_kwh + 1, 100),))
+    if what <= 5:
+        dearer = chance.choice([0, 1, 50_000])
+        return Sell(chance.randint(0, view.sellable_wh), view.least_ask_micro_per_kwh + dearer)
+    parts = [Block(chance.randint(0, max(0, view.most_bid_micro_per_kwh)), view.buyable_wh // 3) for _ in range(3)]
+    return chance.choice([Buy(tuple(parts)), Buy((Block(None, view.buyable_wh),)), Sell(), Hold()])
 
 
 class Oracle:
