@@ -58,7 +58,8 @@ def chancy(view: StrategyView) -> Decision:
         dearer = chance.choice([0, 1, 50_000])
         return Sell(chance.randint(0, view.sellable_wh), view.least_ask_micro_per_kwh + dearer)
     parts = [Block(chance.randint(0, max(0, view.most_bid_micro_per_kwh)), view.buyable_wh // 3) for _ in range(3)]
-    return chance.choice([Buy(tuple(parts)), Buy((Block(None, view.buyable_wh),)), Sell(), Hold()])
+    answers: list[Decision] = [Buy(tuple(parts)), Buy((Block(None, view.buyable_wh),)), Sell(), Hold()]
+    return chance.choice(answers)
 
 
 class Oracle:
