@@ -101,6 +101,16 @@ def test_a_mechanism_may_be_given_too(mechanism: Any) -> None:
     assert of.contracts["seller"].str.startswith("roof").sum() > 5
 
 
+@pytest.mark.parametrize("strategy", [plugged.fair, plugged.chancy])
+@pytest.mark.filterwarnings("ignore::wattmesh.PluginWarning")
+def test_devices_run_as_with_rules(strategy: Any) -> None:
+    ev = {"plugged": {"from": "18:00", "to": "07:00"}, "needsKwh": 10, "chargerKw": 11}
+    manifests = street(strategy=strategy, forecast="persistence")
+    manifests[ROOF]["spec"]["ev"] = ev
+    taken = ran(manifests, days=2).readings["load_wh"].max()
+    assert taken >= 11_000 // 4
+
+
 # --- bad ones ---
 
 
@@ -180,8 +190,10 @@ def test_a_sweep_compares_strategies_in_processes() -> None:
     assert [name.partition("~")[0] for name in names] == ["rules", "plan", "tests.world.plugged:fair"]
 
 
-def test_a_feeder_in_another_process_knows_what_was_given() -> None:
-    manifests = street(strategy=plugged.fair)
+@pytest.mark.filterwarnings("ignore::wattmesh.PluginWarning")
+def test_a_feeder_in_another_process_knows_what_was_given_and_holds_in_the_same_slots() -> None:
+    manifests = street(strategy=plugged.fair, forecast=plugged.Oracle)
+    manifests[FLAT]["spec"]["strategy"] = "plan"
     other = [{**one, "metadata": {"name": f"{one['metadata']['name']}-b"}} for one in manifests[1:]]
     for document in other:
         document["spec"] = {**document["spec"], "feeder": "side"}
