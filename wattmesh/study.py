@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -19,7 +20,9 @@ from rich.console import Console
 from wattmesh.results import Results
 from wattmesh_cli.manifest_files import one_gateway
 from wattmesh_cli.street_record import Over
-from wattmesh_market.mechanisms import BILATERAL, mechanism_named
+from wattmesh_market.mechanisms import BILATERAL, Mechanism, mechanism_named, mechanisms
+from wattmesh_market.parties.plugged import plugins_of
+from wattmesh_market.plugins import Given, given_of, take
 from wattmesh_operator.manifests import Source, as_yaml, load, with_values
 from wattmesh_operator.plan import GatewayPlan
 from wattmesh_operator.resources import BecknGateway, Resource
@@ -27,11 +30,19 @@ from wattmesh_operator.resources import BecknGateway, Resource
 _SEEDS = 2**53
 
 
+class PluginWarning(UserWarning):
+    """A plug-in has failed in a run, or is slow: which, when and how often. Households held meanwhile."""
+
+
 @dataclass(frozen=True)
 class Study:
     """The resources of one gateway's market: what a run follows from, with its days and seed.
 
     Raises ManifestErrors when they do not fit together, ValueError when they are not of one gateway.
+
+    Where a resource has the name of a strategy, pricing or forecast, it may have the plug-in itself: a function from
+    `StrategyView` to `Buy`, `Sell` or `Hold`; a `Pricing`; a class with `expected(slot)`. It becomes its name, which
+    this process and those that a sweep hands the study to know.
     """
 
     resources: tuple[Resource, ...]
@@ -55,6 +66,14 @@ class Study:
         if isinstance(manifests, str | PathLike | Mapping | Resource):
             manifests = [manifests]
         return cls(load(manifests))
+
+    def __getstate__(self) -> tuple[tuple[Resource, ...], tuple[Given, ...]]:
+        return self.resources, given_of(plugins_of(self.plan.households))
+
+    def __setstate__(self, state: tuple[tuple[Resource, ...], tuple[Given, ...]]) -> None:
+        resources, given = state
+        take(given)
+        object.__setattr__(self, "resources", resources)
 
     @cached_property
     def plan(self) -> GatewayPlan:
@@ -114,7 +133,7 @@ class Study:
         jobs: int = 1,
         scheduler: str | None = None,
         over: Over | str = Over.CALLS,
-        mechanism: str = BILATERAL,
+        mechanism: str | Mechanism = BILATERAL,
         fresh: bool = False,
     ) -> Results:
         """Run the study up to `days` days after the gateway's `clock.start`, as `wattmesh simulate` does.
@@ -124,16 +143,18 @@ class Study:
         run: the same call goes on after a stop, with more days it is extended, `fresh` deletes what is there. Without
         `state` the run is kept as long as its results. `jobs` processes share the feeders, or the cluster of the Dask
         scheduler at address `scheduler`. `over` messages instead of calls is the path that a live street takes.
-        `mechanism` is how neighbours trade: bilateral, uniform-price or pool.
+        `mechanism` is how neighbours trade: bilateral, uniform-price, pool, the name of a plug-in, or a function from a
+        slot's `Orders` to a list of `Match`.
 
         Raises BooksError (`state` holds another study, or cannot be written), ValueError (a profile does not have the
-        slots), and KeyboardInterrupt when stopped, once all is saved.
+        slots, a plug-in cannot go to other processes), and KeyboardInterrupt when stopped, once all is saved. Warns
+        (PluginWarning) of plug-ins that have failed.
         """
-        from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
+        from wattmesh_cli.street.simulation import run_simulation, trouble_texts  # the agents take a second to import
 
         if days < 1:
             raise ValueError(f"days must be at least 1, not {days}")
-        mechanism_named(mechanism)
+        named = mechanism_of(mechanism)
         way = Over(over)
         results = Results(mkdtemp(prefix="wattmesh-run-") if state is None else state)
         if state is None:
@@ -148,12 +169,22 @@ class Study:
             jobs=jobs,
             scheduler=scheduler,
             over=way,
-            mechanism=mechanism,
+            mechanism=named,
             fresh=fresh,
         )
+        for text in trouble_texts(self.plan, result):
+            warnings.warn(text, PluginWarning, stacklevel=2)
         if not result.completed:
             raise KeyboardInterrupt(f"stopped after {result.slots} slots")
         return results
+
+
+def mechanism_of(mechanism: str | Mechanism) -> str:
+    """The name of a mechanism, which may be given as a function. ValueError where there is none."""
+    if not isinstance(mechanism, str):
+        return mechanisms.give(mechanism)
+    mechanism_named(mechanism)
+    return mechanism
 
 
 def _seed(seed: int, draw: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,10 +19,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wattmesh import frames
-from wattmesh.study import Study
+from wattmesh.study import Study, mechanism_of
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.state import write_whole
-from wattmesh_market.mechanisms import BILATERAL, mechanism_named
+from wattmesh_market.mechanisms import BILATERAL, Mechanism
+from wattmesh_market.parties.plugged import plugins_of
+from wattmesh_market.plugins import Given, Kind, given_of, require_portable, take
+from wattmesh_market.plugins.naming import given_name
+from wattmesh_market.pricing import Pricing
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,16 +36,20 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Variant:
-    """One run of a sweep, as it is handed to a process or a Dask worker. `state` is the directory that keeps it."""
+    """One run of a sweep, as it is handed to a process or a Dask worker. `state` is the directory that keeps it; what
+    its `mechanism` is `given` as goes along.
+    """
 
     study: Study
     days: int
     seed: int
     mechanism: str
     state: str | None
+    given: tuple[Given, ...] = ()
 
     def run(self) -> list[Row]:
         """Run it here; returns a row of KPIs for each household and the community, with the audit's `findings`."""
+        take(self.given)
         results = self.study.run(
             days=self.days, seed=self.seed, mechanism=self.mechanism, state=self.state, progress=False
         )
@@ -76,7 +84,7 @@ def sweep(
     *,
     days: int = 1,
     seed: int = 0,
-    mechanism: str = BILATERAL,
+    mechanism: str | Mechanism = BILATERAL,
     executor: Executor | int | str | None = None,
     folder: str | PathLike[str] | None = None,
     progress: bool = True,
@@ -86,7 +94,8 @@ def sweep(
     `values` has for each path of a field (`Study.with_values` says which) the values that it takes:
     `{"spec.battery.capacityKwh": [5, 10], "spec.tariff.price": [0.25, 0.35]}` is four variants. Repeat 0 is the study
     as it stands, each further one another draw of weather, load and prices (`Study.redrawn`), the same for all
-    variants. `days`, `seed` and `mechanism` are those of `Study.run`.
+    variants. `days`, `seed` and `mechanism` are those of `Study.run`. A strategy, pricing or forecast may be the
+    plug-in itself; the table has its name.
 
     `executor` says where they run: None here, one after the other; a number, in so many processes; the address of a
     Dask scheduler, on its cluster; or any `concurrent.futures.Executor`. A script that uses processes keeps its own
@@ -101,18 +110,22 @@ def sweep(
     `state`. The index `start` is the first slot, in the street's local time, with time zone.
 
     Raises MissingExtra, an ImportError, without the extra `study`; ValueError and ManifestErrors, before anything runs,
-    for values that do not fit; BooksError where a run fails, with a note that says which.
+    for values that do not fit and plug-ins that processes cannot be handed; BooksError where a run fails, with a note
+    that says which.
     """
     frames.require()
-    mechanism_named(mechanism)
+    named = mechanism_of(mechanism)
     if repeats < 1 or days < 1:
         raise ValueError(f"repeats and days must be at least 1, not {repeats} and {days}")
     keeping = None if folder is None else Path(folder).absolute()
     asked = [
-        _asked(study.with_values(chosen).redrawn(repeat), chosen, repeat, days, seed, mechanism, keeping)
+        _asked(study.with_values(chosen).redrawn(repeat), chosen, repeat, days, seed, named, keeping)
         for chosen in _combinations(values)
         for repeat in range(repeats)
     ]
+    if isinstance(executor, int | ProcessPoolExecutor):
+        for one in asked:
+            require_portable([*one.variant.given, *given_of(plugins_of(one.variant.study.plan.households))])
     found = {at: rows for at, one in enumerate(asked) if (rows := one.read()) is not None}
     missing = {at: one for at, one in enumerate(asked) if at not in found}
     with _shown(len(asked), len(found), progress) as advance, _executor(executor, len(missing)) as chosen_executor:
@@ -142,14 +155,21 @@ def _asked(
     mechanism: str,
     keeping: Path | None,
 ) -> _Asked:
-    labels: Row = {**chosen, "repeat": repeat}
+    labels: Row = {**{path: _label(value) for path, value in chosen.items()}, "repeat": repeat}
+    given = given_of([(Kind.MECHANISM, mechanism)])
     if keeping is None:
-        return _Asked(Variant(study, days, seed, mechanism, None), labels, None)
+        return _Asked(Variant(study, days, seed, mechanism, None, given), labels, None)
     told = [version("wattmesh"), study.fingerprint, study.to_yaml(), days, seed, mechanism]
     name = sha256(json.dumps(told).encode()).hexdigest()[:16]
     keeping.mkdir(parents=True, exist_ok=True)
     state = str(keeping / name)
-    return _Asked(Variant(study, days, seed, mechanism, state), {**labels, "state": state}, keeping / f"{name}.json")
+    variant = Variant(study, days, seed, mechanism, state, given)
+    return _Asked(variant, {**labels, "state": state}, keeping / f"{name}.json")
+
+
+def _label(value: object) -> object:
+    """What the table says of a value: of a plug-in its name."""
+    return given_name(value) if callable(value) or isinstance(value, Pricing) else value
 
 
 def _ran(missing: Mapping[int, _Asked], executor: Executor | None) -> Iterator[tuple[int, list[Row]]]:

@@ -28,6 +28,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_common.serving import serve
 from wattmesh_common.sqlite_files import DatabaseRefused, refusing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.parties.plugged import require_installed
 from wattmesh_market.strategies import advised
 
 
@@ -35,6 +36,7 @@ async def run(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raises what is wrong with the files before anything is started."""
     text = options.config.read_bytes()
     config = RuntimeConfig.model_validate_json(text)
+    require_installed(config.households)
     signers = read_keys(options.keys)
     wanted = {h.subscriber_id for h in config.households} | {u.subscriber_id for u in config.utilities}
     missing = sorted(wanted - set(signers))

@@ -115,6 +115,7 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
     async def metrics() -> Response:
         for party in pod.parties.values():
             pod.metrics.show(party_state(party), party.books.unpriced, pod.grid.now())
+        pod.metrics.show_plugins(pod.watch.troubles)
         return Response(generate_latest(pod.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from wattmesh_common.pod_pages import PartyState
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.plugins.watch import Trouble
 
 
 class PodMetrics:
@@ -31,6 +32,12 @@ class PodMetrics:
         self._open = self._gauge("open_contracts", "Contracts not settled yet.")
         self._unbooked = self._gauge("unbooked_readings", "Readings not booked yet.")
         self._held = self._gauge("held_readings", "Readings that the utility holds for a person.")
+        self._plugins = Gauge(
+            "wattmesh_plugin_troubles",
+            "What plug-ins did wrong since the pod has started.",
+            ("plugin", "fault"),
+            registry=self.registry,
+        )
         self._unbooked_s = self._gauge("unbooked_seconds", "Grid time since the end of the oldest slot not booked yet.")
 
     @property
@@ -58,6 +65,11 @@ class PodMetrics:
         self._unbooked.labels(name).set(len(unbooked))
         self._held.labels(name).set(state.held_readings)
         self._unbooked_s.labels(name).set(now_s - min(unbooked) - SLOT_S if unbooked else 0)
+
+    def show_plugins(self, troubles: Iterable[Trouble]) -> None:
+        """Take over what plug-ins did wrong."""
+        for one in troubles:
+            self._plugins.labels(one.plugin, one.fault).set(one.times)
 
     def forget(self, name: str) -> None:
         """A household is not here any more."""

@@ -36,7 +36,7 @@ from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavai
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.chain import CHECKPOINT
-from wattmesh_common.clock import Clock, GridClock, rfc3339, utc
+from wattmesh_common.clock import Clock, GridClock, rfc3339, stopwatch, utc
 from wattmesh_common.closing import CLOSE
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
@@ -49,6 +49,7 @@ from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party, Surroundings, standing_at
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.utility import Utility
+from wattmesh_market.plugins.watch import MOST_SLOW, Trouble, Watch
 from wattmesh_market.trade.advice import Adviser, Consultation
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Pod:
     """Runs a RuntimeConfig. `signers` has each subscriber's key at any moment; `url` is where the pod is reached.
 
     `adviser` is asked by parties whose strategy has one choose among offers. Without a `directory` the pod asks the
-    gateway's registry for others itself.
+    gateway's registry for others itself; without a `watch` it logs what plug-ins do wrong, and sets slow ones aside.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Pod:
         rng: random.Random,
         adviser: Adviser | None = None,
         directory: Directory | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.config = config
         self.metrics = PodMetrics()
@@ -105,6 +107,8 @@ class Pod:
         self._price_problem = ""
         self.now = Now()
         self._move()
+        self.watch = watch or Watch(stopwatch, MOST_SLOW, self._on_trouble)
+        """Asks plug-ins, and knows what they did wrong."""
         self._around = Surroundings(
             self.config.currency,
             self.config.gateway.subscriber_id,
@@ -112,6 +116,7 @@ class Pod:
             self.now,
             event_log.isEnabledFor,
             adviser=self._adviser is not None,
+            watch=self.watch,
         )
         configs: list[HouseholdConfig | UtilityConfig] = [*self.config.households, *self.config.utilities]
         parties = [self._party(one) for one in configs]
@@ -459,6 +464,9 @@ class Pod:
     def missed_gates(self, number: int) -> None:
         """Count trades that were missed because the gate had closed."""
         self.metrics.missed_gates.inc(number)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        log.error("%s", trouble.text(self.grid.time.utc_offset_s))
 
     # --- events from outside ---
 

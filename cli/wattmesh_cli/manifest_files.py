@@ -12,6 +12,7 @@ import typer
 from wattmesh_cli.output import BAD_INPUT
 from wattmesh_cli.state import STREET
 from wattmesh_cli.street_record import read_record, resources_of
+from wattmesh_market.parties.plugged import require_installed
 from wattmesh_operator.manifests import load, with_values
 from wattmesh_operator.plan import GatewayPlan, plan
 from wattmesh_operator.resources import Resource, SolarAgent
@@ -73,8 +74,8 @@ def planned(files: Sequence[str]) -> GatewayPlan:
 
 
 def one_gateway(resources: Sequence[Resource]) -> GatewayPlan:
-    """What resources of one gateway run. ValueError when they have none or several, or need a cluster; ManifestErrors
-    when they do not fit together.
+    """What resources of one gateway run. ValueError when they have none or several, need a cluster or a plug-in that
+    is not installed; ManifestErrors when they do not fit together.
     """
     plans = plan(resources)
     for agent in (pod.owner for one in plans for pod in one.pods):
@@ -85,4 +86,5 @@ def one_gateway(resources: Sequence[Resource]) -> GatewayPlan:
     if len(plans) != 1:
         names = ", ".join(one.resource.metadata.name for one in plans)
         raise ValueError(f"these manifests have {len(plans)} gateways ({names}); run each with its own --state")
+    require_installed(plans[0].households)
     return plans[0]

@@ -15,6 +15,11 @@ from typing import Protocol
 from wattmesh_market.energy.grid_time import GridTime
 
 
+def stopwatch() -> float:
+    """Seconds since some moment, of this machine, whatever its clock is set to: to measure how long something takes."""
+    return time.perf_counter()
+
+
 class Clock(Protocol):
     """Where time comes from and how to wait."""
 

@@ -42,7 +42,7 @@ VALUES_SCHEMA = json.loads((ROOT / "charts" / "wattmesh" / "values.schema.json")
 TARGETS = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
 MADE = ("cluster.yaml", "profiles/manifests.yaml", "profiles", "profiles/default/rooftop", "./key", "-")
 """Files in commands that the page itself shows, or the command before makes."""
-LANGUAGES = {"sh", "console", "yaml", "json", "python", "dockerfile", "mermaid", "text", "{code-cell} python"}
+LANGUAGES = {"sh", "console", "yaml", "json", "python", "toml", "dockerfile", "mermaid", "text", "{code-cell} python"}
 """Blocks in braces are Sphinx's own: `make docs` fails where one is not right, and runs those that are code."""
 DIAGRAMS = {
     "stateDiagram-v2": r"(\[\*\]|\w+) --> (\[\*\]|\w+)(: [^;]+)?",  # a semicolon would end the statement
@@ -160,6 +160,12 @@ def _merged(base: Any, over: Any) -> Any:
     if isinstance(base, dict) and isinstance(over, dict):
         return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
     return over
+
+
+@pytest.mark.parametrize("block", of("toml"), ids=lambda block: block.where)
+def test_toml_is_a_part_of_the_examples_project_file(block: Block) -> None:
+    whole = tomllib.loads((ROOT / "examples" / "plugin" / "pyproject.toml").read_text())
+    assert tomllib.loads(block.text)["project"].items() <= whole["project"].items()
 
 
 @pytest.mark.parametrize("block", of("json"), ids=lambda block: block.where)

@@ -31,7 +31,7 @@ SAID = {
         "python buy.py": r"^order \S+ of \S+\.default: ACTIVE, 0\.125000 EUR after delivery$",
     },
     "measured-data.md": {"wattmesh validate measured.yaml": r"^3 resources, no mistakes$"},
-    "own-strategy.md": {"python generous.py kpis --state generous": r"^roof-2 "},
+    "own-strategy.md": {"python generous.py": r"^__main__:generous~\w{8} +\d"},
 }
 """What the reader is to see: page → command → a line of what it says."""
 

@@ -59,8 +59,19 @@ MistakesOf = Callable[[str], list[str]]
             "spec.feeder: must be a name of at most 63 lower-case letters, digits and '-' that starts and ends with a"
             ' letter or digit, not "Main Street"',
         ),
-        (f"{{{BATTERY}, strategy: chatty}}", 'spec.strategy: must be rules, plan or chat, not "chatty"'),
-        (f"{{{BATTERY}, strategy: [chat]}}", "spec.strategy: must be rules, plan or chat, not a list"),
+        (
+            f"{{{BATTERY}, strategy: chatty}}",
+            "spec.strategy: no strategy 'chatty'; there are: chat, plan, rules. Install the package that has it among"
+            " its entry points of wattmesh.strategies",
+        ),
+        (
+            f"{{{BATTERY}, strategy: [chat]}}",
+            "spec.strategy: must be rules, plan, chat or the name of a strategy that is a plug-in, not a list",
+        ),
+        (
+            f"{{{BATTERY}, strategy: My strategy}}",
+            'spec.strategy: must be rules, plan, chat or the name of a strategy that is a plug-in, not "My strategy"',
+        ),
         (
             "{battery: {initialKwh: 5}}",
             "spec.battery.capacityKwh: is missing; must be a number of kWh from 0.001 to 1000000000",
@@ -142,11 +153,13 @@ MistakesOf = Callable[[str], list[str]]
         ),
         (
             f"{{{BATTERY}, trading: {{pricing: greedy}}}}",
-            'spec.trading.pricing: must be fixed, level, mid-market or zero-intelligence, not "greedy"',
+            "spec.trading.pricing: no pricing 'greedy'; there are: fixed, level, mid-market, zero-intelligence. Install"
+            " the package that has it among its entry points of wattmesh.pricings",
         ),
         (
             f"{{{BATTERY}, trading: {{pricing: [level]}}}}",
-            "spec.trading.pricing: must be fixed, level, mid-market or zero-intelligence, not a list",
+            "spec.trading.pricing: must be fixed, level, mid-market, zero-intelligence or the name of a pricing that is"
+            " a plug-in, not a list",
         ),
         (
             f"{{{BATTERY}, strategy: plan, trading: {{sellAbovePercent: 90, pricing: level, sellPrice: 0.1}}}}",
@@ -176,7 +189,8 @@ MistakesOf = Callable[[str], list[str]]
         ),
         (
             f"{{{BATTERY}, forecast: oracle}}",
-            'spec.forecast: must be profile, persistence or perfect, not "oracle"',
+            "spec.forecast: no forecast 'oracle'; there are: perfect, persistence, profile. Install the package that"
+            " has it among its entry points of wattmesh.forecasts",
         ),
         (
             f"{{{BATTERY}, trading: {{sellPrice: 0.1234567}}}}",

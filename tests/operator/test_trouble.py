@@ -56,6 +56,10 @@ CRASHED = exited(1, "Traceback\nwattmesh_agents: the database is damaged\n")
 DAMAGED = "exited with 1: wattmesh_agents: the database is damaged"
 BACK_OFF = f'Back-off pulling image "runtime:2": ErrImagePull: {NOT_FOUND}'
 FULL = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: no cpu"}
+NO_PLUGIN = (
+    "wattmesh_agents: no strategy 'lp'; there are: chat, plan, rules. Install the package that has it among its entry"
+    " points of wattmesh.strategies"
+)
 CASES: dict[str, tuple[Object, str, str]] = {
     "image": (pod_of("rooftop-0", **waiting("ErrImagePull", NOT_FOUND)), "ImagePullBackOff", NO_PULL),
     "between pulls": (pod_of("rooftop-0", **waiting("ImagePullBackOff", BACK_OFF)), "ImagePullBackOff", NO_PULL),
@@ -68,6 +72,11 @@ CASES: dict[str, tuple[Object, str, str]] = {
         pod_of("rooftop-0", state={"running": {}}, restartCount=2, lastState=CRASHED),
         "CrashLoopBackOff",
         DAMAGED,
+    ),
+    "plug-in": (
+        pod_of("rooftop-0", **waiting("CrashLoopBackOff"), lastState=exited(2, NO_PLUGIN)),
+        "CrashLoopBackOff",
+        f"exited with 2: {NO_PLUGIN}",
     ),
     "memory": (
         pod_of("rooftop-0", **waiting("CrashLoopBackOff"), lastState=exited(137, reason="OOMKilled")),

@@ -63,6 +63,22 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return clean | {"PATH": os.pathsep.join([str(venv / "bin"), clean["PATH"]])}
 
 
+def test_the_example_plugin_goes_beside_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    venv, plugin = tmp_path / "venv", ROOT / "examples" / "plugin"
+    source = shutil.copytree(plugin, tmp_path / "plugin")  # a build leaves nothing in the repository
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, venv], check=True, timeout=PATIENCE_S)
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", venv, wheel, source], check=True, timeout=PATIENCE_S)
+    wattmesh, street = venv / "bin" / "wattmesh", plugin / "street.yaml"
+    done = subprocess.run(
+        [wattmesh, "simulate", street, "--state", tmp_path / "state"],
+        check=True,
+        timeout=PATIENCE_S,
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(r"^audit: .*: nothing wrong$", done.stdout, re.M)
+
+
 def follow(page: Path, folder: Path, wheel: Path, environment: dict[str, str]) -> list[str]:
     """What a page's commands say to who follows it while the machine is busy; `audit` of a cluster is left out."""
     uvx = [UV, "tool", "run", "--isolated", "--from", str(wheel)]

@@ -108,9 +108,9 @@ def simulate(
     """Run a street as a study, as fast as this machine allows: the ledger that 'up' would write.
 
     Stopped with Ctrl-C it saves, and the same command goes on, without a manifest, too; with more --days it is
-    extended. Exit code 1 when the audit finds anything.
+    extended. Exit code 1 when the audit finds anything, or a plug-in has failed and its household held.
     """
-    from wattmesh_cli.street.simulation import run_simulation  # the agents take a second to import
+    from wattmesh_cli.street.simulation import run_simulation, trouble_texts  # the agents take a second to import
     from wattmesh_common.serving import freeze_heap
 
     log_level = logging.INFO if verbose else logging.WARNING
@@ -138,12 +138,12 @@ def simulate(
     except (StateError, ValueError) as error:
         refuse(error)
     audited = audit(books, below_zero=below_zero(plan))
-    summary = _summary(books, result)
+    summary, troubles = _summary(books, result), trouble_texts(plan, result)
     if output is Output.JSON:
-        print_json(_as_json(summary, result, audited))
+        print_json(_as_json(summary, result, audited, troubles))
     else:
-        _print(summary, result, audited, Names(party.party for book in books for party in book.parties))
-    if not audited.right or result.faults:
+        _print(summary, result, audited, troubles, Names(party.party for book in books for party in book.parties))
+    if not audited.right or result.faults or any(trouble.held for trouble in result.troubles):
         raise typer.Exit(FOUND)
 
 
@@ -176,7 +176,9 @@ def _summary(books: Sequence[Book], result: SimulationResult) -> _Summary:
     )
 
 
-def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, names: Names) -> None:
+def _print(
+    summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str], names: Names
+) -> None:
     columns: list[Column[_Summary]] = [
         Column("HOUSEHOLDS", lambda row: str(row.households), right=True),
         Column("SLOTS", lambda _: str(result.slots), right=True),
@@ -193,6 +195,8 @@ def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, na
     for finding in audited.findings:
         typer.echo(names.shorten(f"{finding.kind}: {finding.text}"))
     typer.echo(f"audit: {summary_line(audited)}")
+    for trouble in troubles:
+        typer.echo(names.shorten(trouble))
     if result.faults:
         typer.echo(f"{result.faults} steps ended in a fault; the log above says which")
     if not result.completed:
@@ -203,7 +207,9 @@ def _percent(share: Fraction | None) -> str:
     return "-" if share is None else f"{float(100 * share):.1f} %"
 
 
-def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) -> dict[str, object]:
+def _as_json(
+    summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str]
+) -> dict[str, object]:
     return {
         "completed": result.completed,
         "households": summary.households,
@@ -216,6 +222,7 @@ def _as_json(summary: _Summary, result: SimulationResult, audited: AuditResult) 
         "cpu_s": round(result.cpu_s, 3),
         "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,
         "faults": result.faults,
+        "plugins": list(troubles),
         "readings_overdue": audited.unbooked.overdue,
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in audited.findings],
     }

@@ -19,10 +19,11 @@ from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH, simulate
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
-from wattmesh_common.clock import LoopClock
+from wattmesh_common.clock import LoopClock, stopwatch
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
 
@@ -77,6 +78,8 @@ class FeederRun:
         self._street: StreetRun | None = None
         self._registered_at = float("-inf")
         self.faults = 0
+        self.watch = Watch(stopwatch)
+        """Asks plug-ins. None is set aside: a study's books do not follow from the machine."""
 
     def run_slot(self, number: int, end: int | None = None) -> None:
         """Run a slot from start to end; slots from number `end` on are not traded."""
@@ -130,6 +133,7 @@ class FeederRun:
                 lambda: self._registry,
                 self._databases.__getitem__,
                 directory=self._directory,
+                watch=self.watch,
             )
             time = GridTime(self._time.start, self._time.epoch, self._time.speed, end)
             urls = {pod.name: f"http://{pod.name}" for pod in self.plan.pods}

@@ -19,6 +19,7 @@ from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan, PodPlan, runtime_config
@@ -49,7 +50,8 @@ class Ports:
     """What a run stands on. `database` opens a pod's database by name, `registry` the gateway's.
 
     `adviser` is for those whose strategy has one choose among offers. `directory` finds subscribers for all pods;
-    without it each asks the registry itself. `token` opens the pods' pages; without it nothing does.
+    without it each asks the registry itself. `token` opens the pods' pages; without it nothing does. `watch` asks
+    plug-ins; without it each pod has its own.
     """
 
     transport: Transport
@@ -61,6 +63,7 @@ class Ports:
     adviser: Adviser | None = None
     directory: Directory | None = None
     token: ReadingToken | None = None
+    watch: Watch | None = None
 
 
 class StreetRun:
@@ -120,6 +123,7 @@ class StreetRun:
             ports.rng,
             ports.adviser,
             ports.directory,
+            ports.watch,
         )
 
     def _registrant(self, pod: PodPlan, index: int, url: str) -> Registrant:

@@ -30,6 +30,9 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms import BILATERAL
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.plugged import origins, plugins_of
+from wattmesh_market.plugins import Kind, given_of, require_portable
+from wattmesh_market.plugins.watch import Trouble
 from wattmesh_market.schedule import AHEAD_S
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
@@ -43,7 +46,7 @@ _SAVING_SHARE = 0.05
 class SimulationResult:
     """What one call did: slots that stood there before and now, whether that is all, how long it took, and faults.
 
-    `cpu_s` is the time that this process and those it started have computed.
+    `cpu_s` is the time that this process and those it started have computed; `troubles` what plug-ins did wrong.
     """
 
     slots_before: int
@@ -52,6 +55,7 @@ class SimulationResult:
     wall_s: float
     cpu_s: float
     faults: int
+    troubles: tuple[Trouble, ...] = ()
 
 
 def run_simulation(
@@ -72,11 +76,14 @@ def run_simulation(
 
     `console` shows the progress, unless `log_level` lets trades be logged. SIGINT or SIGTERM stops it after a few
     slots and saves. `fresh` deletes what is there. StateError when the directory holds something else, or files cannot
-    be read or written, or when messages cannot carry the mechanism.
+    be read or written, or when messages cannot carry the mechanism; ValueError when a plug-in cannot go to `jobs`
+    processes.
     """
     if over is Over.MESSAGES and mechanism != BILATERAL:
         raise StateError(f"--mechanism {mechanism}: messages carry {BILATERAL} trade only; leave out --over messages")
     feeders = by_feeder(plan)
+    if jobs > 1 and len(feeders) > 1 and scheduler is None:
+        require_portable(given_of([*plugins_of(plan.households), (Kind.MECHANISM, mechanism)]))
     if not feeders:
         raise StateError("these manifests have no household and no utility; there is nothing to simulate")
     require_prices_until(plan, slot_start(plan, SLOTS_A_DAY * days))
@@ -114,8 +121,15 @@ def run_simulation(
             workers(feeders, study, folder, progress, jobs=jobs, scheduler=scheduler) as at_work,
         ):
             reached = _Run(snapshots, at_work, slots).go(done, stopped)
-            faults = at_work.faults
-        return SimulationResult(done, reached, reached == slots, time.monotonic() - begun, _cpu_s() - computed, faults)
+            faults, troubles = at_work.faults, at_work.troubles
+        wall_s, cpu_s = time.monotonic() - begun, _cpu_s() - computed
+        return SimulationResult(done, reached, reached == slots, wall_s, cpu_s, faults, troubles)
+
+
+def trouble_texts(plan: GatewayPlan, result: SimulationResult) -> list[str]:
+    """What plug-ins did wrong, in words, with the street's local time."""
+    offset = plan.resource.spec.clock.start.utcoffset()
+    return [trouble.text(int(offset.total_seconds()) if offset else 0) for trouble in result.troubles]
 
 
 def _cpu_s() -> float:
@@ -172,8 +186,10 @@ def _for(seconds: float, stopped: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def fingerprint(plan: GatewayPlan) -> str:
-    """What tells one set of manifests from another: all that its runtimes are told, and what is in their files."""
-    digest = hashlib.sha256()
+    """What tells one set of manifests from another: all that its runtimes are told, what is in their files, and which
+    plug-ins they go by, in which versions.
+    """
+    digest = hashlib.sha256("\n".join(origins(plan.households)).encode())
     contents: dict[Path, Path] = {}
     for pod in plan.pods:
         told = runtime_config(pod, gateway_url="", epoch=0.0)

@@ -17,6 +17,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.memory import EPOCH
+from wattmesh_common.clock import stopwatch
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
@@ -28,7 +29,10 @@ from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Surroundings, standing_at
+from wattmesh_market.parties.plugged import plugins_of
 from wattmesh_market.parties.utility import Utility
+from wattmesh_market.plugins import Given, Kind, given_of, take
+from wattmesh_market.plugins.watch import Trouble, Watch, merged
 from wattmesh_market.study.feeder import Feeder
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
@@ -37,6 +41,7 @@ class Part(NamedTuple):
     """Some slots of a feeder: from `first` on up to `until` (not included), or what is left to settle in `until`.
 
     No slot from `end` on is traded. `books` are those of each party when `first` begins; they trade by `mechanism`.
+    `given` are the plug-ins that were given in Python.
     """
 
     configs: tuple[RuntimeConfig, ...]
@@ -47,21 +52,27 @@ class Part(NamedTuple):
     end: int | None
     settling: bool = False
     mechanism: str = BILATERAL
+    given: tuple[Given, ...] = ()
 
 
 class PartDone(NamedTuple):
-    """Each party's books after a part, the rows that changed, and how many messages it has sent of each action."""
+    """Each party's books after a part, the rows that changed, how many messages it has sent of each action, and what
+    plug-ins did wrong.
+    """
 
     books: Mapping[str, Books]
     changes: Mapping[str, Changes]
     sent: tuple[tuple[str, str, int], ...]
+    troubles: tuple[Trouble, ...] = ()
 
 
 def run_part(part: Part) -> PartDone:
     """Run a part of a study, in whichever process."""
-    feeder = _feeder(part)
+    take(part.given)
+    watch = _watch()
+    feeder = _feeder(part, watch)
     _run(feeder, part)
-    return _done(feeder)
+    return _done(feeder, watch)
 
 
 class StudyFeeder:
@@ -93,6 +104,9 @@ class StudyFeeder:
                 books[utility.subscriber_id] = self._load(utility.subscriber_id)
         self._books: Mapping[str, Books] = books
         self._live: Feeder | None = None
+        self._watch = _watch()
+        self.troubles: tuple[Trouble, ...] = ()
+        """What plug-ins did wrong so far."""
 
     def _load(self, party: str, battery: Battery | None = None) -> Books:
         return journal.load(self._database.connection, party, self._first, standing_at(self._first, battery))
@@ -101,18 +115,20 @@ class StudyFeeder:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
         numbers = (self._first + SLOT_S * first, self._first + SLOT_S * until)
         ends = None if end is None else self._first + SLOT_S * end
-        return Part(self._configs, self._seed, self._books, *numbers, ends, settling, self._mechanism)
+        given = given_of([*plugins_of(self.plan.households), (Kind.MECHANISM, self._mechanism)])
+        return Part(self._configs, self._seed, self._books, *numbers, ends, settling, self._mechanism, given)
 
     def run(self, part: Part) -> PartDone:
         """Run a part here; the parties are kept from one part to the next."""
         if self._live is None:
-            self._live = _feeder(part)
+            self._live = _feeder(part, self._watch)
         _run(self._live, part)
-        return _done(self._live)
+        return _done(self._live, self._watch)
 
     def take(self, done: PartDone) -> None:
         """Bring a part's rows into the database."""
         self._books = done.books
+        self.troubles = merged([*self.troubles, *done.troubles])
         with self._database.transaction("study") as connection:
             for party, changes in done.changes.items():
                 journal.write(connection, party, self._kinds[party], changes)
@@ -127,11 +143,16 @@ class StudyFeeder:
         self._database.close()
 
 
-def _feeder(part: Part) -> Feeder:
+def _watch() -> Watch:
+    """Plug-ins are measured and never set aside: the books do not follow from the machine."""
+    return Watch(stopwatch)
+
+
+def _feeder(part: Part, watch: Watch) -> Feeder:
     grid, now = part.configs[0].clock.grid_time, Now()
     parties: list[Household | Utility] = []
     for config in part.configs:
-        around = Surroundings(config.currency, config.gateway.subscriber_id, grid, now)
+        around = Surroundings(config.currency, config.gateway.subscriber_id, grid, now, watch=watch)
         salt = f"{part.seed}/{config.pod}"
         for household in config.households:
             books = part.books[household.subscriber_id]
@@ -144,7 +165,7 @@ def _feeder(part: Part) -> Feeder:
         # Rows gather until the part is over, and nothing is ever taken back.
         new, party.books.changes = party.books.changes, Changes(reversible=False)
         party.books.changes.standing = new.standing
-    return Feeder(parties, now, grid, mechanism_named(part.mechanism))
+    return Feeder(parties, now, grid, mechanism_named(part.mechanism), watch)
 
 
 def _run(feeder: Feeder, part: Part) -> None:
@@ -155,14 +176,14 @@ def _run(feeder: Feeder, part: Part) -> None:
         feeder.settle(part.until)
 
 
-def _done(feeder: Feeder) -> PartDone:
+def _done(feeder: Feeder, watch: Watch) -> PartDone:
     books, changes = {}, {}
     for name, party in feeder.parties.items():
         books[name], changes[name] = party.books, party.books.changes
         party.books.changes = Changes(reversible=False)
     sent = tuple((party, str(action), number) for (party, action), number in feeder.sent.items())
     feeder.sent.clear()
-    return PartDone(books, changes, sent)
+    return PartDone(books, changes, sent, watch.take())
 
 
 @lru_cache(maxsize=10_000)

@@ -17,6 +17,7 @@ from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, run_part
 from wattmesh_cli.street_record import Over, Study
+from wattmesh_market.plugins.watch import Trouble, merged
 from wattmesh_operator.plan import GatewayPlan
 
 SLOTS_AT_ONCE = 24
@@ -35,6 +36,11 @@ class Workers(Protocol):
     @property
     def faults(self) -> int:
         """Steps that ended in a fault."""
+        ...
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What plug-ins did wrong."""
         ...
 
     def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
@@ -66,6 +72,11 @@ class StudyWorkers:
     def faults(self) -> int:
         """None: what fails ends the study."""
         return 0
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """See Workers."""
+        return merged(one for feeder in self._feeders for one in feeder.troubles)
 
     def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
         """See Workers."""
@@ -112,6 +123,11 @@ class MessageWorkers:
     def faults(self) -> int:
         """Steps that ended in a fault."""
         return sum(feeder.faults for feeder in self._feeders)
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """See Workers."""
+        return merged(one for feeder in self._feeders for one in feeder.watch.troubles)
 
     def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
         """See Workers."""

@@ -1,16 +1,20 @@
 """What a household expects of a slot beforehand. Forecasts are picked by name; `profile` is the default.
 
-To add one, write a class with `expected` and name it in `FORECASTS`: resources may then name it (`make crds chart`).
+A forecast is a class with `expected`. Those of `FORECASTS` are built in. A plug-in is such a class, in the group
+`wattmesh.forecasts`: see `plugins`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import DAY_S
+from wattmesh_market.plugins import Catalog, Kind, Plugin
+from wattmesh_market.plugins.watch import Nonsense, whole
+from wattmesh_market.units import MAX_ENERGY_WH
 
 Metered = Callable[[int], SlotProfile | None]
 """What was metered in a slot; None when nothing was, or not yet."""
@@ -64,15 +68,64 @@ class PerfectForecast:
         return self.profile.actual(slot)
 
 
-FORECASTS: Mapping[str, Callable[[Profile, Metered], Forecast]] = {
+MakesForecast = Callable[[Profile, Metered], Forecast]
+"""What makes a household's forecast of its profile and its meter: a class, or a function."""
+
+
+Asks = Callable[[Plugin, int, Callable[[], SlotProfile]], SlotProfile | None]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A forecast from outside. `ask` asks a plug-in about a slot for an answer that was checked; None: it has none.
+
+    Then the profile's own forecast holds, and who goes by it should not trade in that slot.
+    """
+
+    plugin: Plugin
+    profile: Profile
+    metered: Metered
+    ask: Asks
+    _made: list[Forecast] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def expected(self, slot: int) -> SlotProfile:
+        """What the plug-in expects, else the profile's own forecast."""
+        found = self.known(slot)
+        return self.profile.forecast(slot) if found is None else found
+
+    def known(self, slot: int) -> SlotProfile | None:
+        """What the plug-in expects; None where it does not say."""
+        return self.ask(self.plugin, slot, lambda: self._checked(slot))
+
+    def _checked(self, slot: int) -> SlotProfile:
+        if not self._made:
+            self._made.append(self.plugin.target(self.profile, self.metered))
+        found = self._made[0].expected(slot)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise Nonsense(f"expected(slot) must be a SlotProfile, not {type(found).__name__}")
+        return SlotProfile(*(whole(wh, "PV and load", 0, MAX_ENERGY_WH) for wh in found))
+
+
+def _of_plugin(plugin: Plugin) -> Plugin:
+    if not callable(plugin.target):
+        raise ValueError(f"must be a class with expected(slot), not {type(plugin.target).__name__}")
+    return plugin
+
+
+FORECASTS: Mapping[str, MakesForecast] = {
     "profile": ProfileForecast,
     "persistence": PersistenceForecast,
     "perfect": PerfectForecast,
 }
+forecasts: Catalog[MakesForecast | Plugin] = Catalog(Kind.FORECAST, FORECASTS, _of_plugin)
 
 
-def forecast_named(name: str, profile: Profile, metered: Metered) -> Forecast:
-    """The forecast of that name; ValueError lists the names there are."""
-    if name not in FORECASTS:
-        raise ValueError(f"no forecast {name!r}; there are: {', '.join(sorted(FORECASTS))}")
-    return FORECASTS[name](profile, metered)
+def forecast_named(
+    name: str,
+    profile: Profile,
+    metered: Metered,
+    ask: Asks = lambda plugin, slot, answer: answer(),  # noqa: ARG005 - whatever it is about
+) -> Forecast:
+    """The forecast of that name; ValueError lists the names there are. `ask` is how a plug-in is asked: `Guarded`."""
+    found = forecasts[name]
+    return Guarded(found, profile, metered, ask) if isinstance(found, Plugin) else found(profile, metered)

@@ -2,7 +2,8 @@
 
 A study's neighbours trade by a mechanism of `MECHANISMS`, picked by name. It says who is matched with whom in a slot
 and at which price; what follows is a contract like any other. `sharing` is what a utility does afterwards with what is
-left. To add a mechanism, write its function of a slot's orders in a file of its own and name it in `MECHANISMS`.
+left. Those of `MECHANISMS` are built in, in a file of their own each. A plug-in is such a function, in the group
+`wattmesh.mechanisms`: see `plugins`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from wattmesh_market.mechanisms import pool, uniform_price
+from wattmesh_market.mechanisms.checked import Plugged
 from wattmesh_market.mechanisms.orders import Match, Orders
+from wattmesh_market.plugins import Catalog, Kind
 
 Mechanism = Callable[[Orders], list[Match]]
 
@@ -22,8 +25,9 @@ MECHANISMS: Mapping[str, Mechanism | None] = {
 }
 
 
+mechanisms: Catalog[Mechanism | None] = Catalog(Kind.MECHANISM, MECHANISMS, Plugged.of)
+
+
 def mechanism_named(name: str) -> Mechanism | None:
     """The mechanism of that name, None for `bilateral`; ValueError lists the names there are."""
-    if name not in MECHANISMS:
-        raise ValueError(f"no mechanism {name!r}; there are: {', '.join(sorted(MECHANISMS))}")
-    return MECHANISMS[name]
+    return mechanisms[name]

@@ -13,7 +13,7 @@ from wattmesh_market.energy.profiles import Load, Pv, peak_load_w
 from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.ids import require_name, require_subscriber_id
 from wattmesh_market.mechanisms.sharing import Sharing
-from wattmesh_market.strategies import strategy_named
+from wattmesh_market.strategies import STRATEGIES
 from wattmesh_market.units import require_amounts
 
 CONNECTION_W = 30_000
@@ -123,9 +123,12 @@ class HouseholdConfig:
 
     @property
     def may_ever_sell(self) -> bool:
-        """Whether it has anything that it could sell: a battery, or panels and a plan."""
-        panels = bool(self.pv) or self.profile_csv is not None
-        return self.battery is not None or (panels and strategy_named(self.strategy).plans)
+        """Whether it has anything that it could sell: a battery, or panels and more than rules.
+
+        A strategy that is not built in need not be installed where this is asked.
+        """
+        panels, strategy = bool(self.pv) or self.profile_csv is not None, STRATEGIES.get(self.strategy)
+        return self.battery is not None or (panels and (strategy is None or strategy.plans))
 
 
 @dataclass(frozen=True)

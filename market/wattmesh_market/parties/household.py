@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.devices.flexible import DeviceReading
-from wattmesh_market.energy.forecast import Forecast, forecast_named
+from wattmesh_market.energy.forecast import Forecast, Guarded, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import PriceSeries
@@ -16,11 +16,13 @@ from wattmesh_market.parties.appliances import Appliances, Needs
 from wattmesh_market.parties.books import Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.outside import Outside
 from wattmesh_market.parties.party import MOST_REPEATED, Surroundings, standing_at
 from wattmesh_market.parties.planning import Planning
+from wattmesh_market.parties.priced import Priced
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
-from wattmesh_market.pricing import PricingView, pricing_named
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
@@ -49,17 +51,31 @@ class Household(Supplied):
         strategy = strategy_named(config.strategy)
         self.advised = strategy.advised
         self._decide = strategy.household
+        self._by_rules = not (strategy.plans or strategy.plugin)
         self._profile = profile
-        self._pricing = pricing_named(config.trading.pricing)
-        house = forecast_named(config.forecast, profile, self._metered)
+        watch = around.watch or Watch()
+        self._priced = Priced(config, self.rates, books, watch)
+        self._house = forecast_named(
+            config.forecast,
+            profile,
+            self._metered,
+            lambda plugin, slot, answer: watch.ask(plugin, self.id, slot, answer, self.now.slot),
+        )
         needs = Needs(config.devices, books, around.grid.utc_offset_s)
-        self._appliances = Appliances(needs, house) if config.devices else None
-        self._forecast: Forecast = self._appliances or house
+        self._appliances = Appliances(needs, self._house) if config.devices else None
+        self._forecast: Forecast = self._appliances or self._house
         planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
         self._plan = Planning(*planned) if strategy.plans else None
+        self._outside = (
+            Outside(strategy.plugin, config, around.grid.utc_offset_s, self.rates, self._forecast, books, watch)
+            if strategy.plugin
+            else None
+        )
+        self._plugged = isinstance(self._house, Guarded) or self._priced.plugged
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
+        self._sales: dict[int, Sell] = {}
         self._sellable_version = self._ask_slot = -1
         self._decided: dict[int, Decision] = {}
         self._decided_version = -1
@@ -192,8 +208,36 @@ class Household(Supplied):
             self._decided.clear()
         if slot not in self._decided:
             plan = self._plan
-            self._decided[slot] = plan.decide(slot, self.sellable_wh(slot)) if plan else self._decide(self._view(slot))
+            if self._plugged and not self._known(slot):
+                self._decided[slot] = Hold()
+            elif self._outside:
+                self._decided[slot] = self._decided_outside(self._outside, slot)
+            else:
+                decided = plan.decide(slot, self.sellable_wh(slot)) if plan else self._decide(self._view(slot))
+                self._decided[slot] = decided
         return self._decided[slot]
+
+    def _decided_outside(self, outside: Outside, slot: int) -> Decision:
+        """What a plug-in says. What it sells, and at which price, holds as long as asked prices do."""
+        self._begin_asks()
+        sale = self._sales.get(slot)
+        if sale is not None and sale.energy_wh:
+            return sale
+        return outside.decide(slot, self._possible_wh(slot), self._priced.view(slot))
+
+    def _sale(self, slot: int) -> Sell:
+        """What a plug-in sells in a slot; it is asked again where that is not known any more."""
+        self._begin_asks()
+        if slot not in self._sales:
+            decision = self._decision(slot)
+            self._sales[slot] = decision if isinstance(decision, Sell) else Sell(0)
+        return self._sales[slot]
+
+    def _known(self, slot: int) -> bool:
+        """Whether the forecast and the pricing that come from outside have an answer for a slot."""
+        if isinstance(self._house, Guarded) and self._house.known(slot) is None:
+            return False
+        return self._priced.known(slot)
 
     def ahead_until(self, slot: int) -> int | None:
         """Up to which later slot (not included) to look for offers, beside those for `slot`; None: for none."""
@@ -209,7 +253,9 @@ class Household(Supplied):
         return [
             (later, block)
             for later in range(slot + SLOT_S, until, SLOT_S)
-            if self.may_buy(later) and (block := self._plan.ahead(later)) is not None
+            if self.may_buy(later)
+            and not (self._plugged and not self._known(later))
+            and (block := self._plan.ahead(later)) is not None
         ]
 
     def sells_ahead(self, slot: int) -> bool:
@@ -243,12 +289,17 @@ class Household(Supplied):
             return known
         ask_micro = self.price_micro_per_kwh(slot)
         found = sum([wh for micro, wh in self.supply(slot) if (micro or 0) <= ask_micro])
+        if self._plugged and not self._known(slot):
+            found = 0
         self._sellable[slot] = found
         return found
 
     def supply(self, slot: int) -> list[Block]:
         """What can still be promised for a slot, the cheapest first, and what a kWh must earn (without grid fee)."""
         left_wh = self._possible_wh(slot)
+        if self._outside:
+            sold_wh = sum([promise.energy_wh for promise in self.books.promises(Side.SELLER) if promise.slot == slot])
+            left_wh = max(0, min(left_wh, (self._sale(slot).energy_wh or 0) - sold_wh))
         if self._plan is None:
             return [Block(self.price_micro_per_kwh(slot), left_wh)]
         found = []
@@ -260,16 +311,16 @@ class Household(Supplied):
     def _possible_wh(self, slot: int) -> int:
         """What is neither promised nor, by rules, to be kept: out of store and sun, within all powers."""
         standing, promises = self.books.standing, self.books.promises(Side.SELLER)
-        floor_wh = 0 if self._plan else self.config.trading.sell_above_wh
+        floor_wh = self.config.trading.sell_above_wh if self._by_rules else 0
         found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
-        if self._plan:
+        if not self._by_rules:
             found += self._sunny_wh(slot)
         sold_wh = sum([promise.energy_wh for promise in promises if promise.slot == slot])
         return max(0, min(found, slot_energy_wh(self.config.connection_w) - sold_wh))
 
     def sun_wh(self, slot: int, energy_wh: int) -> int:
         """How much of a promise is counted on the slot's own surplus: as much as there is."""
-        return min(energy_wh, self._sunny_wh(slot)) if self._plan else 0
+        return 0 if self._by_rules else min(energy_wh, self._sunny_wh(slot))
 
     def _sunny_wh(self, slot: int) -> int:
         pv_wh, load_wh = self._forecast.expected(slot)
@@ -277,13 +328,20 @@ class Household(Supplied):
 
     def price_micro_per_kwh(self, slot: int) -> int:
         """The household's selling price: it does not move while a slot lasts."""
+        self._begin_asks()
+        if slot not in self._asks:
+            ask_micro = self._sale(slot).price_micro_per_kwh if self._outside else None
+            if ask_micro is None:
+                ask_micro = self._plan.ask_micro(slot) if self._plan else self._priced.ask_micro(slot)
+            self._asks[slot] = ask_micro
+        return self._asks[slot]
+
+    def _begin_asks(self) -> None:
+        """What is asked holds while a slot lasts."""
         if self._ask_slot != self.books.standing.next_slot:
             self._ask_slot = self.books.standing.next_slot
             self._asks.clear()
-        if slot not in self._asks:
-            plan = self._plan
-            self._asks[slot] = plan.ask_micro(slot) if plan else self._pricing.ask(self._pricing_view(slot))
-        return self._asks[slot]
+            self._sales.clear()
 
     def ask(self, slot: int, micro_per_kwh: int) -> None:
         """Ask what a mechanism has found for a slot, until the next slot begins."""
@@ -294,22 +352,6 @@ class Household(Supplied):
     def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
         """What the utility, as the operator of the grid, takes for energy that goes to another household."""
         return 0 if buyer in self._utilities else self.rates.local_grid_fee(slot)
-
-    def _pricing_view(self, slot: int) -> PricingView:
-        trading, rates = self.config.trading, self.rates
-        return PricingView(
-            slot=slot,
-            seed=self.config.seed,
-            utility_price_micro_per_kwh=rates.all_in(slot),
-            local_grid_fee_micro_per_kwh=rates.local_grid_fee(slot),
-            feed_in_micro_per_kwh=rates.feed_in(slot),
-            sell_price_micro_per_kwh=trading.sell_price_micro_per_kwh,
-            max_buy_price_micro_per_kwh=trading.max_buy_price_micro_per_kwh,
-            capacity_wh=self.battery.capacity_wh,
-            level_wh=self.books.standing.level_wh,
-            sell_above_wh=trading.sell_above_wh,
-            buy_target_wh=trading.buy_target_wh,
-        )
 
     def _metered(self, slot: int) -> SlotProfile | None:
         """What was metered in a slot, without what devices took."""
@@ -344,7 +386,7 @@ class Household(Supplied):
             buy_below_wh=trading.buy_below_wh,
             buy_target_wh=trading.buy_target_wh,
             charge_efficiency_ppm=battery.charge_efficiency_ppm,
-            max_buy_price_micro_per_kwh=self._pricing.bid(self._pricing_view(slot)),
+            max_buy_price_micro_per_kwh=self._priced.bid_micro(slot),
         )
 
     def _promises_after(self, side: Side, slot: int) -> list[Promise]:

@@ -17,6 +17,7 @@ from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
 from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, Send, Sent
@@ -49,7 +50,7 @@ class Now:
 class Surroundings(NamedTuple):
     """What the parties of a market share: its currency, the gateway's subscriber id and its time.
 
-    `told` says whether anybody reads the event log; `adviser` whether there is one to ask.
+    `told` says whether anybody reads the event log; `adviser` whether there is one to ask. `watch` asks plug-ins.
     """
 
     currency: str
@@ -58,6 +59,7 @@ class Surroundings(NamedTuple):
     now: Now
     told: Callable[[int], bool] = lambda _: False
     adviser: bool = False
+    watch: Watch | None = None
 
 
 class Party(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wattmesh_market.energy.availability import held_wh, room_wh
-from wattmesh_market.energy.battery import NO_BATTERY, Metered
+from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered
 from wattmesh_market.energy.devices.flexible import Need, Schedule
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.grid_time import GridTime
@@ -131,18 +131,6 @@ class Planning:
                 amount_micro += delivery.amount_micro - delivery.fee_micro
         return amount_micro * 1000 // energy_wh if energy_wh else None
 
-    def _traded(self, slot: int) -> Traded:
-        """What is traded for a slot, and what must be held and kept free for later ones."""
-        selling, buying = self._books.promises(Side.SELLER), self._books.promises(Side.BUYER)
-        if not (selling or buying):
-            return NOTHING
-        return Traded(
-            sum([promise.energy_wh for promise in selling if promise.slot == slot]),
-            sum([promise.energy_wh for promise in buying if promise.slot == slot]),
-            held_wh(self._battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S),
-            room_wh(self._battery, [promise for promise in buying if promise.slot > slot]),
-        )
-
     def _outlook(self, slot: int) -> Outlook:
         """How a slot is expected to go: from now on, slot by slot, as far as nothing that was traded has changed."""
         standing, version, path = self._books.standing, self._books.version, self._path
@@ -155,7 +143,7 @@ class Planning:
             raise ValueError("a slot must not lie before the current one")
         checked = min(len(path), self._checked[1]) if self._checked[0] == version else 0
         while checked <= at:
-            of_slot = self._traded(now + checked * SLOT_S)
+            of_slot = traded_in(self._books, self._battery, now + checked * SLOT_S)
             if checked == len(path) or path[checked].traded != of_slot:
                 del path[checked:]
                 level_wh = path[-1].metered.level_after_wh if path else standing.level_wh
@@ -163,3 +151,16 @@ class Planning:
             checked += 1
         self._checked = version, checked
         return path[at]
+
+
+def traded_in(books: Books, battery: Battery, slot: int) -> Traded:
+    """What is traded for a slot, and what must be held and kept free for later ones."""
+    selling, buying = books.promises(Side.SELLER), books.promises(Side.BUYER)
+    if not (selling or buying):
+        return NOTHING
+    return Traded(
+        sum([promise.energy_wh for promise in selling if promise.slot == slot]),
+        sum([promise.energy_wh for promise in buying if promise.slot == slot]),
+        held_wh(battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S),
+        room_wh(battery, [promise for promise in buying if promise.slot > slot]),
+    )

@@ -1,7 +1,8 @@
 """What to do next: buy, sell or hold. Strategies are picked by name.
 
-A strategy is a pure function of a view. To add one, write its two functions and name it in `STRATEGIES`: resources
-may then name it (`make crds chart`).
+A strategy is a pure function of a view. Those of `STRATEGIES` are built in: two functions each, one of them a
+utility's. A plug-in is a function from `StrategyView` to `Decision`, in the group `wattmesh.strategies`: see
+`plugins`.
 """
 
 from __future__ import annotations
@@ -10,32 +11,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from wattmesh_market.plugins import Catalog, Kind, Plugin
+from wattmesh_market.strategies.decisions import Buy, Decision, Hold, Sell
+from wattmesh_market.strategies.view import OwnTrade, SlotAhead, StrategyView
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 
+__all__ = [
+    "STRATEGIES",
+    "UTILITY_STRATEGIES",
+    "Buy",
+    "Decision",
+    "Hold",
+    "HouseholdView",
+    "OwnTrade",
+    "Sell",
+    "SlotAhead",
+    "Strategy",
+    "StrategyFunction",
+    "StrategyView",
+    "UtilityView",
+    "advised",
+    "household_rules",
+    "strategies",
+    "strategy_named",
+    "utility_rules",
+]
 
-class Buy(NamedTuple):
-    """Buy what is wanted, each block (the most valuable first) at no more than it is worth. `reason` is for people."""
-
-    wants: tuple[Block, ...]
-    reason: str
-
-    @property
-    def energy_wh(self) -> int:
-        """What is wanted in all."""
-        return sum([block.energy_wh for block in self.wants])
-
-
-@dataclass(frozen=True)
-class Sell:
-    """Answer searches."""
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Neither buy nor sell."""
-
-
-Decision = Buy | Sell | Hold
+StrategyFunction = Callable[[StrategyView], Decision]
+"""What a plug-in is."""
 
 
 class HouseholdView(NamedTuple):
@@ -115,13 +118,20 @@ def utility_rules(view: UtilityView) -> Decision:
 @dataclass(frozen=True)
 class Strategy:
     """How households and utilities of one persuasion decide. `advised`: an adviser chooses among the offers.
-    `plans`: a household goes by what stored energy is worth (`plan.Planner`) instead.
+    `plans`: a household goes by what stored energy is worth (`plan.Planner`) instead; `plugin`: by what that says.
     """
 
     household: Callable[[HouseholdView], Decision]
     utility: Callable[[UtilityView], Decision]
     advised: bool = False
     plans: bool = False
+    plugin: Plugin | None = None
+
+
+def _of_plugin(plugin: Plugin) -> Strategy:
+    if not callable(plugin.target):
+        raise ValueError(f"must be a function from StrategyView to Decision, not {type(plugin.target).__name__}")
+    return Strategy(household_rules, utility_rules, plugin=plugin)
 
 
 STRATEGIES = {
@@ -131,15 +141,14 @@ STRATEGIES = {
 }
 UTILITY_STRATEGIES = ("rules", "chat")
 """Those that a utility may have: it stores nothing, so it has nothing to plan."""
+strategies = Catalog(Kind.STRATEGY, STRATEGIES, _of_plugin)
 
 
 def strategy_named(name: str) -> Strategy:
     """The strategy of that name; ValueError lists the names there are."""
-    if name not in STRATEGIES:
-        raise ValueError(f"no strategy {name!r}; there are: {', '.join(sorted(STRATEGIES))}")
-    return STRATEGIES[name]
+    return strategies[name]
 
 
 def advised(name: str) -> bool:
     """Whether an adviser chooses among offers under the strategy of that name; ValueError as in `strategy_named`."""
-    return strategy_named(name).advised
+    return strategies[name].advised

@@ -17,6 +17,7 @@ from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.study.matching import Matching
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Search, Send
@@ -29,8 +30,17 @@ _AWAITED = frozenset((AlarmKind.LOOK, AlarmKind.OFFERS_IN, AlarmKind.REPORT))
 class Feeder:
     """The parties of a feeder. Their books gather changed rows, which need not be reversible, until they are stored."""
 
-    def __init__(self, parties: Sequence[Party], now: Now, grid: GridTime, mechanism: Mechanism | None = None) -> None:
-        """`parties` have their books as of the start of a slot; `now` is theirs. None: everybody hears everybody."""
+    def __init__(
+        self,
+        parties: Sequence[Party],
+        now: Now,
+        grid: GridTime,
+        mechanism: Mechanism | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        """`parties` have their books as of the start of a slot; `now` is theirs. Without a `mechanism` everybody hears
+        everybody; `watch` asks one that is a plug-in.
+        """
         self.parties = {party.id: party for party in sorted(parties, key=lambda party: party.id)}
         self._events = {name: Events(party) for name, party in self.parties.items()}
         # Who never has anything to sell is not asked.
@@ -44,7 +54,7 @@ class Feeder:
         self._waiting: list[tuple[float, str, int, Alarm]] = []
         self._count = 0
         homes = [party for party in self.parties.values() if isinstance(party, Household)]
-        self._matching = Matching(mechanism, homes) if mechanism else None
+        self._matching = Matching(mechanism, homes, watch or Watch()) if mechanism else None
         self.sent: dict[tuple[str, Action], int] = {}
         """How many messages each party has sent of each action since this was last emptied."""
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wattmesh_market.mechanisms import Mechanism
-from wattmesh_market.mechanisms.orders import Order, Orders
+from wattmesh_market.mechanisms.checked import Plugged
+from wattmesh_market.mechanisms.orders import Match, Order, Orders
 from wattmesh_market.parties.household import Household
+from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.strategies import Buy
 from wattmesh_market.trade.messages import Offers, Send
 
@@ -18,8 +20,10 @@ from wattmesh_market.trade.messages import Offers, Send
 class Matching:
     """The orders of a feeder's households, cleared anew for each slot."""
 
-    def __init__(self, mechanism: Mechanism, homes: Iterable[Household]) -> None:
+    def __init__(self, mechanism: Mechanism, homes: Iterable[Household], watch: Watch) -> None:
+        """`watch` asks a mechanism that is a plug-in: where that has no answer, nobody is matched."""
         self._mechanism = mechanism
+        self._watch = watch
         self._homes = {home.id: home for home in homes}
         self._matched: dict[tuple[str, str], int] = {}
 
@@ -37,10 +41,16 @@ class Matching:
                 bids += [Order(home.id, most_micro if micro is None else micro, wh) for micro, wh in decision.wants]
         self._matched = {}
         lot = slot ^ next(iter(self._homes.values())).lot if self._homes else slot
-        for buyer, seller, energy_wh, price_micro in self._mechanism(Orders(tuple(asks), tuple(bids), lot)):
+        for buyer, seller, energy_wh, price_micro in self._matches(slot, Orders(tuple(asks), tuple(bids), lot)):
             self._matched[buyer, seller] = energy_wh
             found = self._homes[seller]
             found.ask(slot, price_micro - found.rates.local_grid_fee(slot))
+
+    def _matches(self, slot: int, orders: Orders) -> list[Match]:
+        mechanism = self._mechanism
+        if not isinstance(mechanism, Plugged):
+            return mechanism(orders)
+        return self._watch.ask(mechanism.plugin, "all on the feeder", slot, lambda: mechanism(orders)) or []
 
     def keeps_apart(self, buyer: str, seller: str) -> bool:
         """Whether a buyer's search is not for that seller. A utility that searches hears everybody."""

@@ -152,7 +152,7 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             "trading",
         ),
         Rule(
-            f"!has(self.strategy) || self.strategy == 'rules' || !({_OF_RULES})",
+            f"!has(self.strategy) || !(self.strategy in ['plan', 'chat']) || !({_OF_RULES})",
             "buyBelowPercent, buyTargetPercent, sellAbovePercent and pricing are for rules, and with strategy plan or"
             " chat the worth of stored energy decides; leave them out, or write strategy: rules",
             "trading",

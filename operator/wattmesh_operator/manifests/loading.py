@@ -11,6 +11,7 @@ from typing import Any
 
 from wattmesh_operator.manifests.documents import Document, read_documents
 from wattmesh_operator.manifests.measured import profile_mistakes, with_absolute_paths
+from wattmesh_operator.manifests.plugged import plugin_mistakes
 from wattmesh_operator.manifests.priced import price_mistakes
 from wattmesh_operator.plan.references import resolve_references
 from wattmesh_operator.resources import Resource
@@ -29,7 +30,7 @@ def load(sources: Iterable[Source], *, namespace: str = "default") -> tuple[Reso
     A path is a file of YAML documents, a folder of such files (*.yaml and *.yml), or "-" for standard input.
     `namespace` is that of resources which name none. The path of a profile or of prices, relative to the file's folder
     or, where there is no file, to the current one, comes back absolute. Raises ManifestErrors with every mistake in all
-    sources, also those of profiles and prices, and no other error.
+    sources, also those of profiles, prices and plug-ins, and no other error.
     """
     reading = _Reading(namespace)
     for source in sources:
@@ -44,6 +45,7 @@ def load(sources: Iterable[Source], *, namespace: str = "default") -> tuple[Reso
     for manifest in reading.manifests:
         gateway = references.gateways.get(manifest.identity)
         mistakes += [*profile_mistakes(manifest, gateway), *price_mistakes(manifest, gateway)]
+        mistakes += plugin_mistakes(manifest)
     if mistakes:
         raise ManifestErrors(sorted(mistakes, key=reading.position))
     return tuple(manifest.resource for manifest in reading.manifests)

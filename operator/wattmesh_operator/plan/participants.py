@@ -58,7 +58,7 @@ def household_config(
         load=profiles.Load(wh(spec.load.annual_kwh)) if spec.load else None,
         profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
         utility_ids=tuple(_id_of(other) for other in utilities if other != utility),
-        forecast=spec.forecast,
+        forecast=str(spec.forecast),
         strategy=spec.decided_by,
         connection_w=watt(spec.connection_kw),
         retention_days=_days(spec.retention),
@@ -182,7 +182,7 @@ def _trading(spec: Trading, battery: Battery | None, strategy: str) -> config.Tr
     buy_below_wh, buy_target_wh, sell_above_wh = (
         capacity_wh * ppm(percent) // 1_000_000 for percent in spec.thresholds
     )
-    sell_price, pricing = spec.sell_price, spec.pricing or "fixed"
+    sell_price, pricing = spec.sell_price, str(spec.pricing or "fixed")
     if sell_price is None and strategy == "rules" and pricing == "fixed":
         sell_price = DEFAULT_SELL_PRICE
     return config.Trading(

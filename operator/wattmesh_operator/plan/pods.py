@@ -55,6 +55,11 @@ class GatewayPlan:
     subscriber_id: str
     pods: tuple[PodPlan, ...]
 
+    @property
+    def households(self) -> tuple[HouseholdConfig, ...]:
+        """All households of its pods."""
+        return tuple(household for pod in self.pods for household in pod.households)
+
 
 def plan(resources: Sequence[Resource]) -> tuple[GatewayPlan, ...]:
     """What shall run for these resources: gateways and pods in the order of their resources.

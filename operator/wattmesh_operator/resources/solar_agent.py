@@ -11,9 +11,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from wattmesh_market.energy.forecast import FORECASTS
-from wattmesh_market.pricing import PRICINGS
-from wattmesh_market.strategies import STRATEGIES
+from wattmesh_market.energy.forecast import MakesForecast, forecasts
+from wattmesh_market.pricing import Pricing, pricings
+from wattmesh_market.strategies import STRATEGIES, StrategyFunction, strategies
 from wattmesh_operator.resources.devices import Device, Ev, HeatPump, ShiftableLoad, different_names
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import (
@@ -36,7 +36,7 @@ from wattmesh_operator.resources.resource import ConfigMapRef, CustomResource, G
 from wattmesh_operator.resources.values import (
     DnsLabel,
     FilePath,
-    OneOf,
+    PluginName,
     Retention,
     Whole,
     rule_broken,
@@ -215,11 +215,11 @@ class Trading(Part):
         description="Sells what the battery holds above this share of its capacity. Default: 80.",
     )
     # Nor have these two a default in the schema: written, they say that rules decide, and the least that is asked.
-    pricing: Annotated[str, OneOf(tuple(PRICINGS))] | None = Field(
+    pricing: Annotated[str | Pricing, PluginName(pricings)] | None = Field(
         default=None,
         description="How rules name prices: sellPrice and maxBuyPrice as they stand (fixed), by the battery's level"
-        " (level), the middle of the utility's price and its feed-in (mid-market), or at random (zero-intelligence)."
-        " Default: fixed.",
+        " (level), the middle of the utility's price and its feed-in (mid-market), at random (zero-intelligence), or"
+        " the name of a plug-in. Default: fixed.",
     )
     sell_price: Price | None = Field(
         default=None,
@@ -313,19 +313,20 @@ class SolarAgentSpec(Part):
         description="Power of each household's connection to the grid, in kW: what it sells in a slot stays within. Its"
         " utility takes no reading beyond that, or beyond what its panels, or load and battery, can move.",
     )
-    strategy: Annotated[str, OneOf(tuple(STRATEGIES))] | None = Field(
+    strategy: Annotated[str | StrategyFunction, PluginName(strategies)] | None = Field(
         default=None,
         description="Who decides: what stored energy is worth in the coming day (plan), thresholds and a pricing"
-        " (rules), or plan with a chat model that chooses among the offers it collected (chat). Default: rules where"
-        " trading names a threshold or a pricing, else plan.",
+        " (rules), plan with a chat model that chooses among the offers it collected (chat), or the name of a plug-in"
+        " that is installed where the households run. Default: rules where trading names a threshold or a pricing, else"
+        " plan.",
     )
     trading: Trading = Field(
         default_factory=Trading, validate_default=True, description="When and at what price it trades."
     )
-    forecast: Annotated[str, OneOf(tuple(FORECASTS))] = Field(
+    forecast: Annotated[str | MakesForecast, PluginName(forecasts)] = Field(
         default="profile",
         description="What it expects of coming slots: what pv, load or profile say (profile), what was metered a day"
-        " before (persistence), or what will be metered (perfect).",
+        " before (persistence), what will be metered (perfect), or the name of a plug-in.",
     )
     retention: Retention = Field(
         default="3650d",
@@ -340,7 +341,7 @@ class SolarAgentSpec(Part):
     @property
     def decided_by(self) -> str:
         """The strategy's name: the one that is written, or the default for what trading names."""
-        return self.strategy or ("rules" if _of_rules(self.trading) else "plan")
+        return str(self.strategy or ("rules" if _of_rules(self.trading) else "plan"))
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -372,7 +373,7 @@ class SolarAgentSpec(Part):
         if "battery" not in info.data or "strategy" not in info.data:
             return trading
         strategy, of_rules = info.data["strategy"], _of_rules(trading)
-        if strategy not in (None, "rules") and of_rules:
+        if strategy != "rules" and strategy in STRATEGIES and of_rules:
             raise rule_broken(
                 f"{', '.join(of_rules)}: with strategy {strategy} the worth of stored energy decides; leave it out, or"
                 " write strategy: rules"

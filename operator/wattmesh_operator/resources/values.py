@@ -15,6 +15,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from wattmesh_market.energy.tariff import DAYS, MONTHS
+from wattmesh_market.plugins import Catalog
+from wattmesh_market.plugins.naming import is_given_name
 
 
 def shown(value: object) -> str:
@@ -135,6 +137,43 @@ class OneOf(Constraint):
     def _schema(self) -> dict[str, Any]:
         schema = {"type": "string", "enum": list(self.names)}
         return {**schema, "description": self.description} if self.description else schema
+
+
+_PLAIN = (bool, int, float, Decimal, datetime, time, Mapping, list, tuple, type(None))
+"""What YAML makes of text, and so is no plug-in."""
+
+
+@dataclass(frozen=True)
+class PluginName(Constraint):
+    """The name of something built in or of a plug-in; in Python also the plug-in itself, which becomes its name.
+
+    Whether a plug-in of that name is installed is not checked: it need not be where a resource is read, but where its
+    households run.
+    """
+
+    catalog: Catalog[Any]
+    allowed: str = field(init=False)
+    pattern = "^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$"
+    max_length = 63
+
+    def __post_init__(self) -> None:
+        names = ", ".join(self.catalog.built_in)
+        object.__setattr__(self, "allowed", f"{names} or the name of a {self.catalog.kind} that is a plug-in")
+
+    def _read(self, value: object) -> str:
+        if isinstance(value, str):
+            if is_given_name(value) or (len(value) <= self.max_length and re.fullmatch(self.pattern, value)):
+                return value
+            raise not_allowed(self.allowed, value)
+        if isinstance(value, _PLAIN):
+            raise not_allowed(self.allowed, value)
+        try:
+            return self.catalog.give(value)
+        except ValueError as error:
+            raise rule_broken(str(error)) from None
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.market.invariants import check_end, check_now
+from tests.world import plugged
 from tests.world.market import World, street
 from tests.world.parties import FEES, FIRST_SLOT, GRID, TARIFF, Config, Weather, battery, household, utility
 from wattmesh_market.energy.profiles import SlotProfile
@@ -20,6 +21,7 @@ from wattmesh_market.energy.tariff import Tariff
 from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.pricing import PRICINGS
+from wattmesh_market.strategies import strategies
 from wattmesh_market.trade.contracts import ContractState, Side
 from wattmesh_market.units import amount_micro
 
@@ -102,6 +104,9 @@ def test_a_dead_seller_is_settled_with_when_it_returns() -> None:
 
 # --- any world ---
 
+OUTSIDE = strategies.give(plugged.chancy)
+"""A strategy from outside, which does all that it may and more."""
+
 SKIES = [(1500, 100), (900, 300), (0, 400), (0, 1200)]
 """PV and load that are expected."""
 
@@ -138,7 +143,7 @@ homes = st.builds(
     buys=st.integers(0, 60),
     sells=st.integers(30, 90),
     pricing=st.sampled_from(sorted(PRICINGS)),
-    strategy=st.sampled_from(["rules", "plan"]),
+    strategy=st.sampled_from(["rules", "plan", OUTSIDE]),
 )
 
 
@@ -195,7 +200,7 @@ class Market(RuleBasedStateMachine):
         leak=st.sampled_from([0, 0, 50_000]),
         tariff=st.sampled_from([TARIFF, FEES]),
         sharing=SHARINGS,
-        strategy=st.sampled_from(["rules", "plan"]),
+        strategy=st.sampled_from(["rules", "plan", OUTSIDE]),
         panels=st.booleans(),
     )
     def build(
