@@ -38,6 +38,7 @@ from wattmesh_operator.resources import (
     UtilityAgent,
     UtilityAgentSpec,
     UtilityRef,
+    VehicleToHome,
     Window,
 )
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -76,6 +77,7 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "VehicleToHome",
     "Window",
     "sweep",
 ]

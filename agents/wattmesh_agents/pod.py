@@ -149,7 +149,7 @@ class Pod:
             books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
             return Utility(config, self._around, books, salt, series_of(config.tariff))
         profile = profile_of(config, self.grid.time.utc_offset_s)
-        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
+        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config))
         return Household(config, profile, self._around, books, salt, series_of(config.backstop.tariff))
 
     # --- life ---
@@ -165,8 +165,8 @@ class Pod:
             party.books.purchases.clear()
             party.books.selections.clear()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
-                battery = party.config.battery if isinstance(party, Household) else None
-                party.books.stand(standing_at(self.now.slot, battery))
+                config = party.config if isinstance(party, Household) else None
+                party.books.stand(standing_at(self.now.slot, config))
         self._try("all", partial(self._driver.open_accounts, self.now.ms))
         self._take_up([member for member in self._driver.members.values() if not member.party.is_ahead])
         self._slots = self._spawn(self._run_slots())

@@ -175,6 +175,7 @@ _SAID = "said BLOB"
 """A digest of what the message said; NULL: not known."""
 _DEVICES = "devices TEXT CHECK (devices IS NULL OR json_valid(devices))"
 """What each device took whose window the slot lies in, as a JSON list; NULL: there is none."""
+_VEHICLE = "vehicle_wh INTEGER NOT NULL DEFAULT 0 CHECK (vehicle_wh BETWEEN 0 AND level_wh)"
 _READINGS_OF_6 = f"""
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
@@ -265,8 +266,8 @@ DROP TABLE former_readings;
     (_CHAIN + _CARRIED_FORWARD, chain_all),
     # 8: platforms, which sell for others; messages with the id of another. Before, there were none.
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
-    # 9: what each device took. Before, there were none.
-    f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
+    # 9: what each device took, and what a car holds. Before, there were none.
+    f"ALTER TABLE readings ADD COLUMN {_DEVICES}; ALTER TABLE parties ADD COLUMN {_VEHICLE};",
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -277,7 +278,7 @@ CREATE TABLE meta (
 ) STRICT;
 
 -- Who lives here. level_wh and carried_uwh (millionths of a Wh) are stored at the start of next_slot, the first slot
--- not metered yet.
+-- not metered yet. vehicle_wh of it is in a car, for the house to use.
 CREATE TABLE parties (
     party TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('household', 'utility')),
@@ -287,7 +288,8 @@ CREATE TABLE parties (
     first_slot INTEGER NOT NULL,
     next_slot INTEGER NOT NULL,
     buying INTEGER NOT NULL CHECK (buying IN (0, 1)),
-    {_CARRIED}
+    {_CARRIED},
+    {_VEHICLE}
 ) STRICT, WITHOUT ROWID;
 
 -- Buyer or seller for a slot, never both.

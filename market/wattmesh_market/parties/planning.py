@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wattmesh_market.energy.availability import held_wh, room_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered
 from wattmesh_market.energy.devices.flexible import Need, Schedule
+from wattmesh_market.energy.devices.vehicle import Wishes
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
@@ -15,7 +16,7 @@ from wattmesh_market.parties.appliances import Appliances
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.strategies import Buy, Decision, Hold, Sell
-from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Shiftable, Traded, Wishes
+from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Shiftable, Traded
 from wattmesh_market.trade.contracts import OVER, PROMISED, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.units import money_text
@@ -48,6 +49,8 @@ class Planning:
             appliances.scheduling = self._shift
             devices = Shiftable(appliances.house, appliances.needs.until)
         self._planner = Planner(self._battery, rates, forecast, self._remembered_micro, devices)
+        if appliances is not None:
+            appliances.wishes = self._planner.vehicle_wishes
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""
@@ -90,7 +93,7 @@ class Planning:
 
     def _shift(self, needs: Sequence[Need], slot: int, left_wh: int | None) -> Sequence[Schedule]:
         """When to give devices what they need, as thought at the start of the slot that is to be metered next."""
-        level_wh = self._books.standing.level_wh
+        level_wh = self._books.standing.battery_wh
         return self._planner.shift(needs, slot, level_wh, left_wh, self._traded_before(slot))
 
     def _traded_before(self, slot: int) -> dict[int, int]:
@@ -147,8 +150,8 @@ class Planning:
         """How a slot is expected to go: from now on, slot by slot, as far as nothing that was traded has changed."""
         standing, version, path = self._books.standing, self._books.version, self._path
         now = standing.next_slot
-        if self._path_from != (now, standing.level_wh):
-            self._path_from = now, standing.level_wh
+        if self._path_from != (now, standing.battery_wh):
+            self._path_from = now, standing.battery_wh
             path.clear()
         at = (slot - now) // SLOT_S
         if at < 0:
@@ -158,7 +161,7 @@ class Planning:
             of_slot = self._traded(now + checked * SLOT_S)
             if checked == len(path) or path[checked].traded != of_slot:
                 del path[checked:]
-                level_wh = path[-1].metered.level_after_wh if path else standing.level_wh
+                level_wh = path[-1].metered.level_after_wh if path else standing.battery_wh
                 path.append(self._planner.outlook(level_wh, now + checked * SLOT_S, of_slot, now + SLOT_S))
             checked += 1
         self._checked = version, checked

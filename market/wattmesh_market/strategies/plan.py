@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.devices.flexible import Need, Schedule
+from wattmesh_market.energy.devices.vehicle import Wishes
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.energy.tariff import Rates
@@ -34,15 +35,8 @@ LEARNED_PPM = 300_000
 """Which part of the way to what a slot has taught its idea of a price goes."""
 
 
-class Wishes(NamedTuple):
-    """Levels of the store (Wh): up to `fill_wh` it is charged from the grid, above `reserve_wh` the house uses it.
-
-    Above `full_wh` surplus is fed in.
-    """
-
-    fill_wh: int
-    reserve_wh: int
-    full_wh: int
+_FULL_MICRO = 10**12
+"""What a kWh in a car's store is worth when the car leaves, and must have it: more than any price."""
 
 
 class Traded(NamedTuple):
@@ -84,12 +78,13 @@ def charged(metered: Metered) -> int:
 
 
 class Look(NamedTuple):
-    """A look ahead from slot `first` on: what to expect of each slot without devices that can be shifted, and the least
-    and most that a stored kWh is worth at its end (none without a battery).
+    """A look ahead from slot `first` on: what to expect of each slot without devices that can be shifted and with them,
+    and the least and most that a stored kWh is worth at its end (none without a battery).
     """
 
     first: int
     prospects: Sequence[Prospect]
+    with_devices: Sequence[Prospect]
     worth_micro: Sequence[tuple[int, int]]
 
     def at(self, slot: int) -> int:
@@ -126,6 +121,7 @@ class Planner:
         self._house = devices.house if devices else forecast
         self._needs = devices.needs if devices else None
         self._looks: dict[tuple[int, int], Look] = {}
+        self._vehicle: dict[tuple[int, int], Sequence[Segments]] = {}
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
         self._worths: dict[tuple[int, int], Worth] = {}
         self._wishes: dict[tuple[int, int], Wishes] = {}
@@ -158,13 +154,13 @@ class Planner:
             return [()] * _KEPT
         ahead = prospects = self._prospects(anchor, made)
         if self._needs is not None:
-            ahead = self._with_devices(Look(anchor, prospects, ()), made, self._needs)
+            ahead = self._with_devices(Look(anchor, prospects, (), ()), made, self._needs)
         feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
         end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
         found = worths(self._battery, ahead, end_micro) if self._battery.capacity_wh else [()] * _KEPT
         if self._needs is not None:
             worth_micro = [(-segments[-1][0], -segments[0][0]) for segments in found if segments]
-            self._looks[anchor, made] = Look(anchor, prospects, worth_micro)
+            self._looks[anchor, made] = Look(anchor, prospects, ahead, worth_micro)
         return found[:_KEPT]
 
     def _prospects(self, anchor: int, made: int) -> list[Prospect]:
@@ -273,13 +269,29 @@ class Planner:
         key = (_made(slot, traded), slot)
         found = self._wishes.get(key)
         if found is None:
-            worth, battery, buy = self.worth(slot, traded), self._battery, self.utility_micro(slot)
-            # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
-            fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
-            reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
-            full = worth.level_at(self._rates.feed_in(slot) * _PPM // battery.charge_efficiency_ppm)
-            found = self._wishes[key] = Wishes(fill, reserve, full)
+            found = self._wishes[key] = self._wishes_by(self.worth(slot, traded), self._battery, slot)
         return found
+
+    def _wishes_by(self, worth: Worth, battery: Battery, slot: int) -> Wishes:
+        buy, feed_in = self.utility_micro(slot), self._rates.feed_in(slot)
+        # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
+        fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
+        reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
+        return Wishes(fill, reserve, worth.level_at(feed_in * _PPM // battery.charge_efficiency_ppm))
+
+    def vehicle_wishes(self, store: Battery, slot: int, end: int, now: int) -> Wishes:
+        """What the house wishes of a car's store in a slot, as planned in slot `now`; it is full when the car leaves at
+        slot `end`.
+        """
+        made = _made(now)
+        found = self._vehicle.get((made, end))
+        if found is None:
+            self.worth(now)  # the look ahead
+            look = self._looks[made, made]
+            ahead = [look.with_devices[look.at(at)] for at in range(made, end, SLOT_S)]
+            self._vehicle = {(made, end): worths(store, ahead, _FULL_MICRO)}
+            found = self._vehicle[made, end]
+        return self._wishes_by(worth_of(found[(slot - made) // SLOT_S], 0), store, slot)
 
     def outlook(self, level_wh: int, slot: int, of_slot: Traded, traded: int | None = None) -> Outlook:
         """How a slot is expected to go, at whose start `level_wh` is stored, with what is traded for it already.
