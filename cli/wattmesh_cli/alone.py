@@ -19,13 +19,12 @@ from wattmesh_market.energy.battery import Battery, SlotPlan, meter_slot
 from wattmesh_market.energy.devices.flexible import Need
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.energy.value import Prospect
 from wattmesh_market.parties.books import Books, Changes
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Surroundings, standing_at
 from wattmesh_market.parties.utility import Utility
-from wattmesh_market.strategies.shifting import Source, cheapest, sources
+from wattmesh_market.strategies.shifting import ENDLESS_WH, Offer, cheapest
 from wattmesh_market.study.feeder import Feeder
 from wattmesh_operator.plan import GatewayPlan, runtime_config
 
@@ -111,12 +110,12 @@ def _shifted(readings: Sequence[Reading], devices: Devices) -> dict[int, int]:
         limit_wh = max(devices.limits_wh.get(name, 0), *(wh for _, wh in taken))
         needs.append(Need(name, first, last + SLOT_S, sum(wh for _, wh in taken), limit_wh))
 
-    def sources_at(slot: int, given_wh: int) -> list[Source]:
-        tariff, feed_in = devices.tariff_micro(slot), devices.feed_in_micro(slot)
-        return sources(Prospect(0, tariff, tariff, feed_in, feed_in, local_wh=0), surplus_wh[slot] - given_wh, None)
+    def offers(slot: int, given_wh: int) -> list[Offer]:
+        sun = (devices.feed_in_micro(slot), slot, max(0, surplus_wh[slot] - given_wh))
+        return [sun, (devices.tariff_micro(slot), slot, ENDLESS_WH)]
 
-    for schedule in cheapest(needs, sources_at):
-        for slot, energy_wh in schedule.items():
+    for shifted in cheapest(needs, offers):
+        for slot, energy_wh in shifted.schedule.items():
             loads_wh[slot] += energy_wh
     return loads_wh
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.devices.flexible import (
@@ -24,23 +25,44 @@ from wattmesh_market.schedule import AHEAD_S
 _COMING_S = SLOT_S + AHEAD_S
 """How far ahead (of grid time) a window may begin that is scheduled already."""
 
-Scheduling = Callable[[Sequence[Need], int, int | None], Sequence[Schedule]]
-"""When to give devices what they need, as it is thought at the start of a slot. What is left of the slot itself (PV
-less load, with what is bought and sold, in Wh) is given where it is known; None: as expected.
 
-It must follow from what was known when the slot began: it is asked while the slot lasts and, to meter, after its end.
-"""
+class Control(Protocol):
+    """Who decides when devices run.
+
+    Each answer must follow from what was known when a slot began: it is asked while the slot lasts and, to meter it,
+    after its end, where a pod may have started again meanwhile.
+    """
+
+    def schedules(self, needs: Sequence[Need], slot: int) -> Sequence[Schedule]:
+        """When to give devices what they need, as thought at the start of a slot."""
+        ...
+
+    def taken(self, needs: Sequence[Need], slot: int, left_wh: int) -> Sequence[int]:
+        """What each takes in that slot, in which PV less load, with what is bought and sold, leaves `left_wh`."""
+        ...
+
+    def wishes_of_vehicle(self, store: Battery, slot: int, end: int, now: int) -> Wishes | None:
+        """What the house wishes of a car's store in a slot, as thought in slot `now`; the car leaves at slot `end`.
+
+        None: nothing.
+        """
+        ...
 
 
-VehicleWishes = Callable[[Battery, int, int, int], Wishes]
-"""What the house wishes of a car's store (as a battery) in a slot, where the car leaves at a second one, as it is
-thought in a third, under the same condition.
-"""
+class AtOnce:
+    """By rules: every device runs from the start of its window, whatever that costs, and a car keeps what it has."""
 
+    def schedules(self, needs: Sequence[Need], slot: int) -> Sequence[Schedule]:  # noqa: ARG002 - whenever that is
+        """See `Control`."""
+        return at_once(needs)
 
-def run_at_once(needs: Sequence[Need], slot: int, left_wh: int | None) -> Sequence[Schedule]:  # noqa: ARG001 - no matter
-    """Every device runs from the start of its window, whatever that costs."""
-    return at_once(needs)
+    def taken(self, needs: Sequence[Need], slot: int, left_wh: int) -> Sequence[int]:  # noqa: ARG002 - whatever is left
+        """See `Control`."""
+        return [schedule.get(slot, 0) for schedule in at_once(needs)]
+
+    def wishes_of_vehicle(self, store: Battery, slot: int, end: int, now: int) -> Wishes | None:  # noqa: ARG002 - nothing
+        """See `Control`."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -74,13 +96,10 @@ class Appliances:
     """The devices of one household, and a forecast of all that it has."""
 
     def __init__(self, needs: Needs, house: Forecast) -> None:
-        """`house` is the forecast without devices. They run at once, and the house leaves a car its store; `scheduling`
-        and `wishes` may be others, of a strategy.
-        """
+        """`house` is the forecast without devices. They run at once; a strategy may take `control`."""
         self.needs = needs
         self.house = house
-        self.scheduling: Scheduling = run_at_once
-        self.wishes: VehicleWishes | None = None
+        self.control: Control = AtOnce()
         self._expected: dict[int, int] = {}
         self._made = -1
         self._car = next((device for device in needs.devices if device.store is not None), None)
@@ -94,11 +113,11 @@ class Appliances:
         now = standing.next_slot
         if self._made != now:
             self._made, self._expected = now, {}
-            schedules = self.scheduling(self.needs.until(now, now + _COMING_S), now, None)
+            schedules = self.control.schedules(self.needs.until(now, now + _COMING_S), now)
             for schedule in schedules:
                 for at, energy_wh in schedule.items():
                     self._expected[at] = self._expected.get(at, 0) + energy_wh
-            if self._car is not None and self.wishes is not None:
+            if self._car is not None:
                 self._expect_of_car(self._car, schedules, standing)
         pv_wh, load_wh = self.house.expected(slot)
         return SlotProfile(pv_wh, load_wh + self._expected.get(slot, 0))
@@ -121,12 +140,9 @@ class Appliances:
         """What each device takes in the slot that is metered, in which `left_wh` are left without them, with `sold_wh`
         for neighbours taken off; a car's store holds `vehicle_wh` for the house when it begins.
         """
-        schedules = self.scheduling(self.needs.until(slot, slot + _COMING_S), slot, left_wh)
-        found = tuple(
-            _given(one, schedule.get(slot, 0))
-            for one, schedule in zip(self.needs.windows(slot, slot + _COMING_S), schedules, strict=True)
-            if one.begin <= slot
-        )
+        windows = self.needs.windows(slot, slot + _COMING_S)
+        taken = self.control.taken(self.needs.until(slot, slot + _COMING_S), slot, left_wh)
+        found = tuple(_given(one, wh) for one, wh in zip(windows, taken, strict=True) if one.begin <= slot)
         car = self._car
         if car is None:
             return found
@@ -144,11 +160,13 @@ class Appliances:
         self, car: FlexibleLoad, one: DeviceReading, level_wh: int, slot: int, now: int, surplus_wh: int
     ) -> Moved:
         """What the car's store takes or gives in a slot, by what the car was given in it."""
-        if self.wishes is None or car.store is None:
+        wishes = None
+        if car.store is not None:
+            wishes = self.control.wishes_of_vehicle(car.store.battery(car.limit_wh, car.limit_wh), slot, one.end, now)
+        if car.store is None or wishes is None:
             return Moved(0, 0, level_wh)
         later_wh = (one.end - slot - SLOT_S) // SLOT_S * car.limit_wh - one.left_wh
         charger = Charger(car.limit_wh, one.taken_wh, later_wh)
-        wishes = self.wishes(car.store.battery(car.limit_wh, car.limit_wh), slot, one.end, now)
         return vehicle_slot(car.store, level_wh, charger, slot, surplus_wh, wishes)
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
-from wattmesh_market.energy.devices.flexible import Need, Schedule
+from wattmesh_market.energy.devices.flexible import Need
 from wattmesh_market.energy.devices.vehicle import Wishes
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
 from wattmesh_market.schedule import AHEAD_S
-from wattmesh_market.strategies.shifting import Source, Stored, cheapest, sources
+from wattmesh_market.strategies.shifting import Look, Sources, cheapest
 from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
@@ -75,22 +75,6 @@ def charged(metered: Metered) -> int:
     """What a battery took in a slot (Wh at the terminals), negative where it gave."""
     taken_wh = metered.pv_wh + metered.bought_wh + metered.imported_wh
     return taken_wh - metered.load_wh - metered.sold_wh - metered.exported_wh
-
-
-class Look(NamedTuple):
-    """A look ahead from slot `first` on: what to expect of each slot without devices that can be shifted and with them,
-    and the least and most that a stored kWh is worth at its end (none without a battery).
-    """
-
-    first: int
-    prospects: Sequence[Prospect]
-    with_devices: Sequence[Prospect]
-    worth_micro: Sequence[tuple[int, int]]
-
-    def at(self, slot: int) -> int:
-        """The place of a slot; of one that lies further ahead, that of a day before."""
-        place = (slot - self.first) // SLOT_S
-        return place if place < len(self.prospects) else place - SLOTS_PER_DAY
 
 
 class Shiftable(NamedTuple):
@@ -182,45 +166,26 @@ class Planner:
         first = look.first
         coming = [need.after(first) for need in needs(made - SLOT_S, first + DAY_S) if need.end > first]
         given_wh = [0] * SLOTS_PER_DAY
-        for schedule in self._shifted(coming, look, None, {}):
-            for slot, energy_wh in schedule.items():
+        for shifted in cheapest(coming, Sources(look, self._battery, None, {}).at):
+            for slot, energy_wh in shifted.schedule.items():
                 given_wh[(slot - first) // SLOT_S % SLOTS_PER_DAY] += energy_wh
         return [
             of._replace(surplus_wh=of.surplus_wh - given_wh[place % SLOTS_PER_DAY])
             for place, of in enumerate(look.prospects)
         ]
 
-    def shift(
-        self, needs: Sequence[Need], slot: int, level_wh: int, left_wh: int | None, traded: Mapping[int, int]
-    ) -> Sequence[Schedule]:
-        """When to give devices what they need, as thought at the start of a slot in which `level_wh` is stored.
+    def sources(self, slot: int, level_wh: int, more_wh: Mapping[int, int]) -> Sources:
+        """Where energy for devices may come from, as thought at the start of a slot in which `level_wh` is stored.
 
-        `traded` is what is bought (less what is sold of the sun) for slots from then on, `left_wh` what is left of the
-        slot itself, where that is known.
+        `more_wh` is what is traded for slots from then on.
         """
         worth, made = self.worth(slot), _made(slot)
-        known = dict(traded)
-        if left_wh is not None:
-            pv_wh, load_wh = self._house.expected(slot)
-            known[slot] = left_wh - pv_wh + load_wh
-        return self._shifted(needs, self._looks[made, made], worth.of_last(level_wh), known)
+        return Sources(self._looks[made, made], self._battery, worth.of_last(level_wh), more_wh)
 
-    def _shifted(
-        self, needs: Sequence[Need], look: Look, stored_micro: int | None, more_wh: Mapping[int, int]
-    ) -> list[Schedule]:
-        """`more_wh` is on top of each slot's expected surplus. What a stored kWh is worth now it is worth later, too,
-        but for what it is worth at least and at most then.
-        """
-
-        def sources_at(slot: int, given_wh: int) -> list[Source]:
-            place, stored = look.at(slot), None
-            prospect = look.prospects[place]
-            if stored_micro is not None and look.worth_micro:
-                least_micro, most_micro = look.worth_micro[place]
-                stored = Stored(self._battery, max(least_micro, min(most_micro, stored_micro)))
-            return sources(prospect, prospect.surplus_wh + more_wh.get(slot, 0) - given_wh, stored)
-
-        return cheapest(needs, sources_at)
+    def surplus_wh(self, slot: int) -> int:
+        """What was expected to be left in a slot, without devices, when it was looked at last."""
+        look = self._looks[_made(slot), _made(slot)]
+        return look.prospects[look.place(slot)].surplus_wh
 
     def _prospect(self, slot: int, surplus_wh: int, expected_micro: int) -> Prospect:
         """What to expect of a slot in which neighbours' energy is expected to cost so much.
@@ -288,7 +253,7 @@ class Planner:
         if found is None:
             self.worth(now)  # the look ahead
             look = self._looks[made, made]
-            ahead = [look.with_devices[look.at(at)] for at in range(made, end, SLOT_S)]
+            ahead = [look.with_devices[look.place(at)] for at in range(made, end, SLOT_S)]
             self._vehicle = {(made, end): worths(store, ahead, _FULL_MICRO)}
             found = self._vehicle[made, end]
         return self._wishes_by(worth_of(found[(slot - made) // SLOT_S], 0), store, slot)
