@@ -12,16 +12,12 @@ from wattmesh_agents.books_page import BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.receiving import ACTIONS
+from wattmesh_agents.receiving import ACTIONS, BESIDE_BECKN
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
-from wattmesh_common.chain import CHECKPOINT, Checkpoint
-from wattmesh_common.closing import CLOSE, ClosingRecord
-from wattmesh_common.decide import DECIDE, DecideCall
-from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs, readers_only
 from wattmesh_market.energy.slots import slot_of
@@ -32,14 +28,8 @@ def create_app(pod: Pod) -> FastAPI:
     """The pod's HTTP side. The pod is started and stopped by the caller."""
     app = FastAPI(title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None)
     add_calls(app, pod, "/{household}", sorted(ACTIONS))
-    summary = "Make no new contracts (signed by the registrar)"
-    add_post(app, pod, f"/{{household}}/{DRAIN}", summary, DrainCall.model_json_schema())
-    summary = "Accept held readings, or have them estimated (signed by the registrar)"
-    add_post(app, pod, f"/{{household}}/{DECIDE}", summary, DecideCall.model_json_schema())
-    summary = "How the account of a party that leaves stands (signed by that party)"
-    add_post(app, pod, f"/{{household}}/{CLOSE}", summary, ClosingRecord.model_json_schema())
-    summary = "Where the chain of a party's ledger stood after a day (signed by that party)"
-    add_post(app, pod, f"/{{household}}/{CHECKPOINT}", summary, Checkpoint.model_json_schema())
+    for name, call in BESIDE_BECKN.items():
+        add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body.model_json_schema())
     _add_pages(app, pod)
     add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")

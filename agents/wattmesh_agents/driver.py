@@ -31,15 +31,17 @@ from wattmesh_agents.store.retention import Horizon, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
-from wattmesh_beckn.errors import ErrorCode, Refusal, declined
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import Checkpoint
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.parties import restoring
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
+from wattmesh_market.parties.restoring import Signed
 from wattmesh_market.parties.terms import Known, known
 from wattmesh_market.parties.utility import LIKE_DAYS, Utility
 from wattmesh_market.trade.advice import Advice, Consultation
@@ -48,15 +50,23 @@ from wattmesh_market.trade.ledger import Reported
 from wattmesh_market.trade.messages import (
     ACTION_OF,
     Action,
+    AskStatus,
     Call,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
     HeldReading,
     Offers,
+    Pay,
     PricedReading,
     Quote,
+    Receipt,
     ReportReading,
     Search,
     Select,
     Send,
+    Status,
 )
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
@@ -94,6 +104,13 @@ class Publisher(Protocol):
 
     def missed_gates(self, number: int) -> None:
         """Count trades that were missed because the gate had closed."""
+        ...
+
+    def asks(self, party: Party, partner: str, *, again: bool) -> bool:
+        """Ask a partner for what the party has signed that its books may have lost; whether that is waited for.
+
+        Once in the life of a process, or `again`.
+        """
         ...
 
 
@@ -160,6 +177,8 @@ class Driver:
         )
         self.peers.meet(received.sender, party.now.ms)
         self._recall(party, call)
+        if _is_unknown(party, call) and self._publisher.asks(party, call.sender, again=False):
+            raise busy(f"{call.sender} is asked for what this party's books may have lost", _BUSY_S)
         durable = received.action not in _LIGHT
 
         def respond(refused: Refused | None) -> Reply:
@@ -192,6 +211,24 @@ class Driver:
             member.unanswered(message.recipient, message.transaction_id, Action(message.action), why)
 
         self._act(member.party, f"sent {message.action}", act, done=message)
+        party, key = member.party, (message.transaction_id, message.recipient)
+        if message.action == Action.UPDATE and why.reason is Reason.BUSINESS and party.books.contract(*key) is None:
+            self._publisher.asks(party, message.recipient, again=True)  # another reading was told before
+
+    def take_over(self, member: Events, signed: Sequence[Signed]) -> None:
+        """Bring books up to date that were put back, by what their party has signed since."""
+        party, connection = member.party, self.connection
+        known = dict.fromkeys(one.transaction_id for one in signed if not isinstance(one.message, PricedReading))
+        if party.books.changes.standing is None:  # else they are new, and nothing is on the disk
+            for transaction_id in known:
+                for contract in journal.recall_contracts(connection, party.id, transaction_id):
+                    if party.books.contract(*contract.key) is None:
+                        party.books.put(contract)
+            for one in signed:
+                if isinstance(one.message, PricedReading):
+                    self._recall_supply(party, one.to, one.message.reading.slot)
+            party.books.changes = Changes()
+        self._act(party, "restore", lambda: restoring.take_over(party, signed))
 
     def advised(self, member: Events, asked: Consultation, advice: Advice) -> None:
         """An adviser has answered, or failed."""
@@ -344,6 +381,11 @@ class Driver:
         self._sent.clear()
 
     @property
+    def connection(self) -> sqlite3.Connection:
+        """For reading what is on the disk."""
+        return self._database.connection
+
+    @property
     def unsent(self) -> list[Outgoing]:
         """What waits for its acknowledgement."""
         return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
@@ -402,7 +444,7 @@ class Driver:
                 with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
                     head = self._chains.write(party.id, changes.ledger)
-                    if received and (received.context.transaction_id, received.context.sender) in changes.contracts:
+                    if received and _commits(received, changes):
                         evidence.keep(connection, party.id, received, party.now.ms)
                     self.outbox.write(kept)
                     if answered and durable:
@@ -531,8 +573,22 @@ class Driver:
             publisher.missed_gates(changes.missed_gates)
 
 
+_BUSY_S = 1
+"""When a partner may say again what is looked into."""
+_OF_CONTRACTS = (Confirm, AskStatus, Cancel, Pay, Confirmed, Status, Cancelled, Receipt)
 _LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH))
 """What is sent without the outbox."""
+
+
+def _is_unknown(party: Party, call: Call) -> bool:
+    """Whether a partner speaks of a contract that the party's books do not have."""
+    return isinstance(call.message, _OF_CONTRACTS) and party.books.contract(call.transaction_id, call.sender) is None
+
+
+def _commits(received: Received, changes: Changes) -> bool:
+    """Whether a message has changed something that its sender may have to be reminded of."""
+    key = (received.context.transaction_id, received.context.sender)
+    return key in changes.contracts or bool(changes.readings or changes.reported)
 
 
 def _answered(party: Party, received: Received, reply: Reply) -> Answered:

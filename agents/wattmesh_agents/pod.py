@@ -21,6 +21,7 @@ from wattmesh_agents.driver import Driver, Place
 from wattmesh_agents.happenings import Happenings, Message, StoryLine
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.receiving import Reception
+from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.sending import Sender
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
@@ -131,6 +132,10 @@ class Pod:
             signers,
             self._spawn,
         )
+        self._restoration = Restoration(
+            config, self._driver, signers, self._directory, transport, codec, clock, self._spawn
+        )
+        self._restoring: set[str] = set()
         self._reception = Reception(
             self.config,
             self._driver,
@@ -139,6 +144,7 @@ class Pod:
             self.metrics,
             self._closings,
             self._checkpoints,
+            self._restoration,
             self._on_received,
         )
 
@@ -161,6 +167,9 @@ class Pod:
         self._waiting.clear()
         self._closings.begin()
         self._checkpoints.begin()
+        self._restoration.begin()
+        self._restoring.clear()
+        new = [name for name, party in self.parties.items() if party.books.changes.standing is not None]
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
@@ -168,7 +177,10 @@ class Pod:
                 config = party.config if isinstance(party, Household) else None
                 party.books.stand(standing_at(self.now.slot, config))
         self._try("all", partial(self._driver.open_accounts, self.now.ms))
-        self._take_up([member for member in self._driver.members.values() if not member.party.is_ahead])
+        members = [one for one in self._driver.members.values() if not one.party.is_ahead]
+        for member in members:
+            self._restore(member, is_new=member.party.name in new)
+        self._take_up([member for member in members if member.party.name not in self._restoring])
         self._slots = self._spawn(self._run_slots())
         self._spawn(self._alarms.run())
 
@@ -280,7 +292,7 @@ class Pod:
                 if member.party.is_ahead:
                     self._wait(member.party)
                     continue
-                if self.rests(member.party):
+                if self.rests(member.party) or member.party.name in self._restoring:
                     continue
                 step = partial(self._open_slot, member)
                 if not self._guard(member.party.name, step):
@@ -364,6 +376,43 @@ class Pod:
                     meet = partial(self._driver.meet, entries[0], int(self._clock.wall() * 1000))
                     self._guard(subscriber_id, meet)
 
+    # --- books that may have been put back ---
+
+    def _restore(self, member: Events, *, is_new: bool) -> None:
+        """Where its books end before this slot, or begin, no event reaches a party before its partners were asked.
+
+        Books in memory are their process's own, and those of a study are all of one moment.
+        """
+        if self.database.path is None:
+            return
+        party = member.party
+        self._restoration.suspect(party, is_new=is_new)
+        if is_new or party.books.standing.next_slot < self.now.slot:
+            self._restoring.add(party.name)
+            self._spawn(self._until_restored(member, is_new=is_new))
+
+    async def _until_restored(self, member: Events, *, is_new: bool) -> None:
+        name = member.party.name
+        try:
+            while True:
+                try:
+                    await self._restoration.restore(member, is_new=is_new)
+                    break
+                except sqlite3.OperationalError as error:
+                    log.error("the database cannot be written, tries go on: %s", error)
+                    await self._clock.sleep(REFUSED_RETRY_S)
+        except Exception:
+            self.metrics.faults.inc()
+            log.exception("fault at %s", name)
+        self._restoring.discard(name)
+        if self._driver.members.get(member.party.id) is member:
+            self._take_up([member])
+            self._try(name, partial(self._driver.open_slot, member))
+
+    def asks(self, party: Party, partner: str, *, again: bool) -> bool:
+        """Ask a partner for what a party has signed that its books may have lost; whether that is waited for."""
+        return self._restoration.asks(self._driver.members[party.id], partner, again=again)
+
     # --- what follows from an event, once it is on disk ---
 
     def send(self, message: Outgoing) -> None:
@@ -403,7 +452,7 @@ class Pod:
         if member.party.is_ahead:
             self._alarms.set(party_id, alarm, member.party.books.standing.next_slot)
             return
-        if self.rests(member.party):
+        if self.rests(member.party) or member.party.name in self._restoring:
             return
         self._try(member.party.name, partial(self._driver.ring, member, alarm))
 
@@ -428,6 +477,8 @@ class Pod:
             raise busy(self._why_it_waits(member.party), max(1, ceil(wait_s)))
         if self.rests(member.party):
             raise busy(f"{member.party.id} has closed its account", _RESTS_S)
+        if member.party.name in self._restoring:
+            raise busy(f"{member.party.id} asks its partners what it has signed", 1)
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context

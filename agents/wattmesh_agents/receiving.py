@@ -1,35 +1,37 @@
-"""Receiving a pod's messages: proven calls go to their party; `drain`, `decide`, `close` and `checkpoint` are answered
-here.
-"""
+"""Receiving a pod's messages: proven calls go to their party; what stands beside Beckn is answered here."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from pydantic import BaseModel
 
 from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.registrar import asked_by_registrar, drain_reply
+from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
+from wattmesh_beckn.evidence import EVIDENCE, EvidenceCall
 from wattmesh_beckn.receiver import FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import Directory
 from wattmesh_beckn.transport import Reply
-from wattmesh_common.chain import CHECKPOINT
+from wattmesh_common.chain import CHECKPOINT, Checkpoint
 from wattmesh_common.clock import Clock
-from wattmesh_common.closing import CLOSE
+from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Events
-from wattmesh_market.parties.party import Party
 from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Reception:
         metrics: PodMetrics,
         closings: Closings,
         checkpoints: Checkpoints,
+        restoration: Restoration,
         handle: Callable[[Events, Received], Reply],
     ) -> None:
         self._config = config
@@ -67,6 +70,7 @@ class Reception:
         self._metrics = metrics
         self._closings = closings
         self._checkpoints = checkpoints
+        self._restoration = restoration
         self._handle = handle
         self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         self._members = {member.party.name: member for member in driver.members.values()}
@@ -89,14 +93,8 @@ class Reception:
             message = f"no household {name[:63]!r} here; there are {', '.join(sorted(self._members))}"
             return nack(Refusal(404, ErrorCode.INVALID_REQUEST, message))
         try:
-            if action == DRAIN:
-                return self._drain(self._members[name].party, body, headers)
-            if action == DECIDE:
-                return self._decide(self._members[name], body, headers)
-            if action == CLOSE:
-                return await self._closings.receive(self._members[name].party, body, headers)
-            if action == CHECKPOINT:
-                return await self._checkpoints.receive(self._members[name].party, body, headers)
+            if (beside := BESIDE_BECKN.get(action)) is not None:
+                return await beside.answer(self, self._members[name], body, headers)
             reply = await receiver.receive(action, body, headers)
         except Refusal as refusal:
             return nack(refusal)
@@ -122,7 +120,21 @@ class Reception:
             limit=RateLimit(per_s=messages_per_s(self._config.clock.speed), burst=MESSAGES_AT_ONCE),
         )
 
-    def _drain(self, party: Party, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def close_account(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Take the closing record of a party that leaves."""
+        return await self._closings.receive(member.party, body, headers)
+
+    async def take_checkpoint(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Take another party's checkpoint."""
+        return await self._checkpoints.receive(member.party, body, headers)
+
+    async def give_evidence(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Give another party what it has signed."""
+        return await self._restoration.receive(member.party, body, headers)
+
+    async def drain(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Have a party make no new contracts and close its account, or trade again."""
+        party = member.party
         keys = self._config.registrar_keys
         call, header = asked_by_registrar(DrainCall, body, headers, keys, party.id, self._clock)
         if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
@@ -138,7 +150,7 @@ class Reception:
         self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms, None))
         return reply
 
-    def _decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Decide about held readings. Asked again, it has no further effect, so no answer is remembered."""
         party = member.party
         call, _ = asked_by_registrar(DecideCall, body, headers, self._config.registrar_keys, party.id, self._clock)
@@ -151,6 +163,34 @@ class Reception:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slots") from None
         billed = tuple(Billed(slot=one.slot, net_wh=one.net_wh) for one in found)
         return json_reply(200, DecideAnswer(billed=billed))
+
+
+class Beside(NamedTuple):
+    """A call beside Beckn's: what it is for, its body, and who answers it. Raises Refusal, sqlite3.OperationalError."""
+
+    summary: str
+    body: type[BaseModel]
+    answer: Callable[[Reception, Events, bytes, Mapping[str, str]], Awaitable[Reply]]
+
+
+BESIDE_BECKN: Mapping[str, Beside] = {
+    DRAIN: Beside("Make no new contracts (signed by the registrar)", DrainCall, Reception.drain),
+    DECIDE: Beside(
+        "Accept held readings, or have them estimated (signed by the registrar)", DecideCall, Reception.decide
+    ),
+    CLOSE: Beside(
+        "How the account of a party that leaves stands (signed by that party)", ClosingRecord, Reception.close_account
+    ),
+    CHECKPOINT: Beside(
+        "Where the chain of a party's ledger stood after a day (signed by that party)",
+        Checkpoint,
+        Reception.take_checkpoint,
+    ),
+    EVIDENCE: Beside(
+        "What a party has signed and this one keeps (signed by that party)", EvidenceCall, Reception.give_evidence
+    ),
+}
+"""By the last part of the path. The HTTP side routes these and no others."""
 
 
 class _PartyInbox:

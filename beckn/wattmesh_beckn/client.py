@@ -107,12 +107,16 @@ def read_answer(reply: Reply) -> Acked | Nacked:
         return _ACKED
     try:
         answer: Any = pydantic_core.from_json(reply.body)
-        message = answer["message"]
-        ack = message.get("ack", message)  # Beckn v2 has no `ack` around it
+        # Beckn v2 has no `ack` around it; LTS has no `message` either, as its reference adapter has.
+        message = answer.get("message", answer)
+        ack = message.get("ack", message)
         if ack["status"] == "ACK" and reply.status in (200, 202):
             return Acked(_tags(ack))
         error = answer.get("error") or message["error"]
-        return Nacked(reply.status, str(error["code"])[:100], str(error["message"])[:1000])
+        code, text = (
+            error.get(lts) or error[name] for lts, name in (("errorCode", "code"), ("errorMessage", "message"))
+        )
+        return Nacked(reply.status, str(code)[:100], str(text)[:1000])
     except (ValueError, KeyError, TypeError, AttributeError):
         return Nacked(reply.status, "", f"HTTP {reply.status} with no Beckn answer")
 

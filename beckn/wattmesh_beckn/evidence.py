@@ -12,8 +12,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.context import BecknModel, SubscriberId
+from wattmesh_beckn.context import BecknModel, Context, SubscriberId
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received, parse
@@ -26,6 +27,8 @@ from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
 from wattmesh_market.trade.messages import Cancelled, Confirm, Confirmed, Message, Pay, Receipt, Status, Terms
 
+EVIDENCE = "evidence"
+"""Last part of the URL's path where a party asks another for what it has signed itself."""
 FORMAT: Literal["wattmesh-evidence/1"] = "wattmesh-evidence/1"
 
 
@@ -39,6 +42,29 @@ class SignedMessage(BecknModel):
     body: str
     authorization: str
     registry_entry: Subscription
+
+
+class EvidenceCall(BecknModel):
+    """`POST <url of counterparty>/evidence`, signed by `party`: asks for what `party` has signed there.
+
+    The messages that came after `since_ms` (wall time) are meant, page by page: those after the number `after`.
+    """
+
+    party: SubscriberId
+    counterparty: SubscriberId
+    since_ms: Annotated[int, Field(ge=0, lt=2**53)]
+    after: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class EvidenceAnswer(BecknModel):
+    """What the asker has signed, the oldest first; `after` leads to the next page, None: that is all.
+
+    What belongs to slots before `closed_until` (unix seconds of grid time) is of an account that the asker has closed.
+    """
+
+    messages: tuple[SignedMessage, ...]
+    after: int | None = None
+    closed_until: int = 0
 
 
 class DeliveryClaim(BecknModel):
@@ -221,21 +247,32 @@ def read_checkpoint(signed: SignedCheckpoint, party: str) -> tuple[Checkpoint, s
 
 def _checked(side: SideOfContract, message: SignedMessage) -> Message:
     """What a message says, if the counterparty has signed it; SignatureProblem or Refusal says why it has not."""
-    header, entry, body = parse_header(message.authorization), message.registry_entry, message.body.encode()
-    if not header.subscriber_id == entry.subscriber_id == side.counterparty:
-        raise SignatureProblem(f"signed by {header.subscriber_id!r}, not by {side.counterparty!r}")
+    if message.registry_entry.subscriber_id != side.counterparty:
+        raise SignatureProblem(f"signed by {message.registry_entry.subscriber_id!r}, not by {side.counterparty!r}")
+    told, context = read_signed(message, message.registry_entry, side.party, CodecV1(side.currency))
+    if context.transaction_id != side.transaction_id:
+        raise SignatureProblem(f"it is about another transaction, {context.transaction_id}")
+    return told
+
+
+def read_signed(message: SignedMessage, entry: Subscription, other: str, codec: Codec) -> tuple[Message, Context]:
+    """What a message says, if the subscriber of a registry's entry has signed it in its dealings with `other`, while
+    the entry held; SignatureProblem or Refusal says why it has not.
+    """
+    header, body = parse_header(message.authorization), message.body.encode()
+    if header.subscriber_id != entry.subscriber_id:
+        raise SignatureProblem(f"signed by {header.subscriber_id!r}, not by {entry.subscriber_id!r}")
     if header.key_id != entry.key_id:
         raise SignatureProblem(f"signed with key {header.key_id}, and the registry's entry is of {entry.key_id}")
-    if not entry.is_live(header.created):
+    if not entry.held(header.created):
         raise SignatureProblem(f"the registry's entry of key {entry.key_id} did not hold when it was signed")
     check_signature(header, body, entry.signing_public_key)
     call = read_call(message.action, parse(body))
-    if call.context.transaction_id != side.transaction_id:
-        raise SignatureProblem(f"it is about another transaction, {call.context.transaction_id}")
-    if side.party not in (call.context.bap_id, call.context.bpp_id):
-        raise SignatureProblem(f"it is not between {side.counterparty!r} and {side.party!r}")
-    received = Received(message.action, call.context, call.message, entry, body, message.authorization, header.expires)
-    return CodecV1(side.currency).decode(received)
+    context = call.context
+    if context.sender != entry.subscriber_id or {context.bap_id, context.bpp_id} != {entry.subscriber_id, other}:
+        raise SignatureProblem(f"it is not between {entry.subscriber_id!r} and {other!r}")
+    received = Received(message.action, context, call.message, entry, body, message.authorization, header.expires)
+    return codec.decode(received), context
 
 
 def _proved(claim: DeliveryClaim, told: list[Message], side: SideOfContract) -> Proved:

@@ -63,6 +63,11 @@ class Subscription(BecknModel):
         start, end = self._lifetime
         return self.status is SubscriptionStatus.SUBSCRIBED and start <= now < end
 
+    def held(self, at: float) -> bool:
+        """Whether its key was the subscriber's at unix seconds `at`, even if it is not any more."""
+        start, end = self._lifetime
+        return self.status in (SubscriptionStatus.SUBSCRIBED, SubscriptionStatus.EXPIRED) and start <= at < end
+
     @cached_property
     def _lifetime(self) -> tuple[float, float]:
         return self.valid_from.timestamp(), self.valid_until.timestamp()

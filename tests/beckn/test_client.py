@@ -196,6 +196,22 @@ def test_an_endless_error_is_cut() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda told: {**told, "signature": "Signature …"},  # LTS
+        lambda told: {"message": {**told, "messageId": "7"}},  # its reference adapter
+    ],
+)
+@pytest.mark.parametrize(
+    "error", [{"errorCode": "40002", "errorMessage": "sold"}, {"code": "40002", "message": "sold"}]
+)
+def test_answers_of_v2_are_understood_in_both_their_forms(form: Any, error: dict[str, str]) -> None:
+    assert read_answer(json_reply(200, form({"status": "ACK"}))) == Acked({})
+    refused = form({"status": "NACK", "error": error})
+    assert read_answer(json_reply(409, refused)) == Nacked(409, "40002", "sold")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (

@@ -183,6 +183,9 @@ def test_states_that_nothing_explains_are_found(buyer: str, seller: str) -> None
     assert expected in audit(positions(buyer, seller)).findings
 
 
+AT_STAKE = ": 500 Wh for 100000 millionths are at stake"
+
+
 def without(books: list[Book], pod: str) -> list[Book]:
     """The books, where that pod's has no record of the promised contract."""
     return [
@@ -202,21 +205,33 @@ def test_an_order_that_came_to_nothing_may_be_forgotten_by_its_seller_after_a_mo
         ]
         return [finding.text for finding in audit(later).findings if finding.kind == "contract-states"]
 
-    assert of_contracts(29) == [f"buyer is AGREED in doubt, seller {ROOF} has no such contract"]
+    assert of_contracts(29) == [f"buyer is AGREED in doubt, seller {ROOF} has no such contract{AT_STAKE}"]
     assert of_contracts(30) == []
 
 
 def test_a_contract_that_only_one_side_has_is_found() -> None:
     assert audit(without(street(), "roof-0")).findings == (
-        Finding("contract-states", FLAT, THIRD, PROMISED, f"buyer is CONFIRMED, seller {ROOF} has no such contract"),
+        Finding(
+            "contract-states",
+            FLAT,
+            THIRD,
+            PROMISED,
+            f"buyer is CONFIRMED, seller {ROOF} has no such contract{AT_STAKE}",
+        ),
     )
     assert audit(without(street(), "flat-0")).findings == (
-        Finding("contract-states", ROOF, THIRD, PROMISED, f"seller is CONFIRMED, buyer {FLAT} has no such contract"),
+        Finding(
+            "contract-states",
+            ROOF,
+            THIRD,
+            PROMISED,
+            f"seller is CONFIRMED, buyer {FLAT} has no such contract{AT_STAKE}",
+        ),
     )
     assert audit(without(positions(DOUBT, "AGREED"), "roof-0")).findings == (
         Finding(
             "contract-states", FLAT, THIRD, PROMISED,
-            f"buyer is AGREED in doubt, seller {ROOF} has no such contract",
+            f"buyer is AGREED in doubt, seller {ROOF} has no such contract{AT_STAKE}",
         ),
     )  # fmt: skip
     assert audit(without(positions("AGREED", "AGREED"), "roof-0")).findings == ()

@@ -2,7 +2,8 @@
 
 The folder has `core-1.1.1-transaction.yaml`, `core-1.1.1-registry.yaml` and `l2-uei-p2p_trading.yaml`, as Beckn and the
 energy networks publish them. A network that speaks core's words must meet core; one that speaks those of the energy
-networks must meet core's frame and their layer-2 document. Exit code 1 when one message does not.
+networks must meet core's frame and their layer-2 document. Where `beckn-v2.0.0-lts.yaml` is there, too, the same
+messages as the codec of v2 writes them must meet that. Exit code 1 when one message does not.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, NamedTuple
 
 from tests.conformance.schemas import Schemas
 from tests.conformance.traffic import Exchange, traffic
+from tests.conformance.v2 import in_v2
 from wattmesh_common.runtime import Vocabulary
 
 CORE, REGISTRY, LAYER_2 = "core-1.1.1-transaction.yaml", "core-1.1.1-registry.yaml", "l2-uei-p2p_trading.yaml"
+LTS = "beckn-v2.0.0-lts.yaml"
 REGISTRY_PATHS = ("/lookup", "/subscribe")
 
 
@@ -28,6 +31,20 @@ class Checked(NamedTuple):
     messages: Counter[tuple[str, str]]
     wrong: Counter[tuple[str, str]]
     examples: dict[tuple[str, str], str]
+
+
+def check_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
+    """Each message of a street that speaks v1, as the codec of v2 writes it, against the schema of its path."""
+    found = Checked(Counter(), Counter(), {})
+    for exchange in exchanges:
+        if exchange.path in REGISTRY_PATHS or (request := in_v2(exchange)) is None:
+            continue
+        key = (f"/{request['context']['action']}", "request")
+        found.messages[key] += 1
+        if (problem := lts.problem(*key, request)) is not None:
+            found.wrong[key] += 1
+            found.examples.setdefault(key, f"{problem}\n    {json.dumps(request)[:2000]}")
+    return found
 
 
 def check(exchanges: list[Exchange], transaction: Schemas, registry: Schemas) -> Checked:
@@ -60,7 +77,7 @@ def tell(title: str, checked: Checked) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run both vocabularies."""
+    """Run both vocabularies, and v2."""
     parser = argparse.ArgumentParser(prog="make conformance", description=__doc__)
     parser.add_argument("specs", type=Path, help="folder of the published schemas")
     parser.add_argument("--output", choices=("table", "json"), default="table")
@@ -71,16 +88,18 @@ def main(arguments: list[str] | None = None) -> int:
     registry = Schemas(asked.specs / REGISTRY)
     wrong, counts = 0, dict[str, Any]()
     documents: dict[Vocabulary, str] = {"core": CORE, "deg": LAYER_2}
+    found: dict[str, Checked] = {}
     for vocabulary, name in documents.items():
-        checked = check(traffic(vocabulary), Schemas(asked.specs / name), registry)
-        counts[vocabulary] = {
+        exchanges = traffic(vocabulary)
+        found[f"vocabulary {vocabulary}, against {name}"] = check(exchanges, Schemas(asked.specs / name), registry)
+        if vocabulary == "core" and (asked.specs / LTS).is_file():
+            found[f"the same written in v2, against {LTS}"] = check_v2(exchanges, Schemas(asked.specs / LTS))
+    for title, checked in found.items():
+        counts[title] = {
             f"{path} {what}": {"messages": number, "violations": checked.wrong[path, what]}
             for (path, what), number in sorted(checked.messages.items())
         }
-        if asked.output == "table":
-            wrong += tell(f"vocabulary {vocabulary}, against {name}", checked)
-        else:
-            wrong += checked.wrong.total()
+        wrong += tell(title, checked) if asked.output == "table" else checked.wrong.total()
     if asked.output == "json":
         sys.stdout.write(json.dumps(counts, indent=2) + "\n")
     return 1 if wrong else 0

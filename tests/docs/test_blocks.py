@@ -50,6 +50,7 @@ DIAGRAMS = {
 }
 """The lines of each kind that the pages have."""
 OF_KUBERNETES = {
+    "pods",
     "configmap",
     "deployments",
     "deployment",
@@ -67,6 +68,7 @@ KUBECTL = {
     "create",
     "delete",
     "describe",
+    "exec",
     "explain",
     "get",
     "logs",

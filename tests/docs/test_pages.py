@@ -28,6 +28,7 @@ SAID = {
     "outside-partner.md": {
         "python register.py": r"^{'status': 'UNDER_SUBSCRIPTION'}$",
         "python search.py": r"^utility\.default offers 15\.000 kWh at 0\.250000 EUR per kWh$",
+        "python buy.py": r"^order \S+ of \S+\.default: ACTIVE, 0\.125000 EUR after delivery$",
     },
     "measured-data.md": {"wattmesh validate measured.yaml": r"^3 resources, no mistakes$"},
     "own-strategy.md": {"python generous.py kpis --state generous": r"^roof-2 "},

@@ -29,6 +29,7 @@ ORDER = (
         "left",
         "retired",
         "measured",
+        "restored",
     ),
     *("chaos", "audited", "uninstalled"),
 )

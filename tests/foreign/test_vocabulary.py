@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.beckn.codec_support import ANY, encoded, envelope, received, status_of
+from tests.beckn.codec_support import ANY, NOW_MS, encoded, envelope, received, status_of, terms_of
 from tests.foreign.test_seller import BUYER
 from tests.street.puppet import SEED
 from tests.world.manifests import MARKET, households, planned, utility
@@ -19,7 +20,7 @@ from wattmesh_cli.books import ContractRow
 from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import ContractState
-from wattmesh_market.trade.messages import Agreed, DeliveryStatus, Pay, Receipt, Sent
+from wattmesh_market.trade.messages import Agreed, DeliveryStatus, Pay, Quote, Receipt, Sent
 
 DEG = CodecV1("EUR", utc_offset_s=7200, vocabulary="deg")
 SLOT = 1_780_001_100
@@ -53,6 +54,15 @@ def test_what_three_codes_cannot_tell_apart_stands_in_the_name(state: ContractSt
     assert f'"state":{{"descriptor":{{"code":"{code}","name":"{state}"}}}}'.encode() in raw
     assert DEG.decode(received(raw)) == status
     assert encoded(status)["message"]["order"]["fulfillments"][0]["state"]["descriptor"] == {"code": state}
+
+
+@pytest.mark.parametrize(
+    "slots", [(SLOT // SLOT_S * SLOT_S,), (SLOT // SLOT_S * SLOT_S, SLOT // SLOT_S * SLOT_S + SLOT_S)]
+)
+def test_an_ordered_items_price_has_the_grid_fee_in_it(slots: tuple[int, ...]) -> None:
+    quote = Quote(terms_of(*slots), NOW_MS + 30_000)  # of each, 1.250 kWh for 0.234375
+    order = json.loads(DEG.encode(quote, envelope(quote)))["message"]["order"]
+    assert {item["price"]["value"] for item in order["items"]} == {"0.187500"}
 
 
 def played(vocabulary: Vocabulary) -> Street:

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import requests
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from wattmesh_beckn.errors import ErrorCode
-from wattmesh_beckn.registry import SUBSCRIPTIONS, LookupPage, SubscriptionStatus
+from wattmesh_beckn.evidence import EvidenceAnswer
+from wattmesh_beckn.registry import LookupPage, Subscription, SubscriptionStatus
 
 CODES = {str(code) for code in ErrorCode}
 REFUSALS = {200, 400, 401, 403, 404, 409, 410, 413, 503}
@@ -56,6 +57,8 @@ def _is_good(path: str, value: Any) -> bool:
         case "drain":
             known = value.keys() == {"draining", "open_contracts", "unpriced_readings", "closed"}
             return bool(known and value["open_contracts"] >= 0 and value["closed"] in (True, False))
+        case "evidence":
+            return _is(EvidenceAnswer, value)
         case "search" if isinstance(value["message"]["ack"].get("tags"), list):
             return bool(value["message"]["ack"]["status"] == "ACK")
     return bool(value == {"message": {"ack": {"status": "ACK"}}})
@@ -63,11 +66,12 @@ def _is_good(path: str, value: Any) -> bool:
 
 def _is_found(value: Any) -> bool:
     """Whether it is a list of subscriptions, or a page of them."""
+    return _is(LookupPage if isinstance(value, dict) else list[Subscription], value)
+
+
+def _is(kind: Any, value: Any) -> bool:
     try:
-        if isinstance(value, dict):
-            LookupPage.model_validate(value)
-        else:
-            SUBSCRIPTIONS.validate_python(value)
+        TypeAdapter(kind).validate_python(value)
     except ValidationError:
         return False
     return True

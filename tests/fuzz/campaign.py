@@ -183,7 +183,7 @@ class Campaign:
             signer = self._registrar
             called = {"subscriber_id": f"{host}.default"}
             body = json.dumps({**generated, **called} if isinstance(generated, dict) else generated).encode()
-        elif name in ("close", "checkpoint"):
+        elif name in ("close", "checkpoint", "evidence"):
             parties = {"party": signer.subscriber_id, "counterparty": f"{host}.default"}
             body = json.dumps({**generated, **parties} if isinstance(generated, dict) else generated).encode()
         elif name != "lookup":

@@ -62,7 +62,7 @@ TWINS = {
     ],
     "TariffPeriod._not_empty": ['must differ from "from"'],
     "Tariff._apart": ["must not overlap"],
-    "PriceSeries._one_source": ["needs exactly one of csv and configMap"],
+    "PriceSeries._one_source": ["needs exactly one of csv, inline and configMap"],
 }
 
 

@@ -264,11 +264,15 @@ def test_a_mistake_in_a_solar_agent(mistakes_of: MistakesOf, spec: str, mistake:
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {unit: perMwh}}}",
-            "spec.tariff.series: needs exactly one of csv and configMap, not none",
+            "spec.tariff.series: needs exactly one of csv, inline and configMap, not none",
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {csv: a.csv, configMap: {name: a}}}}",
-            "spec.tariff.series: needs exactly one of csv and configMap, not both",
+            "spec.tariff.series: needs exactly one of csv, inline and configMap, not csv and configMap",
+        ),
+        (
+            "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {inline: ''}}}",
+            'spec.tariff.series.inline: must be text of at most 8192 characters; more than that in a file, not ""',
         ),
         (
             "{capacityKw: 5, tariff: {price: 1, feedIn: 0, series: {csv: a.csv, timezone: '+2'}}}",

@@ -305,6 +305,14 @@ def test_prices_must_begin_before_grid_time_does(tmp_path: Path) -> None:
     ]
 
 
+def test_mistakes_in_prices_in_the_manifest_are_told_by_line_and_column() -> None:
+    Path("mesh.yaml").write_text(PRICED.replace("csv: spot.csv", r'inline: "time,EUR/kWh price\n2026-06-21T00:00Z,x"'))
+    assert any(
+        "spec.tariff.series.inline: line 2, column 2 (EUR/kWh price): 'x' is no number" in one
+        for one in errors("mesh.yaml")
+    )
+
+
 def test_a_zone_that_there_is_not_is_told() -> None:
     Path("spot.csv").write_text(priced_day())
     Path("mesh.yaml").write_text(PRICED.replace("csv: spot.csv", "csv: spot.csv, timezone: Europe/Atlantis"))

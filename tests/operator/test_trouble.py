@@ -170,6 +170,21 @@ def test_prices_in_a_file_of_some_machine_are_refused_in_a_cluster() -> None:
     run(main())
 
 
+def test_prices_in_the_resource_that_cannot_be_read_are_told_before_a_pod_starts_with_them() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        spec = "{{capacityKw: 5, feeder: other, tariff: {{price: 0, feedIn: 0, series: {{inline: {}}}}}}}"
+        text = r'"time,EUR/kWh price\n2026-06-21T00:00Z,0.3\n2026-06-21T00:30Z,0.2"'
+        for name, prices in (("dear", "junk"), ("cheap", text)):
+            world.apply(f"kind: UtilityAgent\nmetadata: {{name: {name}}}\nspec: {spec.format(prices)}")
+        await world.reconcile()
+        assert world.condition("UtilityAgent", "dear") == ("False", "InvalidSpec")
+        assert world.condition("UtilityAgent", "cheap") != ("False", "InvalidSpec")
+
+    run(main())
+
+
 def test_a_profile_in_a_file_of_some_machine_is_refused_in_a_cluster() -> None:
     async def main() -> None:
         world = World()

@@ -105,6 +105,26 @@ def test_other_prices_are_another_study(street: Path, tmp_path: Path) -> None:
     assert "a study of other manifests, profiles or prices" in " ".join(ran.output.split())
 
 
+def test_prices_that_stand_in_the_manifest_are_those_of_the_file(street: Path, tmp_path: Path) -> None:
+    text = (street.parent / "spot.csv").read_text().replace("\n", "\n        ")
+    inline = tmp_path / "inline.yaml"
+    inline.write_text(
+        (STREET + HOMES).replace(
+            "series: {csv: spot.csv, columns: {price: Spot (EUR/MWh), feedIn: Spot (EUR/MWh)}}",
+            "series:\n      columns: {price: Spot (EUR/MWh), feedIn: Spot (EUR/MWh)}\n      inline: |\n        " + text,
+        )
+    )
+    states = {path: tmp_path / path.stem for path in (street, inline)}
+    for path, state in states.items():
+        ran = CliRunner().invoke(app, ["simulate", str(path), "--state", str(state), "--jobs", "1"])
+        assert ran.exit_code == 0, ran.output
+    of_file, of_text = (
+        sorted((entry for book in read_books(state) for entry in book.ledger), key=repr) for state in states.values()
+    )
+    assert of_file == of_text
+    assert "inline" in CliRunner().invoke(app, ["validate", str(inline)]).output
+
+
 def test_validate_says_how_prices_are_read(street: Path) -> None:
     ran = CliRunner().invoke(app, ["validate", str(street)])
     assert ran.exit_code == 0, ran.output

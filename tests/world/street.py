@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import shutil
 import sqlite3
 import tempfile
 import weakref
@@ -301,6 +302,20 @@ class Hands:
         )
         self._plugs[name].plug(pod)
         pod.start()
+
+    def copy(self, name: str) -> Path:
+        """A backup of a running pod's database."""
+        path = self.folder / f"{name}-copy.db"
+        with closing(sqlite3.connect(path)) as file:
+            self._run.pods[name].database.connection.backup(file)
+        return path
+
+    def put_back(self, name: str, copy: Path | None) -> None:
+        """Put a backup in the place of a killed pod's database, or nothing."""
+        for former in self.folder.glob(f"{name}.db*"):
+            former.unlink()
+        if copy is not None:
+            shutil.copyfile(copy, self._files[name])
 
     async def lose_gateway(self) -> None:
         """Stop the gateway; its registry is lost."""

@@ -92,3 +92,10 @@ def keep_closing(connection: sqlite3.Connection, signed: Signed) -> None:
             *signed[1:],
         ),
     )
+
+
+def closed_until(connection: sqlite3.Connection, party: str, counterparty: str) -> int:
+    """The slot before which a counterparty has closed its accounts with a party; 0 where it has closed none."""
+    query = "SELECT coalesce(max(until), 0) FROM closing_records WHERE party = ? AND counterparty = ?"
+    found: int = connection.execute(query, (party, counterparty)).fetchone()[0]
+    return found

@@ -67,6 +67,12 @@ class Database:
         value: str = self.connection.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()[0]
         return value
 
+    @property
+    def path(self) -> Path | None:
+        """The file; None in memory."""
+        (_, _, path), *_ = self.connection.execute("PRAGMA database_list")
+        return Path(path) if path else None
+
     @contextmanager
     def transaction(self, occasion: str = "write") -> Iterator[sqlite3.Connection]:
         """All or nothing, for what `occasion` names. Transactions do not nest."""
@@ -88,10 +94,9 @@ class Database:
     @contextmanager
     def view(self) -> Iterator[sqlite3.Connection]:
         """A connection that reads what is committed now, whatever is written meanwhile. Raises sqlite3.Error."""
-        (_, _, path), *_ = self.connection.execute("PRAGMA database_list")
-        where = f"{Path(path).as_uri()}?mode=ro" if path else IN_MEMORY
+        where = f"{path.as_uri()}?mode=ro" if (path := self.path) else IN_MEMORY
         with closing(sqlite3.connect(where, uri=True, isolation_level=None)) as view:
-            if not path:
+            if path is None:
                 self.connection.backup(view)
             view.execute("BEGIN")
             view.execute("SELECT count(*) FROM meta")  # from here on it sees one moment

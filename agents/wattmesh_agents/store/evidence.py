@@ -35,6 +35,15 @@ _CHECKPOINTS = (
     "WHERE party = ? AND signer = ? ORDER BY until"
 )
 
+_LAST = "SELECT received_ms FROM evidence WHERE party = ? ORDER BY rowid DESC LIMIT 1"
+_NEXT = "SELECT rowid, received_ms FROM evidence WHERE rowid >= ? ORDER BY rowid LIMIT 1"
+_PRUNED_MS = 7 * 86_400_000
+"""Of how long before what is forgotten goes: longer than a pod is away."""
+_SIGNED_BY = (
+    "SELECT rowid, action, received_ms, signed FROM evidence "
+    "WHERE party = ? AND counterparty = ? AND received_ms >= ? AND rowid > ? ORDER BY rowid LIMIT ?"
+)
+
 KEPT = frozenset(
     (
         Action.CONFIRM,
@@ -75,7 +84,7 @@ change, or what is kept could not be read.
 
 
 def keep(connection: sqlite3.Connection, party: str, received: Received, now_ms: int) -> None:
-    """Keep a message that has moved a contract of `party` on, if it commits its sender."""
+    """Keep a message that has moved a contract of `party` or a reading on, if it commits its sender."""
     if received.action not in KEPT:
         return
     packer = zlib.compressobj(zdict=_TYPICAL)
@@ -85,6 +94,45 @@ def keep(connection: sqlite3.Connection, party: str, received: Received, now_ms:
         party, received.context.transaction_id, received.sender.subscriber_id, received.action, now_ms, signed
     )  # fmt: skip
     connection.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+def signed_by(
+    connection: sqlite3.Connection, party: str, counterparty: str, since_ms: int, after: int, most: int
+) -> tuple[list[SignedMessage], int | None]:
+    """What a counterparty has signed and `party` has kept since, at most so many; the number of the last, None: all."""
+    rows = connection.execute(_SIGNED_BY, (party, counterparty, since_ms, after, most + 1)).fetchall()
+    found = [_message(*row[1:]) for row in rows[:most]]
+    return found, rows[most - 1][0] if len(rows) > most else None
+
+
+def last_received_ms(connection: sqlite3.Connection, party: str) -> int:
+    """When a party's books were last told something that is kept (ms of wall time); 0 where they have nothing."""
+    row = connection.execute(_LAST, (party,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def forget_readings(connection: sqlite3.Connection, before_ms: int) -> None:
+    """Delete what was received before a moment and belongs to no contract; what belongs to one goes with it."""
+    first, end = (_first_since(connection, ms) for ms in (before_ms - _PRUNED_MS, before_ms))
+    connection.execute(
+        "DELETE FROM evidence WHERE rowid >= ? AND rowid < ? AND NOT EXISTS (SELECT 1 FROM contracts WHERE "
+        "contracts.party = evidence.party AND contracts.transaction_id = evidence.transaction_id AND "
+        "contracts.counterparty = evidence.counterparty)",
+        (first, end),
+    )
+
+
+def _first_since(connection: sqlite3.Connection, ms: int) -> int:
+    """The number of the first row that was received at a moment or later: rows are numbered as they come."""
+    low, high = 0, 1 + (connection.execute("SELECT max(rowid) FROM evidence").fetchone()[0] or 0)
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(_NEXT, (middle,)).fetchone()
+        if row is not None and row[1] < ms:
+            low = row[0] + 1
+        else:
+            high = middle
+    return low
 
 
 def _message(action: str, received_ms: int, signed: bytes) -> SignedMessage:

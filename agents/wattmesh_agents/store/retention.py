@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from wattmesh_agents.store import evidence
 from wattmesh_common.chain import commitment
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
@@ -22,7 +23,8 @@ DAY_S = 86_400
 MESSAGES_S = 600
 """… and at least so long in wall time: many times a message's life. Mail of parties that left, too."""
 AGREED_DAYS = 30
-"""How long a seller can tell what became of an order that ended undelivered, by either clock."""
+"""How long a seller can tell what became of an order that ended undelivered, by either clock; how long what was signed
+of readings stays (wall time)."""
 HEARD_DAYS = 30
 """How long the address of a subscriber stays that is not heard any more (wall time)."""
 MOST_AT_ONCE = 1_000
@@ -63,6 +65,11 @@ class Horizon:
         return int(self.grid_s - max(DAY_S, MESSAGES_S * self.speed))
 
     @property
+    def agreed_ms(self) -> int:
+        """The same by wall time."""
+        return self.now_ms - AGREED_DAYS * DAY_S * 1000
+
+    @property
     def agreed_slot(self) -> int:
         """Orders of slots before this one are not asked for any more."""
         return int(self.grid_s - AGREED_DAYS * DAY_S)
@@ -83,7 +90,7 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
         "now_ms": horizon.now_ms,
         "slot": horizon.slot,
         "agreed_slot": horizon.agreed_slot,
-        "agreed_ms": horizon.now_ms - AGREED_DAYS * DAY_S * 1000,
+        "agreed_ms": horizon.agreed_ms,
         "heard_ms": horizon.now_ms - HEARD_DAYS * DAY_S * 1000,
         "left_ms": horizon.now_ms - MESSAGES_S * 1000,
         "here": json.dumps(sorted(here)),
@@ -92,6 +99,7 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
     }
     for statement in STATEMENTS:
         connection.execute(statement, values)
+    evidence.forget_readings(connection, horizon.agreed_ms)
 
 
 _FIRST_UNFINISHED = (

@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 9
+VERSION = 10
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -266,8 +266,10 @@ DROP TABLE former_readings;
     (_CHAIN + _CARRIED_FORWARD, chain_all),
     # 8: platforms, which sell for others; messages with the id of another. Before, there were none.
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
-    # 9: what each device took, and what a car holds. Before, there were none.
-    f"ALTER TABLE readings ADD COLUMN {_DEVICES}; ALTER TABLE parties ADD COLUMN {_VEHICLE};",
+    # 9: what each device took. Before, there were none.
+    f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
+    # 10: what a car holds for its house. Before, nothing.
+    f"ALTER TABLE parties ADD COLUMN {_VEHICLE};",
 )
 """What leads from each version to the next, from 1 on."""
 

@@ -57,7 +57,8 @@ def check_contracts(rows: Rows) -> ContractChecks:
                     _of(
                         "contract-states",
                         row,
-                        f"{row.side} is {_position(row)}, {other} {row.counterparty} has no such contract",
+                        f"{row.side} is {_position(row)}, {other} {row.counterparty} has no such contract: "
+                        f"{row.energy_wh} Wh for {row.amount_micro} millionths are at stake",
                     )
                 )
             continue

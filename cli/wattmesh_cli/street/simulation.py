@@ -197,7 +197,9 @@ def _with_contents(household: HouseholdConfig, contents: dict[Path, Path]) -> Ho
 
 def _of_contents(tariff: Tariff, contents: dict[Path, Path]) -> Tariff:
     file = tariff.file
-    return tariff if file is None else replace(tariff, file=replace(file, path=_content(file.path, contents)))
+    if file is None or file.text is not None:
+        return tariff
+    return replace(tariff, file=replace(file, path=_content(file.path, contents)))
 
 
 def _content(path: Path, contents: dict[Path, Path]) -> Path:

@@ -62,7 +62,7 @@ class PricesFound:
 def read_prices(file: PriceFile) -> tuple[PriceSeries, PricesFound]:
     """Read a file of prices. OSError; MeterFileError with every mistake by line and column."""
     path, mistakes = file.path, list[FileMistake]()
-    table = read_table(path, mistakes)
+    table = read_table(path, mistakes, file.text)
     zone = None if file.timezone is None else zone_named(file.timezone)
     told = Told(timezone=zone, dates=None if file.dates is None else Dates(file.dates), options=_OPTIONS)
     at = time_columns(table, told, mistakes)

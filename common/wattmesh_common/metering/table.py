@@ -71,10 +71,13 @@ class Table:
         return {"slot", "pv_wh", "load_wh"} <= set(self.header)
 
 
-def read_table(path: Path, mistakes: list[FileMistake]) -> Table:
-    """Read a file's cells; rows of another length than the header's are mistakes. OSError, MeterFileError."""
+def read_table(path: Path, mistakes: list[FileMistake], text: str | None = None) -> Table:
+    """Read the cells of a file, or of `text` in its place; rows of another length than the header's are mistakes.
+
+    OSError, MeterFileError.
+    """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig") if text is None else text
         first = text.partition("\n")[0]
         delimiter = next((one for one in ";\t" if one in first), ",")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -51,7 +51,7 @@ class TariffPeriod:
 class PriceFile:
     """Where a series of prices is written, and what is told of it: its columns, unit, order of dates and time zone.
 
-    None is detected.
+    None is detected. With `text` that is what is written, and `path` is what it is called.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -64,6 +64,7 @@ class PriceFile:
     unit: str | None = None
     dates: str | None = None
     timezone: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)

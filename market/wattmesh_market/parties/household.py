@@ -16,7 +16,7 @@ from wattmesh_market.parties.appliances import Appliances, Needs
 from wattmesh_market.parties.books import Books, Role, Standing
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import HouseholdConfig
-from wattmesh_market.parties.party import MOST_REPEATED, Surroundings
+from wattmesh_market.parties.party import MOST_REPEATED, Surroundings, standing_at
 from wattmesh_market.parties.planning import Planning
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
@@ -105,7 +105,7 @@ class Household(Supplied):
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
         slot, books = standing.next_slot, self.books
         sales = [
-            (contract, delivery.energy_wh)
+            (contract, self.told.get((*contract.key, slot), delivery.energy_wh))
             for contract, delivery in books.of_slot(Side.SELLER, slot)
             if delivery.state is ContractState.CONFIRMED
         ]
@@ -168,6 +168,17 @@ class Household(Supplied):
     def _buying(self, buying: bool, level_wh: int) -> bool:
         trading = self.config.trading
         return level_wh < trading.buy_below_wh or (buying and level_wh < trading.buy_target_wh)
+
+    # --- books that are restored ---
+
+    def begin(self, slot: int) -> None:
+        """Stand at the start of a slot; what was stored then nobody knows any more."""
+        self.books.stand(standing_at(slot, self.config))
+
+    def take_part(self, slot: int, side: Side) -> None:
+        """Take the role that a contract shows was taken."""
+        if slot not in self.books.roles:
+            self.books.take_role(slot, Role.BUYER if side is Side.BUYER else Role.SELLER)
 
     # --- role and decision ---
 

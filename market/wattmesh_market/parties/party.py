@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.battery import NO_BATTERY
@@ -18,7 +18,7 @@ from wattmesh_market.ids import derive_uuid
 from wattmesh_market.parties.books import Alarm, Books, LogLine, Standing
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import Decision
-from wattmesh_market.trade.contracts import OPEN, Contract, Delivery
+from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
 from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, Send, Sent
 from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -85,6 +85,8 @@ class Party(ABC):
         self.draining = False
         """Makes no new contracts: the party is about to be taken down."""
         self._drains_from: int | None = None
+        self.told: dict[tuple[str, str, int], int] = {}
+        """What it had said it delivered (Wh), by transaction, buyer and slot, while books are restored."""
         self.advised_picks: dict[str, tuple[Pick, ...]] = {}
         """What an adviser chose, by transaction, while that is acted on."""
         self.tells = around.told(logging.INFO)
@@ -172,6 +174,28 @@ class Party(ABC):
     def on_held_reading(self, call: Call, held: HeldReading) -> None:  # noqa: ARG002 - a household does
         """A meter reading that is held for a person."""
         raise Refused(Reason.POLICY, "a utility reports no meter readings")
+
+    # --- books that are restored ---
+
+    @abstractmethod
+    def begin(self, slot: int) -> None:
+        """Stand at the start of a slot as one that has not metered any yet."""
+
+    def take_part(self, slot: int, side: Side) -> None:  # noqa: B027 - a utility has no role
+        """Be for a slot what a contract says it was."""
+
+    def take_reading(self, told: ReportReading) -> None:  # noqa: B027 - a utility has no meter
+        """Let a slot's reading be what it was reported as."""
+
+    def lacks_price(self, household: str, priced: PricedReading) -> bool:  # noqa: ARG002 - a utility bills
+        """Whether the books do not know that a reading was billed."""
+        return False
+
+    def take_price(self, household: str, transaction_id: str, priced: PricedReading) -> None:  # noqa: B027
+        """Book what was billed for a reading."""
+
+    def take_shares(self, slots: Collection[int]) -> None:  # noqa: B027 - a utility shares
+        """Look which of those readings were part of their slot's closing."""
 
     # --- time ---
 

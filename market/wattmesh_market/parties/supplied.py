@@ -29,6 +29,8 @@ class Supplied(Party):
         self.rates = Rates(config.backstop.tariff, around.grid.utc_offset_s, prices)
         self.shares = config.backstop.shares
         self._supply = (-1, "")
+        self._sold_before: dict[int, int] = {}
+        """What was reported as sold under a fee, by slot, where books that were put back know of less."""
 
     def finalise(self, reading: Reading) -> None:
         """When every purchase of a slot has ended, what is left was exchanged with the backstop: report it.
@@ -124,6 +126,29 @@ class Supplied(Party):
             kwh_text(exchanged_wh),
         )
 
+    def take_reading(self, told: ReportReading) -> None:
+        """Let a final reading that is not booked yet be the one that was reported.
+
+        Where it was metered once more and came out otherwise, the difference stands as load or as sun.
+        """
+        reading = self.books.readings.get(told.slot)
+        if reading is None or reading.state is not ReadingState.FINAL or told.provisional:
+            return
+        metered = reading.metered
+        if told.sold_wh > self._sold_under_fee_wh(told.slot):
+            self._sold_before[told.slot] = told.sold_wh
+            self.report_later(told.slot)
+        more_wh = told.imported_wh - told.exported_wh - metered.imported_wh + metered.exported_wh
+        if more_wh:
+            metered = metered._replace(
+                imported_wh=told.imported_wh,
+                exported_wh=told.exported_wh,
+                load_wh=metered.load_wh + max(0, more_wh),
+                pv_wh=metered.pv_wh + max(0, -more_wh),
+            )
+            self.books.read(reading._replace(metered=_covered(metered, reading.metered)))
+            self.report_later(told.slot)
+
     def _told(self, call: Call, slot: int, order_id: str) -> Reading:
         """The reading that the utility speaks of; Refused when it is none that was told, or not the utility's word."""
         if call.sender != self.config.backstop.utility_id:
@@ -162,6 +187,7 @@ class Supplied(Party):
             books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
         estimated_wh = energy_wh if priced.estimated else None
         books.read(reading._replace(state=ReadingState.BOOKED, estimated_wh=estimated_wh))
+        self._sold_before.pop(slot, None)
 
     def _check_energy(self, priced: PricedReading, metered: Metered) -> None:
         """Refuse to book what was not reported.
@@ -235,7 +261,8 @@ class Supplied(Party):
     def _sold_under_fee_wh(self, slot: int) -> int:
         """What others got in a slot by contracts that bear a grid fee."""
         sales = self.books.deliveries(Side.SELLER, slot)
-        return sum([delivery.delivered_wh or 0 for _, delivery in sales if delivery.fee_micro])
+        sold_wh = sum([delivery.delivered_wh or 0 for _, delivery in sales if delivery.fee_micro])
+        return max(sold_wh, self._sold_before.get(slot, 0))
 
     def _fee_asked_micro(self, priced: PricedReading, sold_wh: int) -> int:
         """The grid fee in a priced reading; Refused when it is not stated or dearer than the tariff."""
@@ -253,3 +280,10 @@ class Supplied(Party):
         if energy_wh > 0:
             return -amount_micro(self.rates.all_in(slot), energy_wh)
         return amount_micro(self.rates.feed_in(slot), -energy_wh)
+
+
+def _covered(metered: Metered, before: Metered) -> Metered:
+    """How much of what was sold the backstop gave, when load or sun were more than was thought."""
+    missing_wh = before.covered_wh + metered.load_wh - before.load_wh - metered.pv_wh + before.pv_wh
+    most_wh = 0 if metered.exported_wh else min(metered.sold_wh, metered.imported_wh)
+    return metered._replace(covered_wh=max(0, min(missing_wh, most_wh)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import mean
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
@@ -11,7 +11,7 @@ from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import CONNECTION_W, UtilityConfig
-from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, Party, Surroundings
+from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, Party, Surroundings, standing_at
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
 from wattmesh_market.schedule import (
@@ -320,7 +320,7 @@ class Utility(Party):
             return
         prices, price, shares_wh = self._prices(slot), None, {}
         # A negative price would make what is shared a loss to one side or the other: each is priced by itself.
-        rule = None if min(prices) < 0 else self.config.sharing
+        rule = None if min(prices) < 0 or self._is_shared(slot) else self.config.sharing
         if rule is not None:
             price = sharing.price_micro_per_kwh(rule, prices)
             self.books.close(Closing(slot, rule.key, self.config.seed, price, *prices))
@@ -330,6 +330,10 @@ class Utility(Party):
         state = ReportState.ALONE if rule is None else ReportState.CLOSED
         for one in sorted(waiting, key=lambda one: one.household):
             self._tell_price(self._price(one, state, shares_wh.get(one.household, 0), price or 0))
+
+    def _is_shared(self, slot: int) -> bool:
+        """Whether a slot was shared before its books were restored."""
+        return any(one.state is ReportState.CLOSED for one in self.books.reported.get(slot, {}).values())
 
     def _price(self, reported: Reported, state: ReportState, shared_wh: int = 0, price: int = 0) -> Reported:
         """Book what a reading is worth, of which `shared_wh` at a price per kWh."""
@@ -368,11 +372,67 @@ class Utility(Party):
     def _tell_price(self, reported: Reported, call: Call | None = None) -> None:
         """Tell what was billed: as the answer to a call, or, of a closing, whenever under the same id."""
         message = self._priced(reported)
-        if call is not None and reported.state is ReportState.ALONE:
+        # A household that has begun its books anew asks in another transaction.
+        other = call is not None and call.transaction_id != reported.transaction_id
+        if call is not None and (other or reported.state is ReportState.ALONE):
             self.answer(call, message)
         else:
             occasion = f"{reported.household} {reported.slot}{' provisional' * reported.provisional}"
             self.send(reported.household, reported.transaction_id, message, occasion)
+
+    # --- books that are restored ---
+
+    def begin(self, slot: int) -> None:
+        """Stand at the start of a slot."""
+        self.books.stand(standing_at(slot))
+
+    def lacks_price(self, household: str, priced: PricedReading) -> bool:
+        """Whether the books do not know that a reading was billed, or corrected."""
+        known = self.books.reported.get(priced.reading.slot, {}).get(household)
+        if known is None or known.state is ReportState.WAITING:
+            return True
+        return known.provisional and not priced.reading.provisional
+
+    def take_price(self, household: str, transaction_id: str, priced: PricedReading) -> None:
+        """Book what was billed for a reading, and how its slot was shared."""
+        reading, shared, corrected = priced.reading, priced.shared, priced.correction
+        slot = reading.slot
+        if not self.lacks_price(household, priced):
+            return
+        known = self.books.reported.get(slot, {}).get(household)
+        if known is None or known.state is ReportState.WAITING:
+            billed = reading[2:4] if corrected is None else corrected[:2]
+            net_wh, sign = billed[0] - billed[1], 1 if billed[0] > billed[1] else -1
+            shared_wh, shared_micro = (0, 0) if shared is None else shared[:2]
+            state = ReportState.ALONE if shared is None else ReportState.CLOSED
+            if shared is not None and not self._is_shared(slot) and self.config.sharing is not None:
+                rule, prices = self.config.sharing, self._prices(slot)
+                price = sharing.price_micro_per_kwh(rule, prices)
+                self.books.close(Closing(slot, rule.key, self.config.seed, price, *prices))
+            supply = (shared_wh * sign - net_wh, sign * (priced.amount_micro - shared_micro))
+            self._book(EntryKind.BACKSTOP, slot, household, SUPPLY, *supply)
+            self._book(EntryKind.SHARED, slot, household, SHARED, -sign * shared_wh, sign * shared_micro)
+            if reading.sold_wh:
+                fee = (fee_reference(reading.sold_wh), 0, priced.local_fee_micro or 0)
+                self.books.book(LedgerEntry(EntryKind.GRID_FEE, slot, household, *fee))
+            known = Reported(slot, household, transaction_id, *billed, reading.sold_wh, corrected is not None, state)
+        if corrected is not None and known.provisional:
+            more_wh = known.net_wh - reading.imported_wh + reading.exported_wh
+            self._book(EntryKind.BACKSTOP, slot, household, CORRECTION, more_wh, -corrected.back_micro)
+        self.books.report(known._replace(provisional=reading.provisional))
+
+    def take_shares(self, slots: Collection[int]) -> None:
+        """What got no share may have been in its slot's closing as well: where the shares come out so, it was."""
+        for slot in sorted(slots):
+            billed = [one for one in self.books.reported.get(slot, {}).values() if one.state is not ReportState.WAITING]
+            if self.config.sharing is None or not self._is_shared(slot):
+                continue
+            net_wh = {one.household: one.net_wh for one in billed}
+            shares_wh = sharing.shares_wh(net_wh, self.config.sharing.key, sharing.lot(self.config.seed, slot))
+            entries = {one.household: self._entry(one, EntryKind.SHARED) for one in billed}
+            if all(shares_wh.get(name, 0) == (abs(one.energy_wh) if one else 0) for name, one in entries.items()):
+                for one in billed:
+                    self.books.report(one._replace(state=ReportState.CLOSED))
 
     def _entry(self, reported: Reported, kind: EntryKind, reference: str | None = None) -> LedgerEntry | None:
         for entry in self.books.supplied.get((reported.slot, reported.household), ()):

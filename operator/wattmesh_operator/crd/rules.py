@@ -208,10 +208,14 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
         ),
     ),
     PriceSeries: (
-        Rule("has(self.csv) != has(self.configMap)", "needs exactly one of csv and configMap"),
+        Rule(
+            "[has(self.csv), has(self.inline), has(self.configMap)].filter(one, one).size() == 1",
+            "needs exactly one of csv, inline and configMap",
+        ),
         Rule(
             "!has(self.csv)",
-            "csv is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv",
+            "csv is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv,"
+            " or inline",
         ),
     ),
 }

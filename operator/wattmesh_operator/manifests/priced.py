@@ -13,29 +13,29 @@ from wattmesh_operator.resources import BecknGateway, Resource, UtilityAgent
 from wattmesh_operator.resources.mistakes import Mistake
 from wattmesh_operator.resources.parsing import Manifest
 
-_FIELD = "spec.tariff.series.csv"
-
 
 def prices_told(resource: Resource) -> PriceFile | None:
-    """The file of a utility's prices on this machine, and what its manifest tells of it."""
+    """A utility's prices, as a file on this machine or as text, and what its manifest tells of them."""
     series = resource.spec.tariff.series if isinstance(resource, UtilityAgent) else None
-    return price_file(series) if series and series.csv is not None else None
+    return price_file(series) if series and series.config_map is None else None
 
 
 def price_mistakes(manifest: Manifest, gateway: BecknGateway | None) -> Iterator[Mistake]:
-    """What is wrong in the file of a manifest's prices, and with its days on the gateway's clock."""
+    """What is wrong in a manifest's series of prices, and with its days on the gateway's clock."""
     file = prices_told(manifest.resource)
     if file is None:
         return
-    if not is_file(file.path):
-        yield manifest.mistake(_FIELD, f"must be a file; there is none at {file.path}")
+    field, name = ("csv", f"{file.path}: ") if file.text is None else ("inline", "")
+    field = f"spec.tariff.series.{field}"
+    if file.text is None and not is_file(file.path):
+        yield manifest.mistake(field, f"must be a file; there is none at {file.path}")
         return
     try:
         series, found = read_prices(file)
     except MeterFileError as error:
-        yield from (manifest.mistake(_FIELD, f"{file.path}: {mistake}") for mistake in error.mistakes)
+        yield from (manifest.mistake(field, f"{name}{mistake}") for mistake in error.mistakes)
     except OSError as error:
-        yield manifest.mistake(_FIELD, f"{file.path}: cannot be read: {error.strerror}")
+        yield manifest.mistake(field, f"{name}cannot be read: {error.strerror}")
     except ValueError as error:
         yield manifest.mistake("spec.tariff.series.timezone", str(error))
     else:
@@ -43,7 +43,7 @@ def price_mistakes(manifest: Manifest, gateway: BecknGateway | None) -> Iterator
         if start is not None and not series.first <= start.timestamp() < series.end:
             first, end = found.time(series.first), found.time(series.end, end=True)
             what = (
-                f"{file.path}: has prices from {first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, and clock.start is"
+                f"{name}has prices from {first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, and clock.start is"
                 f" {start:%Y-%m-%d %H:%M}: give prices from then on, or start when they do"
             )
-            yield manifest.mistake(_FIELD, what)
+            yield manifest.mistake(field, what)

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wattmesh_common.metering.prices import read_prices
+from wattmesh_common.metering.told import MeterFileError
 from wattmesh_operator.cluster.objects import Object, name_of, namespace_of
 from wattmesh_operator.cluster.observation import identity_of
+from wattmesh_operator.plan.participants import price_file
 from wattmesh_operator.plan.pods import GatewayPlan, planned
 from wattmesh_operator.plan.references import NOTHING_SETTLED, Settled, resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent, UtilityAgent
@@ -47,6 +50,8 @@ def read_resources(items: Sequence[Object]) -> tuple[list[Resource], dict[Identi
             resource = parse_resource(document | {"spec": item["spec"]} if "spec" in item else document)
             if (mistake := _file_of_a_machine(resource)) is not None:
                 raise ManifestErrors([mistake])
+            if mistakes := _inline_mistakes(resource):
+                raise ManifestErrors(mistakes)
             resources.append(resource)
         except ManifestErrors as errors:
             problems[identity_of(item)] = Problem(Reason.INVALID_SPEC, _text(errors.mistakes))
@@ -103,7 +108,10 @@ def _unresolved(
 
 def _file_of_a_machine(resource: Resource) -> Mistake | None:
     if isinstance(resource, UtilityAgent) and resource.spec.tariff.series and resource.spec.tariff.series.csv:
-        what = "is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv"
+        what = (
+            "is read by `wattmesh up` and `simulate` only; in a cluster use configMap, with the key prices.csv, or"
+            " inline"
+        )
         return Manifest(resource).mistake("spec.tariff.series.csv", what)
     profile = resource.spec.profile if isinstance(resource, SolarAgent) else None
     if profile is None or profile.config_map is not None:
@@ -111,6 +119,22 @@ def _file_of_a_machine(resource: Resource) -> Mistake | None:
     field = "csv" if profile.csv is not None else "folder"
     what = "is read by `wattmesh up` only; in a cluster use configMap, with a key <household>.csv for each household"
     return Manifest(resource).mistake(f"spec.profile.{field}", what)
+
+
+def _inline_mistakes(resource: Resource) -> list[Mistake]:
+    """What is wrong in prices that stand in the resource: no pod could start with them."""
+    series = resource.spec.tariff.series if isinstance(resource, UtilityAgent) else None
+    if series is None or series.inline is None:
+        return []
+    try:
+        read_prices(price_file(series))
+    except MeterFileError as error:
+        found = [str(mistake) for mistake in error.mistakes]
+    except ValueError as error:
+        found = [str(error)]
+    else:
+        return []
+    return [Manifest(resource).mistake("spec.tariff.series.inline", what) for what in found]
 
 
 def _text(mistakes: Sequence[Mistake]) -> str:

@@ -33,6 +33,8 @@ PROFILES = "/etc/wattmesh/profiles"
 PRICES = "/etc/wattmesh/prices"
 """… and its utility's series of prices, or its households'."""
 PRICES_FILE = "prices.csv"
+INLINE = "inline"
+"""What prices are called that stand in the manifest."""
 
 
 def household_config(
@@ -228,10 +230,12 @@ def _tariff(spec: Tariff) -> tariff.Tariff:
 
 def price_file(spec: PriceSeries) -> tariff.PriceFile:
     """Where a series is written, in the pods where it is in a ConfigMap, and what is told of it."""
+    file = Path(PRICES, PRICES_FILE) if spec.config_map is not None else Path(spec.csv or INLINE)
     return tariff.PriceFile(
-        path=Path(PRICES, PRICES_FILE) if spec.csv is None else Path(spec.csv),
+        path=file,
         **(spec.columns.model_dump() if spec.columns else {}),
         unit=spec.unit,
         dates=spec.dates,
         timezone=spec.timezone,
+        text=spec.inline,
     )

@@ -31,6 +31,7 @@ from wattmesh_operator.resources.values import (
     DaysOfWeek,
     DnsLabel,
     FilePath,
+    InlineText,
     MonthsOfYear,
     OneOf,
     Retention,
@@ -96,12 +97,15 @@ class PriceColumns(Part):
 
 
 class PriceSeries(Part):
-    """A CSV file of prices, of 1, 5, 15, 30 or 60 minutes each."""
+    """Prices of 1, 5, 15, 30 or 60 minutes each, as CSV: in a file, or as the text itself."""
 
     csv: FilePath | None = Field(
         default=None,
         description="The file. A relative path starts at the manifest's folder. With `wattmesh up` and `simulate`"
         " only.",
+    )
+    inline: InlineText | None = Field(
+        default=None, description="The text itself, for a few days of prices: a line of names, then one for each."
     )
     config_map: ConfigMapRef | None = Field(
         default=None,
@@ -126,9 +130,11 @@ class PriceSeries(Part):
     @classmethod
     def _one_source(cls, config_map: ConfigMapRef | None, info: ValidationInfo) -> ConfigMapRef | None:
         # A field that is missing here is one that was written but is not valid.
-        if (info.data.get("csv", "not valid") is None) == (config_map is None):
-            found = "none" if config_map is None else "both"
-            raise rule_broken(f"needs exactly one of csv and configMap, not {found}", of_parent=True)
+        sources = {name: info.data.get(name, "not valid") for name in ("csv", "inline")} | {"configMap": config_map}
+        found = [name for name, source in sources.items() if source is not None]
+        if len(found) != 1:
+            told = " and ".join(found) or "none"
+            raise rule_broken(f"needs exactly one of csv, inline and configMap, not {told}", of_parent=True)
         return config_map
 
 

@@ -258,4 +258,5 @@ Retention = Annotated[
     str, Text("^(3[5-9]|[4-9][0-9]|[1-9][0-9]{2,3})d$", "a number of days, 35d to 9999d, such as 400d", 5)
 ]
 ColumnName = Annotated[str, Text("^.+$", "the name of a column", 200)]
+InlineText = Annotated[str, Text(r"^[\s\S]+$", "text of at most 8192 characters; more than that in a file", 8192)]
 FilePath = Annotated[str, Text("^.+$", "the path of a file", 4096)]

@@ -101,8 +101,10 @@ def _payment(payment: Json, order: Json) -> Json:
 
 def _item(item: Json, order: Json, currency: str) -> Json:
     """An item with what a kWh of it costs, all in."""
-    parts = [part for part in order["quote"]["breakup"] if part.get("item", {}).get("id") == item["id"]]
-    amounts = [part["price"]["value"] for part in parts or order["quote"]["breakup"]]
+    parts = order["quote"]["breakup"]
+    if len(order["items"]) > 1:  # the grid fee of an only delivery names no item
+        parts = [part for part in parts if part.get("item", {}).get("id") == item["id"]]
+    amounts = [part["price"]["value"] for part in parts]
     energy_kwh = Decimal(item["quantity"]["selected"]["measure"]["value"])
     per_kwh = sum(map(Decimal, amounts)) / energy_kwh if energy_kwh else Decimal(0)
     price = {"currency": currency, "value": f"{per_kwh:.6f}"}

@@ -1,0 +1,1 @@
+"""The codec of Beckn v2.0.0 LTS."""

@@ -1,0 +1,510 @@
+"""From the messages of Beckn v2.0.0 LTS to the market's.
+
+The models have checked each field. Here commitments, flows, settlements and performance are put together to deliveries.
+What a message leaves out stands as it was said before; what does not fit is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
+
+from wattmesh_beckn.codec.port import Lookup
+from wattmesh_beckn.codec.v1.refusals import reason_of
+from wattmesh_beckn.codec.v2.messages import (
+    CatalogsMessage,
+    CatalogV2,
+    ContextV2,
+    ContractV2,
+    DiscoverMessage,
+    ErrorMessageV2,
+    Flow,
+    Interval,
+    Settlement,
+    TimeSeries,
+)
+from wattmesh_beckn.codec.v2.writing import (
+    ACTIVE,
+    ALLOCATIONS,
+    AVAILABLE,
+    BILL,
+    BILLED_EXPORTED,
+    BILLED_IMPORTED,
+    BUYER,
+    CANCELLED,
+    COMPLETE,
+    CORRECTION,
+    DRAFT,
+    ESTIMATED,
+    EXPORTED,
+    GRID_FEE,
+    HELD,
+    IMPORTED,
+    LOCAL_GRID_FEE,
+    NAMES,
+    OWN_GRID_FEE,
+    PAYMENT_ACTION,
+    PRICE,
+    PROVISIONAL,
+    REQUESTED,
+    SELLER_DISCOM,
+    SHARED,
+    SHARED_ENERGY,
+    SOLD,
+    delivery_id,
+    filter_for,
+)
+from wattmesh_beckn.errors import ErrorCode, declined, invalid
+from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.parties.terms import Known
+from wattmesh_market.trade.contracts import DELIVERED, ContractState
+from wattmesh_market.trade.messages import (
+    Action,
+    Agreed,
+    AskStatus,
+    Cancel,
+    Cancelled,
+    Confirm,
+    Confirmed,
+    Correction,
+    Declined,
+    DeliveryStatus,
+    HeldReading,
+    Init,
+    Line,
+    Message,
+    Offers,
+    Pay,
+    PricedReading,
+    Quote,
+    Receipt,
+    ReportReading,
+    Search,
+    Select,
+    SharedPart,
+    Status,
+    Terms,
+    Wanted,
+)
+from wattmesh_market.trade.offers import Offer
+from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, money_text, share_micro
+
+Body = DiscoverMessage | CatalogsMessage | ErrorMessageV2
+QUOTE_TTL = timedelta(seconds=30)
+"""How long a quote holds that does not say it."""
+NO_REASON = "no reason given"
+_CONTRACT, _COMMITMENTS = "message.contract", "message.contract.commitments"
+_CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settlements"
+_SERIES = f"{_COMMITMENTS}.0.commitmentAttributes"
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_OWN_OFFER = re.compile(r"energy-(\d{1,12})", re.ASCII)
+_SLOT_ID = re.compile(r"(?:payment-)?slot-(\d{1,12})", re.ASCII)
+_FILTER = re.compile(r"'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z)'", re.ASCII)
+_OWN_STATES: Mapping[str | None, ContractState] = {state.value: state for state in ContractState}
+_ACTIONS: Mapping[str, Action] = {name: action for action, name in NAMES.items()}
+
+
+class _Delivery(NamedTuple):
+    """What a contract says of one slot."""
+
+    slot: int
+    item_id: str
+    interval: Interval
+
+
+def item_in(offer_id: str, series_start: int, slot: int, *, alone: bool) -> str:
+    """The item of an offer in a slot: wattmesh's own name theirs, others' are told apart where there are several."""
+    own = _OWN_OFFER.fullmatch(offer_id)
+    if own is not None and int(own[1]) == series_start:
+        return f"energy-{slot}"
+    return offer_id if alone else f"{offer_id}@{slot}"
+
+
+def read_body(action: Action, message: Body, sender: str, currency: str) -> Message:
+    """What a call says that is about no contract. Offers in another currency are left out."""
+    match message:
+        case DiscoverMessage():
+            return _search(message)
+        case CatalogsMessage():
+            return Offers(tuple(offer for one in message.catalogs for offer in _offers(one, sender, currency)))
+        case ErrorMessageV2(error=error):
+            code, text = error.error_code or error.code or "", error.error_message or error.message or ""
+            asked = Action(action.removeprefix("on_"))
+            return Declined(asked, reason_of(code), f"{code} {text}".strip() or "an error that says no more")
+
+
+def read_contract(action: Action, context: ContextV2, contract: ContractV2, known: Lookup) -> Message:
+    """What a call says of a contract; Refusal where its form is wrong."""
+    match action:
+        case Action.SELECT:
+            wanted = tuple(Wanted(one.slot, one.item_id, _energy_wh(one, REQUESTED)) for one in _deliveries(contract))
+            return Select(_provider(contract, None, context), wanted)
+        case Action.ON_SELECT:
+            return Quote(_terms(contract, known(), context), _until_ms(contract, context))
+        case Action.INIT:
+            return Init(_terms(contract, known(), context))
+        case Action.ON_INIT:
+            return Agreed(contract.id, *_agreed(contract, known(), context), _until_ms(contract, context))
+        case Action.CONFIRM:
+            agreed = known()
+            return Confirm(contract.id or (agreed and agreed.order_id), *_agreed(contract, agreed, context))
+        case Action.ON_CONFIRM:
+            agreed = known()
+            return Confirmed(_named(contract, agreed), *_agreed(contract, agreed, context))
+        case Action.STATUS:
+            return AskStatus(_named(contract, known()))
+        case Action.ON_STATUS:
+            return _status(contract, known(), context)
+        case Action.CANCEL:
+            reason = contract.status.short_desc if contract.status else None
+            return Cancel(_named(contract, known()), NO_REASON if reason is None else reason, _cancelled(contract))
+        case Action.ON_CANCEL:
+            return Cancelled(_status(contract, known(), context, otherwise=CANCELLED))
+        case Action.UPDATE:
+            paid = _paid(contract)
+            return _reading(contract) if paid is None else Pay(_named(contract, known()), *_payment(paid))
+        case Action.ON_UPDATE:
+            paid = _paid(contract)
+            return _priced(contract) if paid is None else Receipt(_named(contract, known()), *_payment(paid))
+        case _:
+            raise TypeError(f"{action} is about no contract")
+
+
+# --- discovery ---
+
+
+def _search(message: DiscoverMessage) -> Search:
+    path = "message.intent.filters.expression"
+    expression = message.intent.filters.expression if message.intent.filters else ""
+    said = _FILTER.search(expression)
+    slot = -1 if said is None else int(datetime.fromisoformat(said[1]).timestamp())
+    if slot % SLOT_S or expression != filter_for(slot):
+        text = f"a seller is asked for one slot: {filter_for(0)}; the discovery service takes any filter"
+        raise declined(ErrorCode.ITEM_NOT_FOUND, text, path)
+    return Search(slot, None)
+
+
+def _offers(catalog: CatalogV2, sender: str, currency: str) -> Iterator[tuple[int, Offer]]:
+    seller = catalog.bpp_id or sender
+    provider = None if catalog.provider.id == seller else catalog.provider.id
+    for offer in catalog.offers if catalog.is_active else ():
+        series = offer.offer_attributes.commitment_attributes if offer.offer_attributes else None
+        if series is None or series.currency() not in (None, currency) or _of_other_length(series):
+            continue
+        start = _start(series)
+        for slot, interval in _intervals(series):
+            try:
+                price, available = interval.number(PRICE), interval.number(AVAILABLE)
+            except ValueError as error:
+                raise invalid(f"a price or energy {error}", "message.catalogs") from None
+            if price is None:
+                continue
+            available_wh = MAX_ENERGY_WH if available is None else _wh(available, "message.catalogs")
+            item_id = item_in(offer.id, start, slot, alone=len(series.intervals) == 1)
+            yield slot, Offer(seller, item_id, _micro(price, "message.catalogs"), available_wh, provider)
+
+
+# --- contracts ---
+
+
+def _deliveries(contract: ContractV2) -> list[_Delivery]:
+    """The deliveries that a contract's commitments name, in order of their slots."""
+    found: list[_Delivery] = []
+    for commitment in contract.commitments:
+        series = commitment.commitment_attributes
+        if series is None:
+            continue
+        if _of_other_length(series):
+            raise invalid(f"intervals must last PT{SLOT_S // 60}M, a delivery slot", f"{_SERIES}.intervalPeriod")
+        start, alone = _start(series), len(series.intervals) == 1
+        for slot, interval in _intervals(series):
+            found.append(_Delivery(slot, item_in(commitment.offer.id, start, slot, alone=alone), interval))
+    return sorted(found, key=lambda one: one.slot)
+
+
+def _terms(contract: ContractV2, known: Known | None, context: ContextV2) -> Terms:
+    flows = [flow for flow in contract.flows() if flow.currency]
+    deliveries = _deliveries(contract)
+    if not deliveries and known is not None:
+        lines = known.lines
+    else:
+        lines = tuple(_line(one, flows, len(deliveries) == 1) for one in deliveries)
+    if not lines:
+        raise invalid("what is delivered, and when, is missing", _COMMITMENTS)
+    provider = _provider(contract, known, context)
+    if not flows:
+        if known is None or known.total_micro is None:
+            raise invalid("the price of the contract is missing, and none was quoted", _CONSIDERATION)
+        prices = {line.slot: (line.amount_micro, line.fee_micro) for line in known.lines}
+        lines = tuple(Line(*line[:3], *prices.get(line.slot, (0, None))) for line in lines)
+        return Terms(provider, lines, known.total_micro, known.currency)
+    currency = flows[0].currency
+    if any(flow.currency != currency for flow in flows):
+        raise declined(ErrorCode.QUOTE_UNAVAILABLE, f"the flows are not in {currency} throughout", _CONSIDERATION)
+    paid = [-_micro(flow.value, _CONSIDERATION) for flow in flows if flow.role == BUYER]
+    total_micro = sum(paid) if paid else sum(line.amount_micro for line in lines)
+    return Terms(provider, lines, total_micro, currency)
+
+
+def _line(delivery: _Delivery, flows: Sequence[Flow], alone: bool) -> Line:
+    """A delivery, at what its flows to others than the buyer come to; without any, at its price per kWh."""
+    energy_wh = _energy_wh(delivery, REQUESTED)
+    names = {delivery_id(delivery.slot), *([None] if alone else [])}
+    parts = [one for one in flows if one.role != BUYER and one.delivery_id in names]
+    if parts:
+        fees = [_micro(one.value, _CONSIDERATION) for one in parts if one.role == SELLER_DISCOM]
+        amount_micro = sum(_micro(one.value, _CONSIDERATION) for one in parts)
+        return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, sum(fees) if fees else None)
+    if alone:
+        total_micro = -sum(_micro(one.value, _CONSIDERATION) for one in flows if one.role == BUYER)
+        return Line(delivery.slot, delivery.item_id, energy_wh, total_micro, None)
+    price = _number(delivery.interval, PRICE)
+    amount_micro = 0 if price is None else _micro(price * energy_wh / 1000, _SERIES)
+    return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, None)
+
+
+def _agreed(contract: ContractV2, known: Known | None, context: ContextV2) -> tuple[Terms, int]:
+    """The terms, and what the settlements come to: the price, where they do not say."""
+    terms = _terms(contract, known, context)
+    due = [_due(one) for one in contract.settlements if not _is_payment(one)]
+    stated = [one for one in due if one is not None]
+    return terms, sum(stated) if stated and len(stated) == len(due) else terms.total_micro
+
+
+def _status(contract: ContractV2, known: Known | None, context: ContextV2, otherwise: str | None = None) -> Status:
+    if not _deliveries(contract) and known is None:
+        raise declined(ErrorCode.ORDER_NOT_FOUND, f"no contract {contract.id!r} with you here", f"{_CONTRACT}.id")
+    terms = _terms(contract, known, context)
+    intervals = {one.slot: one.interval for one in _deliveries(contract)}
+    states = {_slot_named(one.id): one.status for one in contract.performance}
+    due = {_slot_named(one.id): _due(one) for one in contract.settlements if not _is_payment(one)}
+    code = (contract.status.code if contract.status else None) or otherwise
+    told: list[DeliveryStatus] = []
+    for line in terms.lines:
+        descriptor = states.get(line.slot)
+        state = _state(descriptor.code if descriptor else None, code, contract.settlements)
+        if state is None:
+            continue
+        if state not in DELIVERED:
+            told.append(DeliveryStatus(line.slot, state, None, None))
+            continue
+        interval = intervals.get(line.slot)
+        final = None if interval is None else _number(interval, *ALLOCATIONS)
+        delivered_wh = line.energy_wh if final is None else _wh(final, _SERIES)
+        stated = due.get(line.slot)
+        share = share_micro(line.amount_micro, delivered_wh, line.energy_wh) if line.energy_wh else 0
+        told.append(DeliveryStatus(line.slot, state, delivered_wh, share if stated is None else stated))
+    if not told:
+        raise declined(ErrorCode.BUSINESS_ERROR, "how the contract stands is missing", f"{_CONTRACT}.status")
+    reason = contract.status.short_desc if contract.status else None
+    return Status(_named(contract, known), terms, tuple(told), reason)
+
+
+def _cancelled(contract: ContractV2) -> tuple[int, ...] | None:
+    """The slots whose deliveries are cancelled; None: all of them."""
+    found = [_slot_named(one.id) for one in contract.performance]
+    slots = tuple(slot for slot in found if slot is not None)
+    if len(slots) != len(found):
+        raise invalid("must name the deliveries that are cancelled, as slot-<unix seconds>", f"{_CONTRACT}.performance")
+    return slots or None
+
+
+def _state(own: str | None, code: str | None, settlements: Iterable[Settlement]) -> ContractState | None:
+    """How a delivery stands: as its performance says, else as its contract does."""
+    if own in _OWN_STATES:
+        return _OWN_STATES[own]
+    if code is None or code == DRAFT:
+        return None
+    if code == ACTIVE:
+        return ContractState.CONFIRMED
+    if code == COMPLETE:
+        due = list(settlements)
+        paid = bool(due) and all(one.status == COMPLETE for one in due)
+        return ContractState.SETTLED if paid else ContractState.DELIVERED
+    if code == CANCELLED:
+        return ContractState.CANCELLED
+    text = f"a contract with status {code!r} is not understood here"
+    raise declined(ErrorCode.BUSINESS_ERROR, text, f"{_CONTRACT}.status.code")
+
+
+def _named(contract: ContractV2, known: Known | None) -> str:
+    name = contract.id or (known and known.order_id)
+    if not name:
+        raise invalid("the contract's id is missing", f"{_CONTRACT}.id")
+    return name
+
+
+def _provider(contract: ContractV2, known: Known | None, context: ContextV2) -> str:
+    named = next((one.offer.provider.id for one in contract.commitments if one.offer.provider), None)
+    return named or (known.provider if known else context.bpp_id or "")
+
+
+def _until_ms(contract: ContractV2, context: ContextV2) -> int:
+    until = contract.contract_attributes.quote_valid_until or context.timestamp + QUOTE_TTL
+    return (until - _EPOCH) // _MILLISECOND
+
+
+# --- payments and readings ---
+
+
+def _is_payment(settlement: Settlement) -> bool:
+    attributes = settlement.settlement_attributes
+    return attributes is not None and attributes.type == PAYMENT_ACTION
+
+
+def _paid(contract: ContractV2) -> Settlement | None:
+    return next((one for one in contract.settlements if _is_payment(one)), None)
+
+
+def _payment(settlement: Settlement) -> tuple[int | None, int, str]:
+    """Slot, amount and currency of a payment. Another id than wattmesh's names no slot."""
+    amount = settlement.settlement_attributes.amount if settlement.settlement_attributes else None
+    if amount is None:
+        raise invalid("a payment must say its amount and currency", _SETTLEMENTS)
+    named = _SLOT_ID.fullmatch(settlement.id or "")
+    return (int(named[1]) if named else None), _micro(amount.value, _SETTLEMENTS), amount.currency
+
+
+def _due(settlement: Settlement) -> int | None:
+    attributes = settlement.settlement_attributes
+    amount = attributes.amount if attributes else None
+    return None if amount is None else _micro(amount.value, _SETTLEMENTS)
+
+
+def _metered(contract: ContractV2) -> tuple[Interval, ReportReading, str | None]:
+    series = next((one.commitment_attributes for one in contract.commitments if one.commitment_attributes), None)
+    customer = next((one.participant_attributes for one in contract.participants if one.participant_attributes), None)
+    if series is None or len(series.intervals) != 1 or _of_other_length(series):
+        raise invalid("a reading is one slot's: a series of one interval", _SERIES)
+    if customer is None or customer.utility_customer_id is None:
+        path = f"{_CONTRACT}.participants"
+        raise invalid("a reading needs the household's participantAttributes.utilityCustomerId", path)
+    ((slot, interval),) = _intervals(series)
+    imported_wh, exported_wh, sold_wh = (_wh_in(interval, name) or 0 for name in (IMPORTED, EXPORTED, SOLD))
+    if _wh_in(interval, IMPORTED) is None and _wh_in(interval, EXPORTED) is None:
+        raise invalid(f"a reading needs {IMPORTED} or {EXPORTED}", f"{_SERIES}.intervals.0.payloads")
+    status, provisional = series.reading_status, series.reading_status == PROVISIONAL
+    name = customer.utility_customer_id
+    return interval, ReportReading(name, slot, imported_wh, exported_wh, sold_wh, provisional), status
+
+
+def _reading(contract: ContractV2) -> ReportReading:
+    return _metered(contract)[1]
+
+
+def _priced(contract: ContractV2) -> PricedReading | HeldReading:
+    interval, reading, status = _metered(contract)
+    if status == HELD:
+        return HeldReading(reading)
+    bill = list(contract.flows(BILL))
+    if not bill:
+        text = "neither a receipt nor a priced reading of this household's supply"
+        raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
+    currency = bill[0].currency
+    if any(flow.currency != currency for flow in contract.flows()):
+        raise declined(ErrorCode.BUSINESS_ERROR, f"the flows are not in {currency} throughout", _CONSIDERATION)
+    amount_micro = -_sum(bill, BUYER)
+    parts_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.role != BUYER)
+    if parts_micro != amount_micro:
+        text = f"the flows sum to {money_text(parts_micro)} but the bill is {money_text(amount_micro)}"
+        raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
+    fee_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == GRID_FEE)
+    own_fee, back = list(contract.flows(OWN_GRID_FEE)), list(contract.flows(CORRECTION))
+    shared_wh, billed_wh = _wh_in(interval, SHARED), _wh_in(interval, BILLED_IMPORTED)
+    shared = correction = None
+    if shared_wh is not None:
+        local_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == LOCAL_GRID_FEE)
+        energy_micro = sum(_micro(flow.value, _CONSIDERATION) for flow in bill if flow.description == SHARED_ENERGY)
+        shared = SharedPart(shared_wh, energy_micro + local_micro, local_micro)
+    if billed_wh is not None:
+        correction = Correction(billed_wh, _wh_in(interval, BILLED_EXPORTED) or 0, _sum(back, BUYER))
+    return PricedReading(
+        reading.order_id,
+        reading,
+        amount_micro,
+        fee_micro,
+        _sum(own_fee, SELLER_DISCOM) if own_fee else None,
+        currency,
+        shared,
+        correction,
+        status == ESTIMATED,
+    )
+
+
+def _sum(flows: Iterable[Flow], role: str) -> int:
+    return sum(_micro(flow.value, _CONSIDERATION) for flow in flows if flow.role == role)
+
+
+# --- parts ---
+
+
+def _start(series: TimeSeries) -> int:
+    return int(series.interval_period.start.timestamp())
+
+
+def _of_other_length(series: TimeSeries) -> bool:
+    periods = [series.interval_period, *(one.interval_period for one in series.intervals if one.interval_period)]
+    return any(one.duration not in (None, timedelta(seconds=SLOT_S)) for one in periods)
+
+
+def _intervals(series: TimeSeries) -> Iterator[tuple[int, Interval]]:
+    """The intervals, each with its slot; Refusal where one begins beside a slot, or two are of the same."""
+    start, slots = _start(series), set[int]()
+    for interval in series.intervals:
+        own = interval.interval_period
+        slot = start + interval.id * SLOT_S if own is None else int(own.start.timestamp())
+        if slot % SLOT_S or slot in slots:
+            text = "each interval must be another delivery slot, of which one begins every quarter of an hour"
+            raise invalid(text, f"{_SERIES}.intervals")
+        slots.add(slot)
+        yield slot, interval
+
+
+def _slot_named(name: str | None) -> int | None:
+    said = _SLOT_ID.fullmatch(name or "")
+    return None if said is None else int(said[1])
+
+
+def _energy_wh(delivery: _Delivery, name: str) -> int:
+    found = _wh_in(delivery.interval, name)
+    if found is None:
+        raise invalid(f"{name} of the delivery is missing", f"{_SERIES}.intervals")
+    return found
+
+
+def _wh_in(interval: Interval, name: str) -> int | None:
+    value = _number(interval, name)
+    return None if value is None else _wh(value, _SERIES)
+
+
+def _number(interval: Interval, *names: str) -> Decimal | None:
+    try:
+        return interval.number(*names)
+    except ValueError as error:
+        raise invalid(f"{' or '.join(names)} {error}", f"{_SERIES}.intervals") from None
+
+
+def _wh(kwh: Decimal, path: str) -> int:
+    """kWh in whole Wh, half rounded up."""
+    energy_wh = _whole(kwh * 1000, path)
+    if not 0 <= energy_wh <= MAX_ENERGY_WH:
+        raise invalid(f"energy must be from 0 to {MAX_ENERGY_WH // 1000} kWh, not {kwh}", path)
+    return energy_wh
+
+
+def _micro(value: Decimal, path: str) -> int:
+    """Money in whole millionths, half rounded up."""
+    micro = _whole(value * 1_000_000, path)
+    if abs(micro) > MAX_MONEY_MICRO:
+        raise invalid(f"an amount must be at most {money_text(MAX_MONEY_MICRO)}, not {value}", path)
+    return micro
+
+
+def _whole(value: Decimal, path: str) -> int:
+    if not value.is_finite() or value.adjusted() > 20:
+        raise invalid("a number is beyond all bounds", path)
+    return int(value.quantize(Decimal(1), ROUND_HALF_UP))
