@@ -174,7 +174,6 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                 "forecast": "profile",
                 "strategy": "rules",
                 "connection_w": 30_000,
-                "devices": [],
                 "retention_days": 3650,
                 "devices": [],
             }
