@@ -65,8 +65,10 @@ class Foe(Puppet):
         await self.clock.sleep(max(0.0, (slot + part * SLOT_S - self.grid_s) / self._speed) + 0.01)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002
-        """Take everything, and keep the newest."""
-        self.heard.append(json.loads(body))
+        """Take everything, and keep the newest of what is Beckn's."""
+        call = json.loads(body)
+        if "context" in call:
+            self.heard.append(call)
         del self.heard[:-MOST_HEARD]
         return ack()
 

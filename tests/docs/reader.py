@@ -114,7 +114,8 @@ class Reader:
         assert "never retrieved" not in text, text
 
     def _here(self, text: str) -> str:
-        """With ports that are free on this machine."""
+        """With the reader's folder, and ports that are free on this machine."""
+        text = text.replace("$PWD", str(self.folder))
         return re.sub("|".join(rf"\b{port}\b" for port in self._ports), lambda found: self._ports[found[0]], text)
 
 

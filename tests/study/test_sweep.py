@@ -35,7 +35,7 @@ def table(study: wattmesh.Study) -> pd.DataFrame:
 def dask() -> Iterator[str]:
     distributed: Any = import_module("distributed")  # comes without types
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, dashboard_address=None, processes=False
+        n_workers=1, threads_per_worker=2, dashboard_address=":0", processes=False
     ) as cluster:
         yield cluster.scheduler_address
 
