@@ -158,6 +158,7 @@ def own_entry(config: GatewayConfig, signer: Signer, now: float) -> Subscription
         location=Location(city=Code(code=EVERYWHERE)),
         key_id=signer.key_id,
         signing_public_key=signer.public_key,
+        protocols=config.protocols,
         valid_from=utc(now) - CLOCK_MARGIN,
         valid_until=utc(now) + VALIDITY,
     )

@@ -34,7 +34,7 @@ _MOST_FORGOTTEN = 1_000
 
 _COLUMNS = (
     "subscriber_id, type, key_id, url, domain, city, country, signing_public_key, encr_public_key, "
-    "valid_from_ms, valid_until_ms, status, created_ms, updated_ms"
+    "protocols, valid_from_ms, valid_until_ms, status, created_ms, updated_ms"
 )
 _STATUS_NOW = "iif(status = 'SUBSCRIBED' AND valid_until_ms <= :now_ms, 'EXPIRED', status)"
 _LIVE = "status = 'SUBSCRIBED' AND valid_from_ms <= :now_ms AND :now_ms < valid_until_ms"
@@ -43,7 +43,7 @@ _FILTERS = {
     column: f"{column} = :{column}"
     for column in (
         "subscriber_id", "type", "key_id", "url", "domain", "city", "country", "signing_public_key", "encr_public_key",
-        "valid_from_ms", "valid_until_ms", "created_ms", "updated_ms",
+        "protocols", "valid_from_ms", "valid_until_ms", "created_ms", "updated_ms",
     )
 } | {"status": f"{_STATUS_NOW} = :status"}  # fmt: skip
 
@@ -208,6 +208,7 @@ class Registry:
             "country": entry.location.country.code,
             "signing_public_key": entry.signing_public_key,
             "encr_public_key": entry.encr_public_key,
+            "protocols": ",".join(entry.protocols),
             "valid_from_ms": _ms(entry.valid_from.timestamp()),
             "valid_until_ms": _ms(entry.valid_until.timestamp()),
             "status": entry.status,
@@ -283,11 +284,11 @@ class OwnDirectory:
 _PUT = f"""
 INSERT INTO subscription ({_COLUMNS}, changed) VALUES (
     :subscriber_id, :type, :key_id, :url, :domain, :city, :country, :signing_public_key, :encr_public_key,
-    :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms, :changed
+    :protocols, :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms, :changed
 ) ON CONFLICT DO UPDATE SET
     url = :url, domain = :domain, city = :city, country = :country, signing_public_key = :signing_public_key,
-    encr_public_key = :encr_public_key, valid_from_ms = :valid_from_ms, valid_until_ms = :valid_until_ms,
-    status = :status, updated_ms = :now_ms, changed = :changed
+    encr_public_key = :encr_public_key, protocols = :protocols, valid_from_ms = :valid_from_ms,
+    valid_until_ms = :valid_until_ms, status = :status, updated_ms = :now_ms, changed = :changed
 """  # noqa: S608 - no values
 _DROP_ENDED = f"""
 DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
@@ -309,6 +310,7 @@ def _entry(row: tuple[Any, ...]) -> Subscription:
     values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
     values["location"] = _location(values.pop("city"), values.pop("country"))
     values["status"] = SubscriptionStatus(values["status"])
+    values["protocols"] = tuple(values["protocols"].split(","))
     # It was validated before it was written; once more would double the time of a lookup.
     return Subscription.model_construct(**values)
 

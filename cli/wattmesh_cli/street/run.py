@@ -94,6 +94,7 @@ class StreetRun:
             subscriber_id=self.plan.subscriber_id,
             url=self.gateway_url,
             domain=self.plan.resource.spec.domain,
+            protocols=self.plan.resource.spec.protocols,
             database=Path("gateway.db"),
             registrar_keys=self._registrar_keys,
         )

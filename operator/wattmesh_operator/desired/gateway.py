@@ -27,6 +27,7 @@ def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
         subscriber_id=plan.subscriber_id,
         url=service_url(metadata.name, metadata.namespace),
         domain=plan.resource.spec.domain,
+        protocols=plan.resource.spec.protocols,
         database=Path(DATA, "registry.db"),
         registrar_keys={registrar.key_id: registrar.public_key},
     )
