@@ -162,13 +162,13 @@ class Driver:
 
     def receive(self, member: Events, received: Received) -> Reply:
         """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
-        party, context = member.party, received.context
+        party, context, sender = member.party, received.context, received.sender.subscriber_id
         try:
-            message = self._codec.decode(received, lambda: self._known(party, context.transaction_id, context.sender))
+            message = self._codec.decode(received, lambda: self._known(party, context.transaction_id, sender))
         except Refusal as refusal:
             return self._refuse(party, received, refusal)
         call = Call(
-            received.sender.subscriber_id,
+            sender,
             context.transaction_id,
             context.message_id,
             message,
@@ -585,13 +585,13 @@ def _is_unknown(party: Party, call: Call) -> bool:
 
 def _commits(received: Received, changes: Changes) -> bool:
     """Whether a message has changed something that its sender may have to be reminded of."""
-    key = (received.context.transaction_id, received.context.sender)
+    key = (received.context.transaction_id, received.sender.subscriber_id)
     return key in changes.contracts or bool(changes.readings or changes.reported)
 
 
 def _answered(party: Party, received: Received, reply: Reply) -> Answered:
-    context = received.context
+    context, sender = received.context, received.sender.subscriber_id
     # A sender may sign for years, but a message out of its ttl is refused whatever its signature.
     expires_at = min(received.signature_expires, context.expires_at)
     keep_until_ms = int(expires_at * 1000) + KEEP_AFTER_EXPIRY_MS
-    return Answered(party.id, context.sender, context.message_id, received.action, reply, keep_until_ms, received.said)
+    return Answered(party.id, sender, context.message_id, received.action, reply, keep_until_ms, received.said)

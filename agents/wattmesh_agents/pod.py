@@ -508,7 +508,7 @@ class Pod:
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context
-        sender = self.config.gateway.subscriber_id if received.action == "search" else context.sender
+        sender = self.config.gateway.subscriber_id if received.action == "search" else received.sender.subscriber_id
         shown = (context.transaction_id, context.message_id, received.action, sender, member.party.id)
         self.happenings.add(Message(self._clock.wall(), *shown, reply))
         return reply

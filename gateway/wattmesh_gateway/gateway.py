@@ -127,9 +127,9 @@ class Gateway:
         return self.metrics.text(self._registry.live_by_type(self.clock.machine()), self._broadcast.waiting)
 
     def _search(self, received: Received) -> Reply:
-        context = received.context
-        self._inbox.require_room(context.sender)
-        feeder = context.feeder or received.sender.location.city.code
+        context, sender = received.context, received.sender
+        self._inbox.require_room(sender.subscriber_id)
+        feeder = context.feeder or sender.location.city.code
         try:
             sellers = self._registry.sellers(self._config.domain, feeder, self.clock.machine())
         except RegistryUnavailable as error:
@@ -141,7 +141,7 @@ class Gateway:
             AUTHORIZATION: received.authorization,
             GATEWAY_AUTHORIZATION: self._signer.sign_until(received.body, expires_at, self.clock),
         }
-        others = [seller for seller in sellers if seller.subscriber_id != context.sender]
+        others = [seller for seller in sellers if seller.subscriber_id != sender.subscriber_id]
         asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)
         answer = ack(recipients=str(asked))
         self._inbox.remember(received, answer, expires_at)

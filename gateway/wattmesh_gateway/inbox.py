@@ -48,7 +48,7 @@ class MemoryInbox:
 
     def remember(self, received: Received, reply: Reply, keep_until: float) -> None:
         """Keep the answer to a new message until unix second `keep_until`, from when on the message is refused."""
-        sender = received.context.sender
+        sender = received.sender.subscriber_id
         key = (sender, received.context.message_id, received.action)
         self._answers[key] = FirstAnswer(reply, received.said)
         self._by_sender[sender] += 1

@@ -24,6 +24,7 @@ from tests.beckn.codec_support import (
 from tests.beckn.support import GONE, MESSAGE, TRANSACTION, Json, changed
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN
+from wattmesh_beckn.context import Context
 from wattmesh_beckn.messages import BODIES, MOST_DELIVERIES, write_call
 from wattmesh_beckn.receiver import MAX_BODY_BYTES
 from wattmesh_market.energy.slots import SLOT_S
@@ -75,6 +76,7 @@ def test_the_bytes_are_those_of_the_message_models(kind: type[Sent], data: st.Da
     body = CODEC.encode(message, envelope(message))
     call = received(body)
     assert call.action == ACTION_OF[kind]
+    assert isinstance(call.context, Context)
     assert write_call(call.context, call.message) == body  # refuses unknown fields
 
 

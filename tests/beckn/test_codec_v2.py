@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.beckn.codec_support import ANY, NEXT, NOW_MS, SELLER_ID, SLOT, envelope, status_of, terms_of
+from tests.beckn.codec_support import ANY, NEXT, NOW_MS, SELLER_ID, SLOT, envelope, received, status_of, terms_of
 from tests.beckn.support import Json
 from wattmesh_beckn.codec.v2.codec import CodecV2
-from wattmesh_beckn.codec.v2.messages import read_call
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import ContractState
@@ -43,7 +42,7 @@ def encoded(message: Sent) -> Json:
 
 
 def decoded(raw: Json, known: Known | None = None) -> Any:
-    return CODEC.decode(read_call(raw["context"]["action"], raw), SELLER_ID, lambda: known)
+    return CODEC.decode(received(raw), lambda: known)
 
 
 @pytest.mark.parametrize("kind", ANY, ids=lambda kind: kind.__name__)

@@ -143,7 +143,7 @@ class Node:
         self.move()
         message = received(body, action)
         context = message.context
-        first = self.driver.inbox.first_answer(self.id, context.sender, context.message_id, action)
+        first = self.driver.inbox.first_answer(self.id, message.sender.subscriber_id, context.message_id, action)
         return first.reply if first else self.driver.receive(self.member, message)
 
     def ring(self, alarm: Alarm) -> None:

@@ -18,7 +18,7 @@ from wattmesh_beckn.codec.refusals import reason_of
 from wattmesh_beckn.codec.v2.messages import (
     CatalogsMessage,
     CatalogV2,
-    ContextV2,
+    ContractMessage,
     ContractV2,
     DiscoverMessage,
     ErrorMessageV2,
@@ -28,6 +28,7 @@ from wattmesh_beckn.codec.v2.messages import (
     TimeSeries,
 )
 from wattmesh_beckn.codec.v2.writing import (
+    ACTIONS,
     ACTIVE,
     ALLOCATIONS,
     AVAILABLE,
@@ -57,7 +58,9 @@ from wattmesh_beckn.codec.v2.writing import (
     delivery_id,
     filter_for,
 )
+from wattmesh_beckn.context import Addressed
 from wattmesh_beckn.errors import ErrorCode, declined, invalid
+from wattmesh_beckn.receiver import Received
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
@@ -92,7 +95,6 @@ from wattmesh_market.trade.messages import (
 from wattmesh_market.trade.offers import Offer
 from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, money_text, share_micro
 
-Body = DiscoverMessage | CatalogsMessage | ErrorMessageV2
 _CONTRACT, _COMMITMENTS = "message.contract", "message.contract.commitments"
 _CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settlements"
 _SERIES = f"{_COMMITMENTS}.0.commitmentAttributes"
@@ -118,20 +120,27 @@ def item_in(offer_id: str, series_start: int, slot: int, *, alone: bool) -> str:
     return offer_id if alone else f"{offer_id}@{slot}"
 
 
-def read_body(action: Action, message: Body, sender: str, currency: str) -> Message:
-    """What a call says that is about no contract. Offers in another currency are left out."""
+def read(received: Received, currency: str, known: Lookup) -> Message:
+    """What a call says; Refusal where its form is wrong. Offers in another currency are left out."""
+    message, context = received.message, received.context
+    action = ACTIONS[received.action]
     match message:
         case DiscoverMessage():
             return _search(message)
         case CatalogsMessage():
+            sender = received.sender.subscriber_id
             return Offers(tuple(offer for one in message.catalogs for offer in _offers(one, sender, currency)))
         case ErrorMessageV2(error=error):
             code, text = error.error_code or error.code or "", error.error_message or error.message or ""
             asked = Action(action.removeprefix("on_"))
             return Declined(asked, reason_of(code), f"{code} {text}".strip() or "an error that says no more")
+        case ContractMessage(contract=contract):
+            return _read_contract(action, context, contract, known)
+        case _:
+            raise TypeError(f"no message of a party: {type(message).__name__}")
 
 
-def read_contract(action: Action, context: ContextV2, contract: ContractV2, known: Lookup) -> Message:
+def _read_contract(action: Action, context: Addressed, contract: ContractV2, known: Lookup) -> Message:
     """What a call says of a contract; Refusal where its form is wrong."""
     match action:
         case Action.SELECT:
@@ -221,7 +230,7 @@ def _deliveries(contract: ContractV2) -> list[_Delivery]:
 
 
 def _terms(
-    contract: ContractV2, known: Known | None, context: ContextV2, deliveries: Sequence[_Delivery] | None = None
+    contract: ContractV2, known: Known | None, context: Addressed, deliveries: Sequence[_Delivery] | None = None
 ) -> Terms:
     """The terms of a contract, whose `deliveries` may have been put together before."""
     flows = [*contract.flows()]
@@ -263,7 +272,7 @@ def _line(delivery: _Delivery, flows: Sequence[Flow], alone: bool) -> Line:
     return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, None)
 
 
-def _agreed(contract: ContractV2, known: Known | None, context: ContextV2) -> tuple[Terms, int]:
+def _agreed(contract: ContractV2, known: Known | None, context: Addressed) -> tuple[Terms, int]:
     """The terms, and what the settlements come to: the price, where they do not say."""
     terms = _terms(contract, known, context)
     due = [_due(one) for one in contract.settlements if not _is_payment(one)]
@@ -271,7 +280,7 @@ def _agreed(contract: ContractV2, known: Known | None, context: ContextV2) -> tu
     return terms, sum(stated) if stated and len(stated) == len(due) else terms.total_micro
 
 
-def _status(contract: ContractV2, known: Known | None, context: ContextV2, otherwise: str | None = None) -> Status:
+def _status(contract: ContractV2, known: Known | None, context: Addressed, otherwise: str | None = None) -> Status:
     deliveries = _deliveries(contract)
     if not deliveries and known is None:
         raise declined(ErrorCode.ORDER_NOT_FOUND, f"no contract {contract.id!r} with you here", f"{_CONTRACT}.id")
@@ -335,12 +344,12 @@ def _named(contract: ContractV2, known: Known | None) -> str:
     return name
 
 
-def _provider(contract: ContractV2, known: Known | None, context: ContextV2) -> str:
+def _provider(contract: ContractV2, known: Known | None, context: Addressed) -> str:
     named = next((one.offer.provider.id for one in contract.commitments if one.offer.provider), None)
     return named or (known.provider if known else context.bpp_id or "")
 
 
-def _until_ms(contract: ContractV2, context: ContextV2) -> int:
+def _until_ms(contract: ContractV2, context: Addressed) -> int:
     return unix_ms(contract.contract_attributes.quote_valid_until or context.timestamp + QUOTE_TTL)
 
 

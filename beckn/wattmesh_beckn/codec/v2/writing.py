@@ -57,6 +57,7 @@ NAMES: Final[Mapping[Action, str]] = {
     Action.ON_SEARCH: "on_discover",
 }
 """What an action is called in v2."""
+ACTIONS: Final[Mapping[str, Action]] = {name: action for action, name in NAMES.items()}
 DRAFT, ACTIVE, CLOSED, COMPLETE, CANCELLED = "DRAFT", "ACTIVE", "CLOSED", "COMPLETE", "CANCELLED"
 COMMITTED: Final = "COMMITTED"
 PRICE, AVAILABLE, REQUESTED = "PRICE_PER_KWH", "AVAILABLE_QTY", "REQUESTED_QTY"
