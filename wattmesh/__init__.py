@@ -43,6 +43,7 @@ from wattmesh_operator.resources import (
     UtilityAgent,
     UtilityAgentSpec,
     UtilityRef,
+    VehicleToHome,
     Window,
 )
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -95,6 +96,7 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "VehicleToHome",
     "Window",
     "sweep",
 ]

@@ -131,13 +131,18 @@ class Household(Supplied):
         bought_wh = sum([delivery.energy_wh for _, delivery in purchases])
         sold_wh = sum([energy_wh for _, energy_wh in sales]) - relief_wh
         devices: tuple[DeviceReading, ...] = ()
+        vehicle_wh = moved_wh = 0
         if self._appliances:
-            devices = self._appliances.run(slot, pv_wh - load_wh + bought_wh - sold_wh)
-            load_wh += sum([device.taken_wh for device in devices])
+            vehicle_wh = min(standing.vehicle_wh, self.config.vehicle_wh)
+            devices = self._appliances.run(slot, pv_wh - load_wh + bought_wh - sold_wh, sold_wh, vehicle_wh)
+            for device in devices:
+                load_wh += device.taken_wh
+                moved_wh += device.charged_wh - device.discharged_wh
+                vehicle_wh += device.level_after_wh - device.level_before_wh
         plan = SlotPlan(
             slot=slot,
             pv_wh=pv_wh,
-            load_wh=load_wh,
+            load_wh=load_wh + moved_wh,
             bought_wh=bought_wh,
             sold_wh=sold_wh,
             held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
@@ -145,7 +150,7 @@ class Household(Supplied):
             relief_wh=relief_wh,
             **(self._plan.wishes(slot)._asdict() if self._plan else {}),
         )
-        metered = meter_slot(self.battery, standing.level_wh, plan, standing.carried_uwh)
+        metered = meter_slot(self.battery, standing.battery_wh, plan, standing.carried_uwh)
         left_wh = metered.sold_wh - plan.sold_wh
         for contract, energy_wh in sales:
             delivered_wh = energy_wh
@@ -156,15 +161,19 @@ class Household(Supplied):
         booked_wh = sum([delivery.delivered_wh or 0 for _, delivery in purchases])
         metered = _with_purchases_booked(metered, booked_wh)
         level_wh = metered.level_after_wh
+        learned = self._plan.learned(slot, metered) if self._plan else (0, 0)
+        if standing.vehicle_wh or vehicle_wh:
+            metered = _with_vehicle(metered, standing.vehicle_wh, vehicle_wh, moved_wh)
+        capacity_wh = self.battery.capacity_wh + self.config.vehicle_wh
         standing = standing._replace(
-            capacity_wh=self.battery.capacity_wh,
-            level_wh=level_wh,
+            capacity_wh=capacity_wh,
+            level_wh=metered.level_after_wh,
             next_slot=slot + SLOT_S,
             buying=self._buying(standing.buying, level_wh),
             carried_uwh=metered.carried_uwh,
+            vehicle_wh=vehicle_wh,
         )
-        learned = self._plan.learned(slot, metered) if self._plan else (0, 0)
-        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, *learned, devices=devices)
+        reading = Reading(slot, metered, capacity_wh, ReadingState.OPEN, *learned, devices=devices)
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
@@ -179,8 +188,8 @@ class Household(Supplied):
     # --- books that are restored ---
 
     def begin(self, slot: int) -> None:
-        """Stand at the start of a slot with what is stored at first: what it was then, nobody knows."""
-        self.books.stand(standing_at(slot, self.battery))
+        """Stand at the start of a slot; what was stored then nobody knows any more."""
+        self.books.stand(standing_at(slot, self.config))
 
     def take_part(self, slot: int, side: Side) -> None:
         """Take the role that a contract shows was taken."""
@@ -312,7 +321,7 @@ class Household(Supplied):
         """What is neither promised nor, by rules, to be kept: out of store and sun, within all powers."""
         standing, promises = self.books.standing, self.books.promises(Side.SELLER)
         floor_wh = self.config.trading.sell_above_wh if self._by_rules else 0
-        found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
+        found = sellable_wh(self.battery, standing.battery_wh, floor_wh, promises, standing.next_slot, slot)
         if not self._by_rules:
             found += self._sunny_wh(slot)
         sold_wh = sum([promise.energy_wh for promise in promises if promise.slot == slot])
@@ -368,7 +377,7 @@ class Household(Supplied):
         coming = range(standing.next_slot, slot + SLOT_S, SLOT_S)
         expected = [self._forecast.expected(at) for at in coming]
         surplus_wh = sum([profile.pv_wh - profile.load_wh for profile in expected])
-        level_wh, battery = standing.level_wh, self.battery
+        level_wh, battery = standing.battery_wh, self.battery
         return HouseholdView(
             capacity_wh=battery.capacity_wh,
             level_wh=level_wh,
@@ -405,7 +414,7 @@ class Household(Supplied):
         moved = metered._replace(
             bought_wh=metered.bought_wh + delivered_wh, imported_wh=metered.imported_wh - delivered_wh
         )
-        self._tell_success(contract, delivery, self.books.standing.level_wh)
+        self._tell_success(contract, delivery, self.books.standing.battery_wh)
         self.finalise(reading._replace(metered=moved))
 
     def _tell_success(self, contract: Contract, delivery: Delivery, level_wh: int) -> None:
@@ -419,6 +428,18 @@ class Household(Supplied):
             text += f" {delivered_wh / 1000:.2f} kWh used in the house"
         seller = short(contract.counterparty)
         self.tell("%s (%s kWh from %s)", text, kwh_text(delivered_wh), seller, transaction_id=contract.transaction_id)
+
+
+def _with_vehicle(metered: Metered, before_wh: int, after_wh: int, moved_wh: int) -> Metered:
+    """With what is in a car's store, which was metered as load; what was charged less what was discharged is
+    `moved_wh`.
+    """
+    return metered._replace(
+        level_before_wh=metered.level_before_wh + before_wh,
+        level_after_wh=metered.level_after_wh + after_wh,
+        load_wh=metered.load_wh - moved_wh,
+        losses_wh=metered.losses_wh + moved_wh - after_wh + before_wh,
+    )
 
 
 def _with_purchases_booked(metered: Metered, booked_wh: int) -> Metered:

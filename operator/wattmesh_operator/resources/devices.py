@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_market.energy.devices.window import Window as Hours
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
-from wattmesh_operator.resources.quantities import CapacityKwh, PositiveKw, plain, watt, wh
+from wattmesh_operator.resources.quantities import CapacityKwh, EfficiencyPercent, PositiveKw, plain, watt, wh
 from wattmesh_operator.resources.resource import Part
 from wattmesh_operator.resources.values import DaysOfWeek, DnsLabel, MonthsOfYear, SlotBorder, rule_broken
 
@@ -41,6 +41,20 @@ class Window(Part):
         return Hours(self.start, self.end, self.days, self.months)
 
 
+class VehicleToHome(Part):
+    """What the house may use of a car's battery while that is plugged in."""
+
+    capacity_kwh: CapacityKwh = Field(
+        description="Energy that the car brings for it, beside what it needs, and takes along again, in kWh."
+    )
+    charge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy charged that is stored."
+    )
+    discharge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy taken from store that comes out."
+    )
+
+
 class Device(NamedTuple):
     """What all such devices have in common: a name among the household's, when it may run, what it needs, its power."""
 
@@ -48,6 +62,7 @@ class Device(NamedTuple):
     window: Window
     kwh: Decimal
     kw: Decimal
+    vehicle_to_home: VehicleToHome | None = None
 
 
 class Ev(Part):
@@ -58,6 +73,9 @@ class Ev(Part):
     needs_kwh: CapacityKwh = Field(
         description="Energy that it needs each time it is plugged in, in kWh at the charger, by the end of that time."
     )
+    vehicle_to_home: VehicleToHome | None = Field(
+        default=None, description="What the house may use of its battery, with strategy plan or chat. Default: nothing."
+    )
 
     @field_validator("needs_kwh")
     @classmethod
@@ -67,7 +85,7 @@ class Ev(Part):
     @property
     def device(self) -> Device:
         """As a device among others."""
-        return Device(EV, self.plugged, self.needs_kwh, self.charger_kw)
+        return Device(EV, self.plugged, self.needs_kwh, self.charger_kw, self.vehicle_to_home)
 
 
 class HeatPump(Part):

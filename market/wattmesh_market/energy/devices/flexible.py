@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from wattmesh_market.energy.devices.vehicle import VehicleStore
 from wattmesh_market.energy.devices.window import Window
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.ids import require_name
@@ -18,7 +19,7 @@ from wattmesh_market.units import require_amounts
 class FlexibleLoad:
     """A device that needs `energy_wh` in each of its windows and takes at most `power_w`; it may pause.
 
-    ValueError where its power is too small for that.
+    `store` is what the house may use of a car's store. ValueError where its power is too small for what it needs.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -27,6 +28,7 @@ class FlexibleLoad:
     window: Window
     energy_wh: int
     power_w: int
+    store: VehicleStore | None = None
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -50,7 +52,8 @@ class FlexibleLoad:
 class DeviceReading(NamedTuple):
     """What a device took in a slot (`taken_wh`, a part of the household's load).
 
-    Of what it needs in the window from slot `begin` to slot `end` (not included), `left_wh` is left after the slot.
+    Of what it needs in the window from slot `begin` to slot `end` (not included), `left_wh` is left after the slot. The
+    rest is of a car's store that the house may use: what it was charged and discharged beside that, and its level.
     """
 
     name: str
@@ -59,6 +62,10 @@ class DeviceReading(NamedTuple):
     needs_wh: int
     left_wh: int
     taken_wh: int
+    charged_wh: int = 0
+    discharged_wh: int = 0
+    level_before_wh: int = 0
+    level_after_wh: int = 0
 
 
 class Need(NamedTuple):
@@ -94,7 +101,7 @@ def under_way(load: FlexibleLoad, last: DeviceReading | None, slot: int) -> Devi
     if last is None or last.end <= slot:
         return None
     less_wh = max(0, last.left_wh - (last.end - slot) // SLOT_S * load.limit_wh)
-    return last._replace(needs_wh=last.needs_wh - less_wh, left_wh=last.left_wh - less_wh, taken_wh=0)
+    return DeviceReading(load.name, last.begin, last.end, last.needs_wh - less_wh, last.left_wh - less_wh, 0)
 
 
 def windows(
