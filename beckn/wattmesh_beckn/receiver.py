@@ -30,6 +30,7 @@ from wattmesh_beckn.signature import (
     Signer,
     check_signature,
     check_times,
+    digest,
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
@@ -100,10 +101,10 @@ Handler = Callable[[Received], Reply]
 
 
 class Asked(NamedTuple):
-    """A request that was sent: the digest of its body, and the signature of it, both in base64."""
+    """A request that was sent: its body, and its `Authorization`."""
 
-    digest: str
-    signature: str
+    body: bytes
+    authorization: str
 
 
 def _nothing(message_id: str, action: str) -> Asked | None:  # noqa: ARG001 - of who remembers no requests
@@ -221,8 +222,12 @@ class Receiver:
         v2.check_context(told.context, action=action, subscriber_id=subscriber_id, now=now, machine=machine)
         asked = self._asked(told.context.message_id, _request(action))
         answers = told.context.request_digest
-        if asked is not None and answers is not None and answers.digest != f"BLAKE-512={asked.digest}":
-            text = f"it answers {answers.digest!r:.120}, and what was asked is BLAKE-512={asked.digest}"
+        if (
+            asked is not None
+            and answers is not None
+            and answers.digest != (wanted := f"BLAKE-512={digest(asked.body)}")
+        ):
+            text = f"it answers {answers.digest!r:.120}, and what was asked is {wanted}"
             raise invalid(text, "context.requestDigest.digest")
         return told.context, told.message
 
@@ -250,7 +255,7 @@ class Receiver:
             elif header.subscriber_id != (claimed := context.get(field)):
                 raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
             asked = self._asked(str(context.get("messageId")), _request(action)) if header.of_callback else None
-            signature = asked and asked.signature
+            signature = asked and parse_header(asked.authorization).signature_text
             sender = await verify(header, role, self._domain, body, self._directory, self._clock, signature)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.parties import buying, selling, shopping
+from wattmesh_market.parties import buying, publishing, selling, shopping
 from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.party import Party
 from wattmesh_market.steps import Event, Situation, Step, Trigger, Walker, walk
@@ -91,12 +91,19 @@ class Events:
         for transaction_id in buying.expire(self.party):
             self._go(Event.CHECK, transaction_id)
         self._repeat()
+        publishing.again(self.party)
         following = self.party.following_slot()
         self.party.enter_slot(following)
         if following is not None and self.party.may_buy(following):
             for attempt, look_s in enumerate(self.party.looks_s(following)):
                 if look_s >= self.party.now.grid_s:
                     self.party.alarm(Alarm(AlarmKind.LOOK, following, attempt), look_s)
+
+    def publish(self) -> None:
+        """After an event: tell the discovery service what is to be had now, where there is one."""
+        party = self.party
+        if party.around.publishes and not party.is_ahead:
+            publishing.publish(party)
 
     def catch_up(self) -> None:
         """Close every slot that has ended, and free expired quotes."""
@@ -177,6 +184,9 @@ class Events:
         if action is Action.SEARCH:
             party.tell("search failed: %s", why.text, transaction_id=transaction_id)
             self._go(Event.OFFERS_IN, transaction_id)
+        elif action is Action.PUBLISH:
+            party.tell("offers not published: %s", why.text)
+            publishing.failed(party)
         elif action in (Action.ON_SELECT, Action.ON_INIT):
             if why.reason is not None:
                 selling.declined_by_buyer(party, transaction_id, to, f"declined by the buyer: {why.text}")
