@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from wattmesh_beckn.codec.defaults import NO_REASON, QUOTE_TTL, unix_ms
 from wattmesh_beckn.codec.port import Lookup
 from wattmesh_beckn.codec.refusals import reason_of
+from wattmesh_beckn.codec.v2.catalogs import sought_slot
 from wattmesh_beckn.codec.v2.messages import (
     CatalogsMessage,
     CatalogV2,
@@ -100,7 +101,6 @@ _CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settl
 _SERIES = f"{_COMMITMENTS}.0.commitmentAttributes"
 _OWN_OFFER = re.compile(r"energy-(\d{1,12})", re.ASCII)
 _SLOT_ID = re.compile(r"(?:payment-)?slot-(\d{1,12})", re.ASCII)
-_FILTER = re.compile(r"'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z)'", re.ASCII)
 _OWN_STATES: Mapping[str | None, ContractState] = {state.value: state for state in ContractState}
 
 
@@ -183,9 +183,8 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
 def _search(message: DiscoverMessage) -> Search:
     path = "message.intent.filters.expression"
     expression = message.intent.filters.expression if message.intent.filters else ""
-    said = _FILTER.search(expression)
-    slot = -1 if said is None else int(datetime.fromisoformat(said[1]).timestamp())
-    if slot % SLOT_S or expression != filter_for(slot):
+    slot = sought_slot(expression)
+    if slot is None:
         text = f"a seller is asked for one slot: {filter_for(0)}; the discovery service takes any filter"
         raise declined(ErrorCode.ITEM_NOT_FOUND, text, path)
     return Search(slot, None)
