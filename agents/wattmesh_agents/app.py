@@ -16,8 +16,10 @@ from wattmesh_agents.receiving import ACTIONS, BESIDE_BECKN
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
+from wattmesh_beckn.codec.v2.messages import BODIES
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_beckn.messages import CALLS
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs, readers_only
 from wattmesh_market.energy.slots import slot_of
@@ -34,7 +36,9 @@ def create_app(pod: Pod) -> FastAPI:
     app = FastAPI(
         title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None, dependencies=[Depends(has_books)]
     )
-    add_calls(app, pod, "/{household}", sorted(ACTIONS))
+    add_calls(app, pod, "/{household}", sorted(ACTIONS.intersection(CALLS)))
+    for action in sorted(ACTIONS.difference(CALLS)):
+        add_post(app, pod, f"/{{household}}/{action}", f"Beckn {action}", BODIES[action].model_json_schema())
     for name, call in BESIDE_BECKN.items():
         add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body.model_json_schema())
     _add_pages(app, pod)

@@ -608,7 +608,7 @@ class Driver:
 _BUSY_S = 1
 """When a partner may say again what is looked into."""
 _OF_CONTRACTS = (Confirm, AskStatus, Cancel, Pay, Confirmed, Status, Cancelled, Receipt)
-_LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH, Action.PUBLISH))
+_LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH, Action.PUBLISH, Action.ON_PUBLISH))
 """What is sent without the outbox."""
 
 

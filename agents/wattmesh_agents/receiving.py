@@ -18,7 +18,7 @@ from wattmesh_agents.registrar import asked_by_registrar, drain_reply
 from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
-from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER
+from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, ON_PUBLISH
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
 from wattmesh_beckn.evidence import EVIDENCE, EvidenceCall
@@ -39,7 +39,7 @@ from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
 
-ACTIONS = frozenset((*REQUESTS, *CALLBACKS, DISCOVER, ON_DISCOVER))
+ACTIONS = frozenset((*REQUESTS, *CALLBACKS, DISCOVER, ON_DISCOVER, ON_PUBLISH))
 _BUSY_S = 2
 """When a caller may try again that the disk kept from being answered."""
 MESSAGES_PER_SLOT = 100

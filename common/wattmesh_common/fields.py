@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from wattmesh_market.ids import NAME, NAME_LENGTH, SUBSCRIBER_ID, SUBSCRIBER_ID_LENGTH
 
@@ -26,3 +26,4 @@ def _each_once(value: tuple[ProtocolVersion, ...]) -> tuple[ProtocolVersion, ...
 
 
 Protocols = Annotated[tuple[ProtocolVersion, ...], Field(min_length=1, max_length=2), AfterValidator(_each_once)]
+PROTOCOLS: Final[TypeAdapter[tuple[ProtocolVersion, ...]]] = TypeAdapter(Protocols)

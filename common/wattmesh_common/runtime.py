@@ -86,12 +86,13 @@ class GatewayConfig(_Config):
     """A gateway's identity, where it keeps its registry and who may register subscribers.
 
     `registrar_keys` maps a registrar's key id to its public key (base64 of 32 bytes); `url` is where subscribers
-    reach the gateway, `protocols` what its network speaks.
+    reach the gateway, `protocols` what its network speaks, `clock` dates what is offered.
     """
 
     subscriber_id: SubscriberId
     url: Url
     domain: str = Field(default="uei:p2p_trading", min_length=1, max_length=100)
     protocols: Protocols = V1_ONLY
+    clock: ClockConfig
     database: Path
     registrar_keys: dict[Uuid, str] = Field(min_length=1)

@@ -40,6 +40,19 @@ CREATE INDEX subscription_by_area ON subscription (domain, city, type);
 CREATE UNIQUE INDEX subscription_by_change ON subscription (changed);
 """
 _SUBSCRIPTION = _SUBSCRIPTION_OF_2.replace("changed INTEGER NOT NULL,", f"changed INTEGER NOT NULL,\n    {_PROTOCOLS},")
+_CATALOG = """
+-- What sellers that speak v2 have published. A catalog that was withdrawn has no body: what was said before that is
+-- still known to be older. offers: of each offer its times (grid time) and for whom it is, as a JSON list.
+CREATE TABLE catalog (
+    subscriber_id TEXT NOT NULL,
+    catalog_id TEXT NOT NULL,
+    said_ms INTEGER NOT NULL,
+    heard_ms INTEGER NOT NULL,
+    offers TEXT NOT NULL CHECK (json_valid(offers)),
+    body BLOB,
+    PRIMARY KEY (subscriber_id, catalog_id)
+) STRICT, WITHOUT ROWID;
+"""
 _TABLES = f"""
 {_SUBSCRIPTION}
 -- The newest subscribe calls that had an effect: all of one subscriber's were signed in the same second.
@@ -50,7 +63,7 @@ CREATE TABLE accepted (
     status TEXT NOT NULL,
     PRIMARY KEY (subscriber_id, call)
 ) STRICT, WITHOUT ROWID;
-"""
+{_CATALOG}"""
 
 MIGRATIONS = (
     # 2: changes are numbered.
@@ -62,8 +75,8 @@ MIGRATIONS = (
         SELECT *, row_number() OVER (ORDER BY updated_ms, subscriber_id, type, key_id) FROM former;
     DROP TABLE former;
     """,  # noqa: S608 - no values
-    # 3: versions of Beckn. Before, all spoke the first.
-    f"ALTER TABLE subscription ADD COLUMN {_PROTOCOLS};",
+    # 3: versions of Beckn, and what is published in the second. Before, all spoke the first.
+    f"ALTER TABLE subscription ADD COLUMN {_PROTOCOLS}; {_CATALOG}",
 )
 """The SQL that leads from each version to the next, from 1 on."""
 

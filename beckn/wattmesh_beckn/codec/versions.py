@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.codec.v1.codec import CodecV1
+from wattmesh_beckn.codec.v2.catalogs import network_of
 from wattmesh_beckn.codec.v2.codec import CodecV2
 from wattmesh_beckn.codec.v2.writing import ACTIONS as ACTIONS_V2
 from wattmesh_beckn.codec.v2.writing import NAMES
@@ -14,8 +15,6 @@ from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.trade.messages import Action
 
 BOTH: Protocols = ("v1", "v2")
-NETWORKS = "wattmesh.io"
-"""The namespace of networks: v2's `networkId` is that and the gateway's subscriber id."""
 ACTIONS: Mapping[str, Action] = {**{action.value: action for action in Action}, **ACTIONS_V2}
 """What a call is called among parties, by its name in any version."""
 
@@ -23,11 +22,6 @@ ACTIONS: Mapping[str, Action] = {**{action.value: action for action in Action}, 
 def name_of(action: Action, protocol: ProtocolVersion) -> str:
     """What an action is called in a version."""
     return NAMES[action] if protocol == "v2" else action.value
-
-
-def network_id(gateway_id: str) -> str:
-    """The `networkId` of a gateway's network."""
-    return f"{NETWORKS}/{gateway_id}"
 
 
 def codecs_of(
@@ -42,5 +36,5 @@ def codecs_of(
     if "v1" in protocols:
         found["v1"] = CodecV1(currency, utc_offset_s, vocabulary)
     if "v2" in protocols:
-        found["v2"] = CodecV2(currency, network_id(gateway_id), utc_offset_s=utc_offset_s)
+        found["v2"] = CodecV2(currency, network_of(gateway_id), utc_offset_s=utc_offset_s)
     return found

@@ -27,6 +27,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    PublishResult,
     Quote,
     Receipt,
     ReportReading,
@@ -50,6 +51,7 @@ _REQUESTS: Mapping[type, Event] = {
 _CALLBACKS: Mapping[type, tuple[Callable[[Party, Call, Any], Refused | None], Event | None]] = {
     Search: (selling.offer, None),
     Offers: (shopping.on_offers, None),
+    PublishResult: (publishing.on_result, None),
     Quote: (buying.on_quote, Event.QUOTED),
     Agreed: (buying.on_agreed, Event.AGREED),
     Confirmed: (buying.on_confirmed, Event.CHECK),
@@ -102,7 +104,7 @@ class Events:
     def publish(self) -> None:
         """After an event: tell the discovery service what is to be had now, where there is one."""
         party = self.party
-        if party.around.publishes and not party.is_ahead:
+        if party.around.publishes and party.may_ever_sell and not party.is_ahead:
             publishing.publish(party)
 
     def catch_up(self) -> None:
@@ -185,8 +187,7 @@ class Events:
             party.tell("search failed: %s", why.text, transaction_id=transaction_id)
             self._go(Event.OFFERS_IN, transaction_id)
         elif action is Action.PUBLISH:
-            party.tell("offers not published: %s", why.text)
-            publishing.failed(party)
+            publishing.failed(party, why.text)
         elif action in (Action.ON_SELECT, Action.ON_INIT):
             if why.reason is not None:
                 selling.declined_by_buyer(party, transaction_id, to, f"declined by the buyer: {why.text}")

@@ -79,6 +79,8 @@ class Party(ABC):
         self.name = config.name
         self.id = config.subscriber_id
         self.feeder = config.feeder
+        self.may_ever_sell = not isinstance(config, HouseholdConfig) or config.may_ever_sell
+        """Whether it is registered as a seller."""
         self.retention_days = config.retention_days
         """For how long its books are kept (days of grid time)."""
         self.lot = config.seed

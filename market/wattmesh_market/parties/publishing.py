@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from wattmesh_market.parties.books import Published
 from wattmesh_market.parties.selling import offered
-from wattmesh_market.trade.messages import Publish
-from wattmesh_market.trade.refusal import Refused
+from wattmesh_market.trade.messages import Call, Publish, PublishResult
+from wattmesh_market.trade.refusal import Reason, Refused
 
 if TYPE_CHECKING:
     from wattmesh_market.parties.party import Party
@@ -32,8 +32,17 @@ def publish(party: Party) -> None:
     party.send(party.around.gateway_id, party.derive_id("catalog"), Publish(offers), occasion, until_ms=until_ms)
 
 
-def failed(party: Party) -> None:
-    """What was published has not arrived."""
+def on_result(party: Party, call: Call, message: PublishResult) -> None:
+    """The discovery service tells what became of what was published."""
+    if call.sender != party.around.gateway_id:
+        raise Refused(Reason.BUSINESS, f"nothing was published at {call.sender!r}")
+    if message.refusal is not None:
+        failed(party, message.refusal)
+
+
+def failed(party: Party, why: str) -> None:
+    """What was published has not arrived, or was refused."""
+    party.tell("offers not published: %s", why)
     party.books.publish(party.books.published._replace(failed=True))
 
 

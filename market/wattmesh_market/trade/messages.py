@@ -33,6 +33,7 @@ class Action(StrEnum):
     ON_STATUS = "on_status"
     ON_CANCEL = "on_cancel"
     ON_UPDATE = "on_update"
+    ON_PUBLISH = "on_publish"
 
 
 class Search(NamedTuple):
@@ -253,10 +254,16 @@ class Declined(NamedTuple):
     text: str
 
 
+class PublishResult(NamedTuple):
+    """Why what was published was not taken; None: it was. Sent by the discovery service."""
+
+    refusal: str | None
+
+
 Request = Search | Publish | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
 Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | HeldReading
 Sent = Request | Callback
-Message = Sent | Declined
+Message = Sent | Declined | PublishResult
 
 
 ACTION_OF: Mapping[type[Sent], Action] = {

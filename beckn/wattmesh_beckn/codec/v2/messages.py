@@ -322,11 +322,30 @@ class ErrorV2(V2Model):
     code: Text | None = None
     message: Text | None = None
 
+    @property
+    def said(self) -> tuple[str, str]:
+        """Code and text."""
+        return self.error_code or self.code or "", self.error_message or self.message or ""
+
 
 class ErrorMessageV2(V2Model):
     """What a callback carries in place of its body."""
 
     error: ErrorV2
+
+
+class ProcessingResult(V2Model):
+    """What became of a catalog that was published."""
+
+    catalog_id: Text
+    status: Id
+    errors: Annotated[tuple[ErrorV2, ...], Field(max_length=MOST_PARTS)] = ()
+
+
+class ResultsMessage(V2Model):
+    """Body of `catalog/on_publish`."""
+
+    results: Annotated[tuple[ProcessingResult, ...], Field(max_length=MOST_PARTS)]
 
 
 class CallV2(V2Model):
@@ -340,6 +359,7 @@ _CONTRACT_CALLS = ("select", "init", "confirm", "status", "cancel", "update")
 BODIES: Mapping[str, type[V2Model]] = {
     DISCOVER: DiscoverMessage,
     ON_DISCOVER: CatalogsMessage,
+    ON_PUBLISH: ResultsMessage,
     **{name: ContractMessage for call in _CONTRACT_CALLS for name in (call, f"on_{call}")},
 }
 

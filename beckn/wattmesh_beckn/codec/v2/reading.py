@@ -25,6 +25,7 @@ from wattmesh_beckn.codec.v2.messages import (
     Flow,
     Interval,
     OfferV2,
+    ResultsMessage,
     Settlement,
     TimeSeries,
     decimal,
@@ -86,6 +87,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    PublishResult,
     Quote,
     Receipt,
     ReportReading,
@@ -136,9 +138,13 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
         case CatalogsMessage():
             return Offers(tuple(_all_offers(message, received.sender, currency)))
         case ErrorMessageV2(error=error):
-            code, text = error.error_code or error.code or "", error.error_message or error.message or ""
+            code, text = error.said
             asked = Action(action.removeprefix("on_"))
             return Declined(asked, reason_of(code), f"{code} {text}".strip() or "an error that says no more")
+        case ResultsMessage(results=results):
+            refused = [one for one in results if one.status == "REJECTED"]
+            why = [" ".join(error.said).strip() for one in refused for error in one.errors]
+            return PublishResult((why or ["refused without a reason"])[0] if refused else None)
         case ContractMessage(contract=contract):
             return _read_contract(action, context, contract, known)
         case _:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, assert_never
 import pydantic_core
 
 from wattmesh_beckn.codec.port import Envelope
-from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, PUBLISH, VERSION
+from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, ON_PUBLISH, PUBLISH, VERSION
 from wattmesh_beckn.context import iso_duration
 from wattmesh_common.clock import rfc3339
 from wattmesh_market.energy.slots import SLOT_S, slot_text
@@ -58,6 +58,7 @@ NAMES: Final[Mapping[Action, str]] = {
     Action.SEARCH: DISCOVER,
     Action.ON_SEARCH: ON_DISCOVER,
     Action.PUBLISH: PUBLISH,
+    Action.ON_PUBLISH: ON_PUBLISH,
 }
 """What an action is called in v2."""
 ACTIONS: Final[Mapping[str, Action]] = {name: action for action, name in NAMES.items()}
@@ -173,7 +174,7 @@ class _Writer:
             case Offers(offers):
                 return {"catalogs": self._catalogs(offers)}
             case Publish(offers):
-                return {"catalogs": [self._published(offers)]}
+                return {"catalogs": [self._published(offers)], "results": "REJECTED"}
             case Select(provider, wanted):
                 lines = [Line(one.slot, one.item_id, one.energy_wh, 0, None) for one in wanted]
                 return self._contract(None, DRAFT, commitments=self._commitments(lines, provider, DRAFT, {}))
