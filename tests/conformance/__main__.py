@@ -3,7 +3,8 @@
 The folder has `core-1.1.1-transaction.yaml`, `core-1.1.1-registry.yaml` and `l2-uei-p2p_trading.yaml`, as Beckn and the
 energy networks publish them. A network that speaks core's words must meet core; one that speaks those of the energy
 networks must meet core's frame and their layer-2 document. Where `beckn-v2.0.0-lts.yaml` is there, too, the same
-messages as the codec of v2 writes them must meet that. Exit code 1 when one message does not.
+messages as the codec of v2 writes them must meet that, and so must those of a street that speaks v2. Exit code 1 when
+one message does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.schemas import Schemas
-from tests.conformance.traffic import Exchange, traffic
+from tests.conformance.traffic import Exchange, traffic, traffic_v2
 from tests.conformance.v2 import in_v2
 from wattmesh_common.runtime import Vocabulary
 
@@ -48,6 +49,16 @@ def check_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
     for exchange in exchanges:
         if exchange.path not in REGISTRY_PATHS and (request := in_v2(exchange)) is not None:
             found.check(lts, f"/{request['context']['action']}", "request", request)
+    return found
+
+
+def check_street_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
+    """Each request and each answer of a street that speaks v2; its registry is as ever."""
+    found = Checked()
+    for exchange in exchanges:
+        if exchange.path not in REGISTRY_PATHS:
+            found.check(lts, exchange.path, "request", exchange.request)
+            found.check(lts, exchange.path, "answer", exchange.answer)
     return found
 
 
@@ -92,7 +103,9 @@ def main(arguments: list[str] | None = None) -> int:
         exchanges = traffic(vocabulary)
         found[f"vocabulary {vocabulary}, against {name}"] = check(exchanges, Schemas(asked.specs / name), registry)
         if vocabulary == "core" and (asked.specs / LTS).is_file():
-            found[f"the same written in v2, against {LTS}"] = check_v2(exchanges, Schemas(asked.specs / LTS))
+            lts = Schemas(asked.specs / LTS)
+            found[f"the same written in v2, against {LTS}"] = check_v2(exchanges, lts)
+            found[f"a street that speaks v2, against {LTS}"] = check_street_v2(traffic_v2(), lts)
     for title, checked in found.items():
         counts[title] = {
             f"{path} {what}": {"messages": number, "violations": checked.wrong[path, what]}

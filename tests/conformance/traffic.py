@@ -10,10 +10,12 @@ from tests.security.partners import bought
 from tests.street.puppet import SEED, Puppet
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import play
+from wattmesh_beckn.codec.v2.messages import BODIES, PUBLISH
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock
 from wattmesh_common.runtime import Vocabulary
+from wattmesh_operator.plan import GatewayPlan
 
 HOURS = 6.0
 
@@ -34,21 +36,22 @@ class _Tap:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         reply = await self._wires.post(url, body, headers, timeout_s=timeout_s)
-        path = f"/{url.rpartition('/')[2]}"
+        path = next(
+            (f"/{name}" for name in (*BODIES, PUBLISH) if url.endswith(f"/{name}")), f"/{url.rpartition('/')[2]}"
+        )
         self._seen.append(Exchange(path, json.loads(body), json.loads(reply.body)))
         return reply
 
 
+def traffic_v2() -> list[Exchange]:
+    """The same of a street that speaks v2, without that buyer."""
+    seen = list[Exchange]()
+    play(_street("protocols: [v2]"), HOURS, seed=SEED, wrap=lambda wires, _: _Tap(wires, seen))
+    return seen
+
+
 def traffic(vocabulary: Vocabulary) -> list[Exchange]:
     """What the members of a street say in six hours of a summer's day, and what they answer a buyer that cancels."""
-    market = MARKET.replace("spec: {", f"spec: {{vocabulary: {vocabulary}, ")
-    street = planned(
-        market
-        + utility(fees=", gridFee: 0.07, localGridFee: 0.02", more=", sharing: {key: proRata}")
-        + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, pv: {peakKw: 8}, load: {annualKwh: 3000}")
-        + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules")
-        + households("flat", "load: {annualKwh: 6000}", replicas=2)
-    )
     puppet, seen = Puppet(), list[Exchange]()
 
     def wrap(wires: Transport, clock: LoopClock) -> Transport:
@@ -61,5 +64,15 @@ def traffic(vocabulary: Vocabulary) -> list[Exchange]:
         await puppet.say(puppet.call("cancel", "roof-0", body, "6743e9e2-4fb5-487c-92b7-13ba8018f176"))
         await puppet.hears("on_cancel", "roof-0")
 
-    play(street, HOURS, seed=SEED, wrap=wrap, watch=cancel)
+    play(_street(f"vocabulary: {vocabulary}"), HOURS, seed=SEED, wrap=wrap, watch=cancel)
     return seen
+
+
+def _street(spec: str) -> GatewayPlan:
+    return planned(
+        MARKET.replace("spec: {", f"spec: {{{spec}, ")
+        + utility(fees=", gridFee: 0.07, localGridFee: 0.02", more=", sharing: {key: proRata}")
+        + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, pv: {peakKw: 8}, load: {annualKwh: 3000}")
+        + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules")
+        + households("flat", "load: {annualKwh: 6000}", replicas=2)
+    )
