@@ -12,7 +12,7 @@ from wattmesh_agents.books_page import BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import RESTORED, RESTORED_S, Pod
-from wattmesh_agents.receiving import ACTIONS, BESIDE_BECKN
+from wattmesh_agents.receiving import BESIDE_BECKN, actions_of
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
@@ -36,8 +36,9 @@ def create_app(pod: Pod) -> FastAPI:
     app = FastAPI(
         title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None, dependencies=[Depends(has_books)]
     )
-    add_calls(app, pod, "/{household}", sorted(ACTIONS.intersection(CALLS)))
-    for action in sorted(ACTIONS.difference(CALLS)):
+    actions = actions_of(pod.config.protocols)
+    add_calls(app, pod, "/{household}", sorted(actions.intersection(CALLS)))
+    for action in sorted(actions.difference(CALLS)):
         add_post(app, pod, f"/{{household}}/{action}", f"Beckn {action}", BODIES[action].model_json_schema())
     for name, call in BESIDE_BECKN.items():
         add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body.model_json_schema())

@@ -31,6 +31,7 @@ from wattmesh_common.clock import Clock
 from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
+from wattmesh_common.fields import Protocols, ProtocolVersion
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
@@ -39,7 +40,10 @@ from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
 
-ACTIONS = frozenset((*REQUESTS, *CALLBACKS, DISCOVER, ON_DISCOVER, ON_PUBLISH))
+_ACTIONS: Mapping[ProtocolVersion, frozenset[str]] = {
+    "v1": frozenset((*REQUESTS, *CALLBACKS)),
+    "v2": frozenset((*REQUESTS, *CALLBACKS, DISCOVER, ON_DISCOVER, ON_PUBLISH)) - {"search", "on_search"},
+}
 _BUSY_S = 2
 """When a caller may try again that the disk kept from being answered."""
 MESSAGES_PER_SLOT = 100
@@ -118,7 +122,7 @@ class Reception:
         return Receiver(
             subscriber_id=party.id,
             domain=self._config.domain,
-            actions=ACTIONS,
+            actions=actions_of(self._config.protocols),
             directory=self._directory,
             inbox=_PartyInbox(self._driver, party.id),
             clock=self._clock,
@@ -219,6 +223,11 @@ class _PartyInbox:
     def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """See Inbox."""
         return self._driver.inbox.first_answer(self._party, sender, message_id, action)
+
+
+def actions_of(protocols: Protocols) -> frozenset[str]:
+    """Beckn's calls that parties answer, by the names that they have in these versions."""
+    return frozenset[str]().union(*(_ACTIONS[version] for version in protocols))
 
 
 def _unusable(error: sqlite3.OperationalError) -> Refusal:

@@ -39,9 +39,10 @@ from wattmesh_common.fields import V1_ONLY, Protocols, ProtocolVersion
 from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
-NOT_OFFERED = frozenset(
-    f"{prefix}{action}" for action in ("track", "support", "rating", "rate") for prefix in ("", "on_")
-)
+NOT_OFFERED: Mapping[ProtocolVersion, frozenset[str]] = {
+    "v1": frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"}),
+    "v2": frozenset({"track", "support", "rate", "on_track", "on_support", "on_rate"}),
+}
 """Actions of core that have no use here."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BecknModel)
@@ -155,6 +156,7 @@ class Receiver:
         self._signer = signer
         self._bodies = bodies
         self._asked = asked
+        self._not_offered = frozenset[str]().union(*(NOT_OFFERED[version] for version in protocols))
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised.
@@ -177,14 +179,14 @@ class Receiver:
         return in_v2(reply, body, str(raw["context"].get("messageId") or ""), self._signer(), self._clock.machine())
 
     def _require_action(self, action: str) -> None:
-        if action not in self._actions and action not in NOT_OFFERED:
+        if action not in self._actions | self._not_offered:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
 
     async def _receive(
         self, version: ProtocolVersion, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
     ) -> Reply:
-        if action in NOT_OFFERED:
+        if action in self._not_offered:
             raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
         if version not in self._protocols:
             said, spoken = (v2.VERSION, VERSION) if version == "v2" else (VERSION, v2.VERSION)
