@@ -189,7 +189,7 @@ class Driver:
             since_s=party.grid.at(received.since - _REGISTERED_WITHIN_S),
         )
         self.peers.meet(received.sender, party.now.ms)
-        if isinstance(received.message, CatalogsMessage):
+        if isinstance(received.message, CatalogsMessage) and received.sender.type == "BG":
             for catalog in received.message.catalogs:
                 if catalog.bpp_id is not None and catalog.bpp_uri is not None:
                     self.peers.hint(catalog.bpp_id, catalog.bpp_uri)

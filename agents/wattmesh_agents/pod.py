@@ -29,7 +29,7 @@ from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Outcome
-from wattmesh_beckn.codec.versions import ACTIONS, codecs_of
+from wattmesh_beckn.codec.versions import ACTIONS, BOTH, codecs_of
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
@@ -125,13 +125,8 @@ class Pod:
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
-        codecs = codecs_of(
-            self.config.protocols,
-            self.config.currency,
-            self.config.gateway.subscriber_id,
-            self.grid.time.utc_offset_s,
-            self.config.vocabulary,
-        )
+        currency, gateway_id, offset_s = config.currency, config.gateway.subscriber_id, self.grid.time.utc_offset_s
+        codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary)
         self._driver = Driver(self.database, members, codecs, Place(self.config.domain, self._urls), self)
         self._closings = Closings(
             self._driver,
@@ -151,7 +146,7 @@ class Pod:
             self._spawn,
         )
         self._restoration = Restoration(
-            config, self._driver, signers, self._directory, transport, codecs, clock, self._spawn
+            config, self._driver, signers, self._directory, transport, codecs_of(BOTH, currency), clock, self._spawn
         )
         self._restoring: set[str] = set()
         self._reception = Reception(

@@ -50,7 +50,10 @@ _CALLS_PER_S, _CALLS_AT_ONCE = 10.0, 100
 
 
 class Restoration:
-    """Asks partners for what the parties of a pod have signed, and tells others what they have signed."""
+    """Asks partners for what the parties of a pod have signed, and tells others what they have signed.
+
+    `codecs` read what was signed in any version, whatever is spoken now.
+    """
 
     def __init__(
         self,

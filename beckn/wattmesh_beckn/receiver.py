@@ -5,6 +5,7 @@ In this order, each cheaper or surer than the next: size → parse → signature
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -176,7 +177,7 @@ class Receiver:
             reply = nack(refusal)
         if version not in self._protocols or version == "v1" or self._signer is None:
             return reply
-        return in_v2(reply, body, str(raw["context"].get("messageId") or ""), self._signer(), self._clock.machine())
+        return in_v2(reply, body, _message_id(raw), self._signer(), self._clock.machine())
 
     def _require_action(self, action: str) -> None:
         if action not in self._actions | self._not_offered:
@@ -341,8 +342,15 @@ def read_any(action: str, raw: dict[str, Any]) -> Call | CallV2:
     return v2.read_call(action, raw)
 
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SENDERS: Mapping[ProtocolVersion, tuple[str, str]] = {"v1": ("bap_id", "bpp_id"), "v2": ("bapId", "bppId")}
 """The context's fields of buyer and seller."""
+
+
+def _message_id(raw: Mapping[str, Any]) -> str:
+    """The message id of a call in v2, which its answer repeats; none where it is no UUID, which cannot be signed."""
+    said = raw["context"].get("messageId")
+    return said if isinstance(said, str) and _UUID.fullmatch(said) else ""
 
 
 def _request(action: str) -> str:

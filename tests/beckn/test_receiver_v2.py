@@ -232,3 +232,23 @@ def test_a_callback_may_be_signed_with_the_signature_of_its_request() -> None:
 def test_what_was_not_asked_for_answers_nothing() -> None:
     told = said(status_of(DeliveryStatus(SLOT, ContractState.DELIVERED, 1250, 234_375)))
     assert answer_of(told, SELLER, BUYER, asked=known).status == 200
+
+
+@pytest.mark.parametrize("message_id", ["7", "a\n(message-id): b", 7, None])
+def test_a_message_id_that_is_none_is_not_repeated(message_id: Any) -> None:
+    reply = answer_of(changed(SELECT, "context.messageId", message_id), BUYER)
+    answer = json.loads(reply.body)
+    assert (reply.status, answer["status"], "messageId" in answer, "messageId" in answer["message"]) == (
+        400,
+        "NACK",
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("action", ["track", "rate", "on_rate"])
+def test_what_is_not_offered_is_declined_in_v2(action: str) -> None:
+    body = wire(changed(SELECT, "context.action", action))
+    reply = receive(ear(Memory()), action, body, signed(body))
+    assert read_answer(reply) == Nacked(200, "40000", f"{action} is not offered here")
+    assert json.loads(reply.body)["messageId"] == SELECT["context"]["messageId"]

@@ -102,9 +102,13 @@ class Events:
                     self.party.alarm(Alarm(AlarmKind.LOOK, following, attempt), look_s)
 
     def publish(self) -> None:
-        """After an event: tell the discovery service what is to be had now, where there is one."""
+        """After an event: tell the discovery service what is to be had now, where there is one.
+
+        Not before what has ended is metered: what a party has to sell follows from that.
+        """
         party = self.party
-        if party.around.publishes and party.may_ever_sell and not party.is_ahead:
+        caught_up = party.books.standing.next_slot == party.now.slot
+        if party.around.publishes and party.may_ever_sell and caught_up:
             publishing.publish(party)
 
     def catch_up(self) -> None:
