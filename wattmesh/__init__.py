@@ -10,6 +10,7 @@ from wattmesh.study import PluginWarning, Study
 from wattmesh.sweeps import sweep
 from wattmesh_cli.audit import AuditResult, Finding
 from wattmesh_cli.books import BooksError
+from wattmesh_market.energy.devices.demand import DeviceWindow
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.mechanisms.orders import Match, Order, Orders
 from wattmesh_market.pricing import Pricing, PricingView
@@ -59,6 +60,7 @@ __all__ = [
     "Clock",
     "ConfigMapRef",
     "DemandResponse",
+    "DeviceWindow",
     "Ev",
     "Finding",
     "GatewayRef",

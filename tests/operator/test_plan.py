@@ -341,7 +341,7 @@ DEVICES = (
     'ev: {plugged: {from: "18:00", to: "07:00", days: [Mon, Fri]}, needsKwh: 10, chargerKw: 11,'
     " vehicleToHome: {capacityKwh: 8, dischargeEfficiencyPercent: 92}},"
     ' heatPump: {window: {from: "00:00", to: "00:00", months: [Jan]}, kwh: 9, kw: 2.5},'
-    ' shiftable: [{name: washer, window: {from: "09:00", to: "17:00"}, kwh: 1.2, kw: 2}]'
+    ' shiftable: [{name: washer, window: {from: "09:00", to: "17:00"}, kwh: 1.2, kw: 2, plugin: laundry}]'
 )
 
 
@@ -352,7 +352,7 @@ def test_a_household_has_all_its_devices_and_their_windows() -> None:
     assert home.devices == (
         FlexibleLoad("ev", Window(time(18), time(7), ("Mon", "Fri")), 10_000, 11_000, store),
         FlexibleLoad("heat-pump", Window(time(0), time(0), months=("Jan",)), 9000, 2500),
-        FlexibleLoad("washer", Window(time(9), time(17)), 1200, 2000),
+        FlexibleLoad("washer", Window(time(9), time(17)), 1200, 2000, plugin="laundry"),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wattmesh_market.energy.battery import Battery
+from wattmesh_market.energy.devices.demand import Demand
 from wattmesh_market.energy.devices.flexible import (
     DeviceReading,
     FlexibleLoad,
@@ -67,11 +68,12 @@ class AtOnce:
 
 @dataclass(frozen=True)
 class Needs:
-    """What devices need, by their configuration and by what the books say that they were given."""
+    """What devices need, by their configuration or plug-ins, and by what the books say that they were given."""
 
     devices: Sequence[FlexibleLoad]
     books: Books
     utc_offset_s: int
+    demand: Demand
 
     def windows(self, slot: int, until: int) -> list[DeviceReading]:
         """The windows that go on in a slot or begin from then on and before `until`, as they stand before it."""
@@ -80,7 +82,7 @@ class Needs:
         return [
             window
             for device in self.devices
-            for window in windows(device, last.get(device.name), slot, until, self.utc_offset_s)
+            for window in windows(device, last.get(device.name), slot, until, self.utc_offset_s, self.demand.of)
         ]
 
     def until(self, slot: int, until: int) -> list[Need]:

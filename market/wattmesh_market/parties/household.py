@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
+from wattmesh_market.energy.devices.demand import Demand
 from wattmesh_market.energy.devices.flexible import DeviceReading
 from wattmesh_market.energy.forecast import Forecast, Guarded, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
@@ -22,6 +24,7 @@ from wattmesh_market.parties.planning import Planning
 from wattmesh_market.parties.priced import Priced
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
+from wattmesh_market.plugins import Plugin
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
@@ -29,6 +32,8 @@ from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, 
 from wattmesh_market.trade.ledger import Reading, ReadingState
 from wattmesh_market.trade.offers import Block
 from wattmesh_market.units import kwh_text
+
+T = TypeVar("T")
 
 
 class Household(Supplied):
@@ -54,15 +59,11 @@ class Household(Supplied):
         self._decide = strategy.household
         self._by_rules = not (strategy.plans or strategy.plugin)
         self._profile = profile
-        watch = around.watch or Watch()
+        self._watch = watch = around.watch or Watch()
         self._priced = Priced(config, self.rates, books, watch)
-        self._house = forecast_named(
-            config.forecast,
-            profile,
-            self._metered,
-            lambda plugin, slot, answer: watch.ask(plugin, self.id, slot, answer, self.now.slot),
-        )
-        needs = Needs(config.devices, books, around.grid.utc_offset_s)
+        self._house = forecast_named(config.forecast, profile, self._metered, self._ask)
+        demand = Demand(self.id, config.seed, around.grid.utc_offset_s, self._ask)
+        needs = Needs(config.devices, books, around.grid.utc_offset_s, demand)
         self._appliances = Appliances(needs, self._house) if config.devices else None
         self._forecast: Forecast = self._appliances or self._house
         planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
@@ -242,6 +243,9 @@ class Household(Supplied):
             decision = self._decision(slot)
             self._sales[slot] = decision if isinstance(decision, Sell) else Sell(0)
         return self._sales[slot]
+
+    def _ask(self, plugin: Plugin, slot: int, answer: Callable[[], T]) -> T | None:
+        return self._watch.ask(plugin, self.id, slot, answer, self.now.slot)
 
     def _known(self, slot: int) -> bool:
         """Whether the forecast and the pricing that come from outside have an answer for a slot."""

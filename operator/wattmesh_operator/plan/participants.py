@@ -167,6 +167,7 @@ def _devices(spec: SolarAgentSpec) -> tuple[FlexibleLoad, ...]:
             wh(device.kwh),
             watt(device.kw),
             _vehicle_store(device.vehicle_to_home) if device.vehicle_to_home else None,
+            device.plugin,
         )
         for device in spec.devices
     )

@@ -4,12 +4,12 @@ a washing machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from wattmesh_market.energy.devices.vehicle import VehicleStore
-from wattmesh_market.energy.devices.window import Window
+from wattmesh_market.energy.devices.window import Span, Window
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.ids import require_name
 from wattmesh_market.units import require_amounts
@@ -19,7 +19,8 @@ from wattmesh_market.units import require_amounts
 class FlexibleLoad:
     """A device that needs `energy_wh` in each of its windows and takes at most `power_w`; it may pause.
 
-    `store` is what the house may use of a car's store. ValueError where its power is too small for what it needs.
+    A `plugin` of that name says what each window needs in place of `energy_wh`. `store` is what the house may use of a
+    car's store. ValueError where its power is too small for what it needs.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -29,6 +30,7 @@ class FlexibleLoad:
     energy_wh: int
     power_w: int
     store: VehicleStore | None = None
+    plugin: str | None = None
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -105,18 +107,24 @@ def under_way(load: FlexibleLoad, last: DeviceReading | None, slot: int) -> Devi
 
 
 def windows(
-    load: FlexibleLoad, last: DeviceReading | None, slot: int, until: int, utc_offset_s: int
+    load: FlexibleLoad,
+    last: DeviceReading | None,
+    slot: int,
+    until: int,
+    utc_offset_s: int,
+    needs_wh: Callable[[FlexibleLoad, Span], int],
 ) -> Iterator[DeviceReading]:
     """The windows of a device that go on in a slot or begin from then on and before `until`, before they are given
-    more.
+    more; `needs_wh` is what one needs that begins.
 
     One that had begun before there was a reading of it (a household that enters the books, a new device) is left out.
     """
     going_on = under_way(load, last, slot)
     if going_on is not None:
         yield going_on
-    for begin, end in load.window.spans(slot if going_on is None else going_on.end, until, utc_offset_s):
-        yield DeviceReading(load.name, begin, end, load.energy_wh, load.energy_wh, 0)
+    for span in load.window.spans(slot if going_on is None else going_on.end, until, utc_offset_s):
+        energy_wh = needs_wh(load, span)
+        yield DeviceReading(load.name, *span, energy_wh, energy_wh, 0)
 
 
 def at_once(needs: Sequence[Need]) -> list[Schedule]:
