@@ -40,10 +40,14 @@ OF_MIXED: Mapping[str, Protocols] = {"shed": ("v1",), "low": ("v2",), "flat-0": 
 
 
 class Wires:
-    """A transport that counts who was told what in which version, and keeps what was found unsound."""
+    """A transport that counts what was said in which version, and what of it names the request that it answers.
+
+    It keeps what was found unsound.
+    """
 
     def __init__(self) -> None:
         self.said = Counter[tuple[str, str]]()
+        self.answering = Counter[str]()
         self.refused: list[str] = []
 
     def __call__(self, wires: Transport, clock: LoopClock) -> Transport:  # noqa: ARG002
@@ -55,6 +59,7 @@ class Wires:
         context = json.loads(body).get("context")
         if context is not None:
             self.said[context["version"], context["action"]] += 1
+            self.answering[context["action"]] += "requestDigest" in context
             if reply.status != 200:
                 self.refused.append(f"{url}: {reply.body.decode()}")
         return reply
@@ -122,6 +127,13 @@ def test_a_network_of_v2_says_nothing_in_v1() -> None:
     _, wires = played("v2")
     assert wires.of("1.1.0") == set()
     assert wires.of("2.0.0") >= {"catalog/publish", "discover", "on_discover", "select", "on_status", "update"}
+
+
+def test_each_callback_to_a_request_says_which_one_it_answers() -> None:
+    _, wires = played("v2")
+    for action in ("on_discover", "on_select", "on_init", "on_confirm"):
+        assert wires.answering[action] == wires.said["2.0.0", action] > 0
+    assert wires.answering["on_status"] == 0  # told unasked
 
 
 def test_who_speaks_both_trades_in_the_newer_and_asks_in_both() -> None:

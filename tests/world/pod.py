@@ -92,7 +92,7 @@ class Node:
     def load(self) -> None:
         """What a process makes anew from its journal."""
         self.move()
-        around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now)
+        around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now, publishes="v2" in self.protocols)
         connection, slot = self.database.connection, self.now.slot
         books = journal.load(connection, self.id, slot, first_standing(self.config, slot))
         self.party = party_of(self.config, self.weather, around, books, self.database.salt)
