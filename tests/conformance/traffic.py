@@ -44,9 +44,22 @@ class _Tap:
 
 
 def traffic_v2() -> list[Exchange]:
-    """The same of a street that speaks v2, without that buyer."""
-    seen = list[Exchange]()
-    play(_street("protocols: [v2]"), HOURS, seed=SEED, wrap=lambda wires, _: _Tap(wires, seen))
+    """The same of a street that speaks v2; in place of that buyer somebody repeats what it has not signed."""
+    seen, wrapped = list[Exchange](), list[tuple[_Tap, LoopClock]]()
+
+    def wrap(wires: Transport, clock: LoopClock) -> Transport:
+        wrapped.append((_Tap(wires, seen), clock))
+        return wrapped[0][0]
+
+    async def repeat(run: StreetRun) -> None:  # noqa: ARG001
+        [(tap, clock)] = wrapped
+        while not (asked := [one.request for one in seen if one.path == "/select"]):
+            await clock.sleep(1.0)
+        body = json.dumps(asked[0]).encode()
+        reply = await tap.post(f"{asked[0]['context']['bppUri']}/select", body, {}, timeout_s=1.0)
+        assert reply.status == 401
+
+    play(_street("protocols: [v2]"), HOURS, seed=SEED, wrap=wrap, watch=repeat)
     return seen
 
 
