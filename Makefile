@@ -29,7 +29,7 @@ SPHINX := --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
 NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
-NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph pynacl
+NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph pynacl python-jsonpath
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -115,6 +115,65 @@ class Where(BecknModel):
     country: Code | None = None
 
 
+class Addressed(Protocol):
+    """What the context of a message says in every version: who says it to whom, in which conversation, until when."""
+
+    @property
+    def action(self) -> str:
+        """What the call is, as its version names it."""
+        ...
+
+    @property
+    def bap_id(self) -> str | None:
+        """The buyer's subscriber id."""
+        ...
+
+    @property
+    def bpp_id(self) -> str | None:
+        """The seller's subscriber id; None where no seller is named."""
+        ...
+
+    @property
+    def transaction_id(self) -> str:
+        """The conversation."""
+        ...
+
+    @property
+    def message_id(self) -> str:
+        """The message's name: a callback has that of its request."""
+        ...
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it was said (wall time)."""
+        ...
+
+    @property
+    def ttl(self) -> timedelta:
+        """For how long it holds from then on."""
+        ...
+
+    @property
+    def feeder(self) -> str | None:
+        """The feeder that is named, if any."""
+        ...
+
+    @property
+    def is_callback(self) -> bool:
+        """Whether it answers a request, or could."""
+        ...
+
+    @property
+    def recipient(self) -> str | None:
+        """Whom it is for; None where nobody is named."""
+        ...
+
+    @property
+    def expires_at(self) -> float:
+        """Unix seconds of wall time after which nobody need act on it."""
+        ...
+
+
 class Context(BecknModel):
     """Beckn core 1.1 context. `timestamp` and `ttl` are wall time; without one a message holds for 30 s."""
 
@@ -209,6 +268,11 @@ def check_context(
     if subscriber_id is not None and context.recipient not in (subscriber_id, None):
         field = "bap_id" if context.is_callback else "bpp_id"
         raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
+    check_lifetime(context, now, machine)
+
+
+def check_lifetime(context: Addressed, now: float, machine: float) -> None:
+    """Refuse (400) a message that is over, from the future, or good for too long; see `check_context`."""
     if not 0 < context.ttl.total_seconds() <= MAX_TTL_S:
         raise invalid(f"ttl must be more than 0 s and at most {MAX_TTL_S} s", "context.ttl")
     if context.timestamp.timestamp() > machine + CLOCK_TOLERANCE_S:

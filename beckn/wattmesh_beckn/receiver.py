@@ -5,6 +5,7 @@ In this order, each cheaper or surer than the next: size → parse → signature
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
-from wattmesh_beckn.answers import nack
-from wattmesh_beckn.context import ACTIONS, BecknModel, Context, check_context
+from wattmesh_beckn.answers import in_v2, nack
+from wattmesh_beckn.codec.v2 import messages as v2
+from wattmesh_beckn.codec.v2.messages import CallV2, ContextV2
+from wattmesh_beckn.context import ACTIONS, VERSION, BecknModel, Context, check_context
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, invalid, require
 from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
@@ -25,16 +28,22 @@ from wattmesh_beckn.signature import (
     GATEWAY_AUTHORIZATION,
     SignatureHeader,
     SignatureProblem,
+    Signer,
     check_signature,
     check_times,
+    digest,
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.fields import V1_ONLY, Protocols, ProtocolVersion
 from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
-NOT_OFFERED = frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"})
+NOT_OFFERED: Mapping[ProtocolVersion, frozenset[str]] = {
+    "v1": frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"}),
+    "v2": frozenset({"track", "support", "rate", "on_track", "on_support", "on_rate"}),
+}
 """Actions of core that have no use here."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BecknModel)
@@ -44,17 +53,23 @@ BodyT = TypeVar("BodyT", bound=BecknModel)
 class Received:
     """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it.
 
-    `since` is when the registry first had an entry of the sender of an update (wall time; 0: not known).
+    `action` is the call's name in its version. `since` is when the registry first had an entry of the sender of an
+    update (wall time; 0: not known).
     """
 
     action: str
-    context: Context
+    context: Context | ContextV2
     message: BecknModel
     sender: Subscription
     body: bytes
     authorization: str = field(repr=False)
     signature_expires: int
     since: float = 0.0
+
+    @property
+    def protocol(self) -> ProtocolVersion:
+        """The version of Beckn that it is in."""
+        return "v2" if isinstance(self.context, ContextV2) else "v1"
 
     @property
     def said(self) -> bytes:
@@ -87,11 +102,24 @@ Handler = Callable[[Received], Reply]
 """Acts on a call and remembers its answer in the inbox, both or neither."""
 
 
-class Receiver:
-    """One subscriber's ear: checks each call and hands the good ones over.
+class Asked(NamedTuple):
+    """A request that was sent: its body, and its `Authorization`."""
 
-    `gateway_id` is the one gateway whose signature a search needs that does not name this subscriber; None at a
-    gateway, which hears buyers themselves.
+    body: bytes
+    authorization: str
+
+
+def _nothing(message_id: str, action: str) -> Asked | None:  # noqa: ARG001 - of who remembers no requests
+    return None
+
+
+class Receiver:
+    """One subscriber's ear: checks each call, in any of its `protocols`, and hands the good ones over.
+
+    `gateway_id` is the one gateway whose signature a search needs that does not name this subscriber, and that answers
+    for the sellers of its network; None at a gateway, which hears buyers themselves. `signer` has the key that signs
+    answers in v2, whose messages have `bodies`. `asked` knows requests by message id and action: what a callback says
+    of its request is checked with it.
     """
 
     def __init__(
@@ -106,8 +134,14 @@ class Receiver:
         handler: Handler,
         gateway_id: str | None,
         limit: RateLimit | None = None,
+        protocols: Protocols = V1_ONLY,
+        signer: Callable[[], Signer] | None = None,
+        bodies: Mapping[str, type[v2.V2Model]] = v2.BODIES,
+        asked: Callable[[str, str], Asked | None] = _nothing,
     ) -> None:
-        unknown = actions - set(ACTIONS)
+        if "v2" in protocols and signer is None:
+            raise ValueError("answers in v2 are signed, and there is no key")
+        unknown = actions - {*ACTIONS, *bodies}
         if unknown:
             raise ValueError(f"no Beckn actions: {sorted(unknown)}")
         self._subscriber_id = subscriber_id
@@ -119,39 +153,54 @@ class Receiver:
         self._handler = handler
         self._gateway_id = gateway_id
         self._limit = limit
+        self._protocols = protocols
+        self._signer = signer
+        self._bodies = bodies
+        self._asked = asked
+        self._not_offered = frozenset[str]().union(*(NOT_OFFERED[version] for version in protocols))
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
+        """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised.
+
+        What is answered in v1 and remembered so becomes v2's answer here.
+        """
         try:
-            return await self._receive(action, body, headers)
+            self._require_action(action)
+            check_size(len(body))
+            raw = _parsed(body)
         except Refusal as refusal:
             return nack(refusal)
+        version = version_of(raw)
+        try:
+            reply = await self._receive(version, action, raw, body, headers)
+        except Refusal as refusal:
+            reply = nack(refusal)
+        if version not in self._protocols or version == "v1" or self._signer is None:
+            return reply
+        return in_v2(reply, body, _message_id(raw), self._signer(), self._clock.machine())
 
-    async def _receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        if action in NOT_OFFERED:
-            raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
-        if action not in self._actions:
+    def _require_action(self, action: str) -> None:
+        if action not in self._actions | self._not_offered:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
-        check_size(len(body))
-        raw = _parsed(body)
-        header, sender = await self._authenticate(action, raw, body, headers)
+
+    async def _receive(
+        self, version: ProtocolVersion, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        if action in self._not_offered:
+            raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
+        if version not in self._protocols:
+            said, spoken = (v2.VERSION, VERSION) if version == "v2" else (VERSION, v2.VERSION)
+            raise invalid(f"version {said!r} is not spoken here; use {spoken!r}", "context.version")
+        if action not in (self._bodies if version == "v2" else ACTIONS):
+            raise invalid(f"Beckn {v2.VERSION if version == 'v2' else VERSION} has no {action}", "context.version")
+        header, sender = await self._authenticate(version, action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
             require(self._limit, sender.subscriber_id, self._clock.wall())
-        call = _read(action, body)
-        context = call.context
-        to_gateway = action == "search" and self._gateway_id is None
-        check_context(
-            context,
-            action=action,
-            domain=self._domain,
-            subscriber_id=None if to_gateway else self._subscriber_id,
-            now=self._clock.wall(),
-            machine=self._clock.machine(),
-        )
+        context, message = self._read(version, action, body)
         # Only readings, which come in updates, depend on it. Nothing may be waited for between inbox and handler.
         since = await self._since(sender) if action == "update" else 0.0
-        first = self._inbox.first_answer(context.sender, context.message_id, action)
+        first = self._inbox.first_answer(sender.subscriber_id, context.message_id, action)
         if first is not None and (first.said is None or first.said == _said(body)):
             return first.reply
         # A seller may answer one request in several callbacks, such as pages of offers; a request is said once.
@@ -159,9 +208,31 @@ class Receiver:
             text = f"message_id {context.message_id!r} was used for another {action}; a new message needs a new one"
             raise invalid(text, "context.message_id")
         authorization = headers.get(AUTHORIZATION, "")
-        return self._handler(
-            Received(action, context, call.message, sender, body, authorization, header.expires, since)
-        )
+        return self._handler(Received(action, context, message, sender, body, authorization, header.expires, since))
+
+    def _read(self, version: ProtocolVersion, action: str, body: bytes) -> tuple[Context | ContextV2, BecknModel]:
+        """Context and message, which are sound and meant for this subscriber."""
+        now, machine = self._clock.wall(), self._clock.machine()
+        to_gateway = self._gateway_id is None and action in {"search", *v2.TO_DISCOVERY}
+        subscriber_id = None if to_gateway else self._subscriber_id
+        if version == "v1":
+            call = _read(action, body)
+            check_context(
+                call.context, action=action, domain=self._domain, subscriber_id=subscriber_id, now=now, machine=machine
+            )
+            return call.context, call.message
+        told = v2.read_call(action, _parsed(body), self._bodies)
+        v2.check_context(told.context, action=action, subscriber_id=subscriber_id, now=now, machine=machine)
+        asked = self._asked(told.context.message_id, _request(action))
+        answers = told.context.request_digest
+        if (
+            asked is not None
+            and answers is not None
+            and answers.digest != (wanted := f"BLAKE-512={digest(asked.body)}")
+        ):
+            text = f"it answers {answers.digest!r:.120}, and what was asked is {wanted}"
+            raise invalid(text, "context.requestDigest.digest")
+        return told.context, told.message
 
     async def _since(self, sender: Subscription) -> float:
         """Since when a sender is in the registry, whose times are the machine's, in wall time."""
@@ -173,20 +244,25 @@ class Receiver:
         return min(created) - self._clock.machine() + self._clock.wall() if created else 0.0
 
     async def _authenticate(
-        self, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
+        self, version: ProtocolVersion, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
     ) -> tuple[SignatureHeader, Subscription]:
-        context = raw.get("context")
-        field = "bpp_id" if action.startswith("on_") else "bap_id"
-        claimed = context.get(field) if isinstance(context, dict) else None
-        role: SubscriberType = "BPP" if action.startswith("on_") else "BAP"
+        said = raw.get("context")
+        context: dict[str, Any] = said if isinstance(said, dict) else {}
+        seller = v2.is_callback(action) or action == v2.PUBLISH
+        field = _SENDERS[version][seller]
+        role: SubscriberType = "BPP" if seller else "BAP"
         try:
             header = parse_header(headers.get(AUTHORIZATION))
-            if header.subscriber_id != claimed:
+            if action in v2.OF_DISCOVERY and header.subscriber_id == self._gateway_id:
+                role = "BG"
+            elif header.subscriber_id != (claimed := context.get(field)):
                 raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
-            sender = await verify(header, role, self._domain, body, self._directory, self._clock)
+            asked = self._asked(str(context.get("messageId")), _request(action)) if header.of_callback else None
+            signature = asked and parse_header(asked.authorization).signature_text
+            sender = await verify(header, role, self._domain, body, self._directory, self._clock, signature)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
-        named = isinstance(context, dict) and context.get("bpp_id") == self._subscriber_id
+        named = context.get("bpp_id") == self._subscriber_id
         if action == "search" and self._gateway_id is not None and not named:
             try:
                 gateway = parse_header(headers.get(GATEWAY_AUTHORIZATION))
@@ -202,9 +278,15 @@ class Receiver:
 
 
 async def verify(
-    header: SignatureHeader, role: SubscriberType, domain: str, body: bytes, directory: Directory, clock: Clock
+    header: SignatureHeader,
+    role: SubscriberType,
+    domain: str,
+    body: bytes,
+    directory: Directory,
+    clock: Clock,
+    request_signature: str | None = None,
 ) -> Subscription:
-    """The registry's entry of whoever signed `body`.
+    """The registry's entry of whoever signed `body`, and the signature of the request that it answers, where it is so.
 
     Raises SignatureProblem, or Refusal (503) when the registry cannot be asked.
     """
@@ -213,7 +295,7 @@ async def verify(
         entry = await key_of(header, role, domain, directory, clock.machine())
     except RegistryUnavailable as error:
         raise busy(f"signatures cannot be checked now, the registry does not answer: {error}", 1) from None
-    check_signature(header, body, entry.signing_public_key)
+    check_signature(header, body, entry.signing_public_key, request_signature)
     return entry
 
 
@@ -240,6 +322,40 @@ async def proven(
         return raw, await verify(header, roles[-1], domain, body, directory, clock)
     except SignatureProblem as problem:
         raise unauthorized(str(problem), realm) from None
+
+
+def version_of(raw: Mapping[str, Any]) -> ProtocolVersion:
+    """The version of Beckn that parsed JSON is in: v2 by what its context says, or how that is spelled."""
+    context = raw.get("context")
+    if not isinstance(context, dict):
+        return "v1"
+    spelled = "bapId" in context or "bppId" in context
+    return "v2" if spelled or context.get("version") == v2.VERSION else "v1"
+
+
+def read_any(action: str, raw: dict[str, Any]) -> Call | CallV2:
+    """The message that parsed JSON holds, in either version; Refusal (400) names the first wrong field."""
+    if version_of(raw) == "v1":
+        return read_call(action, raw)
+    if action not in v2.BODIES:
+        raise invalid(f"Beckn {v2.VERSION} has no {action}", "context.version")
+    return v2.read_call(action, raw)
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_SENDERS: Mapping[ProtocolVersion, tuple[str, str]] = {"v1": ("bap_id", "bpp_id"), "v2": ("bapId", "bppId")}
+"""The context's fields of buyer and seller."""
+
+
+def _message_id(raw: Mapping[str, Any]) -> str:
+    """The message id of a call in v2, which its answer repeats; none where it is no UUID, which cannot be signed."""
+    said = raw["context"].get("messageId")
+    return said if isinstance(said, str) and _UUID.fullmatch(said) else ""
+
+
+def _request(action: str) -> str:
+    """The call that a callback answers."""
+    return action.replace("on_", "", 1)
 
 
 @lru_cache(maxsize=32)
@@ -282,11 +398,17 @@ _parsed = lru_cache(maxsize=32)(parse)
 @lru_cache(maxsize=32)
 def _said(body: bytes) -> bytes:
     message = _parsed(body).get("message")
-    if isinstance(message, dict) and isinstance(order := message.get("order"), dict):
-        quote = order.get("quote")
-        timeless = {name: value for name, value in quote.items() if name != "ttl"} if isinstance(quote, dict) else quote
-        message = {**message, "order": {**order, "quote": timeless}}
+    if isinstance(message, dict) and isinstance(contract := message.get("contract"), dict):
+        message = {**message, "contract": _without(contract, "contractAttributes", "quoteValidUntil")}
+    elif isinstance(message, dict) and isinstance(order := message.get("order"), dict):
+        message = {**message, "order": _without(order, "quote", "ttl")}
     return blake2b(pydantic_core.to_json(message), digest_size=16).digest()
+
+
+def _without(whole: dict[str, Any], part: str, name: str) -> dict[str, Any]:
+    """An object without one member of one of its parts."""
+    value = whole.get(part)
+    return {**whole, part: {**value, name: None}} if isinstance(value, dict) else whole
 
 
 def unauthorized(problem: str, realm: str, challenge: str = "WWW-Authenticate") -> Refusal:

@@ -14,7 +14,7 @@ from wattmesh_beckn.context import CLOCK_TOLERANCE_S, BecknModel, Location, Subs
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem
 from wattmesh_beckn.transport import Transport, TransportError
 from wattmesh_common.clock import Clock, rfc3339
-from wattmesh_common.fields import Url, Uuid
+from wattmesh_common.fields import V1_ONLY, Protocols, Url, Uuid
 from wattmesh_common.limits import RateLimit
 
 SubscriberType = Literal["BAP", "BPP", "BG"]
@@ -42,7 +42,10 @@ class SubscriptionStatus(StrEnum):
 
 
 class Subscription(BecknModel):
-    """One registry entry: a subscriber in one role with one key. Public keys are base64 of 32 bytes."""
+    """One registry entry: a subscriber in one role with one key. Public keys are base64 of 32 bytes.
+
+    `protocols`, wattmesh's own field, says which versions of Beckn it speaks in that role; without it core's first.
+    """
 
     subscriber_id: SubscriberId
     url: Url
@@ -52,6 +55,7 @@ class Subscription(BecknModel):
     key_id: Uuid
     signing_public_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
     encr_public_key: str = Field(default="", max_length=200)
+    protocols: Protocols = V1_ONLY
     valid_from: Timestamp
     valid_until: Timestamp
     status: SubscriptionStatus = SubscriptionStatus.SUBSCRIBED

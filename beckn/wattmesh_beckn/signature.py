@@ -21,6 +21,10 @@ AUTHORIZATION = "authorization"
 GATEWAY_AUTHORIZATION = "x-gateway-authorization"
 ALGORITHM = "ed25519"
 HEADERS = "(created) (expires) digest"
+HEADERS_OF_CALLBACK = f"{HEADERS} request-signature"
+"""Of a callback, as v2's reference adapter signs it: over the signature of the request that it answers, too."""
+HEADERS_OF_ANSWER = f"{HEADERS} (request-digest) (message-id)"
+"""Of a synchronous answer in v2 (CounterSignature)."""
 
 LONGEST_VALIDITY_S = 86_400
 """From created to expires: BECKN-006's own example has 60,000 s."""
@@ -54,11 +58,13 @@ class Signer:
 
     def sign(self, body: bytes, *, created: int, expires: int) -> str:
         """The `Authorization` value for a body; `created` and `expires` are unix seconds."""
-        signature = base64.b64encode(self._private_key.sign(_signing_string(body, created, expires))).decode()
-        return (
-            f'Signature keyId="{self.subscriber_id}|{self.key_id}|{ALGORITHM}",algorithm="{ALGORITHM}",'
-            f'created="{created}",expires="{expires}",headers="{HEADERS}",signature="{signature}"'
-        )
+        return self._signed(HEADERS, _signing_string(body, created, expires), created, expires)
+
+    def countersign(self, answer: bytes, request: bytes, message_id: str, *, created: int, expires: int) -> str:
+        """The `CounterSignature` of v2 for a synchronous answer: over its body, that of the request, and its id."""
+        lines = f"\n(request-digest): BLAKE-512={digest(request)}\n(message-id): {message_id}"
+        signed = _signing_string(answer, created, expires) + lines.encode()
+        return self._signed(HEADERS_OF_ANSWER, signed, created, expires)
 
     def sign_until(self, body: bytes, expires_at: float, clock: Clock) -> str:
         """The `Authorization` value for a body that is worth acting on until `expires_at`, wall time of `clock`."""
@@ -66,19 +72,35 @@ class Signer:
         created, expires = int(now), ceil(now + expires_at - clock.wall())
         return self.sign(body, created=created, expires=max(created + 1, expires))
 
+    def _signed(self, headers: str, signed: bytes, created: int, expires: int) -> str:
+        signature = base64.b64encode(self._private_key.sign(signed)).decode()
+        return (
+            f'Signature keyId="{self.subscriber_id}|{self.key_id}|{ALGORITHM}",algorithm="{ALGORITHM}",'
+            f'created="{created}",expires="{expires}",headers="{headers}",signature="{signature}"'
+        )
+
     def __repr__(self) -> str:
         return f"Signer({self.subscriber_id!r}, {self.key_id!r})"
 
 
 @dataclass(frozen=True)
 class SignatureHeader:
-    """A parsed `Authorization` value; times are unix seconds."""
+    """A parsed `Authorization` value; times are unix seconds.
+
+    With `of_callback` the signature of the request that is answered is signed, too.
+    """
 
     subscriber_id: str
     key_id: str
     created: int
     expires: int
     signature: bytes = field(repr=False)
+    of_callback: bool = False
+
+    @property
+    def signature_text(self) -> str:
+        """The signature in base64, as a callback's signature covers it."""
+        return base64.b64encode(self.signature).decode()
 
 
 @lru_cache(maxsize=64)
@@ -105,7 +127,7 @@ def parse_header(value: str | None) -> SignatureHeader:
         raise SignatureProblem(f"algorithm {key_id[2]!r} in keyId is not accepted; use {ALGORITHM!r}")
     if parameters["algorithm"] != key_id[2]:
         raise SignatureProblem(f"algorithm {parameters['algorithm']!r} differs from {key_id[2]!r} in keyId")
-    if parameters["headers"] != HEADERS:
+    if parameters["headers"] not in (HEADERS, HEADERS_OF_CALLBACK):
         raise SignatureProblem(f"malformed signature header: headers must be {HEADERS!r}")
     for name in ("created", "expires"):
         if not _UNIX.fullmatch(parameters[name]):
@@ -116,6 +138,7 @@ def parse_header(value: str | None) -> SignatureHeader:
         created=int(parameters["created"]),
         expires=int(parameters["expires"]),
         signature=_base64(parameters["signature"], 64, "malformed signature header: signature"),
+        of_callback=parameters["headers"] == HEADERS_OF_CALLBACK,
     )
 
 
@@ -147,9 +170,19 @@ def check_times(header: SignatureHeader, wall: float, machine: float) -> None:
         )
 
 
-def check_signature(header: SignatureHeader, body: bytes, public_key: str) -> None:
-    """SignatureProblem when body and header were not signed by the owner of `public_key` (base64, 32 bytes)."""
-    if not _verify(public_key, header.signature, _signing_string(body, header.created, header.expires)):
+def check_signature(
+    header: SignatureHeader, body: bytes, public_key: str, request_signature: str | None = None
+) -> None:
+    """SignatureProblem when body and header were not signed by the owner of `public_key` (base64, 32 bytes).
+
+    `request_signature` (base64) is that of the request which the body answers, for a header `of_callback`.
+    """
+    signed = _signing_string(body, header.created, header.expires)
+    if header.of_callback:
+        if request_signature is None:
+            raise SignatureProblem("it covers the signature of a request, and no such request is known here")
+        signed += f"\nrequest-signature: {request_signature}".encode()
+    if not _verify(public_key, header.signature, signed):
         raise SignatureProblem(
             "wrong signature: it was made with another key, or over another body, created or expires; "
             f"the digest of the body received is BLAKE-512={digest(body)}"

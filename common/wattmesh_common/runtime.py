@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wattmesh_common.fields import Name, SubscriberId, Url, Uuid
+from wattmesh_common.fields import V1_ONLY, Name, Protocols, SubscriberId, Url, Uuid
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
@@ -68,6 +68,7 @@ class RuntimeConfig(_Config):
     domain: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     vocabulary: Vocabulary = "core"
+    protocols: Protocols = V1_ONLY
     gateway: GatewayAddress
     clock: ClockConfig
     registrar_keys: dict[str, str] = Field(
@@ -85,11 +86,13 @@ class GatewayConfig(_Config):
     """A gateway's identity, where it keeps its registry and who may register subscribers.
 
     `registrar_keys` maps a registrar's key id to its public key (base64 of 32 bytes); `url` is where subscribers
-    reach the gateway.
+    reach the gateway, `protocols` what its network speaks, `clock` dates what is offered.
     """
 
     subscriber_id: SubscriberId
     url: Url
     domain: str = Field(default="uei:p2p_trading", min_length=1, max_length=100)
+    protocols: Protocols = V1_ONLY
+    clock: ClockConfig
     database: Path
     registrar_keys: dict[Uuid, str] = Field(min_length=1)

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from wattmesh_beckn.codec.v2.catalogs import TO_DISCOVERY_BODIES
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_beckn.messages import CALLS
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.transport import Pages
 from wattmesh_common.reading_token import ReadingToken
@@ -16,7 +18,6 @@ from wattmesh_common.web_pages import add_api_docs
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.live.routes import add_live_page
 from wattmesh_gateway.lookup import LookupFilter
-from wattmesh_gateway.site import PATHS
 
 
 def create_app(gateway: Gateway, pages: Pages, token: ReadingToken) -> FastAPI:
@@ -35,13 +36,16 @@ def create_app(gateway: Gateway, pages: Pages, token: ReadingToken) -> FastAPI:
             await gateway.stop()
 
     app = FastAPI(title="wattmesh gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
-    add_calls(app, gateway.site, "", ["search"])
+    add_calls(app, gateway.site, "", [action for action in gateway.site.actions if action in CALLS])
+    for action, body in TO_DISCOVERY_BODIES.items():
+        if action in gateway.site.actions:
+            add_post(app, gateway.site, f"/{action}", f"Beckn {action}", body.model_json_schema())
     add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription.model_json_schema())
     add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter.model_json_schema())
     _add_probes(app, gateway)
     add_live_page(app, watch, gateway.clock, token)
     add_api_docs(app)
-    add_not_found(app, lambda: ", ".join(PATHS))
+    add_not_found(app, lambda: gateway.site.paths)
     return app
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import Collection
 from datetime import timedelta
 
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.context import Code, Location
+from wattmesh_beckn.client import BecknClient
+from wattmesh_beckn.codec.v2.catalogs import TO_DISCOVERY_BODIES, network_of
+from wattmesh_beckn.codec.v2.messages import DISCOVER, PUBLISH
+from wattmesh_beckn.context import Code, Context, Location
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received, Receiver
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
@@ -17,6 +23,7 @@ from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError
+from wattmesh_gateway.discovery import Discovery
 from wattmesh_gateway.inbox import MemoryInbox
 from wattmesh_gateway.live.watch import Watch
 from wattmesh_gateway.lookup import Lookups
@@ -32,15 +39,18 @@ CLOCK_MARGIN = timedelta(hours=1)
 """The own entry is valid from that long before it is made, so that slow clocks take it too."""
 SEARCHES_PER_S = 20.0
 """Of one subscriber. A household searches at most twice per slot: 2 a second at grid speed 960. Each search becomes one
-message per seller, so one that asks without end would hold up the others' searches."""
+message per seller, so one that asks without end would hold up the others' searches. What is asked in v2 counts, too."""
 SEARCHES_AT_ONCE = 100
+PUBLICATIONS_PER_S = 20.0
+"""Of one subscriber, each a write to disk. A household publishes what has changed, at most once for each event."""
+PUBLICATIONS_AT_ONCE = 200
 
 
 class Gateway:
-    """Registry, lookup and search broadcast for one domain.
+    """Registry, lookup, search broadcast and discovery for one domain.
 
-    `site` answers its calls. Between `start` and `stop`, or as the lifespan of `app.create_app`, it broadcasts; all of
-    it runs in the event loop that called `start`. Registry and transport stay the caller's to close.
+    `site` answers its calls. Between `start` and `stop`, or as the lifespan of `app.create_app`, it broadcasts and
+    answers; all of it runs in the event loop that called `start`. Registry and transport stay the caller's to close.
     """
 
     def __init__(
@@ -58,18 +68,24 @@ class Gateway:
         self.clock = clock
         self._inbox = MemoryInbox(clock)
         self._broadcast = Broadcast(transport, clock, self.metrics)
+        self._discovery = Discovery(
+            network=network_of(config.subscriber_id),
+            domain=config.domain,
+            signer=signer,
+            registry=registry,
+            client=BecknClient(transport, clock, random.Random(config.subscriber_id)),  # noqa: S311 - of waits
+            time=config.clock.grid_time,
+            clock=clock,
+            metrics=self.metrics,
+        )
+        asking = ["search"] * ("v1" in config.protocols) + [DISCOVER] * ("v2" in config.protocols)
+        searches = RateLimit(per_s=SEARCHES_PER_S, burst=SEARCHES_AT_ONCE, what="searches")
+        publications = RateLimit(per_s=PUBLICATIONS_PER_S, burst=PUBLICATIONS_AT_ONCE, what="publications")
+        receivers = dict.fromkeys(asking, self._receiver(asking, searches))
+        if "v2" in config.protocols:
+            receivers[PUBLISH] = self._receiver([PUBLISH], publications)
         self.site = GatewaySite(
-            receiver=Receiver(
-                subscriber_id=config.subscriber_id,
-                domain=config.domain,
-                actions=frozenset({"search"}),
-                directory=OwnDirectory(registry, clock),
-                inbox=self._inbox,
-                clock=clock,
-                handler=self._search,
-                gateway_id=None,
-                limit=RateLimit(per_s=SEARCHES_PER_S, burst=SEARCHES_AT_ONCE, what="searches"),
-            ),
+            receivers=receivers,
             subscribing=Subscribing(
                 gateway_id=config.subscriber_id,
                 registrar_keys=config.registrar_keys,
@@ -79,6 +95,22 @@ class Gateway:
             lookups=Lookups(registry, clock),
             metrics=self.metrics,
             clock=clock,
+        )
+
+    def _receiver(self, actions: Collection[str], limit: RateLimit) -> Receiver:
+        return Receiver(
+            subscriber_id=self._config.subscriber_id,
+            domain=self._config.domain,
+            actions=frozenset(actions),
+            directory=OwnDirectory(self._registry, self.clock),
+            inbox=self._inbox,
+            clock=self.clock,
+            handler=self._handle,
+            gateway_id=None,
+            limit=limit,
+            protocols=self._config.protocols,
+            signer=lambda: self._signer,
+            bodies=TO_DISCOVERY_BODIES,
         )
 
     async def start(self) -> None:
@@ -99,12 +131,12 @@ class Gateway:
 
     @property
     def under_way(self) -> bool:
-        """Whether a search is being sent to its sellers now."""
-        return self._broadcast.under_way
+        """Whether a search is being sent to its sellers, or an answer to who asked or published, now."""
+        return self._broadcast.under_way or self._discovery.under_way
 
     async def stop(self) -> None:
         """Refuse further searches, finish what is under way within 5 s and give up the rest."""
-        await self._broadcast.stop()
+        await asyncio.gather(self._broadcast.stop(), self._discovery.stop())
 
     def watched_through(self, pages: Pages, token: ReadingToken) -> Watch:
         """What the live page shows, read from the subscribers' pods through `pages` once somebody looks.
@@ -126,10 +158,18 @@ class Gateway:
         """The metrics in Prometheus' text format. Raises RegistryUnavailable."""
         return self.metrics.text(self._registry.live_by_type(self.clock.machine()), self._broadcast.waiting)
 
-    def _search(self, received: Received) -> Reply:
-        context = received.context
-        self._inbox.require_room(context.sender)
-        feeder = context.feeder or received.sender.location.city.code
+    def _handle(self, received: Received) -> Reply:
+        self._inbox.require_room(received.sender.subscriber_id)
+        if isinstance(received.context, Context):
+            return self._search(received, received.context)
+        take = self._discovery.publish if received.action == PUBLISH else self._discovery.discover
+        answer = take(received)
+        self._inbox.remember(received, answer, min(received.context.expires_at, received.signature_expires))
+        return answer
+
+    def _search(self, received: Received, context: Context) -> Reply:
+        sender = received.sender
+        feeder = context.feeder or sender.location.city.code
         try:
             sellers = self._registry.sellers(self._config.domain, feeder, self.clock.machine())
         except RegistryUnavailable as error:
@@ -141,11 +181,20 @@ class Gateway:
             AUTHORIZATION: received.authorization,
             GATEWAY_AUTHORIZATION: self._signer.sign_until(received.body, expires_at, self.clock),
         }
-        others = [seller for seller in sellers if seller.subscriber_id != context.sender]
+        others = [
+            seller
+            for seller in sellers
+            if seller.subscriber_id != sender.subscriber_id and _hears_of(sender.protocols, seller.protocols)
+        ]
         asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)
         answer = ack(recipients=str(asked))
         self._inbox.remember(received, answer, expires_at)
         return answer
+
+
+def _hears_of(buyer: Collection[str], seller: Collection[str]) -> bool:
+    """Whether a seller is asked by a search: it reads one, and the buyer does not find it by `discover` anyway."""
+    return "v1" in seller and not ("v2" in buyer and "v2" in seller)
 
 
 def own_entry(config: GatewayConfig, signer: Signer, now: float) -> Subscription:
@@ -158,6 +207,7 @@ def own_entry(config: GatewayConfig, signer: Signer, now: float) -> Subscription
         location=Location(city=Code(code=EVERYWHERE)),
         key_id=signer.key_id,
         signing_public_key=signer.public_key,
+        protocols=config.protocols,
         valid_from=utc(now) - CLOCK_MARGIN,
         valid_until=utc(now) + VALIDITY,
     )

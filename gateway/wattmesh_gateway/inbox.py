@@ -1,4 +1,4 @@
-"""The searches that were answered lately, so that one sent twice is broadcast once.
+"""What was answered lately, so that a search sent twice is broadcast once, and a question is answered once.
 
 Kept in memory: after a restart the sellers' own inboxes still know a search that comes twice.
 """
@@ -41,14 +41,14 @@ class MemoryInbox:
         self._forget_ended()
         if self._by_sender[sender] >= self._most_of_one_sender:
             first_end = min(end for end, key in self._ends if key[0] == sender)
-            text = f"{sender!r} has {self._by_sender[sender]} searches that have not expired yet, and may have no more"
+            text = f"{sender!r} has {self._by_sender[sender]} messages that have not expired yet, and may have no more"
             raise too_many(text, first_end - self._clock.wall())
         if len(self._answers) >= self._most:
-            raise busy(f"{len(self._answers)} searches have not expired yet; no more can be told apart", 1)
+            raise busy(f"{len(self._answers)} messages have not expired yet; no more can be told apart", 1)
 
     def remember(self, received: Received, reply: Reply, keep_until: float) -> None:
         """Keep the answer to a new message until unix second `keep_until`, from when on the message is refused."""
-        sender = received.context.sender
+        sender = received.sender.subscriber_id
         key = (sender, received.context.message_id, received.action)
         self._answers[key] = FirstAnswer(reply, received.said)
         self._by_sender[sender] += 1

@@ -19,6 +19,7 @@ from wattmesh_beckn.receiver import check_size, parse
 from wattmesh_beckn.registry import SUBSCRIPTIONS, LookupPage, SubscriberType, SubscriptionStatus
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.fields import Protocols
 from wattmesh_common.limits import RateLimit
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import ChangesForgotten, Registry
@@ -64,6 +65,7 @@ class LookupFilter(BecknModel):
     key_id: str | None = None
     signing_public_key: str | None = None
     encr_public_key: str | None = None
+    protocols: Protocols | None = None
     valid_from: Timestamp | None = None
     valid_until: Timestamp | None = None
     status: SubscriptionStatus | None = None
@@ -91,13 +93,17 @@ def read_filter(body: bytes) -> tuple[dict[str, str | int], PageAsked | None]:
     except ValidationError as error:
         path, text = first_problem(error)
         raise invalid(text, path) from None
-    columns: dict[str, str | int] = wanted.model_dump(exclude_none=True, exclude={"location", "page", *_ASIDE, *_TIMES})
+    columns: dict[str, str | int] = wanted.model_dump(
+        exclude_none=True, exclude={"location", "page", "protocols", *_ASIDE, *_TIMES}
+    )
     if wanted.unique_key_id is not None:
         columns["key_id"] = wanted.unique_key_id
     if wanted.location and wanted.location.city:
         columns["city"] = wanted.location.city.code
     if wanted.location and wanted.location.country:
         columns["country"] = wanted.location.country.code
+    if wanted.protocols is not None:
+        columns["protocols"] = ",".join(wanted.protocols)
     for name in _TIMES:
         if (time := getattr(wanted, name)) is not None:
             columns[f"{name}_ms"] = floor(time.timestamp() * 1000)

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from wattmesh_beckn.client import Acked, Nacked, Undelivered
+from wattmesh_beckn.client import Outcome as SendOutcome
+from wattmesh_beckn.codec.v2.messages import DISCOVER, OF_DISCOVERY, PUBLISH
 from wattmesh_beckn.transport import Reply
 from wattmesh_gateway.outcome import Outcome
 
+_OUTCOMES: Mapping[type[SendOutcome], str] = {Acked: "acked", Nacked: "nacked", Undelivered: "undelivered"}
 _RESULTS = {200: "acked", 401: "bad_signature", 429: "limited", 503: "busy"}
 
 
@@ -22,6 +26,18 @@ class Metrics:
         )
         self._searches = Counter(
             "wattmesh_gateway_searches", "Searches by result.", ["result"], registry=self.collectors
+        )
+        self._discovers = Counter(
+            "wattmesh_gateway_discovers", "Questions of Beckn v2 by result.", ["result"], registry=self.collectors
+        )
+        self._publications = Counter(
+            "wattmesh_gateway_publications", "Publications by result.", ["result"], registry=self.collectors
+        )
+        self._callbacks = Counter(
+            "wattmesh_gateway_callbacks",
+            "Answers to questions, by pages, and to publications, by what became of them.",
+            ["call", "outcome"],
+            registry=self.collectors,
         )
         self._broadcasts = Counter(
             "wattmesh_gateway_broadcasts", "(search, seller) pairs by outcome.", ["outcome"], registry=self.collectors
@@ -38,14 +54,24 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
             registry=self.collectors,
         )
-        for result in (*_RESULTS.values(), "invalid"):
-            self._searches.labels(result)
+        self._calls = {"search": self._searches, DISCOVER: self._discovers, PUBLISH: self._publications}
+        for counter in self._calls.values():
+            for result in (*_RESULTS.values(), "invalid"):
+                counter.labels(result)
+        for call in OF_DISCOVERY:
+            for kind in _OUTCOMES.values():
+                self._callbacks.labels(call, kind)
         for outcome in Outcome:
             self._broadcasts.labels(outcome)
 
-    def search(self, answer: Reply) -> None:
-        """Count a search by the answer it was given."""
-        self._searches.labels(_RESULTS.get(answer.status, "invalid")).inc()
+    def answer(self, call: str, answer: Reply) -> None:
+        """Count a search, a question or a publication by the answer it was given."""
+        result = "invalid" if answer.status == 200 and answer.refused else _RESULTS.get(answer.status, "invalid")
+        self._calls[call].labels(result).inc()
+
+    def callback(self, call: str, outcome: SendOutcome) -> None:
+        """Count what became of a callback."""
+        self._callbacks.labels(call, _OUTCOMES[type(outcome)]).inc()
 
     def limited(self, call: str) -> None:
         """Count a call that was refused because of a limit."""

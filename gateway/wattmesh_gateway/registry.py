@@ -8,10 +8,8 @@ is EXPIRED is decided at the moment of asking.
 from __future__ import annotations
 
 import secrets
-import sqlite3
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from math import floor
@@ -19,9 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wattmesh_beckn.context import Code, Location
-from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_common.clock import Clock, utc
-from wattmesh_common.faultpoints import FaultPoint
+from wattmesh_common.fields import PROTOCOLS, V1_ONLY, ProtocolVersion
+from wattmesh_gateway.catalogs import Catalogs
+from wattmesh_gateway.database import available, transaction
 from wattmesh_gateway.members import Member
 from wattmesh_gateway.schema import opened
 
@@ -34,7 +34,7 @@ _MOST_FORGOTTEN = 1_000
 
 _COLUMNS = (
     "subscriber_id, type, key_id, url, domain, city, country, signing_public_key, encr_public_key, "
-    "valid_from_ms, valid_until_ms, status, created_ms, updated_ms"
+    "protocols, valid_from_ms, valid_until_ms, status, created_ms, updated_ms"
 )
 _STATUS_NOW = "iif(status = 'SUBSCRIBED' AND valid_until_ms <= :now_ms, 'EXPIRED', status)"
 _LIVE = "status = 'SUBSCRIBED' AND valid_from_ms <= :now_ms AND :now_ms < valid_until_ms"
@@ -43,17 +43,18 @@ _FILTERS = {
     column: f"{column} = :{column}"
     for column in (
         "subscriber_id", "type", "key_id", "url", "domain", "city", "country", "signing_public_key", "encr_public_key",
-        "valid_from_ms", "valid_until_ms", "created_ms", "updated_ms",
+        "protocols", "valid_from_ms", "valid_until_ms", "created_ms", "updated_ms",
     )
 } | {"status": f"{_STATUS_NOW} = :status"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Seller:
-    """Where a live BPP is asked."""
+    """Where a live BPP is asked, and in which versions of Beckn."""
 
     subscriber_id: str
     url: str
+    protocols: tuple[ProtocolVersion, ...] = V1_ONLY
 
 
 class ChangesForgotten(Exception):
@@ -94,6 +95,7 @@ class Registry:
         """Open the database at `path`, or one in memory. Raises DatabaseRefused."""
         self._open = ExitStack()
         self._db = self._open.enter_context(opened(path))
+        self.catalogs = Catalogs(self._db)
         self._forgot_at = float("-inf")
         (self._changed,) = self._db.execute("SELECT coalesce(max(changed), 0) FROM subscription").fetchone()
         self._dropped = 0
@@ -120,7 +122,7 @@ class Registry:
             f"SELECT {_COLUMNS.replace('status', _STATUS_NOW)} FROM subscription WHERE {where} "  # noqa: S608 - no values
             "ORDER BY subscriber_id, type, key_id LIMIT :most"
         )
-        with self._available():
+        with available():
             rows = self._db.execute(query, {**wanted, "now_ms": _ms(now), "most": most}).fetchall()
         return [_entry(row) for row in rows]
 
@@ -137,7 +139,7 @@ class Registry:
             f"SELECT changed, {_COLUMNS.replace('status', _STATUS_NOW)} "  # noqa: S608 - no values
             f"FROM subscription INDEXED BY subscription_by_change WHERE {where} ORDER BY changed LIMIT :most"
         )
-        with self._available():
+        with available():
             rows = self._db.execute(query, values).fetchall()
         more = len(rows) > most
         upto = rows[most - 1][0] if more else self._changed
@@ -154,13 +156,13 @@ class Registry:
     def sellers(self, domain: str, feeder: str, now: float) -> list[Seller]:
         """The live BPPs of a feeder in order of subscriber id, each once, at the url it registered last."""
         query = (
-            "SELECT subscriber_id, url FROM subscription "  # noqa: S608 - no values
+            "SELECT subscriber_id, url, protocols FROM subscription "  # noqa: S608 - no values
             f"WHERE domain = :domain AND city = :feeder AND type = 'BPP' AND {_LIVE} "
             "ORDER BY subscriber_id, updated_ms, key_id"
         )
-        with self._available():
+        with available():
             rows = self._db.execute(query, {"domain": domain, "feeder": feeder, "now_ms": _ms(now)}).fetchall()
-        return [Seller(subscriber_id, url) for subscriber_id, url in dict(rows).items()]
+        return [Seller(name, url, _protocols(said)) for name, url, said in {row[0]: row for row in rows}.values()]
 
     def members(self, domain: str, now: float, *, most: int) -> list[Member]:
         """At most `most` who live in a domain as BAP or BPP, in order of subscriber id, at the url registered last."""
@@ -169,21 +171,21 @@ class Registry:
             f"WHERE domain = :domain AND type <> 'BG' AND {_LIVE} GROUP BY subscriber_id ORDER BY subscriber_id "
             "LIMIT :most"
         )
-        with self._available():
+        with available():
             rows = self._db.execute(query, {"domain": domain, "now_ms": _ms(now), "most": most}).fetchall()
         return [Member(*row[:3]) for row in rows]
 
     def live_by_type(self, now: float) -> dict[str, int]:
         """How many live entries there are of each type."""
         query = f"SELECT type, count(*) FROM subscription WHERE {_LIVE} GROUP BY type"  # noqa: S608 - no values
-        with self._available():
+        with available():
             counts = dict(self._db.execute(query, {"now_ms": _ms(now)}).fetchall())
         return {kind: counts.get(kind, 0) for kind in ("BAP", "BPP", "BG")}
 
     def accepted_calls(self, subscriber_id: str) -> AcceptedCalls:
         """The newest subscribe calls for a subscriber."""
         query = "SELECT call, created_s FROM accepted WHERE subscriber_id = ?"
-        with self._available():
+        with available():
             rows = self._db.execute(query, (subscriber_id,)).fetchall()
         return AcceptedCalls(
             created_s=rows[0][1] if rows else None,
@@ -208,13 +210,14 @@ class Registry:
             "country": entry.location.country.code,
             "signing_public_key": entry.signing_public_key,
             "encr_public_key": entry.encr_public_key,
+            "protocols": ",".join(entry.protocols),
             "valid_from_ms": _ms(entry.valid_from.timestamp()),
             "valid_until_ms": _ms(entry.valid_until.timestamp()),
             "status": entry.status,
             "now_ms": now_ms,
             "changed": self._changed,
         }
-        with self._available(), self._transaction():
+        with available(), transaction(self._db, "subscribe"):
             if now - self._forgot_at >= FORGET_EVERY_S:
                 self._forget_gone(now_ms)
             self._db.execute(_PUT, row)
@@ -238,7 +241,7 @@ class Registry:
         found = self._db.execute(_GONE, values).fetchall()
         self._note_dropped([(changed,) for _, changed in found])
         gone = [(name,) for name, _ in found]
-        for table in ("subscription", "accepted"):
+        for table in ("subscription", "accepted", "catalog"):
             self._db.executemany(f"DELETE FROM {table} WHERE subscriber_id = ?", gone)  # noqa: S608 - no values
         if len(gone) < _MOST_FORGOTTEN:
             self._forgot_at = now_ms / 1000
@@ -246,26 +249,6 @@ class Registry:
     def _note_dropped(self, changes: Sequence[tuple[int]]) -> None:
         # Who has not read them yet would never learn that these entries have ended.
         self._dropped = max(self._dropped, *(changed for (changed,) in changes), 0)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            sys.audit(FaultPoint.BEFORE_REGISTRY_COMMIT, "subscribe")
-            self._db.execute("COMMIT")
-            sys.audit(FaultPoint.AFTER_REGISTRY_COMMIT, "subscribe")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _available(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise RegistryUnavailable(f"the registry's database fails: {error}") from error
 
 
 class OwnDirectory:
@@ -283,11 +266,11 @@ class OwnDirectory:
 _PUT = f"""
 INSERT INTO subscription ({_COLUMNS}, changed) VALUES (
     :subscriber_id, :type, :key_id, :url, :domain, :city, :country, :signing_public_key, :encr_public_key,
-    :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms, :changed
+    :protocols, :valid_from_ms, :valid_until_ms, :status, :now_ms, :now_ms, :changed
 ) ON CONFLICT DO UPDATE SET
     url = :url, domain = :domain, city = :city, country = :country, signing_public_key = :signing_public_key,
-    encr_public_key = :encr_public_key, valid_from_ms = :valid_from_ms, valid_until_ms = :valid_until_ms,
-    status = :status, updated_ms = :now_ms, changed = :changed
+    encr_public_key = :encr_public_key, protocols = :protocols, valid_from_ms = :valid_from_ms,
+    valid_until_ms = :valid_until_ms, status = :status, updated_ms = :now_ms, changed = :changed
 """  # noqa: S608 - no values
 _DROP_ENDED = f"""
 DELETE FROM subscription WHERE (subscriber_id, type, key_id) IN (
@@ -309,6 +292,7 @@ def _entry(row: tuple[Any, ...]) -> Subscription:
     values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
     values["location"] = _location(values.pop("city"), values.pop("country"))
     values["status"] = SubscriptionStatus(values["status"])
+    values["protocols"] = _protocols(values["protocols"])
     # It was validated before it was written; once more would double the time of a lookup.
     return Subscription.model_construct(**values)
 
@@ -316,6 +300,11 @@ def _entry(row: tuple[Any, ...]) -> Subscription:
 @lru_cache(maxsize=1_000)  # a feeder's entries share theirs
 def _location(city: str, country: str) -> Location:
     return Location(city=Code(code=city), country=Code(code=country))
+
+
+@lru_cache(maxsize=8)
+def _protocols(said: str) -> tuple[ProtocolVersion, ...]:
+    return PROTOCOLS.validate_python(said.split(","))
 
 
 _TIMES = ("valid_from", "valid_until", "created", "updated")

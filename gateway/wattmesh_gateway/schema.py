@@ -11,10 +11,12 @@ from wattmesh_common.sqlite_files import Kind, bring_forward, held, prepare, ref
 
 APPLICATION_ID = 0x574D4752
 """`WMGR`, in the file's header."""
-VERSION = 2
+VERSION = 3
 """Raised with every change of the tables; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 
-_SUBSCRIPTION = """
+_PROTOCOLS = "protocols TEXT NOT NULL DEFAULT 'v1'"
+"""Which versions of Beckn it speaks, separated by commas."""
+_SUBSCRIPTION_OF_2 = """
 -- `changed` numbers the changes of the whole table: an entry that is written gets the next number.
 CREATE TABLE subscription (
     subscriber_id TEXT NOT NULL,
@@ -37,7 +39,20 @@ CREATE TABLE subscription (
 CREATE INDEX subscription_by_area ON subscription (domain, city, type);
 CREATE UNIQUE INDEX subscription_by_change ON subscription (changed);
 """
-
+_SUBSCRIPTION = _SUBSCRIPTION_OF_2.replace("changed INTEGER NOT NULL,", f"changed INTEGER NOT NULL,\n    {_PROTOCOLS},")
+_CATALOG = """
+-- What sellers that speak v2 have published. A catalog that was withdrawn has no body: what was said before that is
+-- still known to be older. offers: of each offer its times (grid time) and for whom it is, as a JSON list.
+CREATE TABLE catalog (
+    subscriber_id TEXT NOT NULL,
+    catalog_id TEXT NOT NULL,
+    said_ms INTEGER NOT NULL,
+    heard_ms INTEGER NOT NULL,
+    offers TEXT NOT NULL CHECK (json_valid(offers)),
+    body BLOB,
+    PRIMARY KEY (subscriber_id, catalog_id)
+) STRICT, WITHOUT ROWID;
+"""
 _TABLES = f"""
 {_SUBSCRIPTION}
 -- The newest subscribe calls that had an effect: all of one subscriber's were signed in the same second.
@@ -48,17 +63,20 @@ CREATE TABLE accepted (
     status TEXT NOT NULL,
     PRIMARY KEY (subscriber_id, call)
 ) STRICT, WITHOUT ROWID;
-"""
+{_CATALOG}"""
 
 MIGRATIONS = (
+    # 2: changes are numbered.
     f"""
     ALTER TABLE subscription RENAME TO former;
     DROP INDEX subscription_by_area;
-    {_SUBSCRIPTION}
+    {_SUBSCRIPTION_OF_2}
     INSERT INTO subscription
         SELECT *, row_number() OVER (ORDER BY updated_ms, subscriber_id, type, key_id) FROM former;
     DROP TABLE former;
     """,  # noqa: S608 - no values
+    # 3: versions of Beckn, and what is published in the second. Before, all spoke the first.
+    f"ALTER TABLE subscription ADD COLUMN {_PROTOCOLS}; {_CATALOG}",
 )
 """The SQL that leads from each version to the next, from 1 on."""
 

@@ -16,23 +16,37 @@ from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.subscribe import Subscribing
 
-PATHS = ("/lookup", "/search", "/subscribe")
-
 _log = logging.getLogger(__name__)
 
 
 class GatewaySite:
-    """Beckn's Site of a gateway: `/search`, `/lookup` and `/subscribe`."""
+    """Beckn's Site of a gateway: `/lookup`, `/subscribe`, and what its network's protocols have."""
 
     def __init__(
-        self, *, receiver: Receiver, subscribing: Subscribing, lookups: Lookups, metrics: Metrics, clock: Clock
+        self,
+        *,
+        receivers: Mapping[str, Receiver],
+        subscribing: Subscribing,
+        lookups: Lookups,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
-        self._receiver = receiver
+        self._receivers = receivers
         self._subscribing = subscribing
         self._lookups = lookups
         self._metrics = metrics
         self._clock = clock
         self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
+
+    @property
+    def actions(self) -> list[str]:
+        """Beckn's calls that are answered here."""
+        return sorted(self._receivers)
+
+    @property
+    def paths(self) -> str:
+        """Where calls are answered, in words."""
+        return ", ".join(sorted(("/lookup", "/subscribe", *(f"/{action}" for action in self._receivers))))
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised."""
@@ -44,16 +58,16 @@ class GatewaySite:
         return answer
 
     async def _answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        if path == "/search":
-            answer = await self._receiver.receive("search", body, headers)
-            self._metrics.search(answer)
+        if (receiver := self._receivers.get(path[1:])) is not None:
+            answer = await receiver.receive(path[1:], body, headers)
+            self._metrics.answer(path[1:], answer)
             return answer
         try:
             if path == "/lookup":
                 return self._lookups.answer(body, headers)
             if path == "/subscribe":
                 return self._subscribing.answer(body, headers)
-            message = f"no such path {path[:100]!r}; there are {', '.join(PATHS)}"
+            message = f"no such path {path[:100]!r}; there are {self.paths}"
             raise Refusal(404, ErrorCode.INVALID_REQUEST, message)
         except Refusal as refusal:
             return nack(refusal)

@@ -12,8 +12,7 @@ from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN
 from wattmesh_beckn.codec.port import Codec, Envelope
 from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.messages import read_call
-from wattmesh_beckn.receiver import Received, parse
+from wattmesh_beckn.receiver import Received, parse, read_any
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.messages import (
@@ -77,7 +76,7 @@ def received(raw: Any) -> Received:
     """A call that has come, from whoever must have signed it."""
     body = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
     action = parse(body)["context"]["action"]
-    call = read_call(action, parse(body))
+    call = read_any(action, parse(body))
     sender = entry(SELLER, "BPP") if call.context.is_callback else entry(BUYER, "BAP")
     return Received(action, call.context, call.message, sender, body, "", 0)
 
@@ -107,7 +106,7 @@ metered = st.tuples(energies, energies, energies)
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offers:
-    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none())
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0))
     return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.beckn.support import BUYER, NOW, SELLER, Entries, Replies, clock, entry
 from tests.world.clocks import run
@@ -318,6 +319,15 @@ def test_any_subset_of_a_subscription_can_be_looked_up() -> None:
     assert json.loads(registry.sent[0][1]) == {"type": "BAP", "domain": "uei:p2p_trading"}
 
 
+def test_who_says_nothing_of_protocols_speaks_the_first() -> None:
+    said = json.loads(entry(BUYER, "BAP").model_dump_json(exclude={"protocols"}))
+    assert Subscription.model_validate(said).protocols == ("v1",)
+    assert Subscription.model_validate(said | {"protocols": ["v2", "v1"]}).protocols == ("v1", "v2")
+    for protocols in ([], ["v3"], ["v2", "v2"], "v2"):
+        with pytest.raises(ValidationError, match="protocols"):
+            Subscription.model_validate(said | {"protocols": protocols})
+
+
 def test_a_subscription_is_written_as_the_registry_api_says() -> None:
     assert json.loads(entry(BUYER, "BAP").model_dump_json(exclude_none=True)) == {
         "subscriber_id": "buyer.street",
@@ -328,6 +338,7 @@ def test_a_subscription_is_written_as_the_registry_api_says() -> None:
         "key_id": "00000000-0000-4000-8000-000000000001",
         "signing_public_key": BUYER.public_key,
         "encr_public_key": "",
+        "protocols": ["v1"],
         "valid_from": "2026-05-28T20:10:00.000Z",
         "valid_until": "2026-05-28T20:43:20.000Z",
         "status": "SUBSCRIBED",

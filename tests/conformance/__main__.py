@@ -3,21 +3,25 @@
 The folder has `core-1.1.1-transaction.yaml`, `core-1.1.1-registry.yaml` and `l2-uei-p2p_trading.yaml`, as Beckn and the
 energy networks publish them. A network that speaks core's words must meet core; one that speaks those of the energy
 networks must meet core's frame and their layer-2 document. Where `beckn-v2.0.0-lts.yaml` is there, too, the same
-messages as the codec of v2 writes them must meet that. Exit code 1 when one message does not.
+messages as the codec of v2 writes them must meet that, and so must those of a street that speaks v2, and what is said
+of catalogs. Exit code 1 when one message does not.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.schemas import Schemas
-from tests.conformance.traffic import Exchange, traffic
+from tests.conformance.traffic import Exchange, traffic, traffic_v2
 from tests.conformance.v2 import in_v2
+from tests.foreign.discovery import discovered
 from wattmesh_common.runtime import Vocabulary
 
 CORE, REGISTRY, LAYER_2 = "core-1.1.1-transaction.yaml", "core-1.1.1-registry.yaml", "l2-uei-p2p_trading.yaml"
@@ -51,6 +55,27 @@ def check_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
     return found
 
 
+def check_street_v2(exchanges: list[Exchange], lts: Schemas) -> Checked:
+    """Each request and each answer of a street that speaks v2; its registry is as ever."""
+    found = Checked()
+    for exchange in exchanges:
+        if exchange.path not in REGISTRY_PATHS:
+            found.check(lts, exchange.path, "request", exchange.request)
+            found.check(lts, exchange.path, "answer", exchange.answer)
+    return found
+
+
+def check_discovery(lts: Schemas) -> Checked:
+    """What a gateway of v2 and its guests say about catalogs, and their answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        exchanges, _ = asyncio.run(discovered(Path(folder) / "registry.db"))
+    found = Checked()
+    for exchange in exchanges:
+        found.check(lts, exchange.path, "request", exchange.request)
+        found.check(lts, exchange.path, "answer", exchange.answer)
+    return found
+
+
 def check(exchanges: list[Exchange], transaction: Schemas, registry: Schemas) -> Checked:
     """Each request and each answer."""
     found = Checked()
@@ -65,9 +90,9 @@ def check(exchanges: list[Exchange], transaction: Schemas, registry: Schemas) ->
 
 def tell(title: str, checked: Checked) -> int:
     """Print a table; how many messages are wrong."""
-    sys.stdout.write(f"{title}\n{'PATH':14}{'WHAT':10}{'MESSAGES':>9}{'VIOLATIONS':>12}\n")
+    sys.stdout.write(f"{title}\n{'PATH':20}{'WHAT':10}{'MESSAGES':>9}{'VIOLATIONS':>12}\n")
     for (path, what), number in sorted(checked.messages.items()):
-        sys.stdout.write(f"{path:14}{what:10}{number:9}{checked.wrong[path, what]:12}\n")
+        sys.stdout.write(f"{path:20}{what:10}{number:9}{checked.wrong[path, what]:12}\n")
     for (path, what), example in checked.examples.items():
         sys.stdout.write(f"  {path} {what}: {example}\n")
     wrong = checked.wrong.total()
@@ -92,7 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
         exchanges = traffic(vocabulary)
         found[f"vocabulary {vocabulary}, against {name}"] = check(exchanges, Schemas(asked.specs / name), registry)
         if vocabulary == "core" and (asked.specs / LTS).is_file():
-            found[f"the same written in v2, against {LTS}"] = check_v2(exchanges, Schemas(asked.specs / LTS))
+            lts = Schemas(asked.specs / LTS)
+            found[f"the same written in v2, against {LTS}"] = check_v2(exchanges, lts)
+            found[f"a street that speaks v2, against {LTS}"] = check_street_v2(traffic_v2(), lts)
+            found[f"catalogs in v2, against {LTS}"] = check_discovery(lts)
     for title, checked in found.items():
         counts[title] = {
             f"{path} {what}": {"messages": number, "violations": checked.wrong[path, what]}

@@ -32,6 +32,7 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport, TransportError
 from wattmesh_common.clock import LoopClock, utc
+from wattmesh_common.fields import V1_ONLY, Protocols
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.outcome import Outcome
@@ -100,12 +101,16 @@ class NoPages:
 class World:
     """A gateway and what surrounds it."""
 
-    def __init__(self, database: Path | None = None, transport: Transport | None = None) -> None:
+    def __init__(
+        self, database: Path | None = None, transport: Transport | None = None, protocols: Protocols = V1_ONLY
+    ) -> None:
         self.clock = LoopClock(NOW)
         self.memory = MemoryTransport()
         self.registry = Registry(database)
         weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
-        self.config = config = gateway_config(GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database)
+        self.config = config = gateway_config(
+            GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database, protocols=protocols
+        )
         self.gateway = Gateway(config, GATEWAY, self.registry, transport or self.memory, self.clock)
         self.memory.attach("http://gateway.street", self.gateway.site)
         self.asked_in_order: list[SellerSite] = []
@@ -161,9 +166,9 @@ class World:
         }
         return write_call(request_context(**(values | changes)), message)
 
-    async def buyer(self, name: str = "buyer") -> Signer:
+    async def buyer(self, name: str = "buyer", **changes: Any) -> Signer:
         """A registered BAP."""
-        assert (await self.subscribe(entry(signer(name), "BAP"))).status == 200
+        assert (await self.subscribe(entry(signer(name), "BAP", **changes))).status == 200
         return signer(name)
 
     async def seller(

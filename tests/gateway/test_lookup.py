@@ -15,11 +15,11 @@ A, B = signer("a"), signer("b")
 
 
 async def street() -> World:
-    """a buys and sells on feeder-1, b sells on feeder-2 for a minute."""
+    """a buys and sells on feeder-1, b sells on feeder-2 for a minute, in both versions of Beckn."""
     world = World()
     await world.subscribe(entry(A, "BAP"))
     await world.subscribe(entry(A, "BPP"))
-    await world.subscribe(entry(B, "BPP", feeder="feeder-2", valid_until=utc(NOW + 60)))
+    await world.subscribe(entry(B, "BPP", feeder="feeder-2", valid_until=utc(NOW + 60), protocols=("v1", "v2")))
     return world
 
 
@@ -39,6 +39,8 @@ async def street() -> World:
         ({"created": "2026-09-21T14:13:20Z", "type": "BAP"}, ["a BAP"]),
         ({"status": "EXPIRED"}, []),
         ({"type": None, "subscriber_id": "b"}, ["b BPP"]),
+        ({"protocols": ["v2", "v1"]}, ["b BPP"]),
+        ({"protocols": ["v1"], "type": "BPP"}, ["a BPP"]),
         ({"type": "BPP", "city": "feeder-2", "country": "DEU", "nonce": "123"}, ["b BPP"]),
         ({"subscriber_id": "a", "unique_key_id": A.key_id}, ["a BAP", "a BPP"]),
         ({"subscriber_id": "a", "unique_key_id": "00000000-0000-4000-8000-000000000007"}, []),
@@ -82,8 +84,8 @@ def test_an_entry_is_expired_from_its_very_end_on() -> None:
         (
             {"state": "Bavaria"},
             "entries cannot be looked up by 'state'; the fields are subscriber_id, url, type, domain, location, "
-            "key_id, signing_public_key, encr_public_key, valid_from, valid_until, status, created, updated, page, "
-            "unique_key_id, city, country, nonce",
+            "key_id, signing_public_key, encr_public_key, protocols, valid_from, valid_until, status, created, "
+            "updated, page, unique_key_id, city, country, nonce",
         ),
         ({"type": "SELLER"}, "type: Input should be 'BAP', 'BPP' or 'BG'"),
         ({"location": {"gps": "1,2"}}, "location.gps: Extra inputs are not permitted"),

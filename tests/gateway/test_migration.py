@@ -11,7 +11,7 @@ import pytest
 from tests.gateway.support import NOW, entry
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.registry import SubscriptionStatus
-from wattmesh_common.sqlite_files import DatabaseRefused
+from wattmesh_common.sqlite_files import DatabaseRefused, bring_forward
 from wattmesh_gateway import schema
 from wattmesh_gateway.registry import Registry
 
@@ -75,6 +75,15 @@ def test_entries_of_version_1_are_kept_in_the_order_of_their_last_change(path: P
     assert registry.accepted_calls("house-0").calls == {b"\x01"}
     registry.put(entry(signer("house-9")), NOW)
     assert [one.subscriber_id for one in registry.changes({}, NOW, after=cursor, most=10).entries] == ["house-9"]
+    registry.close()
+
+
+def test_who_was_registered_before_protocols_were_speaks_the_first(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        bring_forward(file, schema.MIGRATIONS[:1])
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+    registry = Registry(path)
+    assert {one.protocols for one in registry.changes({}, NOW, after=None, most=10).entries} == {("v1",)}
     registry.close()
 
 

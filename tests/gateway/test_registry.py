@@ -45,7 +45,7 @@ def test_the_database_is_durable_and_bears_its_name(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "registry.db")) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert other.execute("PRAGMA application_id").fetchone() == (0x574D4752,)
-        assert other.execute("PRAGMA user_version").fetchone() == (2,)
+        assert other.execute("PRAGMA user_version").fetchone() == (3,)
     registry.close()
 
 
@@ -68,8 +68,8 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     Registry(path).close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 3")
-    assert refusal_of(path) == ("made by a newer wattmesh (schema 3; this one knows 2); use that one")
+        other.execute("PRAGMA user_version = 4")
+    assert refusal_of(path) == ("made by a newer wattmesh (schema 4; this one knows 3); use that one")
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -207,12 +207,12 @@ def test_a_sender_with_too_many_open_searches_waits_and_others_do_not(monkeypatc
         for _ in range(3):
             assert asked(await world.search(eager)) == 0
         reply = await world.search(eager)
-        text = "'eager' has 3 searches that have not expired yet, and may have no more; come again in 30 s"
+        text = "'eager' has 3 messages that have not expired yet, and may have no more; come again in 30 s"
         assert problem(reply) == (429, "50000", text)
         assert reply.headers["retry-after"] == "30"
         for _ in range(2):
             assert asked(await world.search(other)) == 0
-        text = "5 searches have not expired yet; no more can be told apart"
+        text = "5 messages have not expired yet; no more can be told apart"
         assert problem(await world.search(third)) == (503, "40000", text)
         await world.clock.sleep(TTL_S + 1)
         assert asked(await world.search(eager)) == 0

@@ -31,7 +31,7 @@ BAD_MANIFESTS = yaml.safe_load((ROOT / "tests/e2e/bad_manifests.yaml").read_text
 
 KEYWORDS_OF_KUBERNETES = {
     *("description", "type", "format", "enum", "default", "required", "properties", "items"),
-    *("minimum", "maximum", "pattern", "maxLength", "maxItems"),
+    *("minimum", "maximum", "pattern", "maxLength", "minItems", "maxItems"),
     *("additionalProperties", "x-kubernetes-preserve-unknown-fields"),
     *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
 }
@@ -197,6 +197,7 @@ def test_what_was_left_out_is_filled_in() -> None:
         "domain": "uei:p2p_trading",
         "currency": "EUR",
         "vocabulary": "core",
+        "protocols": ["v1"],
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
     }
     agent = with_defaults(schema_of("SolarAgent"), {"spec": {"load": {"annualKwh": 1}}})

@@ -80,7 +80,7 @@ def of_utility(street: GatewayPlan) -> list[Object]:
 
 
 def market(street: GatewayPlan) -> list[Object]:
-    return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, SETTINGS)
+    return gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, CLOCK, SETTINGS)
 
 
 def test_a_market_is_reached_by_itself_the_operator_and_who_reads_metrics(street: GatewayPlan) -> None:
@@ -94,7 +94,7 @@ def test_a_market_is_reached_by_itself_the_operator_and_who_reads_metrics(street
     settings = PodSettings(image="runtime:1", network=Network.model_validate(network))
     kinds = [
         (item["kind"], item)
-        for item in gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, settings)
+        for item in gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, CLOCK, settings)
     ]
     assert [kind for kind, _ in kinds][-2:] == ["NetworkPolicy", "Deployment"]
     policy, deployment = (item for _, item in kinds[-2:])
@@ -216,7 +216,7 @@ def test_agents_have_the_environment_that_is_set_for_them_and_gateways_do_not(st
     key_ids = {"rooftop-0.default": signer("rooftop-0.default").key_id}
     [agents] = template(pod_manifests(street.pods[1], ROOFTOP, MARKET, key_ids, settings)[-1])["spec"]["containers"]
     assert agents["env"] == [{"name": "LOG_FORMAT", "value": "json"}, key]
-    gateway = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, settings)[-1]
+    gateway = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, CLOCK, settings)[-1]
     assert template(gateway)["spec"]["containers"][0]["env"] == [{"name": "LOG_FORMAT", "value": "json"}]
 
 
@@ -228,9 +228,10 @@ def test_each_process_can_read_its_configuration(street: GatewayPlan) -> None:
     assert config.registrar_keys == {REGISTRAR.key_id: REGISTRAR.public_key}
     assert config.readers == (TOKEN.digest, TOKEN.of_pod("http://rooftop-0.default.svc:8080").digest)
     assert [household.name for household in config.households] == ["rooftop-0"]
-    gateway_map = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, SETTINGS)[0]
+    gateway_map = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, TOKEN, CLOCK, SETTINGS)[0]
     gateway = GatewayConfig.model_validate_json(gateway_map["data"]["config.json"], strict=True)
-    assert gateway == gateway_config(street, REGISTRAR)
+    assert gateway == gateway_config(street, REGISTRAR, CLOCK)
+    assert gateway.clock == config.clock
     assert (gateway.subscriber_id, gateway.database) == ("market.default", Path("/data/registry.db"))
     assert gateway.url == config.gateway.url
 
@@ -243,7 +244,7 @@ def test_the_gateway_has_its_markets_reading_token_and_pods_have_not(street: Gat
     ]
     assert pod["containers"][0]["command"][-2:] == ["--token", "/etc/wattmesh/reader/token"]
     assert "reader" not in str(template(rooftop(street)[-1])["spec"])
-    another = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, ANOTHER, SETTINGS)
+    another = gateway_manifests(street, GATEWAY, signer("market.default"), REGISTRAR, ANOTHER, CLOCK, SETTINGS)
     assert template(another[-1]) != template(market(street)[-1])
     for item in (*market(street), *rooftop(street)):
         assert TOKEN.text not in str(item)

@@ -367,7 +367,23 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
             "spec.domain: must be a Beckn domain of letters, digits and ':._-' such as uei:p2p_trading"
             " (put it in quotes), not 7",
         ),
-        ("{utility: x}", "spec.utility: is not known; known are domain, currency, vocabulary, clock, pod"),
+        (
+            "{protocols: v2}",
+            'spec.protocols: must be a list of v1 and v2, at least one of them, each once, not "v2"',
+        ),
+        (
+            "{protocols: []}",
+            "spec.protocols: must be a list of v1 and v2, at least one of them, each once; it is empty",
+        ),
+        (
+            "{protocols: [v2, v3]}",
+            'spec.protocols: must be a list of v1 and v2, at least one of them, each once; entry 2 is "v3"',
+        ),
+        (
+            "{protocols: [v2, v2]}",
+            'spec.protocols: must be a list of v1 and v2, at least one of them, each once; entry 2 is "v2"',
+        ),
+        ("{utility: x}", "spec.utility: is not known; known are domain, currency, vocabulary, protocols, clock, pod"),
     ],
 )
 def test_a_mistake_in_a_gateway(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:

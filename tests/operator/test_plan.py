@@ -107,6 +107,13 @@ def test_who_has_a_battery_sells_and_who_needs_energy_buys(street: GatewayPlan) 
     }
 
 
+def test_all_speak_what_their_network_speaks(resources_of: Callable[[str], Sequence[Resource]]) -> None:
+    [gateway] = plan(resources_of(STREET.replace("spec: {currency: CHF", "spec: {protocols: [v2, v1], currency: CHF")))
+    config = runtime_config(gateway.pods[0], gateway_url="http://market.street:80", epoch=1.5e9)
+    assert config.protocols == ("v1", "v2")
+    assert {p.protocols for pod in gateway.pods for p in pod.participants} == {("v1", "v2")}
+
+
 def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
     config = runtime_config(street.pods[2], gateway_url="http://market.street:80", epoch=1.5e9)
     assert config.households[0].seed != street.pods[3].households[0].seed
@@ -118,6 +125,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
         "domain": "uei:p2p_trading",
         "currency": "CHF",
         "vocabulary": "core",
+        "protocols": ["v1"],
         "gateway": {"subscriber_id": "market.street", "url": "http://market.street:80"},
         "clock": {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0, "epoch": 1.5e9, "end": None},
         "registrar_keys": {},

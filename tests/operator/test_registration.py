@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_operator.plan import Participant, Role
 from wattmesh_operator.registry.entries import RENEW_BEFORE, VALIDITY, Registrant, Wanted, changes, wanted_entries
 
@@ -15,9 +16,11 @@ DOMAIN = "uei:p2p_trading"
 KEY = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqo="[:43] + "="
 
 
-def registrant(name: str, *roles: Role, url: str = "http://10.0.0.1/x") -> Registrant:
+def registrant(
+    name: str, *roles: Role, url: str = "http://10.0.0.1/x", protocols: tuple[ProtocolVersion, ...] = ("v1",)
+) -> Registrant:
     key_id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
-    return Registrant(Participant(name, f"{name}.default", "main", roles), url, key_id, KEY)
+    return Registrant(Participant(name, f"{name}.default", "main", roles, protocols), url, key_id, KEY)
 
 
 def wanted(*registrants: Registrant) -> list[Wanted]:
@@ -52,6 +55,12 @@ def test_a_new_address_is_written() -> None:
     there = entries(registrant("flat-0", "BAP", url="http://10.0.0.1/flat-0"))
     moved = registrant("flat-0", "BAP", url="http://10.0.0.2/flat-0")
     assert changes(wanted(moved), there, NOW) == entries(moved)
+
+
+def test_what_is_spoken_from_now_on_is_written() -> None:
+    both = registrant("flat-0", "BAP", protocols=("v1", "v2"))
+    [entry] = changes(wanted(both), entries(registrant("flat-0", "BAP")), NOW)
+    assert entry.protocols == ("v1", "v2")
 
 
 def test_an_entry_is_renewed_before_it_expires() -> None:

@@ -11,7 +11,8 @@ from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.clock import utc
-from wattmesh_common.runtime import GatewayConfig
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
+from wattmesh_common.runtime import ClockConfig, GatewayConfig
 
 DOMAIN = "uei:p2p_trading"
 
@@ -39,13 +40,24 @@ def entry_at(now: float, owner: Signer, role: SubscriberType, *, feeder: str = F
 
 
 def gateway_config(
-    subscriber_id: str, registrar: Signer, url: str = "http://gateway", database: Path | None = None
+    subscriber_id: str,
+    registrar: Signer,
+    url: str = "http://gateway",
+    database: Path | None = None,
+    *,
+    protocols: tuple[ProtocolVersion, ...] = V1_ONLY,
+    clock: ClockConfig | None = None,
 ) -> GatewayConfig:
-    """What the process of a gateway is told at its start; without a database, for one whose registry is in memory."""
+    """What the process of a gateway is told at its start; without a database, for one whose registry is in memory.
+
+    Without a clock grid time is wall time.
+    """
     return GatewayConfig(
         subscriber_id=subscriber_id,
         url=url,
         domain=DOMAIN,
+        protocols=protocols,
+        clock=clock or ClockConfig(start=utc(0), epoch=0, speed=1),
         database=database or Path("unused"),
         registrar_keys={registrar.key_id: registrar.public_key},
     )

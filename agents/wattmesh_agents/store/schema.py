@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 10
+VERSION = 11
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -176,6 +176,7 @@ _SAID = "said BLOB"
 _DEVICES = "devices TEXT CHECK (devices IS NULL OR json_valid(devices))"
 """What each device took whose window the slot lies in, as a JSON list; NULL: there is none."""
 _VEHICLE = "vehicle_wh INTEGER NOT NULL DEFAULT 0 CHECK (vehicle_wh BETWEEN 0 AND level_wh)"
+_PROTOCOLS = "protocols TEXT NOT NULL DEFAULT 'v1'"
 _READINGS_OF_6 = f"""
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
@@ -270,6 +271,8 @@ DROP TABLE former_readings;
     f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
     # 10: what a car holds for its house. Before, nothing.
     f"ALTER TABLE parties ADD COLUMN {_VEHICLE};",
+    # 11: versions of Beckn. Before, all spoke the first.
+    f"ALTER TABLE peers ADD COLUMN {_PROTOCOLS};",
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -376,11 +379,12 @@ CREATE TABLE outbox (
     PRIMARY KEY (party, message_id, action, recipient)
 ) STRICT, WITHOUT ROWID;
 
--- Where others said in the registry that they live, when they were last heard.
+-- Where others said in the registry that they live, and which versions of Beckn they speak, when they were last heard.
 CREATE TABLE peers (
     subscriber_id TEXT PRIMARY KEY,
     url TEXT NOT NULL,
-    heard_ms INTEGER NOT NULL
+    heard_ms INTEGER NOT NULL,
+    {_PROTOCOLS}
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
 {_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""

@@ -15,7 +15,7 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Transport
 from wattmesh_common.clock import Clock
 from wattmesh_common.reading_token import ReadingToken
-from wattmesh_common.runtime import REGISTRAR, GatewayConfig
+from wattmesh_common.runtime import REGISTRAR, ClockConfig, GatewayConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.energy.slots import SLOT_S
@@ -94,6 +94,8 @@ class StreetRun:
             subscriber_id=self.plan.subscriber_id,
             url=self.gateway_url,
             domain=self.plan.resource.spec.domain,
+            protocols=self.plan.resource.spec.protocols,
+            clock=ClockConfig(start=self.time.start, epoch=self.time.epoch, speed=self.time.speed, end=self.time.end),
             database=Path("gateway.db"),
             registrar_keys=self._registrar_keys,
         )

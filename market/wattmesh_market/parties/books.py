@@ -202,6 +202,14 @@ class Changes:
                 table[key] = before
 
 
+class Published(NamedTuple):
+    """What was published last, and whether that has failed. `number` tells one publication from the next."""
+
+    offers: tuple[tuple[int, Offer], ...] | None = None
+    failed: bool = False
+    number: int = 0
+
+
 class Totals(NamedTuple):
     """Energy sold and bought in trades (Wh), and the balance of all bookings (millionths)."""
 
@@ -228,6 +236,8 @@ class Books:
         """What it has traded and earned so far."""
         self.first_expiry_ms = 0
         """Before that no quote that was given runs out (wall time)."""
+        self.published = Published()
+        """What the discovery service knows. It does not outlive a restart: then all of it is said again."""
         self._repeated = -1
         self.contracts: dict[Key, Contract] = {}
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
@@ -440,6 +450,10 @@ class Books:
     def purchase(self, purchase: Purchase) -> None:
         """Enter a purchase, or its new state."""
         self._set(self.purchases, purchase.transaction_id, purchase)
+
+    def publish(self, published: Published) -> None:
+        """Note what was published."""
+        self._set(self.__dict__, "published", published)
 
     def select(self, transaction_id: str, seller: str, selection: Selection) -> None:
         """Enter an offer, or what became of it."""

@@ -40,6 +40,7 @@ class Household(Supplied):
     """One household."""
 
     kind = "household"
+    is_neighbour = True
 
     def __init__(
         self,

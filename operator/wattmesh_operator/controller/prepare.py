@@ -57,7 +57,9 @@ async def prepare(
         applied.registrars[name], applied.tokens[name] = registrar, token
         if is_paused(owner):
             return
-        manifests = gateway_manifests(plan, owner, signer, registrar, token, settings, seen.child(CLAIM, name))
+        manifests = gateway_manifests(
+            plan, owner, signer, registrar, token, clocks[name], settings, seen.child(CLAIM, name)
+        )
         template = plan.resource.spec.pod or NO_TEMPLATE
         prepared[name] = Prepared(owner, manifests, gateway_volume(plan, settings), template)
 

@@ -21,6 +21,7 @@ _KEYWORDS = (
     "maximum",
     "pattern",
     "maxLength",
+    "minItems",
     "maxItems",
     "required",
     "properties",
@@ -77,7 +78,7 @@ def _translated(schema: dict[str, Any], definitions: dict[str, Any], *, defaults
     if not defaults or "type" not in schema:
         schema.pop("default", None)
     elif schema.get("default") not in (None, {}, []):  # `kubectl explain` shows no other part of a schema
-        schema["description"] += f" Default: {_plain_number(schema['default'])}."
+        schema["description"] += f" Default: {_shown(schema['default'])}."
     if schema.get("type") == "integer":
         bounds = (schema["minimum"], schema["maximum"])
         schema["format"] = "int32" if max(map(abs, bounds)) <= _INT32 else "int64"
@@ -111,6 +112,10 @@ def _flat(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]
     if "$ref" in schema:
         schema = {**definitions[schema.pop("$ref").removeprefix("#/$defs/")], **schema}
     return schema
+
+
+def _shown(default: Any) -> str:
+    return ", ".join(default) if isinstance(default, list) else str(_plain_number(default))
 
 
 def _plain_number(value: Any) -> Any:

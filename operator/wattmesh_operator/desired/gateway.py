@@ -6,9 +6,10 @@ from pathlib import Path
 
 from wattmesh_beckn.signature import Signer
 from wattmesh_common.reading_token import ReadingToken
-from wattmesh_common.runtime import GatewayConfig
+from wattmesh_common.runtime import ClockConfig, GatewayConfig
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.desired.files import CONFIG_FILE, KEYS_FILE, TOKEN_FILE, config_map
+from wattmesh_operator.desired.grid_clock import MarketClock
 from wattmesh_operator.desired.manifest import Belonging, digest
 from wattmesh_operator.desired.names import DATA, service_url
 from wattmesh_operator.desired.network import network_policy
@@ -20,13 +21,15 @@ from wattmesh_operator.plan.pods import GatewayPlan
 from wattmesh_operator.resources.pod_template import NO_TEMPLATE
 
 
-def gateway_config(plan: GatewayPlan, registrar: Signer) -> GatewayConfig:
+def gateway_config(plan: GatewayPlan, registrar: Signer, clock: MarketClock) -> GatewayConfig:
     """The configuration of a gateway's process."""
     metadata = plan.resource.metadata
     return GatewayConfig(
         subscriber_id=plan.subscriber_id,
         url=service_url(metadata.name, metadata.namespace),
         domain=plan.resource.spec.domain,
+        protocols=plan.resource.spec.protocols,
+        clock=ClockConfig(start=clock.start, epoch=clock.epoch, speed=clock.speed),
         database=Path(DATA, "registry.db"),
         registrar_keys={registrar.key_id: registrar.public_key},
     )
@@ -43,6 +46,7 @@ def gateway_manifests(
     signer: Signer,
     registrar: Signer,
     token: ReadingToken,
+    clock: MarketClock,
     settings: PodSettings,
     present_claim: Object | None = None,
 ) -> list[Object]:
@@ -54,7 +58,7 @@ def gateway_manifests(
     name, template = plan.resource.metadata.name, plan.resource.spec.pod or NO_TEMPLATE
     to = Belonging(owner, name, name)
     volume = gateway_volume(plan, settings)
-    config = gateway_config(plan, registrar).model_dump(mode="json")
+    config = gateway_config(plan, registrar, clock).model_dump(mode="json")
     command = ["python", "-m", "wattmesh_gateway", "--config", f"{CONFIG}/{CONFIG_FILE}", "--keys"]
     return [
         config_map(to, config),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_common.runtime import ClockConfig, GatewayAddress, RuntimeConfig
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_operator.plan.naming import households_by_pod, subscriber_id
@@ -28,6 +29,7 @@ class Participant:
     subscriber_id: str
     feeder: str
     roles: tuple[Role, ...]
+    protocols: tuple[ProtocolVersion, ...] = V1_ONLY
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def runtime_config(
         domain=spec.domain,
         currency=spec.currency,
         vocabulary=spec.vocabulary,
+        protocols=spec.protocols,
         gateway=GatewayAddress(subscriber_id=_id_of(pod.gateway), url=gateway_url),
         clock=ClockConfig(
             start=spec.clock.start if start is None else start,
@@ -145,7 +148,7 @@ def _utility_pod(agent: UtilityAgent, gateway: BecknGateway, customers: Sequence
     # It is a seller to all, and a buyer only where demand response lets it be.
     roles: tuple[Role, ...] = ("BAP", "BPP") if agent.spec.demand_response else ("BPP",)
     name = agent.metadata.name
-    participant = Participant(name, _id_of(agent), agent.spec.feeder, roles)
+    participant = Participant(name, _id_of(agent), agent.spec.feeder, roles, gateway.spec.protocols)
     namespace = agent.metadata.namespace
     config, prices = utility_config(agent, customers), _prices(agent)
     return PodPlan(name, namespace, agent, gateway, (participant,), utilities=(config,), prices=prices)
@@ -162,7 +165,10 @@ def _household_pods(
     found = []
     for pod, names in households_by_pod(agent).items():
         households = tuple(household_config(agent, name, utility, utilities) for name in names)
-        participants = tuple(Participant(one.name, one.subscriber_id, one.feeder, _roles(one)) for one in households)
+        participants = tuple(
+            Participant(one.name, one.subscriber_id, one.feeder, _roles(one), gateway.spec.protocols)
+            for one in households
+        )
         found.append(
             PodPlan(
                 pod,

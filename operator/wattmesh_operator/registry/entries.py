@@ -15,6 +15,7 @@ from wattmesh_beckn.context import COUNTRY, Code, Location
 from wattmesh_beckn.keys import RetiringKey
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_common.clock import utc
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_operator.plan.pods import Participant, Role
 
 VALIDITY = timedelta(days=365)
@@ -54,6 +55,7 @@ class Wanted(NamedTuple):
     url: str
     domain: str
     feeder: str
+    protocols: tuple[ProtocolVersion, ...]
     ends: datetime | None
 
     def entry(self, now: datetime) -> Subscription:
@@ -66,6 +68,7 @@ class Wanted(NamedTuple):
             location=Location(city=Code(code=self.feeder)),
             key_id=self.key_id,
             signing_public_key=self.public_key,
+            protocols=self.protocols,
             valid_from=now - _CLOCK_MARGIN,
             valid_until=self.ends or now + VALIDITY,
         )
@@ -75,6 +78,7 @@ class Wanted(NamedTuple):
         return (
             entry.status is SubscriptionStatus.SUBSCRIBED
             and (entry.url, entry.domain, entry.signing_public_key) == (self.url, self.domain, self.public_key)
+            and entry.protocols == self.protocols
             and (entry.location.city.code, entry.location.country.code) == (self.feeder, COUNTRY)
             and entry.valid_from <= now
             and (entry.valid_until == self.ends if self.ends else entry.valid_until - now > RENEW_BEFORE)
@@ -92,6 +96,7 @@ def wanted_entries(registrants: Iterable[Registrant], domain: str) -> list[Wante
             registrant.url,
             domain,
             registrant.participant.feeder,
+            registrant.participant.protocols,
             ends,
         )
         for registrant in registrants

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wattmesh_common.fields import V1_ONLY
 from wattmesh_common.runtime import Vocabulary
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Speed
 from wattmesh_operator.resources.resource import CustomResource, Part
-from wattmesh_operator.resources.values import Currency, Domain, ZonedTime
+from wattmesh_operator.resources.values import Currency, Domain, SpokenProtocols, ZonedTime
 
 
 class Clock(Part):
@@ -34,6 +35,11 @@ class BecknGatewaySpec(Part):
         default="core",
         description="Words of all messages: those of Beckn core, or those that the energy networks' layer-2 document "
         "for uei:p2p_trading asks for (deg). Both are understood.",
+    )
+    protocols: SpokenProtocols = Field(
+        default=V1_ONLY,
+        description="Versions of Beckn that its members speak: v1 (core 1.1), v2 (2.0.0 LTS) or both. Where two speak "
+        "both, a new contract is made in v2.",
     )
     clock: Clock = Field(default_factory=Clock, description="Grid time: when it starts and how fast it runs.")
     pod: PodTemplate | None = Field(default=None, description="What its pods have beside what the chart says for all.")

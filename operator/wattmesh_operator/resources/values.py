@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_market.energy.tariff import DAYS, MONTHS
 from wattmesh_market.plugins import Catalog
 from wattmesh_market.plugins.naming import is_given_name
@@ -137,6 +138,40 @@ class OneOf(Constraint):
     def _schema(self) -> dict[str, Any]:
         schema = {"type": "string", "enum": list(self.names)}
         return {**schema, "description": self.description} if self.description else schema
+
+
+@dataclass(frozen=True)
+class SomeOf(Constraint):
+    """A list of some names, at least one and each once; in Python a tuple in the order of `names`.
+
+    `description` is of an entry, see `OneOf`.
+    """
+
+    names: tuple[str, ...]
+    description: str
+    allowed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", f"a list of {' and '.join(self.names)}, at least one of them, each once")
+
+    def _read(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple):
+            raise not_allowed(self.allowed, value)
+        for index, name in enumerate(value):
+            if name not in self.names or name in value[:index]:
+                raise rule_broken(f"must be {self.allowed}; entry {index + 1} is {shown(name)}")
+        if not value:
+            raise rule_broken(f"must be {self.allowed}; it is empty")
+        return tuple(name for name in self.names if name in value)
+
+    def _write(self, value: tuple[str, ...]) -> list[str]:
+        return list(value)
+
+    def _schema(self) -> dict[str, Any]:
+        items = {"type": "string", "enum": list(self.names), "description": self.description}
+        # A set: an API server refuses an entry that is there twice.
+        counts = {"minItems": 1, "maxItems": len(self.names)}
+        return {"type": "array", **counts, "items": items, "x-kubernetes-list-type": "set"}
 
 
 _PLAIN = (bool, int, float, Decimal, datetime, time, Mapping, list, tuple, type(None))
@@ -293,6 +328,10 @@ Domain = Annotated[
 ]
 TimeZone = Annotated[
     str, Text("^([A-Za-z][A-Za-z0-9_+/-]*|[+-][0-9]{2}:[0-9]{2})$", "a time zone such as Europe/Berlin or +01:00", 100)
+]
+SpokenProtocols = Annotated[
+    tuple[ProtocolVersion, ...],
+    SomeOf(get_args(ProtocolVersion), "A version of Beckn: v1 (core 1.1) or v2 (2.0.0 LTS)."),
 ]
 Retention = Annotated[
     str, Text("^(3[5-9]|[4-9][0-9]|[1-9][0-9]{2,3})d$", "a number of days, 35d to 9999d, such as 400d", 5)

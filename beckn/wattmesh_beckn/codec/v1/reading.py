@@ -31,7 +31,7 @@ from wattmesh_beckn.codec.v1.writing import (
     UNTIL_TAG,
     fulfillment_id,
 )
-from wattmesh_beckn.context import Context
+from wattmesh_beckn.context import Addressed
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.messages import (
     ENERGY,
@@ -566,7 +566,7 @@ def _slot(fulfillment: Fulfillment, path: str) -> int:
         raise invalid(str(error), f"{path}.stops.0.time.range") from None
 
 
-def _expires_ms(context: Context, quote: WireQuote | None) -> int:
+def _expires_ms(context: Addressed, quote: WireQuote | None) -> int:
     ttl = quote.ttl if quote and quote.ttl else QUOTE_TTL
     return unix_ms(context.timestamp + ttl)
 

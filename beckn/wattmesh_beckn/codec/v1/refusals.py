@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wattmesh_beckn.codec.refusals import CODES
-from wattmesh_beckn.errors import Refusal, declined, invalid, too_many
+from wattmesh_beckn.codec.refusals import refusal_at
+from wattmesh_beckn.errors import Refusal
 from wattmesh_market.trade.messages import Action
-from wattmesh_market.trade.refusal import About, Reason, Refused
+from wattmesh_market.trade.refusal import About, Refused
 
 _PATHS: Mapping[About, str] = {
     About.TRANSACTION: "context.transaction_id",
@@ -43,9 +43,4 @@ def path_of(action: Action, about: About) -> str:
 
 def to_wire(refused: Refused, action: Action) -> Refusal:
     """A party's refusal of a call, with Beckn's code, status and path."""
-    if refused.reason is Reason.TOO_MANY:
-        return too_many(refused.text, refused.wait_s)
-    path = None if refused.about is None else path_of(action, refused.about)
-    if refused.reason is Reason.UNSOUND:
-        return invalid(refused.text, path)
-    return declined(CODES[refused.reason], refused.text, path)
+    return refusal_at(refused, None if refused.about is None else path_of(action, refused.about))

@@ -6,7 +6,7 @@ numbers there, energy in kWh; as decimals they lose nothing on the way to Wh and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -14,7 +14,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from wattmesh_beckn.context import BecknModel, Duration, SubscriberId, Timestamp
+from wattmesh_beckn.context import BecknModel, Duration, SubscriberId, Timestamp, check_lifetime
+from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.messages import error_in, first_wrong
 from wattmesh_common.fields import Url, Uuid
 
@@ -22,6 +23,12 @@ VERSION = "2.0.0"
 MOST_PARTS = 96
 """Commitments, intervals, flows and settlements of a contract: one day of slots, as in v1."""
 MOST_CATALOGS = 1_000
+DISCOVER, ON_DISCOVER = "discover", "on_discover"
+PUBLISH, ON_PUBLISH = "catalog/publish", "catalog/on_publish"
+TO_DISCOVERY = frozenset((DISCOVER, PUBLISH))
+"""What buyers and sellers say to the discovery service."""
+OF_DISCOVERY = frozenset((ON_DISCOVER, ON_PUBLISH))
+"""What it answers. A seller that was asked itself answers `discover`, too."""
 PartT = TypeVar("PartT", bound=BecknModel)
 
 Text = Annotated[str, Field(max_length=1_000)]
@@ -34,10 +41,16 @@ class V2Model(BecknModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
+class RequestDigest(V2Model):
+    """The digest of the request that a callback answers: `BLAKE-512=` and base64."""
+
+    digest: Id
+
+
 class ContextV2(V2Model):
     """Who says what to whom. `timestamp` and `ttl` are wall time; without one a message holds for 30 s.
 
-    A call between a buyer and the discovery service names no seller.
+    A call between a buyer and the discovery service names no seller, one between a seller and it no buyer.
     """
 
     action: Id
@@ -51,6 +64,29 @@ class ContextV2(V2Model):
     message_id: Uuid
     timestamp: Timestamp
     ttl: Duration = timedelta(seconds=30)
+    request_digest: RequestDigest | None = None
+
+    @property
+    def feeder(self) -> str | None:
+        """The feeder that is named: none is, so the sender's counts."""
+        return None
+
+    @property
+    def is_callback(self) -> bool:
+        """Whether it answers a request, or could."""
+        return is_callback(self.action)
+
+    @property
+    def recipient(self) -> str | None:
+        """Whom it is for; None of what is for the discovery service."""
+        if self.action in TO_DISCOVERY:
+            return self.bpp_id if self.action == DISCOVER else None
+        return self.bap_id if self.is_callback and self.action != ON_PUBLISH else self.bpp_id
+
+    @property
+    def expires_at(self) -> float:
+        """Unix seconds of wall time after which nobody need act on it."""
+        return self.timestamp.timestamp() + self.ttl.total_seconds()
 
 
 class Descriptor(V2Model):
@@ -141,6 +177,11 @@ class Consideration(V2Model):
     id: Id
     consideration_attributes: RevenueFlow | None = None
 
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """Its flows, if it is one of money."""
+        return self.consideration_attributes.revenue_flows if self.consideration_attributes is not None else ()
+
 
 class OfferAttributes(V2Model):
     """EnergyTradeOffer: price and energy by interval."""
@@ -149,10 +190,11 @@ class OfferAttributes(V2Model):
 
 
 class OfferV2(V2Model):
-    """An offer of a catalog, or the one that a commitment takes."""
+    """An offer of a catalog, or the one that a commitment takes. `considerations`: what is owed for a kWh beside it."""
 
     id: Id
     provider: Provider | None = None
+    considerations: Annotated[tuple[Consideration, ...], Field(max_length=MOST_PARTS)] = ()
     offer_attributes: OfferAttributes | None = None
 
 
@@ -237,8 +279,8 @@ class ContractV2(V2Model):
     def flows(self, consideration: str | None = None) -> Iterator[Flow]:
         """The flows of all considerations, or of the one of that id."""
         for one in self.consideration:
-            if one.consideration_attributes is not None and consideration in (None, one.id):
-                yield from one.consideration_attributes.revenue_flows
+            if consideration in (None, one.id):
+                yield from one.flows
 
 
 class ContractMessage(V2Model):
@@ -280,6 +322,11 @@ class ErrorV2(V2Model):
     code: Text | None = None
     message: Text | None = None
 
+    @property
+    def said(self) -> tuple[str, str]:
+        """Code and text."""
+        return self.error_code or self.code or "", self.error_message or self.message or ""
+
 
 class ErrorMessageV2(V2Model):
     """What a callback carries in place of its body."""
@@ -287,17 +334,32 @@ class ErrorMessageV2(V2Model):
     error: ErrorV2
 
 
+class ProcessingResult(V2Model):
+    """What became of a catalog that was published."""
+
+    catalog_id: Text
+    status: Id
+    errors: Annotated[tuple[ErrorV2, ...], Field(max_length=MOST_PARTS)] = ()
+
+
+class ResultsMessage(V2Model):
+    """Body of `catalog/on_publish`."""
+
+    results: Annotated[tuple[ProcessingResult, ...], Field(max_length=MOST_PARTS)]
+
+
 class CallV2(V2Model):
     """A whole message."""
 
     context: ContextV2
-    message: DiscoverMessage | CatalogsMessage | ContractMessage | ErrorMessageV2
+    message: BecknModel
 
 
 _CONTRACT_CALLS = ("select", "init", "confirm", "status", "cancel", "update")
-BODIES: dict[str, type[DiscoverMessage | CatalogsMessage | ContractMessage]] = {
-    "discover": DiscoverMessage,
-    "on_discover": CatalogsMessage,
+BODIES: Mapping[str, type[V2Model]] = {
+    DISCOVER: DiscoverMessage,
+    ON_DISCOVER: CatalogsMessage,
+    ON_PUBLISH: ResultsMessage,
     **{name: ContractMessage for call in _CONTRACT_CALLS for name in (call, f"on_{call}")},
 }
 
@@ -312,7 +374,12 @@ def decimal(value: Any) -> Decimal:
         raise ValueError("must be a number") from None
 
 
-def read_call(action: str, raw: Any) -> CallV2:
+def is_callback(action: str) -> bool:
+    """Whether a call answers a request, or could."""
+    return action.rpartition("/")[2].startswith("on_")
+
+
+def read_call(action: str, raw: Any, bodies: Mapping[str, type[V2Model]] = BODIES) -> CallV2:
     """The message that parsed JSON holds; Refusal (400) names the first wrong field."""
     if not isinstance(raw, dict):
         raw = {}
@@ -320,7 +387,28 @@ def read_call(action: str, raw: Any) -> CallV2:
     context = _part(ContextV2, raw.get("context"), "context")
     if error is not None:
         return CallV2.model_construct(context=context, message=_part(ErrorMessageV2, error, "message"))
-    return CallV2.model_construct(context=context, message=_part(BODIES[action], raw.get("message"), "message"))
+    return CallV2.model_construct(context=context, message=_part(bodies[action], raw.get("message"), "message"))
+
+
+def check_context(context: ContextV2, *, action: str, subscriber_id: str | None, now: float, machine: float) -> None:
+    """Refuse (400) a context that this subscriber cannot act on.
+
+    `subscriber_id` is the receiver (None at the discovery service); `now` and `machine` are what the Clock says.
+    """
+    if context.action not in (action, action.replace("/", "_")):
+        raise invalid(f"context.action is {context.action!r} but the call was {action!r}", "context.action")
+    if context.version != VERSION:
+        raise invalid(f"version {context.version!r} is not spoken here; use {VERSION!r}", "context.version")
+    needed = ["bap_id", "bap_uri"] if action not in (PUBLISH, ON_PUBLISH) else []
+    if action not in (DISCOVER, ON_DISCOVER, ON_PUBLISH):
+        needed += ["bpp_id", "bpp_uri"]
+    for field in needed:
+        if getattr(context, field) is None:
+            raise invalid(f"{action} needs context.{to_camel(field)}", f"context.{to_camel(field)}")
+    if subscriber_id is not None and context.recipient != subscriber_id:
+        field = "bapId" if context.is_callback else "bppId"
+        raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
+    check_lifetime(context, now, machine)
 
 
 def _part(model: type[PartT], raw: Any, place: str) -> PartT:
