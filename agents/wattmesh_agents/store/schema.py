@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 9
+VERSION = 10
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -206,9 +206,9 @@ CREATE TABLE readings (
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
 """
 _READINGS = _READINGS_OF_6.replace("estimated_wh INTEGER,", f"estimated_wh INTEGER,\n    {_DEVICES},")
-_HELD = """
--- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated (what is billed
--- stands in reported), or replaced by its household before.
+_HELD_OF_6 = """
+-- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated or corrected (what
+-- is billed stands in reported, and in the ledger's corrections), or replaced by its household before.
 CREATE TABLE held (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -220,6 +220,10 @@ CREATE TABLE held (
     state TEXT NOT NULL CHECK (state IN ('held', 'accepted', 'estimated', 'replaced')),
     PRIMARY KEY (party, slot, household)
 ) STRICT, WITHOUT ROWID;
+"""
+_HELD = _HELD_OF_6.replace("'estimated', ", "'estimated', 'corrected', ")
+_ESTIMATED = """
+CREATE INDEX readings_estimated ON readings (party, slot) WHERE estimated_wh IS NOT NULL;
 """
 MIGRATIONS: tuple[Step, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
@@ -259,7 +263,7 @@ DROP INDEX readings_unbooked;
 {_READINGS_OF_6}
 INSERT INTO readings SELECT *, NULL FROM former_readings;
 DROP TABLE former_readings;
-{_HELD}
+{_HELD_OF_6}
 """,  # noqa: S608 - text of ours
     # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
     (_CHAIN + _CARRIED_FORWARD, chain_all),
@@ -267,6 +271,14 @@ DROP TABLE former_readings;
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
     # 9: what each device took. Before, there were none.
     f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
+    # 10: corrections of what is held or was estimated. Before, there were none.
+    f"""
+ALTER TABLE held RENAME TO former_held;
+{_HELD}
+INSERT INTO held SELECT * FROM former_held;
+DROP TABLE former_held;
+{_ESTIMATED}
+""",  # noqa: S608 - text of ours
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -337,7 +349,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
     WHERE order_id IS NOT NULL AND state IN ('EXPIRED', 'CANCELLED');
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
-{_LEDGER}{_SHARING}{_HELD}{_READINGS}
+{_LEDGER}{_SHARING}{_HELD}{_READINGS}{_ESTIMATED}
 -- How many messages a party has sent of each Beckn action, as written down last.
 CREATE TABLE messages (
     party TEXT NOT NULL,
