@@ -244,7 +244,7 @@ class Driver:
         return found
 
     def correct(self, member: Events, household: str, slot: int, net_wh: int) -> None:
-        """A person has found out what a reading should have been. Refused when that cannot be, and nothing has changed."""
+        """A person has found out what a reading should have been. Refused when that cannot be: nothing has changed."""
         utility = _utility(member)
         if slot < accounts.closed_until(self._database.connection, utility.id, household):
             raise Refused(Reason.BUSINESS, f"{household} has closed its account of that slot", About.SLOT)

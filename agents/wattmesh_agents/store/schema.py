@@ -207,8 +207,8 @@ CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked
 """
 _READINGS = _READINGS_OF_6.replace("estimated_wh INTEGER,", f"estimated_wh INTEGER,\n    {_DEVICES},")
 _HELD_OF_6 = """
--- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated or corrected (what
--- is billed stands in reported, and in the ledger's corrections), or replaced by its household before.
+-- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated or corrected
+-- (what is billed stands in reported, and in the ledger's corrections), or replaced by its household before.
 CREATE TABLE held (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,

@@ -145,7 +145,7 @@ def _in_time(party: Party, signed: Sequence[Signed]) -> Iterator[tuple[float, bo
     what was paid after all slots.
 
     Where a street has stood still, signatures are older than their slots are by the clock that goes now. What a utility
-    has billed is entered first: no slot of it is to be closed again. What became of a reading that it held follows that.
+    has billed is entered first: no slot of it is to be closed again; what it held before that.
     """
     for one in sorted(signed, key=lambda one: one.signed_ms):
         if isinstance(one.message, PricedReading | HeldReading):

@@ -91,8 +91,8 @@ class Supplied(Party):
     def report(self, slot: int) -> None:
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
 
-        What is in doubt by then is told as import; what becomes of it, later. One that was billed by an estimate is told
-        again for its correction, if there is one.
+        What is in doubt by then is told as import; what becomes of it, later. One that was billed by an estimate is
+        told again for its correction, if there is one.
         """
         reading = self.books.readings.get(slot)
         if reading is None or (reading.state is ReadingState.BOOKED and slot not in self.books.estimated):

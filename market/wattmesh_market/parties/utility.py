@@ -252,8 +252,8 @@ class Utility(Party):
         return found
 
     def correct(self, household: str, slot: int, net_wh: int) -> None:
-        """A person has found out what a reading should have been (net import): one that is held is billed by that, of one
-        that was billed otherwise the difference is paid back, or owed on top.
+        """A person has found out what a reading should have been (net import): one that is held is billed by that, of
+        one that was billed otherwise the difference is paid back, or owed on top.
 
         Refused where it is neither held nor was estimated or corrected, or is too old, or nothing installed can have
         moved that. The same again changes nothing.

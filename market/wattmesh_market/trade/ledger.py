@@ -73,8 +73,8 @@ class ReportState(StrEnum):
 class Reported(NamedTuple):
     """What a utility's customer reported first of a slot, and in which transaction; what it was billed for.
 
-    `provisional` until the last word on it has come, which may lead to a correction in the ledger, as a person's word on
-    what was estimated may.
+    `provisional` until the last word on it has come, which may lead to a correction in the ledger; a person's word may,
+    too.
     """
 
     slot: int

@@ -309,7 +309,7 @@ class _Writer:
         for line in lines:
             values[line.slot] = {REQUESTED: [_kwh(line.energy_wh)]}
             if (final_wh := allocated.get(line.slot)) is not None:
-                values[line.slot] |= dict.fromkeys(ALLOCATIONS, [_kwh(final_wh)])
+                values[line.slot] |= {name: [_kwh(final_wh)] for name in ALLOCATIONS}
                 inserted |= dict(zip(ALLOCATIONS, (SELLER_DISCOM, SELLER_DISCOM, "buyerDiscom"), strict=True))
         return {
             "id": offer_id,
