@@ -271,8 +271,9 @@ DROP TABLE former_readings;
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
     # 9: what each device took. Before, there were none.
     f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
-    # 10: corrections of what is held or was estimated. Before, there were none.
+    # 10: corrections. Before, there were none.
     f"""
+-- What is held may be corrected.
 ALTER TABLE held RENAME TO former_held;
 {_HELD}
 INSERT INTO held SELECT * FROM former_held;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 from wattmesh_cli.audit.findings import Finding
@@ -64,7 +65,7 @@ def _corrected(held: Held, reported: Reported, rows: Rows) -> str:
         return ""
     supply = rows.supply.get(key)
     earned_micro, billed_wh = 0 if supply is None else supply.amount_micro, rows.billed_wh(reported)
-    for number, before_wh, after_wh in zip(numbers, billed_wh, billed_wh[1:], strict=True):
+    for number, (before_wh, after_wh) in zip(numbers, pairwise(billed_wh), strict=True):
         entry, less_wh = rows.corrections[key][number], abs(before_wh) - abs(after_wh)
         # What was billed too much is repaid as it was billed, a fraction to the household's gain; the tariff by which
         # more is priced may have changed.
