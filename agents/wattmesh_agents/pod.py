@@ -165,7 +165,7 @@ class Pod:
             books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
             return Utility(config, self._around, books, salt, series_of(config.tariff))
         profile = profile_of(config, self.grid.time.utc_offset_s)
-        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
+        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config))
         return Household(config, profile, self._around, books, salt, series_of(config.backstop.tariff))
 
     # --- life ---

@@ -1,4 +1,4 @@
-"""A utility whose books were put back knows what it held, billed by an estimate and corrected, by what it has signed."""
+"""A utility whose books were put back knows what it held, estimated and corrected, by what it has signed."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ def test_what_is_not_a_book_does_not_grow_after_the_first_day(monkeypatch: pytes
 @pytest.fixture
 def connection() -> sqlite3.Connection:
     database = Database.open(IN_MEMORY, salt="s")
-    database.connection.execute("INSERT INTO parties VALUES ('me', 'household', 0, 0, 0, 0, 0, 0, 0)")
-    database.connection.execute("INSERT INTO parties VALUES ('gone', 'household', 0, 0, 0, 0, 0, 0, 0)")
+    database.connection.execute("INSERT INTO parties VALUES ('me', 'household', 0, 0, 0, 0, 0, 0, 0, 0)")
+    database.connection.execute("INSERT INTO parties VALUES ('gone', 'household', 0, 0, 0, 0, 0, 0, 0, 0)")
     return database.connection
 
 

@@ -47,7 +47,7 @@ class Role(StrEnum):
 class Standing(NamedTuple):
     """Where a party stands: `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`.
 
-    That is the first slot not metered yet.
+    That is the first slot not metered yet. `vehicle_wh` of it is in a car: what the house may use of it.
 
     `buying` says that the battery fell below its threshold and has not reached the target since.
     """
@@ -59,6 +59,12 @@ class Standing(NamedTuple):
     next_slot: int
     buying: bool
     carried_uwh: int = 0
+    vehicle_wh: int = 0
+
+    @property
+    def battery_wh(self) -> int:
+        """What is stored in the battery."""
+        return self.level_wh - self.vehicle_wh
 
 
 class Purchase(NamedTuple):

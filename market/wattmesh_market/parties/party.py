@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from wattmesh_market.energy.battery import NO_BATTERY, Battery
+from wattmesh_market.energy.battery import NO_BATTERY
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
@@ -319,7 +319,12 @@ class Party(ABC):
         )
 
 
-def standing_at(slot: int, battery: Battery | None = None) -> Standing:
-    """Where a party stands that enters the books at a slot, with a battery or without."""
-    of = battery or NO_BATTERY
-    return Standing(of.capacity_wh, of.initial_level_wh, of.initial_level_wh, slot, slot, buying=False)
+def standing_at(slot: int, household: HouseholdConfig | None = None) -> Standing:
+    """Where a party stands that enters the books at a slot: a household with what it stores, or a utility."""
+    battery, vehicle_wh = NO_BATTERY, 0
+    if household is not None:
+        battery, vehicle_wh = household.battery or NO_BATTERY, household.vehicle_wh
+    level_wh = battery.initial_level_wh + vehicle_wh
+    return Standing(
+        battery.capacity_wh + vehicle_wh, level_wh, level_wh, slot, slot, buying=False, vehicle_wh=vehicle_wh
+    )

@@ -116,7 +116,7 @@ def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_
         tables = [table for table in AUDITED_TABLES if table not in ("held", "chain", "checkpoints", "carried")]
         before = {table: [dict(row) for row in file.execute(f"SELECT * FROM {table}")] for table in tables}  # noqa: S608
     new: dict[str, dict[str, int | None]] = {
-        "parties": {"carried_uwh": 0},
+        "parties": {"carried_uwh": 0, "vehicle_wh": 0},
         "contracts": {"sun_wh": 0, "provider": None},
         "readings": {
             **dict.fromkeys(("covered_wh", "carried_uwh", "local_micro_per_kwh", "stored_micro_per_kwh"), 0),
