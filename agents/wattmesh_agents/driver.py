@@ -237,9 +237,10 @@ class Driver:
         party = member.party
         if party.books.changes.standing is None:  # else they are new, and nothing is on the disk
             for one in signed:
-                if isinstance(one.message, PricedReading):
+                if isinstance(one.message, PricedReading | HeldReading):
                     self._recall_supply(party, one.to, one.message.reading.slot)
-            of_contracts = [one.transaction_id for one in signed if not isinstance(one.message, PricedReading)]
+            told = PricedReading | HeldReading
+            of_contracts = [one.transaction_id for one in signed if not isinstance(one.message, told)]
             for transaction_id in dict.fromkeys(of_contracts):
                 self._recall_contracts(party, transaction_id)
             party.books.changes = Changes()
@@ -251,27 +252,37 @@ class Driver:
 
     def decide_held(self, member: Events, household: str, slots: Sequence[int], *, accept: bool) -> list[Reported]:
         """A person has decided about readings that are held. Refused when that cannot be, and nothing has changed."""
-        party, found = member.party, list[Reported]()
-        if not isinstance(party, Utility):
-            raise Refused(Reason.POLICY, "only a utility holds meter readings", About.TARGET)
+        utility, found = _utility(member), list[Reported]()
         for slot in slots:
             before = [slot - days * DAY_S for days in range(1, LIKE_DAYS + 1)]
             for at in (slot, slot - SLOT_S, slot + SLOT_S, *before):
-                self._recall_supply(party, household, at)
-        party.books.changes = Changes()
+                self._recall_supply(utility, household, at)
+        self._decide(utility, lambda: found.extend(utility.decide_held(household, slots, accept=accept)))
+        return found
+
+    def correct(self, member: Events, household: str, slot: int, net_wh: int) -> None:
+        """A person has found out what a reading should have been. Refused when that cannot be: nothing has changed."""
+        utility = _utility(member)
+        if slot < accounts.closed_until(self._database.connection, utility.id, household):
+            raise Refused(Reason.BUSINESS, f"{household} has closed its account of that slot", About.SLOT)
+        self._recall_supply(utility, household, slot)
+        self._decide(utility, lambda: utility.correct(household, slot, net_wh))
+
+    def _decide(self, utility: Utility, decide: Callable[[], None]) -> None:
+        """Act on what a person has decided, after what it is about was recalled."""
+        utility.books.changes = Changes()
         refused: list[Refused] = []
 
         def act() -> None:
             try:
-                found.extend(party.decide_held(household, slots, accept=accept))
+                decide()
             except Refused as error:
                 refused.append(error)
                 raise
 
-        self._act(party, "decide", act)
+        self._act(utility, "decide", act)
         if refused:
             raise refused[0]
-        return found
 
     # --- around them ---
 
@@ -603,6 +614,12 @@ class Driver:
             publisher.consult(party, asked)
         if changes.missed_gates:
             publisher.missed_gates(changes.missed_gates)
+
+
+def _utility(member: Events) -> Utility:
+    if not isinstance(member.party, Utility):
+        raise Refused(Reason.POLICY, "only a utility holds meter readings", About.TARGET)
+    return member.party
 
 
 _BUSY_S = 1

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
+from wattmesh_agents.correcting import correct
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.registrar import asked_by_registrar, drain_reply
@@ -29,7 +30,7 @@ from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import CHECKPOINT, Checkpoint
 from wattmesh_common.clock import Clock
 from wattmesh_common.closing import CLOSE, ClosingRecord
-from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
+from wattmesh_common.decide import CORRECT, DECIDE, Billed, CorrectCall, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.fields import Protocols, ProtocolVersion
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
@@ -197,6 +198,9 @@ BESIDE_BECKN: Mapping[str, Beside] = {
     DRAIN: Beside("Make no new contracts (signed by the registrar)", DrainCall, Reception.drain),
     DECIDE: Beside(
         "Accept held readings, or have them estimated (signed by the registrar)", DecideCall, Reception.decide
+    ),
+    CORRECT: Beside(
+        "Say what a held or estimated reading should have been (signed by the registrar)", CorrectCall, correct
     ),
     CLOSE: Beside(
         "How the account of a party that leaves stands (signed by that party)", ClosingRecord, Reception.close_account

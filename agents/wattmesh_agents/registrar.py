@@ -1,5 +1,5 @@
 """Calls of the registrar: `drain` asks a household to make no new contracts and to close its account before it is taken
-down, `decide` tells a utility what becomes of readings that it holds.
+down, `decide` and `correct` tell a utility what becomes of readings that it holds or held.
 
 No Beckn actions: whoever runs the pod calls. A call is signed like a `subscribe` by the registrar, names the party that
 it is for, and has an effect once.
@@ -23,11 +23,11 @@ from wattmesh_beckn.signature import (
 )
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
-from wattmesh_common.decide import DecideCall
+from wattmesh_common.decide import CorrectCall, DecideCall
 from wattmesh_common.drain import DrainAnswer, DrainCall
 from wattmesh_common.runtime import REGISTRAR
 
-Asked = TypeVar("Asked", DrainCall, DecideCall)
+Asked = TypeVar("Asked", DrainCall, DecideCall, CorrectCall)
 
 
 def asked_by_registrar(

@@ -7,6 +7,7 @@ Energy is in Wh, money in millionths of the currency (`micro`), a slot is its st
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -91,6 +92,15 @@ class LedgerEntry:
     reference: str
     energy_wh: int
     amount_micro: int
+
+    @property
+    def correction(self) -> int | None:
+        """Which correction it is of what was billed for a reading, from 1; None: none."""
+        found = _CORRECTION.fullmatch(self.reference) if self.kind == "backstop" else None
+        return None if found is None else int(found[1] or 1)
+
+
+_CORRECTION = re.compile(r"correction(?: ([2-9]|[1-9]\d{1,3}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -191,8 +201,9 @@ class Reported:
 
 @dataclass(frozen=True)
 class Held:
-    """A customer's reading that a utility holds for a person; `state` is `held`, then `accepted` or `estimated` (what
-    is billed stands in `Reported`), or `replaced` by its household before.
+    """A customer's reading that a utility holds for a person; `state` is `held`, then `accepted`, `estimated` or
+    `corrected` (what is billed stands in `Reported`, and in the ledger's corrections), or `replaced` by its household
+    before.
     """
 
     party: str

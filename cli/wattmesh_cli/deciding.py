@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pydantic_core
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from wattmesh_beckn.keys import KeyFileError, read_keys
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
@@ -19,7 +21,7 @@ from wattmesh_beckn.transport import HttpTransport, Reply, TransportError
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.state import GATEWAY, KEYS, StateError
 from wattmesh_common.clock import SystemClock
-from wattmesh_common.decide import DECIDE, DecideAnswer, DecideCall, Decision
+from wattmesh_common.decide import CORRECT, DECIDE, CorrectCall, DecideAnswer, DecideCall, Decision
 from wattmesh_common.runtime import REGISTRAR
 
 _SIGNATURE_S = 30
@@ -31,32 +33,28 @@ _URL = (
 
 
 @dataclass(frozen=True)
-class Decided:
-    """Readings of a household, by slot, that a utility holds, and what becomes of them. The utility is in the book of
-    that name.
+class ToUtility(ABC):
+    """A call of the registrar about readings of a household that a utility holds, or held. The utility is in the book
+    of that name.
     """
 
     book: str
     utility: str
     household: str
-    slots: tuple[int, ...]
-    decision: Decision
+    name: ClassVar[str]
 
     @property
     def path(self) -> str:
         """Below the address of the utility's pod."""
-        return f"/{self.utility.partition('.')[0]}/{DECIDE}"
+        return f"/{self.utility.partition('.')[0]}/{self.name}"
+
+    @abstractmethod
+    def call(self, message_id: str) -> BaseModel:
+        """The call's body."""
 
     def signed_by(self, registrar: Signer) -> tuple[bytes, dict[str, str]]:
         """The call's body and headers."""
-        call = DecideCall(
-            subscriber_id=self.utility,
-            message_id=str(uuid.uuid4()),
-            household=self.household,
-            slots=list(self.slots),
-            decision=self.decision,
-        )
-        body, clock = call.model_dump_json().encode(), SystemClock()
+        body, clock = self.call(str(uuid.uuid4())).model_dump_json().encode(), SystemClock()
         signature = registrar.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
         return body, {"content-type": "application/json", AUTHORIZATION: signature}
 
@@ -74,8 +72,46 @@ class Decided:
         raise BooksError(f"{self.utility}: {why}")
 
 
-def decide_on_this_machine(state: Path, decided: Decided) -> Mapping[int, int]:
-    """Tell the running street of a state directory; what is billed, see `Decided`. Who may read its keys may decide."""
+@dataclass(frozen=True)
+class Decided(ToUtility):
+    """Held readings, by slot, and what becomes of them."""
+
+    slots: tuple[int, ...]
+    decision: Decision
+    name = DECIDE
+
+    def call(self, message_id: str) -> BaseModel:
+        """See `ToUtility`."""
+        return DecideCall(
+            subscriber_id=self.utility,
+            message_id=message_id,
+            household=self.household,
+            slots=list(self.slots),
+            decision=self.decision,
+        )
+
+
+@dataclass(frozen=True)
+class Corrected(ToUtility):
+    """A reading that is held or was estimated, and its net import (Wh) as it should have been."""
+
+    slot: int
+    net_wh: int
+    name = CORRECT
+
+    def call(self, message_id: str) -> BaseModel:
+        """See `ToUtility`."""
+        return CorrectCall(
+            subscriber_id=self.utility,
+            message_id=message_id,
+            household=self.household,
+            slot=self.slot,
+            net_wh=self.net_wh,
+        )
+
+
+def decide_on_this_machine(state: Path, decided: ToUtility) -> Mapping[int, int]:
+    """Tell the running street of a state directory; what is billed. Who may read its keys may decide."""
     try:
         registrar = read_keys(state / KEYS)[REGISTRAR]
         with closing(sqlite3.connect(f"{(state / GATEWAY).absolute().as_uri()}?mode=ro", uri=True)) as registry:

@@ -13,7 +13,7 @@ import typer
 
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared
-from wattmesh_cli.deciding import Decided, decide_on_this_machine
+from wattmesh_cli.deciding import ToUtility, decide_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -47,14 +47,14 @@ class Source:
 
     `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
     first characters of its transaction id; `decide` tells a utility that runs what a person has decided, and gives what
-    it billed (see `Decided`).
+    it billed (see `ToUtility`).
     """
 
     books: Callable[[], tuple[Book, ...]]
     declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
     evidence: Callable[[str], Sequence[SideOfContract]]
-    decide: Callable[[Decided], Mapping[int, int]]
+    decide: Callable[[ToUtility], Mapping[int, int]]
 
 
 def source(

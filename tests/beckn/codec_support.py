@@ -16,8 +16,10 @@ from wattmesh_beckn.receiver import Received, parse, read_any
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.messages import (
+    MOST_CORRECTIONS,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -154,11 +156,11 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
     fee_micro, local_fee_micro = draw(st.integers(0, amount_micro)), draw(st.none() | amounts)
     shared_micro = draw(st.integers(0, amount_micro - fee_micro))
     shared = draw(st.none() | st.builds(SharedPart, energies, st.just(shared_micro), st.integers(0, shared_micro)))
-    correction = draw(st.none() | st.builds(Correction, energies, energies, amounts | amounts.map(lambda owed: -owed)))
+    one = st.builds(Correction, energies, energies, amounts | amounts.map(lambda owed: -owed))
+    corrections = tuple(draw(st.lists(one, max_size=MOST_CORRECTIONS)))
     currency = draw(currencies)
-    estimated = not reading.provisional and draw(st.booleans())
-    parts = (amount_micro, fee_micro, local_fee_micro, currency, shared, correction)
-    return PricedReading(order_id, reading, *parts, estimated=estimated)
+    by = Basis.METER if reading.provisional else draw(st.sampled_from(Basis))
+    return PricedReading(order_id, reading, amount_micro, fee_micro, local_fee_micro, currency, shared, corrections, by)
 
 
 ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {

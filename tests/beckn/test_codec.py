@@ -34,6 +34,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -421,7 +422,7 @@ def test_a_reading_that_is_held_or_estimated_says_so_and_what_is_held_has_no_pri
         ("status", "held"),
     ]
     assert "quote" not in order
-    estimated = PricedReading("supply", reading._replace(imported_wh=300), 75_000, 0, None, "EUR", estimated=True)
+    estimated = PricedReading("supply", reading._replace(imported_wh=300), 75_000, 0, None, "EUR", by=Basis.ESTIMATE)
     [group] = encoded(estimated)["message"]["order"]["fulfillments"][0]["tags"]
     assert (group["list"][0]["value"], group["list"][-1]["value"]) == ("0.300", "estimated")
     assert CODEC.decode(received(encoded(estimated))) == estimated
@@ -431,7 +432,7 @@ def test_a_priced_reading_says_what_was_shared_and_what_was_corrected() -> None:
     # 500 Wh were billed in doubt, 300 of them shared at 0.175, of which 0.02 are the local grid fee; 200 are paid back.
     priced = PricedReading(
         "supply", ReportReading("supply", SLOT, 300, 0, 0), 112_500, 14_000, None, "EUR",
-        SharedPart(300, 52_500, 6_000), Correction(500, 0, 45_000),
+        SharedPart(300, 52_500, 6_000), (Correction(500, 0, 45_000),),
     )  # fmt: skip
     order = encoded(priced)["message"]["order"]
     assert order["fulfillments"][0]["tags"][1:] == [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,81 @@ def test_what_a_utility_holds_is_what_its_household_has_read() -> None:
     flat, grid, roof = books("held", "held")
     other = replace(grid.held[0], imported_wh=OUTLIER_WH + 1)
     assert kinds(audit([flat, replace(grid, held=(other,)), roof])) == {"held-reading"}
+
+
+# --- corrections ---
+
+BY_TARIFF = 300
+"""Millionths per Wh."""
+
+
+def corrected(
+    first_wh: int,
+    after_wh: Sequence[int],
+    *,
+    heard: int | None = None,
+    back: Mapping[int, int] | None = None,
+    state: str = "corrected",
+    names: Sequence[str] = ("correction", "correction 2", "correction 3"),
+) -> list[Book]:
+    """The street in which flat-0's reading was billed for `first_wh`, and then for each of `after_wh`.
+
+    The household has heard of as many of the corrections. `back` has what was paid back (millionths) by correction
+    where it is not by the tariff.
+    """
+    heard = len(after_wh) if heard is None else heard
+    billed_wh = [first_wh, *after_wh]
+    flat, grid, roof = books(state, "booked", billed_wh=first_wh, estimated_wh=billed_wh[heard])
+    of_flat, of_grid = list(flat.ledger), list(grid.ledger)
+    for number, (before_wh, wh) in enumerate(pairwise(billed_wh)):
+        back_micro = (back or {}).get(number, (before_wh - wh) * BY_TARIFF)
+        entry = LedgerEntry(GRID, "backstop", SLOT, FLAT, names[number], before_wh - wh, -back_micro)
+        of_grid.append(entry)
+        if number < heard:
+            of_flat.append(
+                replace(
+                    entry, party=FLAT, counterparty=GRID, energy_wh=-entry.energy_wh, amount_micro=-entry.amount_micro
+                )
+            )
+    return [replace(flat, ledger=tuple(of_flat)), replace(grid, ledger=tuple(of_grid)), roof]
+
+
+@pytest.mark.parametrize("after_wh", [(), (100,), (100, 40), (100, 40, 700)])
+def test_a_corrected_reading_is_billed_by_what_was_said_last(tmp_path: Path, after_wh: tuple[int, ...]) -> None:
+    result = audit(read_books(write_state(tmp_path / "state", corrected(250, after_wh))))
+    assert result.findings == ()
+    assert (result.energy_sum_wh, result.amount_sum_micro, result.energy_in_flight_wh) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("heard", [0, 1])
+def test_a_correction_that_the_household_has_yet_to_hear_of_is_in_flight(heard: int) -> None:
+    result = audit(corrected(250, (100, 40), heard=heard))
+    assert result.findings == ()
+    assert result.energy_in_flight_wh == (60 if heard else 210)
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (corrected(250, (100,), state="estimated"), "held-bill"),
+        (corrected(250, (100, 40), names=("correction", "correction 3")), "held-bill"),
+        (corrected(250, (100,), back={0: 150 * BY_TARIFF - 1}), "held-bill"),
+        (corrected(250, (100, 40), back={1: 60 * BY_TARIFF + 1}), "held-bill"),
+        (corrected(250, (100,), names=("correction 01",)), "ledger-backstop"),
+        (corrected(250, (400,), back={0: 150 * BY_TARIFF}), "ledger-backstop"),
+    ],
+)
+def test_corrections_are_numbered_and_repay_what_was_billed(found: list[Book], kind: str) -> None:
+    assert kind in kinds(audit(found))
+
+
+def test_what_no_person_has_decided_about_is_corrected_once_at_most() -> None:
+    flat, grid, roof = corrected(250, (100, 40))
+    assert "sharing-bill" in kinds(audit([flat, replace(grid, held=()), roof]))
+
+
+def test_a_household_has_no_correction_that_its_utility_has_not() -> None:
+    flat, grid, roof = corrected(250, (100,))
+    without = tuple(entry for entry in grid.ledger if entry.correction is None)
+    assert "ledger-backstop" in kinds(audit([flat, replace(grid, ledger=without), roof]))

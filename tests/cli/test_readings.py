@@ -17,11 +17,12 @@ from typer.testing import CliRunner, Result
 from tests.cli.kubernetes_objects import listing, utility_agent
 from tests.world.manifests import MARKET, households, planned, utility
 from wattmesh_beckn.keys import read_keys
-from wattmesh_cli.books import BooksError
+from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.decide import decide
 from wattmesh_cli.cluster.pods import PodName
-from wattmesh_cli.deciding import Decided
+from wattmesh_cli.deciding import Corrected, Decided
 from wattmesh_cli.main import app
+from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S, local
@@ -61,6 +62,8 @@ class Seen:
     refused: Mapping[str, httpx.Response]
     sellable_wh: int
     in_cluster: Mapping[int, int]
+    corrected_in_cluster: Mapping[int, int]
+    books: tuple[Book, ...]
 
 
 def wattmesh(*arguments: str) -> Result:
@@ -113,7 +116,7 @@ async def _live(state: Path) -> Seen:
         [flat] = [one for pod in street.pods.values() for one in pod.parties.values() if one.id == FLAT]
         assert isinstance(flat, Household)
         first = flat.books.standing.first_slot
-        slots = tuple(first + number * SLOT_S for number in (1, 3, 5, 7))
+        slots = tuple(first + number * SLOT_S for number in (1, 3, 5, 7, 9))
         flat._profile = BrokenMeter(flat._profile, slots)
         await until(lambda: len(grid.books.held) == len(slots))
         await until(lambda: all(slot + SLOT_S in grid.books.reported for slot in slots))
@@ -125,6 +128,13 @@ async def _live(state: Path) -> Seen:
         await run("again", "readings", "estimate", "flat-0", at(slots[1]))
         await run("otherwise", "readings", "accept", "flat-0", at(slots[1]))
         await run("not held", "readings", "accept", "flat-0", at(first))
+        await run("correct held", "readings", "correct", "flat-0", at(slots[4]), "--exported", "0.125")
+        for name, kwh in (("correct", "0.100"), ("correct again", "0.050"), ("correct the same", "0.050")):
+            await run(name, "readings", "correct", "flat-0", at(slots[1]), "--imported", kwh)
+        await run("correct accepted", "readings", "correct", "flat-0", at(slots[0]), "--imported", "0.1")
+        await run("correct too much", "readings", "correct", "flat-0", at(slots[1]), "--imported", "60")
+        await run("correct nothing", "readings", "correct", "flat-0", at(slots[1]))
+        await run("correct both", "readings", "correct", "flat-0", at(slots[1]), "--imported", "1", "--exported", "1")
         [pod] = [name for name, one in street.pods.items() if grid.name in one.parties]
         url = street.pods[pod].url
         keys = read_keys(state / "keys.json")
@@ -141,13 +151,22 @@ async def _live(state: Path) -> Seen:
             refused["elsewhere"] = await client.post(f"{to_flat}/flat-0/decide", content=body, headers=headers)
         cluster = Administrator({pod: url}, (state / "keys.json").read_bytes())
         in_cluster = await asyncio.to_thread(decide, cluster, decided)
+        corrected = Corrected(f"default/{pod}", UTILITY, FLAT, slots[2], 10)
+        async with httpx.AsyncClient() as client:
+            body, headers = corrected.signed_by(keys[UTILITY])
+            refused["correction"] = await client.post(f"{url}{corrected.path}", content=body, headers=headers)
+        await until(lambda: flat.books.readings[slots[2]].state is ReadingState.BOOKED)
+        corrected_in_cluster = await asyncio.to_thread(decide, cluster, corrected)
+        await until(lambda: flat.books.readings[slots[2]].estimated_wh == 10)
+        await until(lambda: flat.books.readings[slots[1]].estimated_wh == 50)
+        await until(lambda: flat.books.readings[slots[4]].estimated_wh == -125)
         await until(lambda: all(flat.books.readings[slot].state is ReadingState.BOOKED for slot in slots[:3]))
     await run("audit", "audit", "--output", "json")
     await run("audit as text", "audit")
     await run("all", "readings", "--output", "json")
     await run("table", "readings", "--held")
     await run("stopped", "readings", "accept", "flat-0", at(slots[3]))
-    return Seen(slots, said, refused, sellable_wh, in_cluster)
+    return Seen(slots, said, refused, sellable_wh, in_cluster, corrected_in_cluster, read_books(state))
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +184,10 @@ def test_held_readings_are_listed_and_counted(seen: Seen) -> None:
     listed = json.loads(seen.said["held"].stdout)
     assert [(row["household"], row["utility"], row["imported_kwh"][:2], row["state"]) for row in listed] == [
         (FLAT, UTILITY, "60", "held")
-    ] * 4
-    assert [row["billed_net_kwh"] for row in listed] == [None] * 4
+    ] * 5
+    assert [row["billed_net_kwh"] for row in listed] == [None] * 5
     counts = {row["party"]: row["held_readings"] for row in json.loads(seen.said["status"].stdout)}
-    assert counts == {FLAT: 4, "flat-1.default": 0, UTILITY: 0}
+    assert counts == {FLAT: 5, "flat-1.default": 0, UTILITY: 0}
 
 
 def test_a_person_accepts_or_has_estimated_once(seen: Seen) -> None:
@@ -179,11 +198,47 @@ def test_a_person_accepts_or_has_estimated_once(seen: Seen) -> None:
     assert "is held; 'wattmesh readings --held' lists them" in seen.said["not held"].output
     assert {seen.said[name].exit_code for name in ("otherwise", "not held")} == {2}
     rows = {row["slot_start"]: row for row in json.loads(seen.said["all"].stdout)}
-    assert [row["state"] for row in rows.values()] == ["accepted", "estimated", "estimated", "held"]
+    assert [row["state"] for row in rows.values()] == ["accepted", "corrected", "corrected", "held", "corrected"]
     billed = [row["billed_net_kwh"] for row in rows.values()]
     assert billed[0] == "60.000"
-    assert 0 < float(billed[1]) < 1
-    assert billed[3] is None
+    assert billed[1:] == ["0.050", "0.010", None, "-0.125"]
+
+
+def test_a_person_corrects_what_is_held_or_was_estimated_as_often_as_need_be(seen: Seen) -> None:
+    for name, text in (
+        ("correct held", "billed 0.125 kWh exported"),
+        ("correct", "billed 0.100 kWh imported"),
+        ("correct again", "billed 0.050 kWh imported"),
+        ("correct the same", "billed 0.050 kWh imported"),
+    ):
+        assert (seen.said[name].exit_code, text in seen.said[name].output) == (0, True), seen.said[name].output
+    for name, text in (
+        ("correct accepted", "was accepted before"),
+        ("correct too much", "what is installed moves"),
+        ("correct nothing", "say what was imported or what was exported"),
+        ("correct both", "say what was imported or what was exported"),
+    ):
+        assert (seen.said[name].exit_code, text in seen.said[name].output) == (2, True), seen.said[name].output
+    rows = [row["corrections"] for row in json.loads(seen.said["all"].stdout)]
+    assert [len(corrections) for corrections in rows] == [0, 2, 1, 0, 0]
+    assert rows[1][1]["net_kwh"] == "-0.050"
+    assert all(float(one["paid_back"]) > 0 for one in rows[1])
+
+
+def test_each_correction_is_in_both_ledgers_and_chained(seen: Seen) -> None:
+    entries = [one for book in seen.books for one in book.ledger if one.correction is not None]
+    links = {(one.party, one.slot, one.reference) for book in seen.books for one in book.chain}
+    assert {(one.party, one.slot, one.reference) for one in entries} <= links
+    ours, theirs = (
+        sorted((one.slot, one.reference, abs(one.amount_micro)) for one in entries if one.party == party)
+        for party in (FLAT, UTILITY)
+    )
+    assert ours == theirs
+    assert [(slot, name) for slot, name, _ in ours] == [
+        (seen.slots[1], "correction"),
+        (seen.slots[1], "correction 2"),
+        (seen.slots[2], "correction"),
+    ]
 
 
 def test_only_the_registrar_may_decide(seen: Seen) -> None:
@@ -192,6 +247,7 @@ def test_only_the_registrar_may_decide(seen: Seen) -> None:
         "utility": 401,
         "changed": 401,
         "elsewhere": 400,
+        "correction": 401,
     }
 
 
@@ -199,6 +255,7 @@ def test_in_a_cluster_the_registrars_secret_is_the_right(seen: Seen) -> None:
     [(slot, net_wh)] = seen.in_cluster.items()
     assert slot == seen.slots[2]
     assert 0 < net_wh < 1000
+    assert seen.corrected_in_cluster == {seen.slots[2]: 10}
 
 
 def test_what_is_held_is_neither_overdue_nor_a_finding(seen: Seen) -> None:

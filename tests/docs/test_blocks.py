@@ -239,7 +239,10 @@ def test_what_sentences_say_of_commands_and_targets_is_there(page: Path) -> None
         if words[:1] != ["wattmesh"] or not words[1:] or words[1].startswith("-"):
             continue
         assert words[1] in WATTMESH.commands, span
-        options = {name for one in WATTMESH.commands[words[1]].params for name in getattr(one, "opts", ())}
+        command = WATTMESH.commands[words[1]]
+        if isinstance(command, typer.core.TyperGroup) and words[2:] and words[2] in command.commands:
+            command = command.commands[words[2]]
+        options = {name for one in command.params for name in getattr(one, "opts", ())}
         written = {re.match(r"-[-\w]*", word)[0] for word in words[2:] if word.startswith("-")}  # type: ignore[index]
         assert {name.rstrip("]") for name in written} <= options | {"--help"}, span
 

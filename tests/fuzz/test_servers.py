@@ -21,7 +21,7 @@ def test_every_answer_is_a_documented_one_and_the_books_stay_right(report: Repor
     assert report.cases >= CASES
 
 
-REGISTRARS = ("POST lookup", "POST subscribe", "POST drain", "POST decide")
+REGISTRARS = ("POST lookup", "POST subscribe", "POST drain", "POST decide", "POST correct")
 """What needs no subscriber's signature."""
 
 

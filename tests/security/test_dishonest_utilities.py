@@ -46,8 +46,8 @@ def refused(world: Neighbours, name: str, letter: Letter, false: PricedReading, 
         ({"reading.imported_wh": 777_000, "reading.exported_wh": 777_000}, Reason.BUSINESS, About.READING),
         ({"reading.imported_wh": 777_000, "reading.exported_wh": 0}, Reason.BUSINESS, About.READING),
         ({"reading.sold_wh": 777_000}, Reason.BUSINESS, About.READING),
-        ({"correction": Correction(777_000, 0, 10**9)}, Reason.BUSINESS, About.READING),
-        ({"correction": Correction(0, 777_000, 10**9)}, Reason.BUSINESS, About.READING),
+        ({"corrections": (Correction(777_000, 0, 10**9),)}, Reason.BUSINESS, About.READING),
+        ({"corrections": (Correction(0, 777_000, 10**9),)}, Reason.BUSINESS, About.READING),
         ({"amount_micro": -1}, Reason.BUSINESS, About.PRICE),
         ({"fee_micro": -1}, Reason.BUSINESS, About.PRICE),
         ({"local_fee_micro": -1}, Reason.BUSINESS, About.PRICE),
@@ -82,8 +82,7 @@ def test_a_correction_says_what_was_reported_in_doubt_and_no_more(billed: Correc
     world.carry()
     world.deliver(delivered(world, 200))
     [letter] = world.sent(GRID, PricedReading)
-    honest = priced(letter).correction
-    assert honest is not None
+    [honest] = priced(letter).corrections
     assert honest[:2] == (300, 0)
-    said = refused(world, FLAT, letter, priced(letter)._replace(correction=billed), NEXT)
+    said = refused(world, FLAT, letter, priced(letter)._replace(corrections=(billed,)), NEXT)
     assert (said.reason, said.about) == (Reason.BUSINESS, About.READING)

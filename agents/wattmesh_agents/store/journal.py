@@ -13,7 +13,7 @@ from typing import Any
 
 from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.devices.flexible import DeviceReading
-from wattmesh_market.parties.books import REMEMBERED_S, Books, Changes, Role, Standing, Totals
+from wattmesh_market.parties.books import CORRECTED_WITHIN_S, REMEMBERED_S, Books, Changes, Role, Standing, Totals
 from wattmesh_market.trade.contracts import OPEN, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import (
     EntryKind,
@@ -99,14 +99,15 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     standing = Standing._make((*row[2:7], bool(row[7]), *row[8:]))
     books = Books(standing)
     since = min(at_slot, standing.next_slot) - REMEMBERED_S
-    unbooked = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
-    for contract in _contracts(
-        connection, party, f"(slot >= ?2 OR state IN ({_OPEN}) OR slot IN ({unbooked}))", (since,)
-    ):
+    corrected_since = since + REMEMBERED_S - CORRECTED_WITHIN_S
+    of_contracts = f"(slot >= ?2 OR state IN ({_OPEN}) OR slot IN ({_UNBOOKED}) OR slot IN ({_ESTIMATED}))"
+    for contract in _contracts(connection, party, of_contracts, (since, corrected_since)):
         books.put(contract)
     books.note_first_expiry()
+    of_readings = f"(slot >= ?2 OR state <> 'booked' OR slot IN ({_ESTIMATED}))"
     for values in connection.execute(
-        "SELECT * FROM readings WHERE party = ? AND (slot >= ? OR state <> 'booked') ORDER BY slot", (party, since)
+        f"SELECT * FROM readings WHERE party = ?1 AND {of_readings} ORDER BY slot",  # noqa: S608 - text of ours
+        (party, since, corrected_since),
     ):
         metered = Metered(*values[2:4], *values[5:12], *values[13:15])
         values = (*values[1:2], metered, values[4], ReadingState(values[12]), *values[15:18], _devices(values[18]))
@@ -120,7 +121,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     ):
         books.hold(_held(row))
     books.know(
-        [_entry(row) for row in connection.execute(_SUPPLIED + " AND slot >= ?", (party, since))],
+        [_entry(row) for row in connection.execute(_REMEMBERED, (party, since, corrected_since))],
         _totals(connection, party),
     )
     books.changes = Changes()
@@ -138,14 +139,17 @@ def recall_supply(connection: sqlite3.Connection, books: Books, party: str, hous
     row = connection.execute(f"SELECT * FROM reported WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
     if row is not None:
         books.report(_reported(row))
-        entries = connection.execute(_SUPPLIED + " AND slot = ? AND counterparty = ?", (party, slot, household))
+        entries = connection.execute(_SUPPLIED + " AND slot = ?2 AND counterparty = ?3", (party, slot, household))
         books.know([_entry(entry) for entry in entries])
     row = connection.execute(f"SELECT * FROM held WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
     if row is not None:
         books.hold(_held(row))
 
 
-_SUPPLIED = "SELECT * FROM ledger WHERE party = ? AND kind IN ('backstop', 'shared', 'grid_fee')"
+_UNBOOKED = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
+_ESTIMATED = "SELECT slot FROM readings WHERE party = ?1 AND estimated_wh IS NOT NULL AND slot >= ?3"
+_SUPPLIED = "SELECT * FROM ledger WHERE party = ?1 AND kind IN ('backstop', 'shared', 'grid_fee')"
+_REMEMBERED = f"{_SUPPLIED} AND (slot >= ?2 OR slot IN ({_ESTIMATED}))"
 
 
 def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:

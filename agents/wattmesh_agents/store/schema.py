@@ -208,9 +208,9 @@ CREATE TABLE readings (
 CREATE INDEX readings_unbooked ON readings (party, state) WHERE state <> 'booked';
 """
 _READINGS = _READINGS_OF_6.replace("estimated_wh INTEGER,", f"estimated_wh INTEGER,\n    {_DEVICES},")
-_HELD = """
--- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated (what is billed
--- stands in reported), or replaced by its household before.
+_HELD_OF_6 = """
+-- Readings that a utility holds for a person, as they were told. state: held, then accepted, estimated or corrected
+-- (what is billed stands in reported, and in the ledger's corrections), or replaced by its household before.
 CREATE TABLE held (
     party TEXT NOT NULL,
     slot INTEGER NOT NULL,
@@ -222,6 +222,10 @@ CREATE TABLE held (
     state TEXT NOT NULL CHECK (state IN ('held', 'accepted', 'estimated', 'replaced')),
     PRIMARY KEY (party, slot, household)
 ) STRICT, WITHOUT ROWID;
+"""
+_HELD = _HELD_OF_6.replace("'estimated', ", "'estimated', 'corrected', ")
+_ESTIMATED = """
+CREATE INDEX readings_estimated ON readings (party, slot) WHERE estimated_wh IS NOT NULL;
 """
 MIGRATIONS: tuple[Step, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
@@ -261,7 +265,7 @@ DROP INDEX readings_unbooked;
 {_READINGS_OF_6}
 INSERT INTO readings SELECT *, NULL FROM former_readings;
 DROP TABLE former_readings;
-{_HELD}
+{_HELD_OF_6}
 """,  # noqa: S608 - text of ours
     # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
     (_CHAIN + _CARRIED_FORWARD, chain_all),
@@ -273,6 +277,15 @@ DROP TABLE former_readings;
     f"ALTER TABLE parties ADD COLUMN {_VEHICLE};",
     # 11: versions of Beckn. Before, all spoke the first.
     f"ALTER TABLE peers ADD COLUMN {_PROTOCOLS};",
+    # 12: corrections. Before, there were none.
+    f"""
+-- What is held may be corrected.
+ALTER TABLE held RENAME TO former_held;
+{_HELD}
+INSERT INTO held SELECT * FROM former_held;
+DROP TABLE former_held;
+{_ESTIMATED}
+""",  # noqa: S608 - text of ours
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -344,7 +357,7 @@ CREATE INDEX contracts_ended ON contracts (updated_ms)
     WHERE order_id IS NOT NULL AND state IN ('EXPIRED', 'CANCELLED');
 
 -- What is booked. energy_wh and amount_micro are signed: energy received and money earned are positive.
-{_LEDGER}{_SHARING}{_HELD}{_READINGS}
+{_LEDGER}{_SHARING}{_HELD}{_READINGS}{_ESTIMATED}
 -- How many messages a party has sent of each Beckn action, as written down last.
 CREATE TABLE messages (
     party TEXT NOT NULL,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from wattmesh_cli.audit.findings import Finding, OtherSide
 from wattmesh_cli.audit.grid_fees import check_grid_fees
+from wattmesh_cli.audit.held import BY_A_PERSON
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, LedgerEntry, Reading
 
-_REFERENCES = {"backstop": ("supply", "correction"), "shared": ("shared",)}
-"""References of entries of supply, by kind."""
+_REFERENCES = {"backstop": "supply", "shared": "shared"}
+"""References of entries of supply, by kind; of backstop, those of corrections, too."""
 _Supplies = dict[tuple[str, str, int], list[LedgerEntry]]
 """Entries of supply by who keeps them, counterparty and slot."""
 
@@ -50,7 +51,7 @@ class _Signs:
             return ""
         utility, slot, imports = self._key(entry)
         # What a correction takes back may have been priced either way.
-        priced = {(utility, slot, imports), (utility, slot, imports != (entry.reference == "correction"))}
+        priced = {(utility, slot, imports), (utility, slot, imports != (entry.correction is not None))}
         text = f"supply entry is {_values(entry)}: energy and money have the same sign"
         if entry.kind != "backstop" or priced.isdisjoint(self._negative):
             return text
@@ -219,8 +220,10 @@ def _answer(entry: LedgerEntry, rows: Rows, supplies: _Supplies, signs: _Signs) 
     if reading is not None and reading.state in (("open", "final") if provisional else ("final", "held")):
         billed_wh = -sum(one.energy_wh for one in supplies[entry.party, household, entry.slot])
         held = rows.held.get((entry.party, entry.slot, household))
-        if provisional or billed_wh == reading.net_wh or (held is not None and held.state == "estimated"):
+        if provisional or billed_wh == reading.net_wh or (held is not None and held.state in BY_A_PERSON):
             return OtherSide.PENDING
+    if reading is not None and reading.estimated_wh is not None and (entry.correction or 0) > 0:
+        return OtherSide.PENDING  # it has yet to hear of this correction
     known = "no reading" if reading is None else f"a reading {reading.state} with {reading.net_wh:+d} Wh"
     return f"supply entry of {_values(entry)}, but {household} has no entry and {known}"
 
@@ -232,7 +235,9 @@ def _alike(one: LedgerEntry, other: LedgerEntry) -> bool:
 def _wrong_reference(entry: LedgerEntry) -> str:
     """What is wrong with the reference of a supply entry; empty: nothing."""
     known = _REFERENCES[entry.kind]
-    return "" if entry.reference in known else f"supply entry has the reference {entry.reference}, not {known[0]}"
+    if entry.reference == known or entry.correction is not None:
+        return ""
+    return f"supply entry has the reference {entry.reference}, not {known}"
 
 
 def _values(entry: LedgerEntry) -> str:

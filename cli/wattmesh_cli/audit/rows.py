@@ -43,6 +43,10 @@ class Rows:
     """By utility and slot, then household."""
     held: dict[tuple[str, int, str], Held] = field(default_factory=dict)
     """By utility, slot and household."""
+    corrections: dict[tuple[str, int, str], dict[int, LedgerEntry]] = field(default_factory=dict)
+    """Entries that correct a bill, by who keeps them, slot and counterparty, then number."""
+    supply: dict[tuple[str, int, str], LedgerEntry] = field(default_factory=dict)
+    """Entries for what a utility has supplied first to those of whom it holds or held a reading, likewise."""
     closings: dict[tuple[str, int], Closing] = field(default_factory=dict)
     """By utility and slot."""
     carried: dict[str, dict[str, Sums]] = field(default_factory=dict)
@@ -53,6 +57,20 @@ class Rows:
     def is_kind(self, party: str, kind: str) -> bool:
         """Whether a party is known and of a kind."""
         return party in self.parties and self.parties[party].kind == kind
+
+    def billed_wh(self, reported: Reported) -> list[int]:
+        """Net imports that a reading was billed for, one after the other: the first, and after each correction."""
+        found = [reported.net_wh]
+        entries = self.corrections.get((reported.party, reported.slot, reported.household), {})
+        for _, entry in sorted(entries.items()):
+            found.append(found[-1] - entry.energy_wh)
+        return found
+
+    def known_wh(self, reported: Reported) -> int:
+        """What of that the household knows, who may have a correction still to hear of."""
+        billed_wh = self.billed_wh(reported)
+        heard = len(self.corrections.get((reported.household, reported.slot, reported.party), {}))
+        return billed_wh[min(heard, len(billed_wh) - 1)]
 
 
 def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Rows, list[Finding]]:
@@ -95,6 +113,11 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
             _of_party("unlisted", name, f"has rows in book {book.name}, which does not list it")
             for name in sorted(keepers - listed)
         ]
+    for entry in rows.ledger:
+        if (number := entry.correction) is not None:
+            rows.corrections.setdefault((entry.party, entry.slot, entry.counterparty), {})[number] = entry
+        elif entry.reference == "supply" and (entry.party, entry.slot, entry.counterparty) in rows.held:
+            rows.supply[entry.party, entry.slot, entry.counterparty] = entry
     if declared is not None:
         rows.departed = _departed(rows, declared)
     return rows, findings + _absent(rows)

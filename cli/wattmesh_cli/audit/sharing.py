@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.held import BY_A_PERSON
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import SLOT_S, Closing, LedgerEntry, Reported
 
@@ -55,10 +56,15 @@ def _row(row: Reported, rows: Rows, entries: list[LedgerEntry]) -> Iterator[Find
         yield _of("sharing-closing", row, "was closed before its time")
     if row.imported_wh and row.exported_wh:
         yield _of("sharing-reading", row, f"has {row.imported_wh} Wh imported and {row.exported_wh} Wh exported")
-    billed_wh = -sum(entry.energy_wh for entry in entries if entry.reference != "correction")
+    billed_wh = -sum(entry.energy_wh for entry in entries if entry.correction is None)
     if row.state != "waiting" and billed_wh != row.net_wh:
         yield _of("sharing-bill", row, f"was billed for {billed_wh:+d} Wh and had reported {row.net_wh:+d} Wh")
-    corrected_wh = -sum(entry.energy_wh for entry in entries if entry.reference == "correction")
+    corrections = [entry for entry in entries if entry.correction is not None]
+    corrected_wh = -sum(entry.energy_wh for entry in corrections)
+    held = rows.held.get((row.party, row.slot, row.household))
+    by_a_person = held is not None and held.state in BY_A_PERSON
+    if len(corrections) > 1 and not by_a_person:
+        yield _of("sharing-bill", row, f"was corrected {len(corrections)} times")
     if row.provisional and corrected_wh:
         yield _of("sharing-bill", row, f"was corrected by {corrected_wh:+d} Wh, but its last word is still to come")
     if row.state == "alone" and any(entry.kind == "shared" for entry in entries):
@@ -67,11 +73,11 @@ def _row(row: Reported, rows: Rows, entries: list[LedgerEntry]) -> Iterator[Find
     if row.provisional or reading is None:
         return
     metered_wh = reading.net_wh
-    held = rows.held.get((row.party, row.slot, row.household))
-    if held is not None and held.state == "estimated" and reading.state != "booked":
+    if by_a_person and reading.state != "booked":
         return  # the household has yet to hear of it
-    if reading.state == "open" or metered_wh != row.net_wh + corrected_wh:
-        text = f"reported {row.net_wh + corrected_wh:+d} Wh; its reading is {reading.state} with {metered_wh:+d} Wh"
+    due_wh = rows.known_wh(row) if by_a_person else row.net_wh + corrected_wh
+    if reading.state == "open" or metered_wh != due_wh:
+        text = f"reported {due_wh:+d} Wh; its reading is {reading.state} with {metered_wh:+d} Wh"
         yield _of("sharing-reading", row, text)
 
 
@@ -92,14 +98,14 @@ def _closing(closing: Closing, reported: Mapping[str, Reported], entries: _Entri
             yield _of("sharing-share", row, f"shares {share_wh} Wh; by all readings {shares.get(household, 0)} Wh")
             continue
         due_micro, due_shared_micro = _bill(closing, row.net_wh, share_wh)
-        billed_micro = sum(entry.amount_micro for entry in found if entry.reference != "correction")
+        billed_micro = sum(entry.amount_micro for entry in found if entry.correction is None)
         if (billed_micro, sum(entry.amount_micro for entry in shared)) != (due_micro, due_shared_micro):
             text = (
                 f"was billed {billed_micro:+d} millionths; by the closing {due_micro:+d}, {due_shared_micro:+d} shared"
             )
             yield _of("sharing-bill", row, text)
         for entry in found:
-            if entry.reference == "correction":
+            if entry.correction is not None:
                 back_micro = _correction(closing, row.net_wh, due_micro, row.net_wh - entry.energy_wh)
                 if -entry.amount_micro != back_micro:
                     text = f"{-entry.amount_micro:+d} millionths were paid back; {back_micro:+d} were due"

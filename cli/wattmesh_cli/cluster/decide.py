@@ -9,18 +9,18 @@ from typing import Any
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.cluster.pods import PodName
 from wattmesh_cli.cluster.port import Administration
-from wattmesh_cli.deciding import Decided
+from wattmesh_cli.deciding import ToUtility
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
 from wattmesh_operator.plan.naming import registrar_name
 
 
-def decide(cluster: Administration, decided: Decided) -> Mapping[int, int]:
-    """What is billed, see `Decided`. BooksError when the caller may not decide, or the utility refuses."""
+def decide(cluster: Administration, decided: ToUtility) -> Mapping[int, int]:
+    """What is billed, see `ToUtility`. BooksError when the caller may not decide, or the utility refuses."""
     return asyncio.run(_decide(cluster, decided))
 
 
-async def _decide(cluster: Administration, decided: Decided) -> Mapping[int, int]:
+async def _decide(cluster: Administration, decided: ToUtility) -> Mapping[int, int]:
     pod = PodName(*decided.book.split("/", 1))
     secret = await cluster.secret(pod.namespace, registrar_name(_gateway(await cluster.agents(), decided.utility)))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -9,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from wattmesh_cli.books import SLOT_S, Book, BooksError, Held
-from wattmesh_cli.deciding import Decided
+from wattmesh_cli.books import SLOT_S, Book, BooksError, Held, LedgerEntry
+from wattmesh_cli.deciding import Corrected, Decided, ToUtility
 from wattmesh_cli.names import Names, UnknownName
 from wattmesh_cli.output import (
     DEFAULT_TABLE,
@@ -31,12 +32,12 @@ from wattmesh_cli.sources import (
 )
 from wattmesh_cli.tables import Column, SortOption, ordered, print_table, say
 from wattmesh_common.decide import MOST_SLOTS, Decision
-from wattmesh_market.units import kwh_text
+from wattmesh_market.units import energy_from_kwh, kwh_text, money_text
 
 app = typer.Typer(
     help="List meter readings that a utility holds, or has held, for a person, by slot.\n\n"
     "A utility holds a reading of more energy than all that is installed there can move in a slot. It is not booked "
-    "until a person accepts it, or has it estimated."
+    "until a person accepts it, has it estimated, or corrects it."
 )
 HouseholdArgument = Annotated[str, typer.Argument(metavar="HOUSEHOLD", help="Whose readings.")]
 SlotsArgument = Annotated[
@@ -47,10 +48,14 @@ SlotsArgument = Annotated[
 
 @dataclass(frozen=True)
 class HeldReading:
-    """A reading that is or was held, and the net import that was billed for it (Wh), once it is."""
+    """A reading that is or was held, and the net import that is billed for it now (Wh), once it is.
+
+    `corrections` are the utility's ledger entries for what was billed before, the first one first.
+    """
 
     held: Held
     billed_wh: int | None
+    corrections: tuple[LedgerEntry, ...] = ()
 
 
 @app.callback(invoke_without_command=True)
@@ -120,6 +125,39 @@ def estimate(
     _decide(household, slots, "estimate", state, kubernetes, namespace, context)
 
 
+@app.command()
+def correct(
+    household: HouseholdArgument,
+    slot: Annotated[str, typer.Argument(metavar="SLOT", help="Start of the slot, as listed, or in RFC 3339.")],
+    imported: Annotated[str | None, typer.Option(metavar="KWH", help="What was imported, net.")] = None,
+    exported: Annotated[str | None, typer.Option(metavar="KWH", help="What was exported, net.")] = None,
+    state: FromStateOption = None,
+    kubernetes: KubernetesOption = False,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Have a reading billed by what it should have been: one that is held, or was estimated or corrected before.
+
+    It is no more than what is installed there can move. What was billed before stays in both ledgers; the difference is
+    paid back, or owed on top, by an entry of its own, up to 30 days after the slot and ten times. The street must be
+    running; for who may correct, see accept.
+    """
+    try:
+        if imported is not None and exported is None:
+            net_wh = energy_from_kwh(imported)
+        elif exported is not None and imported is None:
+            net_wh = -energy_from_kwh(exported)
+        else:
+            raise BooksError("say what was imported or what was exported, net: --imported 0.250")
+    except (BooksError, ValueError) as error:
+        refuse(error)
+
+    def corrected(holder: tuple[str, str], whose: str, slots: Sequence[int]) -> Corrected:
+        return Corrected(*holder, whose, slots[0], net_wh)
+
+    _tell(household, [slot], corrected, state, kubernetes, namespace, context)
+
+
 def _decide(
     household: str,
     slots: Sequence[str],
@@ -129,6 +167,22 @@ def _decide(
     namespace: NamespaceOption,
     context: ContextOption,
 ) -> None:
+    def decided(holder: tuple[str, str], whose: str, slots: Sequence[int]) -> Decided:
+        return Decided(*holder, whose, tuple(slots), decision)
+
+    _tell(household, slots, decided, state, kubernetes, namespace, context)
+
+
+def _tell(
+    household: str,
+    slots: Sequence[str],
+    call: Callable[[tuple[str, str], str, Sequence[int]], ToUtility],
+    state: FromStateOption,
+    kubernetes: bool,
+    namespace: NamespaceOption,
+    context: ContextOption,
+) -> None:
+    """Tell who holds these readings; `call` makes of book and utility, household and slots what is told."""
     try:
         chosen = source(state, kubernetes=kubernetes, namespace=namespace, all_namespaces=False, context=context)
         books, zone = chosen.books(), chosen.zone()
@@ -137,7 +191,7 @@ def _decide(
         wanted = tuple(dict.fromkeys(_slot(text, zone) for text in slots))
         if len(wanted) > MOST_SLOTS:
             raise BooksError(f"{len(wanted)} slots; at most {MOST_SLOTS} are decided about at once")
-        billed_wh = chosen.decide(Decided(*_holder(books, whose, wanted, zone), whose, wanted, decision))
+        billed_wh = chosen.decide(call(_holder(books, whose, wanted, zone), whose, wanted))
     except (BooksError, UnknownName, ValueError) as error:
         refuse(error)
     for slot, net_wh in billed_wh.items():
@@ -172,8 +226,21 @@ def _slot(text: str, zone: tzinfo) -> int:
 
 def _rows(books: Sequence[Book]) -> list[HeldReading]:
     billed = {(one.party, one.slot, one.household): one.net_wh for book in books for one in book.reported}
-    found = [one for book in books for one in book.held]
-    rows = [HeldReading(one, billed.get((one.party, one.slot, one.household))) for one in found]
+    corrections = defaultdict[tuple[str, int, str], dict[int, LedgerEntry]](dict)
+    for book in books:
+        for entry in book.ledger:
+            if (number := entry.correction) is not None:
+                corrections[entry.party, entry.slot, entry.counterparty][number] = entry
+
+    def row(held: Held) -> HeldReading:
+        key = (held.party, held.slot, held.household)
+        of_reading = tuple(entry for _, entry in sorted(corrections.get(key, {}).items()))
+        billed_wh = billed.get(key)
+        if billed_wh is not None:
+            billed_wh -= sum(entry.energy_wh for entry in of_reading)
+        return HeldReading(held, billed_wh, of_reading)
+
+    rows = [row(one) for book in books for one in book.held]
     return sorted(rows, key=lambda row: (row.held.slot, row.held.household))
 
 
@@ -207,4 +274,8 @@ def _as_json(row: HeldReading, zone: tzinfo) -> dict[str, object]:
         "sold_kwh": kwh_text(held.sold_wh),
         "state": held.state,
         "billed_net_kwh": None if row.billed_wh is None else kwh_text(row.billed_wh),
+        "corrections": [
+            {"net_kwh": kwh_text(-entry.energy_wh), "paid_back": money_text(-entry.amount_micro)}
+            for entry in row.corrections
+        ],
     }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from wattmesh_market.energy.availability import Promise
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_market.schedule import READ_WITHIN_S
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import OPEN, PROMISED, TENTATIVE, Contract, ContractState, Delivery, Key, Side
 from wattmesh_market.trade.ledger import (
@@ -31,6 +32,8 @@ from wattmesh_market.trade.partners import has_failed
 
 REMEMBERED_S = DAY_S + 5 * 3600
 """How long what is over stays in memory after its slot (grid time): a plan looks a day back from when it was made."""
+CORRECTED_WITHIN_S = READ_WITHIN_S + DAY_S
+"""How long a household is ready for a correction (grid time); a utility makes none after `READ_WITHIN_S`."""
 
 
 class Role(StrEnum):
@@ -248,6 +251,8 @@ class Books:
         self._by_transaction: dict[str, dict[str, Contract]] = {}
         self.readings: dict[int, Reading] = {}
         self.unbooked: dict[int, bool] = {}
+        self.estimated: dict[int, bool] = {}
+        """The slots in which another reading was billed than the meter's: a person may correct that."""
         self.roles: dict[int, Role] = {}
         self.purchases: dict[str, Purchase] = {}
         self.selections: dict[str, dict[str, Selection]] = {}
@@ -385,6 +390,8 @@ class Books:
         self._set(self.readings, reading.slot, reading)
         self.changes.readings[reading.slot] = reading
         self._set(self.unbooked, reading.slot, None if reading.state is ReadingState.BOOKED else True)
+        if reading.estimated_wh is not None:
+            self._set(self.estimated, reading.slot, True)
 
     def take_role(self, slot: int, role: Role) -> None:
         """Take a role for a slot, once."""
@@ -465,8 +472,11 @@ class Books:
         """Let go of what is over since `REMEMBERED_S`. Done between events: it changes no row and is not reverted."""
         before, changes = now_slot - REMEMBERED_S, self.changes
         self.changes = Changes(reversible=False)
-        # A reading that is not booked yet tells, as long as it takes, what was sold in its slot under a grid fee.
-        for slot in [slot for slot in self._by_slot if slot < before and slot not in self.unbooked]:
+        for slot in [slot for slot in self.estimated if slot < now_slot - CORRECTED_WITHIN_S]:
+            self._set(self.estimated, slot, None)
+        # A reading that is not booked, or may be corrected, tells what was sold in its slot under a grid fee.
+        told = self.unbooked.keys() | self.estimated.keys()
+        for slot in [slot for slot in self._by_slot if slot < before and slot not in told]:
             for key in list(self._by_slot[slot]):
                 contract = self.contracts.get(key)
                 if contract is not None and contract.state not in OPEN and contract.last_slot < before:
@@ -476,9 +486,9 @@ class Books:
         for table in (self.roles, self.net_import_wh, self.reported):
             for slot in [slot for slot in table if slot < before]:
                 self._set(table, slot, None)
-        for slot in [slot for slot in self.readings if slot < before and slot not in self.unbooked]:
+        for slot in [slot for slot in self.readings if slot < before and slot not in told]:
             self._set(self.readings, slot, None)
-        for reported in [reported for reported in self.supplied if reported[0] < before]:
+        for reported in [one for one in self.supplied if one[0] < before and one[0] not in told]:
             self._set(self.supplied, reported, None)
         for held in [one for one in self.held.values() if one.slot < before and one.state is not HeldState.HELD]:
             self._set(self.held, (held.slot, held.household), None)

@@ -84,7 +84,7 @@ class Events:
         for contract in self.party.books.open[Side.BUYER].values():
             if contract.in_doubt:
                 buying.doubt_again(self.party, contract)
-        for slot in self.party.books.unbooked:
+        for slot in [*self.party.books.unbooked, *self.party.books.estimated]:
             self.party.report_later(slot)
 
     def open_slot(self) -> None:

@@ -118,6 +118,9 @@ class Household(Supplied):
         for reading in unbooked:
             if reading.state is ReadingState.HELD and (before - reading.slot) % DAY_S == 0:
                 self.report(reading.slot)
+        for slot in sorted(self.books.estimated):
+            if (before - slot) % DAY_S == 0:
+                self.report(slot)
 
     def _close(self, standing: Standing) -> Standing:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""

@@ -195,6 +195,13 @@ class Party(ABC):
     def take_reading(self, told: ReportReading) -> None:  # noqa: B027 - a utility has no meter
         """Let a slot's reading be what it was reported as."""
 
+    def lacks_held(self, household: str, held: HeldReading) -> bool:  # noqa: ARG002 - a utility holds
+        """Whether the books do not know that a reading was held."""
+        return False
+
+    def take_held(self, household: str, transaction_id: str, held: HeldReading) -> None:  # noqa: B027
+        """Hold a reading that was held."""
+
     def lacks_price(self, household: str, priced: PricedReading) -> bool:  # noqa: ARG002 - a utility bills
         """Whether the books do not know that a reading was billed."""
         return False

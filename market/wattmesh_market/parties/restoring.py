@@ -30,6 +30,7 @@ from wattmesh_market.trade.messages import (
     Cancelled,
     Confirm,
     Confirmed,
+    HeldReading,
     Message,
     PricedReading,
     Receipt,
@@ -64,6 +65,8 @@ def is_news(party: Party, one: Signed) -> bool:
         return message.slot >= books.standing.next_slot
     if isinstance(message, PricedReading):
         return party.lacks_price(one.to, message)
+    if isinstance(message, HeldReading):
+        return party.lacks_held(one.to, message)
     contract = books.contract(one.transaction_id, one.to)
     if contract is None or (contract.state in TENTATIVE and not contract.in_doubt):
         return _terms(message) is not None
@@ -142,11 +145,11 @@ def _in_time(party: Party, signed: Sequence[Signed]) -> Iterator[tuple[float, bo
     what was paid after all slots.
 
     Where a street has stood still, signatures are older than their slots are by the clock that goes now. What a utility
-    has billed is entered first: no slot of it is to be closed again.
+    has billed is entered first: no slot of it is to be closed again; what it held before that.
     """
     for one in sorted(signed, key=lambda one: one.signed_ms):
-        if isinstance(one.message, PricedReading):
-            yield 0, True, one
+        if isinstance(one.message, PricedReading | HeldReading):
+            yield -1 if isinstance(one.message, HeldReading) else 0, True, one
             continue
         if isinstance(one.message, Receipt):
             yield inf, True, one
@@ -176,7 +179,7 @@ def slots_of(message: Message) -> list[int]:
     """The slots of what a message commits its sender to."""
     if isinstance(message, ReportReading):
         return [message.slot]
-    if isinstance(message, PricedReading):
+    if isinstance(message, PricedReading | HeldReading):
         return [message.reading.slot]
     terms = _terms(message)
     return [] if terms is None else [line.slot for line in terms.lines]
@@ -242,6 +245,9 @@ def _move_on(party: Party, one: Signed) -> None:
     books, message = party.books, one.message
     if isinstance(message, PricedReading):
         party.take_price(one.to, one.transaction_id, message)
+        return
+    if isinstance(message, HeldReading):
+        party.take_held(one.to, one.transaction_id, message)
         return
     contract = books.contract(one.transaction_id, one.to)
     if contract is None or contract.side is not Side.SELLER:

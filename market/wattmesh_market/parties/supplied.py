@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from wattmesh_market.energy.battery import Metered
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import PriceSeries, Rates
@@ -9,11 +11,18 @@ from wattmesh_market.parties.books import Alarm, AlarmKind, Books
 from wattmesh_market.parties.buying import scheduled
 from wattmesh_market.parties.config import CONNECTION_W, HouseholdConfig, installed_w
 from wattmesh_market.parties.party import Party, Surroundings
-from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.parties.supply import (
+    SHARED,
+    SUPPLY,
+    correction_reference,
+    corrections,
+    fee_reference,
+    supply_order_id,
+)
 from wattmesh_market.schedule import moment_s, report_ppm
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
-from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.messages import Basis, Call, HeldReading, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
@@ -64,7 +73,7 @@ class Supplied(Party):
     def report_later(self, slot: int) -> None:
         """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
         state, now_s = self.books.readings[slot].state, self.now.grid_s
-        if state is ReadingState.BOOKED:
+        if state is ReadingState.BOOKED and slot not in self.books.estimated:
             return
         due_s = self._reported_s(slot)
         if state is ReadingState.OPEN or (self.shares and due_s <= now_s):
@@ -82,10 +91,11 @@ class Supplied(Party):
     def report(self, slot: int) -> None:
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
 
-        What is in doubt by then is told as import; what becomes of it, later.
+        What is in doubt by then is told as import; what becomes of it, later. One that was billed by an estimate is
+        told again for its correction, if there is one.
         """
         reading = self.books.readings.get(slot)
-        if reading is None or reading.state is ReadingState.BOOKED:
+        if reading is None or (reading.state is ReadingState.BOOKED and slot not in self.books.estimated):
             return
         in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
         if in_doubt and self.now.grid_s < self._told_again_s(slot):
@@ -167,25 +177,37 @@ class Supplied(Party):
         if priced.currency != self.around.currency:
             text = f"priced in {priced.currency}, but {self.around.currency} is paid here"
             raise Refused(Reason.BUSINESS, text, About.CURRENCY)
-        if reading.state not in (ReadingState.FINAL, ReadingState.HELD) or priced.reading.provisional:
+        if reading.state is ReadingState.OPEN or priced.reading.provisional:
             return
-        if priced.estimated:
-            self._check_estimate(priced, reading.metered)
-        else:
-            self._check_energy(priced, reading.metered)
+        is_booked = reading.state is ReadingState.BOOKED
+        booked = [one for one in books.supplied.get((slot, utility), ()) if one.kind is not EntryKind.GRID_FEE]
+        if is_booked and (slot not in books.estimated or len(priced.corrections) <= len(corrections(booked))):
+            return
+        _CHECKS[priced.by](self, priced, reading.metered)
         energy_wh = priced.reading.imported_wh - priced.reading.exported_wh
-        self._check_signs(priced, energy_wh)
         entries = self._billed(priced)
+        self._check_signs(priced)
         earned_micro, due_micro = sum([one.amount_micro for one in entries]), self.supply_micro(slot, energy_wh)
         if earned_micro < due_micro or (not energy_wh and earned_micro):
             text = f"priced {money_text(earned_micro)} but the tariff makes it {money_text(due_micro)}"
             raise Refused(Reason.BUSINESS, text, About.PRICE)
+        if is_booked and not {*booked} <= {*entries}:
+            raise Refused(Reason.BUSINESS, "another bill of that slot is booked already", About.READING)
         for entry in entries:
-            books.book(entry)
-        if sold_wh := self._sold_under_fee_wh(slot):
+            if entry not in booked:
+                books.book(entry)
+        if is_booked:
+            self.tell(
+                "the utility has corrected the reading of %s: %s kWh, %s %s paid back",
+                self.slot_text(slot),
+                kwh_text(energy_wh),
+                money_text(sum([one.back_micro for one in priced.corrections[len(corrections(booked)) :]])),
+                priced.currency,
+            )
+        elif sold_wh := self._sold_under_fee_wh(slot):
             fee_micro = self._fee_asked_micro(priced, sold_wh)
             books.book(LedgerEntry(EntryKind.GRID_FEE, slot, utility, fee_reference(sold_wh), 0, -fee_micro))
-        estimated_wh = energy_wh if priced.estimated else None
+        estimated_wh = None if priced.by is Basis.METER else energy_wh
         books.read(reading._replace(state=ReadingState.BOOKED, estimated_wh=estimated_wh))
         self._sold_before.pop(slot, None)
 
@@ -199,7 +221,7 @@ class Supplied(Party):
         # Who leaves out what was sold says nothing of it.
         if told[2:4] != (metered.imported_wh, metered.exported_wh) or told.sold_wh not in (0, sold_wh):
             raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
-        if (corrected := priced.correction) is not None:
+        for corrected in priced.corrections:
             turned_wh = corrected.imported_wh - corrected.exported_wh - metered.imported_wh + metered.exported_wh
             if min(corrected[:2]) != 0 or not 0 <= turned_wh <= metered.bought_wh:
                 raise Refused(Reason.BUSINESS, "a correction of what was not reported before", About.READING)
@@ -207,11 +229,33 @@ class Supplied(Party):
     def _check_estimate(self, priced: PricedReading, metered: Metered) -> None:
         """Refuse an estimate of what the meter may well have read, and one of more than it has read."""
         told = priced.reading
-        if max(metered.imported_wh, metered.exported_wh) <= self._installed_wh():
-            raise Refused(Reason.BUSINESS, "that reading can be true, and is not to be estimated", About.READING)
+        self._check_outlier(priced, metered)
         if told.imported_wh > metered.imported_wh or told.exported_wh > metered.exported_wh:
             raise Refused(Reason.BUSINESS, "an estimate of more than was reported", About.READING)
-        if priced.correction is not None or told.sold_wh not in (0, self._sold_under_fee_wh(told.slot)):
+        if priced.corrections:
+            raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
+
+    def _check_correction(self, priced: PricedReading, metered: Metered) -> None:
+        """Refuse a correction of what the meter may well have read, and one to what is installed here cannot move.
+
+        What was billed before may have been an estimate, too.
+        """
+        self._check_outlier(priced, metered)
+        installed_wh = self._installed_wh()
+        imported_wh, exported_wh = max(installed_wh, metered.imported_wh), max(installed_wh, metered.exported_wh)
+        for one in priced.corrections:
+            both = min(one.imported_wh, one.exported_wh) > 0
+            if both or one.imported_wh > imported_wh or one.exported_wh > exported_wh:
+                raise Refused(Reason.BUSINESS, "a correction of what was not billed before", About.READING)
+        if max(priced.reading[2:4]) > installed_wh:
+            text = f"a correction to {kwh_text(max(priced.reading[2:4]))} kWh; what is installed moves less in a slot"
+            raise Refused(Reason.BUSINESS, text, About.READING)
+
+    def _check_outlier(self, priced: PricedReading, metered: Metered) -> None:
+        """Refuse to book another reading than the meter's where that can be true."""
+        if max(metered.imported_wh, metered.exported_wh) <= self._installed_wh():
+            raise Refused(Reason.BUSINESS, f"that reading can be true, and is not to be {priced.by}", About.READING)
+        if priced.reading.sold_wh not in (0, self._sold_under_fee_wh(priced.reading.slot)):
             raise Refused(Reason.BUSINESS, "another reading of that slot was reported", About.READING)
 
     def _installed_wh(self) -> int:
@@ -222,33 +266,34 @@ class Supplied(Party):
             return slot_energy_wh(max(config.connection_w, CONNECTION_W + devices_w))
         return slot_energy_wh(installed_w(config.pv, config.load, config.battery, config.devices))
 
-    def _check_signs(self, priced: PricedReading, net_wh: int) -> None:
+    def _check_signs(self, priced: PricedReading) -> None:
         """Refuse negative parts, but for energy of the utility in a slot in which its price is negative."""
         shared, slot = priced.shared or SharedPart(0, 0, 0), priced.reading.slot
         energy_micro = priced.amount_micro - shared.amount_micro - priced.fee_micro
-        if (self.rates.price(slot) if net_wh > 0 else self.rates.feed_in(slot)) < 0:
+        imported_wh, exported_wh = priced.corrections[0][:2] if priced.corrections else priced.reading[2:4]
+        if (self.rates.price(slot) if imported_wh > exported_wh else self.rates.feed_in(slot)) < 0:
             energy_micro = 0
         parts = (energy_micro, priced.fee_micro, priced.local_fee_micro or 0)
         if min(*parts, *shared, shared.amount_micro - shared.fee_micro) < 0:
             raise Refused(Reason.BUSINESS, "a part of the price is negative, or more than the whole", About.PRICE)
 
     def _billed(self, priced: PricedReading) -> list[LedgerEntry]:
-        """What a priced reading makes the household book: supply, what was shared, and a correction."""
+        """What a priced reading makes the household book: supply, what was shared, and corrections."""
         reading, shared = priced.reading, priced.shared or SharedPart(0, 0, 0)
-        net_wh = billed_wh = reading.imported_wh - reading.exported_wh
-        back_micro = 0
-        if priced.correction is not None:
-            imported_wh, exported_wh, back_micro = priced.correction
-            billed_wh = imported_wh - exported_wh
+        billed = [one.imported_wh - one.exported_wh for one in priced.corrections]
+        billed.append(reading.imported_wh - reading.exported_wh)
+        billed_wh = billed[0]
         sign = 1 if billed_wh > 0 else -1
         supply = (billed_wh - sign * shared.energy_wh, -sign * (priced.amount_micro - shared.amount_micro))
         if supply[0] * sign < 0:
             raise Refused(Reason.UNSOUND, "more is shared than was imported or exported", About.READING)
-        parts = (
+        parts = [
             (EntryKind.BACKSTOP, SUPPLY, supply),
             (EntryKind.SHARED, SHARED, (sign * shared.energy_wh, -sign * shared.amount_micro)),
-            (EntryKind.BACKSTOP, CORRECTION, (net_wh - billed_wh, back_micro)),
-        )
+        ]
+        for number, corrected in enumerate(priced.corrections, start=1):
+            more_wh = billed[number] - billed[number - 1]
+            parts.append((EntryKind.BACKSTOP, correction_reference(number), (more_wh, corrected.back_micro)))
         utility, slot = self.config.backstop.utility_id, reading.slot
         return [LedgerEntry(kind, slot, utility, reference, *part) for kind, reference, part in parts if any(part)]
 
@@ -287,3 +332,10 @@ def _covered(metered: Metered, before: Metered) -> Metered:
     missing_wh = before.covered_wh + metered.load_wh - before.load_wh - metered.pv_wh + before.pv_wh
     most_wh = 0 if metered.exported_wh else min(metered.sold_wh, metered.imported_wh)
     return metered._replace(covered_wh=max(0, min(missing_wh, most_wh)))
+
+
+_CHECKS: Mapping[Basis, Callable[[Supplied, PricedReading, Metered], None]] = {
+    Basis.METER: Supplied._check_energy,
+    Basis.ESTIMATE: Supplied._check_estimate,
+    Basis.CORRECTION: Supplied._check_correction,
+}

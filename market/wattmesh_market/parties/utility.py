@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
@@ -13,7 +13,14 @@ from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import CONNECTION_W, UtilityConfig
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, Party, Surroundings, standing_at
 from wattmesh_market.parties.shopping import short
-from wattmesh_market.parties.supply import CORRECTION, SHARED, SUPPLY, fee_reference, supply_order_id
+from wattmesh_market.parties.supply import (
+    SHARED,
+    SUPPLY,
+    correction_reference,
+    corrections,
+    fee_reference,
+    supply_order_id,
+)
 from wattmesh_market.schedule import (
     CLOSED_AFTER_S,
     READ_WITHIN_S,
@@ -25,12 +32,22 @@ from wattmesh_market.schedule import (
 from wattmesh_market.strategies import Decision, Hold, UtilityView, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, OVER, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, Held, HeldState, LedgerEntry, Reported, ReportState
-from wattmesh_market.trade.messages import Call, Correction, HeldReading, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.messages import (
+    MOST_CORRECTIONS,
+    Basis,
+    Call,
+    Correction,
+    HeldReading,
+    PricedReading,
+    ReportReading,
+    SharedPart,
+)
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text
 
 LIKE_DAYS = 3
 """From how many days before a reading is estimated."""
+_BASES: Mapping[HeldState, Basis] = {HeldState.ESTIMATED: Basis.ESTIMATE, HeldState.CORRECTED: Basis.CORRECTION}
 _SURE = frozenset((ContractState.CONFIRMED, *DELIVERED))
 
 
@@ -234,6 +251,45 @@ class Utility(Party):
             found.append(self.books.reported[slot][household])
         return found
 
+    def correct(self, household: str, slot: int, net_wh: int) -> None:
+        """A person has found out what a reading should have been (net import): one that is held is billed by that, of
+        one that was billed otherwise the difference is paid back, or owed on top.
+
+        Refused where it is neither held nor was estimated or corrected, or is too old, or nothing installed can have
+        moved that. The same again changes nothing.
+        """
+        what, held = f"the reading of {household} of {self.slot_text(slot)}", self.books.held.get((slot, household))
+        if held is None or held.state is HeldState.REPLACED:
+            raise Refused(Reason.BUSINESS, f"{what} is not held, nor was it estimated", About.SLOT)
+        if held.state is HeldState.ACCEPTED:
+            raise Refused(Reason.BUSINESS, f"{what} was {held.state} before", About.SLOT)
+        reading = self._heard_as(held, net_wh)
+        excess = self._beyond_connection(household, reading) or self._beyond_installed(household, reading)
+        if excess is not None:
+            raise excess
+        if held.state is HeldState.HELD:
+            self.books.hold(held._replace(state=HeldState.CORRECTED))
+            told = (held.transaction_id, *reading[2:5], False)
+            self._tell_price(self._price(Reported(slot, household, *told, ReportState.ALONE), ReportState.ALONE))
+            return
+        known = self.books.reported[slot][household]
+        if net_wh == self.billed_wh(known):
+            return
+        if slot < self.now.slot - READ_WITHIN_S:
+            text = f"{what} was billed, and its slot is more than {READ_WITHIN_S // DAY_S} days ago"
+            raise Refused(Reason.BUSINESS, text, About.SLOT)
+        if len(self._corrections(known)) >= MOST_CORRECTIONS:
+            raise Refused(Reason.BUSINESS, f"{what} was corrected {MOST_CORRECTIONS} times", About.READING)
+        self.books.hold(held._replace(state=HeldState.CORRECTED))
+        self._book_correction(known, net_wh)
+        self._tell_price(known)
+
+    @staticmethod
+    def _heard_as(held: Held, net_wh: int) -> ReportReading:
+        """A held reading as it would have been told with another net import."""
+        exchanged_wh = max(0, net_wh), max(0, -net_wh)
+        return ReportReading(supply_order_id(held.household), held.slot, *exchanged_wh, held.sold_wh)
+
     def _estimated_wh(self, held: Held, what: str) -> int:
         """The substitute for a held reading (net import): the mean of the same slot on the days before, else of the
         slots beside it; within what was told.
@@ -242,7 +298,7 @@ class Utility(Party):
 
         def mean_wh(slots: Iterable[int]) -> int | None:
             of = [known for at in slots if (known := self.books.reported.get(at, {}).get(household)) is not None]
-            found = [self._net_wh(one) for one in of if self._as_told(one)]
+            found = [self.billed_wh(one) for one in of if self._basis(one) is not Basis.ESTIMATE]
             return round(mean(found)) if found else None
 
         usual_wh = mean_wh(slot - days * DAY_S for days in range(1, LIKE_DAYS + 1))
@@ -253,19 +309,19 @@ class Utility(Party):
             raise Refused(Reason.BUSINESS, text, About.READING)
         return min(max(0, usual_wh), held.net_wh) if held.net_wh > 0 else max(min(0, usual_wh), held.net_wh)
 
-    def _net_wh(self, reported: Reported) -> int:
-        last = self._last_told(reported)
-        return last.imported_wh - last.exported_wh
+    def billed_wh(self, reported: Reported) -> int:
+        """The net import that is billed of a reading now."""
+        return reported.net_wh - sum([one.energy_wh for one in self._corrections(reported)])
 
-    def _as_told(self, reported: Reported) -> bool:
-        """Whether what was billed is what was told."""
+    def _basis(self, reported: Reported) -> Basis:
+        """What a reading is billed by."""
         held = self.books.held.get((reported.slot, reported.household))
-        return held is None or held.state is not HeldState.ESTIMATED
+        return Basis.METER if held is None else _BASES.get(held.state, Basis.METER)
 
     def _heard(self, reported: Reported) -> ReportReading:
         """The reading as its household told it last."""
         last = self._last_told(reported)
-        if self._as_told(reported):
+        if self._basis(reported) is Basis.METER:
             return last
         held = self.books.held[reported.slot, reported.household]
         return last._replace(imported_wh=held.imported_wh, exported_wh=held.exported_wh)
@@ -355,13 +411,23 @@ class Utility(Party):
         """Take the last word on what was provisional: what was billed too much is repaid, at the utility's cost."""
         if last.sold_wh != known.sold_wh:
             raise Refused(Reason.BUSINESS, "another sale of that slot is booked already", About.READING)
-        net_wh = last.imported_wh - last.exported_wh
-        billed_micro = self._priced(known).amount_micro
-        back_micro = sharing.correction_micro(known.net_wh, billed_micro, net_wh, self._prices(known.slot))
-        self._book(EntryKind.BACKSTOP, known.slot, known.household, CORRECTION, known.net_wh - net_wh, -back_micro)
+        self._book_correction(known, last.imported_wh - last.exported_wh)
         final = known._replace(provisional=False)
         self.books.report(final)
         return final
+
+    def _book_correction(self, known: Reported, net_wh: int) -> None:
+        """Book what is paid back, or owed on top, where a reading is `net_wh` in place of what is billed."""
+        slot, household, billed_wh = known.slot, known.household, self.billed_wh(known)
+        entries = self.books.supplied.get((slot, household), ())
+        earned_micro = sum([one.amount_micro for one in entries if one.kind is not EntryKind.GRID_FEE])
+        billed_micro = earned_micro if billed_wh > 0 else -earned_micro
+        back_micro = sharing.correction_micro(billed_wh, billed_micro, net_wh, self._prices(slot))
+        reference = correction_reference(len(self._corrections(known)) + 1)
+        self._book(EntryKind.BACKSTOP, slot, household, reference, billed_wh - net_wh, -back_micro)
+
+    def _corrections(self, reported: Reported) -> list[LedgerEntry]:
+        return corrections(self.books.supplied.get((reported.slot, reported.household), ()))
 
     def _book(
         self, kind: EntryKind, slot: int, household: str, reference: str, energy_wh: int, earned_micro: int
@@ -378,6 +444,8 @@ class Utility(Party):
             self.answer(call, message)
         else:
             occasion = f"{reported.household} {reported.slot}{' provisional' * reported.provisional}"
+            if message.by is Basis.CORRECTION:
+                occasion += f" {message.by} {len(message.corrections)}"
             self.send(reported.household, reported.transaction_id, message, occasion)
 
     # --- books that are restored ---
@@ -386,22 +454,34 @@ class Utility(Party):
         """Stand at the start of a slot."""
         self.books.stand(standing_at(slot))
 
+    def lacks_held(self, household: str, held: HeldReading) -> bool:
+        """Whether the books do not know that a reading was held."""
+        return (held.reading.slot, household) not in self.books.held
+
+    def take_held(self, household: str, transaction_id: str, held: HeldReading) -> None:
+        """Hold what was held; what became of it is told by what was billed."""
+        if self.lacks_held(household, held):
+            reading = held.reading
+            self.books.hold(Held(reading.slot, household, transaction_id, *reading[2:5], HeldState.HELD))
+
     def lacks_price(self, household: str, priced: PricedReading) -> bool:
         """Whether the books do not know that a reading was billed, or corrected."""
         known = self.books.reported.get(priced.reading.slot, {}).get(household)
         if known is None or known.state is ReportState.WAITING:
             return True
+        if len(priced.corrections) > len(self._corrections(known)):
+            return True
         return known.provisional and not priced.reading.provisional
 
     def take_price(self, household: str, transaction_id: str, priced: PricedReading) -> None:
         """Book what was billed for a reading, and how its slot was shared."""
-        reading, shared, corrected = priced.reading, priced.shared, priced.correction
+        reading, shared, corrected = priced.reading, priced.shared, priced.corrections
         slot = reading.slot
         if not self.lacks_price(household, priced):
             return
         known = self.books.reported.get(slot, {}).get(household)
         if known is None or known.state is ReportState.WAITING:
-            billed = reading[2:4] if corrected is None else corrected[:2]
+            billed = corrected[0][:2] if corrected else reading[2:4]
             net_wh, sign = billed[0] - billed[1], 1 if billed[0] > billed[1] else -1
             shared_wh, shared_micro = (0, 0) if shared is None else shared[:2]
             state = ReportState.ALONE if shared is None else ReportState.CLOSED
@@ -415,11 +495,19 @@ class Utility(Party):
             if reading.sold_wh:
                 fee = (fee_reference(reading.sold_wh), 0, priced.local_fee_micro or 0)
                 self.books.book(LedgerEntry(EntryKind.GRID_FEE, slot, household, *fee))
-            known = Reported(slot, household, transaction_id, *billed, reading.sold_wh, corrected is not None, state)
-        if corrected is not None and known.provisional:
-            more_wh = known.net_wh - reading.imported_wh + reading.exported_wh
-            self._book(EntryKind.BACKSTOP, slot, household, CORRECTION, more_wh, -corrected.back_micro)
+            known = Reported(slot, household, transaction_id, *billed, reading.sold_wh, False, state)
+        after = [one.imported_wh - one.exported_wh for one in corrected[1:]]
+        after.append(reading.imported_wh - reading.exported_wh)
+        for number in range(len(self._corrections(known)), len(corrected)):
+            parts = (self.billed_wh(known) - after[number], -corrected[number].back_micro)
+            self._book(EntryKind.BACKSTOP, slot, household, correction_reference(number + 1), *parts)
         self.books.report(known._replace(provisional=reading.provisional))
+        held = self.books.held.get((slot, household))
+        if held is not None:
+            as_told = reading[2:4] == (held.imported_wh, held.exported_wh)
+            decided = {basis: state for state, basis in _BASES.items()}
+            state_of_meter = HeldState.ACCEPTED if as_told else HeldState.REPLACED
+            self.books.hold(held._replace(state=decided.get(priced.by, state_of_meter)))
 
     def take_shares(self, slots: Collection[int]) -> None:
         """What got no share may have been in its slot's closing as well: where the shares come out so, it was."""
@@ -442,8 +530,7 @@ class Utility(Party):
 
     def _last_told(self, reported: Reported) -> ReportReading:
         """The reading as it was told last."""
-        correction = self._entry(reported, EntryKind.BACKSTOP, CORRECTION)
-        net_wh = reported.net_wh - (0 if correction is None else correction.energy_wh)
+        net_wh = self.billed_wh(reported)
         return ReportReading(
             supply_order_id(reported.household),
             reported.slot,
@@ -457,7 +544,6 @@ class Utility(Party):
         """What was billed for a reading."""
         supply = self._entry(reported, EntryKind.BACKSTOP, SUPPLY)
         shared = self._entry(reported, EntryKind.SHARED)
-        correction = self._entry(reported, EntryKind.BACKSTOP, CORRECTION)
         local_fee = self._entry(reported, EntryKind.GRID_FEE)
         sign, slot, part = 1 if reported.net_wh > 0 else -1, reported.slot, None
         supply_wh, supply_micro = (0, 0) if supply is None else (-supply.energy_wh, sign * supply.amount_micro)
@@ -476,11 +562,15 @@ class Utility(Party):
             None if local_fee is None else local_fee.amount_micro,
             self.around.currency,
             part,
-            None
-            if correction is None
-            else Correction(reported.imported_wh, reported.exported_wh, -correction.amount_micro),
-            not self._as_told(reported),
+            tuple(self._told_corrections(reported)),
+            self._basis(reported),
         )
+
+    def _told_corrections(self, reported: Reported) -> Iterator[Correction]:
+        billed_wh = reported.net_wh
+        for entry in self._corrections(reported):
+            yield Correction(max(0, billed_wh), max(0, -billed_wh), -entry.amount_micro)
+            billed_wh -= entry.energy_wh
 
     def _prices(self, slot: int) -> sharing.Prices:
         return sharing.Prices(self.rates.all_in(slot), self.rates.feed_in(slot), self.rates.local_grid_fee(slot))

@@ -73,7 +73,8 @@ class ReportState(StrEnum):
 class Reported(NamedTuple):
     """What a utility's customer reported first of a slot, and in which transaction; what it was billed for.
 
-    `provisional` until the last word on it has come, which may lead to a correction in the ledger.
+    `provisional` until the last word on it has come, which may lead to a correction in the ledger; a person's word may,
+    too.
     """
 
     slot: int
@@ -92,13 +93,14 @@ class Reported(NamedTuple):
 
 
 class HeldState(StrEnum):
-    """What became of a held reading: a person has not decided, has accepted it, has had it estimated; or its household
-    has replaced it by one that need not be held.
+    """What became of a held reading: a person has not decided, has accepted it, has had it estimated, or has said what
+    it should have been; or its household has replaced it by one that need not be held.
     """
 
     HELD = "held"
     ACCEPTED = "accepted"
     ESTIMATED = "estimated"
+    CORRECTED = "corrected"
     REPLACED = "replaced"
 
 

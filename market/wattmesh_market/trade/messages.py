@@ -219,8 +219,20 @@ class SharedPart(NamedTuple):
     fee_micro: int
 
 
+class Basis(StrEnum):
+    """What a reading is billed by: what the meter has told, or a person's decision about one that was held."""
+
+    METER = "meter"
+    ESTIMATE = "estimated"
+    CORRECTION = "corrected"
+
+
+MOST_CORRECTIONS = 10
+"""How often what is billed of one reading is corrected at most."""
+
+
 class Correction(NamedTuple):
-    """What was billed before the last reading came, and what is paid back for it (negative: owed on top)."""
+    """What was billed before, and what is paid back for it (negative: owed on top)."""
 
     imported_wh: int
     exported_wh: int
@@ -230,9 +242,9 @@ class Correction(NamedTuple):
 class PricedReading(NamedTuple):
     """The utility has priced a reading: `amount_micro` for import or export, `fee_micro` of it the grid fee.
 
-    `local_fee_micro` is the grid fee on what was sold to others; None where none is stated. Where a `correction` is
-    there, the amounts are those of what was billed before. It is `estimated` where a person has had another reading
-    billed than the one that was told.
+    `local_fee_micro` is the grid fee on what was sold to others; None where none is stated. Where `corrections` are
+    there, the oldest first, the amounts are those of what was billed first, and `reading` is what is billed now. `by`
+    says whether a person has had another reading billed than the one that was told.
     """
 
     order_id: str
@@ -242,8 +254,8 @@ class PricedReading(NamedTuple):
     local_fee_micro: int | None
     currency: str
     shared: SharedPart | None = None
-    correction: Correction | None = None
-    estimated: bool = False
+    corrections: tuple[Correction, ...] = ()
+    by: Basis = Basis.METER
 
 
 class Declined(NamedTuple):

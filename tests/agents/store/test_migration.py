@@ -142,6 +142,22 @@ def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_
     assert {(one.local_micro, one.stored_micro, one.devices) for one in books.readings.values()} == {(0, 0, ())}
 
 
+def test_what_is_held_stays_so_and_may_be_corrected_since_then(path: Path) -> None:
+    held = (GRID, NEXT, HOME, "t-1", 60_000, 0, 0)
+    put = "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    [before] = [number for number, step in enumerate(MIGRATIONS, start=1) if "may be corrected" in step]
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for step in MIGRATIONS[: before - 1]:
+            file.executescript(step if isinstance(step, str) else step[0])
+        file.execute(f"PRAGMA user_version = {before}")
+        file.execute(put, (*held, "estimated"))
+        with pytest.raises(sqlite3.IntegrityError):
+            file.execute(put, (GRID, NEXT + SLOT_S, *held[2:], "corrected"))
+    with closing(Database.open(path)) as database:
+        database.connection.execute(put, (GRID, NEXT + SLOT_S, *held[2:], "corrected"))
+        assert [row["state"] for row in table_rows(database.connection, "held")] == ["estimated", "corrected"]
+
+
 def test_an_audit_says_how_an_older_journal_is_brought_forward(path: Path, tmp_path: Path) -> None:
     with pytest.raises(
         StateError, match=r"made by an older wattmesh \(schema 1; .*\); `wattmesh up` brings it forward"

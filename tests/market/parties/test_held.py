@@ -16,7 +16,7 @@ from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.config import installed_w
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.ledger import HeldState, ReadingState, Reported, ReportState
-from wattmesh_market.trade.messages import HeldReading, PricedReading, ReportReading
+from wattmesh_market.trade.messages import Basis, HeldReading, PricedReading, ReportReading
 from wattmesh_market.trade.refusal import Refused
 
 FLAT = "flat-0.default"
@@ -37,7 +37,7 @@ class Metered(World):
         rule = Sharing() if sharing else None
         connections, installed = (("flat", connection_w),), (("flat", INSTALLED_W),)
         super().__init__(
-            household("flat-0", shares=sharing, tariff=FEES),
+            household("flat-0", shares=sharing, tariff=FEES, pv=(Pv(INSTALLED_W, 48.1, 11.5, 30, 180),)),
             utility(sharing=rule, tariff=FEES, connections=connections, installed=installed),
             weather={FLAT: Weather(0, usual_wh, said)},
         )
@@ -266,7 +266,7 @@ def test_a_household_books_no_estimate_of_a_true_reading_nor_one_of_more(
     world.at(world.now.slot + SLOT_S / 2)
     world.ring_due()
     [letter] = world.sent(FLAT, ReportReading)
-    priced = PricedReading(SUPPLY, ReportReading(SUPPLY, SLOT, *estimate, 0), 0, 0, None, "EUR", estimated=True)
+    priced = PricedReading(SUPPLY, ReportReading(SUPPLY, SLOT, *estimate, 0), 0, 0, None, "EUR", by=Basis.ESTIMATE)
     assert text in world.refusal(FLAT, GRID, priced, letter.transaction_id).text
     assert world[FLAT].journal.readings[SLOT].state is ReadingState.FINAL
 

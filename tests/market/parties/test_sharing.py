@@ -291,7 +291,7 @@ def test_a_bill_of_what_was_in_doubt_is_booked_when_the_last_word_is_said() -> N
     assert letter.message == ReportReading(f"supply-{FLAT}", NEXT, 100, 0, 0)
     world.deliver(letter)
     [answer] = world.sent(GRID, PricedReading)
-    bill_micro, correction = priced(answer).amount_micro, priced(answer).correction
+    bill_micro, [correction] = priced(answer).amount_micro, priced(answer).corrections
     assert correction == (300, 0, -(-bill_micro * 200 // 300)), "two thirds of it are paid back"
     shared = world[GRID].journal.booked(EntryKind.SHARED, NEXT, SUN)
     world.deliver(answer)
@@ -312,7 +312,7 @@ def test_a_doubt_that_comes_to_nothing_changes_nothing_of_the_bill() -> None:
     world.deliver(letter)
     [last] = world.sent(GRID, PricedReading)
     assert last.message_id != provisional.message_id, "or it would be taken for the same"
-    assert priced(last).correction is None
+    assert priced(last).corrections == ()
     world.deliver(last)
     assert billed(world[FLAT], NEXT)[1] == -priced(provisional).amount_micro
 

@@ -17,10 +17,10 @@ from wattmesh_beckn.codec.port import Lookup, nothing
 from wattmesh_beckn.codec.refusals import reason_of
 from wattmesh_beckn.codec.v1.states import CANCELLED, state_named, status_named
 from wattmesh_beckn.codec.v1.writing import (
+    BASES,
     CORRECTION,
     CORRECTION_TAGS,
     DELIVERY_TAG,
-    ESTIMATED,
     GRID_FEE_TAG,
     HELD,
     METER,
@@ -78,6 +78,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -504,8 +505,8 @@ def _priced_reading(order: OnUpdatedOrder) -> PricedReading | HeldReading:
         _money_micro(fulfillment.tags, GRID_FEE_TAG),
         quote.price.currency,
         _shared(fulfillment.tags, quote.breakup),
-        _correction(fulfillment.tags),
-        _meter_status(fulfillment) == ESTIMATED,
+        _corrections(fulfillment.tags),
+        next((basis for basis, status in BASES.items() if status == _meter_status(fulfillment)), Basis.METER),
     )
 
 
@@ -516,6 +517,11 @@ def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[BillPart]) -> SharedPa
     fee_micro = _fee_micro(breakup, LOCAL_GRID_FEE)
     energy_wh = _energy_wh(text, SHARED_TAG, _TAGS)
     return SharedPart(energy_wh, _fee_micro(breakup, SHARED_ENERGY) + fee_micro, fee_micro)
+
+
+def _corrections(tags: tuple[TagGroup, ...]) -> tuple[Correction, ...]:
+    found = [_correction((group,)) for group in tags if group.descriptor.code == CORRECTION]
+    return tuple(one for one in found if one is not None)
 
 
 def _correction(tags: tuple[TagGroup, ...]) -> Correction | None:

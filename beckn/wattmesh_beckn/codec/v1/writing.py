@@ -27,6 +27,7 @@ from wattmesh_market.trade.messages import (
     ACTION_OF,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -67,13 +68,13 @@ PROVISIONAL: Final = "provisional"
 """Something is in doubt yet."""
 HELD: Final = "held"
 """The utility holds it for a person."""
-ESTIMATED: Final = "estimated"
-"""A person has had it priced in place of the one that was told."""
+BASES: Mapping[Basis, str] = {Basis.ESTIMATE: "estimated", Basis.CORRECTION: "corrected"}
+"""A person has had it priced, or has said it, in place of the one that was told."""
 SHARED_TAG: Final = ("sharing", "shared_kwh")
 """Of a priced reading: how much of it was shared with neighbours."""
 CORRECTION: Final = "correction"
 CORRECTION_TAGS: Final = ("billed_imported_kwh", "billed_exported_kwh", "refund", "charge")
-"""In group `correction`: the provisional reading that was billed, and what is paid back, or owed on top, since."""
+"""In each group `correction`: the reading that was billed before, and what is paid back, or owed on top, since."""
 _READING_TTL_MS = 30_000
 """The model wants a ttl of every quote; a priced reading does not expire."""
 _LONGEST_NAME = 200
@@ -300,7 +301,7 @@ def _metered(reading: ReportReading, told: Sequence[str], status: str | None = N
 
 def _priced_reading(message: PricedReading) -> Json:
     reading, currency, shared = message.reading, message.currency, message.shared
-    tags = [_metered(reading, METER_TAGS, ESTIMATED if message.estimated else None)]
+    tags = [_metered(reading, METER_TAGS, BASES.get(message.by))]
     if message.local_fee_micro is not None:
         tags.append(_tags(GRID_FEE_TAG[0], {GRID_FEE_TAG[1]: money_text(message.local_fee_micro)}))
     breakup = _breakup(message.amount_micro - (shared.amount_micro if shared else 0), message.fee_micro, currency)
@@ -308,8 +309,7 @@ def _priced_reading(message: PricedReading) -> Json:
         tags.append(_tags(SHARED_TAG[0], {SHARED_TAG[1]: kwh_text(shared.energy_wh)}))
         parts = ((SHARED_ENERGY, shared.amount_micro - shared.fee_micro), (LOCAL_GRID_FEE, shared.fee_micro))
         breakup += [{"title": title, "price": _price(micro, currency)} for title, micro in parts]
-    if message.correction is not None:
-        tags.append(_correction(message.correction))
+    tags += [_correction(one) for one in message.corrections]
     return {
         "id": message.order_id,
         "fulfillments": [_fulfillment(reading.slot, tags=tags)],

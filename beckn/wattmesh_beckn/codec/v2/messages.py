@@ -126,6 +126,10 @@ class Interval(V2Model):
                     return decimal(payload.values[0])
         return None
 
+    def numbers(self, wanted: str) -> list[Decimal]:
+        """All values of a type; ValueError when one is no number."""
+        return [decimal(value) for payload in self.payloads if payload.type == wanted for value in payload.values]
+
 
 class PayloadDescriptor(V2Model):
     """The unit, or currency, of the payloads of a type."""

@@ -35,6 +35,7 @@ from wattmesh_beckn.codec.v2.writing import (
     ACTIVE,
     ALLOCATIONS,
     AVAILABLE,
+    BASES,
     BILL,
     BILLED_EXPORTED,
     BILLED_IMPORTED,
@@ -43,7 +44,6 @@ from wattmesh_beckn.codec.v2.writing import (
     COMPLETE,
     CORRECTION,
     DRAFT,
-    ESTIMATED,
     EXPORTED,
     GRID_FEE,
     HELD,
@@ -73,6 +73,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -456,13 +457,18 @@ def _priced(contract: ContractV2) -> PricedReading | HeldReading:
         raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
     fee_micro = _sum(bill, description=GRID_FEE)
     own_fee, back = list(contract.flows(OWN_GRID_FEE)), list(contract.flows(CORRECTION))
-    shared_wh, billed_wh = _wh_in(interval, SHARED), _wh_in(interval, BILLED_IMPORTED)
-    shared = correction = None
+    shared_wh, shared = _wh_in(interval, SHARED), None
     if shared_wh is not None:
         local_micro = _sum(bill, description=LOCAL_GRID_FEE)
         shared = SharedPart(shared_wh, _sum(bill, description=SHARED_ENERGY) + local_micro, local_micro)
-    if billed_wh is not None:
-        correction = Correction(billed_wh, _wh_in(interval, BILLED_EXPORTED) or 0, _sum(back, role=BUYER))
+    imported_wh, exported_wh = (_whs_in(interval, name) for name in (BILLED_IMPORTED, BILLED_EXPORTED))
+    if not len(imported_wh) == len(exported_wh) == len(back):
+        text = f"{BILLED_IMPORTED} and {BILLED_EXPORTED} need a value for each flow of {CORRECTION}"
+        raise invalid(text, f"{_SERIES}.intervals.0.payloads")
+    corrections = tuple(
+        Correction(imported, exported, _sum([flow], role=BUYER))
+        for imported, exported, flow in zip(imported_wh, exported_wh, back, strict=True)
+    )
     return PricedReading(
         reading.order_id,
         reading,
@@ -471,8 +477,8 @@ def _priced(contract: ContractV2) -> PricedReading | HeldReading:
         _sum(own_fee, role=SELLER_DISCOM) if own_fee else None,
         currency,
         shared,
-        correction,
-        status == ESTIMATED,
+        corrections,
+        next((basis for basis, name in BASES.items() if name == status), Basis.METER),
     )
 
 
@@ -533,7 +539,7 @@ def _in_kwh(interval: Interval, factors: Mapping[str, Decimal], path: str) -> In
         values = one.values
         if (factor := factors.get(one.type)) is not None and values:
             try:
-                values = (str(decimal(values[0]) * factor),)
+                values = tuple([str(decimal(value) * factor) for value in values])
             except ValueError as error:
                 raise invalid(f"{one.type} {error}", f"{path}.intervals") from None
         payloads.append(one.model_copy(update={"values": values}))
@@ -556,6 +562,13 @@ def _energy_wh(delivery: _Delivery) -> int:
 def _wh_in(interval: Interval, name: str) -> int | None:
     value = _number(interval, name)
     return None if value is None else _wh(value, _SERIES)
+
+
+def _whs_in(interval: Interval, name: str) -> list[int]:
+    try:
+        return [_wh(value, _SERIES) for value in interval.numbers(name)]
+    except ValueError as error:
+        raise invalid(f"{name} {error}", f"{_SERIES}.intervals") from None
 
 
 def _number(interval: Interval, *names: str, path: str = _SERIES) -> Decimal | None:

@@ -28,6 +28,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Basis,
     Cancel,
     Cancelled,
     Confirm,
@@ -73,7 +74,8 @@ ENERGY, GRID_FEE = "energy", "grid fee"
 SHARED_ENERGY, LOCAL_GRID_FEE = "shared energy", "local grid fee"
 BILL, OWN_GRID_FEE, CORRECTION = "bill", "grid-fee", "correction"
 """Considerations of a priced reading: its price, the grid fee on what the household has sold, what is paid back."""
-PROVISIONAL, HELD, ESTIMATED = "provisional", "held", "estimated"
+PROVISIONAL, HELD = "provisional", "held"
+BASES: Mapping[Basis, str] = {Basis.ESTIMATE: "estimated", Basis.CORRECTION: "corrected"}
 """What a reading is, if not the last word as the meter has it."""
 PAYMENT_ACTION: Final = "PaymentAction"
 _STATUS: Mapping[ContractState, tuple[str, str, str]] = {
@@ -252,7 +254,7 @@ class _Writer:
             text = {"name": f"{ENERGY} {slot_text(first, self._market.utc_offset_s)}"}
             resources.append({"id": offer_id, "descriptor": text, "resourceAttributes": self._resource(provider)})
             values = {
-                slot: {PRICE: _money(offer.price_micro_per_kwh), AVAILABLE: _kwh(offer.available_wh)}
+                slot: {PRICE: [_money(offer.price_micro_per_kwh)], AVAILABLE: [_kwh(offer.available_wh)]}
                 for slot, offer in slots.items()
             }
             series = self._series(values, {PRICE: SELLER, AVAILABLE: SELLER})
@@ -338,12 +340,12 @@ class _Writer:
     def _commitment(self, lines: Sequence[Line], provider: str, status: str, allocated: Mapping[int, int]) -> Json:
         offer_id = _offer_id(lines[0].item_id, lines[0].slot, min(line.slot for line in lines))
         energy_wh = sum([line.energy_wh for line in lines])
-        values: dict[int, dict[str, float]] = {}
+        values: dict[int, dict[str, Sequence[float]]] = {}
         inserted = {REQUESTED: BUYER}
         for line in lines:
-            values[line.slot] = {REQUESTED: _kwh(line.energy_wh)}
+            values[line.slot] = {REQUESTED: [_kwh(line.energy_wh)]}
             if (final_wh := allocated.get(line.slot)) is not None:
-                values[line.slot] |= dict.fromkeys(ALLOCATIONS, _kwh(final_wh))
+                values[line.slot] |= {name: [_kwh(final_wh)] for name in ALLOCATIONS}
                 inserted |= dict(zip(ALLOCATIONS, (SELLER_DISCOM, SELLER_DISCOM, "buyerDiscom"), strict=True))
         return {
             "id": offer_id,
@@ -407,9 +409,16 @@ class _Writer:
 
     # --- readings ---
 
-    def _reading(self, reading: ReportReading, status: str | None, more: Mapping[str, int] | None = None) -> Json:
-        energies = {IMPORTED: reading.imported_wh, EXPORTED: reading.exported_wh, SOLD: reading.sold_wh, **(more or {})}
-        values = {reading.slot: {name: _kwh(energy_wh) for name, energy_wh in energies.items()}}
+    def _reading(
+        self, reading: ReportReading, status: str | None, more: Mapping[str, Sequence[int]] | None = None
+    ) -> Json:
+        energies: dict[str, Sequence[int]] = {
+            IMPORTED: [reading.imported_wh],
+            EXPORTED: [reading.exported_wh],
+            SOLD: [reading.sold_wh],
+            **(more or {}),
+        }
+        values = {reading.slot: {name: [_kwh(one) for one in energies_wh] for name, energies_wh in energies.items()}}
         series = self._series(values, dict.fromkeys(energies, BUYER))
         if status is not None:
             series["readingStatus"] = status
@@ -421,8 +430,8 @@ class _Writer:
         return self._contract(None, ACTIVE, commitments=[commitment], participants=participants)
 
     def _priced(self, message: PricedReading) -> Json:
-        currency, shared, correction = message.currency, message.shared, message.correction
-        energies: dict[str, int] = {}
+        currency, shared, corrections = message.currency, message.shared, message.corrections
+        energies: dict[str, Sequence[int]] = {}
         amount_micro, shared_micro = message.amount_micro, shared.amount_micro if shared else 0
         flows = [
             _flow(BUYER, -amount_micro, currency),
@@ -430,18 +439,20 @@ class _Writer:
             _flow(SELLER_DISCOM, message.fee_micro, currency, GRID_FEE),
         ]
         if shared is not None:
-            energies[SHARED] = shared.energy_wh
+            energies[SHARED] = [shared.energy_wh]
             flows.append(_flow(SELLER, shared.amount_micro - shared.fee_micro, currency, SHARED_ENERGY))
             flows.append(_flow(SELLER_DISCOM, shared.fee_micro, currency, LOCAL_GRID_FEE))
         considerations = [self._flows(BILL, flows)]
         if message.local_fee_micro is not None:
             fee = _flow(SELLER_DISCOM, message.local_fee_micro, currency, LOCAL_GRID_FEE)
             considerations.append(self._flows(OWN_GRID_FEE, [fee]))
-        if correction is not None:
-            energies |= {BILLED_IMPORTED: correction.imported_wh, BILLED_EXPORTED: correction.exported_wh}
-            considerations.append(self._flows(CORRECTION, [_flow(BUYER, correction.back_micro, currency)]))
+        if corrections:
+            energies[BILLED_IMPORTED] = [one.imported_wh for one in corrections]
+            energies[BILLED_EXPORTED] = [one.exported_wh for one in corrections]
+            back = [_flow(BUYER, one.back_micro, currency) for one in corrections]
+            considerations.append(self._flows(CORRECTION, back))
         reading = message.reading
-        status = ESTIMATED if message.estimated else PROVISIONAL if reading.provisional else None
+        status = BASES.get(message.by, PROVISIONAL if reading.provisional else None)
         body = self._reading(reading._replace(order_id=message.order_id), status, energies)
         body["contract"]["consideration"] = considerations
         return body
@@ -454,7 +465,7 @@ class _Writer:
     def _resource(self, provider: str) -> Json:
         return self._attributes("EnergyResource", id=f"did:web:{provider}:meter")
 
-    def _series(self, values: Mapping[int, Mapping[str, float]], inserted: Mapping[str, str]) -> Json:
+    def _series(self, values: Mapping[int, Mapping[str, Sequence[float]]], inserted: Mapping[str, str]) -> Json:
         """A time series: values by slot and type, and who inserts the values of a type."""
         first = min(values)
         return {
@@ -473,7 +484,7 @@ class _Writer:
             "intervals": [
                 {
                     "id": (slot - first) // SLOT_S,
-                    "payloads": [{"type": name, "values": [value]} for name, value in told.items()],
+                    "payloads": [{"type": name, "values": [*found]} for name, found in told.items()],
                 }
                 for slot, told in sorted(values.items())
             ],
