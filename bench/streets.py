@@ -16,9 +16,9 @@ from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.study import Part, run_part
 from wattmesh_cli.terms import Terms, terms_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.parties.books import Books, Changes
+from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.parties.party import standing_at
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
@@ -83,7 +83,7 @@ def run(of: Street, days: int) -> Rows:
             for household in config.households:
                 name = household.subscriber_id
                 households.add(name)
-                books[name] = _books(first, household.battery)
+                books[name] = _books(first, household)
             for utility in config.utilities:
                 utilities.add(utility.subscriber_id)
                 books[utility.subscriber_id] = _books(first)
@@ -106,8 +106,8 @@ def run(of: Street, days: int) -> Rows:
     )
 
 
-def _books(first: int, battery: Battery | None = None) -> Books:
-    books = Books(standing_at(first, battery))
+def _books(first: int, household: HouseholdConfig | None = None) -> Books:
+    books = Books(standing_at(first, household))
     books.stand(books.standing)
     return books
 

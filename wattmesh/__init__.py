@@ -10,6 +10,7 @@ from wattmesh.study import PluginWarning, Study
 from wattmesh.sweeps import sweep
 from wattmesh_cli.audit import AuditResult, Finding
 from wattmesh_cli.books import BooksError
+from wattmesh_market.energy.devices.demand import DeviceWindow
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.mechanisms.orders import Match, Order, Orders
 from wattmesh_market.pricing import Pricing, PricingView
@@ -43,6 +44,7 @@ from wattmesh_operator.resources import (
     UtilityAgent,
     UtilityAgentSpec,
     UtilityRef,
+    VehicleToHome,
     Window,
 )
 from wattmesh_operator.resources.mistakes import ManifestErrors
@@ -58,6 +60,7 @@ __all__ = [
     "Clock",
     "ConfigMapRef",
     "DemandResponse",
+    "DeviceWindow",
     "Ev",
     "Finding",
     "GatewayRef",
@@ -95,6 +98,7 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "VehicleToHome",
     "Window",
     "sweep",
 ]

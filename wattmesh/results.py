@@ -41,6 +41,10 @@ class _Taken(NamedTuple):
     needs_wh: int
     taken_wh: int
     left_wh: int
+    charged_wh: int
+    discharged_wh: int
+    level_before_wh: int
+    level_after_wh: int
 
 
 class Results:
@@ -77,7 +81,9 @@ class Results:
         """What devices took: a row for each device and slot of its windows.
 
         `party`, `device`; `begin` and `end` of the window (local time; its last slot ends then), `needs_wh` in it,
-        `taken_wh` in the slot (a part of the household's load), `left_wh` after it. Source: the books' readings.
+        `taken_wh` in the slot (a part of the household's load), `left_wh` after it; of a car's store that the house may
+        use `charged_wh`, `discharged_wh`, and `level_before_wh` and `level_after_wh` (parts of the reading's), else 0.
+        Source: the books' readings.
         """
         zone = self._evaluation.zone
         rows = [
@@ -90,6 +96,10 @@ class Results:
                 device.needs_wh,
                 device.taken_wh,
                 device.left_wh,
+                device.charged_wh,
+                device.discharged_wh,
+                device.level_before_wh,
+                device.level_after_wh,
             )
             for book in self._books
             for row in book.readings

@@ -40,9 +40,9 @@ class Study:
 
     Raises ManifestErrors when they do not fit together, ValueError when they are not of one gateway.
 
-    Where a resource has the name of a strategy, pricing or forecast, it may have the plug-in itself: a function from
-    `StrategyView` to `Buy`, `Sell` or `Hold`; a `Pricing`; a class with `expected(slot)`. It becomes its name, which
-    this process and those that a sweep hands the study to know.
+    Where a resource has the name of a strategy, pricing, forecast or device, it may have the plug-in itself: a function
+    from `StrategyView` to `Buy`, `Sell` or `Hold`; a `Pricing`; a class with `expected(slot)`; a function from
+    `DeviceWindow` to Wh. It becomes its name, which this process and those that a sweep hands the study to know.
     """
 
     resources: tuple[Resource, ...]

@@ -12,12 +12,14 @@ from wattmesh_agents.books_page import BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import RESTORED, RESTORED_S, Pod
-from wattmesh_agents.receiving import ACTIONS, BESIDE_BECKN
+from wattmesh_agents.receiving import BESIDE_BECKN, actions_of
 from wattmesh_agents.status import party_state, party_status, pod_status
 from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
+from wattmesh_beckn.codec.v2.messages import BODIES
 from wattmesh_beckn.evidence import SideOfContract
 from wattmesh_beckn.http import add_calls, add_not_found, add_post
+from wattmesh_beckn.messages import CALLS
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs, readers_only
 from wattmesh_market.energy.slots import slot_of
@@ -34,7 +36,10 @@ def create_app(pod: Pod) -> FastAPI:
     app = FastAPI(
         title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None, dependencies=[Depends(has_books)]
     )
-    add_calls(app, pod, "/{household}", sorted(ACTIONS))
+    actions = actions_of(pod.config.protocols)
+    add_calls(app, pod, "/{household}", sorted(actions.intersection(CALLS)))
+    for action in sorted(actions.difference(CALLS)):
+        add_post(app, pod, f"/{{household}}/{action}", f"Beckn {action}", BODIES[action].model_json_schema())
     for name, call in BESIDE_BECKN.items():
         add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body.model_json_schema())
     _add_pages(app, pod)

@@ -31,11 +31,16 @@ from wattmesh_agents.store.retention import Horizon, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
+from wattmesh_beckn.codec.refusals import from_outcome
+from wattmesh_beckn.codec.v2.messages import CatalogsMessage
+from wattmesh_beckn.codec.versions import ACTIONS, name_of
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
+from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import Checkpoint
+from wattmesh_common.fields import Protocols, ProtocolVersion
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties import restoring
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
@@ -60,6 +65,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    Publish,
     Quote,
     Receipt,
     ReportReading,
@@ -125,11 +131,17 @@ class Driver:
     """Runs the parties of a pod on its journal."""
 
     def __init__(
-        self, database: Database, members: Sequence[Events], codec: Codec, place: Place, publisher: Publisher
+        self,
+        database: Database,
+        members: Sequence[Events],
+        codecs: Mapping[ProtocolVersion, Codec],
+        place: Place,
+        publisher: Publisher,
     ) -> None:
+        """`codecs` are those of the versions of Beckn that the parties speak."""
         connection = database.connection
         self._database = database
-        self._codec = codec
+        self._codecs = codecs
         self._place = place
         self._publisher = publisher
         self.members = {member.party.id: member for member in members}
@@ -163,8 +175,9 @@ class Driver:
     def receive(self, member: Events, received: Received) -> Reply:
         """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         party, context, sender = member.party, received.context, received.sender.subscriber_id
+        codec, action = self._codecs[received.protocol], ACTIONS[received.action]
         try:
-            message = self._codec.decode(received, lambda: self._known(party, context.transaction_id, sender))
+            message = codec.decode(received, lambda: self._known(party, context.transaction_id, sender))
         except Refusal as refusal:
             return self._refuse(party, received, refusal)
         call = Call(
@@ -172,17 +185,21 @@ class Driver:
             context.transaction_id,
             context.message_id,
             message,
-            near=received.sender.location.city.code == party.feeder,
+            near=sender == party.around.gateway_id or received.sender.location.city.code == party.feeder,
             since_s=party.grid.at(received.since - _REGISTERED_WITHIN_S),
         )
         self.peers.meet(received.sender, party.now.ms)
+        if isinstance(received.message, CatalogsMessage) and received.sender.type == "BG":
+            for catalog in received.message.catalogs:
+                if catalog.bpp_id is not None and catalog.bpp_uri is not None:
+                    self.peers.hint(catalog.bpp_id, catalog.bpp_uri)
         self._recall(party, call)
         if _is_unknown(party, call) and self._publisher.asks(party, call.sender, again=False):
             raise busy(f"{call.sender} is asked for what this party's books may have lost", _BUSY_S)
-        durable = received.action not in _LIGHT
+        durable = action not in _LIGHT
 
         def respond(refused: Refused | None) -> Reply:
-            return ack() if refused is None else nack(self._codec.refusal(refused, Action(received.action)))
+            return ack() if refused is None else nack(codec.refusal(refused, action))
 
         try:
             return self._act(
@@ -200,7 +217,7 @@ class Driver:
 
     def answered(self, member: Events, message: Outgoing, outcome: Outcome) -> None:
         """A message was acknowledged, declined, or not answered in time."""
-        why = self._codec.unanswered(outcome)
+        why, action = from_outcome(outcome), ACTIONS[message.action]
         if why is None:
             # It leaves the outbox later: after a crash it is sent again, and dropped there.
             if message.key in self.outbox.waiting:
@@ -208,11 +225,11 @@ class Driver:
             return
 
         def act() -> None:
-            member.unanswered(message.recipient, message.transaction_id, Action(message.action), why)
+            member.unanswered(message.recipient, message.transaction_id, action, why)
 
         self._act(member.party, f"sent {message.action}", act, done=message)
         party, key = member.party, (message.transaction_id, message.recipient)
-        if message.action == Action.UPDATE and why.reason is Reason.BUSINESS and party.books.contract(*key) is None:
+        if action is Action.UPDATE and why.reason is Reason.BUSINESS and party.books.contract(*key) is None:
             self._publisher.asks(party, message.recipient, again=True)  # another reading was told before
 
     def take_over(self, member: Events, signed: Sequence[Signed]) -> None:
@@ -360,7 +377,7 @@ class Driver:
 
     def count(self, message: Outgoing) -> None:
         """One more was sent."""
-        self._sent[message.party, message.action] += 1
+        self._sent[message.party, ACTIONS[message.action]] += 1
 
     def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
         """Delete what has passed, and of each party's books what is older than it is to keep; see `retention`."""
@@ -418,6 +435,7 @@ class Driver:
         books, refused = party.books, None
         try:
             refused = step()
+            self.members[party.id].publish()
         except Refused as error:
             books.take_back()
             refused = error
@@ -433,9 +451,10 @@ class Driver:
         try:
             # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
             # One that was acknowledged is sent again when somebody asks for it again.
-            outgoing = {one.key: one for one in (self._outgoing(party, send) for send in changes.sends)}
-            light = [one for one in outgoing.values() if one.action in _LIGHT]
-            durably = {key: one for key, one in outgoing.items() if one.action not in _LIGHT}
+            said = [one for send in changes.sends for one in self._outgoing(party, send, received)]
+            outgoing = {one.key: one for one in said}
+            light = [one for one in outgoing.values() if ACTIONS[one.action] in _LIGHT]
+            durably = {key: one for key, one in outgoing.items() if ACTIONS[one.action] not in _LIGHT}
             again = [key for key in durably if key in self._acknowledged]
             kept = [one for key, one in durably.items() if key in again or key not in self.outbox.waiting]
             if changes.stored or kept or (answered and durable) or done:
@@ -534,7 +553,21 @@ class Driver:
         if old and household not in party.books.reported.get(slot, ()):
             journal.recall_supply(self._database.connection, party.books, party.id, household, slot)
 
-    def _outgoing(self, party: Party, send: Send) -> Outgoing:
+    def _outgoing(self, party: Party, send: Send, received: Received | None) -> list[Outgoing]:
+        """A message in the version, or a search in those, that it is to be said in."""
+        answers = received if received is not None and send.reply_to == received.context.message_id else None
+        if answers is not None:
+            return [self._written(party, send, answers.protocol, answers)]
+        if isinstance(send.message, Search):
+            return [self._written(party, send, protocol) for protocol in self._codecs]
+        published = isinstance(send.message, Publish)
+        spoken: Protocols = ("v2",) if published else self.peers.protocols_of(send.to)
+        both = [protocol for protocol in self._codecs if protocol in spoken] or [*self._codecs]
+        return [self._written(party, send, max(both))]
+
+    def _written(
+        self, party: Party, send: Send, protocol: ProtocolVersion, answers: Received | None = None
+    ) -> Outgoing:
         action, now_ms, here = ACTION_OF[type(send.message)], party.now.ms, self._place.urls[party.id]
         ttl_ms = MESSAGE_TTL_MS
         if send.until_ms is not None:
@@ -547,15 +580,16 @@ class Driver:
             domain=self._place.domain,
             feeder=party.feeder,
             bap=other if callback else me,
-            bpp=None if action is Action.SEARCH else me if callback else other,
+            bpp=None if action is Action.SEARCH else me if callback or action is Action.PUBLISH else other,
             transaction_id=send.transaction_id,
             message_id=message_id,
             now_ms=now_ms,
             ttl_s=ttl_ms / 1000,
             terms_until_ms=None if contract is None else contract.expires_ms,
+            request_digest=digest(answers.body) if answers is not None and protocol == "v2" else None,
         )
-        body = self._codec.encode(send.message, envelope)
-        return Outgoing(party.id, message_id, action, send.to, send.transaction_id, body, now_ms + ttl_ms)
+        body, name = self._codecs[protocol].encode(send.message, envelope), name_of(action, protocol)
+        return Outgoing(party.id, message_id, name, send.to, send.transaction_id, body, now_ms + ttl_ms)
 
     def _publish(self, party: Party, changes: Changes, outgoing: Sequence[Outgoing]) -> None:
         publisher = self._publisher
@@ -574,7 +608,7 @@ class Driver:
 _BUSY_S = 1
 """When a partner may say again what is looked into."""
 _OF_CONTRACTS = (Confirm, AskStatus, Cancel, Pay, Confirmed, Status, Cancelled, Receipt)
-_LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH))
+_LIGHT = frozenset((Action.SEARCH, Action.ON_SEARCH, Action.PUBLISH, Action.ON_PUBLISH))
 """What is sent without the outbox."""
 
 

@@ -29,7 +29,7 @@ from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Outcome
-from wattmesh_beckn.codec.v1.codec import CodecV1
+from wattmesh_beckn.codec.versions import ACTIONS, BOTH, codecs_of
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
@@ -42,7 +42,7 @@ from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, local, slot_of
-from wattmesh_market.parties.books import Alarm, LogLine
+from wattmesh_market.parties.books import Alarm, LogLine, Published
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
@@ -51,6 +51,7 @@ from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.utility import Utility
 from wattmesh_market.plugins.watch import MOST_SLOW, Trouble, Watch
 from wattmesh_market.trade.advice import Adviser, Consultation
+from wattmesh_market.trade.messages import Action
 
 log = logging.getLogger(__name__)
 event_log = logging.getLogger("wattmesh_agents.parties")
@@ -117,14 +118,16 @@ class Pod:
             event_log.isEnabledFor,
             adviser=self._adviser is not None,
             watch=self.watch,
+            publishes="v2" in self.config.protocols,
         )
         configs: list[HouseholdConfig | UtilityConfig] = [*self.config.households, *self.config.utilities]
         parties = [self._party(one) for one in configs]
         self.parties = {party.name: party for party in parties}
         members = [Events(party, think) for party in parties]
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
-        codec = CodecV1(self.config.currency, self.grid.time.utc_offset_s, self.config.vocabulary)
-        self._driver = Driver(self.database, members, codec, Place(self.config.domain, self._urls), self)
+        currency, gateway_id, offset_s = config.currency, config.gateway.subscriber_id, self.grid.time.utc_offset_s
+        codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary)
+        self._driver = Driver(self.database, members, codecs, Place(self.config.domain, self._urls), self)
         self._closings = Closings(
             self._driver,
             partial(self._sender.post, CLOSE),
@@ -143,7 +146,7 @@ class Pod:
             self._spawn,
         )
         self._restoration = Restoration(
-            config, self._driver, signers, self._directory, transport, codec, clock, self._spawn
+            config, self._driver, signers, self._directory, transport, codecs_of(BOTH, currency), clock, self._spawn
         )
         self._restoring: set[str] = set()
         self._reception = Reception(
@@ -156,6 +159,8 @@ class Pod:
             self._checkpoints,
             self._restoration,
             self._on_received,
+            signers,
+            self._sender.asked,
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
@@ -165,7 +170,7 @@ class Pod:
             books = journal.load(connection, config.subscriber_id, slot, standing_at(slot))
             return Utility(config, self._around, books, salt, series_of(config.tariff))
         profile = profile_of(config, self.grid.time.utc_offset_s)
-        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config.battery))
+        books = journal.load(connection, config.subscriber_id, slot, standing_at(slot, config))
         return Household(config, profile, self._around, books, salt, series_of(config.backstop.tariff))
 
     # --- life ---
@@ -183,6 +188,7 @@ class Pod:
         for party in self.parties.values():
             party.books.purchases.clear()
             party.books.selections.clear()
+            party.books.published = Published()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
                 party.begin(self.now.slot)
         self._try("all", partial(self._driver.open_accounts, self.now.ms))
@@ -488,8 +494,9 @@ class Pod:
             return
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
         self._driver.count(message)
-        shown = (message.transaction_id, message.message_id, message.action, message.party, message.recipient)
-        self.happenings.add(Message(at, *shown, outcome))
+        if (action := ACTIONS[message.action]) is not Action.PUBLISH:  # which is part of no trade
+            shown = (message.transaction_id, message.message_id, action, message.party, message.recipient)
+            self.happenings.add(Message(at, *shown, outcome))
         self._move()
         if member.party.is_ahead:
             self._wait(member.party)  # then it is sent again
@@ -509,7 +516,7 @@ class Pod:
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context
         sender = self.config.gateway.subscriber_id if received.action == "search" else received.sender.subscriber_id
-        shown = (context.transaction_id, context.message_id, received.action, sender, member.party.id)
+        shown = (context.transaction_id, context.message_id, ACTIONS[received.action], sender, member.party.id)
         self.happenings.add(Message(self._clock.wall(), *shown, reply))
         return reply
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -17,17 +18,20 @@ from wattmesh_agents.registrar import asked_by_registrar, drain_reply
 from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
+from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, ON_PUBLISH
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
 from wattmesh_beckn.evidence import EVIDENCE, EvidenceCall
-from wattmesh_beckn.receiver import FirstAnswer, Received, Receiver
+from wattmesh_beckn.receiver import Asked, FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import Directory
+from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import CHECKPOINT, Checkpoint
 from wattmesh_common.clock import Clock
 from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import DECIDE, Billed, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
+from wattmesh_common.fields import Protocols, ProtocolVersion
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
@@ -36,7 +40,10 @@ from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
 
-ACTIONS = frozenset((*REQUESTS, *CALLBACKS))
+_ACTIONS: Mapping[ProtocolVersion, frozenset[str]] = {
+    "v1": frozenset((*REQUESTS, *CALLBACKS)),
+    "v2": frozenset((*REQUESTS, *CALLBACKS, DISCOVER, ON_DISCOVER, ON_PUBLISH)) - {"search", "on_search"},
+}
 _BUSY_S = 2
 """When a caller may try again that the disk kept from being answered."""
 MESSAGES_PER_SLOT = 100
@@ -62,6 +69,8 @@ class Reception:
         checkpoints: Checkpoints,
         restoration: Restoration,
         handle: Callable[[Events, Received], Reply],
+        signers: Mapping[str, Signer],
+        asked: Callable[[str, str, str], Asked | None],
     ) -> None:
         self._config = config
         self._driver = driver
@@ -72,6 +81,8 @@ class Reception:
         self._checkpoints = checkpoints
         self._restoration = restoration
         self._handle = handle
+        self._signers = signers
+        self._asked = asked
         self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         self._members = {member.party.name: member for member in driver.members.values()}
         self._receivers = {name: self._receiver(member) for name, member in self._members.items()}
@@ -99,7 +110,7 @@ class Reception:
         except Refusal as refusal:
             return nack(refusal)
         except sqlite3.OperationalError as error:
-            return nack(busy(f"the database cannot be used now: {error}", _BUSY_S))
+            return nack(_unusable(error))
         if reply.status == 429:
             self._metrics.limited.labels(action).inc()
             if not self._told.wait_s("", self._clock.wall()):
@@ -111,14 +122,23 @@ class Reception:
         return Receiver(
             subscriber_id=party.id,
             domain=self._config.domain,
-            actions=ACTIONS,
+            actions=actions_of(self._config.protocols),
             directory=self._directory,
             inbox=_PartyInbox(self._driver, party.id),
             clock=self._clock,
-            handler=lambda received: self._handle(member, received),
+            handler=partial(self._act_on, member),
             gateway_id=self._config.gateway.subscriber_id,
             limit=RateLimit(per_s=messages_per_s(self._config.clock.speed), burst=MESSAGES_AT_ONCE),
+            protocols=self._config.protocols,
+            signer=lambda: self._signers[party.id],
+            asked=partial(self._asked, party.id),
         )
+
+    def _act_on(self, member: Events, received: Received) -> Reply:
+        try:
+            return self._handle(member, received)
+        except sqlite3.OperationalError as error:
+            raise _unusable(error) from None
 
     async def close_account(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Take the closing record of a party that leaves."""
@@ -203,6 +223,15 @@ class _PartyInbox:
     def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """See Inbox."""
         return self._driver.inbox.first_answer(self._party, sender, message_id, action)
+
+
+def actions_of(protocols: Protocols) -> frozenset[str]:
+    """Beckn's calls that parties answer, by the names that they have in these versions."""
+    return frozenset[str]().union(*(_ACTIONS[version] for version in protocols))
+
+
+def _unusable(error: sqlite3.OperationalError) -> Refusal:
+    return busy(f"the database cannot be used now: {error}", _BUSY_S)
 
 
 def messages_per_s(speed: float) -> float:

@@ -28,6 +28,7 @@ from wattmesh_beckn.registry import Directory, RegistryUnavailable, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, SignatureProblem, Signer, parse_header
 from wattmesh_beckn.transport import Reply, Transport, TransportError
 from wattmesh_common.clock import Clock
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_common.limits import RateLimit
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.parties.events import Events
@@ -49,7 +50,10 @@ _CALLS_PER_S, _CALLS_AT_ONCE = 10.0, 100
 
 
 class Restoration:
-    """Asks partners for what the parties of a pod have signed, and tells others what they have signed."""
+    """Asks partners for what the parties of a pod have signed, and tells others what they have signed.
+
+    `codecs` read what was signed in any version, whatever is spoken now.
+    """
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class Restoration:
         signers: Mapping[str, Signer],
         directory: Directory,
         transport: Transport,
-        codec: Codec,
+        codecs: Mapping[ProtocolVersion, Codec],
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -67,7 +71,7 @@ class Restoration:
         self._signers = signers
         self._directory = directory
         self._transport = transport
-        self._codec = codec
+        self._codecs = codecs
         self._clock = clock
         self._spawn = spawn
         self._limit = RateLimit(per_s=_CALLS_PER_S, burst=_CALLS_AT_ONCE)
@@ -301,7 +305,7 @@ class Restoration:
                 entry = keys.get(parse_header(message.authorization).key_id)
                 if entry is None:
                     raise SignatureProblem(f"its key is none that the registry has of {party.id!r}")
-                told, context = read_signed(message, entry, partner, self._codec)
+                told, context = read_signed(message, entry, partner, self._codecs)
             except (SignatureProblem, Refusal) as problem:
                 log.warning("%s: %s holds what is not its word: %s: %s", party.name, partner, message.action, problem)
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +63,22 @@ class BecknClient:
         self._rng = rng
 
     async def send(
-        self, signer: Signer, url: str, body: bytes, expires_at: float, headers: Mapping[str, str] | None = None
+        self,
+        signer: Signer,
+        url: str,
+        body: bytes,
+        expires_at: float,
+        headers: Mapping[str, str] | None = None,
+        signed: Callable[[str], None] | None = None,
     ) -> Outcome:
         """POST `body` to `url` until ACK, NACK, or `expires_at` (unix seconds, from the message's ttl).
 
-        The message is signed once; every try carries the same bytes and signature. 5xx, 429 and lost connections
-        are tried again, `Retry-After` is honoured.
+        The message is signed once; every try carries the same bytes and signature, which `signed` is told of. 5xx, 429
+        and lost connections are tried again, `Retry-After` is honoured.
         """
         signature = signer.sign_until(body, expires_at, self._clock)
+        if signed is not None:
+            signed(signature)
         all_headers = {"content-type": "application/json", **(headers or {}), AUTHORIZATION: signature}
         attempt, action = 0, url.rpartition("/")[2]
         while True:

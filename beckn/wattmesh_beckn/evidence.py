@@ -7,22 +7,21 @@ for side in evidence.sides:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from wattmesh_beckn.codec.port import Codec
-from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.context import BecknModel, Context, SubscriberId
+from wattmesh_beckn.codec.versions import BOTH, codecs_of
+from wattmesh_beckn.context import Addressed, BecknModel, SubscriberId
 from wattmesh_beckn.errors import Refusal
-from wattmesh_beckn.messages import read_call
-from wattmesh_beckn.receiver import Received, parse
+from wattmesh_beckn.receiver import Received, parse, read_any
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import SignatureProblem, check_signature, parse_header
 from wattmesh_common.chain import Checkpoint, commitment, next_head
 from wattmesh_common.clock import rfc3339
-from wattmesh_common.fields import Uuid
+from wattmesh_common.fields import ProtocolVersion, Uuid
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry
 from wattmesh_market.trade.messages import Cancelled, Confirm, Confirmed, Message, Pay, Receipt, Status, Terms
@@ -249,13 +248,15 @@ def _checked(side: SideOfContract, message: SignedMessage) -> Message:
     """What a message says, if the counterparty has signed it; SignatureProblem or Refusal says why it has not."""
     if message.registry_entry.subscriber_id != side.counterparty:
         raise SignatureProblem(f"signed by {message.registry_entry.subscriber_id!r}, not by {side.counterparty!r}")
-    told, context = read_signed(message, message.registry_entry, side.party, CodecV1(side.currency))
+    told, context = read_signed(message, message.registry_entry, side.party, codecs_of(BOTH, side.currency))
     if context.transaction_id != side.transaction_id:
         raise SignatureProblem(f"it is about another transaction, {context.transaction_id}")
     return told
 
 
-def read_signed(message: SignedMessage, entry: Subscription, other: str, codec: Codec) -> tuple[Message, Context]:
+def read_signed(
+    message: SignedMessage, entry: Subscription, other: str, codecs: Mapping[ProtocolVersion, Codec]
+) -> tuple[Message, Addressed]:
     """What a message says, if the subscriber of a registry's entry has signed it in its dealings with `other`, while
     the entry held; SignatureProblem or Refusal says why it has not.
     """
@@ -267,11 +268,15 @@ def read_signed(message: SignedMessage, entry: Subscription, other: str, codec: 
     if not entry.held(header.created):
         raise SignatureProblem(f"the registry's entry of key {entry.key_id} did not hold when it was signed")
     check_signature(header, body, entry.signing_public_key)
-    call = read_call(message.action, parse(body))
+    call = read_any(message.action, parse(body))
     context = call.context
-    if context.sender != entry.subscriber_id or {context.bap_id, context.bpp_id} != {entry.subscriber_id, other}:
+    sender = context.bpp_id if context.is_callback else context.bap_id
+    if sender != entry.subscriber_id or {context.bap_id, context.bpp_id} != {entry.subscriber_id, other}:
         raise SignatureProblem(f"it is not between {entry.subscriber_id!r} and {other!r}")
     received = Received(message.action, context, call.message, entry, body, message.authorization, header.expires)
+    codec = codecs.get(received.protocol)
+    if codec is None:
+        raise SignatureProblem(f"it is in {received.protocol} of Beckn, which is not spoken here")
     return codec.decode(received), context
 
 

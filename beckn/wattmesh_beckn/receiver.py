@@ -5,6 +5,7 @@ In this order, each cheaper or surer than the next: size → parse → signature
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from wattmesh_beckn.signature import (
     Signer,
     check_signature,
     check_times,
+    digest,
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
@@ -38,9 +40,10 @@ from wattmesh_common.fields import V1_ONLY, Protocols, ProtocolVersion
 from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
-NOT_OFFERED = frozenset(
-    f"{prefix}{action}" for action in ("track", "support", "rating", "rate") for prefix in ("", "on_")
-)
+NOT_OFFERED: Mapping[ProtocolVersion, frozenset[str]] = {
+    "v1": frozenset({"track", "support", "rating", "on_track", "on_support", "on_rating"}),
+    "v2": frozenset({"track", "support", "rate", "on_track", "on_support", "on_rate"}),
+}
 """Actions of core that have no use here."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BecknModel)
@@ -100,10 +103,10 @@ Handler = Callable[[Received], Reply]
 
 
 class Asked(NamedTuple):
-    """A request that was sent: the digest of its body, and the signature of it, both in base64."""
+    """A request that was sent: its body, and its `Authorization`."""
 
-    digest: str
-    signature: str
+    body: bytes
+    authorization: str
 
 
 def _nothing(message_id: str, action: str) -> Asked | None:  # noqa: ARG001 - of who remembers no requests
@@ -154,6 +157,7 @@ class Receiver:
         self._signer = signer
         self._bodies = bodies
         self._asked = asked
+        self._not_offered = frozenset[str]().union(*(NOT_OFFERED[version] for version in protocols))
 
     async def receive(self, action: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a call. Header names are lower case. Refusals become NACK; nothing is raised.
@@ -173,17 +177,17 @@ class Receiver:
             reply = nack(refusal)
         if version not in self._protocols or version == "v1" or self._signer is None:
             return reply
-        return in_v2(reply, body, str(raw["context"].get("messageId") or ""), self._signer(), self._clock.machine())
+        return in_v2(reply, body, _message_id(raw), self._signer(), self._clock.machine())
 
     def _require_action(self, action: str) -> None:
-        if action not in self._actions and action not in NOT_OFFERED:
+        if action not in self._actions | self._not_offered:
             known = ", ".join(sorted(self._actions))
             raise Refusal(404, ErrorCode.INVALID_REQUEST, f"no action {action[:50]!r} here; there are {known}")
 
     async def _receive(
         self, version: ProtocolVersion, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
     ) -> Reply:
-        if action in NOT_OFFERED:
+        if action in self._not_offered:
             raise declined(ErrorCode.BUSINESS_ERROR, f"{action} is not offered here")
         if version not in self._protocols:
             said, spoken = (v2.VERSION, VERSION) if version == "v2" else (VERSION, v2.VERSION)
@@ -221,8 +225,12 @@ class Receiver:
         v2.check_context(told.context, action=action, subscriber_id=subscriber_id, now=now, machine=machine)
         asked = self._asked(told.context.message_id, _request(action))
         answers = told.context.request_digest
-        if asked is not None and answers is not None and answers.digest != f"BLAKE-512={asked.digest}":
-            text = f"it answers {answers.digest!r:.120}, and what was asked is BLAKE-512={asked.digest}"
+        if (
+            asked is not None
+            and answers is not None
+            and answers.digest != (wanted := f"BLAKE-512={digest(asked.body)}")
+        ):
+            text = f"it answers {answers.digest!r:.120}, and what was asked is {wanted}"
             raise invalid(text, "context.requestDigest.digest")
         return told.context, told.message
 
@@ -250,7 +258,7 @@ class Receiver:
             elif header.subscriber_id != (claimed := context.get(field)):
                 raise SignatureProblem(f"signed by {header.subscriber_id!r} but context.{field} is {claimed!r:.100}")
             asked = self._asked(str(context.get("messageId")), _request(action)) if header.of_callback else None
-            signature = asked and asked.signature
+            signature = asked and parse_header(asked.authorization).signature_text
             sender = await verify(header, role, self._domain, body, self._directory, self._clock, signature)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._subscriber_id) from None
@@ -334,8 +342,15 @@ def read_any(action: str, raw: dict[str, Any]) -> Call | CallV2:
     return v2.read_call(action, raw)
 
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SENDERS: Mapping[ProtocolVersion, tuple[str, str]] = {"v1": ("bap_id", "bpp_id"), "v2": ("bapId", "bppId")}
 """The context's fields of buyer and seller."""
+
+
+def _message_id(raw: Mapping[str, Any]) -> str:
+    """The message id of a call in v2, which its answer repeats; none where it is no UUID, which cannot be signed."""
+    said = raw["context"].get("messageId")
+    return said if isinstance(said, str) and _UUID.fullmatch(said) else ""
 
 
 def _request(action: str) -> str:

@@ -96,7 +96,8 @@ class LedgerEntry:
 @dataclass(frozen=True)
 class Device:
     """What a device took in a slot, a part of the load: of what it needs in its window, from slot `begin` to slot `end`
-    (not included), `left_wh` is left after the slot.
+    (not included), `left_wh` is left after the slot. Of a car's store that the house may use, what it was charged and
+    discharged beside that (at the charger), and its level, a part of the reading's.
     """
 
     name: str
@@ -105,6 +106,10 @@ class Device:
     needs_wh: int
     left_wh: int
     taken_wh: int
+    charged_wh: int = 0
+    discharged_wh: int = 0
+    level_before_wh: int = 0
+    level_after_wh: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,9 +156,8 @@ class Reading:
 def _devices(reading: Reading) -> tuple[Device, ...]:
     names = [of.name for of in fields(Device)]
     try:
-        found = json.loads(reading.devices or "")
-        devices = tuple(Device(**{name: one[name] for name in names}) for one in found)
-    except (ValueError, TypeError, KeyError):
+        devices = tuple(Device(**one) for one in json.loads(reading.devices or ""))
+    except (ValueError, TypeError):
         devices = ()
     if not devices or any(
         type(getattr(one, name)) is not (str if name == "name" else int) for one in devices for name in names

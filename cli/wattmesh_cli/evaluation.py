@@ -102,7 +102,7 @@ def evaluate(
     slots = Slots(_slot(first, zone), _slot(end, zone))
     rows = collect(books)
     terms.check(rows.households)
-    untraded = alone(rows, terms.battery, slots, terms.shiftable)
+    untraded = alone(rows, terms.battery, slots, terms.devices)
     result = kpis(books, terms.prices, untraded, slots)
     if optimum:
         if result.unbooked_readings:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from wattmesh_cli.alone import Shiftable
+from wattmesh_cli.alone import Devices
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.kpi import Prices
 from wattmesh_cli.street_record import Version
@@ -49,15 +49,18 @@ class Terms:
         """A household's battery."""
         return self.households[household].battery or NO_BATTERY
 
-    def shiftable(self, household: str) -> Shiftable | None:
-        """The devices that a household can shift, and by which prices; None where it has none, or has them by rules."""
+    def devices(self, household: str) -> Devices | None:
+        """A household's devices, and the prices that it has; None where it has none."""
         of, prices = self.households[household], self.prices
-        if not of.devices or not strategy_named(of.strategy).plans:
+        if not of.devices:
             return None
-        return Shiftable(
+        return Devices(
             {device.name: device.limit_wh for device in of.devices},
             partial(prices.tariff_micro, household),
             partial(prices.feed_in_micro, household),
+            strategy_named(of.strategy).plans,
+            next((device.name for device in of.devices if device.store), None),
+            of.vehicle_wh,
         )
 
     def cheapest_micro(self, household: str, slot: int) -> int:

@@ -26,7 +26,6 @@ from wattmesh_beckn.codec.v2.catalogs import (
     callback_context,
     conversation,
     read_catalog,
-    sought_slot,
     trimmed,
     with_seller,
     write_failure,
@@ -34,6 +33,7 @@ from wattmesh_beckn.codec.v2.catalogs import (
     write_results,
 )
 from wattmesh_beckn.codec.v2.messages import ContextV2
+from wattmesh_beckn.codec.v2.writing import sought
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, require, too_many
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import RegistryUnavailable
@@ -149,15 +149,15 @@ class Discovery:
             text = f"{place} is not offered here; use filters"
             raise declined(ErrorCode.BUSINESS_ERROR, text, f"message.{place}")
         expression = message.intent.filters.expression if message.intent.filters else None
-        slot = None if expression is None else sought_slot(expression)
-        found = None if expression is None or slot is not None else self._filter(expression, buyer)
+        slots = None if expression is None else sought(expression)
+        found = None if expression is None or slots is not None else self._filter(expression, buyer)
         self._require_room(buyer)
         try:
             here = self._registry.sellers(self._domain, received.sender.location.city.code, self._clock.machine())
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         sellers = [one for one in here if one.subscriber_id != buyer and "v2" in one.protocols]
-        match = self._by_filter(buyer, found) if found is not None else self._by_slot(buyer, slot)
+        match = self._by_filter(buyer, found) if found is not None else self._by_slots(buyer, slots)
         asker = self._asker(received)
         self._start(asker, self._find(asker, sellers, match, slow=found is not None))
         return ack()
@@ -192,17 +192,23 @@ class Discovery:
 
     # --- what is found ---
 
-    def _by_slot(self, buyer: str, slot: int | None) -> Match:
-        """The offers whose series begins with a slot, or all; none that are over, or are for others."""
+    def _by_slots(self, buyer: str, slots: tuple[int, int | None] | None) -> Match:
+        """The offers whose series begins with a slot, or with one from it on before another, or all; none that are
+        over, or are for others.
+        """
         visible = self._visible(buyer)
 
+        def is_sought(offer: Offered) -> bool:
+            if slots is None:
+                return True
+            slot, until = slots
+            if until is None or offer.starts is None:
+                return offer.starts == slot
+            return slot <= offer.starts < until
+
         def match(kept: Kept, seller: Seller) -> bytes | None:
-            wanted = [
-                number
-                for number, offer in enumerate(kept.offers)
-                if visible(offer) and (slot is None or offer.starts == slot)
-            ]
-            if len(wanted) == len(kept.offers) and (wanted or slot is None):
+            wanted = [number for number, offer in enumerate(kept.offers) if visible(offer) and is_sought(offer)]
+            if len(wanted) == len(kept.offers) and (wanted or slots is None):
                 return with_seller(kept.body, seller.subscriber_id, seller.url)
             return self._only(kept.body, wanted, seller)
 

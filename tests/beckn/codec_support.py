@@ -106,7 +106,7 @@ metered = st.tuples(energies, energies, energies)
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offers:
-    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none())
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0))
     return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
 
 

@@ -18,6 +18,7 @@ from tests.beckn.codec_support import (
 )
 from tests.beckn.support import GONE, changed, refusal
 from wattmesh_beckn.client import Acked, Nacked, Undelivered
+from wattmesh_beckn.codec.refusals import from_outcome
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Unanswered
@@ -62,7 +63,7 @@ from wattmesh_market.trade.refusal import About, Reason, Refused
 )
 def test_each_reason_has_its_code(reason: Reason, status: int, code: str) -> None:
     assert CODEC.refusal(Refused(reason, "why"), Action.SELECT) == Refusal(status, ErrorCode(code), "why")
-    assert CODEC.unanswered(Nacked(status, code, "why")) == Unanswered(reason, f"{code} why")
+    assert from_outcome(Nacked(status, code, "why")) == Unanswered(reason, f"{code} why")
 
 
 def test_too_many_says_when_to_come_again() -> None:
@@ -140,16 +141,16 @@ def test_every_part_of_a_message_has_a_path() -> None:
 
 
 def test_what_was_acknowledged_is_not_unanswered() -> None:
-    assert CODEC.unanswered(Acked({})) is None
+    assert from_outcome(Acked({})) is None
 
 
 def test_without_an_answer_there_is_no_reason() -> None:
-    assert CODEC.unanswered(Undelivered("HTTP 503 (after 3 tries)")) == Unanswered(None, "HTTP 503 (after 3 tries)")
+    assert from_outcome(Undelivered("HTTP 503 (after 3 tries)")) == Unanswered(None, "HTTP 503 (after 3 tries)")
 
 
 @pytest.mark.parametrize("code", ["", "99999"])
 def test_a_code_that_beckn_does_not_have_is_a_refusal_all_the_same(code: str) -> None:
-    assert CODEC.unanswered(Nacked(502, code, "no")) == Unanswered(Reason.BUSINESS, f"{code} no".strip())
+    assert from_outcome(Nacked(502, code, "no")) == Unanswered(Reason.BUSINESS, f"{code} no".strip())
 
 
 # --- what is wrong between the fields of a message ---

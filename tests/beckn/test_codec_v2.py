@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.beckn.codec_support import ANY, NEXT, NOW_MS, SELLER_ID, SLOT, envelope, received, status_of, terms_of
-from tests.beckn.support import Json
+from tests.beckn.support import BUYER, GATEWAY, Json, entry
 from wattmesh_beckn.codec.v2.codec import CodecV2
+from wattmesh_beckn.codec.v2.writing import filter_for, sought
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import ContractState
@@ -22,6 +24,7 @@ from wattmesh_market.trade.messages import (
     Declined,
     DeliveryStatus,
     Offers,
+    Publish,
     Quote,
     Search,
     Select,
@@ -54,7 +57,7 @@ def test_what_is_written_is_read_as_the_same(kind: type[Sent], data: st.DataObje
     if isinstance(message, Offers):
         assert sorted(found.offers) == sorted(message.offers)
     elif isinstance(message, Search):
-        assert found == Search(message.slot, None)  # a filter says when, not how much
+        assert found == message._replace(energy_wh=None)  # a filter says when, not how much
     else:
         assert found == message
 
@@ -206,3 +209,75 @@ def test_a_wrong_field_is_named() -> None:
         decoded(raw)
     with pytest.raises(Refusal, match=r"context\.transactionId"):
         decoded({**raw, "context": {**raw["context"], "transactionId": "7"}})
+
+
+def test_what_is_cancelled_is_understood_without_what_was_agreed() -> None:
+    raw = encoded(Cancelled(status_of(DeliveryStatus(SLOT, ContractState.CANCELLED, None, None))))
+    raw["message"]["contract"] = {"id": "order-1", "status": {"code": "CANCELLED", "shortDesc": "sold"}}
+    found = decoded(raw)
+    assert (found.status.order_id, found.status.deliveries, found.status.reason) == ("order-1", (), "sold")
+    raw["message"]["contract"]["performance"] = [{"id": f"slot-{SLOT}"}]
+    assert decoded(raw).status.deliveries == (DeliveryStatus(SLOT, ContractState.CANCELLED, None, None),)
+
+
+@pytest.mark.parametrize(("unit", "value"), [("WH", 250), ("MWH", 0.00025), ("KWH", 0.25), ("kWh", 0.25)])
+def test_energy_is_read_in_the_unit_that_its_descriptor_says(unit: str, value: float) -> None:
+    wanted = Select(SELLER_ID, (Wanted(SLOT, f"energy-{SLOT}", 250),))
+    raw = encoded(wanted)
+    series = raw["message"]["contract"]["commitments"][0]["commitmentAttributes"]
+    series["payloadDescriptors"][0]["units"] = unit
+    series["intervals"][0]["payloads"][0]["values"] = [value]
+    assert decoded(raw) == wanted
+
+
+def test_energy_in_a_unit_that_nobody_knows_is_refused() -> None:
+    raw = encoded(Select(SELLER_ID, (Wanted(SLOT, f"energy-{SLOT}", 250),)))
+    raw["message"]["contract"]["commitments"][0]["commitmentAttributes"]["payloadDescriptors"][0]["units"] = "J"
+    with pytest.raises(Refusal, match="REQUESTED_QTY in 'J': energy is read in KWH, WH and MWH"):
+        decoded(raw)
+
+
+HERE = Offer(SELLER_ID, f"energy-{SLOT}", 150_000, 500, local_fee_micro_per_kwh=20_000)
+LATER = HERE._replace(item_id=f"energy-{NEXT}", local_fee_micro_per_kwh=0)
+
+
+def found_at_the_gateway(raw: Json) -> Offers:
+    """What a buyer reads that the gateway tells of catalogs."""
+    context = {**raw["context"], "action": "on_discover", "bapId": BUYER.subscriber_id, "bapUri": "http://buyer"}
+    call = received({**raw, "context": context})
+    offers = CODEC.decode(replace(call, sender=entry(GATEWAY, "BG")))
+    assert isinstance(offers, Offers)
+    return offers
+
+
+def test_a_seller_publishes_an_offer_for_each_slot_and_the_fee_of_neighbours_beside_the_price() -> None:
+    raw = encoded(Publish(((SLOT, HERE), (NEXT, LATER))))
+    assert "bapId" not in raw["context"]
+    first, second = raw["message"]["catalogs"][0]["offers"]
+    flows = first["considerations"][0]["considerationAttributes"]["revenueFlows"]
+    assert flows == [{"role": "sellerDiscom", "value": 0.02, "currency": "EUR", "description": "local grid fee"}]
+    assert "considerations" not in second
+    assert [one["offerAttributes"]["commitmentAttributes"]["intervalPeriod"]["start"] for one in (first, second)] == [
+        "2026-05-28T20:45:00.000Z",
+        "2026-05-28T21:00:00.000Z",
+    ]
+    assert found_at_the_gateway(raw) == Offers(((SLOT, HERE), (NEXT, LATER)))
+
+
+def test_who_has_nothing_to_sell_withdraws_its_catalog() -> None:
+    (catalog,) = encoded(Publish(()))["message"]["catalogs"]
+    assert (catalog["id"], catalog["isActive"], catalog["offers"]) == (f"catalog-{SELLER_ID}", False, [])
+
+
+def test_an_offer_that_cannot_be_read_spoils_no_other_of_the_gateways() -> None:
+    raw = encoded(Publish(((SLOT, HERE), (NEXT, LATER))))
+    payloads = raw["message"]["catalogs"][0]["offers"][0]["offerAttributes"]["commitmentAttributes"]["intervals"][0]
+    payloads["payloads"][0]["values"] = ["cheap"]
+    assert found_at_the_gateway(raw) == Offers(((NEXT, LATER),))
+
+
+@pytest.mark.parametrize("until", [None, NEXT, SLOT + 8 * 900])
+def test_the_own_filter_is_recognised(until: int | None) -> None:
+    assert sought(filter_for(SLOT, until)) == (SLOT, until)
+    assert sought(filter_for(SLOT + 1, until)) is None
+    assert sought(f"{filter_for(SLOT, until)}.id") is None

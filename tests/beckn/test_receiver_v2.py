@@ -194,7 +194,8 @@ def test_a_version_that_the_network_does_not_speak_is_refused(spoken: Protocols,
 
 # --- a callback, and the request that it answers ---
 
-ASKED = Asked(digest(wire(SELECT)), parse_header(signed(wire(SELECT))["authorization"]).signature_text)
+ASKED = Asked(wire(SELECT), signed(wire(SELECT))["authorization"])
+DIGEST = digest(ASKED.body)
 
 
 def known(message_id: str, action: str) -> Asked | None:
@@ -206,26 +207,48 @@ def answering(request_digest: str) -> Json:
 
 
 def test_a_callback_says_which_request_it_answers() -> None:
-    assert answer_of(answering(ASKED.digest), SELLER, BUYER, asked=known).status == 200
+    assert answer_of(answering(DIGEST), SELLER, BUYER, asked=known).status == 200
     assert answer_of(answering(digest(b"another")), SELLER, BUYER).status == 200  # the request is forgotten
     status, text = refused(answering(digest(b"another")), SELLER, BUYER, asked=known)
-    assert (status, f"what was asked is BLAKE-512={ASKED.digest}" in text) == (400, True)
+    assert (status, f"what was asked is BLAKE-512={DIGEST}" in text) == (400, True)
 
 
 def test_a_callback_may_be_signed_with_the_signature_of_its_request() -> None:
     body, created, expires = wire(QUOTE), int(NOW), int(NOW) + 30
     lines = f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={digest(body)}"
-    value = SELLER._private_key.sign(f"{lines}\nrequest-signature: {ASKED.signature}".encode())
+    value = SELLER._private_key.sign(
+        f"{lines}\nrequest-signature: {parse_header(ASKED.authorization).signature_text}".encode()
+    )
     header = SELLER.sign(body, created=created, expires=expires)
     header = header.replace('digest"', 'digest request-signature"')
     header = f'{header.partition("signature=")[0]}signature="{base64.b64encode(value).decode()}"'
     headers = {"authorization": header}
     assert receive(ear(Memory(), BUYER, asked=known), "on_select", body, headers).status == 200
     assert receive(ear(Memory(), BUYER), "on_select", body, headers).status == 401
-    other = Asked(ASKED.digest, base64.b64encode(bytes(64)).decode())
+    other = Asked(ASKED.body, SELLER.sign(ASKED.body, created=created, expires=expires))
     assert receive(ear(Memory(), BUYER, asked=lambda *_: other), "on_select", body, headers).status == 401
 
 
 def test_what_was_not_asked_for_answers_nothing() -> None:
     told = said(status_of(DeliveryStatus(SLOT, ContractState.DELIVERED, 1250, 234_375)))
     assert answer_of(told, SELLER, BUYER, asked=known).status == 200
+
+
+@pytest.mark.parametrize("message_id", ["7", "a\n(message-id): b", 7, None])
+def test_a_message_id_that_is_none_is_not_repeated(message_id: Any) -> None:
+    reply = answer_of(changed(SELECT, "context.messageId", message_id), BUYER)
+    answer = json.loads(reply.body)
+    assert (reply.status, answer["status"], "messageId" in answer, "messageId" in answer["message"]) == (
+        400,
+        "NACK",
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("action", ["track", "rate", "on_rate"])
+def test_what_is_not_offered_is_declined_in_v2(action: str) -> None:
+    body = wire(changed(SELECT, "context.action", action))
+    reply = receive(ear(Memory()), action, body, signed(body))
+    assert read_answer(reply) == Nacked(200, "40000", f"{action} is not offered here")
+    assert json.loads(reply.body)["messageId"] == SELECT["context"]["messageId"]

@@ -70,6 +70,38 @@ def test_what_is_wrong_with_a_row_is_said(at: int, row: Row, found: str) -> None
     assert (at, found) in texts(rows)
 
 
+def of_store(before_wh: int, after_wh: int, **other: object) -> Row:
+    """A row of the same car, whose store the house may use, and which takes nothing for itself."""
+    return took(0, 6000, level_before_wh=before_wh, level_after_wh=after_wh, **other)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (of_store(4000, 3000, discharged_wh=950), None),
+        (of_store(3000, 3950, charged_wh=1000), None),
+        (of_store(4000, 3000, discharged_wh=1010), "what ev holds changes by -1000 Wh, but it was given -1010 Wh"),
+        (of_store(3000, 4010, charged_wh=1000), "what ev holds changes by +1010 Wh, but it was given +1000 Wh"),
+        (of_store(4000, 3000, discharged_wh=900, charged_wh=50), "ev took 0 and 50 Wh, and gave 900 Wh"),
+        (of_store(5100, 5000), "ev holds more than all that is stored"),
+        (of_store(5000, 1000, discharged_wh=3500), "ev gave 3500 Wh, but the load is 3000 Wh"),
+    ],
+)
+def test_what_a_car_gives_was_in_it_and_is_for_the_house(row: Row, found: str | None) -> None:
+    reading = Reading(HOME, BEGIN, 5000, 5000, 9000, 0, 3000, 0, 0, 3000, 0, 0, "booked", devices=json.dumps([row]))
+    assert [finding.text for finding in DeviceCheck().of(reading)] == ([] if found is None else [found])
+
+
+def test_what_a_car_holds_is_what_it_held_before() -> None:
+    check = DeviceCheck()
+    for number, row in enumerate([of_store(4000, 3000, discharged_wh=900), of_store(3001, 3000)]):
+        slot = BEGIN + number * SLOT_S
+        written = json.dumps([row])
+        reading = Reading(HOME, slot, 5000, 5000, 9000, 0, 3000, 0, 0, 3000, 0, 0, "booked", devices=written)
+        found = [finding.text for finding in check.of(reading)]
+    assert found == ["ev holds 3001 Wh, but 3000 Wh after the slot before"]
+
+
 def test_devices_that_cannot_be_read_are_a_finding() -> None:
     check = DeviceCheck()
     for written in ("[]", "{", "7", '[{"name": "ev"}]', json.dumps([took(1, 5999, begin="now")])):

@@ -11,7 +11,7 @@ from wattmesh_beckn.codec.port import Envelope
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_beckn.codec.v2.codec import CodecV2
 from wattmesh_beckn.context import Context
-from wattmesh_market.trade.messages import Declined
+from wattmesh_market.trade.messages import Declined, PublishResult
 
 V1, V2 = CodecV1("EUR", utc_offset_s=7200), CodecV2("EUR", "wattmesh.io/market.default", utc_offset_s=7200)
 
@@ -21,7 +21,7 @@ def in_v2(exchange: Exchange) -> Any | None:
     call = received(exchange.request)
     message, context = V1.decode(call), call.context
     assert isinstance(context, Context)
-    if isinstance(message, Declined):
+    if isinstance(message, Declined | PublishResult):
         return None
     envelope = Envelope(
         domain=context.domain,

@@ -15,17 +15,19 @@ from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock
+from wattmesh_operator.plan import GatewayPlan
 
 FULL = "battery: {capacityKwh: 10, initialKwh: 9.5, powerKw: 4}, trading: {sellAbovePercent: 50, sellPrice: 0.10}"
 LOW = "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 3}, load: {annualKwh: 2000}, strategy: rules"
-PLAN = planned(
-    MARKET
-    + utility(fees=", gridFee: 0.05, localGridFee: 0.02", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
+MEMBERS = (
+    utility(fees=", gridFee: 0.05, localGridFee: 0.02", more=", demandResponse: {startAtPercent: 1, maxPrice: 0.30}")
     + households("store", FULL + ", pv: {peakKw: 2}, strategy: rules")
     + households("low", LOW)
     + households("flat", "load: {annualKwh: 6000}, strategy: rules")
     + households("roof", "pv: {peakKw: 5}, load: {annualKwh: 2000}")
 )
+PLAN = planned(MARKET + MEMBERS)
+IN_V2 = planned(MARKET.replace("spec: {", "spec: {protocols: [v2], ") + MEMBERS)
 HOURS = 2.25
 COPIED_S, LOST_S, AWAY_S = 25.0, 62.0, 3.0
 """Wall time: when a copy is made and the books are lost, and how long their pod is down. A slot has 15 s."""
@@ -44,13 +46,14 @@ def restored(
     back_s: float | None = None,
     kills: int = 0,
     wrap: Wrap | None = None,
+    plan: GatewayPlan = PLAN,
 ) -> Street:
     """A street in which a pod's database is put back, or deleted, in the middle.
 
     The pods in `gone` are killed before, and come back so many seconds after it, or never; the pod itself is killed
     that often while it asks.
     """
-    hands = Hands(PLAN, seed, folder, wrap=wrap)
+    hands = Hands(plan, seed, folder, wrap=wrap)
 
     async def watch(run: StreetRun) -> None:
         hands.hold(run)
@@ -73,7 +76,7 @@ def restored(
             for other in gone:
                 hands.revive(other)
 
-    return play(PLAN, HOURS, seed=seed, wrap=hands, watch=watch)
+    return play(plan, HOURS, seed=seed, wrap=hands, watch=watch)
 
 
 def restorations(street: Street, name: str) -> list[str]:
@@ -92,6 +95,14 @@ def test_books_that_were_put_back_or_deleted_come_out_right(tmp_path: Path, name
     # From where the copy ends, or from the first slot that anybody has heard of.
     assert f"metered from {'06:15-06:30' if old else '06:00-06:15'} on" in told
     assert "utility" in told or name == "utility"
+
+
+@pytest.mark.parametrize("name", ["store-0", "utility"])
+def test_so_do_those_of_a_street_that_speaks_v2(tmp_path: Path, name: str) -> None:
+    street = restored(tmp_path, name, old=True, plan=IN_V2)
+    street.check_sound()
+    street.check_settled()
+    assert len(restorations(street, name)) == 1
 
 
 def test_a_copy_of_moments_ago_and_a_pod_that_is_away_for_long(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_lost_ledger_is_a_condition_and_one_warning() -> None:
         assert world.condition("SolarAgent", "rooftop", "LedgerLost") == ("True", "LedgerLost")
         assert conditions(world, "SolarAgent", "rooftop")["LedgerLost"] == (
             "the ledger of rooftop-1 is gone, which showed 1.23 kWh sold, 0.25 kWh bought and a balance of -1.20 EUR."
-            " A new one is kept now; `wattmesh audit` tells what is at stake"
+            " A new one is kept now, with what partners hold of it; `wattmesh audit` tells what is at stake"
         )
         assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
         assert warnings(world) == [("rooftop", "LedgerLost")]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.world import manifests
 from wattmesh_common.runtime import ClockConfig
 from wattmesh_market.energy.devices.flexible import FlexibleLoad
+from wattmesh_market.energy.devices.vehicle import VehicleStore
 from wattmesh_market.energy.devices.window import Window
 from wattmesh_market.energy.profiles import Pv
 from wattmesh_market.energy.tariff import Tariff
@@ -181,8 +182,8 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
                 "forecast": "profile",
                 "strategy": "rules",
                 "connection_w": 30_000,
-                "devices": [],
                 "retention_days": 3650,
+                "devices": [],
             }
         ],
         "utilities": [],
@@ -337,19 +338,21 @@ def test_a_household_has_all_its_roofs() -> None:
 
 
 DEVICES = (
-    'ev: {plugged: {from: "18:00", to: "07:00", days: [Mon, Fri]}, needsKwh: 10, chargerKw: 11},'
+    'ev: {plugged: {from: "18:00", to: "07:00", days: [Mon, Fri]}, needsKwh: 10, chargerKw: 11,'
+    " vehicleToHome: {capacityKwh: 8, dischargeEfficiencyPercent: 92}},"
     ' heatPump: {window: {from: "00:00", to: "00:00", months: [Jan]}, kwh: 9, kw: 2.5},'
-    ' shiftable: [{name: washer, window: {from: "09:00", to: "17:00"}, kwh: 1.2, kw: 2}]'
+    ' shiftable: [{name: washer, window: {from: "09:00", to: "17:00"}, kwh: 1.2, kw: 2, plugin: laundry}]'
 )
 
 
 def test_a_household_has_all_its_devices_and_their_windows() -> None:
     gateway = manifests.planned(manifests.MARKET + manifests.utility() + manifests.households("home", DEVICES))
     [home] = gateway.pods[1].households
+    store = VehicleStore(8000, 950_000, 920_000)
     assert home.devices == (
-        FlexibleLoad("ev", Window(time(18), time(7), ("Mon", "Fri")), 10_000, 11_000),
+        FlexibleLoad("ev", Window(time(18), time(7), ("Mon", "Fri")), 10_000, 11_000, store),
         FlexibleLoad("heat-pump", Window(time(0), time(0), months=("Jan",)), 9000, 2500),
-        FlexibleLoad("washer", Window(time(9), time(17)), 1200, 2000),
+        FlexibleLoad("washer", Window(time(9), time(17)), 1200, 2000, plugin="laundry"),
     )
 
 

@@ -16,12 +16,13 @@ from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Street, play
 from tests.world.subscribers import gateway_config
 from tests.world.tokens import TOKEN
-from wattmesh_agents.receiving import ACTIONS
+from wattmesh_agents.receiving import actions_of
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import LoopClock, SystemClock
+from wattmesh_common.fields import V1_ONLY
 from wattmesh_common.logs import LONGEST_MESSAGE, LONGEST_TRACE, JsonFormatter, TextFormatter
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.gateway import Gateway
@@ -149,7 +150,7 @@ def test_all_labels_of_a_pods_metrics_come_from_closed_sets() -> None:
                         seen.setdefault(label, set()).add(value)
 
     play(STREET, 1, watch=watch)
-    assert seen["action"] <= ACTIONS
+    assert seen["action"] <= actions_of(V1_ONLY)
     assert seen["answer"] <= {"ack", "nack"}
     assert seen["outcome"] <= OUTCOMES
     assert set(seen) <= {"action", "answer", "outcome", "household"}

@@ -121,7 +121,20 @@ def devices(draw: st.DrawFn) -> str:
         kwh = draw(st.integers(1, slots * (power_w // 4))) / 1000
         window = f'{{from: "{start}", to: "{end}"}}'
         loads.append(f"{{name: device{number}, window: {window}, kwh: {kwh}, kw: {power_w / 1000}}}")
-    return f", shiftable: [{', '.join(loads)}]" if loads else ""
+    return (f", shiftable: [{', '.join(loads)}]" if loads else "") + draw(cars())
+
+
+@st.composite
+def cars(draw: st.DrawFn) -> str:
+    """A car or none, which may give to the house what it brings along."""
+    begin, slots, charger_w = draw(st.integers(0, SLOTS - 2)), draw(st.integers(1, SLOTS)), draw(st.integers(4, 11_000))
+    if draw(st.integers(0, 2)):
+        return ""
+    start, end = (f"{6 + at // 4:02}:{at % 4 * 15:02}" for at in (begin, begin + slots))
+    kwh = draw(st.integers(1, slots * (charger_w // 4))) / 1000
+    store = f", vehicleToHome: {{capacityKwh: {draw(st.integers(1, 9000)) / 1000}}}" if draw(st.booleans()) else ""
+    plugged = f'{{from: "{start}", to: "{end}"}}'
+    return f", ev: {{plugged: {plugged}, needsKwh: {kwh}, chargerKw: {charger_w / 1000}{store}}}"
 
 
 def flow(fields: dict[str, Any]) -> str:
@@ -220,6 +233,7 @@ def check_readings(street: Street, name: str, home: Home) -> None:
         for device in reading.by_device:
             assert device.begin <= reading.slot < device.end
             assert device.taken_wh >= 0
+            assert device.taken_wh + device.charged_wh <= 11_000 // 4 >= device.discharged_wh
             assert not device.left_wh or reading.slot + SLOT_S < device.end, "it has what it needs in the end"
         into_wh = reading.pv_wh + reading.bought_wh + reading.imported_wh
         out_wh = reading.load_wh + reading.sold_wh + reading.exported_wh + reading.losses_wh

@@ -13,6 +13,7 @@ from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Street, play
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_market.energy.devices.demand import devices
 from wattmesh_market.energy.forecast import forecasts
 from wattmesh_market.plugins.watch import Trouble
 from wattmesh_market.strategies import strategies
@@ -72,6 +73,16 @@ def test_a_bad_forecast_leaves_its_slots_out() -> None:
     assert sold
     assert max(sold) < 18
     assert "no weather for that slot" in errors(street)[0]
+
+
+def test_a_bad_device_needs_what_is_configured() -> None:
+    name = devices.give(plugged.thirsty)
+    ev = f'ev: {{plugged: {{from: "09:00", to: "12:00"}}, needsKwh: 2, chargerKw: 4, plugin: "{name}"}}'
+    street, _ = played(plugged.fair, f", {ev}")
+    assert f"device {name} (given in Python) answered nonsense: what a device needs must be" in errors(street)[0]
+    assert errors(street)[0].endswith("so it needs what is configured)")
+    readings = [row for book in street.books for row in book.readings if row.party == "roof-0.default"]
+    assert sum(one.taken_wh for row in readings for one in row.by_device) == 2000
 
 
 def test_a_slow_strategy_is_set_aside_for_the_life_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,16 +12,18 @@ from tests.world.faults import FAULTS
 from tests.world.manifests import planned
 from tests.world.street import SLOT_S, Hands, Street, play
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_operator.plan import GatewayPlan
 
 PLAN = planned(STREET)
+IN_V2 = planned(STREET.replace("spec: {clock", "spec: {protocols: [v2], clock"))
 HOURS = 2.0
 LAST_KILL_S = 75.0
 """Wall seconds from the start after which nothing is stopped any more: five of eight slots."""
 
 
-def killing(folder: Path, seed: int, *, kinds: tuple[str, ...] = ()) -> tuple[Street, int]:
+def killing(folder: Path, seed: int, plan: GatewayPlan = PLAN, *, kinds: tuple[str, ...] = ()) -> tuple[Street, int]:
     """A street in which, until LAST_KILL_S, one pod after the other is killed; the second number says how often."""
-    hands = Hands(PLAN, seed, folder, wrap=faulty(kinds, seed, 0.2) if kinds else None)
+    hands = Hands(plan, seed, folder, wrap=faulty(kinds, seed, 0.2) if kinds else None)
     rng = random.Random(seed)
     kills = 0
 
@@ -40,20 +42,21 @@ def killing(folder: Path, seed: int, *, kinds: tuple[str, ...] = ()) -> tuple[St
             hands.revive(name)
             kills += 1
 
-    return play(PLAN, HOURS, seed=seed, wrap=hands, watch=watch), kills
+    return play(plan, HOURS, seed=seed, wrap=hands, watch=watch), kills
 
 
-@pytest.mark.parametrize("seed", [21, 22])
-def test_killed_pods_finish_what_was_open(tmp_path: Path, seed: int) -> None:
-    street, kills = killing(tmp_path, seed)
+@pytest.mark.parametrize(("seed", "plan"), [(21, PLAN), (22, PLAN), (21, IN_V2)], ids=["v1", "v1 again", "v2"])
+def test_killed_pods_finish_what_was_open(tmp_path: Path, seed: int, plan: GatewayPlan) -> None:
+    street, kills = killing(tmp_path, seed, plan)
     assert kills > 20
     street.check_sound()
     street.check_settled()
     assert [row for row in street.contracts("buyer") if row.state == "SETTLED"]
 
 
-def test_killed_pods_on_a_network_that_loses_doubles_and_delays(tmp_path: Path) -> None:
-    street, _ = killing(tmp_path, 24, kinds=FAULTS)
+@pytest.mark.parametrize("plan", [PLAN, IN_V2], ids=["v1", "v2"])
+def test_killed_pods_on_a_network_that_loses_doubles_and_delays(tmp_path: Path, plan: GatewayPlan) -> None:
+    street, _ = killing(tmp_path, 24, plan, kinds=FAULTS)
     street.check_sound()
     street.check_settled()
 

@@ -98,8 +98,8 @@ def test_what_is_not_a_book_does_not_grow_after_the_first_day(monkeypatch: pytes
 @pytest.fixture
 def connection() -> sqlite3.Connection:
     database = Database.open(IN_MEMORY, salt="s")
-    database.connection.execute("INSERT INTO parties VALUES ('me', 'household', 0, 0, 0, 0, 0, 0, 0)")
-    database.connection.execute("INSERT INTO parties VALUES ('gone', 'household', 0, 0, 0, 0, 0, 0, 0)")
+    database.connection.execute("INSERT INTO parties VALUES ('me', 'household', 0, 0, 0, 0, 0, 0, 0, 0)")
+    database.connection.execute("INSERT INTO parties VALUES ('gone', 'household', 0, 0, 0, 0, 0, 0, 0, 0)")
     return database.connection
 
 
@@ -169,7 +169,7 @@ def test_mail_of_parties_that_left_goes_and_that_of_others_stays(connection: sql
 def test_addresses_go_that_nobody_needs(connection: sqlite3.Connection) -> None:
     add_contract(connection, "t", state="DELIVERED", slot=0, updated_ms=0, order_id="o")
     for name, heard_ms in (("it", 0), ("backstop", 0), ("old", 0), ("new", NOW_S * 1000)):
-        connection.execute("INSERT INTO peers VALUES (?, 'http://x', ?)", (name, heard_ms))
+        connection.execute("INSERT INTO peers VALUES (?, 'http://x', ?, 'v1')", (name, heard_ms))
     forget(connection)
     assert left(connection, "subscriber_id", "peers") == ["backstop", "new"]
 

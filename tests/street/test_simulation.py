@@ -78,12 +78,17 @@ DEVICES = planned(
         ' shiftable: [{name: washer, window: {from: "09:45", to: "11:30"}, kwh: 1.1, kw: 2}]',
     )
     + households(
+        "home",
+        "pv: {peakKw: 4}, load: {annualKwh: 30000},"
+        ' ev: {plugged: {from: "09:00", to: "11:30"}, needsKwh: 3, chargerKw: 11, vehicleToHome: {capacityKwh: 6}}',
+    )
+    + households(
         "rules",
         'load: {annualKwh: 4000}, ev: {plugged: {from: "10:00", to: "11:00"}, needsKwh: 2, chargerKw: 3.7},'
         " battery: {capacityKwh: 5, initialKwh: 4}, strategy: rules",
     )
 )
-"""Cars and other devices, one household's by rules; a window is not over when the run ends."""
+"""Cars, one of which gives to its house, and other devices, one's by rules; one window is not over in the end."""
 SLOTS = 12
 FREE = SLOTS - AHEAD_S // SLOT_S
 """From this slot on the end must be known, as nothing is bought for slots beyond it."""
@@ -185,11 +190,23 @@ def test_devices_have_what_they_need_when_their_windows_end(tmp_path: Path) -> N
     not_over = ("roof-0.default", "ev")
     assert left.pop(not_over) > 0
     assert left == {
+        ("home-0.default", "ev"): 0,
         ("car-0.default", "ev"): 0,
         ("car-0.default", "heat-pump"): 0,
         ("roof-0.default", "washer"): 0,
         ("rules-0.default", "ev"): 0,
     }
+
+
+def test_a_car_that_gives_to_its_house_is_as_full_as_it_came_when_it_leaves(tmp_path: Path) -> None:
+    readings = [row for tables in study(DEVICES, tmp_path / "rows", SLOTS).values() for row in tables["readings"]]
+    of_home = [row for row in readings if row["party"] == "home-0.default"]
+    cars = [one for row in of_home for one in json.loads(row["devices"] or "[]")]
+    assert sum(car.get("discharged_wh", 0) for car in cars) > 500
+    assert sum(row["losses_wh"] for row in of_home) > 0
+    assert cars[0]["level_before_wh"] == 6000
+    assert 5990 <= cars[-1]["level_after_wh"] <= 6000
+    assert of_home[-1]["level_after_wh"] == cars[-1]["level_after_wh"], "away, it keeps that"
 
 
 def test_stopped_and_taken_up_again_at_each_slot_it_is_the_same_to_the_byte(

@@ -111,6 +111,16 @@ def test_devices_run_as_with_rules(strategy: Any) -> None:
     assert taken >= 11_000 // 4
 
 
+def test_a_device_needs_what_its_plugin_says() -> None:
+    ev = {"plugged": {"from": "18:00", "to": "22:00"}, "needsKwh": 6, "chargerKw": 4, "plugin": plugged.trips}
+    manifests = street()
+    manifests[ROOF]["spec"]["ev"] = ev
+    results = ran(manifests, days=3)  # from a Sunday on
+    of_roof = results.devices[results.devices["party"] == ROOF_0]
+    assert of_roof.groupby("begin")["taken_wh"].sum().tolist() == [0, 12_000, 6_000]
+    assert same_books(results, ran(manifests, days=3))
+
+
 # --- bad ones ---
 
 

@@ -39,7 +39,7 @@ from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Consultation
 from wattmesh_market.trade.contracts import Contract, Key
 from wattmesh_market.trade.ledger import Closing, EntryKind, Held, LedgerEntry, Reading, Reported
-from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Message, Offers, Search
+from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Message, Offers, Publish, Search
 from wattmesh_market.trade.refusal import Reason, Refused
 
 TRADING_SLOTS = 40
@@ -146,11 +146,14 @@ class World:
         weather: Mapping[str, Weather] | None = None,
         speed: float = SPEED,
         adviser: bool = False,
+        publishes: bool = False,
     ) -> None:
         self.now = Now()
         self.end_s = FIRST_SLOT + SLOT_S * TRADING_SLOTS
         self.grid = GridTime(FIRST_SLOT, EPOCH_S, speed, end_s=self.end_s)
-        self.around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now, lambda _: True, adviser)
+        self.around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now, lambda _: True, adviser, publishes=publishes)
+        self.catalogs: dict[str, Publish] = {}
+        """What sellers have published, where they do."""
         self.under_way: list[Letter] = []
         self._count = 0
         self.at(FIRST_SLOT)
@@ -285,6 +288,14 @@ class World:
         if letter.until_ms <= self.now.ms:
             return Unanswered(None, "too late")
         call = Call(letter.sender, letter.transaction_id, letter.message_id, letter.message)
+        if isinstance(letter.message, Publish):
+            self.catalogs[letter.sender] = letter.message
+            return None
+        if letter.to == GATEWAY and self.around.publishes:
+            assert isinstance(letter.message, Search)
+            found = call._replace(sender=GATEWAY, message=self.found(letter.sender, letter.message))
+            self.receive(self.members[letter.sender], found)
+            return None
         if letter.to == GATEWAY:
             for name, member in self.members.items():
                 if name != letter.sender and name not in missed:
@@ -294,6 +305,12 @@ class World:
             return Unanswered(None, "nobody there")
         refused = self.receive(self.members[letter.to], call)
         return None if refused is None else Unanswered(refused.reason, refused.text)
+
+    def found(self, buyer: str, sought: Search) -> Offers:
+        """What the discovery service finds for a buyer in what others have published."""
+        until = sought.until or sought.slot + 1
+        published = [one for seller, told in self.catalogs.items() if seller != buyer for one in told.offers]
+        return Offers(tuple((slot, offer) for slot, offer in published if sought.slot <= slot < until))
 
     def deliver(self, letter: Letter, missed: Collection[str] = ()) -> None:
         """Hand a letter over and tell its sender what came of it."""
@@ -342,6 +359,7 @@ class World:
         books, refused = member.books, None
         try:
             refused = step()
+            member.events.publish()
         except Refused as error:
             books.take_back()
             refused = error
@@ -372,7 +390,9 @@ class World:
     def restart(self, name: str) -> None:
         """Die and come back: alarms, searches, offers and purchases are gone, rows and letters are taken up."""
         member = self.members[name]
-        gone = [one for one in self.under_way if one.sender == name and isinstance(one.message, Search | Offers)]
+        gone = [
+            one for one in self.under_way if one.sender == name and isinstance(one.message, Search | Offers | Publish)
+        ]
         self.under_way = [one for one in self.under_way if one not in gone]
         member.alarms.clear()
         member.events = Events(self._party(member.config, member.weather, member.journal.load()))

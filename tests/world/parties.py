@@ -110,4 +110,4 @@ def party_of(config: Config, weather: Weather, around: Surroundings, books: Book
 
 def first_standing(config: Config, slot: int = FIRST_SLOT) -> Standing:
     """Where a party stands that enters the books at a slot."""
-    return standing_at(slot, None if isinstance(config, UtilityConfig) else config.battery)
+    return standing_at(slot, None if isinstance(config, UtilityConfig) else config)

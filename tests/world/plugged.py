@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, cast
 
+from wattmesh_market.energy.devices.demand import DeviceWindow
 from wattmesh_market.energy.forecast import Metered
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.mechanisms.orders import Match, Orders
@@ -60,6 +61,16 @@ def chancy(view: StrategyView) -> Decision:
     parts = [Block(chance.randint(0, max(0, view.most_bid_micro_per_kwh)), view.buyable_wh // 3) for _ in range(3)]
     answers: list[Decision] = [Buy(tuple(parts)), Buy((Block(None, view.buyable_wh),)), Sell(), Hold()]
     return chance.choice(answers)
+
+
+def trips(window: DeviceWindow) -> int:
+    """A car that drives further on Mondays, and not at all on Sundays."""
+    return {0: min(window.needs_wh * 2, window.most_wh), 6: 0}.get(window.time.weekday(), window.needs_wh)
+
+
+def thirsty(window: DeviceWindow) -> int:
+    """Needs more than it can take."""
+    return window.most_wh + 1
 
 
 class Oracle:

@@ -28,14 +28,14 @@ from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.mail import Outgoing
-from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.messages import read_call
-from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.codec.versions import codecs_of
+from wattmesh_beckn.receiver import Received, read_any
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Reading, Reported
 from wattmesh_cli.books import Party as PartyRow
 from wattmesh_common.clock import utc
+from wattmesh_common.fields import V1_ONLY, Protocols
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.parties.books import Alarm, LogLine
 from wattmesh_market.parties.events import Events
@@ -58,9 +58,9 @@ def url_of(subscriber_id: str) -> str:
 
 def received(body: bytes, action: str) -> Received:
     """Bytes as they come out of a Receiver that found nothing wrong with them."""
-    call = read_call(action, pydantic_core.from_json(body))
-    role: SubscriberType = "BPP" if action.startswith("on_") else "BAP"
-    sender = entry(call.context.sender, role)
+    call = read_any(action, pydantic_core.from_json(body))
+    seller = call.context.is_callback
+    sender = entry((call.context.bpp_id if seller else call.context.bap_id) or "", "BPP" if seller else "BAP")
     return Received(action, call.context, call.message, sender, body, "", int(call.context.expires_at) + 1)
 
 
@@ -73,6 +73,7 @@ class Node:
     weather: Weather = field(default_factory=Weather)
     end_s: float | None = None
     speed: float = SPEED
+    protocols: Protocols = V1_ONLY
     events: type[Events] = Events
     posted: list[Outgoing] = field(default_factory=list)
     armed: dict[Alarm, float] = field(default_factory=dict)
@@ -91,13 +92,13 @@ class Node:
     def load(self) -> None:
         """What a process makes anew from its journal."""
         self.move()
-        around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now)
+        around = Surroundings(CURRENCY, GATEWAY, self.grid, self.now, publishes="v2" in self.protocols)
         connection, slot = self.database.connection, self.now.slot
         books = journal.load(connection, self.id, slot, first_standing(self.config, slot))
         self.party = party_of(self.config, self.weather, around, books, self.database.salt)
         self.member = self.events(self.party, think)
         place = Place(DOMAIN, {self.id: url_of(self.id)})
-        self.driver = Driver(self.database, [self.member], CodecV1(CURRENCY), place, self)
+        self.driver = Driver(self.database, [self.member], codecs_of(self.protocols, CURRENCY, GATEWAY), place, self)
 
     def restart(self) -> None:
         """Die and come back: what was only in memory is gone, what the journal holds is taken up."""

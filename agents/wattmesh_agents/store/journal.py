@@ -40,8 +40,8 @@ _PUT_HELD = _replace("held", 8)
 _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
-    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (party) DO UPDATE SET "
-    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8, carried_uwh = ?9"
+    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (party) DO UPDATE SET "
+    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8, carried_uwh = ?9, vehicle_wh = ?10"
 )
 _COUNT = "INSERT INTO messages VALUES (?, ?, ?) ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent"
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
@@ -96,7 +96,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         books = Books(default)
         books.stand(default)
         return books
-    standing = Standing._make((*row[2:7], bool(row[7]), row[8]))
+    standing = Standing._make((*row[2:7], bool(row[7]), *row[8:]))
     books = Books(standing)
     since = min(at_slot, standing.next_slot) - REMEMBERED_S
     unbooked = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
@@ -157,8 +157,14 @@ def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any
 
 def _reading_row(party: str, reading: Reading) -> tuple[Any, ...]:
     slot, metered, capacity_wh, state, *worth, devices = reading
-    taken = json.dumps([one._asdict() for one in devices], separators=(",", ":")) if devices else None
+    taken = json.dumps([_device(one) for one in devices], separators=(",", ":")) if devices else None
     return (party, slot, *metered[:2], capacity_wh, *metered[2:9], state, *metered[9:], *worth, taken)
+
+
+def _device(of: DeviceReading) -> dict[str, Any]:
+    """Without what only cars have whose store the house may use, where there is none."""
+    found = of._asdict()
+    return {name: value for name, value in found.items() if value or name not in DeviceReading._field_defaults}
 
 
 def _devices(taken: str | None) -> tuple[DeviceReading, ...]:

@@ -7,11 +7,15 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+
 from wattmesh_beckn.receiver import FirstAnswer
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
+from wattmesh_common.fields import V1_ONLY, Protocols
 
 _JSON = {"content-type": "application/json"}
+_PROTOCOLS: TypeAdapter[Protocols] = TypeAdapter(Protocols)
 HEARD_EVERY_MS = 12 * 3_600_000
 """How exactly it is known when a subscriber was last heard."""
 
@@ -111,33 +115,61 @@ class Outbox:
         )
 
 
+class Peer(NamedTuple):
+    """A subscriber as the registry had it: where it lives, which versions of Beckn it speaks, when it was heard."""
+
+    url: str
+    protocols: Protocols
+    heard_ms: int
+
+
 class Peers:
-    """Where other subscribers live, as the registry said when they were last heard."""
+    """Other subscribers, as the registry said when they were last heard."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        rows = connection.execute("SELECT subscriber_id, url, heard_ms FROM peers")
-        self._known: dict[str, tuple[str, int]] = {row[0]: (row[1], row[2]) for row in rows}
-        self._news: dict[str, tuple[str, int]] = {}
+        rows = connection.execute("SELECT subscriber_id, url, protocols, heard_ms FROM peers")
+        self._known = {
+            row[0]: Peer(row[1], _PROTOCOLS.validate_python(tuple(row[2].split(","))), row[3]) for row in rows
+        }
+        self._news: dict[str, Peer] = {}
+        self._hinted: dict[str, str] = {}
 
     def url_of(self, subscriber_id: str) -> str | None:
-        """Where a subscriber lives, if it was met."""
+        """Where a subscriber lives, if it was met, or told of."""
         found = self._known.get(subscriber_id)
-        return None if found is None else found[0]
+        return self._hinted.get(subscriber_id) if found is None else found.url
+
+    def protocols_of(self, subscriber_id: str) -> Protocols:
+        """Which versions of Beckn a subscriber speaks, if it was met, or told of; else the first."""
+        found = self._known.get(subscriber_id)
+        if found is not None:
+            return found.protocols
+        return ("v2",) if subscriber_id in self._hinted else V1_ONLY
+
+    def hint(self, subscriber_id: str, url: str) -> None:
+        """The discovery service tells where a seller lives that speaks v2. It counts until that was met."""
+        if subscriber_id not in self._known:
+            self._hinted[subscriber_id] = url
 
     def meet(self, entry: Subscription, now_ms: int) -> None:
         """A subscriber lives there and is heard now; `write` brings onto the disk what is new of that."""
-        url, heard_ms = self._known.get(entry.subscriber_id, ("", 0))
-        if url != entry.url or heard_ms < now_ms - HEARD_EVERY_MS:
-            self._known[entry.subscriber_id] = (entry.url, now_ms)
-            self._news[entry.subscriber_id] = (entry.url, now_ms)
+        known = self._known.get(entry.subscriber_id)
+        peer = Peer(entry.url, entry.protocols, now_ms)
+        if known is None or known[:2] != peer[:2] or known.heard_ms < now_ms - HEARD_EVERY_MS:
+            self._known[entry.subscriber_id] = self._news[entry.subscriber_id] = peer
+            self._hinted.pop(entry.subscriber_id, None)
 
     def write(self) -> None:
         """Write down what is new, within the caller's transaction."""
         if self._news:
-            rows = [(name, *where) for name, where in self._news.items()]
-            self._db.executemany("INSERT OR REPLACE INTO peers VALUES (?, ?, ?)", rows)
+            rows = [(name, one.url, one.heard_ms, ",".join(one.protocols)) for name, one in self._news.items()]
+            self._db.executemany("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", rows)
 
     def written(self) -> None:
         """What was new is on disk."""
         self._news.clear()
+
+
+def _protocols(text: str) -> Protocols:
+    return _PROTOCOLS.validate_python(tuple(text.split(",")))

@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 9
+VERSION = 11
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -175,6 +175,8 @@ _SAID = "said BLOB"
 """A digest of what the message said; NULL: not known."""
 _DEVICES = "devices TEXT CHECK (devices IS NULL OR json_valid(devices))"
 """What each device took whose window the slot lies in, as a JSON list; NULL: there is none."""
+_VEHICLE = "vehicle_wh INTEGER NOT NULL DEFAULT 0 CHECK (vehicle_wh BETWEEN 0 AND level_wh)"
+_PROTOCOLS = "protocols TEXT NOT NULL DEFAULT 'v1'"
 _READINGS_OF_6 = f"""
 -- One row per household and slot. bought_wh counts what is booked; what is bought but not booked yet stands in
 -- imported_wh until the seller has said what it delivered. state: open, final (reported to the backstop), held (there,
@@ -267,6 +269,10 @@ DROP TABLE former_readings;
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
     # 9: what each device took. Before, there were none.
     f"ALTER TABLE readings ADD COLUMN {_DEVICES};",
+    # 10: what a car holds for its house. Before, nothing.
+    f"ALTER TABLE parties ADD COLUMN {_VEHICLE};",
+    # 11: versions of Beckn. Before, all spoke the first.
+    f"ALTER TABLE peers ADD COLUMN {_PROTOCOLS};",
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -277,7 +283,7 @@ CREATE TABLE meta (
 ) STRICT;
 
 -- Who lives here. level_wh and carried_uwh (millionths of a Wh) are stored at the start of next_slot, the first slot
--- not metered yet.
+-- not metered yet. vehicle_wh of it is in a car, for the house to use.
 CREATE TABLE parties (
     party TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('household', 'utility')),
@@ -287,7 +293,8 @@ CREATE TABLE parties (
     first_slot INTEGER NOT NULL,
     next_slot INTEGER NOT NULL,
     buying INTEGER NOT NULL CHECK (buying IN (0, 1)),
-    {_CARRIED}
+    {_CARRIED},
+    {_VEHICLE}
 ) STRICT, WITHOUT ROWID;
 
 -- Buyer or seller for a slot, never both.
@@ -372,11 +379,12 @@ CREATE TABLE outbox (
     PRIMARY KEY (party, message_id, action, recipient)
 ) STRICT, WITHOUT ROWID;
 
--- Where others said in the registry that they live, when they were last heard.
+-- Where others said in the registry that they live, and which versions of Beckn they speak, when they were last heard.
 CREATE TABLE peers (
     subscriber_id TEXT PRIMARY KEY,
     url TEXT NOT NULL,
-    heard_ms INTEGER NOT NULL
+    heard_ms INTEGER NOT NULL,
+    {_PROTOCOLS}
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
 {_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""

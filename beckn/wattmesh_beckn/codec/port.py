@@ -4,7 +4,6 @@ codec = CodecV1(currency, utc_offset_s)                     # in `v1.codec`
 codec.encode(message, envelope) -> bytes
 codec.decode(received, known) -> Message                    # raises Refusal
 codec.refusal(refused, action) -> Refusal                   # a party's refusal, as the network says it
-codec.unanswered(outcome) -> Unanswered | None              # what a synchronous answer means to the party
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
-from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
@@ -26,6 +23,7 @@ class Envelope(NamedTuple):
 
     `now_ms` is wall time. `ttl_s` is how long the message is worth acting on. `terms_until_ms` (wall time) is until
     when the quote holds that a message repeats without saying so itself (`Init`, `Confirm`); it is over when None.
+    `request_digest` (base64) is that of the body which a callback answers, where a version has room for it.
     """
 
     domain: str
@@ -37,6 +35,7 @@ class Envelope(NamedTuple):
     now_ms: int
     ttl_s: float
     terms_until_ms: int | None = None
+    request_digest: str | None = None
 
 
 Lookup = Callable[[], Known | None]
@@ -63,8 +62,4 @@ class Codec(Protocol):
 
     def refusal(self, refused: Refused, action: Action) -> Refusal:
         """What a party refuses in a call of `action`, with code, status and path."""
-        ...
-
-    def unanswered(self, outcome: Outcome) -> Unanswered | None:
-        """Why a message was not acknowledged; None when it was."""
         ...

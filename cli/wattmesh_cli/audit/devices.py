@@ -1,4 +1,6 @@
-"""Checks of what devices took: a part of the load, within their windows, and by the end of each all that they need."""
+"""Checks of what devices took: a part of the load, within their windows, and by the end of each all that they need; and
+of what cars gave the house.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,18 @@ from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.books import SLOT_S, BooksError, Device, Reading
 
 _KIND = "reading-devices"
+
+
+def held_by_cars(reading: Reading) -> tuple[int, int]:
+    """What cars were charged with for the house (less what they gave), and how much more they hold (Wh)."""
+    try:
+        devices = reading.by_device
+    except BooksError:  # which is a finding of its own
+        devices = ()
+    return (
+        sum(device.charged_wh - device.discharged_wh for device in devices),
+        sum(device.level_after_wh - device.level_before_wh for device in devices),
+    )
 
 
 class DeviceCheck:
@@ -43,6 +57,7 @@ def _of_device(reading: Reading, device: Device, last: Device | None, *, first: 
     over, as it is no longer declared, is no mistake.
     """
     name, slot = device.name, reading.slot
+    yield from _of_store(reading, device, last)
     if not device.begin <= slot < device.end:
         yield _of(reading, f"{name} took {device.taken_wh} Wh outside of its window")
     if not 0 <= device.taken_wh <= device.needs_wh or device.left_wh < 0:
@@ -64,6 +79,26 @@ def _of_device(reading: Reading, device: Device, last: Device | None, *, first: 
     less_wh = needs_wh - device.needs_wh  # what a charger that was made smaller cannot give
     if less_wh < 0 or left_wh - less_wh - device.taken_wh != device.left_wh:
         text = f"of {left_wh} Wh that {name} needed {device.taken_wh} Wh were taken, but {device.left_wh} Wh are left"
+        yield _of(reading, text)
+
+
+def _of_store(reading: Reading, device: Device, last: Device | None) -> Iterator[Finding]:
+    """A car's store takes or gives, never both, and never more than there is; what is lost is at least nothing."""
+    name, charged_wh, discharged_wh = device.name, device.charged_wh, device.discharged_wh
+    change_wh = device.level_after_wh - device.level_before_wh
+    if min(charged_wh, discharged_wh, device.level_before_wh, device.level_after_wh) < 0 or (
+        discharged_wh and (charged_wh or device.taken_wh)
+    ):
+        yield _of(reading, f"{name} took {device.taken_wh} and {charged_wh} Wh, and gave {discharged_wh} Wh")
+    if change_wh > charged_wh - discharged_wh:
+        text = f"what {name} holds changes by {change_wh:+d} Wh, but it was given {charged_wh - discharged_wh:+d} Wh"
+        yield _of(reading, text)
+    if discharged_wh > reading.load_wh:
+        yield _of(reading, f"{name} gave {discharged_wh} Wh, but the load is {reading.load_wh} Wh")
+    if device.level_before_wh > reading.level_before_wh or device.level_after_wh > reading.level_after_wh:
+        yield _of(reading, f"{name} holds more than all that is stored")
+    if last is not None and last.end > reading.slot and last.level_after_wh != device.level_before_wh:
+        text = f"{name} holds {device.level_before_wh} Wh, but {last.level_after_wh} Wh after the slot before"
         yield _of(reading, text)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wattmesh_cli.audit.devices import DeviceCheck
+from wattmesh_cli.audit.devices import DeviceCheck, held_by_cars
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import DELIVERED, SLOT_S, Party, Reading
@@ -143,9 +143,12 @@ def _covered(reading: Reading, traded: _Traded, carried_before_uwh: int) -> Iter
         yield _of("reading-covered", reading, text)
     if traded.purchases:  # not all of what was bought need be booked yet, or ever be
         return
-    surplus_wh = max(0, reading.pv_wh - reading.load_wh)
+    # A car gives nothing for neighbours; what it takes is not theirs.
+    charged_wh, held_wh = held_by_cars(reading)
+    surplus_wh = max(0, reading.pv_wh - reading.load_wh - charged_wh)
     most_wh = max(0, traded.sold_to_households_wh + traded.sold_to_unknown_wh - surplus_wh)
-    drawn_uwh = (reading.level_before_wh - reading.level_after_wh) * _WHOLE + carried_before_uwh - reading.carried_uwh
+    drawn_wh = reading.level_before_wh - reading.level_after_wh + held_wh
+    drawn_uwh = drawn_wh * _WHOLE + carried_before_uwh - reading.carried_uwh
     stored_wh = max(0, drawn_uwh) // _WHOLE
     least_wh = max(0, traded.sold_to_households_wh - surplus_wh - stored_wh)
     if not least_wh <= reading.covered_wh <= most_wh:

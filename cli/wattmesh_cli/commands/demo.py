@@ -60,7 +60,7 @@ def demo(state: StateOption = DEFAULT_STATE, speed: DemoSpeedOption = SPEED, fre
     terms, rows = terms_of(planned), collect(books)
     unbooked = (one.slot for readings in rows.readings.values() for one in readings if one.state != "booked")
     booked = Slots(end=min(unbooked, default=None))
-    found = kpis(books, terms.prices, alone(rows, terms.battery, booked, terms.shiftable), booked)
+    found = kpis(books, terms.prices, alone(rows, terms.battery, booked, terms.devices), booked)
     summary = summarize(books)
     _print_flows(summary, names)
     _print_prices(traded_every(PRICED_HOURS, books), planned.resource.spec.clock.start.tzinfo)

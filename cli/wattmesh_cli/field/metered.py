@@ -32,7 +32,7 @@ def metered_possible(
         rows,
         prices,
         slots,
-        [plain, alone_by_strategy(rows, plan, slots)],
+        [plain, alone_by_strategy(rows, plan, slots, terms.devices)],
         {stored: optimum_micro(rows, terms, slots, stored) for stored in Stored},
     )
 
@@ -73,16 +73,21 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
     by_slot = {reading.slot: reading for reading in readings}
     battery = terms.battery(household)
     taken_wh = {reading.slot: sum(device.taken_wh for device in reading.by_device) for reading in readings}
+    of_devices = terms.devices(household)
+    vehicle_wh = vehicle_before_wh = 0
+    if of_devices is not None:
+        vehicle_wh, vehicle_before_wh = of_devices.vehicle_wh, of_devices.vehicle_before(readings[0])
     there = np.array([slot in by_slot for slot in at], dtype=np.float64)
     store = None
     if battery.capacity_wh:
         # In a gap the store is as it was.
         known = np.maximum.accumulate([index if slot in by_slot else 0 for index, slot in enumerate(at)])
         store = Store(
-            level_wh=readings[0].level_before_wh,
+            level_wh=readings[0].level_before_wh - vehicle_before_wh,
             min_level_wh=battery.min_level_wh,
             capacity_wh=np.array(
-                [by_slot.get(at[index], readings[0]).capacity_wh for index in known], dtype=np.float64
+                [max(0, by_slot.get(at[index], readings[0]).capacity_wh - vehicle_wh) for index in known],
+                dtype=np.float64,
             ),
             charge_wh=there * battery.charge_limit_wh,
             discharge_wh=there * battery.discharge_limit_wh,
@@ -99,6 +104,38 @@ def home(terms: Terms, readings: Sequence[Reading], at: range, stored: Stored) -
         store=store,
         stored_micro_per_kwh=prices.stored_micro(household, by_slot, stored),
         devices=tuple(devices_of(terms, readings, at)),
+        vehicle=vehicle_of(terms, readings, at, vehicle_before_wh) if vehicle_wh else None,
+    )
+
+
+def vehicle_of(terms: Terms, readings: Sequence[Reading], at: range, level_wh: int) -> Store | None:
+    """What the house may use of its car over the slots `at`: while that is plugged in, and as much as was left in it at
+    the end of each such time is left again. That it is for the house alone, and shares the charger with what the car
+    needs, does not hold here, which makes the bound no worse.
+    """
+    car = next(device for device in terms.households[readings[0].party].devices if device.store is not None)
+    if car.store is None:
+        return None
+    capacity_wh = float(max(level_wh, car.store.capacity_wh))
+    limit_wh, least_wh = np.zeros(len(at)), np.zeros(len(at))
+    for reading in readings:
+        for device in reading.by_device:
+            if device.name == car.name:
+                place = (reading.slot - at.start) // SLOT_S
+                limit_wh[place] = max(car.limit_wh, device.charged_wh, device.discharged_wh)
+                capacity_wh = max(capacity_wh, device.level_before_wh, device.level_after_wh)
+                if device.end == reading.slot + SLOT_S:
+                    least_wh[place] = device.level_after_wh
+    return Store(
+        level_wh=level_wh,
+        min_level_wh=0,
+        capacity_wh=np.full(len(at), capacity_wh),
+        charge_wh=limit_wh,
+        discharge_wh=limit_wh,
+        charge_efficiency=car.store.charge_efficiency_ppm / _PPM,
+        discharge_efficiency=car.store.discharge_efficiency_ppm / _PPM,
+        leak=np.zeros(len(at)),
+        least_wh=least_wh,
     )
 
 

@@ -6,7 +6,7 @@ worth most. It is a lower bound of every market's bill, not a plan that somebody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ class Store:
     """A battery over the slots; energies in Wh, all but the numbers for each slot, powers at the terminals.
 
     `leak` is the share of what is stored that is lost in a slot. Nothing is charged or discharged where a limit is 0.
+    The level at a slot's end is at least `least_wh`, where that is given for each slot, in place of `min_level_wh`.
     """
 
     level_wh: float
@@ -33,6 +34,7 @@ class Store:
     charge_efficiency: float
     discharge_efficiency: float
     leak: Values
+    least_wh: Values | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Home:
     store: Store | None = None
     stored_micro_per_kwh: float = 0.0
     devices: tuple[Shiftable, ...] = ()
+    vehicle: Store | None = None
 
     @property
     def net_wh(self) -> Values:
@@ -90,18 +93,21 @@ class Flows:
 @dataclass(frozen=True)
 class Optimum:
     """`bills_micro` is what all households together pay less what they earn in each slot, without what is left in
-    batteries; `flows` are those of each battery, and `taken_wh` has what each device has taken by the end of each slot.
+    batteries; `flows` are those of each battery, `vehicles` those of what houses may use of their cars, and `taken_wh`
+    has what each device has taken by the end of each slot.
     """
 
     bills_micro: Values
     flows: Mapping[str, Flows]
+    vehicles: Mapping[str, Flows]
     taken_wh: Mapping[str, tuple[Values, ...]]
 
     def cost_micro(self, homes: Mapping[str, Home]) -> float:
         """All bills less what is left in batteries."""
         left_micro = [
             homes[name].stored_micro_per_kwh * float(flows.level_wh[-1]) / _PER_KWH
-            for name, flows in self.flows.items()
+            for each in (self.flows, self.vehicles)
+            for name, flows in each.items()
         ]
         return float(self.bills_micro.sum()) - sum(left_micro)
 
@@ -118,7 +124,7 @@ def optimum(homes: Mapping[str, Home], demand: Demand | None = None, *, window: 
     its battery: less than any market could reach, but still a bound.
     """
     if not homes:
-        return Optimum(np.zeros(0), {}, {})
+        return Optimum(np.zeros(0), {}, {}, {})
     slots = len(next(iter(homes.values())).load_wh)
     if slots <= window + _AHEAD:
         return _solved(homes, demand)
@@ -128,31 +134,24 @@ def optimum(homes: Mapping[str, Home], demand: Demand | None = None, *, window: 
         coming = {name: _part(home, span, name, parts[-1] if parts else None) for name, home in homes.items()}
         wanted = None if demand is None else Demand(demand.energy_wh[span], demand.price_micro[span])
         parts.append(_begin(_solved(coming, wanted), window))
-    flows = {
-        name: Flows(*(np.concatenate(of) for of in zip(*(astuple(part.flows[name]) for part in parts), strict=True)))
-        for name in parts[0].flows
-    }
+    flows, vehicles = _joined([part.flows for part in parts]), _joined([part.vehicles for part in parts])
     taken_wh = {
         name: tuple(np.concatenate(of) for of in zip(*(part.taken_wh[name] for part in parts), strict=True))
         for name in parts[0].taken_wh
     }
-    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows, taken_wh)
+    return Optimum(np.concatenate([part.bills_micro for part in parts]), flows, vehicles, taken_wh)
+
+
+def _joined(parts: Sequence[Mapping[str, Flows]]) -> dict[str, Flows]:
+    return {
+        name: Flows(*(np.concatenate(of) for of in zip(*(astuple(part[name]) for part in parts), strict=True)))
+        for name in parts[0]
+    }
 
 
 def _part(home: Home, span: slice, name: str, before: Optimum | None) -> Home:
     """A household in some slots, as it stands after those before them, if there are any."""
-    store = home.store
-    level_wh = float(before.flows[name].level_wh[-1]) if before and name in before.flows else None
     taken_wh = [float(of[-1]) for of in before.taken_wh[name]] if before else [of.taken_wh for of in home.devices]
-    if store is not None:
-        store = replace(
-            store,
-            level_wh=store.level_wh if level_wh is None else level_wh,
-            capacity_wh=store.capacity_wh[span],
-            charge_wh=store.charge_wh[span],
-            discharge_wh=store.discharge_wh[span],
-            leak=store.leak[span],
-        )
     return replace(
         home,
         pv_wh=home.pv_wh[span],
@@ -160,11 +159,26 @@ def _part(home: Home, span: slice, name: str, before: Optimum | None) -> Home:
         tariff_micro=home.tariff_micro[span],
         feed_in_micro=home.feed_in_micro[span],
         local_fee_micro=home.local_fee_micro[span],
-        store=store,
+        store=_part_of(home.store, span, before.flows.get(name) if before else None),
+        vehicle=_part_of(home.vehicle, span, before.vehicles.get(name) if before else None),
         devices=tuple(
             Shiftable(of.limit_wh[span], of.least_wh[span], of.most_wh[span], taken)
             for of, taken in zip(home.devices, taken_wh, strict=True)
         ),
+    )
+
+
+def _part_of(store: Store | None, span: slice, before: Flows | None) -> Store | None:
+    if store is None:
+        return None
+    return replace(
+        store,
+        level_wh=store.level_wh if before is None else float(before.level_wh[-1]),
+        capacity_wh=store.capacity_wh[span],
+        charge_wh=store.charge_wh[span],
+        discharge_wh=store.discharge_wh[span],
+        leak=store.leak[span],
+        least_wh=None if store.least_wh is None else store.least_wh[span],
     )
 
 
@@ -173,6 +187,7 @@ def _begin(of: Optimum, slots: int) -> Optimum:
     return Optimum(
         of.bills_micro[:slots],
         {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.flows.items()},
+        {name: Flows(*(wh[:slots] for wh in astuple(one))) for name, one in of.vehicles.items()},
         {name: tuple(wh[:slots] for wh in each) for name, each in of.taken_wh.items()},
     )
 
@@ -187,9 +202,17 @@ def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
         for name, home in homes.items()
         if home.store is not None
     }
+    vehicles = {
+        name: _battery(program, home.vehicle, home.stored_micro_per_kwh, both_ways=both_ways)
+        for name, home in homes.items()
+        if home.vehicle is not None
+    }
     devices = {name: [_device(program, of) for of in home.devices] for name, home in homes.items()}
     behind = {
-        name: _Behind(batteries.get(name), tuple(taken for taken, _ in devices[name]))
+        name: _Behind(
+            tuple(each[name] for each in (batteries, vehicles) if name in each),
+            tuple(taken for taken, _ in devices[name]),
+        )
         for name in homes
         if name in batteries or devices[name]
     }
@@ -230,7 +253,8 @@ def _solved(homes: Mapping[str, Home], demand: Demand | None) -> Optimum:
     bills = np.sum([program.cost(columns) * values[columns] for columns in priced], axis=0)
     flows = {name: battery.flows(values) for name, battery in batteries.items()}
     taken_wh = {name: tuple(values[by] * _PER_KWH for _, by in of) for name, of in devices.items()}
-    return Optimum(bills * _PER_MICRO, flows, taken_wh)
+    of_vehicles = {name: vehicle.flows(values) for name, vehicle in vehicles.items()}
+    return Optimum(bills * _PER_MICRO, flows, of_vehicles, taken_wh)
 
 
 @dataclass(frozen=True)
@@ -245,9 +269,9 @@ class _Battery:
 
 @dataclass(frozen=True)
 class _Behind:
-    """What is behind a meter beside PV and load: a battery, and what devices take in each slot."""
+    """What is behind a meter beside PV and load: what is stored, and what devices take in each slot."""
 
-    battery: _Battery | None
+    stores: tuple[_Battery, ...]
     taken: tuple[Columns, ...]
 
     @property
@@ -258,13 +282,12 @@ class _Behind:
     @property
     def takes(self) -> list[Term]:
         """What is taken."""
-        charged: list[Term] = [] if self.battery is None else [(self.battery.charged, 1.0)]
-        return [*charged, *((taken, 1.0) for taken in self.taken)]
+        return [(columns, 1.0) for columns in (*(store.charged for store in self.stores), *self.taken)]
 
     @property
     def gives(self) -> list[Term]:
         """What is given."""
-        return [] if self.battery is None else [(self.battery.discharged, 1.0)]
+        return [(store.discharged, 1.0) for store in self.stores]
 
 
 def _device(program: Program, of: Shiftable) -> tuple[Columns, Columns]:
@@ -288,6 +311,8 @@ def _battery(program: Program, store: Store, stored_micro_per_kwh: float, *, bot
     charged = program.variable(upper=store.charge_wh / _PER_KWH)
     discharged = program.variable(upper=store.discharge_wh / _PER_KWH)
     lowest_wh = np.minimum(min(store.min_level_wh, store.level_wh) * np.cumprod(kept), store.capacity_wh)
+    if store.least_wh is not None:
+        lowest_wh = store.least_wh
     worth = np.zeros(program.slots)
     worth[-1] = -stored_micro_per_kwh / _PER_MICRO
     level = program.variable(lower=lowest_wh / _PER_KWH, upper=store.capacity_wh / _PER_KWH, cost=worth)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.report.content import Content
-from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
+from wattmesh_cli.report.series import Metered, Traded, UtilityPrices, summed
 
 MOST_POINTS = 800
 """More of them on a curve take longer to draw and are not told apart on a screen."""
@@ -80,6 +80,7 @@ def _metered(rows: Sequence[Metered], starts: Mapping[int, int]) -> tuple[Metere
             sum(row.plans for row in found),
             sum(row.worth_micro for row in found),
             slots=len(found),
+            devices_wh=summed(*(row.devices_wh for row in found)),
         )
         for start, found in _by_step(((row.slot, row) for row in rows), starts).items()
     )

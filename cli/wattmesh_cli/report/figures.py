@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ from wattmesh_cli.books import SLOT_S
 from wattmesh_cli.report.content import Content, backstop_wh
 from wattmesh_cli.report.drawn import drawn
 from wattmesh_cli.report.flows import BACKSTOP, TRADE, Flow, grouped
-from wattmesh_cli.report.series import Metered
+from wattmesh_cli.report.series import Metered, devices
 from wattmesh_cli.report.text import kwh, money, price
 
 MOST_HOUSEHOLDS = 50
@@ -44,6 +45,7 @@ PALETTE = tuple(_PAIRS.values())
 _LIGHT = {name: light for name, (light, _) in _PAIRS.items()}
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 _STEP = {"shape": "hv"}
+_DASHES = ("solid", "dash", "dot", "dashdot")
 """A value holds from its slot's start to its end."""
 
 
@@ -77,6 +79,15 @@ def _power(shown: Content) -> dict[str, Any]:
             [row.net_import_wh for row in shown.community],
             {"color": _LIGHT["net"], "width": 1.5, "dash": "dot"},
             None,
+        ),
+        *(
+            (
+                f"of the load: {escape(name)}",
+                [row.devices_wh.get(name, 0) for row in shown.community],
+                {"color": _LIGHT["load"], "width": 1, "dash": dash},
+                None,
+            )
+            for name, dash in zip(devices(shown.community), cycle(_DASHES))
         ),
     )
     return _over_time(

@@ -13,7 +13,7 @@ from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.output import slot_json
 from wattmesh_cli.report.content import Content
 from wattmesh_cli.report.flows import Flow
-from wattmesh_cli.report.series import Metered, Traded, UtilityPrices
+from wattmesh_cli.report.series import Metered, Traded, UtilityPrices, devices
 from wattmesh_market.units import kwh_text, money_text
 
 COLUMNS = ("part", "slot", "party", "counterparty", "name", "value")
@@ -90,6 +90,7 @@ def _metered(rows: Sequence[Metered]) -> Values:
         "level_kwh": [kwh_text(row.level_after_wh) for row in rows],
         "capacity_kwh": [kwh_text(row.capacity_wh) for row in rows],
         "stored_worth_per_kwh": [None if worth is None else money_text(worth) for worth in worths],
+        **{f"load_{name}_kwh": [kwh_text(row.devices_wh.get(name, 0)) for row in rows] for name in devices(rows)},
     }
 
 

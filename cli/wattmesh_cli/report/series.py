@@ -6,8 +6,8 @@ Energy is in Wh, money in millionths of the currency (`micro`), a slot is its st
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from wattmesh_cli.books import LedgerEntry, Reading
 from wattmesh_cli.kpi import Prices, Rows, Slots
@@ -19,7 +19,8 @@ class Metered:
     """The readings of one slot together: of a household, or of all. `households` counts them.
 
     `plans` counts those of batteries whose households plan, and `worth_micro` sums what a kWh in their stores is worth.
-    Where slots are put together for a plot, it is what they sum up to, and `slots` counts them.
+    `devices_wh` has what devices took of the load, by name. Where slots are put together for a plot, it is what they
+    sum up to, and `slots` counts them.
     """
 
     slot: int
@@ -36,6 +37,7 @@ class Metered:
     plans: int = 0
     worth_micro: int = 0
     slots: int = 1
+    devices_wh: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def net_import_wh(self) -> int:
@@ -63,7 +65,23 @@ class Metered:
             self.capacity_wh + reading.capacity_wh,
             self.plans + bool(reading.stored_micro_per_kwh),
             self.worth_micro + reading.stored_micro_per_kwh,
+            devices_wh=_with_devices(self.devices_wh, reading) if reading.devices else self.devices_wh,
         )
+
+
+def _with_devices(devices_wh: Mapping[str, int], reading: Reading) -> Mapping[str, int]:
+    return summed(devices_wh, {device.name: device.taken_wh for device in reading.by_device})
+
+
+def summed(*taken_wh: Mapping[str, int]) -> Mapping[str, int]:
+    """What devices took in all, by name; a name that is not there has taken nothing."""
+    names = {name for of in taken_wh for name in of}
+    return {name: sum(of.get(name, 0) for of in taken_wh) for name in sorted(names)}
+
+
+def devices(rows: Iterable[Metered]) -> list[str]:
+    """The names of all devices."""
+    return sorted({name for row in rows for name in row.devices_wh})
 
 
 @dataclass(frozen=True)

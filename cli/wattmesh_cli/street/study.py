@@ -21,7 +21,6 @@ from wattmesh_common.clock import stopwatch
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.battery import Battery
 from wattmesh_market.energy.profiles import Profile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms import BILATERAL, mechanism_named
@@ -98,7 +97,7 @@ class StudyFeeder:
         for config in self._configs:
             for household in config.households:
                 self._kinds[household.subscriber_id] = Household.kind
-                books[household.subscriber_id] = self._load(household.subscriber_id, household.battery)
+                books[household.subscriber_id] = self._load(household.subscriber_id, household)
             for utility in config.utilities:
                 self._kinds[utility.subscriber_id] = Utility.kind
                 books[utility.subscriber_id] = self._load(utility.subscriber_id)
@@ -108,8 +107,8 @@ class StudyFeeder:
         self.troubles: tuple[Trouble, ...] = ()
         """What plug-ins did wrong so far."""
 
-    def _load(self, party: str, battery: Battery | None = None) -> Books:
-        return journal.load(self._database.connection, party, self._first, standing_at(self._first, battery))
+    def _load(self, party: str, household: HouseholdConfig | None = None) -> Books:
+        return journal.load(self._database.connection, party, self._first, standing_at(self._first, household))
 
     def part(self, first: int, until: int, end: int | None, *, settling: bool = False) -> Part:
         """Slots `first` to `until` of the run (numbers) as a part to run."""

@@ -44,7 +44,7 @@ class Role(StrEnum):
 class Standing(NamedTuple):
     """Where a party stands: `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`.
 
-    That is the first slot not metered yet.
+    That is the first slot not metered yet. `vehicle_wh` of it is in a car: what the house may use of it.
 
     `buying` says that the battery fell below its threshold and has not reached the target since.
     """
@@ -56,6 +56,12 @@ class Standing(NamedTuple):
     next_slot: int
     buying: bool
     carried_uwh: int = 0
+    vehicle_wh: int = 0
+
+    @property
+    def battery_wh(self) -> int:
+        """What is stored in the battery."""
+        return self.level_wh - self.vehicle_wh
 
 
 class Purchase(NamedTuple):
@@ -196,6 +202,14 @@ class Changes:
                 table[key] = before
 
 
+class Published(NamedTuple):
+    """What was published last, and whether that has failed. `number` tells one publication from the next."""
+
+    offers: tuple[tuple[int, Offer], ...] | None = None
+    failed: bool = False
+    number: int = 0
+
+
 class Totals(NamedTuple):
     """Energy sold and bought in trades (Wh), and the balance of all bookings (millionths)."""
 
@@ -222,6 +236,8 @@ class Books:
         """What it has traded and earned so far."""
         self.first_expiry_ms = 0
         """Before that no quote that was given runs out (wall time)."""
+        self.published = Published()
+        """What the discovery service knows. It does not outlive a restart: then all of it is said again."""
         self._repeated = -1
         self.contracts: dict[Key, Contract] = {}
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
@@ -434,6 +450,10 @@ class Books:
     def purchase(self, purchase: Purchase) -> None:
         """Enter a purchase, or its new state."""
         self._set(self.purchases, purchase.transaction_id, purchase)
+
+    def publish(self, published: Published) -> None:
+        """Note what was published."""
+        self._set(self.__dict__, "published", published)
 
     def select(self, transaction_id: str, seller: str, selection: Selection) -> None:
         """Enter an offer, or what became of it."""

@@ -115,11 +115,18 @@ class HouseholdConfig:
         names = [device.name for device in self.devices]
         if len(set(names)) < len(names):
             raise ValueError(f"each device needs a name of its own, not {', '.join(names)}")
+        if sum([device.store is not None for device in self.devices]) > 1:
+            raise ValueError("of one car only can the house use the store")
         require_retention(self.retention_days)
         require_name(self.name)
         require_name(self.feeder)
         for subscriber_id in (self.subscriber_id, *self.utility_ids):
             require_subscriber_id(subscriber_id)
+
+    @property
+    def vehicle_wh(self) -> int:
+        """What the house may use of a car's store."""
+        return sum([device.store.capacity_wh for device in self.devices if device.store])
 
     @property
     def may_ever_sell(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S
-from wattmesh_market.parties import buying, selling, shopping
+from wattmesh_market.parties import buying, publishing, selling, shopping
 from wattmesh_market.parties.books import Alarm, AlarmKind
 from wattmesh_market.parties.party import Party
 from wattmesh_market.steps import Event, Situation, Step, Trigger, Walker, walk
@@ -27,6 +27,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    PublishResult,
     Quote,
     Receipt,
     ReportReading,
@@ -50,6 +51,7 @@ _REQUESTS: Mapping[type, Event] = {
 _CALLBACKS: Mapping[type, tuple[Callable[[Party, Call, Any], Refused | None], Event | None]] = {
     Search: (selling.offer, None),
     Offers: (shopping.on_offers, None),
+    PublishResult: (publishing.on_result, None),
     Quote: (buying.on_quote, Event.QUOTED),
     Agreed: (buying.on_agreed, Event.AGREED),
     Confirmed: (buying.on_confirmed, Event.CHECK),
@@ -91,12 +93,23 @@ class Events:
         for transaction_id in buying.expire(self.party):
             self._go(Event.CHECK, transaction_id)
         self._repeat()
+        publishing.again(self.party)
         following = self.party.following_slot()
         self.party.enter_slot(following)
         if following is not None and self.party.may_buy(following):
             for attempt, look_s in enumerate(self.party.looks_s(following)):
                 if look_s >= self.party.now.grid_s:
                     self.party.alarm(Alarm(AlarmKind.LOOK, following, attempt), look_s)
+
+    def publish(self) -> None:
+        """After an event: tell the discovery service what is to be had now, where there is one.
+
+        Not before what has ended is metered: what a party has to sell follows from that.
+        """
+        party = self.party
+        caught_up = party.books.standing.next_slot == party.now.slot
+        if party.around.publishes and party.may_ever_sell and caught_up:
+            publishing.publish(party)
 
     def catch_up(self) -> None:
         """Close every slot that has ended, and free expired quotes."""
@@ -177,6 +190,8 @@ class Events:
         if action is Action.SEARCH:
             party.tell("search failed: %s", why.text, transaction_id=transaction_id)
             self._go(Event.OFFERS_IN, transaction_id)
+        elif action is Action.PUBLISH:
+            publishing.failed(party, why.text)
         elif action in (Action.ON_SELECT, Action.ON_INIT):
             if why.reason is not None:
                 selling.declined_by_buyer(party, transaction_id, to, f"declined by the buyer: {why.text}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, held_wh, room_wh, sellable_wh, sunny_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
+from wattmesh_market.energy.devices.demand import Demand
 from wattmesh_market.energy.devices.flexible import DeviceReading
 from wattmesh_market.energy.forecast import Forecast, Guarded, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
@@ -22,6 +24,7 @@ from wattmesh_market.parties.planning import Planning
 from wattmesh_market.parties.priced import Priced
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
+from wattmesh_market.plugins import Plugin
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
@@ -30,11 +33,14 @@ from wattmesh_market.trade.ledger import Reading, ReadingState
 from wattmesh_market.trade.offers import Block
 from wattmesh_market.units import kwh_text
 
+T = TypeVar("T")
+
 
 class Household(Supplied):
     """One household."""
 
     kind = "household"
+    is_neighbour = True
 
     def __init__(
         self,
@@ -53,15 +59,11 @@ class Household(Supplied):
         self._decide = strategy.household
         self._by_rules = not (strategy.plans or strategy.plugin)
         self._profile = profile
-        watch = around.watch or Watch()
+        self._watch = watch = around.watch or Watch()
         self._priced = Priced(config, self.rates, books, watch)
-        self._house = forecast_named(
-            config.forecast,
-            profile,
-            self._metered,
-            lambda plugin, slot, answer: watch.ask(plugin, self.id, slot, answer, self.now.slot),
-        )
-        needs = Needs(config.devices, books, around.grid.utc_offset_s)
+        self._house = forecast_named(config.forecast, profile, self._metered, self._ask)
+        demand = Demand(self.id, config.seed, around.grid.utc_offset_s, self._ask)
+        needs = Needs(config.devices, books, around.grid.utc_offset_s, demand)
         self._appliances = Appliances(needs, self._house) if config.devices else None
         self._forecast: Forecast = self._appliances or self._house
         planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
@@ -131,13 +133,18 @@ class Household(Supplied):
         bought_wh = sum([delivery.energy_wh for _, delivery in purchases])
         sold_wh = sum([energy_wh for _, energy_wh in sales]) - relief_wh
         devices: tuple[DeviceReading, ...] = ()
+        vehicle_wh = moved_wh = 0
         if self._appliances:
-            devices = self._appliances.run(slot, pv_wh - load_wh + bought_wh - sold_wh)
-            load_wh += sum([device.taken_wh for device in devices])
+            vehicle_wh = min(standing.vehicle_wh, self.config.vehicle_wh)
+            devices = self._appliances.run(slot, pv_wh - load_wh + bought_wh - sold_wh, sold_wh, vehicle_wh)
+            for device in devices:
+                load_wh += device.taken_wh
+                moved_wh += device.charged_wh - device.discharged_wh
+                vehicle_wh += device.level_after_wh - device.level_before_wh
         plan = SlotPlan(
             slot=slot,
             pv_wh=pv_wh,
-            load_wh=load_wh,
+            load_wh=load_wh + moved_wh,
             bought_wh=bought_wh,
             sold_wh=sold_wh,
             held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
@@ -145,7 +152,7 @@ class Household(Supplied):
             relief_wh=relief_wh,
             **(self._plan.wishes(slot)._asdict() if self._plan else {}),
         )
-        metered = meter_slot(self.battery, standing.level_wh, plan, standing.carried_uwh)
+        metered = meter_slot(self.battery, standing.battery_wh, plan, standing.carried_uwh)
         left_wh = metered.sold_wh - plan.sold_wh
         for contract, energy_wh in sales:
             delivered_wh = energy_wh
@@ -156,15 +163,19 @@ class Household(Supplied):
         booked_wh = sum([delivery.delivered_wh or 0 for _, delivery in purchases])
         metered = _with_purchases_booked(metered, booked_wh)
         level_wh = metered.level_after_wh
+        learned = self._plan.learned(slot, metered) if self._plan else (0, 0)
+        if standing.vehicle_wh or vehicle_wh:
+            metered = _with_vehicle(metered, standing.vehicle_wh, vehicle_wh, moved_wh)
+        capacity_wh = self.battery.capacity_wh + self.config.vehicle_wh
         standing = standing._replace(
-            capacity_wh=self.battery.capacity_wh,
-            level_wh=level_wh,
+            capacity_wh=capacity_wh,
+            level_wh=metered.level_after_wh,
             next_slot=slot + SLOT_S,
             buying=self._buying(standing.buying, level_wh),
             carried_uwh=metered.carried_uwh,
+            vehicle_wh=vehicle_wh,
         )
-        learned = self._plan.learned(slot, metered) if self._plan else (0, 0)
-        reading = Reading(slot, metered, self.battery.capacity_wh, ReadingState.OPEN, *learned, devices=devices)
+        reading = Reading(slot, metered, capacity_wh, ReadingState.OPEN, *learned, devices=devices)
         books.stand(standing)
         for contract, delivery in purchases:
             if delivery.state in DELIVERED:
@@ -179,8 +190,8 @@ class Household(Supplied):
     # --- books that are restored ---
 
     def begin(self, slot: int) -> None:
-        """Stand at the start of a slot with what is stored at first: what it was then, nobody knows."""
-        self.books.stand(standing_at(slot, self.battery))
+        """Stand at the start of a slot; what was stored then nobody knows any more."""
+        self.books.stand(standing_at(slot, self.config))
 
     def take_part(self, slot: int, side: Side) -> None:
         """Take the role that a contract shows was taken."""
@@ -232,6 +243,9 @@ class Household(Supplied):
             decision = self._decision(slot)
             self._sales[slot] = decision if isinstance(decision, Sell) else Sell(0)
         return self._sales[slot]
+
+    def _ask(self, plugin: Plugin, slot: int, answer: Callable[[], T]) -> T | None:
+        return self._watch.ask(plugin, self.id, slot, answer, self.now.slot)
 
     def _known(self, slot: int) -> bool:
         """Whether the forecast and the pricing that come from outside have an answer for a slot."""
@@ -312,7 +326,7 @@ class Household(Supplied):
         """What is neither promised nor, by rules, to be kept: out of store and sun, within all powers."""
         standing, promises = self.books.standing, self.books.promises(Side.SELLER)
         floor_wh = self.config.trading.sell_above_wh if self._by_rules else 0
-        found = sellable_wh(self.battery, standing.level_wh, floor_wh, promises, standing.next_slot, slot)
+        found = sellable_wh(self.battery, standing.battery_wh, floor_wh, promises, standing.next_slot, slot)
         if not self._by_rules:
             found += self._sunny_wh(slot)
         sold_wh = sum([promise.energy_wh for promise in promises if promise.slot == slot])
@@ -368,7 +382,7 @@ class Household(Supplied):
         coming = range(standing.next_slot, slot + SLOT_S, SLOT_S)
         expected = [self._forecast.expected(at) for at in coming]
         surplus_wh = sum([profile.pv_wh - profile.load_wh for profile in expected])
-        level_wh, battery = standing.level_wh, self.battery
+        level_wh, battery = standing.battery_wh, self.battery
         return HouseholdView(
             capacity_wh=battery.capacity_wh,
             level_wh=level_wh,
@@ -405,7 +419,7 @@ class Household(Supplied):
         moved = metered._replace(
             bought_wh=metered.bought_wh + delivered_wh, imported_wh=metered.imported_wh - delivered_wh
         )
-        self._tell_success(contract, delivery, self.books.standing.level_wh)
+        self._tell_success(contract, delivery, self.books.standing.battery_wh)
         self.finalise(reading._replace(metered=moved))
 
     def _tell_success(self, contract: Contract, delivery: Delivery, level_wh: int) -> None:
@@ -419,6 +433,18 @@ class Household(Supplied):
             text += f" {delivered_wh / 1000:.2f} kWh used in the house"
         seller = short(contract.counterparty)
         self.tell("%s (%s kWh from %s)", text, kwh_text(delivered_wh), seller, transaction_id=contract.transaction_id)
+
+
+def _with_vehicle(metered: Metered, before_wh: int, after_wh: int, moved_wh: int) -> Metered:
+    """With what is in a car's store, which was metered as load; what was charged less what was discharged is
+    `moved_wh`.
+    """
+    return metered._replace(
+        level_before_wh=metered.level_before_wh + before_wh,
+        level_after_wh=metered.level_after_wh + after_wh,
+        load_wh=metered.load_wh - moved_wh,
+        losses_wh=metered.losses_wh + moved_wh - after_wh + before_wh,
+    )
 
 
 def _with_purchases_booked(metered: Metered, booked_wh: int) -> Metered:

@@ -64,11 +64,11 @@ class Outside:
             now_slot=now_slot,
             utc_offset_s=self._utc_offset_s,
             battery=battery,
-            level_wh=standing.level_wh,
+            level_wh=standing.battery_wh,
             expected_level_wh=self._level_wh(slot),
             bought_wh=of_slot.bought_wh,
             sold_wh=of_slot.sold_wh,
-            buyable_wh=max(0, min(lacking_wh + buyable_wh(battery, standing.level_wh, incoming, slot), carried_wh)),
+            buyable_wh=max(0, min(lacking_wh + buyable_wh(battery, standing.battery_wh, incoming, slot), carried_wh)),
             sellable_wh=possible_wh,
             least_ask_micro_per_kwh=limits.least_ask_micro_per_kwh,
             most_bid_micro_per_kwh=limits.most_bid_micro_per_kwh,
@@ -88,7 +88,7 @@ class Outside:
     def _level_wh(self, slot: int) -> int:
         """What is expected to be stored when a slot begins, with what is traded by now."""
         standing = self._books.standing
-        level_wh = standing.level_wh
+        level_wh = standing.battery_wh
         for at in range(standing.next_slot, slot, SLOT_S):
             pv_wh, load_wh = self._forecast.expected(at)
             sold_wh, bought_wh, held_wh, room_wh = traded_in(self._books, self._battery, at)

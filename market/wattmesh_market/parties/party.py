@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from wattmesh_market.energy.battery import NO_BATTERY, Battery
+from wattmesh_market.energy.battery import NO_BATTERY
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of, slot_text
 from wattmesh_market.ids import derive_uuid
@@ -51,6 +51,7 @@ class Surroundings(NamedTuple):
     """What the parties of a market share: its currency, the gateway's subscriber id and its time.
 
     `told` says whether anybody reads the event log; `adviser` whether there is one to ask. `watch` asks plug-ins.
+    With `publishes` sellers tell the gateway what they have; without it they are asked.
     """
 
     currency: str
@@ -60,6 +61,7 @@ class Surroundings(NamedTuple):
     told: Callable[[int], bool] = lambda _: False
     adviser: bool = False
     watch: Watch | None = None
+    publishes: bool = False
 
 
 class Party(ABC):
@@ -68,6 +70,8 @@ class Party(ABC):
     kind: str
     advised = False
     """Whether an adviser chooses among offers."""
+    is_neighbour = False
+    """Whether it is a household: what one sells to another is under the grid fee of local trade."""
     shares = False
     """Whether its readings are priced when its utility closes their slot, not when they are reported."""
 
@@ -75,6 +79,8 @@ class Party(ABC):
         self.name = config.name
         self.id = config.subscriber_id
         self.feeder = config.feeder
+        self.may_ever_sell = not isinstance(config, HouseholdConfig) or config.may_ever_sell
+        """Whether it is registered as a seller."""
         self.retention_days = config.retention_days
         """For how long its books are kept (days of grid time)."""
         self.lot = config.seed
@@ -312,7 +318,12 @@ class Party(ABC):
         )
 
 
-def standing_at(slot: int, battery: Battery | None = None) -> Standing:
-    """Where a party stands that enters the books at a slot, with a battery or without."""
-    of = battery or NO_BATTERY
-    return Standing(of.capacity_wh, of.initial_level_wh, of.initial_level_wh, slot, slot, buying=False)
+def standing_at(slot: int, household: HouseholdConfig | None = None) -> Standing:
+    """Where a party stands that enters the books at a slot: a household with what it stores, or a utility."""
+    battery, vehicle_wh = NO_BATTERY, 0
+    if household is not None:
+        battery, vehicle_wh = household.battery or NO_BATTERY, household.vehicle_wh
+    level_wh = battery.initial_level_wh + vehicle_wh
+    return Standing(
+        battery.capacity_wh + vehicle_wh, level_wh, level_wh, slot, slot, buying=False, vehicle_wh=vehicle_wh
+    )

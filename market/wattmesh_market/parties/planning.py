@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wattmesh_market.energy.availability import held_wh, room_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered
 from wattmesh_market.energy.devices.flexible import Need, Schedule
+from wattmesh_market.energy.devices.vehicle import Wishes
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
@@ -15,7 +16,8 @@ from wattmesh_market.parties.appliances import Appliances
 from wattmesh_market.parties.books import Books
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.strategies import Buy, Decision, Hold, Sell
-from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Shiftable, Traded, Wishes
+from wattmesh_market.strategies.plan import NOTHING, Outlook, Planner, Shiftable, Traded
+from wattmesh_market.strategies.shifting import Shifted, cheapest, taken_now
 from wattmesh_market.trade.contracts import OVER, PROMISED, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.units import money_text
@@ -42,10 +44,11 @@ class Planning:
         self._path: list[Outlook] = []
         self._path_from = (-1, -1)
         self._checked = (-1, 0)
+        self._shifted_in: tuple[int, Sequence[Shifted]] = (-1, ())
         self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
         devices = None
         if appliances is not None:
-            appliances.scheduling = self._shift
+            appliances.control = self
             devices = Shiftable(appliances.house, appliances.needs.until)
         self._planner = Planner(self._battery, rates, forecast, self._remembered_micro, devices)
 
@@ -88,10 +91,30 @@ class Planning:
             return None
         return Block(self._limited_micro(expected_micro), imported_wh)
 
-    def _shift(self, needs: Sequence[Need], slot: int, left_wh: int | None) -> Sequence[Schedule]:
+    def schedules(self, needs: Sequence[Need], slot: int) -> Sequence[Schedule]:
         """When to give devices what they need, as thought at the start of the slot that is to be metered next."""
-        level_wh = self._books.standing.level_wh
-        return self._planner.shift(needs, slot, level_wh, left_wh, self._traded_before(slot))
+        return [shifted.schedule for shifted in self._shifted(needs, slot)]
+
+    def taken(self, needs: Sequence[Need], slot: int, left_wh: int) -> Sequence[int]:
+        """What devices take in that slot, in which `left_wh` are left without them."""
+        shifted = self._shifted(needs, slot)
+        known = {slot: left_wh - self._planner.surplus_wh(slot)}
+        sources = self._planner.sources(slot, self._books.standing.battery_wh, known)
+        found: list[int] = []
+        for need, of in zip(needs, shifted, strict=True):
+            runs = need.begin == slot and need.energy_wh
+            found.append(taken_now(need, of, sources.at(slot, sum(found))) if runs else 0)
+        return found
+
+    def wishes_of_vehicle(self, store: Battery, slot: int, end: int, now: int) -> Wishes:
+        """What the house wishes of a car's store in a slot, as thought in slot `now`; the car leaves at slot `end`."""
+        return self._planner.vehicle_wishes(store, slot, end, now)
+
+    def _shifted(self, needs: Sequence[Need], slot: int) -> Sequence[Shifted]:
+        if self._shifted_in[0] != slot:
+            sources = self._planner.sources(slot, self._books.standing.battery_wh, self._traded_before(slot))
+            self._shifted_in = slot, cheapest(needs, sources.at)
+        return self._shifted_in[1]
 
     def _traded_before(self, slot: int) -> dict[int, int]:
         """What was bought by the start of a slot for slots from then on, less what was sold of the sun (Wh)."""
@@ -135,8 +158,8 @@ class Planning:
         """How a slot is expected to go: from now on, slot by slot, as far as nothing that was traded has changed."""
         standing, version, path = self._books.standing, self._books.version, self._path
         now = standing.next_slot
-        if self._path_from != (now, standing.level_wh):
-            self._path_from = now, standing.level_wh
+        if self._path_from != (now, standing.battery_wh):
+            self._path_from = now, standing.battery_wh
             path.clear()
         at = (slot - now) // SLOT_S
         if at < 0:
@@ -146,7 +169,7 @@ class Planning:
             of_slot = traded_in(self._books, self._battery, now + checked * SLOT_S)
             if checked == len(path) or path[checked].traded != of_slot:
                 del path[checked:]
-                level_wh = path[-1].metered.level_after_wh if path else standing.level_wh
+                level_wh = path[-1].metered.level_after_wh if path else standing.battery_wh
                 path.append(self._planner.outlook(level_wh, now + checked * SLOT_S, of_slot, now + SLOT_S))
             checked += 1
         self._checked = version, checked

@@ -1,10 +1,11 @@
-"""The strategies, pricings and forecasts that households go by, and whether they are installed here."""
+"""The strategies, pricings, forecasts and devices that households go by, and whether they are installed here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from wattmesh_market.energy.devices.demand import devices
 from wattmesh_market.energy.forecast import forecasts
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.plugins import Catalog, Kind
@@ -15,6 +16,7 @@ CATALOGS: Mapping[Kind, Catalog[Any]] = {
     Kind.STRATEGY: strategies,
     Kind.PRICING: pricings,
     Kind.FORECAST: forecasts,
+    Kind.DEVICE: devices,
 }
 """Where what a household names is found."""
 
@@ -26,6 +28,7 @@ def plugins_of(households: Iterable[HouseholdConfig]) -> list[tuple[Kind, str]]:
         found.add((Kind.STRATEGY, household.strategy))
         found.add((Kind.PRICING, household.trading.pricing))
         found.add((Kind.FORECAST, household.forecast))
+        found |= {(Kind.DEVICE, one.plugin) for one in household.devices if one.plugin is not None}
     return sorted(found)
 
 

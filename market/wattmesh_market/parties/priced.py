@@ -35,7 +35,7 @@ class Priced:
             sell_price_micro_per_kwh=trading.sell_price_micro_per_kwh,
             max_buy_price_micro_per_kwh=trading.max_buy_price_micro_per_kwh,
             capacity_wh=self._capacity_wh,
-            level_wh=self._books.standing.level_wh,
+            level_wh=self._books.standing.battery_wh,
             sell_above_wh=trading.sell_above_wh,
             buy_target_wh=trading.buy_target_wh,
         )

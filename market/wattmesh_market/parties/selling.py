@@ -55,6 +55,8 @@ QUOTE_TTL_MS = 30_000
 CANCEL_BEFORE_PPM = UTILITY_LOOKS_PPM[-1][1] + WINDOW_PPM
 """Up to this part of the slot before its own a confirmed delivery may be cancelled: by then everybody has chosen. Later
 it would be an option that costs nothing, on energy that nobody else buys any more."""
+ANYBODY = ""
+"""A buyer that is not known yet, and is none of the utilities."""
 HORIZON_S = 86_400
 """How far ahead slots are sold (grid time)."""
 
@@ -67,12 +69,26 @@ def item_id(slot: int) -> str:
 def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
-    available = _in_window(party, message) if message.window else _from_slot_on(party, message)
+    available = _in_window(party, message) if message.window else _from_slot_on(party, message.slot, message.until)
     offers = [
         (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
         for at, available_wh in available.items()
     ]
     party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(min(available)))
+
+
+def offered(party: Party, slot: int) -> tuple[tuple[int, Offer], ...]:
+    """What could be had from a slot on, at prices that hold for any buyer; Refused when nothing can in the slot itself.
+
+    A fee that all pay is in the price, the one of local trade beside it.
+    """
+    found = []
+    for at, available_wh in _from_slot_on(party, slot, slot + AHEAD_S).items():
+        price, fee = party.price_micro_per_kwh(at), party.grid_fee_micro_per_kwh(ANYBODY, at)
+        local_fee = fee if party.is_neighbour else 0
+        one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, local_fee_micro_per_kwh=local_fee)
+        found.append((at, one))
+    return tuple(found)
 
 
 def quote(party: Party, call: Call) -> None:
@@ -343,11 +359,10 @@ def _available_wh(party: Party, slot: int) -> int:
     return available_wh
 
 
-def _from_slot_on(party: Party, message: Search) -> dict[int, int]:
+def _from_slot_on(party: Party, slot: int, until: int | None) -> dict[int, int]:
     """What can be had in a slot, and beside it in later ones; Refused when nothing can in the slot itself."""
-    slot = message.slot
     found = {slot: _available_wh(party, slot)}
-    for later in range(slot + SLOT_S, min(message.until or 0, slot + AHEAD_S), SLOT_S):
+    for later in range(slot + SLOT_S, min(until or 0, slot + AHEAD_S), SLOT_S):
         if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
             found[later] = spare_wh
     return found

@@ -98,7 +98,7 @@ def search(party: Party, trigger: Trigger) -> None:
 
 
 def on_offers(party: Party, call: Call, message: Offers) -> None:
-    """Write the seller's offers down. Those not asked for are refused; those that come too late are passed over.
+    """Write sellers' offers down. Those not asked for are refused; those that come too late are passed over.
 
     A seller may answer several times until a choice is made; for each slot the best counts.
     """
@@ -106,13 +106,31 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
     party.require_near(call)
     if purchase.closed:
         return
-    offers = party.books.selections.get(call.transaction_id, {})
-    former = offers.get(call.sender)
+    made: dict[str, list[tuple[int, Offer]]] = {}
+    for slot, offer in message.offers:
+        # The discovery service tells of all sellers, a seller of itself.
+        if offer.seller == call.sender or (call.sender == party.around.gateway_id and offer.seller != party.id):
+            made.setdefault(offer.seller, []).append((slot, _all_in(party, offer)))
+    for seller, offers in made.items():
+        _note(party, purchase, seller, offers)
+
+
+def _all_in(party: Party, offer: Offer) -> Offer:
+    """An offer at all that the party would pay for it."""
+    fee = offer.local_fee_micro_per_kwh if party.is_neighbour else 0
+    return offer._replace(price_micro_per_kwh=offer.price_micro_per_kwh + fee, local_fee_micro_per_kwh=0)
+
+
+def _note(party: Party, purchase: Purchase, seller: str, made: list[tuple[int, Offer]]) -> None:
+    transaction_id = purchase.transaction_id
+    offers = party.books.selections.get(transaction_id, {})
+    former = offers.get(seller)
     if former is None and len(offers) >= MOST_OFFERS:
         raise Refused(Reason.BUSINESS, f"this search has {MOST_OFFERS} offers already")
     if former is not None and former.outcome is not Outcome.OPEN:
         return
-    made = message.offers if former is None else ((purchase.slot, former.offer), *former.later, *message.offers)
+    if former is not None:
+        made = [(purchase.slot, former.offer), *former.later, *made]
     first = min([offer for slot, offer in made if slot == purchase.slot], key=_value, default=None)
     if first is None:
         return
@@ -120,7 +138,7 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
     for slot, offer in made:  # an order is with one provider
         if purchase.slot < slot < (purchase.until or 0) and offer.provider == first.provider:
             later[slot] = min(later.get(slot, offer), offer, key=_value)
-    party.books.select(call.transaction_id, call.sender, Selection(first, later=tuple(sorted(later.items()))))
+    party.books.select(transaction_id, seller, Selection(first, later=tuple(sorted(later.items()))))
 
 
 def _value(offer: Offer) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Plug-ins: strategies, pricings, forecasts and mechanisms that are not wattmesh's own.
+"""Plug-ins: strategies, pricings, forecasts, mechanisms and devices that are not wattmesh's own.
 
 They come by entry point, from any installed distribution (`pip install`), or are given in Python. A plug-in is looked
 for when a resource or command names it, and loaded once in a process. It never shadows a built-in of its name.
@@ -28,6 +28,7 @@ class Kind(StrEnum):
     PRICING = "pricing"
     FORECAST = "forecast"
     MECHANISM = "mechanism"
+    DEVICE = "device"
 
     @property
     def group(self) -> str:
@@ -178,7 +179,7 @@ class Catalog(Generic[T]):
         there = [one for one in _installed(self.kind) if one.name not in self.built_in]
         names = [*sorted(self.built_in), *(f"{one.name} ({_origin(one)})" for one in there)]
         shadowed = [f"{one.name} of {_origin(one)}" for one in _installed(self.kind) if one.name in self.built_in]
-        text = f"no {self.kind} {name!r}; there are: {', '.join(names)}"
+        text = f"no {self.kind} {name!r}; there are: {', '.join(names) or 'none'}"
         if shadowed:
             text += f"; not taken, as the name is built in: {', '.join(shadowed)}"
         if is_given_name(name):

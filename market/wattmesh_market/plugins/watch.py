@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, SupportsIndex, TypeVar
 
 from wattmesh_market.energy.slots import local
-from wattmesh_market.plugins import Plugin
+from wattmesh_market.plugins import Kind, Plugin
 
 T = TypeVar("T")
 
@@ -47,10 +47,18 @@ class Fault(StrEnum):
     SET_ASIDE = "is set aside"
 
 
+_SO = {Kind.MECHANISM: ", so nobody was matched", Kind.DEVICE: ", so it needs what is configured"}
+"""What comes of it where a plug-in has no answer that counts, if not that the household holds."""
+
+
 class Trouble(NamedTuple):
-    """What a plug-in did `times` times, and how it was the first time: for which party, slot, and `what` in words."""
+    """What a plug-in did `times` times, and how it was the first time: for which party, slot, and `what` in words.
+
+    `kind` is the plug-in's.
+    """
 
     plugin: str
+    kind: Kind
     fault: Fault
     party: str
     slot: int
@@ -59,13 +67,13 @@ class Trouble(NamedTuple):
 
     @property
     def held(self) -> bool:
-        """Whether the household held because of it; a slow answer counts."""
+        """Whether its household went on without an answer of it; a slow one counts."""
         return self.fault is not Fault.SLOW
 
     def text(self, utc_offset_s: int) -> str:
         """In words, with local time."""
         often = f"; {self.times} times in all, this was the first" if self.times > 1 else ""
-        held = ", so the household held" if self.held else ""
+        held = _SO.get(self.kind, ", so the household held") if self.held else ""
         when = f"{local(self.slot, utc_offset_s):%Y-%m-%d %H:%M}"
         return f"{self.plugin} {self.fault}: {self.what} (for {self.party}, slot {when}{held}{often})"
 
@@ -109,9 +117,8 @@ class Watch:
         `answer` asks it and raises Nonsense where what it says cannot be. The time of all that a party asks about
         `slot`, or in `now_slot` where that is told, counts together.
         """
-        name = str(plugin)
-        if name in self._aside:
-            self._note(name, Fault.SET_ASIDE, party, slot, "it took too long before")
+        if str(plugin) in self._aside:
+            self._note(plugin, Fault.SET_ASIDE, party, slot, "it took too long before")
             return None
         begun = self._stopwatch() if self._stopwatch else 0.0
         try:
@@ -119,12 +126,12 @@ class Watch:
         except KeyboardInterrupt:
             raise
         except Nonsense as error:
-            self._note(name, Fault.NONSENSE, party, slot, _short(error))
+            self._note(plugin, Fault.NONSENSE, party, slot, _short(error))
         except BaseException as error:  # noqa: BLE001 - what a plug-in raises, SystemExit and CancelledError too, is its own
-            self._note(name, Fault.RAISED, party, slot, f"{_short(error)}{_where(error.__traceback__)}")
+            self._note(plugin, Fault.RAISED, party, slot, f"{_short(error)}{_where(error.__traceback__)}")
         finally:
             if self._stopwatch:
-                self._took(name, party, slot if now_slot is None else now_slot, self._stopwatch() - begun)
+                self._took(plugin, party, slot if now_slot is None else now_slot, self._stopwatch() - begun)
         return None
 
     @property
@@ -138,8 +145,9 @@ class Watch:
         self._troubles.clear()
         return found
 
-    def _took(self, name: str, party: str, slot: int, seconds: float) -> None:
+    def _took(self, plugin: Plugin, party: str, slot: int, seconds: float) -> None:
         """Count the time of all answers for a party and slot."""
+        name = str(plugin)
         of_party, of_slot, spent_s = self._spent.get(name, (party, slot, 0.0))
         if (of_party, of_slot) != (party, slot):
             if spent_s <= SLOW_S:
@@ -149,16 +157,17 @@ class Watch:
         if spent_s <= SLOW_S < spent_s + seconds:
             slow = self._slow[name] = self._slow.get(name, 0) + 1
             took = f"it took {spent_s + seconds:.1f} s for a household's slot, and may take {SLOW_S:g} s"
-            self._note(name, Fault.SLOW, party, slot, took)
+            self._note(plugin, Fault.SLOW, party, slot, took)
             if self._most_slow is not None and slow >= self._most_slow:
                 self._aside.add(name)
 
-    def _note(self, name: str, fault: Fault, party: str, slot: int, what: str) -> None:
+    def _note(self, plugin: Plugin, fault: Fault, party: str, slot: int, what: str) -> None:
+        name = str(plugin)
         known = self._troubles.get((name, fault))
         if known is not None:
             self._troubles[name, fault] = known._replace(times=known.times + 1)
             return
-        trouble = self._troubles[name, fault] = Trouble(name, fault, party, slot, what)
+        trouble = self._troubles[name, fault] = Trouble(name, plugin.kind, fault, party, slot, what)
         if self._tell is not None:
             self._tell(trouble)
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
-from wattmesh_market.energy.devices.flexible import Need, Schedule
+from wattmesh_market.energy.devices.flexible import Need
+from wattmesh_market.energy.devices.vehicle import Wishes
 from wattmesh_market.energy.forecast import Forecast
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.energy.tariff import Rates
 from wattmesh_market.energy.value import Prospect, Segments, Worth, worth_of, worths
 from wattmesh_market.schedule import AHEAD_S
-from wattmesh_market.strategies.shifting import Source, Stored, cheapest, sources
+from wattmesh_market.strategies.shifting import Look, Sources, cheapest
 from wattmesh_market.trade.offers import Block
 
 _PPM = 1_000_000
@@ -34,15 +35,8 @@ LEARNED_PPM = 300_000
 """Which part of the way to what a slot has taught its idea of a price goes."""
 
 
-class Wishes(NamedTuple):
-    """Levels of the store (Wh): up to `fill_wh` it is charged from the grid, above `reserve_wh` the house uses it.
-
-    Above `full_wh` surplus is fed in.
-    """
-
-    fill_wh: int
-    reserve_wh: int
-    full_wh: int
+_FULL_MICRO = 10**12
+"""What a kWh in a car's store is worth when the car leaves, and must have it: more than any price."""
 
 
 class Traded(NamedTuple):
@@ -83,21 +77,6 @@ def charged(metered: Metered) -> int:
     return taken_wh - metered.load_wh - metered.sold_wh - metered.exported_wh
 
 
-class Look(NamedTuple):
-    """A look ahead from slot `first` on: what to expect of each slot without devices that can be shifted, and the least
-    and most that a stored kWh is worth at its end (none without a battery).
-    """
-
-    first: int
-    prospects: Sequence[Prospect]
-    worth_micro: Sequence[tuple[int, int]]
-
-    def at(self, slot: int) -> int:
-        """The place of a slot; of one that lies further ahead, that of a day before."""
-        place = (slot - self.first) // SLOT_S
-        return place if place < len(self.prospects) else place - SLOTS_PER_DAY
-
-
 class Shiftable(NamedTuple):
     """What of a household can be shifted: `house` is the forecast without it; `needs` says what devices are to be given
     from a slot on, in windows that begin before another, by what was metered before the first.
@@ -126,6 +105,7 @@ class Planner:
         self._house = devices.house if devices else forecast
         self._needs = devices.needs if devices else None
         self._looks: dict[tuple[int, int], Look] = {}
+        self._vehicle: dict[tuple[int, int], Sequence[Segments]] = {}
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
         self._worths: dict[tuple[int, int], Worth] = {}
         self._wishes: dict[tuple[int, int], Wishes] = {}
@@ -158,13 +138,13 @@ class Planner:
             return [()] * _KEPT
         ahead = prospects = self._prospects(anchor, made)
         if self._needs is not None:
-            ahead = self._with_devices(Look(anchor, prospects, ()), made, self._needs)
+            ahead = self._with_devices(Look(anchor, prospects, (), ()), made, self._needs)
         feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
         end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
         found = worths(self._battery, ahead, end_micro) if self._battery.capacity_wh else [()] * _KEPT
         if self._needs is not None:
             worth_micro = [(-segments[-1][0], -segments[0][0]) for segments in found if segments]
-            self._looks[anchor, made] = Look(anchor, prospects, worth_micro)
+            self._looks[anchor, made] = Look(anchor, prospects, ahead, worth_micro)
         return found[:_KEPT]
 
     def _prospects(self, anchor: int, made: int) -> list[Prospect]:
@@ -186,45 +166,26 @@ class Planner:
         first = look.first
         coming = [need.after(first) for need in needs(made - SLOT_S, first + DAY_S) if need.end > first]
         given_wh = [0] * SLOTS_PER_DAY
-        for schedule in self._shifted(coming, look, None, {}):
-            for slot, energy_wh in schedule.items():
+        for shifted in cheapest(coming, Sources(look, self._battery, None, {}).at):
+            for slot, energy_wh in shifted.schedule.items():
                 given_wh[(slot - first) // SLOT_S % SLOTS_PER_DAY] += energy_wh
         return [
             of._replace(surplus_wh=of.surplus_wh - given_wh[place % SLOTS_PER_DAY])
             for place, of in enumerate(look.prospects)
         ]
 
-    def shift(
-        self, needs: Sequence[Need], slot: int, level_wh: int, left_wh: int | None, traded: Mapping[int, int]
-    ) -> Sequence[Schedule]:
-        """When to give devices what they need, as thought at the start of a slot in which `level_wh` is stored.
+    def sources(self, slot: int, level_wh: int, more_wh: Mapping[int, int]) -> Sources:
+        """Where energy for devices may come from, as thought at the start of a slot in which `level_wh` is stored.
 
-        `traded` is what is bought (less what is sold of the sun) for slots from then on, `left_wh` what is left of the
-        slot itself, where that is known.
+        `more_wh` is what is traded for slots from then on.
         """
         worth, made = self.worth(slot), _made(slot)
-        known = dict(traded)
-        if left_wh is not None:
-            pv_wh, load_wh = self._house.expected(slot)
-            known[slot] = left_wh - pv_wh + load_wh
-        return self._shifted(needs, self._looks[made, made], worth.of_last(level_wh), known)
+        return Sources(self._looks[made, made], self._battery, worth.of_last(level_wh), more_wh)
 
-    def _shifted(
-        self, needs: Sequence[Need], look: Look, stored_micro: int | None, more_wh: Mapping[int, int]
-    ) -> list[Schedule]:
-        """`more_wh` is on top of each slot's expected surplus. What a stored kWh is worth now it is worth later, too,
-        but for what it is worth at least and at most then.
-        """
-
-        def sources_at(slot: int, given_wh: int) -> list[Source]:
-            place, stored = look.at(slot), None
-            prospect = look.prospects[place]
-            if stored_micro is not None and look.worth_micro:
-                least_micro, most_micro = look.worth_micro[place]
-                stored = Stored(self._battery, max(least_micro, min(most_micro, stored_micro)))
-            return sources(prospect, prospect.surplus_wh + more_wh.get(slot, 0) - given_wh, stored)
-
-        return cheapest(needs, sources_at)
+    def surplus_wh(self, slot: int) -> int:
+        """What was expected to be left in a slot, without devices, when it was looked at last."""
+        look = self._looks[_made(slot), _made(slot)]
+        return look.prospects[look.place(slot)].surplus_wh
 
     def _prospect(self, slot: int, surplus_wh: int, expected_micro: int) -> Prospect:
         """What to expect of a slot in which neighbours' energy is expected to cost so much.
@@ -273,13 +234,29 @@ class Planner:
         key = (_made(slot, traded), slot)
         found = self._wishes.get(key)
         if found is None:
-            worth, battery, buy = self.worth(slot, traded), self._battery, self.utility_micro(slot)
-            # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
-            fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
-            reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
-            full = worth.level_at(self._rates.feed_in(slot) * _PPM // battery.charge_efficiency_ppm)
-            found = self._wishes[key] = Wishes(fill, reserve, full)
+            found = self._wishes[key] = self._wishes_by(self.worth(slot, traded), self._battery, slot)
         return found
+
+    def _wishes_by(self, worth: Worth, battery: Battery, slot: int) -> Wishes:
+        buy, feed_in = self.utility_micro(slot), self._rates.feed_in(slot)
+        # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
+        fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
+        reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
+        return Wishes(fill, reserve, worth.level_at(feed_in * _PPM // battery.charge_efficiency_ppm))
+
+    def vehicle_wishes(self, store: Battery, slot: int, end: int, now: int) -> Wishes:
+        """What the house wishes of a car's store in a slot, as planned in slot `now`; it is full when the car leaves at
+        slot `end`.
+        """
+        made = _made(now)
+        found = self._vehicle.get((made, end))
+        if found is None:
+            self.worth(now)  # the look ahead
+            look = self._looks[made, made]
+            ahead = [look.with_devices[look.place(at)] for at in range(made, end, SLOT_S)]
+            self._vehicle = {(made, end): worths(store, ahead, _FULL_MICRO)}
+            found = self._vehicle[made, end]
+        return self._wishes_by(worth_of(found[(slot - made) // SLOT_S], 0), store, slot)
 
     def outlook(self, level_wh: int, slot: int, of_slot: Traded, traded: int | None = None) -> Outlook:
         """How a slot is expected to go, at whose start `level_wh` is stored, with what is traded for it already.

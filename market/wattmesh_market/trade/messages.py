@@ -25,6 +25,7 @@ class Action(StrEnum):
     STATUS = "status"
     CANCEL = "cancel"
     UPDATE = "update"
+    PUBLISH = "publish"
     ON_SEARCH = "on_search"
     ON_SELECT = "on_select"
     ON_INIT = "on_init"
@@ -32,6 +33,7 @@ class Action(StrEnum):
     ON_STATUS = "on_status"
     ON_CANCEL = "on_cancel"
     ON_UPDATE = "on_update"
+    ON_PUBLISH = "on_publish"
 
 
 class Search(NamedTuple):
@@ -47,7 +49,13 @@ class Search(NamedTuple):
 
 
 class Offers(NamedTuple):
-    """A seller's answer: what it could spare, by slot. Nothing is held for it."""
+    """What sellers could spare, by slot: a seller's answer, or the discovery service's. Nothing is held for it."""
+
+    offers: tuple[tuple[int, Offer], ...]
+
+
+class Publish(NamedTuple):
+    """A seller tells the discovery service all that it could spare, by slot, in place of what it told before."""
 
     offers: tuple[tuple[int, Offer], ...]
 
@@ -246,14 +254,21 @@ class Declined(NamedTuple):
     text: str
 
 
-Request = Search | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
+class PublishResult(NamedTuple):
+    """Why what was published was not taken; None: it was. Sent by the discovery service."""
+
+    refusal: str | None
+
+
+Request = Search | Publish | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
 Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | HeldReading
 Sent = Request | Callback
-Message = Sent | Declined
+Message = Sent | Declined | PublishResult
 
 
 ACTION_OF: Mapping[type[Sent], Action] = {
     Search: Action.SEARCH,
+    Publish: Action.PUBLISH,
     Select: Action.SELECT,
     Init: Action.INIT,
     Confirm: Action.CONFIRM,

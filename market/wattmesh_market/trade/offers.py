@@ -13,7 +13,8 @@ MIN_TRADE_WH = 10
 class Offer(NamedTuple):
     """What one seller can spare in one slot; a buyer may take any part of it.
 
-    `provider` is whose energy it is where the seller is a platform that sells for others; None: its own.
+    `provider` is whose energy it is where the seller is a platform that sells for others; None: its own. A household
+    that gets it pays `local_fee_micro_per_kwh` on top, a utility does not.
     """
 
     seller: str
@@ -21,6 +22,7 @@ class Offer(NamedTuple):
     price_micro_per_kwh: int
     available_wh: int
     provider: str | None = None
+    local_fee_micro_per_kwh: int = 0
 
 
 class Pick(NamedTuple):

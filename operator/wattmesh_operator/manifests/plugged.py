@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from wattmesh_market.parties.plugged import CATALOGS
 from wattmesh_market.plugins import Kind
 from wattmesh_operator.resources import SolarAgent
+from wattmesh_operator.resources.devices import Needing
 from wattmesh_operator.resources.mistakes import Mistake
 from wattmesh_operator.resources.parsing import Manifest
 
@@ -16,10 +17,13 @@ def plugin_mistakes(manifest: Manifest) -> Iterator[Mistake]:
     if not isinstance(manifest.resource, SolarAgent):
         return
     spec = manifest.resource.spec
+    devices: list[tuple[str, Needing | None]] = [("ev", spec.ev), ("heatPump", spec.heat_pump)]
+    devices += [(f"shiftable[{number}]", one) for number, one in enumerate(spec.shiftable)]
     named = (
         ("spec.strategy", Kind.STRATEGY, spec.strategy),
         ("spec.trading.pricing", Kind.PRICING, spec.trading.pricing),
         ("spec.forecast", Kind.FORECAST, spec.forecast),
+        *((f"spec.{field}.plugin", Kind.DEVICE, one.plugin) for field, one in devices if one is not None),
     )
     for path, kind, name in named:
         if name is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wattmesh_market.energy import battery, profiles, tariff
 from wattmesh_market.energy.devices.flexible import FlexibleLoad
+from wattmesh_market.energy.devices.vehicle import VehicleStore
 from wattmesh_market.mechanisms import sharing
 from wattmesh_market.parties import config
 from wattmesh_operator.plan.naming import profile_file, subscriber_id
@@ -22,6 +23,7 @@ from wattmesh_operator.resources import (
     Tariff,
     Trading,
     UtilityAgent,
+    VehicleToHome,
 )
 from wattmesh_operator.resources.quantities import micro, ppm, watt, wh
 from wattmesh_operator.resources.solar_agent import DEFAULT_SELL_PRICE
@@ -159,7 +161,21 @@ def _battery(spec: Battery) -> battery.Battery:
 
 def _devices(spec: SolarAgentSpec) -> tuple[FlexibleLoad, ...]:
     return tuple(
-        FlexibleLoad(device.name, device.window.hours, wh(device.kwh), watt(device.kw)) for device in spec.devices
+        FlexibleLoad(
+            device.name,
+            device.window.hours,
+            wh(device.kwh),
+            watt(device.kw),
+            _vehicle_store(device.vehicle_to_home) if device.vehicle_to_home else None,
+            device.plugin,
+        )
+        for device in spec.devices
+    )
+
+
+def _vehicle_store(spec: VehicleToHome) -> VehicleStore:
+    return VehicleStore(
+        wh(spec.capacity_kwh), ppm(spec.charge_efficiency_percent), ppm(spec.discharge_efficiency_percent)
     )
 
 

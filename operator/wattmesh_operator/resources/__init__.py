@@ -1,7 +1,7 @@
 """The custom resources `SolarAgent`, `UtilityAgent` and `BecknGateway` of wattmesh.io/v1alpha1."""
 
 from wattmesh_operator.resources.beckn_gateway import BecknGateway, BecknGatewaySpec, Clock
-from wattmesh_operator.resources.devices import Ev, HeatPump, ShiftableLoad, Window
+from wattmesh_operator.resources.devices import Ev, HeatPump, ShiftableLoad, VehicleToHome, Window
 from wattmesh_operator.resources.resource import API_VERSION, ConfigMapRef, GatewayRef, ObjectMeta, UtilityRef
 from wattmesh_operator.resources.solar_agent import (
     Battery,
@@ -61,6 +61,7 @@ __all__ = [
     "UtilityAgent",
     "UtilityAgentSpec",
     "UtilityRef",
+    "VehicleToHome",
     "Window",
     "type_of_kind",
 ]

@@ -8,11 +8,12 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from wattmesh_market.energy.devices.demand import DeviceFunction, devices
 from wattmesh_market.energy.devices.window import Window as Hours
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
-from wattmesh_operator.resources.quantities import CapacityKwh, PositiveKw, plain, watt, wh
+from wattmesh_operator.resources.quantities import CapacityKwh, EfficiencyPercent, PositiveKw, plain, watt, wh
 from wattmesh_operator.resources.resource import Part
-from wattmesh_operator.resources.values import DaysOfWeek, DnsLabel, MonthsOfYear, SlotBorder, rule_broken
+from wattmesh_operator.resources.values import DaysOfWeek, DnsLabel, MonthsOfYear, PluginName, SlotBorder, rule_broken
 
 EV = "ev"
 HEAT_PUMP = "heat-pump"
@@ -41,22 +42,59 @@ class Window(Part):
         return Hours(self.start, self.end, self.days, self.months)
 
 
+class VehicleToHome(Part):
+    """What the house may use of a car's battery while that is plugged in."""
+
+    capacity_kwh: CapacityKwh = Field(
+        description="Energy that the car brings for it, beside what it needs, and takes along again, in kWh."
+    )
+    charge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy charged that is stored."
+    )
+    discharge_efficiency_percent: EfficiencyPercent = Field(
+        default=Decimal(95), description="Share of the energy taken from store that comes out."
+    )
+
+
 class Device(NamedTuple):
-    """What all such devices have in common: a name among the household's, when it may run, what it needs, its power."""
+    """What all such devices have in common: a name among the household's, when it may run, what it needs, its power.
+
+    `plugin` says what it needs in each window in place of `kwh`.
+    """
 
     name: str
     window: Window
     kwh: Decimal
     kw: Decimal
+    plugin: str | None
+    vehicle_to_home: VehicleToHome | None = None
 
 
-class Ev(Part):
+class Needing(Part):
+    """What says how much a device needs."""
+
+    plugin: Annotated[str | DeviceFunction, PluginName(devices)] | None = Field(
+        default=None,
+        description="Name of a device that is a plug-in, installed where the households run: it says what is needed in"
+        " each window. Default: the same in all.",
+    )
+
+    @property
+    def by(self) -> str | None:
+        """The plug-in's name."""
+        return None if self.plugin is None else str(self.plugin)
+
+
+class Ev(Needing):
     """A household's electric vehicle, which is charged at home."""
 
     plugged: Window = Field(description="When it is plugged in.")
     charger_kw: PositiveKw = Field(description="Power of the charger, in kW.")
     needs_kwh: CapacityKwh = Field(
         description="Energy that it needs each time it is plugged in, in kWh at the charger, by the end of that time."
+    )
+    vehicle_to_home: VehicleToHome | None = Field(
+        default=None, description="What the house may use of its battery, with strategy plan or chat. Default: nothing."
     )
 
     @field_validator("needs_kwh")
@@ -67,10 +105,10 @@ class Ev(Part):
     @property
     def device(self) -> Device:
         """As a device among others."""
-        return Device(EV, self.plugged, self.needs_kwh, self.charger_kw)
+        return Device(EV, self.plugged, self.needs_kwh, self.charger_kw, self.by, self.vehicle_to_home)
 
 
-class HeatPump(Part):
+class HeatPump(Needing):
     """A household's heat pump, with a tank or a building that keeps the heat."""
 
     window: Window = Field(description="When it may run.")
@@ -85,7 +123,7 @@ class HeatPump(Part):
     @property
     def device(self) -> Device:
         """As a device among others."""
-        return Device(HEAT_PUMP, self.window, self.kwh, self.kw)
+        return Device(HEAT_PUMP, self.window, self.kwh, self.kw, self.by)
 
 
 class ShiftableLoad(HeatPump):
@@ -103,7 +141,7 @@ class ShiftableLoad(HeatPump):
     @property
     def device(self) -> Device:
         """As a device among others."""
-        return Device(self.name, self.window, self.kwh, self.kw)
+        return Device(self.name, self.window, self.kwh, self.kw, self.by)
 
 
 TAKEN = frozenset(

@@ -192,8 +192,9 @@ class PluginName(Constraint):
     max_length = 63
 
     def __post_init__(self) -> None:
-        names = ", ".join(self.catalog.built_in)
-        object.__setattr__(self, "allowed", f"{names} or the name of a {self.catalog.kind} that is a plug-in")
+        built_in = ", ".join(self.catalog.built_in)
+        plugin = f"the name of a {self.catalog.kind} that is a plug-in"
+        object.__setattr__(self, "allowed", f"{built_in} or {plugin}" if built_in else plugin)
 
     def _read(self, value: object) -> str:
         if isinstance(value, str):

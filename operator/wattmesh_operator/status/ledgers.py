@@ -34,5 +34,6 @@ def ledger_lost(lost: Sequence[LostLedger]) -> dict[ConditionType, Finding]:
         for one in lost[:_MOST_TOLD]
     ]
     more = f"; {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
-    text = f"{'; '.join(told)}{more}. A new one is kept now; `wattmesh audit` tells what is at stake"
+    kept = "A new one is kept now, with what partners hold of it; `wattmesh audit` tells what is at stake"
+    text = f"{'; '.join(told)}{more}. {kept}"
     return {"LedgerLost": Finding(True, Reason.LEDGER_LOST, text)}

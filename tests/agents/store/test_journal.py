@@ -47,11 +47,12 @@ def test_what_was_sold_in_a_slot_is_taken_up_until_its_reading_is_booked() -> No
 def test_all_of_a_reading_a_promise_and_a_standing_comes_back(tmp_path: Path) -> None:
     """Each number is another one, so that none can stand in another's place."""
     metered = Metered._make((*range(301, 310), 306, 999_999))
-    devices = (DeviceReading("ev", SLOT, SLOT + 4 * SLOT_S, 501, 502, 503), DeviceReading("dryer", 0, 900, 504, 0, 505))
+    car = DeviceReading("ev", SLOT, SLOT + 4 * SLOT_S, 501, 502, 503, 504, 505, 506, 507)
+    devices = (car, DeviceReading("dryer", 0, 900, 508, 0, 509))
     reading = Reading(SLOT, metered, 400, ReadingState.FINAL, local_micro=123_456, stored_micro=-7, devices=devices)
     delivery = Delivery(SLOT, f"energy-{SLOT}", 500, 90_000, 10_000, ContractState.CONFIRMED, sun_wh=470)
     contract = Contract(ROOF, Side.SELLER, "t-1", "flat-0.default", (delivery,), 1, 2, 3, "o-1")
-    standing = Standing(400, 300, 302, SLOT, SLOT + SLOT_S, buying=True, carried_uwh=999_999)
+    standing = Standing(400, 300, 302, SLOT, SLOT + SLOT_S, buying=True, carried_uwh=999_999, vehicle_wh=299)
     path = tmp_path / "pod.db"
     with closing(Database.open(path)) as database, database.transaction() as connection:
         books = Books(standing)

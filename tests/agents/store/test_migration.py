@@ -14,6 +14,7 @@ from wattmesh_agents.store import journal
 from wattmesh_agents.store.accounts import accounts
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.journal import table_rows
+from wattmesh_agents.store.mail import Peers
 from wattmesh_agents.store.schema import APPLICATION_ID, AUDITED_TABLES, MIGRATIONS, VERSION
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
@@ -116,7 +117,7 @@ def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_
         tables = [table for table in AUDITED_TABLES if table not in ("held", "chain", "checkpoints", "carried")]
         before = {table: [dict(row) for row in file.execute(f"SELECT * FROM {table}")] for table in tables}  # noqa: S608
     new: dict[str, dict[str, int | None]] = {
-        "parties": {"carried_uwh": 0},
+        "parties": {"carried_uwh": 0, "vehicle_wh": 0},
         "contracts": {"sun_wh": 0, "provider": None},
         "readings": {
             **dict.fromkeys(("covered_wh", "carried_uwh", "local_micro_per_kwh", "stored_micro_per_kwh"), 0),
@@ -147,3 +148,12 @@ def test_an_audit_says_how_an_older_journal_is_brought_forward(path: Path, tmp_p
     ):
         read_books(tmp_path)
     assert path.exists()
+
+
+def test_who_was_met_before_there_were_versions_of_beckn_speaks_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "roof-0.db"
+    write_version_3("roof-0", path)
+    with closing(Database.open(path)) as database:
+        peers = Peers(database.connection)
+        assert {peers.protocols_of(name) for (name,) in database.connection.execute("SELECT subscriber_id FROM peers")}
+        assert peers.protocols_of(GRID) == ("v1",)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.world.installed import install
+from wattmesh_market.energy.devices.demand import devices
 from wattmesh_market.energy.forecast import FORECASTS, forecasts
 from wattmesh_market.mechanisms import mechanisms
 from wattmesh_market.plugins import Catalog, Kind, Plugin, look_again
@@ -86,6 +87,7 @@ def test_one_that_cannot_be_loaded_is_named_with_the_cause(installing: Install) 
         (pricings, "must have functions ask and bid"),
         (forecasts, "must be a class with expected"),
         (mechanisms, "must be a function from Orders"),
+        (devices, "must be a function from DeviceWindow"),
     ],
 )
 def test_what_is_none_of_its_kind_is_refused(of: Catalog[Any], what: str, installing: Install) -> None:

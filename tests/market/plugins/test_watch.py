@@ -67,7 +67,9 @@ def test_a_fault_is_told_once_and_counted() -> None:
 
 
 def test_what_several_processes_saw_becomes_one() -> None:
-    early, late = (Trouble("strategy lp", Fault.RAISED, ROOF, slot, "KeyError", 2) for slot in (SLOT, SLOT + 900))
+    early, late = (
+        Trouble("strategy lp", Kind.STRATEGY, Fault.RAISED, ROOF, slot, "KeyError", 2) for slot in (SLOT, SLOT + 900)
+    )
     assert merged([late, early]) == (early._replace(times=4),)
 
 

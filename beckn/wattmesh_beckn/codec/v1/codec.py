@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
-from wattmesh_beckn.codec.refusals import from_outcome
 from wattmesh_beckn.codec.v1.reading import read
 from wattmesh_beckn.codec.v1.refusals import to_wire
 from wattmesh_beckn.codec.v1.writing import Market, write
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
 from wattmesh_common.runtime import Vocabulary
-from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
 
@@ -38,7 +35,3 @@ class CodecV1:
     def refusal(self, refused: Refused, action: Action) -> Refusal:
         """See Codec."""
         return to_wire(refused, action)
-
-    def unanswered(self, outcome: Outcome) -> Unanswered | None:
-        """See Codec."""
-        return from_outcome(outcome)

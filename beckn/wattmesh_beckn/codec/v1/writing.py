@@ -39,6 +39,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    Publish,
     Quote,
     Receipt,
     ReportReading,
@@ -166,6 +167,8 @@ def _body(message: Sent, envelope: Envelope, market: Market) -> Json:
             tags = [_metered(message.reading, METER_TAGS, HELD)]
             fulfillments = [_fulfillment(message.reading.slot, tags=tags)]
             return {"order": {"id": message.reading.order_id, "fulfillments": fulfillments, "status": ACTIVE}}
+        case Publish():
+            raise TypeError("in v1 offers are not published")
         case _:
             assert_never(message)
 

@@ -7,9 +7,8 @@ kept whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic_core
@@ -26,7 +25,6 @@ from wattmesh_beckn.codec.v2.messages import (
     TimeSeries,
     V2Model,
 )
-from wattmesh_beckn.codec.v2.writing import filter_for
 from wattmesh_beckn.context import SubscriberId, Timestamp, iso_duration
 from wattmesh_beckn.errors import Refusal, invalid
 from wattmesh_beckn.messages import first_wrong
@@ -41,7 +39,6 @@ MOST_AT_ONCE = 16
 """Catalogs in one publication."""
 _DEEPEST = 32
 """How deeply attributes may be nested."""
-_FILTER = re.compile(r"'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z)'", re.ASCII)
 
 
 class _Text(V2Model):
@@ -257,13 +254,6 @@ def trimmed(catalog: Json, kept: Sequence[int]) -> Json:
 def network_of(gateway_id: str) -> str:
     """The `networkId` of a gateway's network."""
     return f"wattmesh.io/{gateway_id}"
-
-
-def sought_slot(expression: str) -> int | None:
-    """The delivery slot (unix seconds) that wattmesh's own filter names; None of any other filter."""
-    said = _FILTER.search(expression)
-    slot = -1 if said is None else int(datetime.fromisoformat(said[1]).timestamp())
-    return slot if slot % SLOT_S == 0 and expression == filter_for(slot) else None
 
 
 # --- what the discovery service answers ---

@@ -177,6 +177,11 @@ class Consideration(V2Model):
     id: Id
     consideration_attributes: RevenueFlow | None = None
 
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """Its flows, if it is one of money."""
+        return self.consideration_attributes.revenue_flows if self.consideration_attributes is not None else ()
+
 
 class OfferAttributes(V2Model):
     """EnergyTradeOffer: price and energy by interval."""
@@ -185,10 +190,11 @@ class OfferAttributes(V2Model):
 
 
 class OfferV2(V2Model):
-    """An offer of a catalog, or the one that a commitment takes."""
+    """An offer of a catalog, or the one that a commitment takes. `considerations`: what is owed for a kWh beside it."""
 
     id: Id
     provider: Provider | None = None
+    considerations: Annotated[tuple[Consideration, ...], Field(max_length=MOST_PARTS)] = ()
     offer_attributes: OfferAttributes | None = None
 
 
@@ -273,8 +279,8 @@ class ContractV2(V2Model):
     def flows(self, consideration: str | None = None) -> Iterator[Flow]:
         """The flows of all considerations, or of the one of that id."""
         for one in self.consideration:
-            if one.consideration_attributes is not None and consideration in (None, one.id):
-                yield from one.consideration_attributes.revenue_flows
+            if consideration in (None, one.id):
+                yield from one.flows
 
 
 class ContractMessage(V2Model):
@@ -316,11 +322,30 @@ class ErrorV2(V2Model):
     code: Text | None = None
     message: Text | None = None
 
+    @property
+    def said(self) -> tuple[str, str]:
+        """Code and text."""
+        return self.error_code or self.code or "", self.error_message or self.message or ""
+
 
 class ErrorMessageV2(V2Model):
     """What a callback carries in place of its body."""
 
     error: ErrorV2
+
+
+class ProcessingResult(V2Model):
+    """What became of a catalog that was published."""
+
+    catalog_id: Text
+    status: Id
+    errors: Annotated[tuple[ErrorV2, ...], Field(max_length=MOST_PARTS)] = ()
+
+
+class ResultsMessage(V2Model):
+    """Body of `catalog/on_publish`."""
+
+    results: Annotated[tuple[ProcessingResult, ...], Field(max_length=MOST_PARTS)]
 
 
 class CallV2(V2Model):
@@ -334,6 +359,7 @@ _CONTRACT_CALLS = ("select", "init", "confirm", "status", "cancel", "update")
 BODIES: Mapping[str, type[V2Model]] = {
     DISCOVER: DiscoverMessage,
     ON_DISCOVER: CatalogsMessage,
+    ON_PUBLISH: ResultsMessage,
     **{name: ContractMessage for call in _CONTRACT_CALLS for name in (call, f"on_{call}")},
 }
 

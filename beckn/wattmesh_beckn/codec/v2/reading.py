@@ -15,7 +15,6 @@ from typing import NamedTuple
 from wattmesh_beckn.codec.defaults import NO_REASON, QUOTE_TTL, unix_ms
 from wattmesh_beckn.codec.port import Lookup
 from wattmesh_beckn.codec.refusals import reason_of
-from wattmesh_beckn.codec.v2.catalogs import sought_slot
 from wattmesh_beckn.codec.v2.messages import (
     CatalogsMessage,
     CatalogV2,
@@ -25,8 +24,11 @@ from wattmesh_beckn.codec.v2.messages import (
     ErrorMessageV2,
     Flow,
     Interval,
+    OfferV2,
+    ResultsMessage,
     Settlement,
     TimeSeries,
+    decimal,
 )
 from wattmesh_beckn.codec.v2.writing import (
     ACTIONS,
@@ -58,10 +60,12 @@ from wattmesh_beckn.codec.v2.writing import (
     SOLD,
     delivery_id,
     filter_for,
+    sought,
 )
 from wattmesh_beckn.context import Addressed
-from wattmesh_beckn.errors import ErrorCode, declined, invalid
+from wattmesh_beckn.errors import ErrorCode, Refusal, declined, invalid
 from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.registry import Subscription
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import DELIVERED, ContractState
@@ -83,6 +87,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    PublishResult,
     Quote,
     Receipt,
     ReportReading,
@@ -98,9 +103,12 @@ from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, money_text, sh
 
 _CONTRACT, _COMMITMENTS = "message.contract", "message.contract.commitments"
 _CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settlements"
+_CATALOGS = "message.catalogs"
 _SERIES = f"{_COMMITMENTS}.0.commitmentAttributes"
 _OWN_OFFER = re.compile(r"energy-(\d{1,12})", re.ASCII)
 _SLOT_ID = re.compile(r"(?:payment-)?slot-(\d{1,12})", re.ASCII)
+_UNITS: Mapping[str, Decimal] = {"WH": Decimal("0.001"), "MWH": Decimal(1000)}
+"""How many kWh a unit is."""
 _OWN_STATES: Mapping[str | None, ContractState] = {state.value: state for state in ContractState}
 
 
@@ -128,12 +136,15 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
         case DiscoverMessage():
             return _search(message)
         case CatalogsMessage():
-            sender = received.sender.subscriber_id
-            return Offers(tuple(offer for one in message.catalogs for offer in _offers(one, sender, currency)))
+            return Offers(tuple(_all_offers(message, received.sender, currency)))
         case ErrorMessageV2(error=error):
-            code, text = error.error_code or error.code or "", error.error_message or error.message or ""
+            code, text = error.said
             asked = Action(action.removeprefix("on_"))
             return Declined(asked, reason_of(code), f"{code} {text}".strip() or "an error that says no more")
+        case ResultsMessage(results=results):
+            refused = [one for one in results if one.status == "REJECTED"]
+            why = [" ".join(error.said).strip() for one in refused for error in one.errors]
+            return PublishResult((why or ["refused without a reason"])[0] if refused else None)
         case ContractMessage(contract=contract):
             return _read_contract(action, context, contract, known)
         case _:
@@ -166,7 +177,10 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
             reason = contract.status.short_desc if contract.status else None
             return Cancel(_named(contract, known()), NO_REASON if reason is None else reason, _cancelled(contract))
         case Action.ON_CANCEL:
-            return Cancelled(_status(contract, known(), context, otherwise=CANCELLED))
+            agreed = known()
+            if agreed is None and not [*contract.flows()]:
+                return Cancelled(_cancelled_unpriced(contract, context))
+            return Cancelled(_status(contract, agreed, context, otherwise=CANCELLED))
         case Action.UPDATE:
             paid = _paid(contract)
             return _reading(contract) if paid is None else Pay(_named(contract, known()), *_payment(paid))
@@ -181,33 +195,44 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
 
 
 def _search(message: DiscoverMessage) -> Search:
-    path = "message.intent.filters.expression"
     expression = message.intent.filters.expression if message.intent.filters else ""
-    slot = sought_slot(expression)
-    if slot is None:
+    wanted = sought(expression)
+    if wanted is None:
         text = f"a seller is asked for one slot: {filter_for(0)}; the discovery service takes any filter"
-        raise declined(ErrorCode.ITEM_NOT_FOUND, text, path)
-    return Search(slot, None)
+        raise declined(ErrorCode.ITEM_NOT_FOUND, text, "message.intent.filters.expression")
+    return Search(wanted[0], None, wanted[1])
 
 
-def _offers(catalog: CatalogV2, sender: str, currency: str) -> Iterator[tuple[int, Offer]]:
-    seller = catalog.bpp_id or sender
-    provider = None if catalog.provider.id == seller else catalog.provider.id
-    for offer in catalog.offers if catalog.is_active else ():
-        series = offer.offer_attributes.commitment_attributes if offer.offer_attributes else None
-        if series is None or series.currency() not in (None, currency) or _of_other_length(series):
-            continue
-        start = _start(series)
-        for slot, interval in _intervals(series):
+def _all_offers(catalogs: CatalogsMessage, sender: Subscription, currency: str) -> Iterator[tuple[int, Offer]]:
+    """The offers of catalogs. What the discovery service tells of one seller does not spoil what it tells of others."""
+    for catalog in catalogs.catalogs:
+        seller = catalog.bpp_id or sender.subscriber_id
+        for offer in catalog.offers if catalog.is_active else ():
             try:
-                price, available = interval.number(PRICE), interval.number(AVAILABLE)
-            except ValueError as error:
-                raise invalid(f"a price or energy {error}", "message.catalogs") from None
-            if price is None:
-                continue
-            available_wh = MAX_ENERGY_WH if available is None else _wh(available, "message.catalogs")
-            item_id = item_in(offer.id, start, slot, alone=len(series.intervals) == 1)
-            yield slot, Offer(seller, item_id, _micro(price, "message.catalogs"), available_wh, provider)
+                yield from [*_offers(catalog, offer, seller, currency)]
+            except Refusal:
+                if sender.type != "BG":
+                    raise
+
+
+def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> Iterator[tuple[int, Offer]]:
+    provider = None if catalog.provider.id == seller else catalog.provider.id
+    series = offer.offer_attributes.commitment_attributes if offer.offer_attributes else None
+    if series is None or series.currency() not in (None, currency) or _of_other_length(series):
+        return
+    alone = len(series.intervals) == 1
+    fees = [flow for one in offer.considerations for flow in one.flows if flow.description == LOCAL_GRID_FEE]
+    if any(fee.currency != currency for fee in fees):
+        return
+    start = _start(series)
+    for slot, interval in _intervals(series, _CATALOGS):
+        price, available = _number(interval, PRICE, path=_CATALOGS), _number(interval, AVAILABLE, path=_CATALOGS)
+        if price is None:
+            continue
+        available_wh = MAX_ENERGY_WH if available is None else _wh(available, _CATALOGS)
+        fee_micro = _sum(one for one in fees if one.delivery_id in (delivery_id(slot), *([None] if alone else [])))
+        item_id = item_in(offer.id, start, slot, alone=alone)
+        yield slot, Offer(seller, item_id, _micro(price, _CATALOGS), available_wh, provider, fee_micro)
 
 
 # --- contracts ---
@@ -307,6 +332,19 @@ def _status(contract: ContractV2, known: Known | None, context: Addressed, other
         raise declined(ErrorCode.BUSINESS_ERROR, "how the contract stands is missing", f"{_CONTRACT}.status")
     reason = contract.status.short_desc if contract.status else None
     return Status(_named(contract, known), terms, tuple(told), reason)
+
+
+def _cancelled_unpriced(contract: ContractV2, context: Addressed) -> Status:
+    """What is cancelled of a contract of which no more is known than what the message says, which is no price."""
+    named = [_slot_named(one.id) for one in contract.performance]
+    lines = [
+        Line(one.slot, one.item_id, _wh_in(one.interval, REQUESTED) or 0, 0, None) for one in _deliveries(contract)
+    ]
+    slots = sorted({*(line.slot for line in lines), *(slot for slot in named if slot is not None)})
+    told = tuple(DeliveryStatus(slot, ContractState.CANCELLED, None, None) for slot in slots)
+    reason = contract.status.short_desc if contract.status else None
+    terms = Terms(_provider(contract, None, context), tuple(lines), 0, "")
+    return Status(_named(contract, None), terms, told, reason)
 
 
 def _cancelled(contract: ContractV2) -> tuple[int, ...] | None:
@@ -459,17 +497,47 @@ def _of_other_length(series: TimeSeries) -> bool:
     return any(one.duration not in (None, timedelta(seconds=SLOT_S)) for one in periods)
 
 
-def _intervals(series: TimeSeries) -> Iterator[tuple[int, Interval]]:
-    """The intervals, each with its slot; Refusal where one begins beside a slot, or two are of the same."""
-    start, slots = _start(series), set[int]()
+def _intervals(series: TimeSeries, path: str = _SERIES) -> Iterator[tuple[int, Interval]]:
+    """The intervals, each with its slot, and energies in kWh.
+
+    Refusal where one begins beside a slot, two are of the same, or energy is in a unit that is not known.
+    """
+    start, slots, factors = _start(series), set[int](), _factors(series, path)
     for interval in series.intervals:
         own = interval.interval_period
         slot = start + interval.id * SLOT_S if own is None else int(own.start.timestamp())
         if slot % SLOT_S or slot in slots:
             text = "each interval must be another delivery slot, of which one begins every quarter of an hour"
-            raise invalid(text, f"{_SERIES}.intervals")
+            raise invalid(text, f"{path}.intervals")
         slots.add(slot)
-        yield slot, interval
+        yield slot, _in_kwh(interval, factors, path) if factors else interval
+
+
+def _factors(series: TimeSeries, path: str) -> dict[str, Decimal]:
+    """By what the energies of each type are to be multiplied that are not in kWh."""
+    found = {}
+    for one in series.payload_descriptors:
+        if one.payload_type == PRICE or one.units is None or one.units.upper() == "KWH":
+            continue
+        factor = _UNITS.get(one.units.upper())
+        if factor is None:
+            text = f"{one.payload_type} in {one.units!r:.50}: energy is read in KWH, WH and MWH"
+            raise invalid(text, f"{path}.payloadDescriptors")
+        found[one.payload_type] = factor
+    return found
+
+
+def _in_kwh(interval: Interval, factors: Mapping[str, Decimal], path: str) -> Interval:
+    payloads = []
+    for one in interval.payloads:
+        values = one.values
+        if (factor := factors.get(one.type)) is not None and values:
+            try:
+                values = (str(decimal(values[0]) * factor),)
+            except ValueError as error:
+                raise invalid(f"{one.type} {error}", f"{path}.intervals") from None
+        payloads.append(one.model_copy(update={"values": values}))
+    return interval.model_copy(update={"payloads": tuple(payloads)})
 
 
 def _slot_named(name: str | None) -> int | None:
@@ -490,11 +558,11 @@ def _wh_in(interval: Interval, name: str) -> int | None:
     return None if value is None else _wh(value, _SERIES)
 
 
-def _number(interval: Interval, *names: str) -> Decimal | None:
+def _number(interval: Interval, *names: str, path: str = _SERIES) -> Decimal | None:
     try:
         return interval.number(*names)
     except ValueError as error:
-        raise invalid(f"{' or '.join(names)} {error}", f"{_SERIES}.intervals") from None
+        raise invalid(f"{' or '.join(names)} {error}", f"{path}.intervals") from None
 
 
 def _wh(kwh: Decimal, path: str) -> int:

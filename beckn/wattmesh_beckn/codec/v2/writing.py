@@ -10,14 +10,15 @@ A call that only names a contract repeats nothing of it; LTS wants a commitment 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, assert_never
 
 import pydantic_core
 
 from wattmesh_beckn.codec.port import Envelope
-from wattmesh_beckn.codec.v2.messages import VERSION
+from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, ON_PUBLISH, PUBLISH, VERSION
 from wattmesh_beckn.context import iso_duration
 from wattmesh_common.clock import rfc3339
 from wattmesh_market.energy.slots import SLOT_S, slot_text
@@ -38,6 +39,7 @@ from wattmesh_market.trade.messages import (
     Offers,
     Pay,
     PricedReading,
+    Publish,
     Quote,
     Receipt,
     ReportReading,
@@ -53,8 +55,10 @@ Json = dict[str, Any]
 
 NAMES: Final[Mapping[Action, str]] = {
     **{action: action.value for action in Action},
-    Action.SEARCH: "discover",
-    Action.ON_SEARCH: "on_discover",
+    Action.SEARCH: DISCOVER,
+    Action.ON_SEARCH: ON_DISCOVER,
+    Action.PUBLISH: PUBLISH,
+    Action.ON_PUBLISH: ON_PUBLISH,
 }
 """What an action is called in v2."""
 ACTIONS: Final[Mapping[str, Action]] = {name: action for action, name in NAMES.items()}
@@ -82,6 +86,8 @@ _STATUS: Mapping[ContractState, tuple[str, str, str]] = {
     ContractState.CANCELLED: (CANCELLED, CLOSED, DRAFT),
 }
 """Of a contract, its commitments, and its settlements."""
+_STARTS: Final = "@.offerAttributes.commitmentAttributes.intervalPeriod.start"
+_TIME = re.compile(r"'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z)'", re.ASCII)
 _SLOT: Final = f"PT{SLOT_S // 60}M"
 """The length of a delivery slot, as networks write it."""
 _SCHEMAS: Mapping[str, str] = {
@@ -116,24 +122,32 @@ def delivery_id(slot: int) -> str:
     return f"slot-{slot}"
 
 
-def filter_for(slot: int) -> str:
-    """The JSONPath by which offers of a slot are found."""
-    start = "@.offerAttributes.commitmentAttributes.intervalPeriod.start"
-    return f"$[*].offers[?{start} == '{rfc3339(slot)}']"
+def filter_for(slot: int, until: int | None = None) -> str:
+    """The JSONPath by which offers of a slot are found, or of all slots from it on that begin before `until`."""
+    if until is None:
+        return f"$[*].offers[?{_STARTS} == '{rfc3339(slot)}']"
+    return f"$[*].offers[?{_STARTS} >= '{rfc3339(slot)}' && {_STARTS} < '{rfc3339(until)}']"
+
+
+def sought(expression: str) -> tuple[int, int | None] | None:
+    """What wattmesh's own filter seeks: a slot, and until when later ones; None of any other filter."""
+    named = [int(datetime.fromisoformat(one).timestamp()) for one in _TIME.findall(expression)[:2]]
+    if not named or any(one % SLOT_S for one in named):
+        return None
+    slot, until = named[0], named[1] if len(named) > 1 else None
+    return (slot, until) if expression == filter_for(slot, until) else None
 
 
 def _context(message: Sent, envelope: Envelope, market: Market) -> Json:
-    context: Json = {
-        "networkId": market.network,
-        "version": VERSION,
-        "action": NAMES[ACTION_OF[type(message)]],
-        "bapId": envelope.bap[0],
-        "bapUri": envelope.bap[1],
-    }
+    context: Json = {"networkId": market.network, "version": VERSION, "action": NAMES[ACTION_OF[type(message)]]}
+    if not isinstance(message, Publish):
+        context["bapId"], context["bapUri"] = envelope.bap
     if envelope.bpp is not None:
         context["bppId"], context["bppUri"] = envelope.bpp
+    answers = envelope.request_digest
     return {
         **context,
+        **({} if answers is None else {"requestDigest": {"digest": f"BLAKE-512={answers}"}}),
         "transactionId": envelope.transaction_id,
         "messageId": envelope.message_id,
         "timestamp": rfc3339(envelope.now_ms / 1000),
@@ -155,10 +169,12 @@ class _Writer:
 
     def body(self, message: Sent) -> Json:
         match message:
-            case Search(slot):
-                return {"intent": {"filters": {"type": "jsonpath", "expression": filter_for(slot)}}}
+            case Search(slot, _, until):
+                return {"intent": {"filters": {"type": "jsonpath", "expression": filter_for(slot, until)}}}
             case Offers(offers):
                 return {"catalogs": self._catalogs(offers)}
+            case Publish(offers):
+                return {"catalogs": [self._published(offers)], "results": "REJECTED"}
             case Select(provider, wanted):
                 lines = [Line(one.slot, one.item_id, one.energy_wh, 0, None) for one in wanted]
                 return self._contract(None, DRAFT, commitments=self._commitments(lines, provider, DRAFT, {}))
@@ -210,6 +226,18 @@ class _Writer:
             taken[slot] = offer
         return [self._catalog(*names, offered) for names, offered in by_provider.items()]
 
+    def _published(self, offers: Sequence[tuple[int, Offer]]) -> Json:
+        """A seller's catalog: an offer for each slot, by which it is found; withdrawn where there is none."""
+        seller = self._seller
+        catalog = self._catalog(seller, seller, {offer.item_id: {slot: offer} for slot, offer in offers})
+        return catalog if offers else {**catalog, "isActive": False}
+
+    @property
+    def _seller(self) -> str:
+        if self._envelope.bpp is None:
+            raise TypeError("it is a seller that publishes")
+        return self._envelope.bpp[0]
+
     def _catalog(self, seller: str, provider: str, offered: Mapping[str, Mapping[int, Offer]]) -> Json:
         name = {"name": provider.partition(".")[0]}
         here = self._envelope.bpp
@@ -228,10 +256,17 @@ class _Writer:
                 for slot, offer in slots.items()
             }
             series = self._series(values, {PRICE: SELLER, AVAILABLE: SELLER})
+            fees = [
+                _flow(SELLER_DISCOM, offer.local_fee_micro_per_kwh, self._market.currency, LOCAL_GRID_FEE)
+                | ({} if len(slots) == 1 else {"deliveryId": delivery_id(slot)})
+                for slot, offer in slots.items()
+                if offer.local_fee_micro_per_kwh
+            ]
             offers.append(
                 {
                     "id": offer_id,
                     "resourceIds": [offer_id],
+                    **({"considerations": [self._flows(OWN_GRID_FEE, fees)]} if fees else {}),
                     "offerAttributes": self._attributes("EnergyTradeOffer", commitmentAttributes=series),
                 }
             )

@@ -4,11 +4,12 @@ a washing machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from wattmesh_market.energy.devices.window import Window
+from wattmesh_market.energy.devices.vehicle import VehicleStore
+from wattmesh_market.energy.devices.window import Span, Window
 from wattmesh_market.energy.slots import SLOT_S, slot_energy_wh
 from wattmesh_market.ids import require_name
 from wattmesh_market.units import require_amounts
@@ -18,7 +19,8 @@ from wattmesh_market.units import require_amounts
 class FlexibleLoad:
     """A device that needs `energy_wh` in each of its windows and takes at most `power_w`; it may pause.
 
-    ValueError where its power is too small for that.
+    A `plugin` of that name says what each window needs in place of `energy_wh`. `store` is what the house may use of a
+    car's store. ValueError where its power is too small for what it needs.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -27,6 +29,8 @@ class FlexibleLoad:
     window: Window
     energy_wh: int
     power_w: int
+    store: VehicleStore | None = None
+    plugin: str | None = None
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -50,7 +54,8 @@ class FlexibleLoad:
 class DeviceReading(NamedTuple):
     """What a device took in a slot (`taken_wh`, a part of the household's load).
 
-    Of what it needs in the window from slot `begin` to slot `end` (not included), `left_wh` is left after the slot.
+    Of what it needs in the window from slot `begin` to slot `end` (not included), `left_wh` is left after the slot. The
+    rest is of a car's store that the house may use: what it was charged and discharged beside that, and its level.
     """
 
     name: str
@@ -59,6 +64,10 @@ class DeviceReading(NamedTuple):
     needs_wh: int
     left_wh: int
     taken_wh: int
+    charged_wh: int = 0
+    discharged_wh: int = 0
+    level_before_wh: int = 0
+    level_after_wh: int = 0
 
 
 class Need(NamedTuple):
@@ -94,22 +103,28 @@ def under_way(load: FlexibleLoad, last: DeviceReading | None, slot: int) -> Devi
     if last is None or last.end <= slot:
         return None
     less_wh = max(0, last.left_wh - (last.end - slot) // SLOT_S * load.limit_wh)
-    return last._replace(needs_wh=last.needs_wh - less_wh, left_wh=last.left_wh - less_wh, taken_wh=0)
+    return DeviceReading(load.name, last.begin, last.end, last.needs_wh - less_wh, last.left_wh - less_wh, 0)
 
 
 def windows(
-    load: FlexibleLoad, last: DeviceReading | None, slot: int, until: int, utc_offset_s: int
+    load: FlexibleLoad,
+    last: DeviceReading | None,
+    slot: int,
+    until: int,
+    utc_offset_s: int,
+    needs_wh: Callable[[FlexibleLoad, Span], int],
 ) -> Iterator[DeviceReading]:
     """The windows of a device that go on in a slot or begin from then on and before `until`, before they are given
-    more.
+    more; `needs_wh` is what one needs that begins.
 
     One that had begun before there was a reading of it (a household that enters the books, a new device) is left out.
     """
     going_on = under_way(load, last, slot)
     if going_on is not None:
         yield going_on
-    for begin, end in load.window.spans(slot if going_on is None else going_on.end, until, utc_offset_s):
-        yield DeviceReading(load.name, begin, end, load.energy_wh, load.energy_wh, 0)
+    for span in load.window.spans(slot if going_on is None else going_on.end, until, utc_offset_s):
+        energy_wh = needs_wh(load, span)
+        yield DeviceReading(load.name, *span, energy_wh, energy_wh, 0)
 
 
 def at_once(needs: Sequence[Need]) -> list[Schedule]:

@@ -23,7 +23,7 @@ def test_a_charger_that_is_too_weak_for_what_a_car_needs_is_refused() -> None:
 
 
 def found(last: DeviceReading | None, slot: int, load: FlexibleLoad = CAR) -> list[DeviceReading]:
-    return list(windows(load, last, slot, slot + DAY_S + 3 * 3600, 0))
+    return list(windows(load, last, slot, slot + DAY_S + 3 * 3600, 0, lambda load, _: load.energy_wh))
 
 
 def test_a_window_begins_with_all_that_is_needed() -> None:
