@@ -14,6 +14,7 @@ import httpx
 from bench.tables import Measured
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, plan, runtime_config
 
@@ -25,6 +26,7 @@ MARKET = """
 apiVersion: wattmesh.io/v1alpha1
 kind: BecknGateway
 metadata: {name: market}
+spec: {protocols: [VERSION]}
 ---
 apiVersion: wattmesh.io/v1alpha1
 kind: UtilityAgent
@@ -73,11 +75,11 @@ def _status_mb(pid: int, field: str) -> float:
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field)), 0.0)
 
 
-def market(households: int) -> GatewayPlan:
-    """A street whose households, all in one pod, have energy to sell, and a utility."""
+def market(households: int, version: ProtocolVersion = "v1") -> GatewayPlan:
+    """A street whose households, all in one pod, have energy to sell, and a utility; in a version of Beckn."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "market.yaml"
-        manifest.write_text(MARKET.replace("HOUSEHOLDS", str(households)), encoding="utf-8")
+        manifest.write_text(MARKET.replace("HOUSEHOLDS", str(households)).replace("VERSION", version), encoding="utf-8")
         return plan(load([str(manifest)]))[0]
 
 
