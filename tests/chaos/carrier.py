@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.chaos.schedule import Fate, fate
 
-_MESSAGE_ID = re.compile(rb'"message_id":"([^"]{1,64})"')
+_MESSAGE_ID = re.compile(rb'"message(?:_id|Id)":"([^"]{1,64})"')
 _KEPT = ("authorization", "x-gateway-authorization", "content-type", "retry-after", "www-authenticate")
 _LONGEST_HOLD_S = 1.0
 _ANSWER_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,7 @@ from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.faultpoints import FaultPoint
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_operator.registry.entries import wanted_entries
 from wattmesh_operator.registry.registration import register_all
 
@@ -73,8 +74,11 @@ class Result:
 class Run:
     """Processes, the post between them, and the trouble that they get into."""
 
-    def __init__(self, seed: int, state: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, seed: int, state: Path, say: Callable[[str], None], protocols: Sequence[ProtocolVersion] = V1_ONLY
+    ) -> None:
         self.result = Result(seed)
+        self._protocols = protocols
         self._say = say
         self._clock = SystemClock()
         self._transport = HttpTransport()
@@ -108,7 +112,9 @@ class Run:
     async def _begin(self) -> Street:
         """Start everything in calm: what an operator has to do first is not what is tried here."""
         self._carrier.calm = True
-        street = make_street(self.result.seed, self._state, self._carrier.url_of, time.time() + _START_S)
+        street = make_street(
+            self.result.seed, self._state, self._carrier.url_of, time.time() + _START_S, self._protocols
+        )
         for name in (GATEWAY, *street.pods):
             fatals = lives(self.result.seed, name, street.kind(name))
             self._processes[name] = Process(name, street.command(name), self._state, fatals)

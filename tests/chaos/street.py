@@ -18,7 +18,8 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_cli.state import TOKEN
 from wattmesh_cli.street.keys import kept_signers, kept_token
 from wattmesh_cli.street.run import subscriber_ids
-from wattmesh_common.runtime import REGISTRAR
+from wattmesh_common.fields import ProtocolVersion
+from wattmesh_common.runtime import REGISTRAR, ClockConfig
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import GatewayPlan, Participant, plan, runtime_config
 from wattmesh_operator.registry.entries import Registrant
@@ -76,7 +77,11 @@ class Street:
         """Write every process's configuration; no slot that starts at or after `end` is traded."""
         (self.state / "agents").mkdir(exist_ok=True)
         url, database = self.url_of(GATEWAY), Path("gateway.db")
-        gateway = gateway_config(self.plan.subscriber_id, self.registrar, url, database)
+        spec = self.plan.resource.spec
+        clock = ClockConfig(start=spec.clock.start, epoch=self.epoch, speed=self.speed)
+        gateway = gateway_config(
+            self.plan.subscriber_id, self.registrar, url, database, protocols=spec.protocols, clock=clock
+        )
         kept_token(self.state / TOKEN)
         (self.state / "gateway.json").write_text(gateway.model_dump_json(), encoding="utf-8")
         for pod in self.plan.pods:
@@ -114,9 +119,14 @@ def flooder(number: int) -> str:
     return f"flood-{number}.default"
 
 
-def make_street(seed: int, state: Path, url_of: Callable[[str], str], epoch: float) -> Street:
+def make_street(
+    seed: int, state: Path, url_of: Callable[[str], str], epoch: float, protocols: Sequence[ProtocolVersion]
+) -> Street:
     """A new street in `state`. Its databases' salts come from the seed, and so do the ids of all messages."""
-    (planned,) = plan(load([_MANIFEST]))
+    manifest = state / "street.yaml"
+    spoken = f"spec:\n  protocols: [{', '.join(protocols)}]\n  clock:"
+    manifest.write_text(_MANIFEST.read_text(encoding="utf-8").replace("spec:\n  clock:", spoken), encoding="utf-8")
+    (planned,) = plan(load([manifest]))
     ids = [*subscriber_ids(planned), *(flooder(number) for number in range(_FLOODERS))]
     street = Street(state, planned, kept_signers(state / "keys.json", ids), url_of, epoch)
     street.write()
