@@ -12,7 +12,6 @@ from pydantic import BaseModel
 
 from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
-from wattmesh_agents.correcting import correct
 from wattmesh_agents.driver import KEEP_AFTER_EXPIRY_MS, Driver
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.registrar import asked_by_registrar, drain_reply
@@ -37,6 +36,7 @@ from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.events import Events
+from wattmesh_market.parties.party import Party
 from wattmesh_market.trade.refusal import Refused
 
 log = logging.getLogger(__name__)
@@ -173,10 +173,9 @@ class Reception:
 
     async def decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Decide about held readings. Asked again, it has no further effect, so no answer is remembered."""
-        party = member.party
-        call, _ = asked_by_registrar(DecideCall, body, headers, self._config.registrar_keys, party.id, self._clock)
-        if party.is_ahead or self._closings.rests(party):
-            raise busy("it takes no decisions now: grid time is behind its books, or its account is closed", _BUSY_S)
+        keys = self._config.registrar_keys
+        call, _ = asked_by_registrar(DecideCall, body, headers, keys, member.party.id, self._clock)
+        self._require_bills(member.party)
         try:
             accept = call.decision == "accept"
             found = self._driver.decide_held(member, call.household, call.slots, accept=accept)
@@ -184,6 +183,21 @@ class Reception:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slots") from None
         billed = tuple(Billed(slot=one.slot, net_wh=one.net_wh) for one in found)
         return json_reply(200, DecideAnswer(billed=billed))
+
+    async def correct(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Correct a reading. Asked again, it has no further effect, so no answer is remembered."""
+        keys = self._config.registrar_keys
+        call, _ = asked_by_registrar(CorrectCall, body, headers, keys, member.party.id, self._clock)
+        self._require_bills(member.party)
+        try:
+            self._driver.correct(member, call.household, call.slot, call.net_wh)
+        except Refused as refused:
+            raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slot") from None
+        return json_reply(200, DecideAnswer(billed=(Billed(slot=call.slot, net_wh=call.net_wh),)))
+
+    def _require_bills(self, party: Party) -> None:
+        if party.is_ahead or self._closings.rests(party):
+            raise busy("it takes no decisions now: grid time is behind its books, or its account is closed", _BUSY_S)
 
 
 class Beside(NamedTuple):
@@ -200,7 +214,9 @@ BESIDE_BECKN: Mapping[str, Beside] = {
         "Accept held readings, or have them estimated (signed by the registrar)", DecideCall, Reception.decide
     ),
     CORRECT: Beside(
-        "Say what a held or estimated reading should have been (signed by the registrar)", CorrectCall, correct
+        "Say what a held or estimated reading should have been (signed by the registrar)",
+        CorrectCall,
+        Reception.correct,
     ),
     CLOSE: Beside(
         "How the account of a party that leaves stands (signed by that party)", ClosingRecord, Reception.close_account
