@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tests.attack.attacks import ATTACKS, BY_NAME
 from tests.attack.run import Result, attacked
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 
 GOAL = 0.8
 """Of what the honest sell on the quiet street."""
@@ -25,13 +26,15 @@ def main() -> int:
     parser.add_argument("--slots", type=int, default=24, help="delivery slots of each run (default: 24)")
     parser.add_argument("--speed", type=float, default=600, help="grid seconds per second (default: 600)")
     parser.add_argument("--only", nargs="+", choices=sorted(BY_NAME), default=None, metavar="ATTACK")
+    parser.add_argument("--both", action="store_true", help="a network that speaks v1, as attacks do, and v2")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     options = parser.parse_args()
     wanted = [BY_NAME[name] for name in options.only] if options.only else ATTACKS
+    protocols: tuple[ProtocolVersion, ...] = ("v1", "v2") if options.both else V1_ONLY
     results = []
     for attack in (None, *wanted):
         sys.stderr.write(f"{'quiet street' if attack is None else attack.name} …\n")
-        results.append(asyncio.run(attacked(attack, slots=options.slots, speed=options.speed)))
+        results.append(asyncio.run(attacked(attack, slots=options.slots, speed=options.speed, protocols=protocols)))
     quiet = results[0]
     if options.output == "json":
         rows = [

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.security.partners import honest_sales
 from wattmesh_cli.audit import audit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_market.energy.slots import SLOT_S
 
 _START_S = 120.0
@@ -54,12 +56,17 @@ class Result:
         return self.sales / (self.wall_s / 60) if self.wall_s else 0.0
 
 
-async def attacked(attack: Attack | None, *, slots: int, speed: float) -> Result:
-    """Run a street for so many slots of grid time, beside an attack or quiet. TimeoutError when it does not come up."""
+async def attacked(
+    attack: Attack | None, *, slots: int, speed: float, protocols: Sequence[ProtocolVersion] = V1_ONLY
+) -> Result:
+    """Run a street for so many slots of grid time, beside an attack or quiet. TimeoutError when it does not come up.
+
+    Attacks are in v1, which must be among its `protocols`.
+    """
     state = Path(tempfile.mkdtemp(prefix="wattmesh-attack-"))
     with (state / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.attack.street", str(state), str(speed),
+            sys.executable, "-m", "tests.attack.street", str(state), str(speed), *protocols,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
         try:

@@ -1,4 +1,4 @@
-"""The street that is attacked, in a process of its own: `python -m tests.attack.street STATE SPEED`.
+"""The street that is attacked, in a process of its own: `python -m tests.attack.street STATE SPEED PROTOCOL…`.
 
 Gateway and pods as `wattmesh up` runs them, over HTTP on loopback. Writes where they listen, as JSON, to standard
 output; ends when standard input does, and leaves its databases in STATE.
@@ -15,18 +15,26 @@ from pathlib import Path
 from tests.world.manifests import MARKET, households, planned, utility
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_common.logs import configure
+from wattmesh_operator.plan import GatewayPlan
 
-STREET = planned(
-    MARKET
-    + utility()
+_MEMBERS = (
+    utility()
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}", replicas=2)
     + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules", replicas=2)
     + households("flat", "load: {annualKwh: 6000}", replicas=4)
 )
 
 
-async def _serve(state: Path, speed: float) -> None:
-    async with running_street(STREET, state, speed=speed) as street:
+def _street(*protocols: str) -> GatewayPlan:
+    """The street in a network that speaks these versions of Beckn."""
+    return planned(MARKET.replace("spec: {", f"spec: {{protocols: [{', '.join(protocols)}], ") + _MEMBERS)
+
+
+STREET = _street("v1")
+
+
+async def _serve(plan: GatewayPlan, state: Path, speed: float) -> None:
+    async with running_street(plan, state, speed=speed) as street:
         origins = {name: pod.url for pod in street.pods.values() for name in pod.parties}
         said = {"pid": os.getpid(), "origins": {"gateway": street.gateway_url, **origins}}
         sys.stdout.write(json.dumps(said) + "\n")
@@ -37,9 +45,9 @@ async def _serve(state: Path, speed: float) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     configure(sys.stderr)
-    state, speed = Path(sys.argv[1]), float(sys.argv[2])
+    state, speed, plan = Path(sys.argv[1]), float(sys.argv[2]), _street(*sys.argv[3:])
     with locked(state):
-        asyncio.run(_serve(state, speed))
+        asyncio.run(_serve(plan, state, speed))
 
 
 if __name__ == "__main__":
