@@ -27,13 +27,13 @@ SEED = 31
 PUPPET = "puppet.default"
 STRANGER = "stranger.default"
 """Somebody with a key that the registry does not know."""
-STREET = planned(
-    MARKET
-    + utility()
+MEMBERS = (
+    utility()
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, trading: {sellAbovePercent: 50}")
     + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules")
     + households("flat", "load: {annualKwh: 6000}")
 )
+STREET = planned(MARKET + MEMBERS)
 START_S = int(STREET.resource.spec.clock.start.timestamp())
 SPEED = 60
 

@@ -157,6 +157,8 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
     match action:
         case Action.SELECT:
             wanted = tuple(Wanted(one.slot, one.item_id, _energy_wh(one)) for one in _deliveries(contract))
+            if not wanted:
+                raise invalid("what is wanted, and when, is missing", _SERIES)
             return Select(_provider(contract, None, context), wanted)
         case Action.ON_SELECT:
             return Quote(_terms(contract, known(), context), _until_ms(contract, context))

@@ -1,0 +1,252 @@
+"""A buyer from elsewhere that speaks Beckn v2.0.0 LTS: it finds a household's energy and buys it, or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.foreign.partner import Json
+from tests.foreign.platform_v2 import PlatformV2, answered, digest, instant, signer_of
+from tests.street.puppet import MEMBERS, PUPPET, SEED, STREET, Puppet
+from tests.world.manifests import MARKET, planned
+from tests.world.street import Street, play
+from tests.world.subscribers import entry_at
+from wattmesh_beckn.subscribing import subscribe
+from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
+from wattmesh_cli.audit import audit
+from wattmesh_cli.books import ContractRow
+from wattmesh_cli.street.run import StreetRun, subscriber_ids
+from wattmesh_common.clock import LoopClock
+from wattmesh_common.runtime import REGISTRAR
+
+SELLER, URL = "roof-0", "http://abroad"
+OK = json.dumps({"status": "ACK"}).encode()
+
+
+class Buyer(PlatformV2):
+    """The platform in the street: on its wires and in its registry, with one conversation."""
+
+    def __init__(self) -> None:
+        self.street = Puppet()
+        self.street.url = URL
+        me = self.street.me
+        super().__init__(PUPPET, me.key_id, me._private_key.private_bytes_raw(), URL)
+        self.transaction = str(uuid.uuid4())
+        self.heard: list[Json] = []
+        self.asked: dict[str, bytes] = {}
+        """Its requests, by message id."""
+
+    def __call__(self, sites: Transport, clock: LoopClock) -> Transport:
+        """Move in; see `play`."""
+        assert isinstance(sites, MemoryTransport)
+        self.street.sites, self.street.clock = sites, clock
+        sites.attach(URL, self)
+        return sites
+
+    async def enter(self) -> None:
+        """Be registered as a buyer, by the street's registrar."""
+        street = self.street
+        entry = entry_at(street.clock.wall(), street.me, "BAP", feeder="main", url=URL).model_copy(
+            update={"protocols": ("v2",)}
+        )
+        await subscribe("http://gateway", street.sites, street.clock, street.signers[REGISTRAR], entry)
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Take what comes, if its sender has signed it and says which question it answers."""
+        call = json.loads(body)
+        if "context" not in call:  # what wattmesh says beside Beckn
+            return Reply(404, b"{}", {})
+        context = call["context"]
+        assert path.rpartition("/")[2] == context["action"]
+        signer = self.street.signers[STREET.subscriber_id if context["action"] == "on_discover" else context["bppId"]]
+        assert signer_of(headers, body, signer.public_key) == signer.subscriber_id
+        if context["messageId"] in self.asked:
+            assert context["requestDigest"] == {"digest": f"BLAKE-512={digest(self.asked[context['messageId']])}"}
+        self.heard.append(call)
+        return Reply(200, OK, {"content-type": "application/json"})
+
+    async def tell(self, action: str, message: Json, to: str = SELLER) -> Json:
+        """Say something to a household; its answer, which it has signed."""
+        seller = {} if to == "gateway" else {"bppId": f"{to}.default", "bppUri": f"http://{to}/{to}"}
+        now = self.street.clock.wall()
+        call = self.call(action, message, now, transactionId=self.transaction, **seller)
+        body = json.dumps(call).encode()
+        self.asked[call["context"]["messageId"]] = body
+        headers = {"content-type": "application/json", "authorization": self.signature(body, now)}
+        url = f"http://gateway/{action}" if to == "gateway" else f"http://{to}/{to}/{action}"
+        reply = await self.street.sites.post(url, body, headers, timeout_s=5.0)
+        signer = self.street.signers[STREET.subscriber_id if to == "gateway" else f"{to}.default"]
+        return answered(reply.body, body, signer.public_key)
+
+    async def ask(self, action: str, message: Json, to: str = SELLER) -> Json:
+        """Say something that is answered later: with what."""
+        said = await self.tell(action, message, to)
+        assert said["status"] == "ACK", said
+        return await self.hears(f"on_{action}")
+
+    async def hears(self, action: str) -> Json:
+        """Wait for a message; each is given once."""
+        while True:
+            for call in self.heard:
+                if call["context"]["action"] == action:
+                    self.heard.remove(call)
+                    message: Json = call["message"]
+                    return message
+            await self.street.clock.sleep(0.01)
+
+    async def finds(self, kwh: float = 0.25) -> Json:
+        """Ask the discovery service again and again until the household has so much for the next slot; the offer."""
+        filters = {"type": "jsonpath", "expression": f"$[?@.provider.id == '{SELLER}.default']"}
+        while True:
+            await self.street.clock.sleep(2.5)
+            for catalog in (await self.ask("discover", {"intent": {"filters": filters}}, "gateway"))["catalogs"]:
+                for offer in catalog["offers"]:
+                    series = offer["offerAttributes"]["commitmentAttributes"]
+                    start = datetime.fromisoformat(series["intervalPeriod"]["start"]).timestamp()
+                    values = {one["type"]: one["values"][0] for one in series["intervals"][0]["payloads"]}
+                    if start == self.street.next_slot and values["AVAILABLE_QTY"] >= kwh:
+                        return {**offer, "provider": catalog["provider"]}
+
+    def cart(self, offer: Json, kwh: float) -> Json:
+        """A contract that takes so much of an offer, in this platform's own words."""
+        return {
+            "status": {"code": "DRAFT"},
+            "commitments": [
+                {
+                    "id": "my-first",
+                    "status": {"descriptor": {"code": "DRAFT"}},
+                    "resources": [
+                        {"id": offer["resourceIds"][0], "quantity": {"unitCode": "KWH", "unitQuantity": kwh}}
+                    ],
+                    "offer": {"id": offer["id"], "resourceIds": offer["resourceIds"], "provider": offer["provider"]},
+                    "commitmentAttributes": {
+                        "intervalPeriod": {"start": instant(self.street.next_slot), "duration": "PT15M"},
+                        "payloadDescriptors": [{"payloadType": "REQUESTED_QTY", "units": "WH"}],
+                        "intervals": [{"id": 0, "payloads": [{"type": "REQUESTED_QTY", "values": [kwh * 1000]}]}],
+                    },
+                }
+            ],
+        }
+
+    async def buys(self, kwh: float) -> Json:
+        """Find, select, agree and confirm; the contract in force."""
+        quoted = (await self.ask("select", {"contract": self.cart(await self.finds(), kwh)}))["contract"]
+        agreed = (await self.ask("init", {"contract": quoted}))["contract"]
+        confirmed: Json = (await self.ask("confirm", {"contract": agreed}))["contract"]
+        return confirmed
+
+
+V2 = planned(MARKET.replace("spec: {", "spec: {protocols: [v2], ") + MEMBERS)
+"""The street, whose network speaks v2."""
+
+
+def visited(act: Callable[[Buyer], Awaitable[None]]) -> Street:
+    """Run the street with a buyer that does `act`; its own books are right whatever that was."""
+    buyer, done = Buyer(), list[str]()
+
+    async def watch(run: StreetRun) -> None:
+        buyer.street.run = run
+        await buyer.enter()
+        await act(buyer)
+        done.append("all")
+
+    street = play(V2, 1.0, seed=SEED, wrap=buyer, watch=watch)
+    assert done, "the run is over before its buyer"
+    result = audit(street.books, frozenset(subscriber_ids(STREET)))
+    assert result.findings == ()
+    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
+    return street
+
+
+def sold(street: Street) -> list[ContractRow]:
+    """What the household has sold to the buyer, slot by slot."""
+    return [row for row in street.contracts("seller") if row.counterparty == PUPPET]
+
+
+def amounts(contract: Json, kind: str) -> list[Any]:
+    """What the settlements of a kind are about."""
+    found = [one["settlementAttributes"] for one in contract["settlements"]]
+    return [one["amount"] for one in found if one["@type"] == kind]
+
+
+def test_it_finds_what_is_published_buys_it_and_pays() -> None:
+    async def act(buyer: Buyer) -> None:
+        contract = await buyer.buys(0.25)
+        assert contract["status"]["code"] == "ACTIVE"
+        [due] = amounts(contract, "SettlementTerm")
+        delivered = (await buyer.hears("on_status"))["contract"]
+        assert (delivered["id"], delivered["status"]["code"]) == (contract["id"], "COMPLETE")
+        assert amounts(delivered, "SettlementTerm") == [due]
+        paid = {"@type": "PaymentAction", "amount": due, "paymentStatus": "SETTLED"}
+        settlement = {"id": "mine", "status": "COMPLETE", "settlementAttributes": paid}
+        receipt = (await buyer.ask("update", {"contract": {"id": contract["id"], "settlements": [settlement]}}))[
+            "contract"
+        ]
+        assert amounts(receipt, "PaymentAction") == [due]
+        stands = (await buyer.ask("status", {"contract": {"id": contract["id"]}}))["contract"]
+        assert [one["status"] for one in stands["settlements"]] == ["COMPLETE", "COMPLETE"]
+
+    [row] = sold(visited(act))
+    assert (row.state, row.energy_wh, row.delivered_wh) == ("SETTLED", 250, 250)
+
+
+def test_it_gives_back_what_it_has_bought() -> None:
+    async def act(buyer: Buyer) -> None:
+        contract = await buyer.buys(0.25)
+        over = {"id": contract["id"], "status": {"code": "CANCELLED", "shortDesc": "not at home"}}
+        cancelled = (await buyer.ask("cancel", {"contract": over}))["contract"]
+        assert (cancelled["id"], cancelled["status"]["code"]) == (contract["id"], "CANCELLED")
+
+    [row] = sold(visited(act))
+    assert (row.state, row.delivered_wh) == ("CANCELLED", None)
+
+
+@pytest.mark.parametrize(
+    ("action", "change", "code", "path"),
+    [
+        ("select", {"intervals": []}, "30000", "commitmentAttributes"),
+        ("select", {"payloadDescriptors": [{"payloadType": "REQUESTED_QTY", "units": "THM"}]}, "30000", "Descriptors"),
+        ("status", {}, "30010", "contract.id"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once_with_its_code_and_place(
+    action: str, change: Json, code: str, path: str
+) -> None:
+    async def act(buyer: Buyer) -> None:
+        contract = buyer.cart(await buyer.finds(), 0.25)
+        contract["commitments"][0]["commitmentAttributes"] |= change
+        if action == "status":
+            contract = {"id": str(uuid.uuid4())}
+        said = await buyer.tell(action, {"contract": contract})
+        assert said["status"] == said["message"]["status"] == "NACK"
+        assert said["error"]["code"] == said["error"]["errorCode"] == code
+        assert path in json.dumps(said["error"])
+
+    assert sold(visited(act)) == []
+
+
+def test_one_message_id_is_of_one_message() -> None:
+    async def act(buyer: Buyer) -> None:
+        contract, message_id = buyer.cart(await buyer.finds(), 0.25), str(uuid.uuid4())
+        said = []
+        for kwh in (0.25, 0.25, 0.5):
+            contract = buyer.cart({**contract["commitments"][0]["offer"]}, kwh)
+            now = buyer.street.clock.wall()
+            names = {"transactionId": buyer.transaction, "messageId": message_id}
+            seller = {"bppId": f"{SELLER}.default", "bppUri": f"http://{SELLER}/{SELLER}"}
+            body = json.dumps(buyer.call("select", {"contract": contract}, now, **names, **seller)).encode()
+            headers = {"content-type": "application/json", "authorization": buyer.signature(body, now)}
+            reply = await buyer.street.sites.post(f"http://{SELLER}/{SELLER}/select", body, headers, timeout_s=5.0)
+            said.append(json.loads(reply.body)["status"])
+            buyer.asked.setdefault(message_id, body)
+        assert said == ["ACK", "ACK", "NACK"]
+        await buyer.hears("on_select")
+        await asyncio.sleep(0)
+
+    assert len(sold(visited(act))) == 1
