@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import yaml
 from docs.generate.sources import DOCS
 from tests.docs.pages import blocks
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import Books, audit_findings, books, uid_of_pod
+from tests.e2e.market import Books, audit_findings, books, gateway, rooftop, solar, uid_of_pod, utility
 
 pytestmark = pytest.mark.e2e
 
@@ -25,6 +26,18 @@ PUT_BACK = (
     "import os; os.replace('/data/copy.db', '/data/ledger.db'); "
     "[os.remove(f'/data/ledger.db-{end}') for end in ('wal', 'shm') if os.path.exists(f'/data/ledger.db-{end}')]"
 )
+
+
+@pytest.fixture(scope="module")
+def drill(cluster: Kube) -> Iterator[Kube]:
+    """A street of its own, with a roof, three flats in one pod, and their utility."""
+    kube = cluster.of("drill")
+    kube.restricted()
+    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
+    kube.apply(gateway(), utility(), rooftop(), flats)
+    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    yield kube
+    kube("delete", "namespace", "drill", timeout_s=180)
 
 
 def sales(kube: Kube) -> dict[tuple[str, int], int]:
@@ -58,63 +71,63 @@ def wattmesh(kube: Kube, *arguments: str | Path) -> str:
 
 
 def test_a_volume_that_is_put_back_takes_over_what_its_household_has_signed_since(
-    street: Kube, measured: list[str]
+    drill: Kube, measured: list[str]
 ) -> None:
-    street("exec", f"deployment/{POD}", "--", "python", "-c", COPY)
-    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+    drill("exec", f"deployment/{POD}", "--", "python", "-c", COPY)
+    sold, pod = sells_more(drill, len(sales(drill))), uid_of_pod(drill, POD)
 
-    street("exec", f"deployment/{POD}", "--", "python", "-c", PUT_BACK)
-    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
-    until("the pod is another", lambda: uid_of_pod(street, POD) != pod)
+    drill("exec", f"deployment/{POD}", "--", "python", "-c", PUT_BACK)
+    drill("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
+    until("the pod is another", lambda: uid_of_pod(drill, POD) != pod)
     began = time.monotonic()
-    street.ready("solaragent/rooftop")
+    drill.ready("solaragent/rooftop")
 
-    until("it says so", lambda: "its books were older" in street("logs", f"deployment/{POD}"))
-    is_right_again(street, sold)
+    until("it says so", lambda: "its books were older" in drill("logs", f"deployment/{POD}"))
+    is_right_again(drill, sold)
     measured.append(f"a volume from an old copy → its books are right again: {time.monotonic() - began:.1f} s")
 
 
 def test_a_household_whose_volume_is_lost_is_restored_from_a_backup(
-    street: Kube, measured: list[str], tmp_path: Path
+    drill: Kube, measured: list[str], tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    said = wattmesh(street, "backup", tmp_path / "backup")
+    said = wattmesh(drill, "backup", tmp_path / "backup")
     assert said == f"{tmp_path / 'backup'}: 3 pods with the books of 5 parties\n"
     measured.append(f"a backup of 3 pods: {time.monotonic() - began:.1f} s")
-    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+    sold, pod = sells_more(drill, len(sales(drill))), uid_of_pod(drill, POD)
 
-    street("delete", "pvc", POD, "--wait=false")
-    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
-    until("it runs on a new volume", lambda: uid_of_pod(street, POD) != pod and books(street, POD).parties)
+    drill("delete", "pvc", POD, "--wait=false")
+    drill("delete", "pods", "--selector", f"wattmesh.io/pod={POD}", "--grace-period=0", "--force")
+    until("it runs on a new volume", lambda: uid_of_pod(drill, POD) != pod and books(drill, POD).parties)
     began = time.monotonic()
-    wattmesh(street, "restore", tmp_path / "backup", POD)
+    wattmesh(drill, "restore", tmp_path / "backup", POD)
 
-    is_right_again(street, sold)
+    is_right_again(drill, sold)
     measured.append(f"a lost volume restored from a backup → its books are right: {time.monotonic() - began:.1f} s")
 
 
-def test_a_whole_market_is_restored_from_a_backup(street: Kube, measured: list[str], tmp_path: Path) -> None:
-    kept = len(sales(street))
-    wattmesh(street, "backup", tmp_path / "backup")
-    until("it sells in two slots more", lambda: len(sales(street)) >= kept + 2)
-    pods = {name: uid_of_pod(street, name) for name in PODS}
+def test_a_whole_market_is_restored_from_a_backup(drill: Kube, measured: list[str], tmp_path: Path) -> None:
+    kept = len(sales(drill))
+    wattmesh(drill, "backup", tmp_path / "backup")
+    until("it sells in two slots more", lambda: len(sales(drill)) >= kept + 2)
+    pods = {name: uid_of_pod(drill, name) for name in PODS}
 
     for name in PODS:
-        street("delete", "pvc", name, "--wait=false")
-    street("delete", "pods", "--selector", f"wattmesh.io/pod in ({', '.join(PODS)})", "--grace-period=0", "--force")
+        drill("delete", "pvc", name, "--wait=false")
+    drill("delete", "pods", "--selector", f"wattmesh.io/pod in ({', '.join(PODS)})", "--grace-period=0", "--force")
     for name, uid in pods.items():
-        until("it runs on a new volume", lambda n=name, u=uid: uid_of_pod(street, n) != u and books(street, n).parties)  # type: ignore[misc]
+        until("it runs on a new volume", lambda n=name, u=uid: uid_of_pod(drill, n) != u and books(drill, n).parties)  # type: ignore[misc]
     began = time.monotonic()
-    wattmesh(street, "restore", tmp_path / "backup")
+    wattmesh(drill, "restore", tmp_path / "backup")
 
-    until("it has its sales of before", lambda: len(sales(street)) >= kept)
-    until("the audit finds nothing", lambda: audit_findings(street) == [])
-    sells_more(street, len(sales(street)))
-    assert audit_findings(street) == []
+    until("it has its sales of before", lambda: len(sales(drill)) >= kept)
+    until("the audit finds nothing", lambda: audit_findings(drill) == [])
+    sells_more(drill, len(sales(drill)))
+    assert audit_findings(drill) == []
     measured.append(f"a market restored from a backup → it trades and is right: {time.monotonic() - began:.1f} s")
 
 
-def test_the_nightly_copy_of_the_documentation_is_made_and_put_back(street: Kube) -> None:
+def test_the_nightly_copy_of_the_documentation_is_made_and_put_back(drill: Kube) -> None:
     [cron_job] = [
         yaml.safe_load(block.text) for block in blocks(DOCS / "how-to" / "backup.md", "yaml") if "CronJob" in block.text
     ]
@@ -123,19 +136,19 @@ def test_the_nightly_copy_of_the_documentation_is_made_and_put_back(street: Kube
     container["image"] = f"wattmesh/runtime:{os.environ['E2E_TAG']}"
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}}
     kind, name = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}, {"name": "backups"}
-    street.apply({**kind, "metadata": name, "spec": claim}, cron_job)
-    street("create", "job", "tonight", f"--from=cronjob/{cron_job['metadata']['name']}")
-    street("wait", "job/tonight", "--for=condition=Complete", "--timeout=120s")
-    sold, pod = sells_more(street, len(sales(street))), uid_of_pod(street, POD)
+    drill.apply({**kind, "metadata": name, "spec": claim}, cron_job)
+    drill("create", "job", "tonight", f"--from=cronjob/{cron_job['metadata']['name']}")
+    drill("wait", "job/tonight", "--for=condition=Complete", "--timeout=120s")
+    sold, pod = sells_more(drill, len(sales(drill))), uid_of_pod(drill, POD)
 
     take = container["command"]
     container["command"] = [*take[:3], "put", "--from", take[-1], take[4]]
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "back"}, "spec": {"template": template}}
-    street.apply(job)
-    street("wait", "job/back", "--for=condition=Complete", "--timeout=120s")
-    street("delete", "pods", "--selector", f"wattmesh.io/pod={POD}")
+    drill.apply(job)
+    drill("wait", "job/back", "--for=condition=Complete", "--timeout=120s")
+    drill("delete", "pods", "--selector", f"wattmesh.io/pod={POD}")
 
-    until("the pod is another", lambda: uid_of_pod(street, POD) != pod)
-    is_right_again(street, sold)
-    street("delete", "cronjob,job", "--all")
-    street("delete", "pvc", "backups", "--wait=false")
+    until("the pod is another", lambda: uid_of_pod(drill, POD) != pod)
+    is_right_again(drill, sold)
+    drill("delete", "cronjob,job", "--all")
+    drill("delete", "pvc", "backups", "--wait=false")
