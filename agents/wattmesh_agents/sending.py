@@ -10,7 +10,7 @@ from functools import partial
 
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
-from wattmesh_beckn.codec.v2.messages import PUBLISH, TO_DISCOVERY
+from wattmesh_beckn.codec.v2.messages import PUBLISH, TO_DISCOVERY, is_callback
 from wattmesh_beckn.receiver import Asked
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
@@ -105,7 +105,8 @@ class Sender:
                 return Undelivered(f"{message.recipient} is not in the registry as {role}")
             url = found
         signer = self._signers[message.party]
-        remember = partial(self._remember, message) if "v2" in self._config.protocols else None
+        answered_later = "v2" in self._config.protocols and not is_callback(message.action)
+        remember = partial(self._remember, message) if answered_later else None
         until_s = message.expires_ms / 1000
         return await self._client.send(signer, f"{url}/{message.action}", message.body, until_s, signed=remember)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -26,4 +27,10 @@ def _each_once(value: tuple[ProtocolVersion, ...]) -> tuple[ProtocolVersion, ...
 
 
 Protocols = Annotated[tuple[ProtocolVersion, ...], Field(min_length=1, max_length=2), AfterValidator(_each_once)]
-PROTOCOLS: Final[TypeAdapter[tuple[ProtocolVersion, ...]]] = TypeAdapter(Protocols)
+_PROTOCOLS: Final[TypeAdapter[tuple[ProtocolVersion, ...]]] = TypeAdapter(Protocols)
+
+
+@lru_cache(maxsize=8)
+def protocols_in(text: str) -> tuple[ProtocolVersion, ...]:
+    """The versions of Beckn that databases write with commas between; ValidationError where it is none."""
+    return _PROTOCOLS.validate_python(text.split(","))

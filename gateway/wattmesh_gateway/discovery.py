@@ -32,7 +32,7 @@ from wattmesh_beckn.codec.v2.catalogs import (
     write_found,
     write_results,
 )
-from wattmesh_beckn.codec.v2.messages import ContextV2
+from wattmesh_beckn.codec.v2.messages import ON_DISCOVER, ON_PUBLISH, ContextV2
 from wattmesh_beckn.codec.v2.writing import sought
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, require, too_many
 from wattmesh_beckn.receiver import Received
@@ -58,7 +58,6 @@ FILTERS_PER_S, FILTERS_AT_ONCE = 0.5, 10
 LONGEST_FILTERING_S = 0.5
 """What one question may take of the processor; most take a hundredth of that."""
 
-OF_DISCOVER, OF_PUBLISH = "on_discover", "catalog/on_publish"
 Match = Callable[[Kept, Seller], bytes | None]
 """What is found of a catalog, as JSON; None when that is nothing."""
 
@@ -259,22 +258,22 @@ class Discovery:
         try:
             async for found in self._found(sellers, match, slow=slow):
                 if page and size + len(found) > MOST_PAGE_BYTES:
-                    body = write_found(self._context(OF_DISCOVER, asker), page, more=True)
-                    if not await self._send(OF_DISCOVER, asker, body):
+                    body = write_found(self._context(ON_DISCOVER, asker), page, more=True)
+                    if not await self._send(ON_DISCOVER, asker, body):
                         return
                     page, size = [], 0
                 page.append(found)
                 size += len(found) + 1
         except Refusal as refusal:
-            body = write_failure(self._context(OF_DISCOVER, asker), refusal)
+            body = write_failure(self._context(ON_DISCOVER, asker), refusal)
         except RegistryUnavailable as error:
-            body = write_failure(self._context(OF_DISCOVER, asker), busy(str(error), 1))
+            body = write_failure(self._context(ON_DISCOVER, asker), busy(str(error), 1))
         else:
-            body = write_found(self._context(OF_DISCOVER, asker), page, more=False)
-        await self._send(OF_DISCOVER, asker, body)
+            body = write_found(self._context(ON_DISCOVER, asker), page, more=False)
+        await self._send(ON_DISCOVER, asker, body)
 
     async def _tell(self, asker: _Asker, results: Sequence[Result]) -> None:
-        await self._send(OF_PUBLISH, asker, write_results(self._context(OF_PUBLISH, asker), results))
+        await self._send(ON_PUBLISH, asker, write_results(self._context(ON_PUBLISH, asker), results))
 
     def _context(self, action: str, asker: _Asker) -> dict[str, Any]:
         return callback_context(action, asker.conversation, self._network, self._clock.machine(), ANSWER_TTL_S)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from wattmesh_beckn.context import Code, Location
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_common.clock import Clock, utc
-from wattmesh_common.fields import PROTOCOLS, V1_ONLY, ProtocolVersion
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion, protocols_in
 from wattmesh_gateway.catalogs import Catalogs
 from wattmesh_gateway.database import available, transaction
 from wattmesh_gateway.members import Member
@@ -162,7 +162,7 @@ class Registry:
         )
         with available():
             rows = self._db.execute(query, {"domain": domain, "feeder": feeder, "now_ms": _ms(now)}).fetchall()
-        return [Seller(name, url, _protocols(said)) for name, url, said in {row[0]: row for row in rows}.values()]
+        return [Seller(name, url, protocols_in(said)) for name, url, said in {row[0]: row for row in rows}.values()]
 
     def members(self, domain: str, now: float, *, most: int) -> list[Member]:
         """At most `most` who live in a domain as BAP or BPP, in order of subscriber id, at the url registered last."""
@@ -292,7 +292,7 @@ def _entry(row: tuple[Any, ...]) -> Subscription:
     values |= {name: utc(values.pop(f"{name}_ms") / 1000) for name in _TIMES}
     values["location"] = _location(values.pop("city"), values.pop("country"))
     values["status"] = SubscriptionStatus(values["status"])
-    values["protocols"] = _protocols(values["protocols"])
+    values["protocols"] = protocols_in(values["protocols"])
     # It was validated before it was written; once more would double the time of a lookup.
     return Subscription.model_construct(**values)
 
@@ -300,11 +300,6 @@ def _entry(row: tuple[Any, ...]) -> Subscription:
 @lru_cache(maxsize=1_000)  # a feeder's entries share theirs
 def _location(city: str, country: str) -> Location:
     return Location(city=Code(code=city), country=Code(code=country))
-
-
-@lru_cache(maxsize=8)
-def _protocols(said: str) -> tuple[ProtocolVersion, ...]:
-    return PROTOCOLS.validate_python(said.split(","))
 
 
 _TIMES = ("valid_from", "valid_until", "created", "updated")

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import households, market, planned, utility
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_common.logs import configure
 from wattmesh_operator.plan import GatewayPlan
@@ -27,7 +27,7 @@ _MEMBERS = (
 
 def _street(*protocols: str) -> GatewayPlan:
     """The street in a network that speaks these versions of Beckn."""
-    return planned(MARKET.replace("spec: {", f"spec: {{protocols: [{', '.join(protocols)}], ") + _MEMBERS)
+    return planned(market(f"protocols: [{', '.join(protocols)}]") + _MEMBERS)
 
 
 STREET = _street("v1")

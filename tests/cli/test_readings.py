@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from tests.cli.kubernetes_objects import listing, utility_agent
 from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.meters import BrokenMeter
 from wattmesh_beckn.keys import read_keys
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.decide import decide
@@ -24,7 +25,6 @@ from wattmesh_cli.deciding import Corrected, Decided
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street.local import locked, running_street
-from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S, local
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.utility import Utility
@@ -37,20 +37,6 @@ SPEED = 3600
 """A quarter of a second a slot."""
 OUTLIER_WH = 60_000
 FLAT, UTILITY = "flat-0.default", "utility.default"
-
-
-class BrokenMeter:
-    """A meter that says 60 kWh for some slots."""
-
-    def __init__(self, profile: Profile, slots: tuple[int, ...]) -> None:
-        self._profile = profile
-        self._slots = slots
-
-    def actual(self, slot: int) -> SlotProfile:
-        return SlotProfile(0, OUTLIER_WH) if slot in self._slots else self._profile.actual(slot)
-
-    def forecast(self, slot: int) -> SlotProfile:
-        return self._profile.forecast(slot)
 
 
 @dataclass(frozen=True)
@@ -117,7 +103,7 @@ async def _live(state: Path) -> Seen:
         assert isinstance(flat, Household)
         first = flat.books.standing.first_slot
         slots = tuple(first + number * SLOT_S for number in (1, 3, 5, 7, 9))
-        flat._profile = BrokenMeter(flat._profile, slots)
+        flat._profile = BrokenMeter(flat._profile, slots, OUTLIER_WH)
         await until(lambda: len(grid.books.held) == len(slots))
         await until(lambda: all(slot + SLOT_S in grid.books.reported for slot in slots))
         sellable_wh = grid.sellable_wh(grid.now.slot + SLOT_S)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.security.partners import bought
 from tests.street.puppet import SEED, Puppet
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import households, market, planned, utility
 from tests.world.street import play
 from wattmesh_beckn.codec.v2.messages import BODIES, PUBLISH
 from wattmesh_beckn.transport import Reply, Transport
@@ -83,7 +83,7 @@ def traffic(vocabulary: Vocabulary) -> list[Exchange]:
 
 def _street(spec: str) -> GatewayPlan:
     return planned(
-        MARKET.replace("spec: {", f"spec: {{{spec}, ")
+        market(spec)
         + utility(fees=", gridFee: 0.07, localGridFee: 0.02", more=", sharing: {key: proRata}")
         + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, pv: {peakKw: 8}, load: {annualKwh: 3000}")
         + households("low", "battery: {capacityKwh: 10, initialKwh: 1, powerKw: 4}, strategy: rules")

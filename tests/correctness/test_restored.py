@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.world.faults import Faulty, Wrap
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import MARKET, households, market, planned, utility
 from tests.world.street import Hands, Street, play
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.street.memory import EPOCH
@@ -27,7 +27,7 @@ MEMBERS = (
     + households("roof", "pv: {peakKw: 5}, load: {annualKwh: 2000}")
 )
 PLAN = planned(MARKET + MEMBERS)
-IN_V2 = planned(MARKET.replace("spec: {", "spec: {protocols: [v2], ") + MEMBERS)
+IN_V2 = planned(market("protocols: [v2]") + MEMBERS)
 HOURS = 2.25
 COPIED_S, LOST_S, AWAY_S = 25.0, 62.0, 3.0
 """Wall time: when a copy is made and the books are lost, and how long their pod is down. A slot has 15 s."""

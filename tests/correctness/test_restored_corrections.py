@@ -7,30 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.correctness.test_restored import COPIED_S, HOURS, PLAN, restorations
+from tests.world.meters import BrokenMeter
 from tests.world.street import Hands, Street, play
 from wattmesh_agents.pod import Pod
 from wattmesh_cli.street.run import StreetRun
-from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.household import Household
 
 FLAT = "flat-0.default"
 OUTLIER_WH = 6_000
 """Within the flat's connection, and more than its appliances can take."""
-
-
-class BrokenMeter:
-    """A meter that says 6 kWh for some slots."""
-
-    def __init__(self, profile: Profile, slots: range) -> None:
-        self._profile = profile
-        self._slots = slots
-
-    def actual(self, slot: int) -> SlotProfile:
-        return SlotProfile(0, OUTLIER_WH) if slot in self._slots else self._profile.actual(slot)
-
-    def forecast(self, slot: int) -> SlotProfile:
-        return self._profile.forecast(slot)
 
 
 def restored_after_corrections(folder: Path, *, old: bool) -> Street:
@@ -53,7 +39,7 @@ def restored_after_corrections(folder: Path, *, old: bool) -> Street:
         assert isinstance(flat, Household)
         first = flat.books.standing.first_slot
         slots = range(first + SLOT_S, first + 4 * SLOT_S, 2 * SLOT_S)
-        flat._profile = BrokenMeter(flat._profile, slots)
+        flat._profile = BrokenMeter(flat._profile, slots, OUTLIER_WH)
         await hands.clock.sleep(COPIED_S)
         copy = hands.copy("utility")
         await hands.clock.sleep(75.0 - COPIED_S)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
 from tests.e2e.kube import Kube, close_forwards, until
-from tests.e2e.market import SYSTEM, gateway, rooftop, seller, solar, utility
+from tests.e2e.market import SYSTEM, open_lane, open_street
 from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
 ORDER = (
@@ -82,10 +82,7 @@ def street(cluster: Kube) -> Kube:
     """A namespace that enforces restricted Pod Security, with a market, a utility, a roof and three flats."""
     kube = cluster.of("street")
     kube("delete", "namespace", "street", "--ignore-not-found", timeout_s=180)
-    kube.restricted()
-    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
-    kube.apply(gateway(), utility(), rooftop(), flats)
-    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    open_street(kube)
     return kube
 
 
@@ -94,9 +91,7 @@ def lane(cluster: Kube) -> Kube:
     """Another market, for what would leave its mark on the books of the street: a seller, a buyer and a utility."""
     kube = cluster.of("lane")
     kube("delete", "namespace", "lane", "--ignore-not-found", timeout_s=180)
-    kube.restricted()
-    kube.apply(gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
-    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
+    open_lane(kube)
     return kube
 
 

@@ -65,6 +65,21 @@ def late() -> Object:
     return solar("late", strategy="rules", battery={"capacityKwh": 10, "initialKwh": 1})
 
 
+def open_street(kube: Kube) -> None:
+    """Have a market, a utility, a roof and three flats in a namespace that enforces restricted Pod Security."""
+    kube.restricted()
+    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
+    kube.apply(gateway(), utility(), rooftop(), flats)
+    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+
+
+def open_lane(kube: Kube) -> None:
+    """The same with a seller, a buyer and their utility."""
+    kube.restricted()
+    kube.apply(gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
+    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
+
+
 @dataclass(frozen=True)
 class Books:
     """The books of a pod, as its `/ledger` shows them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import audit_findings, books, counted, entries, gateway, seller, solar, utility
+from tests.e2e.market import audit_findings, books, counted, entries, gateway, open_lane
 
 pytestmark = pytest.mark.e2e
 
@@ -16,9 +16,7 @@ pytestmark = pytest.mark.e2e
 def spoken(cluster: Kube) -> Iterator[Kube]:
     """A seller, a buyer and a utility whose gateway knows v1 only."""
     kube = cluster.of("spoken")
-    kube.restricted()
-    kube.apply(gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
-    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
+    open_lane(kube)
     yield kube
     kube("delete", "namespace", "spoken", timeout_s=180)
 

@@ -15,7 +15,7 @@ import yaml
 from docs.generate.sources import DOCS
 from tests.docs.pages import blocks
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import Books, audit_findings, books, gateway, rooftop, solar, uid_of_pod, utility
+from tests.e2e.market import Books, audit_findings, books, open_street, uid_of_pod
 
 pytestmark = pytest.mark.e2e
 
@@ -32,10 +32,7 @@ PUT_BACK = (
 def drill(cluster: Kube) -> Iterator[Kube]:
     """A street of its own, with a roof, three flats in one pod, and their utility."""
     kube = cluster.of("drill")
-    kube.restricted()
-    flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
-    kube.apply(gateway(), utility(), rooftop(), flats)
-    kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
+    open_street(kube)
     yield kube
     kube("delete", "namespace", "drill", timeout_s=180)
 

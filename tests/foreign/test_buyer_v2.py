@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +13,7 @@ import pytest
 from tests.foreign.partner import Json
 from tests.foreign.platform_v2 import PlatformV2, answered, digest, instant, signer_of
 from tests.street.puppet import MEMBERS, PUPPET, SEED, STREET, Puppet
-from tests.world.manifests import MARKET, planned
+from tests.world.manifests import market, planned
 from tests.world.street import Street, play
 from tests.world.subscribers import entry_at
 from wattmesh_beckn.subscribing import subscribe
@@ -71,13 +70,13 @@ class Buyer(PlatformV2):
         self.heard.append(call)
         return Reply(200, OK, {"content-type": "application/json"})
 
-    async def tell(self, action: str, message: Json, to: str = SELLER) -> Json:
+    async def tell(self, action: str, message: Json, to: str = SELLER, **context: str) -> Json:
         """Say something to a household; its answer, which it has signed."""
         seller = {} if to == "gateway" else {"bppId": f"{to}.default", "bppUri": f"http://{to}/{to}"}
         now = self.street.clock.wall()
-        call = self.call(action, message, now, transactionId=self.transaction, **seller)
+        call = self.call(action, message, now, transactionId=self.transaction, **seller, **context)
         body = json.dumps(call).encode()
-        self.asked[call["context"]["messageId"]] = body
+        self.asked.setdefault(call["context"]["messageId"], body)
         headers = {"content-type": "application/json", "authorization": self.signature(body, now)}
         url = f"http://gateway/{action}" if to == "gateway" else f"http://{to}/{to}/{action}"
         reply = await self.street.sites.post(url, body, headers, timeout_s=5.0)
@@ -142,7 +141,7 @@ class Buyer(PlatformV2):
         return confirmed
 
 
-V2 = planned(MARKET.replace("spec: {", "spec: {protocols: [v2], ") + MEMBERS)
+V2 = planned(market("protocols: [v2]") + MEMBERS)
 """The street, whose network speaks v2."""
 
 
@@ -185,9 +184,8 @@ def test_it_finds_what_is_published_buys_it_and_pays() -> None:
         assert amounts(delivered, "SettlementTerm") == [due]
         paid = {"@type": "PaymentAction", "amount": due, "paymentStatus": "SETTLED"}
         settlement = {"id": "mine", "status": "COMPLETE", "settlementAttributes": paid}
-        receipt = (await buyer.ask("update", {"contract": {"id": contract["id"], "settlements": [settlement]}}))[
-            "contract"
-        ]
+        payment = {"contract": {"id": contract["id"], "settlements": [settlement]}}
+        receipt = (await buyer.ask("update", payment))["contract"]
         assert amounts(receipt, "PaymentAction") == [due]
         stands = (await buyer.ask("status", {"contract": {"id": contract["id"]}}))["contract"]
         assert [one["status"] for one in stands["settlements"]] == ["COMPLETE", "COMPLETE"]
@@ -233,20 +231,10 @@ def test_what_cannot_be_is_refused_at_once_with_its_code_and_place(
 
 def test_one_message_id_is_of_one_message() -> None:
     async def act(buyer: Buyer) -> None:
-        contract, message_id = buyer.cart(await buyer.finds(), 0.25), str(uuid.uuid4())
-        said = []
-        for kwh in (0.25, 0.25, 0.5):
-            contract = buyer.cart({**contract["commitments"][0]["offer"]}, kwh)
-            now = buyer.street.clock.wall()
-            names = {"transactionId": buyer.transaction, "messageId": message_id}
-            seller = {"bppId": f"{SELLER}.default", "bppUri": f"http://{SELLER}/{SELLER}"}
-            body = json.dumps(buyer.call("select", {"contract": contract}, now, **names, **seller)).encode()
-            headers = {"content-type": "application/json", "authorization": buyer.signature(body, now)}
-            reply = await buyer.street.sites.post(f"http://{SELLER}/{SELLER}/select", body, headers, timeout_s=5.0)
-            said.append(json.loads(reply.body)["status"])
-            buyer.asked.setdefault(message_id, body)
-        assert said == ["ACK", "ACK", "NACK"]
+        offer, message_id = await buyer.finds(), str(uuid.uuid4())
+        carts = [{"contract": buyer.cart(offer, kwh)} for kwh in (0.25, 0.25, 0.5)]
+        said = [await buyer.tell("select", cart, messageId=message_id) for cart in carts]
+        assert [one["status"] for one in said] == ["ACK", "ACK", "NACK"]
         await buyer.hears("on_select")
-        await asyncio.sleep(0)
 
     assert len(sold(visited(act))) == 1

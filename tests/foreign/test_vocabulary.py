@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.beckn.codec_support import ANY, NOW_MS, encoded, envelope, received, status_of, terms_of
 from tests.foreign.test_seller import BUYER
 from tests.street.puppet import SEED
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import households, market, planned, utility
 from tests.world.street import Street, play
 from wattmesh_beckn.codec.v1.codec import CodecV1
 from wattmesh_cli.audit import audit
@@ -67,7 +67,7 @@ def test_an_ordered_items_price_has_the_grid_fee_in_it(slots: tuple[int, ...]) -
 
 def played(vocabulary: Vocabulary) -> Street:
     street = planned(
-        MARKET.replace("spec: {", f"spec: {{vocabulary: {vocabulary}, ")
+        market(f"vocabulary: {vocabulary}")
         + utility(fees=", gridFee: 0.07, localGridFee: 0.02", more=", sharing: {key: proRata}")
         + households("roof", "battery: {capacityKwh: 10, initialKwh: 10}, pv: {peakKw: 8}, load: {annualKwh: 3000}")
         + households(BUYER.removesuffix("-0"), "battery: {capacityKwh: 10, initialKwh: 1}, strategy: rules")

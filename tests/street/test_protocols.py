@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import households, market, planned, utility
 from tests.world.street import Street, logged, play
 from wattmesh_agents.store.evidence import kept
 from wattmesh_beckn.evidence import check
@@ -70,7 +70,7 @@ class Wires:
 
 
 def street(protocols: Protocols) -> GatewayPlan:
-    return planned(MARKET.replace("spec: {", f"spec: {{protocols: [{', '.join(protocols)}], ") + MEMBERS)
+    return planned(market(f"protocols: [{', '.join(protocols)}]") + MEMBERS)
 
 
 def mixed() -> GatewayPlan:

@@ -22,6 +22,11 @@ spec: {clock: {start: 2026-06-21T06:00:00Z, speed: 60}}
 """
 
 
+def market(more: str) -> str:
+    """The market with more in its spec, which is YAML in flow style, without its braces."""
+    return MARKET.replace("spec: {", f"spec: {{{more}, ")
+
+
 def utility(*, price: str = "0.25", fees: str = "", capacity_kw: str = "50", more: str = "") -> str:
     """A utility named `utility`. `fees` and `more` are YAML in flow style, each part after a comma."""
     return f"""

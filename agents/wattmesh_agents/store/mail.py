@@ -7,15 +7,12 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
-
 from wattmesh_beckn.receiver import FirstAnswer
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
-from wattmesh_common.fields import V1_ONLY, Protocols
+from wattmesh_common.fields import V1_ONLY, Protocols, protocols_in
 
 _JSON = {"content-type": "application/json"}
-_PROTOCOLS: TypeAdapter[Protocols] = TypeAdapter(Protocols)
 HEARD_EVERY_MS = 12 * 3_600_000
 """How exactly it is known when a subscriber was last heard."""
 
@@ -129,9 +126,7 @@ class Peers:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         rows = connection.execute("SELECT subscriber_id, url, protocols, heard_ms FROM peers")
-        self._known = {
-            row[0]: Peer(row[1], _PROTOCOLS.validate_python(tuple(row[2].split(","))), row[3]) for row in rows
-        }
+        self._known = {name: Peer(url, protocols_in(said), heard_ms) for name, url, said, heard_ms in rows}
         self._news: dict[str, Peer] = {}
         self._hinted: dict[str, str] = {}
 
@@ -169,7 +164,3 @@ class Peers:
     def written(self) -> None:
         """What was new is on disk."""
         self._news.clear()
-
-
-def _protocols(text: str) -> Protocols:
-    return _PROTOCOLS.validate_python(tuple(text.split(",")))
