@@ -29,7 +29,7 @@ SPHINX := --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees
 
 # What the images do without: their locks are requirements.lock less these and what only these need.
 NOT_IN_RUNTIME  := async-solipsism jinja2 plotly rich typer
-NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph pynacl python-jsonpath
+NOT_IN_OPERATOR := $(NOT_IN_RUNTIME) langchain-core langgraph pynacl python-jsonpath sqlalchemy
 
 SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION  := import platform; print(platform.python_version())
@@ -162,7 +162,7 @@ lock: $(VENV)/pyvenv.cfg ## Write uv.lock and the requirements locks anew (ARGS=
 	requirements() { "$$uv" export --quiet --frozen --no-emit-project --no-header --format requirements-txt "$$@"; } && \
 	requirements $(GROUPS) --output-file requirements.lock && \
 	requirements --no-dev --extra operator $(NOT_IN_OPERATOR:%=--prune %) --output-file requirements-operator.lock && \
-	requirements --no-dev $(NOT_IN_RUNTIME:%=--prune %) --output-file requirements-runtime.lock
+	requirements --no-dev --extra postgresql $(NOT_IN_RUNTIME:%=--prune %) --output-file requirements-runtime.lock
 
 ifneq ($(VENV_PYTHON),$(WANTED))
 $(VENV)/pyvenv.cfg: FORCE

@@ -20,7 +20,7 @@ from wattmesh_agents.store.mail import Answered
 from wattmesh_beckn.answers import json_reply, nack
 from wattmesh_beckn.codec.v2.messages import DISCOVER, ON_DISCOVER, ON_PUBLISH
 from wattmesh_beckn.context import CALLBACKS, REQUESTS
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, require
 from wattmesh_beckn.evidence import EVIDENCE, EvidenceCall
 from wattmesh_beckn.receiver import Asked, FirstAnswer, Received, Receiver
 from wattmesh_beckn.registry import Directory
@@ -129,13 +129,18 @@ class Reception:
             clock=self._clock,
             handler=partial(self._act_on, member),
             gateway_id=self._config.gateway.subscriber_id,
-            limit=RateLimit(per_s=messages_per_s(self._config.clock.speed), burst=MESSAGES_AT_ONCE),
+            limit=partial(
+                self._admit, RateLimit(per_s=messages_per_s(self._config.clock.speed), burst=MESSAGES_AT_ONCE)
+            ),
             protocols=self._config.protocols,
             signer=lambda: self._signers[party.id],
             asked=partial(self._asked, party.id),
         )
 
-    def _act_on(self, member: Events, received: Received) -> Reply:
+    async def _admit(self, limit: RateLimit, sender: str) -> None:
+        require(limit, sender, self._clock.wall())
+
+    async def _act_on(self, member: Events, received: Received) -> Reply:
         try:
             return self._handle(member, received)
         except sqlite3.OperationalError as error:
@@ -240,7 +245,7 @@ class _PartyInbox:
         self._driver = driver
         self._party = party
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
+    async def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """See Inbox."""
         return self._driver.inbox.first_answer(self._party, sender, message_id, action)
 

@@ -6,7 +6,7 @@ In this order, each cheaper or surer than the next: size → parse → signature
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +20,7 @@ from wattmesh_beckn.answers import in_v2, nack
 from wattmesh_beckn.codec.v2 import messages as v2
 from wattmesh_beckn.codec.v2.messages import CallV2, ContextV2
 from wattmesh_beckn.context import ACTIONS, VERSION, BecknModel, Context, check_context
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, invalid, require
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, invalid
 from wattmesh_beckn.messages import Call, read_call
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType, Subscription, key_of
 from wattmesh_beckn.signature import (
@@ -37,7 +37,6 @@ from wattmesh_beckn.signature import (
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.fields import V1_ONLY, Protocols, ProtocolVersion
-from wattmesh_common.limits import RateLimit
 
 MAX_BODY_BYTES = 256 * 1024
 NOT_OFFERED: Mapping[ProtocolVersion, frozenset[str]] = {
@@ -93,13 +92,15 @@ class FirstAnswer(NamedTuple):
 class Inbox(Protocol):
     """Remembers the answer given to each message."""
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
+    async def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """The answer given before, or None when the message is new."""
         ...
 
 
-Handler = Callable[[Received], Reply]
+Handler = Callable[[Received], Awaitable[Reply]]
 """Acts on a call and remembers its answer in the inbox, both or neither."""
+Admit = Callable[[str], Awaitable[None]]
+"""Raises Refusal where a sender calls too often."""
 
 
 class Asked(NamedTuple):
@@ -133,7 +134,7 @@ class Receiver:
         clock: Clock,
         handler: Handler,
         gateway_id: str | None,
-        limit: RateLimit | None = None,
+        limit: Admit | None = None,
         protocols: Protocols = V1_ONLY,
         signer: Callable[[], Signer] | None = None,
         bodies: Mapping[str, type[v2.V2Model]] = v2.BODIES,
@@ -196,11 +197,11 @@ class Receiver:
             raise invalid(f"Beckn {v2.VERSION if version == 'v2' else VERSION} has no {action}", "context.version")
         header, sender = await self._authenticate(version, action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
-            require(self._limit, sender.subscriber_id, self._clock.wall())
+            await self._limit(sender.subscriber_id)
         context, message = self._read(version, action, body)
-        # Only readings, which come in updates, depend on it. Nothing may be waited for between inbox and handler.
+        # Only readings, which come in updates, depend on it. Pods wait for nothing between inbox and handler.
         since = await self._since(sender) if action == "update" else 0.0
-        first = self._inbox.first_answer(sender.subscriber_id, context.message_id, action)
+        first = await self._inbox.first_answer(sender.subscriber_id, context.message_id, action)
         if first is not None and (first.said is None or first.said == _said(body)):
             return first.reply
         # A seller may answer one request in several callbacks, such as pages of offers; a request is said once.
@@ -208,7 +209,9 @@ class Receiver:
             text = f"message_id {context.message_id!r} was used for another {action}; a new message needs a new one"
             raise invalid(text, "context.message_id")
         authorization = headers.get(AUTHORIZATION, "")
-        return self._handler(Received(action, context, message, sender, body, authorization, header.expires, since))
+        return await self._handler(
+            Received(action, context, message, sender, body, authorization, header.expires, since)
+        )
 
     def _read(self, version: ProtocolVersion, action: str, body: bytes) -> tuple[Context | ContextV2, BecknModel]:
         """Context and message, which are sound and meant for this subscriber."""

@@ -49,4 +49,9 @@ class RateLimit:
 
     def refusal(self, name: str) -> str:
         """What to tell somebody who has asked in vain."""
-        return f"{name!r} may send {self._burst} {self._what} at once and {self._per_s:.4g} a second"
+        return refusal(name, self._burst, self._what, self._per_s)
+
+
+def refusal(name: str, burst: int, what: str, per_s: float) -> str:
+    """What to tell somebody who has asked in vain."""
+    return f"{name!r} may send {burst} {what} at once and {per_s:.4g} a second"

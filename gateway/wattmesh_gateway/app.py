@@ -57,7 +57,7 @@ def _add_probes(app: FastAPI, gateway: Gateway) -> None:
 
     @app.get("/health/ready", summary="Whether the registry can be read")
     async def ready(response: Response) -> dict[str, str]:
-        if gateway.ready:
+        if await gateway.ready():
             return {"status": "ready"}
         response.status_code = 503
         return {"status": "the registry cannot be read"}
@@ -65,6 +65,6 @@ def _add_probes(app: FastAPI, gateway: Gateway) -> None:
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         try:
-            return Response(gateway.metrics_text(), media_type=CONTENT_TYPE_LATEST)
+            return Response(await gateway.metrics_text(), media_type=CONTENT_TYPE_LATEST)
         except RegistryUnavailable as error:
             return Response(str(error), status_code=503, media_type="text/plain")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert  # what it makes, SQLite understands as well
 
 from wattmesh_beckn.codec.v2.catalogs import Offered, Published
 from wattmesh_beckn.context import MAX_TTL_S
 from wattmesh_beckn.errors import ErrorCode, Refusal, declined
 from wattmesh_common.clock import rfc3339
-from wattmesh_gateway.database import available, transaction
+from wattmesh_gateway.database import Database, Run
+from wattmesh_gateway.tables import CATALOG
 
 MOST_OF_ONE = 16
 """Catalogs of one seller. A household has one; a platform may have one for each of those it sells for."""
@@ -27,42 +30,60 @@ class Kept(NamedTuple):
 class Catalogs:
     """Catalogs by seller and id. Every method raises RegistryUnavailable when the database fails."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def put(self, seller: str, catalogs: Sequence[Published], said_ms: int, now: float) -> list[Refusal | None]:
+    async def put(self, seller: str, catalogs: Sequence[Published], said_ms: int, now: float) -> list[Refusal | None]:
         """Keep each catalog in place of that of the same id, or drop that: of each why not, or None.
 
         `said_ms` is when the seller said so, by its own clock: what it said before then has no effect any more.
         """
-        with available(), transaction(self._db, "catalog/publish"):
+        async with self._database.transaction("catalog/publish") as run:
             # Nothing that was said so long ago is heard again.
-            over = (seller, int((now - 2 * MAX_TTL_S) * 1000))
-            self._db.execute("DELETE FROM catalog WHERE subscriber_id = ? AND body IS NULL AND heard_ms < ?", over)
-            return [self._put_one(seller, catalog, said_ms, now) for catalog in catalogs]
+            await run(_FORGET, {"seller": seller, "long_ago_ms": int((now - 2 * MAX_TTL_S) * 1000)})
+            return [await self._put_one(run, seller, catalog, said_ms, now) for catalog in catalogs]
 
-    def _put_one(self, seller: str, catalog: Published, said_ms: int, now: float) -> Refusal | None:
-        query = "SELECT catalog_id, said_ms, body IS NOT NULL FROM catalog WHERE subscriber_id = ?"
-        held = {row[0]: (row[1], bool(row[2])) for row in self._db.execute(query, (seller,))}
+    async def _put_one(self, run: Run, seller: str, catalog: Published, said_ms: int, now: float) -> Refusal | None:
+        held = {row[0]: (row[1], row[2] is not None) for row in await run(_HELD, {"seller": seller})}
         newest_ms, _ = held.get(catalog.id, (said_ms, False))
-        if said_ms < newest_ms:
-            text = f"what was said of {catalog.id!r} at {rfc3339(newest_ms / 1000)} is newer"
-            return declined(ErrorCode.BUSINESS_ERROR, text)
         others = sum(there for name, (_, there) in held.items() if name != catalog.id)
-        if catalog.is_active and others >= MOST_OF_ONE:
+        if said_ms >= newest_ms and catalog.is_active and others >= MOST_OF_ONE:
             return declined(ErrorCode.POLICY_ERROR, f"{seller!r} has {others} catalogs, and may have no more")
-        offers = json.dumps([list(one) for one in catalog.offers]) if catalog.is_active else "[]"
-        body = catalog.body if catalog.is_active else None
-        row = (seller, catalog.id, said_ms, int(now * 1000), offers, body)
-        self._db.execute("INSERT OR REPLACE INTO catalog VALUES (?, ?, ?, ?, ?, ?)", row)
-        return None
+        row = {
+            "subscriber_id": seller,
+            "catalog_id": catalog.id,
+            "said_ms": said_ms,
+            "heard_ms": int(now * 1000),
+            "offers": json.dumps([list(one) for one in catalog.offers]) if catalog.is_active else "[]",
+            "body": catalog.body if catalog.is_active else None,
+        }
+        if await run(_PUT, row):
+            return None
+        text = f"what was said of {catalog.id!r} at {rfc3339(newest_ms / 1000)} is newer"
+        return declined(ErrorCode.BUSINESS_ERROR, text)
 
-    def of(self, seller: str) -> list[Kept]:
-        """What a seller offers, in order of the catalogs' ids."""
-        query = "SELECT body, offers FROM catalog WHERE subscriber_id = ? AND body IS NOT NULL ORDER BY catalog_id"
-        with available():
-            rows = self._db.execute(query, (seller,)).fetchall()
-        return [Kept(body, _offers(offers)) for body, offers in rows]
+    async def of(self, sellers: Collection[str]) -> dict[str, list[Kept]]:
+        """What some sellers offer, each in order of its catalogs' ids; without those that offer nothing."""
+        found: dict[str, list[Kept]] = {}
+        for seller, body, offers in await self._database.run(_OF, {"sellers": list(sellers)}):
+            found.setdefault(seller, []).append(Kept(body, _offers(offers)))
+        return found
+
+
+_OF_SELLER = CATALOG.c.subscriber_id == bindparam("seller")
+_FORGET = delete(CATALOG).where(_OF_SELLER, CATALOG.c.body.is_(None), CATALOG.c.heard_ms < bindparam("long_ago_ms"))
+_HELD = select(CATALOG.c.catalog_id, CATALOG.c.said_ms, func.length(CATALOG.c.body)).where(_OF_SELLER)
+_NEW = insert(CATALOG)
+_PUT = _NEW.on_conflict_do_update(
+    index_elements=[CATALOG.c.subscriber_id, CATALOG.c.catalog_id],
+    set_={name: _NEW.excluded[name] for name in ("said_ms", "heard_ms", "offers", "body")},
+    where=CATALOG.c.said_ms <= _NEW.excluded.said_ms,
+).returning(CATALOG.c.said_ms)
+_OF = (
+    select(CATALOG.c.subscriber_id, CATALOG.c.body, CATALOG.c.offers)
+    .where(CATALOG.c.subscriber_id.in_(bindparam("sellers", expanding=True)), CATALOG.c.body.is_not(None))
+    .order_by(CATALOG.c.subscriber_id, CATALOG.c.catalog_id)
+)
 
 
 def _offers(said: str) -> tuple[Offered, ...]:

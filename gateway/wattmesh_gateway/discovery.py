@@ -34,15 +34,15 @@ from wattmesh_beckn.codec.v2.catalogs import (
 )
 from wattmesh_beckn.codec.v2.messages import ON_DISCOVER, ON_PUBLISH, ContextV2
 from wattmesh_beckn.codec.v2.writing import sought
-from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, require, too_many
+from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, too_many
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock, stopwatch
-from wattmesh_common.limits import RateLimit
 from wattmesh_gateway.catalogs import Kept
 from wattmesh_gateway.filters import Filter, compiled
+from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.registry import Registry, Seller
 from wattmesh_market.energy.grid_time import GridTime
@@ -57,6 +57,8 @@ FILTERS_PER_S, FILTERS_AT_ONCE = 0.5, 10
 """Of one buyer, but for wattmesh's own filter, which costs next to nothing."""
 LONGEST_FILTERING_S = 0.5
 """What one question may take of the processor; most take a hundredth of that."""
+ASKED_AT_ONCE = 32
+"""Sellers whose catalogs are read from the table at once."""
 
 Match = Callable[[Kept, Seller], bytes | None]
 """What is found of a catalog, as JSON; None when that is nothing."""
@@ -97,7 +99,9 @@ class Discovery:
         self._time = time
         self._clock = clock
         self._metrics = metrics
-        self._filtering = RateLimit(per_s=FILTERS_PER_S, burst=FILTERS_AT_ONCE, what="filters of its own")
+        self._filtering = Limit(
+            registry.database, clock, per_s=FILTERS_PER_S, burst=FILTERS_AT_ONCE, what="filters of its own"
+        )
         self._answers: dict[asyncio.Task[None], str] = {}
 
     @property
@@ -111,7 +115,7 @@ class Discovery:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
 
-    def publish(self, received: Received) -> Reply:
+    async def publish(self, received: Received) -> Reply:
         """Take what a seller publishes, catalog by catalog; `catalog/on_publish` tells what became of each."""
         seller = received.sender.subscriber_id
         if "v2" not in received.sender.protocols:
@@ -128,7 +132,7 @@ class Discovery:
         sound = [one for one in read if isinstance(one, Published)]
         said_ms = int(received.context.timestamp.timestamp() * 1000)
         try:
-            kept = iter(self._registry.catalogs.put(seller, sound, said_ms, self._clock.wall()))
+            kept = iter(await self._registry.catalogs.put(seller, sound, said_ms, self._clock.wall()))
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         results = [
@@ -140,7 +144,7 @@ class Discovery:
             self._start(asker, self._tell(asker, results))
         return ack()
 
-    def discover(self, received: Received) -> Reply:
+    async def discover(self, received: Received) -> Reply:
         """Take a buyer's question; `on_discover` has what sellers of its feeder offer, as far as it is asked for."""
         buyer = received.sender.subscriber_id
         message = received.read(DiscoverMessage)
@@ -149,10 +153,11 @@ class Discovery:
             raise declined(ErrorCode.BUSINESS_ERROR, text, f"message.{place}")
         expression = message.intent.filters.expression if message.intent.filters else None
         slots = None if expression is None else sought(expression)
-        found = None if expression is None or slots is not None else self._filter(expression, buyer)
+        found = None if expression is None or slots is not None else await self._filter(expression, buyer)
         self._require_room(buyer)
         try:
-            here = self._registry.sellers(self._domain, received.sender.location.city.code, self._clock.machine())
+            feeder = received.sender.location.city.code
+            here = await self._registry.sellers(self._domain, feeder, self._clock.machine())
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         sellers = [one for one in here if one.subscriber_id != buyer and "v2" in one.protocols]
@@ -161,8 +166,8 @@ class Discovery:
         self._start(asker, self._find(asker, sellers, match, slow=found is not None))
         return ack()
 
-    def _filter(self, expression: str, buyer: str) -> Filter:
-        require(self._filtering, buyer, self._clock.wall())
+    async def _filter(self, expression: str, buyer: str) -> Filter:
+        await self._filtering.require(buyer)
         return compiled(expression)
 
     def _require_room(self, sender: str) -> None:
@@ -237,19 +242,26 @@ class Discovery:
         chosen = pydantic_core.to_json(trimmed(pydantic_core.from_json(body), wanted))
         return with_seller(chosen, seller.subscriber_id, seller.url)
 
+    async def _offered(self, sellers: Sequence[Seller]) -> AsyncIterator[tuple[Seller, Kept]]:
+        for first in range(0, len(sellers), ASKED_AT_ONCE):
+            some = sellers[first : first + ASKED_AT_ONCE]
+            offered = await self._registry.catalogs.of([seller.subscriber_id for seller in some])
+            for seller in some:
+                for kept in offered.get(seller.subscriber_id, ()):
+                    yield seller, kept
+
     async def _found(self, sellers: Sequence[Seller], match: Match, *, slow: bool) -> AsyncIterator[bytes]:
         spent_s = 0.0
-        for seller in sellers:
-            for kept in self._registry.catalogs.of(seller.subscriber_id):
-                begun = stopwatch()
-                found = match(kept, seller)
-                spent_s += stopwatch() - begun
-                if slow:
-                    if spent_s > LONGEST_FILTERING_S:
-                        raise declined(ErrorCode.POLICY_ERROR, "the filter takes too long; ask for less at once")
-                    await self._clock.sleep(0)  # others' turn
-                if found is not None:
-                    yield found
+        async for seller, kept in self._offered(sellers):
+            begun = stopwatch()
+            found = match(kept, seller)
+            spent_s += stopwatch() - begun
+            if slow:
+                if spent_s > LONGEST_FILTERING_S:
+                    raise declined(ErrorCode.POLICY_ERROR, "the filter takes too long; ask for less at once")
+                await self._clock.sleep(0)  # others' turn
+            if found is not None:
+                yield found
 
     # --- what is sent ---
 

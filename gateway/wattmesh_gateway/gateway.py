@@ -18,13 +18,13 @@ from wattmesh_beckn.registry import RegistryUnavailable, Subscription, Subscript
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Pages, Reply, Transport
 from wattmesh_common.clock import Clock, utc
-from wattmesh_common.limits import RateLimit
 from wattmesh_common.reading_token import ReadingToken
 from wattmesh_common.runtime import REGISTRAR, GatewayConfig
 from wattmesh_gateway.broadcast import Broadcast, Cast
 from wattmesh_gateway.config import ConfigError
 from wattmesh_gateway.discovery import Discovery
-from wattmesh_gateway.inbox import MemoryInbox
+from wattmesh_gateway.inbox import GatewayInbox
+from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.live.watch import Watch
 from wattmesh_gateway.lookup import Lookups
 from wattmesh_gateway.metrics import Metrics
@@ -66,7 +66,7 @@ class Gateway:
         self._signer = signer
         self._registry = registry
         self.clock = clock
-        self._inbox = MemoryInbox(clock)
+        self._inbox = GatewayInbox(registry.database, clock)
         self._broadcast = Broadcast(transport, clock, self.metrics)
         self._discovery = Discovery(
             network=network_of(config.subscriber_id),
@@ -79,8 +79,10 @@ class Gateway:
             metrics=self.metrics,
         )
         asking = ["search"] * ("v1" in config.protocols) + [DISCOVER] * ("v2" in config.protocols)
-        searches = RateLimit(per_s=SEARCHES_PER_S, burst=SEARCHES_AT_ONCE, what="searches")
-        publications = RateLimit(per_s=PUBLICATIONS_PER_S, burst=PUBLICATIONS_AT_ONCE, what="publications")
+        searches = Limit(registry.database, clock, per_s=SEARCHES_PER_S, burst=SEARCHES_AT_ONCE, what="searches")
+        publications = Limit(
+            registry.database, clock, per_s=PUBLICATIONS_PER_S, burst=PUBLICATIONS_AT_ONCE, what="publications"
+        )
         receivers = dict.fromkeys(asking, self._receiver(asking, searches))
         if "v2" in config.protocols:
             receivers[PUBLISH] = self._receiver([PUBLISH], publications)
@@ -97,7 +99,7 @@ class Gateway:
             clock=clock,
         )
 
-    def _receiver(self, actions: Collection[str], limit: RateLimit) -> Receiver:
+    def _receiver(self, actions: Collection[str], limit: Limit) -> Receiver:
         return Receiver(
             subscriber_id=self._config.subscriber_id,
             domain=self._config.domain,
@@ -107,7 +109,7 @@ class Gateway:
             clock=self.clock,
             handler=self._handle,
             gateway_id=None,
-            limit=limit,
+            limit=limit.require,
             protocols=self._config.protocols,
             signer=lambda: self._signer,
             bodies=TO_DISCOVERY_BODIES,
@@ -116,18 +118,19 @@ class Gateway:
     async def start(self) -> None:
         """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
         now = self.clock.machine()
-        held = self._registry.find(self._config.subscriber_id, now)
+        await self._registry.start(self._config.subscriber_id)
+        held = await self._registry.find(self._config.subscriber_id, now)
         own = own_entry(self._config, self._signer, now)
         for entry in held:
             if entry.key_id == own.key_id and entry.signing_public_key != own.signing_public_key:
                 raise ConfigError(
                     f"key_id {own.key_id!r} is in the registry with another key; a new key needs a new one"
                 )
-        self._registry.put(own, now)
+        await self._registry.put(own, now)
         for entry in held:
             if entry.key_id != own.key_id and entry.status is SubscriptionStatus.SUBSCRIBED:
                 ended = entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED})
-                self._registry.put(ended, now)
+                await self._registry.put(ended, now)
 
     @property
     def under_way(self) -> bool:
@@ -137,6 +140,7 @@ class Gateway:
     async def stop(self) -> None:
         """Refuse further searches, finish what is under way within 5 s and give up the rest."""
         await asyncio.gather(self._broadcast.stop(), self._discovery.stop())
+        await self._registry.stop()
 
     def watched_through(self, pages: Pages, token: ReadingToken) -> Watch:
         """What the live page shows, read from the subscribers' pods through `pages` once somebody looks.
@@ -145,33 +149,32 @@ class Gateway:
         """
         return Watch(self._config.subscriber_id, self._config.domain, self._registry, pages, self.clock, token)
 
-    @property
-    def ready(self) -> bool:
+    async def ready(self) -> bool:
         """Whether the registry can be read."""
         try:
-            self._registry.live_by_type(self.clock.machine())
+            await self._registry.live_by_type(self.clock.machine())
         except RegistryUnavailable:
             return False
         return True
 
-    def metrics_text(self) -> bytes:
+    async def metrics_text(self) -> bytes:
         """The metrics in Prometheus' text format. Raises RegistryUnavailable."""
-        return self.metrics.text(self._registry.live_by_type(self.clock.machine()), self._broadcast.waiting)
+        return self.metrics.text(await self._registry.live_by_type(self.clock.machine()), self._broadcast.waiting)
 
-    def _handle(self, received: Received) -> Reply:
-        self._inbox.require_room(received.sender.subscriber_id)
+    async def _handle(self, received: Received) -> Reply:
+        await self._inbox.require_room(received.sender.subscriber_id)
         if isinstance(received.context, Context):
-            return self._search(received, received.context)
+            return await self._search(received, received.context)
         take = self._discovery.publish if received.action == PUBLISH else self._discovery.discover
-        answer = take(received)
-        self._inbox.remember(received, answer, min(received.context.expires_at, received.signature_expires))
+        answer = await take(received)
+        await self._inbox.remember(received, answer, min(received.context.expires_at, received.signature_expires))
         return answer
 
-    def _search(self, received: Received, context: Context) -> Reply:
+    async def _search(self, received: Received, context: Context) -> Reply:
         sender = received.sender
         feeder = context.feeder or sender.location.city.code
         try:
-            sellers = self._registry.sellers(self._config.domain, feeder, self.clock.machine())
+            sellers = await self._registry.sellers(self._config.domain, feeder, self.clock.machine())
         except RegistryUnavailable as error:
             raise busy(str(error), 1) from error
         # After its signature's expiry no seller would take it.
@@ -188,7 +191,7 @@ class Gateway:
         ]
         asked = self._broadcast.submit(Cast(received.body, headers, expires_at), others)
         answer = ack(recipients=str(asked))
-        self._inbox.remember(received, answer, expires_at)
+        await self._inbox.remember(received, answer, expires_at)
         return answer
 
 

@@ -13,14 +13,14 @@ from math import floor
 from pydantic import ConfigDict, Field, ValidationError
 
 from wattmesh_beckn.context import BecknModel, Code, Timestamp
-from wattmesh_beckn.errors import ErrorCode, Refusal, invalid, require
+from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
 from wattmesh_beckn.http import PEER
 from wattmesh_beckn.receiver import check_size, parse
 from wattmesh_beckn.registry import SUBSCRIPTIONS, LookupPage, SubscriberType, SubscriptionStatus
 from wattmesh_beckn.transport import MAX_ANSWER_BYTES, Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.fields import Protocols
-from wattmesh_common.limits import RateLimit
+from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import ChangesForgotten, Registry
 
@@ -116,9 +116,11 @@ class Lookups:
     def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
-        self._wide = RateLimit(per_s=WIDE_PER_S, burst=WIDE_AT_ONCE, what="lookups without subscriber_id")
+        self._wide = Limit(
+            registry.database, clock, per_s=WIDE_PER_S, burst=WIDE_AT_ONCE, what="lookups without subscriber_id"
+        )
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The JSON array of matching entries, or the page that is asked for.
 
         Refusal when the filter is unsound, too much matches for one answer, the caller asks too widely too often, or
@@ -127,13 +129,13 @@ class Lookups:
         check_size(len(body))
         wanted, page = read_filter(body)
         if "subscriber_id" not in wanted:
-            require(self._wide, headers.get(PEER, ""), self._clock.wall())
-        found = self._page(wanted, page) if page else self._whole(wanted)
+            await self._wide.require(headers.get(PEER, ""))
+        found = await (self._page(wanted, page) if page else self._whole(wanted))
         return Reply(200, found, {"content-type": "application/json"})
 
-    def _whole(self, wanted: Mapping[str, str | int]) -> bytes:
+    async def _whole(self, wanted: Mapping[str, str | int]) -> bytes:
         now = self._clock.machine()
-        entries = self._registry.lookup(wanted, now, most=MOST_FOUND + 1)
+        entries = await self._registry.lookup(wanted, now, most=MOST_FOUND + 1)
         if len(entries) <= MOST_FOUND:
             # Who takes the first of a subscriber's entries shall get one that holds.
             entries.sort(key=lambda one: (one.subscriber_id, one.type, not one.is_live(now)))
@@ -144,11 +146,11 @@ class Lookups:
             f"more than {MOST_FOUND} entries or {MAX_ANSWER_BYTES} bytes match; read them by pages, with 'page'"
         )
 
-    def _page(self, wanted: Mapping[str, str | int], page: PageAsked) -> bytes:
+    async def _page(self, wanted: Mapping[str, str | int], page: PageAsked) -> bytes:
         most = page.most
         while True:
             try:
-                found = self._registry.changes(wanted, self._clock.machine(), after=page.after, most=most)
+                found = await self._registry.changes(wanted, self._clock.machine(), after=page.after, most=most)
             except ChangesForgotten:
                 text = "page.after: what has changed since is not known any more; read from the beginning, without it"
                 raise Refusal(410, ErrorCode.INVALID_REQUEST, text, "page.after") from None

@@ -7,17 +7,27 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
 from wattmesh_common.sqlite_files import Kind, bring_forward, held, prepare, refusing
+from wattmesh_gateway.tables import PASSING, SCHEMA, VERSION
 
 APPLICATION_ID = 0x574D4752
 """`WMGR`, in the file's header."""
-VERSION = 3
-"""Raised with every change of the tables; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
+
+
+def _sql_of(tables: MetaData) -> str:
+    dialect, made = sqlite.dialect(), list[str]()
+    for table in tables.sorted_tables:
+        made.append(str(CreateTable(table).compile(dialect=dialect)))
+        made += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return ";".join([*made, ""])
+
 
 _PROTOCOLS = "protocols TEXT NOT NULL DEFAULT 'v1'"
-"""Which versions of Beckn it speaks, separated by commas."""
 _SUBSCRIPTION_OF_2 = """
--- `changed` numbers the changes of the whole table: an entry that is written gets the next number.
 CREATE TABLE subscription (
     subscriber_id TEXT NOT NULL,
     type TEXT NOT NULL CHECK (type IN ('BAP', 'BPP', 'BG')),
@@ -39,10 +49,7 @@ CREATE TABLE subscription (
 CREATE INDEX subscription_by_area ON subscription (domain, city, type);
 CREATE UNIQUE INDEX subscription_by_change ON subscription (changed);
 """
-_SUBSCRIPTION = _SUBSCRIPTION_OF_2.replace("changed INTEGER NOT NULL,", f"changed INTEGER NOT NULL,\n    {_PROTOCOLS},")
-_CATALOG = """
--- What sellers that speak v2 have published. A catalog that was withdrawn has no body: what was said before that is
--- still known to be older. offers: of each offer its times (grid time) and for whom it is, as a JSON list.
+_CATALOG_OF_3 = """
 CREATE TABLE catalog (
     subscriber_id TEXT NOT NULL,
     catalog_id TEXT NOT NULL,
@@ -53,17 +60,15 @@ CREATE TABLE catalog (
     PRIMARY KEY (subscriber_id, catalog_id)
 ) STRICT, WITHOUT ROWID;
 """
-_TABLES = f"""
-{_SUBSCRIPTION}
--- The newest subscribe calls that had an effect: all of one subscriber's were signed in the same second.
-CREATE TABLE accepted (
-    subscriber_id TEXT NOT NULL,
-    call BLOB NOT NULL,
-    created_s INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    PRIMARY KEY (subscriber_id, call)
+_NUMBERING_OF_4 = """
+CREATE TABLE numbering (
+    one INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    dropped INTEGER NOT NULL,
+    PRIMARY KEY (one)
 ) STRICT, WITHOUT ROWID;
-{_CATALOG}"""
+"""
+_FIRST_NUMBERS = "INSERT INTO numbering SELECT 1, coalesce(max(changed), 0), 0 FROM subscription;"
 
 MIGRATIONS = (
     # 2: changes are numbered.
@@ -76,7 +81,9 @@ MIGRATIONS = (
     DROP TABLE former;
     """,  # noqa: S608 - no values
     # 3: versions of Beckn, and what is published in the second. Before, all spoke the first.
-    f"ALTER TABLE subscription ADD COLUMN {_PROTOCOLS}; {_CATALOG}",
+    f"ALTER TABLE subscription ADD COLUMN {_PROTOCOLS}; {_CATALOG_OF_3}",
+    # 4: what counts changes is kept, as replicas of a gateway share it. Nobody reads how an accepted call ended.
+    f"{_NUMBERING_OF_4} {_FIRST_NUMBERS} ALTER TABLE accepted DROP COLUMN status;",
 )
 """The SQL that leads from each version to the next, from 1 on."""
 
@@ -100,7 +107,13 @@ def opened(path: Path | None) -> Iterator[sqlite3.Connection]:
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 _make(connection)
             bring_forward(connection, MIGRATIONS)
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.executescript(_PASSING)
         yield connection
+
+
+_TABLES = _sql_of(SCHEMA) + _FIRST_NUMBERS
+_PASSING = _sql_of(PASSING)
 
 
 def _make(connection: sqlite3.Connection) -> None:

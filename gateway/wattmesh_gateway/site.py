@@ -64,9 +64,9 @@ class GatewaySite:
             return answer
         try:
             if path == "/lookup":
-                return self._lookups.answer(body, headers)
+                return await self._lookups.answer(body, headers)
             if path == "/subscribe":
-                return self._subscribing.answer(body, headers)
+                return await self._subscribing.answer(body, headers)
             message = f"no such path {path[:100]!r}; there are {self.paths}"
             raise Refusal(404, ErrorCode.INVALID_REQUEST, message)
         except Refusal as refusal:

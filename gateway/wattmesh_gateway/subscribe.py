@@ -1,6 +1,6 @@
 """`subscribe`: a registrar, or a subscriber for itself, writes one entry of the registry.
 
-In this order: size → parse → signature → rate → schema → replay → whether it may. Nothing is awaited between reading
+In this order: size → parse → signature → rate → schema → replay → whether it may. Nobody else writes between reading
 what is known and writing what is new.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wattmesh_beckn.answers import json_reply
-from wattmesh_beckn.errors import invalid, require
+from wattmesh_beckn.errors import invalid
 from wattmesh_beckn.receiver import check_size, parse, unauthorized
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import (
@@ -25,8 +25,8 @@ from wattmesh_beckn.signature import (
 )
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
-from wattmesh_common.limits import RateLimit
 from wattmesh_common.runtime import REGISTRAR
+from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.problems import first_problem
 from wattmesh_gateway.registry import AcceptedCall, Registry
 from wattmesh_gateway.rules import (
@@ -54,9 +54,9 @@ class Subscribing:
         self._registry = registry
         self._clock = clock
         self._reserved: Collection[str] = (REGISTRAR, gateway_id)
-        self._limit = RateLimit(per_s=CALLS_PER_S, burst=CALLS_AT_ONCE, what="subscribe calls")
+        self._limit = Limit(registry.database, clock, per_s=CALLS_PER_S, burst=CALLS_AT_ONCE, what="subscribe calls")
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Write the entry in `body`. Raises Refusal, or RegistryUnavailable."""
         check_size(len(body))
         raw = parse(body)
@@ -64,26 +64,27 @@ class Subscribing:
         try:
             header = parse_header(headers.get(AUTHORIZATION))
             call = identify(header, body)
-            self._authenticate(header, raw, body, call, now)
+            await self._authenticate(header, raw, body, call, now)
         except SignatureProblem as problem:
             raise unauthorized(str(problem), self._gateway_id) from None
         if header.subscriber_id != REGISTRAR:
-            require(self._limit, header.subscriber_id, now)
+            await self._limit.require(header.subscriber_id)
         entry = _read(raw)
         check_entry(entry, now)
-        accepted = self._registry.accepted_calls(entry.subscriber_id)
-        if call.call in accepted.calls:
-            return _TAKEN
-        check_order(entry.subscriber_id, call, accepted)
-        check_not_reserved(entry, self._reserved)
-        held = self._registry.find(entry.subscriber_id, now)
-        if header.subscriber_id != REGISTRAR:
-            check_renewal(entry, held, now)
-        check_key(entry, held)
-        self._registry.put(entry, now, call)
+        async with self._registry.writing("subscribe", now) as writing:
+            accepted = await writing.accepted_calls(entry.subscriber_id)
+            if call.call in accepted.calls:
+                return _TAKEN
+            check_order(entry.subscriber_id, call, accepted)
+            check_not_reserved(entry, self._reserved)
+            held = await writing.find(entry.subscriber_id, now)
+            if header.subscriber_id != REGISTRAR:
+                check_renewal(entry, held, now)
+            check_key(entry, held)
+            await writing.put(entry, now, call)
         return _TAKEN
 
-    def _authenticate(
+    async def _authenticate(
         self, header: SignatureHeader, raw: dict[str, Any], body: bytes, call: AcceptedCall, now: float
     ) -> None:
         claimed = raw.get("subscriber_id")
@@ -98,8 +99,8 @@ class Subscribing:
                 "subscriber itself may write its entry"
             )
         else:
-            known = call.call in self._registry.accepted_calls(header.subscriber_id).calls
-            key = renewal_key(header, self._registry.find(header.subscriber_id, now), now, known=known)
+            known = call.call in (await self._registry.accepted_calls(header.subscriber_id)).calls
+            key = renewal_key(header, await self._registry.find(header.subscriber_id, now), now, known=known)
         check_signature(header, body, key)
 
 

@@ -114,7 +114,7 @@ def test_a_signed_message_goes_over_the_network_and_is_acknowledged() -> None:
     received: list[Received] = []
 
     class NoInbox:
-        def first_answer(self, _sender: str, _message_id: str, _action: str) -> None:
+        async def first_answer(self, _sender: str, _message_id: str, _action: str) -> None:
             """Everything is new."""
 
     class Household:
@@ -130,7 +130,7 @@ def test_a_signed_message_goes_over_the_network_and_is_acknowledged() -> None:
                 gateway_id=None,
             )
 
-        def handle(self, call: Received) -> Reply:
+        async def handle(self, call: Received) -> Reply:
             received.append(call)
             return ack(heard="yes")
 

@@ -36,10 +36,10 @@ class Memory:
         self.received: list[Received] = []
         self.answers: dict[tuple[str, str, str], FirstAnswer] = {}
 
-    def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
+    async def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         return self.answers.get((sender, message_id, action))
 
-    def handle(self, received: Received) -> Reply:
+    async def handle(self, received: Received) -> Reply:
         self.received.append(received)
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -47,7 +47,7 @@ class MadeStreet(Served):
         for pod, members in self._members.items():
             for name, feeder in members.items():
                 url = f"http://{pod}/{name.partition('.')[0]}"
-                registry.put(entry_at(now, signer(name), "BPP", url=url, feeder=feeder, **valid), now)
+                await registry.put(entry_at(now, signer(name), "BPP", url=url, feeder=feeder, **valid), now)
         watch = Watch(GATEWAY, DOMAIN, registry, self.pods, clock, TOKEN)
         add_live_page(app, watch, clock, TOKEN)
         async with served(app, Limits()) as street:

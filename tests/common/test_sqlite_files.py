@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.support import NOW, entry
+from tests.world.clocks import at_once
 from tests.world.subscribers import signer
 from wattmesh_agents.store.database import Database
 from wattmesh_common.sqlite_files import WAL_BYTES, DatabaseRefused, bring_forward
@@ -43,7 +44,7 @@ def _fill_agents(path: Path) -> Callable[[], None]:
 def _fill_registry(path: Path) -> Callable[[], None]:
     registry = Registry(path)
     for number in range(60):
-        registry.put(entry(signer(f"house-{number}")), NOW)
+        at_once(registry.put(entry(signer(f"house-{number}")), NOW))
     return registry.close
 
 

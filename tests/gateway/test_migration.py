@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.support import NOW, entry
+from tests.world.clocks import at_once
 from tests.world.subscribers import DOMAIN, signer
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_common.sqlite_files import DatabaseRefused, bring_forward
@@ -64,7 +65,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_entries_of_version_1_are_kept_in_the_order_of_their_last_change(path: Path) -> None:
     registry = Registry(path)
-    found, cursor, more = registry.changes({}, NOW, after=None, most=10)
+    found, cursor, more = at_once(registry.changes({}, NOW, after=None, most=10))
     assert [(one.subscriber_id, one.url) for one in found] == [
         ("house-1", "http://house-1"),
         ("house-2", "http://house-2"),
@@ -72,9 +73,11 @@ def test_entries_of_version_1_are_kept_in_the_order_of_their_last_change(path: P
     ]
     assert {one.status for one in found} == {SubscriptionStatus.SUBSCRIBED}
     assert not more
-    assert registry.accepted_calls("house-0").calls == {b"\x01"}
-    registry.put(entry(signer("house-9")), NOW)
-    assert [one.subscriber_id for one in registry.changes({}, NOW, after=cursor, most=10).entries] == ["house-9"]
+    assert at_once(registry.accepted_calls("house-0")).calls == {b"\x01"}
+    at_once(registry.put(entry(signer("house-9")), NOW))
+    assert [one.subscriber_id for one in at_once(registry.changes({}, NOW, after=cursor, most=10)).entries] == [
+        "house-9"
+    ]
     registry.close()
 
 
@@ -83,7 +86,7 @@ def test_who_was_registered_before_protocols_were_speaks_the_first(path: Path) -
         bring_forward(file, schema.MIGRATIONS[:1])
         assert file.execute("PRAGMA user_version").fetchone() == (2,)
     registry = Registry(path)
-    assert {one.protocols for one in registry.changes({}, NOW, after=None, most=10).entries} == {("v1",)}
+    assert {one.protocols for one in at_once(registry.changes({}, NOW, after=None, most=10)).entries} == {("v1",)}
     registry.close()
 
 
@@ -111,5 +114,5 @@ def test_a_step_that_cannot_be_made_leaves_the_older_file(path: Path, monkeypatc
         assert file.execute("PRAGMA user_version").fetchone() == (1,)
         assert file.execute("SELECT count(*) FROM subscription").fetchone() == (3,)
     registry = Registry(path)
-    assert len(registry.changes({}, NOW, after=None, most=10).entries) == 3
+    assert len(at_once(registry.changes({}, NOW, after=None, most=10)).entries) == 3
     registry.close()

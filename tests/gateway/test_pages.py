@@ -28,9 +28,9 @@ def house(number: int, **changes: Any) -> Subscription:
     return entry(KEY, **{"subscriber_id": f"house-{number}", **changes})
 
 
-def fill(world: World, number: int, **changes: Any) -> None:
+async def fill(world: World, number: int, **changes: Any) -> None:
     for one in range(number):
-        world.registry.put(house(one, **changes), NOW)
+        await world.registry.put(house(one, **changes), NOW)
 
 
 async def page(
@@ -54,7 +54,7 @@ async def pages(world: World, most: int = MOST_ON_PAGE, **subset: Any) -> list[l
 def test_more_than_one_answer_holds_is_read_by_pages_each_entry_once() -> None:
     async def main() -> None:
         world = World()
-        fill(world, MOST_FOUND + 1)
+        await fill(world, MOST_FOUND + 1)
         text = f"more than {MOST_FOUND} entries or {MAX_ANSWER_BYTES} bytes match; read them by pages, with 'page'"
         assert problem(await world.post("/lookup", b'{"type": "BPP"}')) == (400, "30000", text)
         read = await pages(world, type="BPP")
@@ -67,8 +67,8 @@ def test_more_than_one_answer_holds_is_read_by_pages_each_entry_once() -> None:
 def test_a_page_holds_what_is_asked_for_and_a_full_last_one_says_that_it_is_the_last() -> None:
     async def main() -> None:
         world = World()
-        fill(world, 4)
-        world.registry.put(house(9, location={"city": {"code": "feeder-2"}}), NOW)
+        await fill(world, 4)
+        await world.registry.put(house(9, location={"city": {"code": "feeder-2"}}), NOW)
         assert await pages(world, 2) == [["house-0", "house-1"], ["house-2", "house-3"], ["house-9"]]
         assert await pages(world, 2, location={"city": {"code": "feeder-1"}}) == [
             ["house-0", "house-1"],
@@ -81,10 +81,10 @@ def test_a_page_holds_what_is_asked_for_and_a_full_last_one_says_that_it_is_the_
 def test_a_cursor_leads_to_what_has_changed_since() -> None:
     async def main() -> None:
         world = World()
-        fill(world, 3)
+        await fill(world, 3)
         _, cursor, _ = await page(world)
         assert await page(world, cursor) == ([], cursor, False)
-        world.registry.put(house(1, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
+        await world.registry.put(house(1, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
         found, later, more = await page(world, cursor)
         assert (found, more) == (["house-1"], False)
         assert await page(world, later) == ([], later, False)
@@ -95,9 +95,9 @@ def test_a_cursor_leads_to_what_has_changed_since() -> None:
 def test_what_changes_while_pages_are_read_comes_on_a_later_one() -> None:
     async def main() -> None:
         world = World()
-        fill(world, 4)
+        await fill(world, 4)
         first, cursor, _ = await page(world, most=2)
-        world.registry.put(house(0, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
+        await world.registry.put(house(0, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
         second, cursor, more = await page(world, cursor, most=2)
         third, _, _ = await page(world, cursor, most=2)
         assert (first, second, third) == (["house-0", "house-1"], ["house-2", "house-3"], ["house-0"])
@@ -109,7 +109,7 @@ def test_what_changes_while_pages_are_read_comes_on_a_later_one() -> None:
 def test_a_page_of_long_entries_is_short_enough_to_be_read() -> None:
     async def main() -> None:
         world = World()
-        fill(world, 1500, url=f"http://house/{'x' * 2000}")
+        await fill(world, 1500, url=f"http://house/{'x' * 2000}")
         reply = await world.post("/lookup", b'{"page": {}}')
         assert len(reply.body) <= MAX_ANSWER_BYTES
         assert answer_of(reply)["more"]
@@ -144,7 +144,7 @@ GONE = (410, "30000", "page.after: what has changed since is not known any more;
 def test_a_cursor_that_leads_nowhere_is_gone(cursor: str) -> None:
     async def main() -> Any:
         world = World()
-        fill(world, 3)
+        await fill(world, 3)
         _, held, _ = await page(world)
         asked = {"page": {"after": cursor.format(start=held.partition(".")[0])}}
         return await world.post("/lookup", json.dumps(asked).encode())
@@ -155,7 +155,7 @@ def test_a_cursor_that_leads_nowhere_is_gone(cursor: str) -> None:
 def test_after_a_start_of_the_gateway_all_is_read_anew(tmp_path: Path) -> None:
     async def main() -> None:
         first = World(tmp_path / "registry.db")
-        fill(first, 3)
+        await fill(first, 3)
         _, cursor, _ = await page(first)
         first.registry.close()
         second = World(tmp_path / "registry.db")
@@ -175,11 +175,11 @@ def test_who_has_not_read_what_was_dropped_reads_anew() -> None:
         world = World()
         copy = RegistryCopy(URL, world.memory)
         keys = [str(uuid.UUID(int=number, version=4)) for number in range(MOST_ENTRIES_OF_ONE + 1)]
-        world.registry.put(house(0, key_id=keys[0]), NOW)
+        await world.registry.put(house(0, key_id=keys[0]), NOW)
         assert [one.key_id for one in await copy.update(NOW)] == [keys[0]]
-        world.registry.put(house(0, key_id=keys[0], status=SubscriptionStatus.UNSUBSCRIBED), NOW)
+        await world.registry.put(house(0, key_id=keys[0], status=SubscriptionStatus.UNSUBSCRIBED), NOW)
         for key in keys[1:]:
-            world.registry.put(house(0, key_id=key), NOW + 1)
+            await world.registry.put(house(0, key_id=key), NOW + 1)
         assert {one.key_id for one in await copy.update(NOW)} == {*keys[1:]}
 
     run(main())
@@ -188,11 +188,11 @@ def test_who_has_not_read_what_was_dropped_reads_anew() -> None:
 def test_a_copy_holds_what_the_registry_holds_after_every_change() -> None:
     async def main() -> None:
         world = World()
-        fill(world, MOST_FOUND + 1)
+        await fill(world, MOST_FOUND + 1)
         copy = RegistryCopy(URL, world.memory)
         assert len(await copy.update(NOW)) == MOST_FOUND + 1
-        world.registry.put(house(5, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
-        world.registry.put(house(6, url="http://moved", domain="another"), NOW)
+        await world.registry.put(house(5, status=SubscriptionStatus.UNSUBSCRIBED), NOW)
+        await world.registry.put(house(6, url="http://moved", domain="another"), NOW)
         held = {one.subscriber_id: one for one in await copy.update(NOW)}
         assert len(held) == MOST_FOUND
         assert "house-5" not in held
@@ -220,7 +220,7 @@ class Failing:
 def test_a_reading_that_breaks_off_is_taken_up_where_it_was() -> None:
     async def main() -> None:
         world = World()
-        fill(world, 3 * MOST_ON_PAGE)
+        await fill(world, 3 * MOST_ON_PAGE)
         transport = Failing(world.memory, 3)
         copy = RegistryCopy(URL, transport)
         with pytest.raises(RegistryUnavailable, match="connection refused"):

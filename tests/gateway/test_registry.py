@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.support import NOW, World, asked, entry, problem
-from tests.world.clocks import run
+from tests.world.clocks import at_once, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_common.sqlite_files import DatabaseRefused
@@ -41,11 +41,11 @@ def test_entries_survive_a_restart_and_sellers_are_searched_as_before(tmp_path: 
 
 def test_the_database_is_durable_and_bears_its_name(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry.db")
-    registry.put(entry(signer("house")), NOW)
+    at_once(registry.put(entry(signer("house")), NOW))
     with closing(sqlite3.connect(tmp_path / "registry.db")) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert other.execute("PRAGMA application_id").fetchone() == (0x574D4752,)
-        assert other.execute("PRAGMA user_version").fetchone() == (3,)
+        assert other.execute("PRAGMA user_version").fetchone() == (4,)
     registry.close()
 
 
@@ -68,15 +68,15 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     Registry(path).close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 4")
-    assert refusal_of(path) == ("made by a newer wattmesh (schema 4; this one knows 3); use that one")
+        other.execute("PRAGMA user_version = 5")
+    assert refusal_of(path) == ("made by a newer wattmesh (schema 5; this one knows 4); use that one")
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     registry = Registry(path)
     for number in range(20):
-        registry.put(entry(signer(f"house-{number}")), NOW)
+        at_once(registry.put(entry(signer(f"house-{number}")), NOW))
     registry.close()
     with path.open("r+b") as file:
         file.seek(4096 + 100)
@@ -93,15 +93,15 @@ def test_a_database_that_fails_is_busy_for_every_call_and_not_ready(tmp_path: Pa
     async def main() -> None:
         world = World(tmp_path / "registry.db")
         buyer = await world.buyer()
-        assert world.gateway.ready
+        assert await world.gateway.ready()
         world.registry.close()
-        assert not world.gateway.ready
+        assert not await world.gateway.ready()
         replies = [await world.subscribe(entry(buyer)), await world.post("/lookup", b"{}"), await world.search(buyer)]
         for reply in replies:
             assert problem(reply)[:2] == (503, "40000")
             assert reply.headers["retry-after"] == "1"
         with pytest.raises(RegistryUnavailable, match="the registry's database fails"):
-            world.gateway.metrics_text()
+            await world.gateway.metrics_text()
 
     run(main())
 

@@ -199,7 +199,7 @@ def test_a_search_that_nobody_here_can_act_on_is_refused(changes: dict[str, Any]
 
 
 def test_a_sender_with_too_many_open_searches_waits_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox.MemoryInbox.__init__, "__kwdefaults__", {"most": 5, "most_of_one_sender": 3})
+    monkeypatch.setattr(inbox.GatewayInbox.__init__, "__kwdefaults__", {"most": 5, "most_of_one_sender": 3})
 
     async def main() -> None:
         world = World()

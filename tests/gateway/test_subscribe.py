@@ -339,7 +339,7 @@ def test_the_gateway_registers_itself_and_ends_its_old_key(tmp_path: Path) -> No
     async def main() -> None:
         world = World(tmp_path / "registry.db")
         await world.gateway.start()
-        world.registry.put(entry(signer("gateway.street", 2), "BG"), NOW)
+        await world.registry.put(entry(signer("gateway.street", 2), "BG"), NOW)
         await world.gateway.start()
         found = await world.lookup(type="BG")
         assert [(one["key_id"], one["status"]) for one in found] == [

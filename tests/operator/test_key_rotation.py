@@ -8,6 +8,7 @@ import pytest
 
 from tests.operator.mortal import operate
 from tests.operator.world import STREET, World, run
+from tests.world.clocks import at_once
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_operator.keys.key_files import held_keys, key_file
 
@@ -24,7 +25,7 @@ def rotate(world: World, name: str = "rooftop", value: str = "1", kind: str = "S
 def statuses(world: World, subscriber_id: str) -> dict[str, set[SubscriptionStatus]]:
     """What the registry says of each key of a subscriber."""
     told: dict[str, set[SubscriptionStatus]] = {}
-    for entry in world.registries["market"].find(subscriber_id, world.clock.wall()):
+    for entry in at_once(world.registries["market"].find(subscriber_id, world.clock.wall())):
         told.setdefault(entry.key_id, set()).add(entry.status)
     return told
 

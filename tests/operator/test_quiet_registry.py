@@ -78,7 +78,7 @@ def test_more_entries_than_one_answer_holds_keep_nothing_from_being_ready_and_he
         [some, *_] = world.entries()
         for number in range(2_100):
             left = some.model_copy(update={"subscriber_id": f"gone-{number}.street", "type": "BAP"})
-            world.registries["market"].put(left, world.clock.wall())
+            await world.registries["market"].put(left, world.clock.wall())
         await world.reconcile()
         assert world.condition("BecknGateway", "market") == ("True", "Ready")
         assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")

@@ -14,6 +14,7 @@ import async_solipsism
 import pydantic_core
 import yaml
 
+from tests.world.clocks import at_once
 from wattmesh_agents.registrar import asked_by_registrar, drain_reply
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import Signer
@@ -227,7 +228,7 @@ class World:
     def entries(self, gateway: str = "market") -> list[Subscription]:
         """Live entries of buyers and sellers."""
         now = self.clock.wall()
-        found = self.registries[gateway].lookup({}, now, most=100_000)
+        found = at_once(self.registries[gateway].lookup({}, now, most=100_000))
         return [entry for entry in found if entry.type != "BG" and entry.is_live(now)]
 
     def registered(self, gateway: str = "market") -> set[str]:

@@ -12,8 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from tests.street.puppet import SEED, SPEED, STREET, Puppet
-from tests.world.clocks import HeldClock
+from tests.world.clocks import HeldClock, at_once
 from tests.world.loopback import Loopback
 from tests.world.street import new_process
 from tests.world.subscribers import entry_at
@@ -109,7 +111,7 @@ class Arena:
 
     def _registry(self) -> Registry:
         registry = Registry(self._folder / "registry.db")
-        registry._db.execute(NO_FSYNC)
+        at_once(registry.database.run(text(NO_FSYNC)))
         return registry
 
     def _database(self, name: str) -> Database:

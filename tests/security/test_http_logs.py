@@ -121,13 +121,13 @@ def test_no_call_makes_a_new_series_in_the_gateways_metrics(tmp_path: Path) -> N
         registry = Registry(database)
         gateway = Gateway(config, GATEWAY, registry, MemoryTransport(), SystemClock())
         async with served(create_app(gateway, NoPages(), TOKEN)) as street:
-            before = series(gateway.metrics_text())
+            before = series(await gateway.metrics_text())
             for path in paths:
                 for body in bodies:
                     head = HEAD.replace(b"/call", path)
                     answer = await street.ask(head + b"content-length: %d\r\n\r\n" % len(body) + body)
                     assert answer.status in (400, 401, 404)
-            assert series(gateway.metrics_text()) == before
+            assert series(await gateway.metrics_text()) == before
         registry.close()
 
     run(story)

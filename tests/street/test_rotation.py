@@ -94,7 +94,7 @@ def test_buyer_and_seller_rotate_in_the_middle_of_a_contract(tmp_path: Path) -> 
             answer = world.wire.refused[-1].decode()
             assert f"key '{old['flat-0'].key_id}' of subscriber 'flat-0.street' is valid from " in answer
             assert "; this clock says " in answer
-            entries = world.registries["market"].find("flat-0.street", world.held.now)
+            entries = await world.registries["market"].find("flat-0.street", world.held.now)
             assert {e.key_id: e.status for e in entries} == {
                 old["flat-0"].key_id: SubscriptionStatus.EXPIRED,
                 new["flat-0"].key_id: SubscriptionStatus.SUBSCRIBED,

@@ -21,6 +21,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that waits for nothing, as none does that reads or writes a registry in SQLite."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    raise AssertionError("it waits for something")
+
+
 class StillClock:
     """Stands still until it is moved; nobody may wait for it."""
 

@@ -164,7 +164,7 @@ class Watch:
 
     async def _look_once(self) -> None:
         try:
-            self._enrol()
+            await self._enrol()
             now = self._clock.wall()
             due = iter([pod for pod in self._pods if self._health[pod].rests_until <= now])
             await asyncio.gather(*(self._ask_all(due) for _ in range(PARALLEL)))
@@ -175,12 +175,12 @@ class Watch:
         if changes is not None:
             self.feed.publish(pydantic_core.to_json(changes))
 
-    def _enrol(self) -> None:
+    async def _enrol(self) -> None:
         now = self._clock.wall()
         if now - self._enrolled_at < ROSTER_S:
             return
         try:
-            members = self._registry.members(self._domain, self._clock.machine(), most=MOST_MEMBERS)
+            members = await self._registry.members(self._domain, self._clock.machine(), most=MOST_MEMBERS)
         except RegistryUnavailable as error:
             log.warning("%s", error)
             return

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from tests.gateway.live.pages import Pods, party, raw_page
 from tests.gateway.support import GATEWAY, entry
 from tests.security.http_support import SHORT_S, Street, run, served, until
+from tests.world.clocks import at_once
 from tests.world.subscribers import DOMAIN, signer
 from tests.world.tokens import TOKEN
 from wattmesh_common.clock import SystemClock, utc
@@ -36,7 +37,7 @@ class Shown:
         self.pods, self.registry, self.app, clock = Pods(), Registry(None), FastAPI(), SystemClock()
         now = clock.wall()
         values = {"valid_from": utc(now - 60), "valid_until": utc(now + 600), "url": "http://roof/roof-0"}
-        self.registry.put(entry(signer("roof-0.street"), "BPP", **values), now)
+        at_once(self.registry.put(entry(signer("roof-0.street"), "BPP", **values), now))
         self.pods.pages["http://roof"] = raw_page(party("roof-0.street"))
         self.watch = Watch(GATEWAY.subscriber_id, DOMAIN, self.registry, self.pods, clock, TOKEN)
         add_live_page(self.app, self.watch, clock, TOKEN)

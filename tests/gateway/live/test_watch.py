@@ -153,10 +153,10 @@ def test_an_address_that_today_could_not_be_registered_is_not_called() -> None:
         now = world.clock.wall()
         for number, url in enumerate(["http://169.254.169.254/x", "http://0x7f.1/x", "http://[fe80::1]/x"]):
             # As a gateway before these rules may have written it.
-            world.registry.put(entry(signer(f"old-{number}"), "BPP", url=url), now)
+            await world.registry.put(entry(signer(f"old-{number}"), "BPP", url=url), now)
         await watch.look()
         assert pages.asked == ["http://one/live?after=0&slot=0"]
-        assert len(world.registry.members(DOMAIN, now, most=10)) == 4
+        assert len(await world.registry.members(DOMAIN, now, most=10)) == 4
         await watch.stop()
 
     run(main())
