@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tests.world import clocks, postgresql
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, entry_at, gateway_config, signer
 from wattmesh_beckn.answers import ack
@@ -41,6 +43,7 @@ from wattmesh_market.energy.slots import SLOT_S
 
 NOW = 1_790_000_000
 TTL_S = 30.0
+T = TypeVar("T")
 
 
 REGISTRAR = signer("registrar")
@@ -98,6 +101,37 @@ class NoPages:
         raise TransportError(f"nobody listens at {url}")
 
 
+kept_in_postgresql = False
+"""Whether registries are kept in PostgreSQL, see `conftest`."""
+_databases: dict[Path, str] = {}
+_connected: list[postgresql.CountedDatabase] = []
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time, which stands while PostgreSQL is waited for."""
+    return clocks.run(_and_stop(main), postgresql.under_way if kept_in_postgresql else None)
+
+
+async def _and_stop(main: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await main
+    finally:
+        while _connected:
+            await _connected.pop().stop()
+
+
+def registry_at(path: Path | None) -> Registry:
+    """The registry in a file, or in the database that stands for it."""
+    if not kept_in_postgresql:
+        return Registry(path)
+    server = postgresql.server()
+    uri = server.new_database() if path is None else _databases.setdefault(path, server.new_database())
+    folder = Path(tempfile.mkdtemp(dir=server.folder))
+    database = postgresql.CountedDatabase(postgresql.uri_file(folder, uri), GATEWAY.subscriber_id)
+    _connected.append(database)
+    return Registry(database)
+
+
 class World:
     """A gateway and what surrounds it."""
 
@@ -106,7 +140,7 @@ class World:
     ) -> None:
         self.clock = LoopClock(NOW)
         self.memory = MemoryTransport()
-        self.registry = Registry(database)
+        self.registry = registry_at(database)
         weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
         self.config = config = gateway_config(
             GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database, protocols=protocols

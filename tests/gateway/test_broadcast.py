@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.gateway.support import NOW, SellerSite, World, asked, entry, outcomes, problem
-from tests.world.clocks import run
+from tests.gateway.support import NOW, SellerSite, World, asked, entry, outcomes, problem, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.errors import Refusal, busy, too_many

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.foreign.platform_v2 import PlatformV2, answered, digest, instant, signer_of
-from tests.gateway.support import GATEWAY, NOW, World, asked, entry
-from tests.world.clocks import run
+from tests.gateway.support import GATEWAY, NOW, World, asked, entry, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.codec.v2.writing import filter_for
 from wattmesh_beckn.registry import SubscriberType

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.support import NOW, World, entry, problem
-from tests.world.clocks import run
+from tests.gateway.support import NOW, World, entry, problem, run
 from tests.world.subscribers import signer
 from wattmesh_common.clock import utc
 from wattmesh_gateway import lookup

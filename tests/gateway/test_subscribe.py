@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.support import GATEWAY, NOW, REGISTRAR, World, answer_of, entry, problem
-from tests.world.clocks import run
+from tests.gateway.support import GATEWAY, NOW, REGISTRAR, World, answer_of, entry, problem, run
 from tests.world.subscribers import signer
 from wattmesh_beckn.registry import SubscriptionStatus
 from wattmesh_beckn.signature import AUTHORIZATION, Signer, digest

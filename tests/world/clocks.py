@@ -5,20 +5,56 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import selectors
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import async_solipsism
 
 T = TypeVar("T")
+LONGEST_ANSWER_S = 30.0
 QUIET_ROUNDS = 25
 """Rounds of the event loop without a request under way, after which nobody has anything to do."""
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time, which stands at 0 when it starts."""
-    with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
+def run(main: Coroutine[Any, Any, T], held: Callable[[], int] | None = None) -> T:
+    """Run a coroutine in virtual time, which stands at 0 when it starts, and where `held` counts what is waited for
+    outside while it is not 0.
+    """
+    factory = async_solipsism.EventLoop if held is None else partial(HeldLoop, held)
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+class HeldLoop(asyncio.SelectorEventLoop):
+    """Virtual time with real connections: it jumps to the next alarm when nothing outside is waited for."""
+
+    def __init__(self, held: Callable[[], int]) -> None:
+        self.now = 0.0
+        super().__init__(_Jumping(self, held))
+
+    def time(self) -> float:
+        """Seconds since the start."""
+        return self.now
+
+
+class _Jumping(selectors.DefaultSelector):
+    def __init__(self, loop: HeldLoop, held: Callable[[], int]) -> None:
+        super().__init__()
+        self._loop = loop
+        self._held = held
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout == 0:
+            return super().select(0)
+        if self._held():
+            found = super().select(LONGEST_ANSWER_S)
+            assert found, "who is waited for does not answer"
+            return found
+        assert timeout is not None, "everybody waits for ever"
+        self._loop.now += timeout
+        return super().select(0)
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.live.pages import SLOT, Pods, party, raw_page
-from tests.gateway.support import World, entry
-from tests.world.clocks import run
+from tests.gateway.support import World, entry, run
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, signer
 from tests.world.tokens import TOKEN
