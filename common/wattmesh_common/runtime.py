@@ -85,6 +85,9 @@ class RuntimeConfig(_Config):
 class GatewayConfig(_Config):
     """A gateway's identity, where it keeps its registry and who may register subscribers.
 
+    The registry is in the SQLite file `database`, or in the PostgreSQL database whose URI is in the file
+    `database_uri`.
+
     `registrar_keys` maps a registrar's key id to its public key (base64 of 32 bytes); `url` is where subscribers
     reach the gateway, `protocols` what its network speaks, `clock` dates what is offered.
     """
@@ -94,5 +97,12 @@ class GatewayConfig(_Config):
     domain: str = Field(default="uei:p2p_trading", min_length=1, max_length=100)
     protocols: Protocols = V1_ONLY
     clock: ClockConfig
-    database: Path
+    database: Path | None = None
+    database_uri: Path | None = None
     registrar_keys: dict[Uuid, str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if (self.database is None) == (self.database_uri is None):
+            raise ValueError("needs one of database (a SQLite file) and database_uri (a file with PostgreSQL's URI)")
+        return self

@@ -18,13 +18,14 @@ from wattmesh_common.serving import serve
 from wattmesh_common.sqlite_files import DatabaseRefused
 from wattmesh_gateway.app import create_app
 from wattmesh_gateway.config import ConfigError, read_config
+from wattmesh_gateway.database import Database
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
 
 
 async def run(config: GatewayConfig, signer: Signer, token: ReadingToken, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError or DatabaseRefused when it cannot start."""
-    registry = Registry(config.database)
+    registry = Registry(config.database if config.database_uri is None else _postgresql(config.database_uri))
     transport = HttpTransport()
     try:
         gateway = Gateway(config, signer, registry, transport, SystemClock())
@@ -32,6 +33,14 @@ async def run(config: GatewayConfig, signer: Signer, token: ReadingToken, host: 
     finally:
         await transport.close()
         registry.close()
+
+
+def _postgresql(uri: Path) -> Database:
+    try:
+        from wattmesh_gateway.postgresql import PostgresDatabase
+    except ImportError as error:
+        raise DatabaseRefused(f"PostgreSQL needs an extra: pip install 'wattmesh[postgresql]' ({error})") from None
+    return PostgresDatabase(uri)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from wattmesh_beckn.codec.v2.messages import DISCOVER, PUBLISH
 from wattmesh_beckn.context import Code, Context, Location
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received, Receiver
-from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
+from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.transport import Pages, Reply, Transport
 from wattmesh_common.clock import Clock, utc
@@ -37,6 +37,8 @@ EVERYWHERE = "*"
 VALIDITY = timedelta(days=3650)
 CLOCK_MARGIN = timedelta(hours=1)
 """The own entry is valid from that long before it is made, so that slow clocks take it too."""
+FORMER_KEY_HOLDS = timedelta(minutes=10)
+"""What was signed with it is still on its way, and other replicas have it until they are replaced."""
 SEARCHES_PER_S = 20.0
 """Of one subscriber. A household searches at most twice per slot: 2 a second at grid speed 960. Each search becomes one
 message per seller, so one that asks without end would hold up the others' searches. What is asked in v2 counts, too."""
@@ -116,7 +118,7 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
+        """Register the gateway itself. DatabaseRefused; ConfigError when its key id is known with another key."""
         now = self.clock.machine()
         await self._registry.start(self._config.subscriber_id)
         held = await self._registry.find(self._config.subscriber_id, now)
@@ -127,10 +129,10 @@ class Gateway:
                     f"key_id {own.key_id!r} is in the registry with another key; a new key needs a new one"
                 )
         await self._registry.put(own, now)
+        until = utc(now) + FORMER_KEY_HOLDS
         for entry in held:
-            if entry.key_id != own.key_id and entry.status is SubscriptionStatus.SUBSCRIBED:
-                ended = entry.model_copy(update={"status": SubscriptionStatus.UNSUBSCRIBED})
-                await self._registry.put(ended, now)
+            if entry.key_id != own.key_id and entry.is_live(now) and entry.valid_until > until:
+                await self._registry.put(entry.model_copy(update={"valid_until": until}), now)
 
     @property
     def under_way(self) -> bool:

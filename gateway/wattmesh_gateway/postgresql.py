@@ -65,7 +65,11 @@ class PostgresDatabase:
             arguments[:] = [self._conninfo()]
 
     def _conninfo(self) -> str:
-        said = conninfo_to_dict(self._uri.read_text().strip())
+        try:
+            said = conninfo_to_dict(self._uri.read_text().strip())
+        except ProgrammingError:  # whose text repeats what it read, and with it the password
+            text = "what is to be its URI is not one of PostgreSQL, such as postgresql://user:password@host/database"
+            raise RegistryUnavailable(text) from None
         return make_conninfo(**{name: str(value) for name, value in (_USUAL | said).items() if value is not None})
 
     async def run(self, statement: Executable, values: Values = ()) -> Rows:
@@ -94,12 +98,9 @@ class PostgresDatabase:
             with available():
                 async with asyncio.timeout(LONGEST_S), self._engine.begin() as connection:
                     await connection.run_sync(_make, gateway)
-        except ProgrammingError as error:
-            raise DatabaseRefused(f"{self._uri}: not the URI of a PostgreSQL database: {error}".strip()) from None
         except RegistryUnavailable as error:
-            raise DatabaseRefused(
-                f"{self._uri}: {error}; look at the URI, the server and the rights of its user"
-            ) from None
+            text = f"{error}; look at the URI in {self._uri}, the server and the rights of its user"
+            raise DatabaseRefused(text) from None
 
     async def stop(self) -> None:
         """See Database."""

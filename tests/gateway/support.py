@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import tempfile
 import uuid
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 from tests.world import clocks, postgresql
 from tests.world.parties import FEEDER
 from tests.world.subscribers import DOMAIN, entry_at, gateway_config, signer
+from tests.world.tokens import TOKEN
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.context import request_context
 from wattmesh_beckn.messages import (
@@ -101,6 +104,19 @@ class NoPages:
         raise TransportError(f"nobody listens at {url}")
 
 
+def key_file(path: Path) -> Path:
+    seed = hashlib.blake2b(b"gateway.street 1", digest_size=32).digest()
+    key = {"key_id": GATEWAY.key_id, "private_key": base64.b64encode(seed).decode()}
+    path.write_text(json.dumps({GATEWAY.subscriber_id: key}))
+    return path
+
+
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(TOKEN.text)
+    return path
+
+
 kept_in_postgresql = False
 """Whether registries are kept in PostgreSQL, see `conftest`."""
 _databases: dict[Path, str] = {}
@@ -136,11 +152,15 @@ class World:
     """A gateway and what surrounds it."""
 
     def __init__(
-        self, database: Path | None = None, transport: Transport | None = None, protocols: Protocols = V1_ONLY
+        self,
+        database: Path | None = None,
+        transport: Transport | None = None,
+        protocols: Protocols = V1_ONLY,
+        registry: Registry | None = None,
     ) -> None:
         self.clock = LoopClock(NOW)
         self.memory = MemoryTransport()
-        self.registry = registry_at(database)
+        self.registry = registry or registry_at(database)
         weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
         self.config = config = gateway_config(
             GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database, protocols=protocols

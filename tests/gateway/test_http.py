@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import signal
 import socket
@@ -19,7 +17,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry
+from tests.gateway.support import GATEWAY, REGISTRAR, World, asked, entry, key_file, token_file
 from tests.world.subscribers import gateway_config, signer
 from tests.world.tokens import TOKEN
 from wattmesh_beckn.answers import ack
@@ -140,19 +138,6 @@ def test_a_search_goes_over_http_from_buyer_to_gateway_to_seller(tmp_path: Path)
         await transport.close()
 
     asyncio.run(story())
-
-
-def key_file(path: Path) -> Path:
-    seed = hashlib.blake2b(b"gateway.street 1", digest_size=32).digest()
-    key = {"key_id": GATEWAY.key_id, "private_key": base64.b64encode(seed).decode()}
-    path.write_text(json.dumps({GATEWAY.subscriber_id: key}))
-    return path
-
-
-def token_file(tmp_path: Path) -> Path:
-    path = tmp_path / "token"
-    path.write_text(TOKEN.text)
-    return path
 
 
 def config_file(tmp_path: Path, **changes: Any) -> Path:

@@ -334,17 +334,21 @@ def test_the_entries_of_one_subscriber_are_bounded_and_ended_ones_make_room() ->
     run(main())
 
 
-def test_the_gateway_registers_itself_and_ends_its_old_key(tmp_path: Path) -> None:
+def test_the_gateway_registers_itself_and_ends_its_old_key_when_nobody_needs_it_any_more(tmp_path: Path) -> None:
     async def main() -> None:
-        world = World(tmp_path / "registry.db")
+        world, former = World(tmp_path / "registry.db"), signer("gateway.street", 2)
         await world.gateway.start()
-        await world.registry.put(entry(signer("gateway.street", 2), "BG"), NOW)
-        await world.gateway.start()
-        found = await world.lookup(type="BG")
-        assert [(one["key_id"], one["status"]) for one in found] == [
-            (GATEWAY.key_id, "SUBSCRIBED"),
-            (signer("gateway.street", 2).key_id, "UNSUBSCRIBED"),
-        ]
+        await world.registry.put(entry(former, "BG"), NOW)
+
+        async def statuses() -> dict[str, str]:
+            return {one["key_id"]: one["status"] for one in await world.lookup(type="BG")}
+
+        for _ in range(2):  # a replica starts after the other
+            await world.gateway.start()
+            assert await statuses() == {GATEWAY.key_id: "SUBSCRIBED", former.key_id: "SUBSCRIBED"}
+            await world.clock.sleep(299)
+        await world.clock.sleep(2)
+        assert await statuses() == {GATEWAY.key_id: "SUBSCRIBED", former.key_id: "EXPIRED"}
         world.registry.close()
 
     run(main())

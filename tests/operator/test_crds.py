@@ -41,6 +41,7 @@ UNTYPED = {"UtilityAgent.spec.sharing"}
 
 # Each validator over several fields of a model, and parts of the messages of the CEL rules that are its twins.
 TWINS = {
+    "BecknGatewaySpec._shared": ["more than 1 need a database that they share"],
     "Battery._within_capacity": ["must be at most capacityKwh"],
     "Battery._below_initial": ["must be at most initialKwh"],
     "Trading._ascending": ["must be buyBelowPercent ≤ buyTargetPercent ≤ sellAbovePercent"],
@@ -199,6 +200,7 @@ def test_what_was_left_out_is_filled_in() -> None:
         "vocabulary": "core",
         "protocols": ["v1"],
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
+        "replicas": 1,
     }
     agent = with_defaults(schema_of("SolarAgent"), {"spec": {"load": {"annualKwh": 1}}})
     assert agent["spec"]["trading"] == {}, "written thresholds or a written pricing say that rules decide"
@@ -311,7 +313,7 @@ def test_kubectl_gets_scales_and_shortens() -> None:
     [
         ("SolarAgent", "READY REPLICAS SOC SOLD BOUGHT BALANCE AGE", "GATEWAY REASON"),
         ("UtilityAgent", "READY SOLD BOUGHT BALANCE AGE", "GATEWAY REASON"),
-        ("BecknGateway", "READY SUBSCRIBERS URL AGE", "REASON"),
+        ("BecknGateway", "READY SUBSCRIBERS URL AGE", "REPLICAS REASON"),
     ],
 )
 def test_columns(kind: str, columns: str, wide: str) -> None:

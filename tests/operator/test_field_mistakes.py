@@ -383,7 +383,18 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
             "{protocols: [v2, v2]}",
             'spec.protocols: must be a list of v1 and v2, at least one of them, each once; entry 2 is "v2"',
         ),
-        ("{utility: x}", "spec.utility: is not known; known are domain, currency, vocabulary, protocols, clock, pod"),
+        ("{replicas: 2}", "spec.replicas: more than 1 need a database that they share; add spec.database"),
+        ("{replicas: 0}", "spec.replicas: must be a whole number from 1 to 10, not 0"),
+        ("{database: {}}", "spec.database.secretRef: is missing; must be a mapping with name"),
+        (
+            "{database: {secretRef: {name: pg, key: ../uri}}}",
+            "spec.database.secretRef.key: must be a key of a Secret: letters, digits, '-', '_' and '.', not \"../uri\"",
+        ),
+        (
+            "{utility: x}",
+            "spec.utility: is not known; known are domain, currency, vocabulary, protocols, clock, database, replicas,"
+            " pod",
+        ),
     ],
 )
 def test_a_mistake_in_a_gateway(mistakes_of: MistakesOf, spec: str, mistake: str) -> None:

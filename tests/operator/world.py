@@ -7,7 +7,6 @@ import json
 import weakref
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import async_solipsism
@@ -164,7 +163,7 @@ class World:
             else:
                 registry = self.registries.setdefault(name, Registry(None))
                 weakref.finalize(self, registry.close)
-                parsed = GatewayConfig.model_validate({**config, "database": Path("unused")})
+                parsed = GatewayConfig.model_validate(config)
                 signer = self.keys(name)[parsed.subscriber_id]
                 gateway = Gateway(parsed, signer, registry, self.transport, self.clock)
                 await gateway.start()

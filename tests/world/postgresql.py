@@ -116,11 +116,12 @@ class Server:
         """Where a database is."""
         return f"postgresql://{USER}:{PASSWORD.replace(' ', '%20')}@/{database}?host={self.folder}"
 
-    def new_database(self, *, ordered: str = "C.UTF-8") -> str:
-        """The URI of a new, empty database, whose texts are in that order where nobody says another."""
+    def new_database(self, *, language: str | None = None) -> str:
+        """The URI of a new, empty database, whose texts are in the order of a language where nobody says another."""
         name = f"registry_{next(_numbers)}"
+        ordered = f" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{language}' LOCALE 'C'" if language else ""
         with psycopg.connect(self.uri(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 LOCALE '{ordered}'".encode())
+            connection.execute(f"CREATE DATABASE {name}{ordered}".encode())
         return self.uri(name)
 
     def _call(self, program: str, *arguments: object, check: bool = True) -> None:

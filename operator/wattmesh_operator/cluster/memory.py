@@ -135,7 +135,8 @@ class MemoryCluster:
         for item in self._objects.values():
             if item["kind"] == "Deployment" and (not names or name_of(item) in names):
                 generation = item["metadata"]["generation"]
-                counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+                names_of_counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+                counts = dict.fromkeys(names_of_counts, item["spec"].get("replicas", 1))
                 item["status"] = {"observedGeneration": generation, **counts}
 
     # --- inside ---

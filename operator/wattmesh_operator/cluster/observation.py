@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from wattmesh_operator.cluster.objects import (
     CHILDREN,
@@ -83,4 +84,19 @@ def is_rolled_out(deployment: Object | None) -> bool:
         return False
     status = deployment["status"]
     new = status.get("observedGeneration") == deployment["metadata"].get("generation")
-    return bool(new and status.get("updatedReplicas") == status.get("replicas") == 1)
+    wanted = deployment["spec"].get("replicas", 1)
+    return bool(new and status.get("updatedReplicas") == status.get("replicas") == wanted)
+
+
+class PodCounts(NamedTuple):
+    """How many pods of a Deployment are ready, how many there shall be, and how many there are."""
+
+    ready: int
+    wanted: int
+    there: int
+
+
+def pod_counts(deployment: Object | None, wanted: int) -> PodCounts:
+    """The pods of a Deployment, or of one that is not there yet."""
+    status = (deployment or {}).get("status") or {}
+    return PodCounts(status.get("readyReplicas") or 0, wanted, status.get("replicas") or 0)

@@ -31,7 +31,8 @@ class Prepared:
 
     owner: Object
     manifests: list[Object]
-    volume: WantedVolume
+    volume: WantedVolume | None
+    """None where it keeps nothing on one."""
     template: PodTemplate
     follows: str = ""
     """Hash of the configuration that its pod follows while it runs."""

@@ -10,6 +10,7 @@ from wattmesh_operator.cluster.objects import (
     CLAIM,
     CONFIG_MAP,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     MANAGED_BY,
     NETWORK_POLICY,
     OPERATOR,
@@ -134,10 +135,12 @@ class Applier:
             if name_of(child) not in pods and not goes(child):
                 await self._cluster.delete(child)
 
-    async def remove_policies(self, owner: Object) -> None:
-        """Delete the owner's NetworkPolicies: the operator was told to make none. Raises ClusterError."""
-        for child in self._seen.children_of(owner, (NETWORK_POLICY,)):
-            await self._cluster.delete(child)
+    async def remove_unwanted(self, owner: Object, manifests: Collection[Object]) -> None:
+        """Delete the owner's NetworkPolicies and PodDisruptionBudgets that are not among these. Raises ClusterError."""
+        wanted = {(item["kind"], name_of(item)) for item in manifests}
+        for child in self._seen.children_of(owner, (NETWORK_POLICY, DISRUPTION_BUDGET)):
+            if (child["kind"], name_of(child)) not in wanted and not goes(child):
+                await self._cluster.delete(child)
 
     async def _apply_one(self, manifest: Object, owner: Object) -> Object:
         kind, name = kind_of(manifest), name_of(manifest)

@@ -13,7 +13,7 @@ from typing import Any
 from wattmesh_common.clock import Clock, utc
 from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.objects import OPERATOR, Object, name_of, namespace_of, uid_of
-from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out
+from wattmesh_operator.cluster.observation import Observation, is_available, is_rolled_out, pod_counts
 from wattmesh_operator.cluster.port import Cluster, ClusterError, Missing, NamespaceTerminating
 from wattmesh_operator.controller.polling import Heard
 from wattmesh_operator.desired.names import is_paused, selector_of, service_url
@@ -139,6 +139,8 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         member,
         url=service_url(name, namespace_of(item)),
         subscribers=registered.held,
+        pods=pod_counts(outcome.deployments.get(name), plan.resource.spec.replicas),
+        selector=selector_of(item),
         generation=_generation(item),
         now=now,
     )

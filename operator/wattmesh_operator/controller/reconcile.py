@@ -113,7 +113,7 @@ class Reconciler:
                 graph, seen, applied, registries, heard,
                 done=scale_down.done, staying=departures.staying,
             )  # fmt: skip
-            await self._remove(graph, seen, applier, applied)
+            await self._remove(graph, seen, applier, applied, prepared)
             await self._let_go(departures, applied)
         except NamespaceTerminating:
             return Pass()
@@ -145,7 +145,9 @@ class Reconciler:
 
         await each({name: apply(name, one) for name, one in prepared.items()}, applied)
 
-    async def _remove(self, graph: Graph, seen: Observation, applier: Applier, applied: Applied) -> None:
+    async def _remove(
+        self, graph: Graph, seen: Observation, applier: Applier, applied: Applied, prepared: Mapping[str, Prepared]
+    ) -> None:
         """Delete what belongs to pods that shall be no more. A resource with a problem keeps all it has."""
         pods: dict[str, list[str]] = {}
         owners: dict[str, Object] = {}
@@ -157,9 +159,12 @@ class Reconciler:
             for pod in plan.pods:
                 pods.setdefault(uid_of(seen.resources[Manifest(pod.owner).identity]), []).append(pod.name)
         await each({name_of(owner): applier.remove_all_but(pods[uid], owner) for uid, owner in owners.items()}, applied)
-        if self._settings.network is None:
-            gateways = [owner for owner in owners.values() if owner["kind"] == "BecknGateway"]
-            await each({name_of(owner): applier.remove_policies(owner) for owner in gateways}, applied)
+        gateways = {
+            name: applier.remove_unwanted(one.owner, one.manifests)
+            for name, one in prepared.items()
+            if one.owner["kind"] == "BecknGateway"
+        }
+        await each(gateways, applied)
 
     async def _let_go(self, departures: Departures, applied: Applied) -> None:
         """Note since when households drain whose SolarAgent was deleted, and give up what is theirs when they have."""

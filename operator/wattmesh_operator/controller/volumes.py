@@ -80,17 +80,21 @@ async def grow_volumes(
 ) -> None:
     """Let the claims that were there before this pass grow. What is refused keeps nobody from trading."""
 
-    async def grow(name: str, one: Prepared, live: Object) -> None:
+    async def grow(name: str, one: Prepared, wanted: WantedVolume, live: Object) -> None:
         manifest = next(item for item in one.manifests if item["kind"] == CLAIM.kind)
-        asked, trouble = await growth.adjust(live, manifest, one.volume)
+        asked, trouble = await growth.adjust(live, manifest, wanted)
         if asked:
-            events.append((one.owner, News("Normal", "VolumeExpanded", _expanded(live, one.volume))))
+            events.append((one.owner, News("Normal", "VolumeExpanded", _expanded(live, wanted))))
         if trouble is not None:
             applied.volumes[name] = trouble
 
     there = {name: live for name in prepared if (live := seen.child(CLAIM, name)) is not None}
     growth.forget_all_but({uid_of(live) for live in there.values()})
-    work = {name: grow(name, prepared[name], live) for name, live in there.items() if name not in applied.trouble}
+    work = {
+        name: grow(name, prepared[name], wanted, live)
+        for name, live in there.items()
+        if name not in applied.trouble and (wanted := prepared[name].volume) is not None
+    }
     await each(work, applied)
 
 
@@ -101,7 +105,9 @@ async def settle_unused_claims(
     applied: Applied,
     prepared: Mapping[str, Prepared],
 ) -> None:
-    """Claims of households that were scaled down are retained, or go with their resource, as the others."""
+    """Claims of households that were scaled down, or of a gateway that shares a database now, are retained, or go with
+    their resource, as the others.
+    """
     templates = {
         (resource.kind, resource.metadata.name): (resource.spec.pod, seen.resources[Manifest(resource).identity])
         for resource in resources
@@ -110,10 +116,11 @@ async def settle_unused_claims(
     async def settle(live: Object, template: PodTemplate | None, owner: Object) -> None:
         await applier.apply([unused_claim(owner, live, retained=is_retained(template))], owner)
 
+    used = {name for name, one in prepared.items() if one.volume is not None}
     work: dict[str, Coroutine[Any, Any, None]] = {}
     for (kind, name), live in seen.children.items():
         resource = resource_of(live)
-        if kind == CLAIM.kind and name not in prepared and not goes(live) and resource in templates:
+        if kind == CLAIM.kind and name not in used and not goes(live) and resource in templates:
             template, owner = templates[resource]
             if controller_of(live) in (None, uid_of(owner)) and not was_left(live, seen):
                 work[name] = settle(live, template, owner)

@@ -77,11 +77,13 @@ _DEFINITIONS = (
         "bgw",
         (
             _READY,
+            Column("Replicas", ".spec.replicas", "How many pods there shall be.", "integer", wide=True),
             Column("Subscribers", ".status.subscribers", "How many agents its registry holds.", "integer"),
             Column("URL", ".status.url", "Where agents register and send searches."),
             _REASON,
             _AGE,
         ),
+        scales=True,
     ),
 )
 

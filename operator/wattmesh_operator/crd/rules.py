@@ -166,6 +166,13 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
             "trading",
         ),
     ),
+    BecknGatewaySpec: (
+        Rule(
+            "self.replicas == 1 || has(self.database)",
+            "more than 1 need a database that they share; add spec.database",
+            "replicas",
+        ),
+    ),
     Ev: (_possible("plugged", "needsKwh", "chargerKw"),),
     HeatPump: (_possible("window", "kwh", "kw"),),
     ShiftableLoad: (

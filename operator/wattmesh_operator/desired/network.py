@@ -6,11 +6,22 @@ from typing import Any
 
 from wattmesh_operator.cluster.objects import NETWORK_POLICY, Object
 from wattmesh_operator.desired.manifest import Belonging, manifest
-from wattmesh_operator.desired.names import GATEWAY, PORT
+from wattmesh_operator.desired.names import GATEWAY, PORT, selector_labels
 from wattmesh_operator.desired.settings import Network
+from wattmesh_operator.plan.naming import database_policy_name
 
 _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
 """To any address: a DNS cache on the node has none that a selector finds."""
+
+
+def database_policy(to: Belonging, port: int) -> Object:
+    """The policy that lets a gateway's pods call their database, wherever that is."""
+    spec: dict[str, Any] = {
+        "podSelector": {"matchLabels": selector_labels(to.pod)},
+        "policyTypes": ["Egress"],
+        "egress": [{"ports": [{"port": port, "protocol": "TCP"}]}],
+    }
+    return manifest(NETWORK_POLICY, to, {"spec": spec}, name=database_policy_name(to.pod))
 
 
 def network_policy(to: Belonging, network: Network) -> Object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from wattmesh_operator.cluster.objects import DEPLOYMENT, SERVICE, Object
@@ -22,14 +23,39 @@ GRACE_S = 30
 """How long a stop may take: the processes give calls under way 10 s."""
 
 
-def service(to: Belonging) -> Object:
-    """The Service of a pod."""
+LINGER_S = 5
+"""How long a pod that has others beside it still answers when it is to stop: until nobody is sent to it any more."""
+_LINGER = ["python", "-c", f"import time; time.sleep({LINGER_S})"]
+_ONE_BY_ONE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The Secret and its key with the URI of the database that `replicas` pods share."""
+
+    secret: str
+    key: str
+    replicas: int
+
+    @property
+    def uri(self) -> str:
+        """The file in a pod that has it."""
+        return f"{DATA}/{self.key}"
+
+    def volume(self) -> dict[str, Any]:
+        """What a pod has in the place of a volume of its own."""
+        items = [{"key": self.key, "path": self.key}]
+        return {"secret": {"secretName": self.secret, "defaultMode": 0o440, "items": items}}
+
+
+def service(to: Belonging, *, replicated: bool = False) -> Object:
+    """The Service of a pod, or of the `replicated` pods that stand for each other."""
     spec = {
         "type": "ClusterIP",
         "selector": selector_labels(to.pod),
         "ports": [{"name": "http", "port": PORT, "protocol": "TCP", "targetPort": "http"}],
-        # There is one pod and no other to turn to: one that catches up can already answer what others wait for.
-        "publishNotReadyAddresses": True,
+        # Where there is one pod and no other to turn to, one that catches up can already answer what others wait for.
+        "publishNotReadyAddresses": not replicated,
     }
     return manifest(SERVICE, to, {"spec": spec})
 
@@ -47,9 +73,11 @@ def deployment(
     reader: str | None = None,
     env: Sequence[EnvVar] = (),
     template: PodTemplate = NO_TEMPLATE,
+    shared: Shared | None = None,
 ) -> Object:
     """The Deployment of a pod; never two at once on one volume. `config_hash` rolls the pod when it changes.
-    `command` gives the command for a pod of that name.
+    `command` gives the command for a pod of that name. Pods that keep what they know in a `shared` database have no
+    volume, and may be several.
 
     `profiles` and `prices` are the ConfigMaps with its households' profiles and with the prices of its tariff, if there
     are any; `reader` is the Secret with the market's reading token, if it is to have it; `env` is more environment;
@@ -66,15 +94,16 @@ def deployment(
             reader=reader,
             env=env,
             template=template,
+            shared=shared,
         )
 
     spec = {
-        "replicas": 1,
+        "replicas": shared.replicas if shared else 1,
         "revisionHistoryLimit": 1,
         # Longer than the startup probe gives a process.
         "progressDeadlineSeconds": 180,
         "selector": {"matchLabels": selector_labels(to.pod)},
-        "strategy": {"type": "Recreate"},
+        "strategy": _ONE_BY_ONE if shared else {"type": "Recreate"},
         "template": {
             "metadata": {
                 "labels": {**template.labels, **to.labels},
@@ -97,6 +126,7 @@ def _pod(
     reader: str | None,
     env: Sequence[EnvVar],
     template: PodTemplate,
+    shared: Shared | None,
 ) -> dict[str, Any]:
     """The spec of a pod of that name. `files` are ConfigMaps, each with the folder that it is mounted at."""
     container: dict[str, Any] = {
@@ -124,7 +154,7 @@ def _pod(
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG, "readOnly": True},
             {"name": "keys", "mountPath": KEYS, "readOnly": True},
-            {"name": "data", "mountPath": DATA},
+            {"name": "data", "mountPath": DATA, **({"readOnly": True} if shared else {})},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - SQLite sorts there
         ],
     }
@@ -142,10 +172,13 @@ def _pod(
         "volumes": [
             {"name": "config", "configMap": {"name": name}},
             {"name": "keys", "secret": {"secretName": name, "defaultMode": 0o440}},
-            {"name": "data", "persistentVolumeClaim": {"claimName": name}},
+            {"name": "data", **(shared.volume() if shared else {"persistentVolumeClaim": {"claimName": name}})},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
+    if shared:
+        container["lifecycle"] = {"preStop": {"exec": {"command": _LINGER}}}
+        pod["affinity"] = _on_different_nodes(name)
     for folder, config_map in files:
         volume = folder.rpartition("/")[2]
         container["volumeMounts"].append({"name": volume, "mountPath": folder, "readOnly": True})
@@ -154,6 +187,13 @@ def _pod(
         container["volumeMounts"].append({"name": "reader", "mountPath": READER, "readOnly": True})
         pod["volumes"].append({"name": "reader", "secret": {"secretName": reader, "defaultMode": 0o440}})
     return pod | template.pod_fields()
+
+
+def _on_different_nodes(pod: str) -> dict[str, Any]:
+    """Where there are several nodes, one that goes shall not take all of them."""
+    term = {"labelSelector": {"matchLabels": selector_labels(pod)}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _resources(usual: Resources, template: PodTemplate) -> dict[str, dict[str, str]]:

@@ -20,6 +20,11 @@ def reader_name(gateway: str) -> str:
     return f"{gateway}-reader"
 
 
+def database_policy_name(gateway: str) -> str:
+    """The name of the NetworkPolicy that lets a gateway call its database. No resource has a dot in its name."""
+    return f"{gateway}.database"
+
+
 def household_name(agent: str, number: int) -> str:
     """The name of a household, by its SolarAgent's and its number from 0 on."""
     return f"{agent}-{number}"

@@ -190,3 +190,7 @@ class BecknGatewayStatus(Status):
 
     url: str | None = Field(default=None, max_length=2048, description="Where agents register and send searches.")
     subscribers: Count | None = Field(default=None, description="How many agents its registry holds.")
+    replicas: Count | None = Field(default=None, description="How many pods there are, ready or not.")
+    selector: str | None = Field(
+        default=None, max_length=512, description="Label selector of its pods, for kubectl scale and autoscalers."
+    )

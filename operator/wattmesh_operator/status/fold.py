@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from wattmesh_common.pod_pages import PartyStatus
+from wattmesh_operator.cluster.observation import PodCounts
 from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
     BecknGatewayStatus,
@@ -137,6 +138,8 @@ def gateway_status(
     *,
     url: str,
     subscribers: int | None,
+    pods: PodCounts,
+    selector: str,
     generation: int,
     now: datetime,
 ) -> BecknGatewayStatus:
@@ -144,9 +147,11 @@ def gateway_status(
     return BecknGatewayStatus(
         observed_generation=generation,
         conditions=conditions(findings([member]), previous, generation, now),
-        ready=f"{int(member.phase == 'Ready')}/1",
+        ready=f"{pods.ready}/{pods.wanted}",
         url=url,
         subscribers=previous.subscribers if subscribers is None else subscribers,
+        replicas=pods.there,
+        selector=selector,
     )
 
 
