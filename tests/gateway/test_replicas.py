@@ -43,7 +43,7 @@ class Replicas:
             port = listener.getsockname()[1]
         command = [sys.executable, "-m", "wattmesh_gateway", *self._files, "--host", "127.0.0.1", "--port", str(port)]
         at = f"http://127.0.0.1:{port}"
-        self.running[at] = subprocess.Popen(command)  # noqa: ASYNC220, S603 - our own, and it takes no time
+        self.running[at] = subprocess.Popen(command)  # noqa: ASYNC220 - our own, and it takes no time
         while (await self._ready(at)) != 200:
             assert self.running[at].poll() is None, "it does not start"
             await asyncio.sleep(0.05)
@@ -120,7 +120,10 @@ def test_what_was_registered_outlives_the_replica_that_took_it_and_the_other_goe
             answer = await gateway.post("/search", search, signed(buyer, search))
             assert stopwatch() - begun < TAKES_OVER_S
             assert answer_of(answer)["message"]["ack"]["status"] == "ACK"
-            found = await gateway.post("/lookup", json.dumps({"type": "BPP"}).encode(), {})
+            found = await gateway.post(
+                "/lookup", json.dumps({"type": "BPP"}).encode(), {"content-type": "application/json"}
+            )
+            assert found.status == 200, found
             assert {one["subscriber_id"] for one in answer_of(found)} == set(taken)
             assert len(taken) == SELLERS
 
