@@ -73,10 +73,10 @@ def open_street(kube: Kube) -> None:
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
 
 
-def open_lane(kube: Kube) -> None:
-    """The same with a seller, a buyer and their utility."""
+def open_lane(kube: Kube, market: Object | None = None) -> None:
+    """The same with a seller, a buyer and their utility, and another gateway where one is given."""
     kube.restricted()
-    kube.apply(gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
+    kube.apply(market or gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
 
 
