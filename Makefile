@@ -54,7 +54,7 @@ FIND_UV = uv=; case "$(UV)" in \
 	esac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint chaos fuzz attack conformance nightly audit-deps sbom bench crds chart chart-test browser-test wheel-test docs docs-test screenshots image \
+.PHONY: help demo test lint chaos fuzz attack conformance nightly audit-deps sbom bench crds chart chart-test postgresql-test browser-test wheel-test docs docs-test screenshots image \
   kind-up kind-down e2e release clean lock FORCE
 
 help: ## Show this help
@@ -109,6 +109,9 @@ chart-test: $(INSTALLED) ## Run the tests of what Helm makes of the chart, and o
 	@helm version --short >/dev/null 2>&1 || { echo "make chart-test needs helm: https://helm.sh/docs/intro/install/" >&2; exit 1; }
 	@kubectl version --client >/dev/null 2>&1 || { echo "make chart-test needs kubectl: https://kubernetes.io/docs/tasks/tools/" >&2; exit 1; }
 	@$(BIN)/pytest -m helm $(ARGS) tests/chart tests/docs
+
+postgresql-test: $(INSTALLED) ## Run the gateway's tests with its registry in PostgreSQL (needs its programs; a server of their own)
+	@$(BIN)/pytest --database postgresql $(ARGS) tests/gateway
 
 browser-test: $(INSTALLED) ## Run the tests of what people see in a browser (needs Chromium)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit; done; \

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.gateway import support
+from tests.world import postgresql
 
 
 def pytest_configure(config: pytest.Config) -> None:
     support.kept_in_postgresql = config.getoption("database") == "postgresql"
+    if support.kept_in_postgresql and postgresql.programs() is None:
+        raise pytest.UsageError(postgresql.MISSING)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,8 +28,9 @@ def house(number: int, **changes: Any) -> Subscription:
 
 
 async def fill(world: World, number: int, **changes: Any) -> None:
-    for one in range(number):
-        await world.registry.put(house(one, **changes), NOW)
+    async with world.registry.writing("subscribe", NOW) as writing:
+        for one in range(number):
+            await writing.put(house(one, **changes), NOW)
 
 
 async def page(

@@ -20,6 +20,7 @@ from sqlalchemy import Executable
 from wattmesh_gateway.database import Rows, Run, Values
 from wattmesh_gateway.postgresql import PostgresDatabase
 
+MISSING = "no PostgreSQL here; install Debian's package postgresql, or put initdb and pg_ctl on PATH"
 USER = "wattmesh"
 PASSWORD = "fuses and meters"  # noqa: S105 - of a server that only this test run reaches
 _numbers = count()
@@ -78,10 +79,10 @@ class Server:
     """A server with files of its own, on a Unix socket."""
 
     def __init__(self) -> None:
-        programs = _programs()
-        if programs is None:
-            pytest.skip("no PostgreSQL here; install Debian's package postgresql, or put its programs on PATH")
-        self._programs = programs
+        found = programs()
+        if found is None:
+            pytest.skip(MISSING)
+        self._programs = found
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 bytes
         # It refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -135,7 +136,8 @@ class Server:
             raise AssertionError(f"{program} ended with {done.returncode}: {log.read_text() if log.exists() else ''}")
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, if they are installed."""
     found = shutil.which("initdb")
     installed = [Path(found).resolve().parent] if found else []
     installed += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)

@@ -168,7 +168,7 @@ RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
     ),
     BecknGatewaySpec: (
         Rule(
-            "self.replicas == 1 || has(self.database)",
+            "self.?replicas.orValue(1) == 1 || has(self.database)",
             "more than 1 need a database that they share; add spec.database",
             "replicas",
         ),
