@@ -32,7 +32,7 @@ from wattmesh_operator.desired.inherited import inherited
 from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.keys.rotation import asked_of
 
-_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, NETWORK_POLICY, POD)
+WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, NETWORK_POLICY, POD)
 """Secrets are read but not watched; the resync finds what happens to them."""
 
 
@@ -81,7 +81,7 @@ def add_handlers(registry: kopf.OperatorRegistry, watcher: Watcher) -> None:
             watcher.resource_event(_plain(event["object"]), gone=event["type"] == "DELETED")
 
         kopf.on.event(group, version, kind.plural, registry=registry, id=kind.plural)(on_resource)
-    for kind in _WATCHED_CHILDREN:
+    for kind in WATCHED_CHILDREN:
         group, _, version = kind.api_version.rpartition("/")
 
         async def on_child(event: Any, **_: Any) -> None:
@@ -141,7 +141,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    for kind in _WATCHED_CHILDREN:
+    for kind in WATCHED_CHILDREN:
         group, _, version = kind.api_version.rpartition("/")
         settings.watching.label_selectors[group, version, kind.plural] = MANAGED
     return settings
