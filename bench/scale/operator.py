@@ -130,6 +130,7 @@ class Bench:
         self.reads = 0
         self.pass_s: list[float] = []
         self._ready: dict[str, int] = {}
+        self.stop_operator: Callable[[], Awaitable[None]]
         self._processes: list[subprocess.Popen[bytes]] = []
         self._kubelet: set[asyncio.Task[None]] = set()
         self._log = (folder / "processes.log").open("wb")
@@ -158,11 +159,16 @@ class Bench:
         self.cluster.watches.append(bring)
         resync = Resync(counted, [_NAMESPACE], workers, health, metrics, self.clock)
         resyncing = asyncio.create_task(resync.run())
+
+        async def stop() -> None:
+            resyncing.cancel()
+            await workers.stop()
+
+        self.stop_operator = stop
         try:
             yield
         finally:
-            resyncing.cancel()
-            await workers.stop()
+            await stop()
             await self.http.close()
             for process in self._processes:
                 process.kill()
@@ -390,7 +396,7 @@ async def measure(households: int, folder: Path) -> dict[str, float]:
         await bench.quiet()
         found["heal_s"] = round(await bench.heal("utility-0"), 1)
         found["peak_mb"] = round(peak_resident_mb(os.getpid()))
-        await bench.quiet()
+        await bench.stop_operator()  # which would end the entry of a buyer that it knows nothing of
         found["lookups_per_s"] = round(await bench.lookups_per_s())
         offers_ms = await bench.first_offers_ms()
         found["first_offer_ms"] = round(statistics.median(offers_ms))
