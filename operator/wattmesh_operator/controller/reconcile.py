@@ -27,7 +27,7 @@ from wattmesh_operator.controller.enrolment import Enrolment
 from wattmesh_operator.controller.labels import label_pods
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.prepare import held_pods, prepare
-from wattmesh_operator.controller.publish import Outcome, publish
+from wattmesh_operator.controller.publish import Outcome, Told, publish
 from wattmesh_operator.controller.volumes import VolumeGrowth, grow_volumes, settle_unused_claims
 from wattmesh_operator.desired.names import DRAINING, is_paused
 from wattmesh_operator.desired.pod import pod_url
@@ -41,7 +41,6 @@ from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.departure import Departures, observe_departures
 from wattmesh_operator.scale_down.progress import observe_scale_down
 from wattmesh_operator.status.news import News
-from wattmesh_operator.status.reading_back import read_status
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +81,7 @@ class Reconciler:
         self._poller = Poller(pages, clock)
         self._growth = VolumeGrowth(cluster, clock)
         self._enrolment = Enrolment(namespace, transport, clock)
+        self._told: dict[str, Told] = {}
 
     async def run(self) -> Pass:
         """One pass. Raises ClusterError when the namespace cannot be observed."""
@@ -121,7 +121,7 @@ class Reconciler:
         await find_causes(self._cluster, self._namespace, seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.leaving | applied.trouble, registries, registered,
-            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes,
+            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes, self._told,
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
@@ -198,7 +198,7 @@ def _again_in_s(applied: Applied, registries: Mapping[str, RegistryView], *, dra
 
 def _settled(seen: Observation) -> Settled:
     """What earlier passes have decided, as status and Deployments say."""
-    told = {i: read_status(item) for i, item in seen.resources.items() if i.kind != "BecknGateway"}
+    told = {i: item.get("status") or {} for i, item in seen.resources.items() if i.kind != "BecknGateway"}
     owners = {uid_of(item): identity for identity, item in seen.resources.items()}
     names = {
         name: owners[controller]
@@ -206,8 +206,8 @@ def _settled(seen: Observation) -> Settled:
         if kind == DEPLOYMENT.kind and (controller := controller_of(child)) in owners and controller is not None
     }
     return Settled(
-        {identity: status.gateway for identity, status in told.items() if status.gateway},
-        {identity: status.utility for identity, status in told.items() if getattr(status, "utility", None)},
+        {identity: str(status["gateway"]) for identity, status in told.items() if status.get("gateway")},
+        {identity: str(status["utility"]) for identity, status in told.items() if status.get("utility")},
         names,
     )
 
