@@ -54,6 +54,8 @@ class Told:
 
     status: Status
     written: Mapping[str, Any]
+    made_of: tuple[Any, ...] = ()
+    """What was observed; the same makes the same status of it again."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,19 @@ class Outcome:
 async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
     """Write every status that has changed, and the Events; returns what went wrong."""
     now = utc(clock.wall())
-    after = statuses(outcome, now)
+    made_of = _observed(outcome, now.timestamp())
+    after = statuses(outcome, made_of, now)
     events = [*outcome.events]
 
     async def write(item: Object, status: Status) -> None:
+        told = outcome.told.get(uid_of(item))
+        if told is not None and told.status is status:
+            return
         written = _written(summarised(status))
         if written != _written(read_status(item)):
             previous, item = outcome.previous(item), await cluster.set_status(item, written)
             events.extend((item, said) for said in news(previous, status))
-        outcome.told[uid_of(item)] = Told(status, item.get("status") or {})
+        outcome.told[uid_of(item)] = Told(status, item.get("status") or {}, made_of.get(uid_of(item), ()))
 
     faults = await _all([write(outcome.seen.resources[identity], status) for identity, status in after.items()])
     for gone in outcome.told.keys() - outcome.seen.uids:
@@ -103,8 +109,10 @@ async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]
     return faults + await _all([cluster.create(_event(item, said, now)) for item, said in events])
 
 
-def statuses(outcome: Outcome, now: datetime) -> dict[Identity, Status]:
-    """The status of every resource by its identity."""
+def statuses(outcome: Outcome, made_of: Mapping[str, tuple[Any, ...]], now: datetime) -> dict[Identity, Status]:
+    """The status of every resource by its identity. `made_of` is what was observed, by the uid of the resource: where
+    it is as it was, so is the status.
+    """
     told: dict[Identity, Status] = {}
     for identity, problem in outcome.graph.problems.items():
         item = outcome.seen.resources[identity]
@@ -121,12 +129,38 @@ def statuses(outcome: Outcome, now: datetime) -> dict[Identity, Status]:
             by_owner[Manifest(pod.owner).identity].append((pod, plan))
     for identity, pods in by_owner.items():
         item = outcome.seen.resources[identity]
-        told[identity] = (
-            _solar_agent(pods, outcome, item, now)
-            if identity.kind == "SolarAgent"
-            else _utility(pods, outcome, item, now)
-        )
+        if identity.kind != "SolarAgent":
+            told[identity] = _utility(pods, outcome, item, now)
+            continue
+        before, previous = outcome.told.get(uid_of(item)), outcome.previous(item)
+        same = before is not None and before.status is previous and before.made_of == made_of[uid_of(item)]
+        told[identity] = previous if same else _solar_agent(pods, outcome, item, now)
     return told
+
+
+def _observed(outcome: Outcome, now: float) -> dict[str, tuple[Any, ...]]:
+    """All that the status of a SolarAgent is made of besides the one before, by the uid of the resource."""
+    pods: dict[str, list[Any]] = {}
+    for plan in outcome.graph.plans:
+        registered = outcome.registered.get(plan.resource.metadata.name, Registered())
+        for pod in plan.pods:
+            item = outcome.seen.resources[Manifest(pod.owner).identity]
+            deployment, heard = outcome.deployments.get(pod.name), outcome.heard.get(pod.name)
+            of_pod = (
+                pod,
+                (is_available(deployment), is_rolled_out(deployment)),
+                (heard, heard is not None and heard.is_silent(now)),
+                [one.subscriber_id for one in pod.participants if one.subscriber_id not in registered.ids],
+                [one.name for one in pod.participants if one.name in outcome.leaving] if outcome.leaving else (),
+                registered.problems,
+                (outcome.keys.get(pod.name), asked_of(item), is_paused(item)),
+                (outcome.trouble.get(pod.name), outcome.held.get(pod.name), outcome.volumes.get(pod.name)),
+            )
+            pods.setdefault(uid_of(item), []).append(of_pod)
+    return {
+        uid_of(item): (_generation(item), pods.get(uid_of(item)), identity in outcome.graph.problems)
+        for identity, item in outcome.seen.resources.items()
+    }
 
 
 def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -> Status:

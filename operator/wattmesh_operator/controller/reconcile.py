@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wattmesh_beckn.transport import Pages, Transport
@@ -25,6 +25,7 @@ from wattmesh_operator.controller.apply import Applier
 from wattmesh_operator.controller.causes import find_causes, halted
 from wattmesh_operator.controller.enrolment import Enrolment
 from wattmesh_operator.controller.labels import label_pods
+from wattmesh_operator.controller.memo import Memo
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.prepare import held_pods, prepare
 from wattmesh_operator.controller.publish import Outcome, Told, publish
@@ -33,10 +34,12 @@ from wattmesh_operator.desired.names import DRAINING, is_paused
 from wattmesh_operator.desired.pod import pod_url
 from wattmesh_operator.desired.revision import with_former_template
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.plan.graph import Graph, read_resources, resolve, with_replicas
+from wattmesh_operator.plan.graph import Graph, Problem, read_resources, resolve, with_replicas
+from wattmesh_operator.plan.pods import PodPlan
 from wattmesh_operator.plan.references import Settled
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.mistakes import Identity
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.departure import Departures, observe_departures
 from wattmesh_operator.scale_down.progress import observe_scale_down
@@ -82,25 +85,40 @@ class Reconciler:
         self._growth = VolumeGrowth(cluster, clock)
         self._enrolment = Enrolment(namespace, transport, clock)
         self._told: dict[str, Told] = {}
+        self._read: Memo[str, tuple[list[Resource], dict[Identity, Problem]]] = Memo()
+        self._graph: Memo[str, Graph] = Memo()
+        self._pods: dict[str, PodPlan] = {}
+        self._manifests: Memo[str, list[Object]] = Memo()
 
     async def run(self) -> Pass:
         """One pass. Raises ClusterError when the namespace cannot be observed."""
         seen = await observe(self._cluster, self._namespace)
         if not seen.resources:
             return Pass()
-        resources, problems = read_resources(list(seen.resources.values()))
+        resources, problems = self._read.get(
+            "",
+            tuple(
+                (uid_of(item), item["metadata"].get("generation"), item.get("spec")) for item in seen.resources.values()
+            ),
+            lambda: read_resources(list(seen.resources.values())),
+        )
         registries = await self._enrolment.view(resources, seen)
         followed = _followed(resources, seen)
         scale_down = await observe_scale_down(followed, seen, registries, self._transport, self._clock)
         departures = await observe_departures(seen, registries, self._transport, self._clock)
-        graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
+        settled = _settled(seen)
+        graph = self._graph.get(
+            "",
+            (resources, scale_down.replicas, problems, settled),
+            lambda: self._planned(resolve(with_replicas(resources, scale_down.replicas), problems, settled)),
+        )
 
         events: list[tuple[Object, News]] = []
         applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
         applied = Applied()
         try:
             prepared = await prepare(
-                graph, seen, applier, applied, registries, scale_down, self._settings, self._clock
+                graph, seen, applier, applied, registries, scale_down, self._settings, self._clock, self._manifests
             )  # fmt: skip
             applied.held = held_pods(graph, seen, prepared, self._settings)
             await self._apply(seen, applier, applied, prepared)
@@ -130,6 +148,15 @@ class Reconciler:
         rolling = [name for name, one in applied.deployments.items() if name in applied.held or not is_rolled_out(one)]
         drains = bool(scale_down.since) or departures.waits
         return Pass(_again_in_s(applied, registries, drains=drains), tuple(faults), tuple(sorted(rolling)))
+
+    def _planned(self, graph: Graph) -> Graph:
+        """The graph, with the very plans of an earlier one for pods that are planned as they were."""
+        plans = tuple(
+            replace(plan, pods=tuple(kept if (kept := self._pods.get(pod.name)) == pod else pod for pod in plan.pods))
+            for plan in graph.plans
+        )
+        self._pods = {pod.name: pod for plan in plans for pod in plan.pods}
+        return replace(graph, plans=plans)
 
     async def _apply(
         self, seen: Observation, applier: Applier, applied: Applied, prepared: Mapping[str, Prepared]
