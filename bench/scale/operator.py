@@ -40,6 +40,7 @@ from wattmesh_common.logs import configure
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_operator.cluster.cache import CachedCluster
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.memory import MemoryCluster
 from wattmesh_operator.cluster.objects import DEPLOYMENT, RESOURCES, Object, annotations_of, name_of
@@ -143,8 +144,15 @@ class Bench:
         metrics, health = OperatorMetrics(), WatchHealth()
         self.cluster.refuse = self._read
         counted = CountingCluster(self.cluster, self._wrote)
-        workers = Workers(lambda _: _Timed(self, counted), self.clock, metrics)
-        watcher = Watcher(workers, health, metrics)
+        cache = CachedCluster(
+            counted, self.clock, lambda kind, items, name: health.listed(kind, items, self.clock.wall(), name)
+        )
+
+        def brought(item: Object, gone: bool) -> bool:
+            return cache.brought(item, gone=gone)
+
+        workers = Workers(lambda _: _Timed(self, cache), self.clock, metrics)
+        watcher = Watcher(workers, health, metrics, brought)
         kinds = {kind.kind for kind in RESOURCES}
 
         def bring(what: str, item: Object) -> None:
@@ -152,12 +160,12 @@ class Bench:
                 self._ready[name_of(item)] = (item.get("status") or {}).get("readyReplicas") or 0
                 watcher.resource_event(item, gone=what == "DELETED")
             elif item["kind"] in {kind.kind for kind in WATCHED_CHILDREN}:
-                watcher.child_event(item)
+                watcher.child_event(item, gone=what == "DELETED")
             if item["kind"] == DEPLOYMENT.kind and what != "DELETED":
                 self._take_up(item)
 
         self.cluster.watches.append(bring)
-        resync = Resync(counted, [_NAMESPACE], workers, health, metrics, self.clock)
+        resync = Resync(counted, [_NAMESPACE], workers, health, metrics, self.clock, brought)
         resyncing = asyncio.create_task(resync.run())
 
         async def stop() -> None:
@@ -354,7 +362,7 @@ class Bench:
 class _Timed:
     """The reconciler, with how long its passes take."""
 
-    def __init__(self, bench: Bench, cluster: CountingCluster) -> None:
+    def __init__(self, bench: Bench, cluster: CachedCluster) -> None:
         self._bench = bench
         settings = PodSettings(image="runtime:1")
         self._of = Reconciler(_NAMESPACE, cluster, bench.transport, bench.http, bench.clock, settings)

@@ -15,7 +15,7 @@ from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 
 Refuse = Callable[[str, str, str], ClusterError | None]
 """Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
-Watch = Callable[[str, Object], None]
+Watch = Callable[[str, Object], object]
 """Takes what a watch brings: ADDED, MODIFIED or DELETED, and the object."""
 
 
