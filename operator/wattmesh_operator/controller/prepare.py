@@ -21,6 +21,7 @@ from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.desired.pod import Market, belonging, follows, pod_manifests, pod_volume
 from wattmesh_operator.desired.revision import revision_of
 from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.desired.storage import class_of, size_of
 from wattmesh_operator.keys.key_files import KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
@@ -85,16 +86,17 @@ async def prepare(
         draining = {p.name: scale_down.since[p.name] for p in plan.participants if p.name in scale_down.since}
         claim = seen.child(CLAIM, plan.name)
         of_market = (uid_of(at), market.registrar, market.clock, market.token)
+        volume = pod_volume(plan, settings)
+        of_claim = (volume.size, volume.storage_class) if claim is None else (size_of(claim), class_of(claim))
         manifests = memo.get(
             plan.name,
             # Of the owner a manifest has its spec and who it is; of the gateway's resource the latter.
-            (plan, _version(owner), *of_market, keys.first_key_ids, draining, claim, settings),
+            (plan, _version(owner), *of_market, keys.first_key_ids, draining, of_claim, settings),
             lambda: pod_manifests(
                 plan, owner, market, keys.first_key_ids, settings, draining=draining, present_claim=claim
             ),
         )
         template = plan.owner.spec.pod or NO_TEMPLATE
-        volume = pod_volume(plan, settings)
         prepared[plan.name] = Prepared(owner, manifests, volume, template, follows(manifests, plan))
 
     await each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
