@@ -37,7 +37,7 @@ _COLUMNS = {
 
 def measure() -> Iterator[Measured]:
     """A row for each size."""
-    yield Measured("scale", [*_COLUMNS.values()], [_row(households) for households in HOUSEHOLDS])
+    yield Measured("scale", [*_COLUMNS.values()], [_row(households) for households in HOUSEHOLDS], page="scale.md")
 
 
 def _row(households: int) -> list[str]:

@@ -222,8 +222,8 @@ class Enrolment:
             clock=self._clock,
             for_s=REGISTER_S,
         )
-        known = ids - written.problems.keys() - written.late
-        return Registered(known, written.problems, len(written.entries), held_after(view, written.entries))
+        known, held = ids - written.problems.keys() - written.late, held_after(view, written.entries)
+        return Registered(known, written.problems, len(written.entries), held, late=bool(written.late))
 
     def _pod_writes(self, pod: _PodEntries, view: RegistryView, keep: AbstractSet[str]) -> Sequence[Subscription]:
         present = [view.by_subscriber.get(one, ()) for one in pod.wanted_ids]

@@ -78,7 +78,9 @@ class Poller:
             if not self._last.get(url, _NOTHING).is_fresh(now):
                 self._asking[url] = asyncio.create_task(self._ask(url))
         if self._asking:
-            await asyncio.wait(self._asking.values(), timeout=_PATIENCE_S)
+            done, _ = await asyncio.wait(self._asking.values(), timeout=_PATIENCE_S)
+            for task in done:
+                task.result()
         return {name: self._last.get(url, _NOTHING).heard for name, url in urls.items()}
 
     async def _ask(self, url: str) -> None:

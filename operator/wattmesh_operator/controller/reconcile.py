@@ -147,7 +147,9 @@ class Reconciler:
         faults += [text for name in up for text in registered[name].problems.values()]
         rolling = [name for name, one in applied.deployments.items() if name in applied.held or not is_rolled_out(one)]
         drains = bool(scale_down.since) or departures.waits
-        return Pass(_again_in_s(applied, registries, drains=drains), tuple(faults), tuple(sorted(rolling)))
+        late = any(result.late for result in registered.values())
+        again_in_s = 0.0 if late else _again_in_s(applied, registries, drains=drains)
+        return Pass(again_in_s, tuple(faults), tuple(sorted(rolling)))
 
     def _planned(self, graph: Graph) -> Graph:
         """The graph, with the very plans of an earlier one for pods that are planned as they were."""

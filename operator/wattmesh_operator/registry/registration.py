@@ -55,13 +55,14 @@ class Registered:
     """Who is registered as they shall be, and why others are not, by subscriber id.
 
     `writes`: how many entries were written. `held`: of how many subscribers the registry has entries then; None if it
-    did not answer.
+    did not answer. `late`: whether there was no time for some.
     """
 
     ids: frozenset[str] = frozenset()
     problems: Mapping[str, str] = field(default_factory=dict)
     writes: int = 0
     held: int | None = None
+    late: bool = False
 
 
 async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> RegistryView:
