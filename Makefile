@@ -96,7 +96,7 @@ audit-deps: $(INSTALLED) ## Look for known vulnerabilities in the locked package
 sbom: $(INSTALLED) ## Write what is in the images, as CycloneDX, into build/sbom/
 	@hack/sbom
 
-bench: $(INSTALLED) ## Measure what trading costs on this machine (PARTS="search days"; KEEP=1 puts it into docs/benchmarks.md)
+bench: $(INSTALLED) ## Measure what trading costs on this machine (PARTS="search days"; KEEP=1 puts it into docs/)
 	@$(BIN)/python -m bench $(PARTS) $(if $(KEEP),--keep)
 
 crds: $(INSTALLED) ## Write crds/ anew from the operator's models

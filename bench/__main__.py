@@ -1,4 +1,4 @@
-"""`make bench`: measure what wattmesh costs on this machine, print it, and put it into docs/benchmarks.md."""
+"""`make bench`: measure what wattmesh costs on this machine, print it, and put it into docs/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from bench.tables import keep
 from wattmesh_common.logs import configure
 
-PARTS = ("memory", "search", "messages", "trading", "durability", "hotspots", "days", "optimum")
+PARTS = ("memory", "search", "messages", "trading", "scale", "durability", "hotspots", "days", "optimum")
 """Modules of this package whose `measure` gives tables, in the order in which they run: the longest is the last."""
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     """Measure the parts asked for, or all."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)}; default: all")
-    parser.add_argument("--keep", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--keep", action="store_true", help="put the tables into docs/")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

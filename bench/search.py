@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
@@ -58,7 +59,16 @@ def measure() -> list[Measured]:
     return [Measured("search", columns, [*rows, asyncio.run(_row(SELLERS[-1], "v2"))])]
 
 
-class _Ear:
+class Searched(NamedTuple):
+    """Where a search is sent, and on which feeder it is heard."""
+
+    url: str
+    subscriber_id: str
+    domain: str
+    feeder: str
+
+
+class Ear:
     """A buyer that hears offers: when the first of a search came, and when the last did."""
 
     def __init__(self) -> None:
@@ -85,7 +95,7 @@ class _Ear:
 
 
 async def _row(sellers: int, version: ProtocolVersion) -> tuple[str, ...]:
-    ear, listener = _Ear(), listen()
+    ear, listener = Ear(), listen()
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     app = FastAPI()
     for action in ("on_search", "on_discover"):
@@ -97,15 +107,22 @@ async def _row(sellers: int, version: ProtocolVersion) -> tuple[str, ...]:
             transport = HttpTransport()
             [registrar] = kept_signers(Path(name) / "keys.json", [REGISTRAR]).values()
             await _enter(street, transport, registrar, signer, url)
+            grid = next(iter(street.pods.values())).grid
+            plan = street.plan
+            gateway = Searched(street.gateway_url, plan.subscriber_id, plan.resource.spec.domain, "main")
+
+            async def search() -> None:
+                await send_search(gateway, transport, signer, url, slot_of(grid.now()) + SLOT_S, version)
+
             while version == "v2" and ear.sellers <= sellers:  # until all have published
                 ear.expect(sellers + 1)
-                await _search(street, transport, signer, url, version)
+                await search()
                 await asyncio.sleep(0.5)
             for _ in range(SEARCHES):
                 await asyncio.sleep(_PAUSE_S)
                 ear.expect(sellers + 1)  # the utility answers, too
                 begun = time.perf_counter()
-                await _search(street, transport, signer, url, version)
+                await search()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ear.all_heard.wait(), _WAIT_S)
                 if not ear.first_at:
@@ -137,26 +154,27 @@ async def _enter(street: StreetRun, transport: HttpTransport, registrar: Signer,
     await subscribe(street.gateway_url, transport, clock, registrar, wanted.entry(utc(clock.wall())))
 
 
-async def _search(
-    street: StreetRun, transport: HttpTransport, signer: Signer, url: str, version: ProtocolVersion
+async def send_search(
+    gateway: Searched, transport: HttpTransport, signer: Signer, url: str, slot: int, version: ProtocolVersion
 ) -> None:
-    grid, now = next(iter(street.pods.values())).grid, SystemClock().wall()
+    """Send one search of the buyer that `signer` signs for and that is reached at `url`. SystemExit if refused."""
+    now = SystemClock().wall()
     envelope = Envelope(
-        domain=street.plan.resource.spec.domain,
-        feeder="main",
-        bap=(_BUYER, url),
+        domain=gateway.domain,
+        feeder=gateway.feeder,
+        bap=(signer.subscriber_id, url),
         bpp=None,
         transaction_id=str(uuid.uuid4()),
         message_id=str(uuid.uuid4()),
         now_ms=int(now * 1000),
         ttl_s=_TTL_S,
     )
-    codec = CodecV1("EUR") if version == "v1" else CodecV2("EUR", network_of(street.plan.subscriber_id))
-    body = codec.encode(Search(slot_of(grid.now()) + SLOT_S, _NEED_WH), envelope)
+    codec = CodecV1("EUR") if version == "v1" else CodecV2("EUR", network_of(gateway.subscriber_id))
+    body = codec.encode(Search(slot, _NEED_WH), envelope)
     signature = signer.sign(body, created=int(now), expires=int(now + _TTL_S))
     headers = {"content-type": "application/json", AUTHORIZATION: signature}
     reply = await transport.post(
-        f"{street.gateway_url}/{'search' if version == 'v1' else 'discover'}", body, headers, timeout_s=_WAIT_S
+        f"{gateway.url}/{'search' if version == 'v1' else 'discover'}", body, headers, timeout_s=_WAIT_S
     )
     if reply.status != 200:
         raise SystemExit(f"the gateway refused a search: {reply.body.decode()}")

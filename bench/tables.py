@@ -1,4 +1,4 @@
-"""Measured tables: printed, and kept in docs/benchmarks.md between marks that bear their names."""
+"""Measured tables: printed, and kept in a page of docs/ between marks that bear their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wattmesh_cli.tables import Column, print_table
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Measured:
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    page: str = "benchmarks.md"
 
     def print(self) -> None:
         """Show it to people."""
@@ -37,12 +38,13 @@ class Measured:
 
 def keep(measured: Measured) -> None:
     """Put a table into its place in the page, and on what it was measured; ValueError without such a place."""
-    page = PAGE.read_text(encoding="utf-8")
+    path = DOCS / measured.page
+    page = path.read_text(encoding="utf-8")
     mark = re.compile(rf"(<!-- {measured.name} -->\n).*?(<!-- /{measured.name} -->)", re.DOTALL)
     if not mark.search(page):
-        raise ValueError(f"{PAGE}: has no place for {measured.name!r}")
+        raise ValueError(f"{path}: has no place for {measured.name!r}")
     text = f"{measured.markdown()}\n\n{_where()}\n"
-    PAGE.write_text(mark.sub(lambda found: f"{found[1]}{text}{found[2]}", page), encoding="utf-8")
+    path.write_text(mark.sub(lambda found: f"{found[1]}{text}{found[2]}", page), encoding="utf-8")
 
 
 def _where() -> str:

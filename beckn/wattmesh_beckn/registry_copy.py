@@ -23,6 +23,8 @@ class RegistryCopy:
         self._transport = transport
         self._cursor: str | None = None
         self._entries: dict[tuple[str, str, str], Subscription] = {}
+        self.version = 0
+        """Another number after each change of the entries."""
 
     async def update(self, now: float) -> Collection[Subscription]:
         """The entries that have not ended at unix seconds `now`. Raises RegistryUnavailable."""
@@ -30,12 +32,14 @@ class RegistryCopy:
         if status == HTTPStatus.GONE:
             self._cursor = None
             self._entries.clear()
+            self.version += 1
             status, body = await self._ask()
         while self._take(status, body):
             status, body = await self._ask()
         ended = [key for key, entry in self._entries.items() if entry.valid_until.timestamp() <= now]
         for key in ended:
             del self._entries[key]
+        self.version += bool(ended)
         return self._entries.values()
 
     def _take(self, status: int, body: bytes) -> bool:
@@ -48,6 +52,7 @@ class RegistryCopy:
             raise RegistryUnavailable(f"{self._url} answered what is no page of subscriptions: {error}") from None
         if page.more and page.cursor == self._cursor:
             raise RegistryUnavailable(f"{self._url} answers the same page again")
+        self.version += bool(page.entries)
         for entry in page.entries:
             key = entry.subscriber_id, entry.type, entry.key_id
             if entry.status is SubscriptionStatus.SUBSCRIBED:

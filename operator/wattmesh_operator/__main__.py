@@ -15,8 +15,10 @@ from kubernetes.aio.config import ConfigException
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock
 from wattmesh_common.logs import configure
+from wattmesh_operator.cluster.cache import CachedCluster
 from wattmesh_operator.cluster.counting import CountingCluster
 from wattmesh_operator.cluster.kubernetes import KubernetesCluster
+from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.cluster.port import ClusterError
 from wattmesh_operator.controller.lease import Leases
 from wattmesh_operator.controller.metrics import OperatorMetrics
@@ -39,13 +41,22 @@ async def operate(settings: Settings) -> None:
     cluster = CountingCluster(connection, metrics.wrote)
     # Not among the writes that are counted: a Lease says that somebody is there, whatever there is to do.
     leases = Leases(connection, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}", clock)
-    workers = Workers(
-        lambda namespace: Reconciler(namespace, cluster, transport, transport, clock, settings), clock, metrics, leases
+    cache = CachedCluster(
+        cluster, clock, lambda kind, items, namespace: health.listed(kind, items, clock.wall(), namespace)
     )
-    resync = Resync(cluster, settings.namespaces, workers, health, metrics, clock)
+
+    def brought(item: Object, gone: bool) -> bool:
+        return cache.brought(item, gone=gone)
+
+    def reconciler(namespace: str) -> Reconciler:
+        cache.forget(namespace)  # what was known before the operator was sent away from it
+        return Reconciler(namespace, cache, transport, transport, clock, settings)
+
+    workers = Workers(reconciler, clock, metrics, leases)
+    resync = Resync(cluster, settings.namespaces, workers, health, metrics, clock, brought)
     server = web.AppRunner(create_app(workers, health, metrics, clock), access_log=None)
     registry = kopf.OperatorRegistry()
-    add_handlers(registry, Watcher(workers, health, metrics))
+    add_handlers(registry, Watcher(workers, health, metrics, brought))
     try:
         await server.setup()
         await web.TCPSite(server, settings.host, settings.port).start()

@@ -115,7 +115,7 @@ def test_a_new_status_is_no_change_and_a_new_spec_is() -> None:
         assert await passes(resource(version=4, generation=2, deletionTimestamp="now")) == 1
         assert await passes(resource(version=5, generation=2, deletionTimestamp="now"), gone=True) == 1
         recorder.ran.clear()
-        watcher.child_event({"kind": "Service", "metadata": {"namespace": "street"}})
+        watcher.child_event({**resource(version=1), "kind": "Service"}, gone=False)
         await recorder.clock.sleep(1)
         assert len(recorder.ran) == 1
         await workers.stop()
@@ -259,8 +259,11 @@ def test_kopf_only_watches() -> None:
         "solaragents",
         "deployments",
         "services",
+        "secrets",
         "configmaps",
+        "persistentvolumeclaims",
         "networkpolicies",
+        "poddisruptionbudgets",
         "pods",
     }
     assert not [*registry._changing.get_all_handlers(), *registry._spawning.get_all_handlers()]

@@ -24,6 +24,7 @@ from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_common.runtime import GatewayConfig, RuntimeConfig
 from wattmesh_gateway.gateway import Gateway
 from wattmesh_gateway.registry import Registry
+from wattmesh_operator.cluster.cache import CachedCluster
 from wattmesh_operator.cluster.memory import MemoryCluster
 from wattmesh_operator.cluster.objects import Object
 from wattmesh_operator.controller.reconcile import Pass, Reconciler
@@ -126,7 +127,9 @@ class World:
     def new_operator(self, settings: PodSettings | None = None) -> Reconciler:
         """An operator that has just started, with new settings where given."""
         self.settings = settings or self.settings
-        return Reconciler(self.namespace, self.cluster, self, self, self.clock, self.settings)
+        cache = self.cache = CachedCluster(self.cluster, self.clock)
+        self.cluster.watches.append(lambda what, item: cache.brought(item, gone=what == "DELETED"))
+        return Reconciler(self.namespace, cache, self, self, self.clock, self.settings)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         """What the operator sends; see Transport."""

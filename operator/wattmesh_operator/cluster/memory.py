@@ -15,6 +15,8 @@ from wattmesh_operator.cluster.port import ClusterError, Conflict, Missing
 
 Refuse = Callable[[str, str, str], ClusterError | None]
 """Verb, kind and name (of a list: its namespace) of a call → the error that it shall meet, if any."""
+Watch = Callable[[str, Object], object]
+"""Takes what a watch brings: ADDED, MODIFIED or DELETED, and the object."""
 
 
 class MemoryCluster:
@@ -25,6 +27,7 @@ class MemoryCluster:
         self.refuse: Refuse = lambda _verb, _kind, _name: None
         self.expandable = True
         """Whether storage classes let volumes grow."""
+        self.watches: list[Watch] = []
         self._wall = wall
         self._objects: dict[tuple[str, str, str], Object] = {}
         self._applied: dict[str, Object] = {}
@@ -112,13 +115,15 @@ class MemoryCluster:
         """The object goes, and all that it owns and no other does."""
         gone = self._objects.pop((kind, namespace, name))
         self._applied.pop(uid_of(gone), None)
-        for item in tuple(self._objects.values()):
+        self._tell("DELETED", gone)
+        for key in tuple(self._objects):
+            item = self._objects.get(key, {"metadata": {}})  # one may have gone with another
             owners = item["metadata"].get("ownerReferences") or ()
             left = [owner for owner in owners if owner["uid"] != uid_of(gone)]
-            if len(left) < len(owners) and self._key(item) in self._objects:
+            if len(left) < len(owners):
                 there = {uid_of(other) for other in self._objects.values()}
                 if any(owner["uid"] in there for owner in left):
-                    item["metadata"]["ownerReferences"] = left
+                    self._change(item, {"metadata": {**item["metadata"], "ownerReferences": left}})
                 else:
                     self.remove(*self._key(item))
 
@@ -132,12 +137,12 @@ class MemoryCluster:
 
     def roll_out(self, *names: str) -> None:
         """The pods of these Deployments (default: of all) come up as their templates say."""
-        for item in self._objects.values():
+        for item in tuple(self._objects.values()):
             if item["kind"] == "Deployment" and (not names or name_of(item) in names):
                 generation = item["metadata"]["generation"]
                 names_of_counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
                 counts = dict.fromkeys(names_of_counts, item["spec"].get("replicas", 1))
-                item["status"] = {"observedGeneration": generation, **counts}
+                self._change(item, {"status": {"observedGeneration": generation, **counts}})
 
     # --- inside ---
 
@@ -173,7 +178,18 @@ class MemoryCluster:
         metadata["generation"] = known.get("generation", 0) + int(changed)
         metadata["resourceVersion"] = str(next(self._numbers))
         self._objects[self._key(asked)] = item
+        self._tell("MODIFIED" if live else "ADDED", item)
         return deepcopy(item)
+
+    def _change(self, item: Object, parts: Mapping[str, Any]) -> None:
+        """What a controller of the cluster does to an object."""
+        metadata = {**parts.get("metadata", item["metadata"]), "resourceVersion": str(next(self._numbers))}
+        changed = self._objects[self._key(item)] = {**item, **parts, "metadata": metadata}
+        self._tell("MODIFIED", changed)
+
+    def _tell(self, what: str, item: Object) -> None:
+        for watch in self.watches:
+            watch(what, deepcopy(item))
 
 
 def _at(item: Any, path: str) -> Any:

@@ -33,7 +33,14 @@ from wattmesh_operator.controller.drift import differs
 from wattmesh_operator.desired.files import key_secret, token_of, token_secret
 from wattmesh_operator.desired.manifest import Belonging
 from wattmesh_operator.desired.names import HASH, resource_of
-from wattmesh_operator.keys.key_files import HeldKeys, KeysUnreadable, held_keys, new_key_file, next_key_file
+from wattmesh_operator.keys.key_files import (
+    HeldKeys,
+    KeysUnreadable,
+    held_keys,
+    key_file,
+    new_key_file,
+    next_key_file,
+)
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.scale_down.departure import was_left
 from wattmesh_operator.status.news import News
@@ -101,8 +108,11 @@ class Applier:
                     to.owner, News("Normal", "KeyCreated", f"{name_of(made)}: a new key, as the Secret was gone")
                 )
             return held_keys(made)
-        held_keys(secret)  # what cannot be read is not written over
-        file, rotated = next_key_file(secret, subscriber_ids, rotation)
+        held = held_keys(secret)  # what cannot be read is not written over
+        if held.rest(subscriber_ids, rotation):
+            file, rotated = key_file(secret), held.rotated
+        else:
+            file, rotated = next_key_file(secret, subscriber_ids, rotation)
         made = key_secret(to, file, name=name, rotated=rotated)
         if differs(made, secret):
             # Only over what was read: a key that somebody else has added meanwhile must not be lost. Keys and how far

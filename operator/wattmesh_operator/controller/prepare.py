@@ -8,10 +8,11 @@ from typing import Any
 
 from wattmesh_common.clock import Clock
 from wattmesh_common.runtime import REGISTRAR
-from wattmesh_operator.cluster.objects import CLAIM, DEPLOYMENT
+from wattmesh_operator.cluster.objects import CLAIM, DEPLOYMENT, Object, uid_of
 from wattmesh_operator.cluster.observation import Observation, is_rolled_out
 from wattmesh_operator.controller.applied import Applied, Prepared, each
 from wattmesh_operator.controller.apply import Applier, Leaving
+from wattmesh_operator.controller.memo import Memo
 from wattmesh_operator.controller.rollout import Step, held
 from wattmesh_operator.desired.gateway import gateway_manifests, gateway_volume
 from wattmesh_operator.desired.grid_clock import MarketClock, kept_clocks, market_clock
@@ -20,6 +21,7 @@ from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.desired.pod import Market, belonging, follows, pod_manifests, pod_volume
 from wattmesh_operator.desired.revision import revision_of
 from wattmesh_operator.desired.settings import PodSettings
+from wattmesh_operator.desired.storage import class_of, size_of
 from wattmesh_operator.keys.key_files import KeysUnreadable
 from wattmesh_operator.keys.rotation import Rotation
 from wattmesh_operator.keys.schedule import rotations
@@ -42,8 +44,12 @@ async def prepare(
     scale_down: ScaleDown,
     settings: PodSettings,
     clock: Clock,
+    memo: Memo[str, list[Object]],
 ) -> dict[str, Prepared]:
-    """What gateways and pods shall be, by the pod's name; gateways first. Keys that are missing are made."""
+    """What gateways and pods shall be, by the pod's name; gateways first. Keys that are missing are made.
+
+    `memo` keeps manifests by the pod's name.
+    """
     prepared: dict[str, Prepared] = {}
     clocks = {plan.resource.metadata.name: _market_clock(plan, seen, clock.wall()) for plan in graph.plans}
 
@@ -78,17 +84,19 @@ async def prepare(
         keys = await applier.keys(belonging(plan, owner, market.gateway), ids, rotation)
         applied.keys[plan.name] = keys
         draining = {p.name: scale_down.since[p.name] for p in plan.participants if p.name in scale_down.since}
-        manifests = pod_manifests(
-            plan,
-            owner,
-            market,
-            keys.first_key_ids,
-            settings,
-            draining=draining,
-            present_claim=seen.child(CLAIM, plan.name),
+        claim = seen.child(CLAIM, plan.name)
+        of_market = (uid_of(at), market.registrar, market.clock, market.token)
+        volume = pod_volume(plan, settings)
+        of_claim = (volume.size, volume.storage_class) if claim is None else (size_of(claim), class_of(claim))
+        manifests = memo.get(
+            plan.name,
+            # Of the owner a manifest has its spec and who it is; of the gateway's resource the latter.
+            (plan, _version(owner), *of_market, keys.first_key_ids, draining, of_claim, settings),
+            lambda: pod_manifests(
+                plan, owner, market, keys.first_key_ids, settings, draining=draining, present_claim=claim
+            ),
         )
         template = plan.owner.spec.pod or NO_TEMPLATE
-        volume = pod_volume(plan, settings)
         prepared[plan.name] = Prepared(owner, manifests, volume, template, follows(manifests, plan))
 
     await each({plan.resource.metadata.name: gateway(plan) for plan in graph.plans}, applied)
@@ -98,6 +106,7 @@ async def prepare(
         rotation = rotations(plan, seen, registry, clock.wall(), settings.key_overlap)
         work |= {one.name: pod(one, plan, rotation[one.name]) for one in plan.pods}
     await each(work, applied)
+    memo.sweep()
     return prepared
 
 
@@ -116,6 +125,10 @@ def held_pods(graph: Graph, seen: Observation, prepared: Mapping[str, Prepared],
         gateway = step(name) if name in prepared else None
         kept |= held(steps, gateway, settings.most_unavailable(len(steps)))
     return kept
+
+
+def _version(owner: Object) -> tuple[str, int]:
+    return uid_of(owner), int(owner["metadata"].get("generation", 0))
 
 
 def _market_clock(plan: GatewayPlan, seen: Observation, now: float) -> MarketClock:

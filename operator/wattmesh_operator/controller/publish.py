@@ -42,9 +42,20 @@ from wattmesh_operator.status.fold import (
 )
 from wattmesh_operator.status.news import News, news
 from wattmesh_operator.status.reading_back import read_status
+from wattmesh_operator.status.summary import summarised
 from wattmesh_operator.status.trouble import Trouble
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A status as a pass has made it, with all households, and what was written of it, which may be a summary."""
+
+    status: Status
+    written: Mapping[str, Any]
+    made_of: tuple[Any, ...] = ()
+    """What was observed; the same makes the same status of it again."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +76,47 @@ class Outcome:
     """Those that keep their template until a rollout reaches them, and why it does not."""
     volumes: Mapping[str, Trouble]
     """Why the volume of a pod has another size than it shall have."""
+    told: dict[str, Told]
+    """By the uid of the resource. Brought up to date."""
+
+    def previous(self, item: Object) -> Any:
+        """The status that a resource had."""
+        told = self.told.get(uid_of(item))
+        # What another operator has written since is newer.
+        return told.status if told and told.written == (item.get("status") or {}) else read_status(item)
 
 
 async def publish(outcome: Outcome, cluster: Cluster, clock: Clock) -> list[str]:
     """Write every status that has changed, and the Events; returns what went wrong."""
     now = utc(clock.wall())
-    after = statuses(outcome, now)
-    before = {identity: read_status(outcome.seen.resources[identity]) for identity in after}
-    changed = [identity for identity in after if _written(after[identity]) != _written(before[identity])]
+    made_of = _observed(outcome, now.timestamp())
+    after = statuses(outcome, made_of, now)
     events = [*outcome.events]
 
-    async def write(identity: Identity) -> None:
-        item = outcome.seen.resources[identity]
-        await cluster.set_status(item, _written(after[identity]))
-        events.extend((item, said) for said in news(before[identity], after[identity]))
+    async def write(item: Object, status: Status) -> None:
+        told = outcome.told.get(uid_of(item))
+        if told is not None and told.status is status:
+            return
+        written = _written(summarised(status))
+        if written != _written(read_status(item)):
+            previous, item = outcome.previous(item), await cluster.set_status(item, written)
+            events.extend((item, said) for said in news(previous, status))
+        outcome.told[uid_of(item)] = Told(status, item.get("status") or {}, made_of.get(uid_of(item), ()))
 
-    faults = await _all([write(identity) for identity in changed])
+    faults = await _all([write(outcome.seen.resources[identity], status) for identity, status in after.items()])
+    for gone in outcome.told.keys() - outcome.seen.uids:
+        del outcome.told[gone]
     return faults + await _all([cluster.create(_event(item, said, now)) for item, said in events])
 
 
-def statuses(outcome: Outcome, now: datetime) -> dict[Identity, Status]:
-    """The status of every resource by its identity."""
+def statuses(outcome: Outcome, made_of: Mapping[str, tuple[Any, ...]], now: datetime) -> dict[Identity, Status]:
+    """The status of every resource by its identity. `made_of` is what was observed, by the uid of the resource: where
+    it is as it was, so is the status.
+    """
     told: dict[Identity, Status] = {}
     for identity, problem in outcome.graph.problems.items():
         item = outcome.seen.resources[identity]
-        told[identity] = problem_status(read_status(item), problem, _generation(item), now)
+        told[identity] = problem_status(outcome.previous(item), problem, _generation(item), now)
     for plan in outcome.graph.plans:
         identity = Manifest(plan.resource).identity
         told[identity] = _gateway(plan, outcome, outcome.seen.resources[identity], now)
@@ -102,12 +129,38 @@ def statuses(outcome: Outcome, now: datetime) -> dict[Identity, Status]:
             by_owner[Manifest(pod.owner).identity].append((pod, plan))
     for identity, pods in by_owner.items():
         item = outcome.seen.resources[identity]
-        told[identity] = (
-            _solar_agent(pods, outcome, item, now)
-            if identity.kind == "SolarAgent"
-            else _utility(pods, outcome, item, now)
-        )
+        if identity.kind != "SolarAgent":
+            told[identity] = _utility(pods, outcome, item, now)
+            continue
+        before, previous = outcome.told.get(uid_of(item)), outcome.previous(item)
+        same = before is not None and before.status is previous and before.made_of == made_of[uid_of(item)]
+        told[identity] = previous if same else _solar_agent(pods, outcome, item, now)
     return told
+
+
+def _observed(outcome: Outcome, now: float) -> dict[str, tuple[Any, ...]]:
+    """All that the status of a SolarAgent is made of besides the one before, by the uid of the resource."""
+    pods: dict[str, list[Any]] = {}
+    for plan in outcome.graph.plans:
+        registered = outcome.registered.get(plan.resource.metadata.name, Registered())
+        for pod in plan.pods:
+            item = outcome.seen.resources[Manifest(pod.owner).identity]
+            deployment, heard = outcome.deployments.get(pod.name), outcome.heard.get(pod.name)
+            of_pod = (
+                pod,
+                (is_available(deployment), is_rolled_out(deployment)),
+                (heard, heard is not None and heard.is_silent(now)),
+                [one.subscriber_id for one in pod.participants if one.subscriber_id not in registered.ids],
+                [one.name for one in pod.participants if one.name in outcome.leaving] if outcome.leaving else (),
+                registered.problems,
+                (outcome.keys.get(pod.name), asked_of(item), is_paused(item)),
+                (outcome.trouble.get(pod.name), outcome.held.get(pod.name), outcome.volumes.get(pod.name)),
+            )
+            pods.setdefault(uid_of(item), []).append(of_pod)
+    return {
+        uid_of(item): (_generation(item), pods.get(uid_of(item)), identity in outcome.graph.problems)
+        for identity, item in outcome.seen.resources.items()
+    }
 
 
 def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -> Status:
@@ -135,7 +188,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         volume=outcome.volumes.get(name),
     )
     return gateway_status(
-        read_status(item),
+        outcome.previous(item),
         member,
         url=service_url(name, namespace_of(item)),
         subscribers=registered.held,
@@ -149,7 +202,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
 def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item: Object, now: datetime) -> Status:
     [(pod, plan)] = pods
     [participant] = pod.participants
-    previous: UtilityAgentStatus = read_status(item)
+    previous: UtilityAgentStatus = outcome.previous(item)
     reading = _reading(pod, participant, outcome)
     known = reading is not None or previous.sold_kwh is not None
     return utility_agent_status(
@@ -165,7 +218,7 @@ def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item
 
 
 def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item: Object, now: datetime) -> Status:
-    previous: SolarAgentStatus = read_status(item)
+    previous: SolarAgentStatus = outcome.previous(item)
     before: dict[str, HouseholdStatus] = {household.name: household for household in previous.households}
     seen: list[HouseholdSeen] = []
     for pod, plan in pods:
@@ -198,7 +251,9 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
 def _member(
     participant: Participant, pod: PodPlan, plan: GatewayPlan, outcome: Outcome, *, known: bool, now: datetime
 ) -> Member:
-    """`known`: whether it has ever said how it stands. Before that its pod is not up for those who look at it."""
+    """`known`: whether it has said how it stands. Before that its pod is not up for those who look at it; nobody is
+    registered before.
+    """
     deployment = outcome.deployments.get(pod.name)
     registered = outcome.registered.get(plan.resource.metadata.name, Registered())
     heard = outcome.heard.get(pod.name)
@@ -211,7 +266,7 @@ def _member(
         phase = "Unreachable"
     elif is_available(deployment) and waits_until is not None:
         phase = "Waiting"
-    elif is_available(deployment) and known:
+    elif is_available(deployment) and (known or participant.subscriber_id in registered.ids):
         phase = "Ready"
     return Member(
         participant.name,

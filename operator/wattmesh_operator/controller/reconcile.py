@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wattmesh_beckn.transport import Pages, Transport
@@ -25,23 +25,25 @@ from wattmesh_operator.controller.apply import Applier
 from wattmesh_operator.controller.causes import find_causes, halted
 from wattmesh_operator.controller.enrolment import Enrolment
 from wattmesh_operator.controller.labels import label_pods
+from wattmesh_operator.controller.memo import Memo
 from wattmesh_operator.controller.polling import Heard, Poller
 from wattmesh_operator.controller.prepare import held_pods, prepare
-from wattmesh_operator.controller.publish import Outcome, publish
+from wattmesh_operator.controller.publish import Outcome, Told, publish
 from wattmesh_operator.controller.volumes import VolumeGrowth, grow_volumes, settle_unused_claims
 from wattmesh_operator.desired.names import DRAINING, is_paused
 from wattmesh_operator.desired.pod import pod_url
 from wattmesh_operator.desired.revision import with_former_template
 from wattmesh_operator.desired.settings import PodSettings
-from wattmesh_operator.plan.graph import Graph, read_resources, resolve, with_replicas
+from wattmesh_operator.plan.graph import Graph, Problem, read_resources, resolve, with_replicas
+from wattmesh_operator.plan.pods import PodPlan
 from wattmesh_operator.plan.references import Settled
 from wattmesh_operator.registry.registration import RegistryView
 from wattmesh_operator.resources import Resource
+from wattmesh_operator.resources.mistakes import Identity
 from wattmesh_operator.resources.parsing import Manifest
 from wattmesh_operator.scale_down.departure import Departures, observe_departures
 from wattmesh_operator.scale_down.progress import observe_scale_down
 from wattmesh_operator.status.news import News
-from wattmesh_operator.status.reading_back import read_status
 
 log = logging.getLogger(__name__)
 
@@ -82,25 +84,41 @@ class Reconciler:
         self._poller = Poller(pages, clock)
         self._growth = VolumeGrowth(cluster, clock)
         self._enrolment = Enrolment(namespace, transport, clock)
+        self._told: dict[str, Told] = {}
+        self._read: Memo[str, tuple[list[Resource], dict[Identity, Problem]]] = Memo()
+        self._graph: Memo[str, Graph] = Memo()
+        self._pods: dict[str, PodPlan] = {}
+        self._manifests: Memo[str, list[Object]] = Memo()
 
     async def run(self) -> Pass:
         """One pass. Raises ClusterError when the namespace cannot be observed."""
         seen = await observe(self._cluster, self._namespace)
         if not seen.resources:
             return Pass()
-        resources, problems = read_resources(list(seen.resources.values()))
+        resources, problems = self._read.get(
+            "",
+            tuple(
+                (uid_of(item), item["metadata"].get("generation"), item.get("spec")) for item in seen.resources.values()
+            ),
+            lambda: read_resources(list(seen.resources.values())),
+        )
         registries = await self._enrolment.view(resources, seen)
         followed = _followed(resources, seen)
         scale_down = await observe_scale_down(followed, seen, registries, self._transport, self._clock)
         departures = await observe_departures(seen, registries, self._transport, self._clock)
-        graph = resolve(with_replicas(resources, scale_down.replicas), problems, _settled(seen))
+        settled = _settled(seen)
+        graph = self._graph.get(
+            "",
+            (resources, scale_down.replicas, problems, settled),
+            lambda: self._planned(resolve(with_replicas(resources, scale_down.replicas), problems, settled)),
+        )
 
         events: list[tuple[Object, News]] = []
         applier = Applier(self._cluster, seen, lambda owner, news: events.append((owner, news)))
         applied = Applied()
         try:
             prepared = await prepare(
-                graph, seen, applier, applied, registries, scale_down, self._settings, self._clock
+                graph, seen, applier, applied, registries, scale_down, self._settings, self._clock, self._manifests
             )  # fmt: skip
             applied.held = held_pods(graph, seen, prepared, self._settings)
             await self._apply(seen, applier, applied, prepared)
@@ -121,7 +139,7 @@ class Reconciler:
         await find_causes(self._cluster, self._namespace, seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.leaving | applied.trouble, registries, registered,
-            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes,
+            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes, self._told,
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.
@@ -129,7 +147,18 @@ class Reconciler:
         faults += [text for name in up for text in registered[name].problems.values()]
         rolling = [name for name, one in applied.deployments.items() if name in applied.held or not is_rolled_out(one)]
         drains = bool(scale_down.since) or departures.waits
-        return Pass(_again_in_s(applied, registries, drains=drains), tuple(faults), tuple(sorted(rolling)))
+        late = any(result.late for result in registered.values())
+        again_in_s = 0.0 if late else _again_in_s(applied, registries, drains=drains)
+        return Pass(again_in_s, tuple(faults), tuple(sorted(rolling)))
+
+    def _planned(self, graph: Graph) -> Graph:
+        """The graph, with the very plans of an earlier one for pods that are planned as they were."""
+        plans = tuple(
+            replace(plan, pods=tuple(kept if (kept := self._pods.get(pod.name)) == pod else pod for pod in plan.pods))
+            for plan in graph.plans
+        )
+        self._pods = {pod.name: pod for plan in plans for pod in plan.pods}
+        return replace(graph, plans=plans)
 
     async def _apply(
         self, seen: Observation, applier: Applier, applied: Applied, prepared: Mapping[str, Prepared]
@@ -203,7 +232,7 @@ def _again_in_s(applied: Applied, registries: Mapping[str, RegistryView], *, dra
 
 def _settled(seen: Observation) -> Settled:
     """What earlier passes have decided, as status and Deployments say."""
-    told = {i: read_status(item) for i, item in seen.resources.items() if i.kind != "BecknGateway"}
+    told = {i: item.get("status") or {} for i, item in seen.resources.items() if i.kind != "BecknGateway"}
     owners = {uid_of(item): identity for identity, item in seen.resources.items()}
     names = {
         name: owners[controller]
@@ -211,8 +240,8 @@ def _settled(seen: Observation) -> Settled:
         if kind == DEPLOYMENT.kind and (controller := controller_of(child)) in owners and controller is not None
     }
     return Settled(
-        {identity: status.gateway for identity, status in told.items() if status.gateway},
-        {identity: status.utility for identity, status in told.items() if getattr(status, "utility", None)},
+        {identity: str(status["gateway"]) for identity, status in told.items() if status.get("gateway")},
+        {identity: str(status["utility"]) for identity, status in told.items() if status.get("utility")},
         names,
     )
 

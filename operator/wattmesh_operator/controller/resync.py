@@ -13,6 +13,7 @@ from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import RESOURCES, Object, namespace_of
 from wattmesh_operator.cluster.port import Cluster, ClusterError
 from wattmesh_operator.controller.metrics import OperatorMetrics
+from wattmesh_operator.controller.watch import Brought
 from wattmesh_operator.controller.watch_health import WatchHealth
 from wattmesh_operator.controller.workers import Workers
 
@@ -34,8 +35,10 @@ class Resync:
         health: WatchHealth,
         metrics: OperatorMetrics,
         clock: Clock,
+        brought: Brought = lambda _item, _gone: True,
     ) -> None:
         self._cluster = cluster
+        self._brought = brought
         self._scopes: Sequence[str | None] = namespaces or (None,)
         self._workers = workers
         self._health = health
@@ -92,6 +95,8 @@ class Resync:
                 log.info("namespace %s can be read again", scope)
         for kind, items in found.items():
             self._health.listed(kind, items, self._clock.wall(), scope)
+        for item in (item for items in found.values() for item in items):
+            self._brought(item, False)
         for namespace in sorted({namespace_of(item) for items in found.values() for item in items}):
             self._workers.changed(namespace)
 

@@ -16,13 +16,10 @@ import kopf
 
 from wattmesh_common.clock import Clock
 from wattmesh_operator.cluster.objects import (
-    CONFIG_MAP,
-    DEPLOYMENT,
+    CHILDREN,
     MANAGED,
-    NETWORK_POLICY,
     POD,
     RESOURCES,
-    SERVICE,
     Object,
 )
 from wattmesh_operator.controller.metrics import OperatorMetrics
@@ -32,9 +29,7 @@ from wattmesh_operator.desired.inherited import inherited
 from wattmesh_operator.desired.names import is_paused
 from wattmesh_operator.keys.rotation import asked_of
 
-_WATCHED_CHILDREN = (DEPLOYMENT, SERVICE, CONFIG_MAP, NETWORK_POLICY, POD)
-"""Secrets are read but not watched; the resync finds what happens to them."""
-
+WATCHED_CHILDREN = (*CHILDREN, POD)
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +37,23 @@ RETRY_S = 15.0
 """How soon a namespace that could not be watched is tried again."""
 
 
+Brought = Callable[[Object, bool], bool]
+"""Takes an object and whether it is gone; whether that is news."""
+
+
 class Watcher:
     """Takes what the watches bring."""
 
-    def __init__(self, workers: Workers, health: WatchHealth, metrics: OperatorMetrics) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        health: WatchHealth,
+        metrics: OperatorMetrics,
+        brought: Brought = lambda _item, _gone: True,
+    ) -> None:
+        """`brought` keeps what comes, and says whether that is news."""
         self._workers = workers
+        self._brought = brought
         self._health = health
         self._metrics = metrics
         self._known: dict[str, object] = {}
@@ -55,6 +62,7 @@ class Watcher:
         """A resource came, changed or went. A new status is no change: the operator wrote it itself."""
         self._metrics.events.labels(item["kind"]).inc()
         self._health.brought(item, gone=gone)
+        self._brought(item, gone)
         metadata = item["metadata"]
         if gone:
             self._known.pop(metadata["uid"], None)
@@ -66,10 +74,12 @@ class Watcher:
             self._known[metadata["uid"]] = known
         self._workers.changed(metadata["namespace"])
 
-    def child_event(self, item: Object) -> None:
-        """Something that the operator made has changed or gone."""
+    def child_event(self, item: Object, *, gone: bool) -> None:
+        """Something that the operator made has changed or gone. What it has just written itself is no news."""
         self._metrics.events.labels(item["kind"]).inc()
-        self._workers.changed(item["metadata"]["namespace"])
+        self._health.brought(item, gone=gone)
+        if self._brought(item, gone):
+            self._workers.changed(item["metadata"]["namespace"])
 
 
 def add_handlers(registry: kopf.OperatorRegistry, watcher: Watcher) -> None:
@@ -81,11 +91,11 @@ def add_handlers(registry: kopf.OperatorRegistry, watcher: Watcher) -> None:
             watcher.resource_event(_plain(event["object"]), gone=event["type"] == "DELETED")
 
         kopf.on.event(group, version, kind.plural, registry=registry, id=kind.plural)(on_resource)
-    for kind in _WATCHED_CHILDREN:
+    for kind in WATCHED_CHILDREN:
         group, _, version = kind.api_version.rpartition("/")
 
         async def on_child(event: Any, **_: Any) -> None:
-            watcher.child_event(_plain(event["object"]))
+            watcher.child_event(_plain(event["object"]), gone=event["type"] == "DELETED")
 
         # Which are ours the server tells (`kopf_settings`): one that lost its label is brought once more, as gone.
         kopf.on.event(group, version, kind.plural, registry=registry, id=kind.plural)(on_child)
@@ -141,7 +151,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    for kind in _WATCHED_CHILDREN:
+    for kind in WATCHED_CHILDREN:
         group, _, version = kind.api_version.rpartition("/")
         settings.watching.label_selectors[group, version, kind.plural] = MANAGED
     return settings

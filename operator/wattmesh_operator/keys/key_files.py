@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from wattmesh_beckn.keys import KeyFileError, SubscriberKeys, parse_keys
 from wattmesh_beckn.signature import Signer
@@ -31,10 +32,20 @@ class HeldKeys:
     first_key_ids: Mapping[str, str]
     rotated: str = ""
 
-    @property
+    @cached_property
     def waits(self) -> bool:
         """Whether a new key is not known to be registered yet."""
         return any(key.valid_until is None for keys in self.keys.values() for key in keys.retiring)
+
+    @cached_property
+    def former(self) -> int:
+        """How many subscribers have former keys."""
+        return sum(bool(keys.retiring) for keys in self.keys.values())
+
+    def rest(self, subscriber_ids: Collection[str], rotation: Rotation) -> bool:
+        """Whether no step of a rotation can change them, nor somebody who has none yet."""
+        asked = rotation.asked not in ("", self.rotated)
+        return not self.former and not asked and self.keys.keys() >= {*subscriber_ids}
 
 
 def key_file(secret: Object) -> bytes:
@@ -47,14 +58,18 @@ def key_file(secret: Object) -> bytes:
 
 def held_keys(secret: Object) -> HeldKeys:
     """All that is in a Secret. Raises KeysUnreadable."""
-    file = key_file(secret)
     try:
-        keys = parse_keys(file, KEYS_FILE)
+        return _held(key_file(secret), annotations_of(secret).get(ROTATED_KEYS, ""))
     except KeyFileError:
         what = f"Secret {name_of(secret)}: {KEYS_FILE} is no key file; mend it, or delete the Secret for a new key"
         raise KeysUnreadable(what) from None
+
+
+@lru_cache(maxsize=4_096)  # a pass reads each Secret several times, and most have not changed since the last one
+def _held(file: bytes, rotated: str) -> HeldKeys:
+    keys = parse_keys(file, KEYS_FILE)
     first = {name: str(held.get("first_key_id", held["key_id"])) for name, held in _read(file).items()}
-    return HeldKeys(keys, first, annotations_of(secret).get(ROTATED_KEYS, ""))
+    return HeldKeys(keys, first, rotated)
 
 
 def signers_of(secret: Object) -> dict[str, Signer]:
@@ -75,12 +90,13 @@ def next_key_file(secret: Object, subscriber_ids: Collection[str], rotation: Rot
     return file if after == before else _written(after), rotated
 
 
-def former_keys(secret: Object) -> list[bool]:
-    """For each subscriber in a Secret, whether it has former keys; nothing if it cannot be read."""
+def former_keys(secret: Object) -> tuple[int, int]:
+    """How many subscribers there are in a Secret, and how many have former keys; none if it cannot be read."""
     try:
-        return [bool(keys.retiring) for keys in held_keys(secret).keys.values()]
+        held = held_keys(secret)
     except KeysUnreadable:
-        return []  # told of where the keys are needed
+        return 0, 0  # told of where the keys are needed
+    return len(held.keys), held.former
 
 
 def _read(file: bytes) -> KeyFile:

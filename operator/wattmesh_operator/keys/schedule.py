@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from functools import cache
 
 from wattmesh_operator.cluster.objects import SECRET, annotations_of
 from wattmesh_operator.cluster.observation import Observation
@@ -22,15 +23,16 @@ def rotations(
     plan: GatewayPlan, seen: Observation, registry: RegistryView, now: float, overlap: timedelta
 ) -> dict[str, Rotation]:
     """The rotation of the keys of each of a gateway's pods, by the pod's name; `now` is unix seconds."""
-    roles = registry.roles_by_key(now)
     asked = {pod.name: asked_of(seen.resources[Manifest(pod.owner).identity]) for pod in plan.pods}
     begun = _may_begin(asked, seen)
 
     def rotation(pod: PodPlan) -> Rotation:
-        wanted = {participant.subscriber_id: set(participant.roles) for participant in pod.participants}
+        @cache
+        def wanted() -> Mapping[str, set[str]]:
+            return {participant.subscriber_id: {*participant.roles} for participant in pod.participants}
 
         def registered(subscriber_id: str, key_id: str) -> bool:
-            return wanted.get(subscriber_id, set()) <= set(roles.get((subscriber_id, key_id), ()))
+            return wanted().get(subscriber_id, set()) <= {*registry.roles_of(subscriber_id, key_id, now)}
 
         return Rotation(asked[pod.name], pod.name in begun, int(now), int(overlap.total_seconds()), registered)
 
@@ -43,10 +45,10 @@ def _may_begin(asked: Mapping[str, str], seen: Observation) -> Collection[str]:
     waiting: list[tuple[str, int]] = []
     for pod, value in asked.items():
         if (secret := seen.child(SECRET, pod)) is not None:
-            former = former_keys(secret)
-            rotating += sum(former)
+            subscribers, former = former_keys(secret)
+            rotating += former
             if value not in ("", annotations_of(secret).get(ROTATED_KEYS)):
-                waiting.append((pod, len(former)))
+                waiting.append((pod, subscribers))
     begun: set[str] = set()
     for pod, subscribers in waiting:
         if rotating < MOST_ROTATING:

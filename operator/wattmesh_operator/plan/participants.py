@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -37,13 +38,30 @@ INLINE = "inline"
 """What prices are called that stand in the manifest."""
 
 
-def household_config(
+def household_configs(
+    agent: SolarAgent, households: Iterable[str], utility: UtilityAgent, utilities: Iterable[UtilityAgent]
+) -> Iterator[config.HouseholdConfig]:
+    """The configurations of the households of these names, supplied by `utility` with what the market does not.
+
+    `utilities` are all on their feeder.
+    """
+    spec, alike = agent.spec, None
+    for household in households:
+        # What the spec says it says of all, and is worked out once: an agent may have a thousand households.
+        alike = alike or _household_config(agent, household, utility, utilities)
+        household_id = subscriber_id(household, agent.metadata.namespace)
+        yield replace(
+            alike,
+            name=household,
+            subscriber_id=household_id,
+            seed=party_seed(spec.seed, household_id),
+            profile_csv=_profile_csv(spec.profile, household) if spec.profile else None,
+        )
+
+
+def _household_config(
     agent: SolarAgent, household: str, utility: UtilityAgent, utilities: Iterable[UtilityAgent]
 ) -> config.HouseholdConfig:
-    """The configuration of the household of that name, supplied by `utility` with what the market does not.
-
-    `utilities` are all on its feeder.
-    """
     spec = agent.spec
     household_id = subscriber_id(household, agent.metadata.namespace)
     return config.HouseholdConfig(

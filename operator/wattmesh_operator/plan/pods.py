@@ -12,7 +12,7 @@ from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_common.runtime import ClockConfig, GatewayAddress, RuntimeConfig
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_operator.plan.naming import households_by_pod, subscriber_id
-from wattmesh_operator.plan.participants import household_config, utility_config
+from wattmesh_operator.plan.participants import household_configs, utility_config
 from wattmesh_operator.plan.references import References, resolve_references
 from wattmesh_operator.resources import BecknGateway, Resource, SolarAgent, UtilityAgent
 from wattmesh_operator.resources.mistakes import Identity, ManifestErrors
@@ -164,7 +164,7 @@ def _household_pods(
 ) -> list[PodPlan]:
     found = []
     for pod, names in households_by_pod(agent).items():
-        households = tuple(household_config(agent, name, utility, utilities) for name in names)
+        households = tuple(household_configs(agent, names, utility, utilities))
         participants = tuple(
             Participant(one.name, one.subscriber_id, one.feeder, _roles(one), gateway.spec.protocols)
             for one in households

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.registry_copy import RegistryCopy
@@ -26,18 +27,27 @@ class RegistryView:
     entries: tuple[Subscription, ...] | None
     problem: str = ""
 
+    @cached_property
+    def by_subscriber(self) -> Mapping[str, Sequence[Subscription]]:
+        """The entries of each subscriber, by its id."""
+        found: dict[str, list[Subscription]] = {}
+        for entry in self.entries or ():
+            found.setdefault(entry.subscriber_id, []).append(entry)
+        return found
+
     def holds(self, subscriber_id: str) -> bool:
         """Whether somebody of that id is known to be registered."""
-        return any(entry.subscriber_id == subscriber_id for entry in self.entries or ())
+        return subscriber_id in self.by_subscriber
 
-    def roles_by_key(self, now: float) -> Mapping[tuple[str, str], Collection[str]]:
-        """The roles in which a key (subscriber id and key id) can sign at unix seconds `now`, as everybody knows."""
-        roles: dict[tuple[str, str], set[str]] = {}
-        for entry in self.entries or ():
-            known = entry.updated is None or entry.updated.timestamp() + _KNOWN_AFTER_S <= now
-            if known and entry.is_live(now):
-                roles.setdefault((entry.subscriber_id, entry.key_id), set()).add(entry.type)
-        return roles
+    def roles_of(self, subscriber_id: str, key_id: str, now: float) -> Collection[str]:
+        """The roles in which a subscriber's key can sign at unix seconds `now`, as everybody knows."""
+        return {
+            entry.type
+            for entry in self.by_subscriber.get(subscriber_id, ())
+            if entry.key_id == key_id
+            and (entry.updated is None or entry.updated.timestamp() + _KNOWN_AFTER_S <= now)
+            and entry.is_live(now)
+        }
 
 
 @dataclass(frozen=True)
@@ -45,13 +55,14 @@ class Registered:
     """Who is registered as they shall be, and why others are not, by subscriber id.
 
     `writes`: how many entries were written. `held`: of how many subscribers the registry has entries then; None if it
-    did not answer.
+    did not answer. `late`: whether there was no time for some.
     """
 
     ids: frozenset[str] = frozenset()
     problems: Mapping[str, str] = field(default_factory=dict)
     writes: int = 0
     held: int | None = None
+    late: bool = False
 
 
 async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> RegistryView:
@@ -64,54 +75,62 @@ async def view_registry(copy: RegistryCopy, domain: str, clock: Clock) -> Regist
 
 
 def wanted_writes(
-    view: RegistryView, wanted: Sequence[Wanted], keep: Collection[str], now: float
+    wanted: Iterable[Wanted], present: Iterable[Subscription], keep: Collection[str], now: float
 ) -> list[Subscription]:
-    """What to subscribe and unsubscribe, where the registry is known. Entries of ids in `keep` are not ended."""
-    if view.entries is None:
-        return []
+    """What to subscribe and unsubscribe of `present` entries. Those of ids in `keep` are not ended."""
     return [
         entry
-        for entry in changes(wanted, view.entries, utc(now))
+        for entry in changes(wanted, present, utc(now))
         if entry.status is SubscriptionStatus.SUBSCRIBED or entry.subscriber_id not in keep
     ]
 
 
-async def register(
-    view: RegistryView,
-    registrants: Sequence[Registrant],
-    keep: Collection[str],
+@dataclass(frozen=True)
+class Written:
+    """Which entries were written, and why others were not, by subscriber id; `late` are ids there was no time for."""
+
+    entries: tuple[Subscription, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
+    late: frozenset[str] = frozenset()
+
+
+async def write_entries(
+    entries: Iterable[Subscription],
     *,
     url: str,
-    domain: str,
     registrar: Signer,
     transport: Transport,
     clock: Clock,
-) -> Registered:
-    """Make the registry true. One that is refused does not keep the others from being registered."""
-    ids = [registrant.participant.subscriber_id for registrant in registrants]
-    if view.entries is None:
-        return Registered(problems=dict.fromkeys(ids, view.problem))
-    wanted = wanted_entries(registrants, domain)
-    writes: dict[str, list[Subscription]] = {}
-    for entry in wanted_writes(view, wanted, keep, clock.machine()):
-        writes.setdefault(entry.subscriber_id, []).append(entry)
-    sending = asyncio.Semaphore(_AT_ONCE)
+    for_s: float = float("inf"),
+) -> Written:
+    """Subscribe entries. One that is refused does not keep the others from being written.
 
-    async def write(entries: list[Subscription]) -> None:
+    After `for_s` seconds no more are begun: whoever waits for this waits for other things, too.
+    """
+    writes: dict[str, list[Subscription]] = {}
+    for entry in entries:
+        writes.setdefault(entry.subscriber_id, []).append(entry)
+    sending, until = asyncio.Semaphore(_AT_ONCE), clock.wall() + for_s
+    late: set[str] = set()
+
+    async def write(subscriber_id: str) -> None:
         # One after the other: the registry refuses what was signed before what it has taken.
         async with sending:
-            for entry in entries:
+            if clock.wall() > until:
+                late.add(subscriber_id)
+                return
+            for entry in writes[subscriber_id]:
                 await subscribe(url, transport, clock, registrar, entry)
 
-    answers = await asyncio.gather(*(write(entries) for entries in writes.values()), return_exceptions=True)
+    answers = await asyncio.gather(*map(write, writes), return_exceptions=True)
     problems: dict[str, str] = {}
     for subscriber_id, answer in zip(writes, answers, strict=True):
         if isinstance(answer, RegistryUnavailable | SubscriptionRefused):
             problems[subscriber_id] = str(answer)
         elif answer is not None:
             raise answer
-    written = [entry for entries in writes.values() for entry in entries if entry.subscriber_id not in problems]
-    return Registered(frozenset(ids) - problems.keys(), problems, len(written), _held(view.entries, written))
+    done = [entry for name, of in writes.items() if name not in problems and name not in late for entry in of]
+    return Written(tuple(done), problems, frozenset(late))
 
 
 async def register_all(
@@ -122,15 +141,19 @@ async def register_all(
     Raises RegistryUnavailable when somebody could not be registered.
     """
     view = await view_registry(RegistryCopy(url, transport), domain, clock)
-    registered = await register(
-        view, registrants, (), url=url, domain=domain, registrar=registrar, transport=transport, clock=clock
-    )
-    for subscriber_id, problem in registered.problems.items():
+    if view.entries is None:
+        raise RegistryUnavailable(view.problem)
+    entries = wanted_writes(wanted_entries(registrants, domain), view.entries, (), clock.machine())
+    written = await write_entries(entries, url=url, registrar=registrar, transport=transport, clock=clock)
+    for subscriber_id, problem in written.problems.items():
         raise RegistryUnavailable(f"{subscriber_id}: {problem}")
-    return registered.writes
+    return len(written.entries)
 
 
-def _held(present: Sequence[Subscription], written: Sequence[Subscription]) -> int:
-    """Of how many subscribers there are live entries after these writes."""
+def held_after(view: RegistryView, written: Sequence[Subscription]) -> int:
+    """Of how many subscribers a registry has entries after these writes."""
+    touched = {entry.subscriber_id for entry in written}
+    present = [entry for one in touched for entry in view.by_subscriber.get(one, ())]
     entries = {(e.subscriber_id, e.type, e.key_id): e.status for e in (*present, *written)}
-    return len({key[0] for key, status in entries.items() if status is SubscriptionStatus.SUBSCRIBED})
+    left = {key[0] for key, status in entries.items() if status is SubscriptionStatus.SUBSCRIBED}
+    return len(view.by_subscriber) - len(touched & view.by_subscriber.keys()) + len(left)

@@ -168,7 +168,7 @@ class SolarAgentStatus(TraderStatus):
     households: tuple[HouseholdStatus, ...] = Field(
         default=(),
         max_length=2000,  # those that drain come on top of the 1000 of spec.replicas
-        description="Each household.",
+        description="Each household; of more than 100, the first 100 that are not ready.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     retired: tuple[RetiredHousehold, ...] = Field(

@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -76,19 +77,30 @@ def households_of(agent: str, deployments: Sequence[Object]) -> list[Household]:
     """The households of a SolarAgent that are there, by their number."""
     found: list[Household] = []
     for deployment in deployments:
-        since = drains_of(deployment)
-        for name in annotations_of(deployment).get(HOUSEHOLDS, "").split(","):
-            number = name.removeprefix(f"{agent}-")
-            if name.startswith(f"{agent}-") and number.isdecimal():
-                found.append(Household(name, int(number), deployment["metadata"]["name"], since.get(name)))
+        annotations = annotations_of(deployment)
+        listed = annotations.get(HOUSEHOLDS, ""), annotations.get(DRAINING, "{}")
+        found += _households(agent, deployment["metadata"]["name"], *listed)
     return sorted(found, key=lambda household: household.number)
+
+
+@lru_cache(maxsize=4_096)  # each pass looks at all, and most have not changed since the last one
+def _households(agent: str, pod: str, names: str, draining: str) -> tuple[Household, ...]:
+    since = _drains(draining)
+    return tuple(
+        Household(name, int(number), pod, since.get(name))
+        for name in names.split(",")
+        if (number := name.removeprefix(f"{agent}-")).isdecimal() and name.startswith(f"{agent}-")
+    )
 
 
 def drains_of(deployment: Object) -> dict[str, int]:
     """Since which unix second households of a pod drain; none if somebody wrote something else there."""
+    return _drains(annotations_of(deployment).get(DRAINING, "{}"))
+
+
+def _drains(text: str) -> dict[str, int]:
     try:
-        text = json.loads(annotations_of(deployment).get(DRAINING, "{}"))
-        return {str(name): int(since) for name, since in text.items()}
+        return {str(name): int(since) for name, since in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
         return {}
 
@@ -128,11 +140,18 @@ async def ask_to_drain(asked: Asked, draining: bool, transport: Transport, clock
 async def ask_all(
     households: Mapping[str, Asked], draining: bool, transport: Transport, clock: Clock
 ) -> dict[str, bool | None]:
-    """`ask_to_drain` for many households, by name."""
+    """`ask_to_drain` for many households, by name; all of them have as long to answer as one has."""
     asking = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(name: str) -> bool | None:
         async with asking:
             return await ask_to_drain(households[name], draining, transport, clock)
 
-    return dict(zip(households, await asyncio.gather(*map(ask, households)), strict=True))
+    asked = {name: asyncio.create_task(ask(name)) for name in households}
+    try:
+        if asked:
+            await asyncio.wait(asked.values(), timeout=_TIMEOUT_S)
+        return {name: task.result() if task.done() else None for name, task in asked.items()}
+    finally:
+        for task in asked.values():
+            task.cancel()

@@ -28,6 +28,7 @@ from wattmesh_operator.scale_down.drain import (
     replicas_now,
 )
 from wattmesh_operator.status.reading_back import read_status
+from wattmesh_operator.status.summary import is_summary
 
 
 @dataclass
@@ -65,7 +66,7 @@ async def observe_scale_down(
         returning = [h for h in there if h.number < replicas and h.since is not None]
         if not leaving and not returning:
             continue
-        drains = await _drain(leaving, owner, seen, gateways, transport, clock)
+        drains = await _drain(leaving, owner, seen, registries, gateways, transport, clock)
         gone = {
             drain.household.name
             for drain in drains
@@ -87,17 +88,24 @@ async def _drain(
     leaving: list[Household],
     owner: Object,
     seen: Observation,
+    registries: Mapping[str, RegistryView],
     gateways: Mapping[str, str],
     transport: Transport,
     clock: Clock,
 ) -> list[Draining]:
     answers = await ask_households(leaving, True, namespace_of(owner), seen, gateways, transport, clock)
-    heard = {household.name for household in read_status(owner).households if household.level_wh is not None}
+    status = read_status(owner)
+    heard = {household.name for household in status.households if household.level_wh is not None}
     now = int(clock.wall())
     drains: list[Draining] = []
     for household in leaving:
         settled = answers.get(household.name)
-        if settled is None and household.name not in heard:
+        registry = registries.get(gateways[household.pod])
+        if registry is None or registry.entries is None:
+            was_up = household.name in heard or is_summary(status)
+        else:
+            was_up = household.name in heard or registry.holds(subscriber_id(household.name, namespace_of(owner)))
+        if settled is None and not was_up:
             # Its pod has never come up, for want of an image or of room: there is nothing to wait for.
             settled = None if is_available(seen.child(DEPLOYMENT, household.pod)) else True
         since = now if household.since is None else household.since

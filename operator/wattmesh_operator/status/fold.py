@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.observation import PodCounts
@@ -22,6 +22,7 @@ from wattmesh_operator.resources.status import (
 from wattmesh_operator.status.conditions import Member, conditions, findings, impossible, ready_count
 from wattmesh_operator.status.ledgers import ledger_lost, lost_ledgers
 from wattmesh_operator.status.shown import kwh, money, percent
+from wattmesh_operator.status.summary import is_summary
 
 S = TypeVar("S", bound=Status)
 
@@ -60,9 +61,18 @@ def solar_agent_status(
     before = {household.name: household for household in previous.households}
     households = tuple(_household(household, before.get(household.member.name)) for household in seen)
     known = [(h, s.capacity_wh) for h, s in zip(households, seen, strict=True) if h.level_wh is not None]
+    # A summary does not say what those had who have not answered this operator yet; it has the sums of all.
+    silent = is_summary(previous) and any(h.level_wh is None and h.name not in before for h in households)
     level_wh = sum(household.level_wh or 0 for household, _ in known)
     retired = _retired(previous, households)
     traded: list[HouseholdStatus | RetiredHousehold] = [*households, *retired]
+    sums: dict[str, Any] = {
+        "sold_kwh": kwh(sum(one.sold_wh or 0 for one in traded)) if known or retired else None,
+        "bought_kwh": kwh(sum(one.bought_wh or 0 for one in traded)) if known or retired else None,
+        "balance": money(sum(one.balance_micro or 0 for one in traded), currency) if known or retired else None,
+        "level_wh": level_wh if known else None,
+        "soc": percent(level_wh, sum(capacity_wh for _, capacity_wh in known)),
+    }
     former: list[HouseholdStatus | RetiredHousehold] = [*previous.households, *previous.retired]
     showed = [_showed(one, currency) for one in former if one.account]
     lost = lost_ledgers(previous.lost_ledgers, showed, {one.name: one.account for one in households})
@@ -73,16 +83,12 @@ def solar_agent_status(
         ready=f"{ready_count(members)}/{replicas}",
         gateway=gateway,
         rotated_keys=rotated_keys,
-        sold_kwh=kwh(sum(one.sold_wh or 0 for one in traded)) if known or retired else None,
-        bought_kwh=kwh(sum(one.bought_wh or 0 for one in traded)) if known or retired else None,
-        balance=money(sum(one.balance_micro or 0 for one in traded), currency) if known or retired else None,
         utility=utility,
         replicas=len(seen),
         ready_replicas=ready_count(members),
         selector=selector,
-        level_wh=level_wh if known else None,
         capacity_wh=sum(household.capacity_wh for household in seen),
-        soc=percent(level_wh, sum(capacity_wh for _, capacity_wh in known)),
+        **(_sums(previous) if silent else sums),
         households=households,
         retired=retired,
     )
@@ -153,6 +159,11 @@ def gateway_status(
         replicas=pods.there,
         selector=selector,
     )
+
+
+def _sums(status: SolarAgentStatus) -> dict[str, Any]:
+    """What a status says of all households together."""
+    return {name: getattr(status, name) for name in ("sold_kwh", "bought_kwh", "balance", "level_wh", "soc")}
 
 
 def _retired(previous: SolarAgentStatus, households: Sequence[HouseholdStatus]) -> tuple[RetiredHousehold, ...]:

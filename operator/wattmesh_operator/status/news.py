@@ -7,6 +7,7 @@ from typing import Literal
 
 from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import Condition, ConditionType, SolarAgentStatus, Status, TraderStatus
+from wattmesh_operator.status.summary import is_summary
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _rekeyed(before: TraderStatus, after: TraderStatus) -> list[News]:
 
 
 def _scaled(before: SolarAgentStatus, after: SolarAgentStatus) -> list[News]:
-    if not before.households or before.replicas is None:
+    if not before.households or before.replicas is None or is_summary(before):
         return []
     told: list[News] = []
     were, are = ({household.name for household in status.households} for status in (before, after))
