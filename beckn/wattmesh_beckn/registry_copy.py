@@ -8,6 +8,7 @@ from http import HTTPStatus
 import pydantic_core
 from pydantic import ValidationError
 
+from wattmesh_beckn.context import Location
 from wattmesh_beckn.registry import LOOKUP_TIMEOUT_S, LookupPage, RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.transport import Transport, TransportError
 
@@ -23,6 +24,7 @@ class RegistryCopy:
         self._transport = transport
         self._cursor: str | None = None
         self._entries: dict[tuple[str, str, str], Subscription] = {}
+        self._locations: dict[tuple[str, str], Location] = {}
         self.version = 0
         """Another number after each change of the entries."""
 
@@ -32,6 +34,7 @@ class RegistryCopy:
         if status == HTTPStatus.GONE:
             self._cursor = None
             self._entries.clear()
+            self._locations.clear()
             self.version += 1
             status, body = await self._ask()
         while self._take(status, body):
@@ -56,11 +59,15 @@ class RegistryCopy:
         for entry in page.entries:
             key = entry.subscriber_id, entry.type, entry.key_id
             if entry.status is SubscriptionStatus.SUBSCRIBED:
-                self._entries[key] = entry
+                self._entries[key] = entry.model_copy(update={"location": self._same(entry.location)})
             else:
                 self._entries.pop(key, None)
         self._cursor = page.cursor
         return page.more
+
+    def _same(self, location: Location) -> Location:
+        """One object for all entries of a feeder: with one of its own, an entry takes 1.3 kB more."""
+        return self._locations.setdefault((location.city.code, location.country.code), location)
 
     async def _ask(self) -> tuple[int, bytes]:
         page = {} if self._cursor is None else {"after": self._cursor}
