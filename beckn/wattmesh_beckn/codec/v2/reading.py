@@ -198,6 +198,7 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
 
 
 def _search(message: DiscoverMessage) -> Search:
+    message.require_filters_alone()
     expression = message.intent.filters.expression if message.intent.filters else ""
     wanted = sought(expression)
     if wanted is None:
