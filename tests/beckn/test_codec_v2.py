@@ -303,3 +303,20 @@ def test_the_host_of_the_schemas_is_the_networks_choice() -> None:
     series = raw["message"]["contract"]["commitments"][0]["commitmentAttributes"]
     assert series["@context"] == "https://schema.beckn.io/BecknTimeSeries/v1.0/context.jsonld"
     assert all(one.startswith("https://schema.beckn.io/") for one in raw["context"]["schemaContext"])
+
+
+def test_a_quote_by_the_kwh_needs_a_currency_and_a_price_for_each_delivery() -> None:
+    raw = encoded(Quote(terms_of(SLOT, NEXT), NOW_MS + 30_000))
+    contract = raw["message"]["contract"]
+    del contract["consideration"]
+    series = contract["commitments"][0]["commitmentAttributes"]
+    with pytest.raises(Refusal, match="the price of the contract is missing, and none was quoted"):
+        decoded(raw)
+    for price, interval in zip((0.2, 0), series["intervals"], strict=True):
+        interval["payloads"].append({"type": "PRICE_PER_KWH", "values": [price]})
+    with pytest.raises(Refusal, match="the currency of PRICE_PER_KWH is missing"):
+        decoded(raw)
+    series["payloadDescriptors"].append({"payloadType": "PRICE_PER_KWH", "currency": "EUR"})
+    found = decoded(raw).terms
+    assert ([one.amount_micro for one in found.lines], found.total_micro) == ([250_000, 0], 250_000)
+    assert decoded(raw, KNOWN).terms.total_micro == KNOWN.total_micro  # what was quoted stands
