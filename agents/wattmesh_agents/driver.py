@@ -26,16 +26,16 @@ from wattmesh_agents.store.chain import (
     not_due,
 )
 from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers
+from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers, Requests
 from wattmesh_agents.store.retention import Horizon, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
 from wattmesh_beckn.codec.refusals import from_outcome
-from wattmesh_beckn.codec.v2.messages import CatalogsMessage
+from wattmesh_beckn.codec.v2.messages import CatalogsMessage, is_callback
 from wattmesh_beckn.codec.versions import ACTIONS, name_of
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
-from wattmesh_beckn.receiver import Received
+from wattmesh_beckn.receiver import Asked, Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
@@ -137,16 +137,19 @@ class Driver:
         codecs: Mapping[ProtocolVersion, Codec],
         place: Place,
         publisher: Publisher,
+        sign: Callable[[Outgoing], str],
     ) -> None:
-        """`codecs` are those of the versions of Beckn that the parties speak."""
+        """`codecs` are those of the versions of Beckn the parties speak, `sign` makes a message's Authorization."""
         connection = database.connection
         self._database = database
         self._codecs = codecs
         self._place = place
         self._publisher = publisher
+        self._sign = sign
         self.members = {member.party.id: member for member in members}
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)
+        self.requests = Requests(connection)
         self.peers = Peers(connection)
         self.accounts = accounts.accounts(connection)
         """The id of each party's ledger."""
@@ -468,6 +471,7 @@ class Driver:
             durably = {key: one for key, one in outgoing.items() if ACTIONS[one.action] not in _LIGHT}
             again = [key for key in durably if key in self._acknowledged]
             kept = [one for key, one in durably.items() if key in again or key not in self.outbox.waiting]
+            asked, asked_lightly = self._asked(kept), self._asked(light)
             if changes.stored or kept or (answered and durable) or done:
                 with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
@@ -475,6 +479,8 @@ class Driver:
                     if received and _commits(received, changes):
                         evidence.keep(connection, party.id, received, party.now.ms)
                     self.outbox.write(kept)
+                    if asked:
+                        self.requests.write(asked, party.now.ms)
                     if answered and durable:
                         self.inbox.write(answered)
         except BaseException:
@@ -485,10 +491,22 @@ class Driver:
             self._chains.know(party.id, head)
         for message in kept:
             self.outbox.know(message)
+        if asked or asked_lightly:
+            self.requests.know({**asked, **asked_lightly}, party.now.ms)
         if answered:
             self.inbox.know(answered)
         self._publish(party, changes, [*kept, *light])
         return reply
+
+    def _asked(self, messages: Sequence[Outgoing]) -> dict[tuple[str, str, str], Asked]:
+        """The requests among messages that are answered in v2, signed."""
+        if "v2" not in self._codecs:
+            return {}
+        return {
+            (one.party, one.message_id, one.action): Asked(digest(one.body), self._sign(one))
+            for one in messages
+            if not is_callback(one.action)
+        }
 
     @contextmanager
     def _transaction(

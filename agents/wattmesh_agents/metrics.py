@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from wattmesh_beckn.proofs import Proof
 from wattmesh_common.pod_pages import PartyState
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.plugins.watch import Trouble
@@ -20,6 +21,9 @@ class PodMetrics:
         self.received = self._counter("messages_received", "Messages acted on.", "action", "answer")
         self.limited = self._counter("messages_limited", "Messages refused because of a limit.", "action")
         self.sent = self._counter("messages_sent", "Messages sent, by outcome.", "action", "outcome")
+        self._answers = self._counter(
+            "answers_received", "Answers in Beckn v2, by what their signature proves.", "proof"
+        )
         self.missed_gates = self._counter("missed_gates", "Trades missed because the gate had closed.")
         self.late_slots = self._counter("late_slots", "Slots that ended before this machine opened them.")
         self.faults = self._counter("faults", "Steps that ended in a fault.")
@@ -49,6 +53,10 @@ class PodMetrics:
     def fault_count(self) -> int:
         """Steps that ended in a fault."""
         return self._count(self.faults)
+
+    def answered(self, proof: Proof) -> None:
+        """An answer to a message came in a network that speaks v2."""
+        self._answers.labels(proof).inc()
 
     @staticmethod
     def _count(counter: Counter) -> int:

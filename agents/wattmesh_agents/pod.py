@@ -99,7 +99,6 @@ class Pod:
         self._signers = signers
         self._adviser = adviser
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
-        self._sender = Sender(config, signers, self._directory, transport, clock, rng, self._on_sent)
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: asyncio.Task[None] | None = None
         self._waiting: set[str] = set()
@@ -119,6 +118,7 @@ class Pod:
             adviser=self._adviser is not None,
             watch=self.watch,
             publishes="v2" in self.config.protocols,
+            versions=len(self.config.protocols),
         )
         configs: list[HouseholdConfig | UtilityConfig] = [*self.config.households, *self.config.utilities]
         parties = [self._party(one) for one in configs]
@@ -126,8 +126,12 @@ class Pod:
         members = [Events(party, think) for party in parties]
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         currency, gateway_id, offset_s = config.currency, config.gateway.subscriber_id, self.grid.time.utc_offset_s
-        codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary)
-        self._driver = Driver(self.database, members, codecs, Place(self.config.domain, self._urls), self)
+        codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary, config.schema_host)
+        self._driver = Driver(self.database, members, codecs, Place(config.domain, self._urls), self, self._sign)
+        asked = self._driver.requests.asked
+        self._sender = Sender(
+            config, signers, self._directory, transport, clock, rng, self._on_sent, asked, self.metrics.answered
+        )
         self._closings = Closings(
             self._driver,
             partial(self._sender.post, CLOSE),
@@ -160,7 +164,7 @@ class Pod:
             self._restoration,
             self._on_received,
             signers,
-            self._sender.asked,
+            asked,
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
@@ -447,6 +451,10 @@ class Pod:
     def send(self, message: Outgoing) -> None:
         """Have a message sent."""
         self._spawn(self._sender.send(message))
+
+    def _sign(self, message: Outgoing) -> str:
+        """The Authorization of a message."""
+        return self._signers[message.party].sign_until(message.body, message.expires_ms / 1000, self._clock)
 
     def remind(self, party: Party, alarm: Alarm, due_s: float) -> None:
         """Ring an alarm at a grid time."""

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
-from wattmesh_beckn.codec.v2.messages import PUBLISH, TO_DISCOVERY, is_callback
+from wattmesh_beckn.codec.v2.messages import PUBLISH, TO_DISCOVERY
+from wattmesh_beckn.proofs import Proof, Request, judge
 from wattmesh_beckn.receiver import Asked
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.transport import Transport
+from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock
+from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import RuntimeConfig
 
 SENDS_AT_ONCE = 256
-ASKED_S = 120.0
-"""How long a request is remembered for what its callback says of it (wall time)."""
+log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Sends messages side by side. `sent` is told of each: when it was first sent (wall time), and what came of it."""
+    """Sends messages side by side. `sent` is told of each: when it was first sent (wall time), and what came of it.
+
+    `asked` knows how requests are signed whose callbacks may be signed over that; `proven` is told what the signature
+    of an answer proves.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,8 @@ class Sender:
         clock: Clock,
         rng: random.Random,
         sent: Callable[[Outgoing, float, Outcome], None],
+        asked: Callable[[str, str, str], Asked | None],
+        proven: Callable[[Proof], None],
     ) -> None:
         self._config = config
         self._signers = signers
@@ -42,6 +49,9 @@ class Sender:
         self._client = BecknClient(transport, clock, rng)
         self._clock = clock
         self._sent = sent
+        self._asked = asked
+        self._proven = proven
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
         self.begin()
 
     def begin(self) -> None:
@@ -49,13 +59,7 @@ class Sender:
         self._room = asyncio.Semaphore(SENDS_AT_ONCE)
         self.under_way = 0
         """How many messages are being sent now."""
-        self._asked: dict[tuple[str, str, str], tuple[float, Asked]] = {}
         self._published: dict[str, tuple[str, asyncio.Lock]] = {}
-
-    def asked(self, party: str, message_id: str, action: str) -> Asked | None:
-        """A request of a party that was sent lately."""
-        found = self._asked.get((party, message_id, action))
-        return None if found is None else found[1]
 
     def send(self, message: Outgoing) -> Coroutine[None, None, None]:
         """Send a message until it is answered or its time is over; it is under way from now on."""
@@ -93,10 +97,10 @@ class Sender:
             self.under_way -= 1
 
     async def _deliver(self, message: Outgoing) -> Outcome:
+        role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
         if message.action == "search" or message.action in TO_DISCOVERY:
-            url = self._config.gateway.url
+            url, role = self._config.gateway.url, "BG"
         else:
-            role: SubscriberType = "BAP" if message.action.startswith("on_") else "BPP"
             try:
                 found = await self._url(message.recipient, role)
             except RegistryUnavailable as error:
@@ -105,17 +109,20 @@ class Sender:
                 return Undelivered(f"{message.recipient} is not in the registry as {role}")
             url = found
         signer = self._signers[message.party]
-        answered_later = "v2" in self._config.protocols and not is_callback(message.action)
-        remember = partial(self._remember, message) if answered_later else None
-        until_s = message.expires_ms / 1000
-        return await self._client.send(signer, f"{url}/{message.action}", message.body, until_s, signed=remember)
+        asked, until_s = self._asked(*message.key[:3]), message.expires_ms / 1000
+        authorization = None if asked is None else asked.authorization
+        judged = partial(self._judge, message, role) if "v2" in self._config.protocols else None
+        return await self._client.send(
+            signer, f"{url}/{message.action}", message.body, until_s, authorization=authorization, answered=judged
+        )
 
-    def _remember(self, message: Outgoing, authorization: str) -> None:
-        """What a callback may say of it; requests of long ago are forgotten."""
-        now = self._clock.wall()
-        for key in [key for key, (at, _) in itertools.islice(self._asked.items(), 8) if at < now - ASKED_S]:
-            del self._asked[key]
-        self._asked[message.key[:3]] = (now, Asked(message.body, authorization))
+    async def _judge(self, message: Outgoing, role: SubscriberType, reply: Reply, authorization: str) -> None:
+        """Count what an answer proves, and say where it was not signed by who was asked; it counts all the same."""
+        request = Request(message.body, message.message_id, authorization, message.recipient, role)
+        proof, why = await judge(reply, request, self._config.domain, self._directory, self._clock)
+        self._proven(proof)
+        if proof is Proof.WRONG and not self._told.wait_s("", self._clock.wall()):
+            log.warning("the signature of %s's answer to %s proves nothing: %s", message.recipient, message.action, why)
 
     async def _url(self, subscriber_id: str, role: SubscriberType) -> str | None:
         for fresh in (False, True):

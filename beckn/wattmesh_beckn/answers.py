@@ -7,7 +7,7 @@ from typing import Any
 import pydantic_core
 
 from wattmesh_beckn.errors import Refusal
-from wattmesh_beckn.signature import Signer
+from wattmesh_beckn.signature import ANSWER_SIGNATURE, SignatureProblem, Signer, parse_header
 from wattmesh_beckn.transport import Reply
 
 ANSWER_S = 300
@@ -39,11 +39,14 @@ def json_reply(status: int, value: Any) -> Reply:
     return _reply(status, value)
 
 
-def in_v2(reply: Reply, request: bytes, message_id: str, signer: Signer, now: float) -> Reply:
+def in_v2(
+    reply: Reply, request: bytes, message_id: str, signer: Signer, now: float, authorization: str | None
+) -> Reply:
     """An answer of v1 to a request as v2 has it, signed at unix seconds `now`: both as LTS and as its reference adapter
-    spell it.
+    spell and sign it.
 
-    The counter-signature is over the body without the member `signature`, which stands last.
+    LTS' counter-signature is over the body without the member `signature`, which stands last; the adapter's is in a
+    header, over the whole body and the signature in the request's `authorization`, if that has one.
     """
     said = pydantic_core.from_json(reply.body)
     body: dict[str, Any] = {"status": said["message"]["ack"]["status"]}
@@ -55,7 +58,15 @@ def in_v2(reply: Reply, request: bytes, message_id: str, signer: Signer, now: fl
     created = int(now)
     signature = signer.countersign(unsigned, request, message_id, created=created, expires=created + ANSWER_S)
     signed = b'%s,"signature":%s}' % (unsigned[:-1], pydantic_core.to_json(signature))
-    return Reply(reply.status, signed, reply.headers, refused=reply.refused)
+    header = signer.sign_answer(signed, _signature_in(authorization), created=created, expires=created + ANSWER_S)
+    return Reply(reply.status, signed, {**reply.headers, ANSWER_SIGNATURE: header}, refused=reply.refused)
+
+
+def _signature_in(authorization: str | None) -> str | None:
+    try:
+        return parse_header(authorization).signature_text
+    except SignatureProblem:  # which is what the answer says
+        return None
 
 
 def _reply(status: int, value: Any) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,16 +69,16 @@ class BecknClient:
         body: bytes,
         expires_at: float,
         headers: Mapping[str, str] | None = None,
-        signed: Callable[[str], None] | None = None,
+        authorization: str | None = None,
+        answered: Callable[[Reply, str], Awaitable[None]] | None = None,
     ) -> Outcome:
         """POST `body` to `url` until ACK, NACK, or `expires_at` (unix seconds, from the message's ttl).
 
-        The message is signed once; every try carries the same bytes and signature, which `signed` is told of. 5xx, 429
-        and lost connections are tried again, `Retry-After` is honoured.
+        The message is signed once, unless it comes with its `authorization`; every try carries the same bytes and
+        signature. 5xx, 429 and lost connections are tried again, `Retry-After` is honoured. `answered` is told the
+        answer, and what signature the request had.
         """
-        signature = signer.sign_until(body, expires_at, self._clock)
-        if signed is not None:
-            signed(signature)
+        signature = authorization or signer.sign_until(body, expires_at, self._clock)
         all_headers = {"content-type": "application/json", **(headers or {}), AUTHORIZATION: signature}
         attempt, action = 0, url.rpartition("/")[2]
         while True:
@@ -95,6 +95,8 @@ class BecknClient:
                 sys.audit(FaultPoint.AFTER_SEND, action)
                 if reply.status < 500 and reply.status != 429:
                     answer = read_answer(reply)
+                    if answered is not None:
+                        await answered(reply, signature)
                     late = self._clock.wall() >= expires_at - CLOCK_TOLERANCE_S
                     if attempt and late and isinstance(answer, Nacked) and answer.status != 200:
                         # An earlier try may have been taken, and this refusal only say that it is too late by now.

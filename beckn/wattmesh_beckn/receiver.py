@@ -31,7 +31,6 @@ from wattmesh_beckn.signature import (
     Signer,
     check_signature,
     check_times,
-    digest,
     parse_header,
 )
 from wattmesh_beckn.transport import Reply
@@ -104,9 +103,9 @@ Admit = Callable[[str], Awaitable[None]]
 
 
 class Asked(NamedTuple):
-    """A request that was sent: its body, and its `Authorization`."""
+    """A request that was sent: the digest of its body (base64), and its `Authorization`."""
 
-    body: bytes
+    digest: str
     authorization: str
 
 
@@ -178,7 +177,8 @@ class Receiver:
             reply = nack(refusal)
         if version not in self._protocols or version == "v1" or self._signer is None:
             return reply
-        return in_v2(reply, body, _message_id(raw), self._signer(), self._clock.machine())
+        now, authorization = self._clock.machine(), headers.get(AUTHORIZATION)
+        return in_v2(reply, body, _message_id(raw), self._signer(), now, authorization)
 
     def _require_action(self, action: str) -> None:
         if action not in self._actions | self._not_offered:
@@ -228,11 +228,7 @@ class Receiver:
         v2.check_context(told.context, action=action, subscriber_id=subscriber_id, now=now, machine=machine)
         asked = self._asked(told.context.message_id, _request(action))
         answers = told.context.request_digest
-        if (
-            asked is not None
-            and answers is not None
-            and answers.digest != (wanted := f"BLAKE-512={digest(asked.body)}")
-        ):
+        if asked is not None and answers is not None and answers.digest != (wanted := f"BLAKE-512={asked.digest}"):
             text = f"it answers {answers.digest!r:.120}, and what was asked is {wanted}"
             raise invalid(text, "context.requestDigest.digest")
         return told.context, told.message

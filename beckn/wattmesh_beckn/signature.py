@@ -18,11 +18,14 @@ from wattmesh_beckn.context import CLOCK_TOLERANCE_S, MAX_TTL_S
 from wattmesh_common.clock import Clock, rfc3339
 
 AUTHORIZATION = "authorization"
+ANSWER_SIGNATURE = "signature"
+"""The header of a synchronous answer in v2, as the reference adapter signs it."""
 GATEWAY_AUTHORIZATION = "x-gateway-authorization"
 ALGORITHM = "ed25519"
 HEADERS = "(created) (expires) digest"
 HEADERS_OF_CALLBACK = f"{HEADERS} request-signature"
-"""Of a callback, as v2's reference adapter signs it: over the signature of the request that it answers, too."""
+"""Of a callback or a synchronous answer, as v2's reference adapter signs it: over the signature of the request that it
+answers, too."""
 HEADERS_OF_ANSWER = f"{HEADERS} (request-digest) (message-id)"
 """Of a synchronous answer in v2 (CounterSignature)."""
 
@@ -60,10 +63,14 @@ class Signer:
         """The `Authorization` value for a body; `created` and `expires` are unix seconds."""
         return self._signed(HEADERS, _signing_string(body, created, expires), created, expires)
 
+    def sign_answer(self, answer: bytes, request_signature: str | None, *, created: int, expires: int) -> str:
+        """The `Signature` header of a synchronous answer in v2; `request_signature` (base64) is that of the request."""
+        signed = _signing_string(answer, created, expires) + _of_request(request_signature)
+        return self._signed(HEADERS if request_signature is None else HEADERS_OF_CALLBACK, signed, created, expires)
+
     def countersign(self, answer: bytes, request: bytes, message_id: str, *, created: int, expires: int) -> str:
         """The `CounterSignature` of v2 for a synchronous answer: over its body, that of the request, and its id."""
-        lines = f"\n(request-digest): BLAKE-512={digest(request)}\n(message-id): {message_id}"
-        signed = _signing_string(answer, created, expires) + lines.encode()
+        signed = _signing_string(answer, created, expires) + _of_answer(request, message_id)
         return self._signed(HEADERS_OF_ANSWER, signed, created, expires)
 
     def sign_until(self, body: bytes, expires_at: float, clock: Clock) -> str:
@@ -85,17 +92,19 @@ class Signer:
 
 @dataclass(frozen=True)
 class SignatureHeader:
-    """A parsed `Authorization` value; times are unix seconds.
-
-    With `of_callback` the signature of the request that is answered is signed, too.
-    """
+    """A parsed signature; times are unix seconds. `headers` says what is signed."""
 
     subscriber_id: str
     key_id: str
     created: int
     expires: int
     signature: bytes = field(repr=False)
-    of_callback: bool = False
+    headers: str = HEADERS
+
+    @property
+    def of_callback(self) -> bool:
+        """Whether the signature of the request that is answered is signed, too."""
+        return self.headers == HEADERS_OF_CALLBACK
 
     @property
     def signature_text(self) -> str:
@@ -104,8 +113,8 @@ class SignatureHeader:
 
 
 @lru_cache(maxsize=64)
-def parse_header(value: str | None) -> SignatureHeader:
-    """Parse a signature header; SignatureProblem says what is missing or malformed.
+def parse_header(value: str | None, allowed: tuple[str, ...] = (HEADERS, HEADERS_OF_CALLBACK)) -> SignatureHeader:
+    """Parse a signature header whose `headers` are one of those; SignatureProblem says what is missing or malformed.
 
     Remembered: a search comes to every seller of a process with the same two.
     """
@@ -127,8 +136,8 @@ def parse_header(value: str | None) -> SignatureHeader:
         raise SignatureProblem(f"algorithm {key_id[2]!r} in keyId is not accepted; use {ALGORITHM!r}")
     if parameters["algorithm"] != key_id[2]:
         raise SignatureProblem(f"algorithm {parameters['algorithm']!r} differs from {key_id[2]!r} in keyId")
-    if parameters["headers"] not in (HEADERS, HEADERS_OF_CALLBACK):
-        raise SignatureProblem(f"malformed signature header: headers must be {HEADERS!r}")
+    if parameters["headers"] not in allowed:
+        raise SignatureProblem(f"malformed signature header: headers must be {allowed[0]!r}")
     for name in ("created", "expires"):
         if not _UNIX.fullmatch(parameters[name]):
             raise SignatureProblem(f"malformed signature header: {name} must be unix seconds")
@@ -138,7 +147,7 @@ def parse_header(value: str | None) -> SignatureHeader:
         created=int(parameters["created"]),
         expires=int(parameters["expires"]),
         signature=_base64(parameters["signature"], 64, "malformed signature header: signature"),
-        of_callback=parameters["headers"] == HEADERS_OF_CALLBACK,
+        headers=parameters["headers"],
     )
 
 
@@ -177,16 +186,22 @@ def check_signature(
 
     `request_signature` (base64) is that of the request which the body answers, for a header `of_callback`.
     """
+    if header.of_callback and request_signature is None:
+        raise SignatureProblem("it covers the signature of a request, and no such request is known here")
     signed = _signing_string(body, header.created, header.expires)
     if header.of_callback:
-        if request_signature is None:
-            raise SignatureProblem("it covers the signature of a request, and no such request is known here")
-        signed += f"\nrequest-signature: {request_signature}".encode()
+        signed += _of_request(request_signature)
     if not _verify(public_key, header.signature, signed):
         raise SignatureProblem(
             "wrong signature: it was made with another key, or over another body, created or expires; "
             f"the digest of the body received is BLAKE-512={digest(body)}"
         )
+
+
+def is_countersigned(header: SignatureHeader, answer: bytes, request: bytes, message_id: str, public_key: str) -> bool:
+    """Whether the owner of `public_key` made the `CounterSignature` of a synchronous answer; it is not in `answer`."""
+    signed = _signing_string(answer, header.created, header.expires) + _of_answer(request, message_id)
+    return _verify(public_key, header.signature, signed)
 
 
 @lru_cache(maxsize=4096)
@@ -211,6 +226,14 @@ def digest(body: bytes) -> str:
 
 def _signing_string(body: bytes, created: int, expires: int) -> bytes:
     return f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={digest(body)}".encode()
+
+
+def _of_request(signature: str | None) -> bytes:
+    return b"" if signature is None else f"\nrequest-signature: {signature}".encode()
+
+
+def _of_answer(request: bytes, message_id: str) -> bytes:
+    return f"\n(request-digest): BLAKE-512={digest(request)}\n(message-id): {message_id}".encode()
 
 
 def _parameters(text: str) -> dict[str, str]:

@@ -18,6 +18,8 @@ from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 
 Vocabulary = Literal["core", "deg"]
 """Whose words a network's messages are in: Beckn core's, or those of the energy networks' layer-2 document."""
+SCHEMA_HOST = "schema.nfh.global"
+"""Where the JSON-LD contexts of Beckn v2's messages lie; they have moved once, from schema.beckn.io."""
 REGISTRAR = "registrar"
 """Name under which a registrar signs: whoever registers subscribers, may ask households to drain, and decides about
 readings that are held."""
@@ -69,6 +71,11 @@ class RuntimeConfig(_Config):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     vocabulary: Vocabulary = "core"
     protocols: Protocols = V1_ONLY
+    schema_host: str = Field(
+        default=SCHEMA_HOST,
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?$",
+        description="host of the JSON-LD contexts that messages in Beckn v2 name",
+    )
     gateway: GatewayAddress
     clock: ClockConfig
     registrar_keys: dict[str, str] = Field(

@@ -18,7 +18,6 @@ from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Acked, BecknClient
 from wattmesh_beckn.codec.v2.catalogs import (
     Conversation,
-    DiscoverMessage,
     Offered,
     Published,
     PublishMessage,
@@ -32,7 +31,7 @@ from wattmesh_beckn.codec.v2.catalogs import (
     write_found,
     write_results,
 )
-from wattmesh_beckn.codec.v2.messages import ON_DISCOVER, ON_PUBLISH, ContextV2
+from wattmesh_beckn.codec.v2.messages import ON_DISCOVER, ON_PUBLISH, ContextV2, DiscoverMessage
 from wattmesh_beckn.codec.v2.writing import sought
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, too_many
 from wattmesh_beckn.receiver import Received
@@ -148,9 +147,7 @@ class Discovery:
         """Take a buyer's question; `on_discover` has what sellers of its feeder offer, as far as it is asked for."""
         buyer = received.sender.subscriber_id
         message = received.read(DiscoverMessage)
-        if (place := message.not_offered) is not None:
-            text = f"{place} is not offered here; use filters"
-            raise declined(ErrorCode.BUSINESS_ERROR, text, f"message.{place}")
+        message.require_filters_alone()
         expression = message.intent.filters.expression if message.intent.filters else None
         slots = None if expression is None else sought(expression)
         found = None if expression is None or slots is not None else await self._filter(expression, buyer)

@@ -12,6 +12,7 @@ from tests.beckn.codec_support import ANY, NEXT, NOW_MS, SELLER_ID, SLOT, envelo
 from tests.beckn.support import BUYER, GATEWAY, Json, entry
 from wattmesh_beckn.codec.v2.codec import CodecV2
 from wattmesh_beckn.codec.v2.writing import filter_for, sought
+from wattmesh_beckn.codec.versions import codecs_of
 from wattmesh_beckn.errors import ErrorCode, Refusal
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import ContractState
@@ -281,3 +282,41 @@ def test_the_own_filter_is_recognised(until: int | None) -> None:
     assert sought(filter_for(SLOT, until)) == (SLOT, until)
     assert sought(filter_for(SLOT + 1, until)) is None
     assert sought(f"{filter_for(SLOT, until)}.id") is None
+
+
+@pytest.mark.parametrize("intent", [{"textSearch": "sun"}, {"spatial": [{"op": "S_DWITHIN"}]}, {"mediaSearch": {}}])
+def test_a_seller_is_asked_by_filters_alone_as_the_discovery_service_is(intent: Json) -> None:
+    raw = encoded(Search(SLOT, None))
+    raw["message"]["intent"] |= intent
+    [name] = intent
+    if not intent[name]:  # which asks for nothing
+        assert decoded(raw) == Search(SLOT, None)
+        return
+    with pytest.raises(Refusal, match=f"intent.{name} is not offered here; use filters"):
+        decoded(raw)
+
+
+def test_the_host_of_the_schemas_is_the_networks_choice() -> None:
+    message = Select(SELLER_ID, (Wanted(SLOT, f"energy-{SLOT}", 250),))
+    codec = codecs_of(("v2",), "EUR", GATEWAY.subscriber_id, schema_host="schema.beckn.io")["v2"]
+    raw = json.loads(codec.encode(message, envelope(message)))
+    series = raw["message"]["contract"]["commitments"][0]["commitmentAttributes"]
+    assert series["@context"] == "https://schema.beckn.io/BecknTimeSeries/v1.0/context.jsonld"
+    assert all(one.startswith("https://schema.beckn.io/") for one in raw["context"]["schemaContext"])
+
+
+def test_a_quote_by_the_kwh_needs_a_currency_and_a_price_for_each_delivery() -> None:
+    raw = encoded(Quote(terms_of(SLOT, NEXT), NOW_MS + 30_000))
+    contract = raw["message"]["contract"]
+    del contract["consideration"]
+    series = contract["commitments"][0]["commitmentAttributes"]
+    with pytest.raises(Refusal, match="the price of the contract is missing, and none was quoted"):
+        decoded(raw)
+    for price, interval in zip((0.2, 0), series["intervals"], strict=True):
+        interval["payloads"].append({"type": "PRICE_PER_KWH", "values": [price]})
+    with pytest.raises(Refusal, match="the currency of PRICE_PER_KWH is missing"):
+        decoded(raw)
+    series["payloadDescriptors"].append({"payloadType": "PRICE_PER_KWH", "currency": "EUR"})
+    found = decoded(raw).terms
+    assert ([one.amount_micro for one in found.lines], found.total_micro) == ([250_000, 0], 250_000)
+    assert decoded(raw, KNOWN).terms.total_micro == KNOWN.total_micro  # what was quoted stands

@@ -194,8 +194,8 @@ def test_a_version_that_the_network_does_not_speak_is_refused(spoken: Protocols,
 
 # --- a callback, and the request that it answers ---
 
-ASKED = Asked(wire(SELECT), signed(wire(SELECT))["authorization"])
-DIGEST = digest(ASKED.body)
+DIGEST = digest(wire(SELECT))
+ASKED = Asked(DIGEST, signed(wire(SELECT))["authorization"])
 
 
 def known(message_id: str, action: str) -> Asked | None:
@@ -225,7 +225,7 @@ def test_a_callback_may_be_signed_with_the_signature_of_its_request() -> None:
     headers = {"authorization": header}
     assert receive(ear(Memory(), BUYER, asked=known), "on_select", body, headers).status == 200
     assert receive(ear(Memory(), BUYER), "on_select", body, headers).status == 401
-    other = Asked(ASKED.body, SELLER.sign(ASKED.body, created=created, expires=expires))
+    other = Asked(DIGEST, SELLER.sign(wire(SELECT), created=created, expires=expires))
     assert receive(ear(Memory(), BUYER, asked=lambda *_: other), "on_select", body, headers).status == 401
 
 

@@ -26,9 +26,11 @@ BY_HAND = (DOCS / "install.md",)
 
 SAID = {
     "outside-partner.md": {
-        "python register.py": r"^{'status': 'UNDER_SUBSCRIPTION'}$",
+        "python register.py neighbours": r"^{'status': 'UNDER_SUBSCRIPTION'}$",
+        "python register.py neighbours-v2": r"^{'status': 'UNDER_SUBSCRIPTION'}$",
         "python search.py": r"^utility\.default offers 15\.000 kWh at 0\.250000 EUR per kWh$",
         "python buy.py": r"^order \S+ of \S+\.default: ACTIVE, 0\.125000 EUR after delivery$",
+        "python buy_v2.py": r"^contract \S+: ACTIVE, 0\.\d+ EUR after delivery$",
     },
     "measured-data.md": {"wattmesh validate measured.yaml": r"^3 resources, no mistakes$"},
     "own-strategy.md": {"python generous.py": r"^__main__:generous~\w{8} +\d"},

@@ -24,7 +24,7 @@ _HEADER = re.compile(
     r'Signature keyId="(?P<id>[^|"]+)\|(?P<key>[^|"]+)\|ed25519",algorithm="ed25519",created="(?P<created>\d+)",'
     r'expires="(?P<expires>\d+)",headers="(?P<headers>[^"]+)",signature="(?P<signature>[^"]+)"'
 )
-_SCHEMAS = "https://schema.nfh.global"
+SCHEMAS = "https://schema.nfh.global"
 
 
 def instant(unix_s: float) -> str:
@@ -49,13 +49,19 @@ class PlatformV2:
         """As a registry has it."""
         return base64.b64encode(bytes(self._key.verify_key)).decode()
 
-    def signature(self, body: bytes, now: float) -> str:
-        """The Authorization header."""
+    def signature(self, body: bytes, now: float, request: str | None = None) -> str:
+        """The Authorization header; of what answers a request also over the signature in that one's header."""
         created = int(now)
-        signature = base64.b64encode(self._key.sign(signing_string(body, created, created + 30)).signature).decode()
+        signed, headers = signing_string(body, created, created + 30), "(created) (expires) digest"
+        if request is not None:
+            header = _HEADER.fullmatch(request)
+            assert header is not None, request
+            signed += f"\nrequest-signature: {header['signature']}".encode()
+            headers += " request-signature"
+        signature = base64.b64encode(self._key.sign(signed).signature).decode()
         return (
             f'Signature keyId="{self.id}|{self.key_id}|ed25519",algorithm="ed25519",created="{created}",'
-            f'expires="{created + 30}",headers="(created) (expires) digest",signature="{signature}"'
+            f'expires="{created + 30}",headers="{headers}",signature="{signature}"'
         )
 
     def call(self, action: str, message: Json, now: float, **context: Any) -> Json:
@@ -79,7 +85,7 @@ class PlatformV2:
 
     def catalog(self, slot: float, price: float = 0.15, *, slots: int = 1, **changes: Any) -> Json:
         """What it sells from a slot on."""
-        attributes = {"@context": f"{_SCHEMAS}/BecknTimeSeries/v1.0/context.jsonld", "@type": "TimeSeries"}
+        attributes = {"@context": f"{SCHEMAS}/BecknTimeSeries/v1.0/context.jsonld", "@type": "TimeSeries"}
         series = {
             **attributes,
             "intervalPeriod": {"start": instant(slot), "duration": "PT15M"},
@@ -90,8 +96,8 @@ class PlatformV2:
                 {"id": number, "payloads": [{"type": "PRICE_PER_KWH", "values": [price]}]} for number in range(slots)
             ],
         }
-        offer = {"@context": f"{_SCHEMAS}/EnergyTradeOffer/v2.0/context.jsonld", "@type": "EnergyTradeOffer"}
-        resource = {"@context": f"{_SCHEMAS}/EnergyResource/v2.0/context.jsonld", "@type": "EnergyResource"}
+        offer = {"@context": f"{SCHEMAS}/EnergyTradeOffer/v2.0/context.jsonld", "@type": "EnergyTradeOffer"}
+        resource = {"@context": f"{SCHEMAS}/EnergyResource/v2.0/context.jsonld", "@type": "EnergyResource"}
         return {
             "id": f"catalog-{self.id}",
             "descriptor": {"name": self.id},

@@ -4,100 +4,41 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.foreign.partner import Json
-from tests.foreign.platform_v2 import PlatformV2, answered, digest, instant, signer_of
-from tests.street.puppet import MEMBERS, PUPPET, SEED, STREET, Puppet
-from tests.world.manifests import market, planned
-from tests.world.street import Street, play
-from tests.world.subscribers import entry_at
-from wattmesh_beckn.subscribing import subscribe
-from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
-from wattmesh_cli.audit import audit
+from tests.foreign.platform_v2 import instant
+from tests.foreign.play_v2 import VisitorV2, visited_by
+from tests.street.puppet import PUPPET
+from tests.world.street import Street
 from wattmesh_cli.books import ContractRow
-from wattmesh_cli.street.run import StreetRun, subscriber_ids
-from wattmesh_common.clock import LoopClock
-from wattmesh_common.runtime import REGISTRAR
 
-SELLER, URL = "roof-0", "http://abroad"
-OK = json.dumps({"status": "ACK"}).encode()
+SELLER = "roof-0"
 
 
-class Buyer(PlatformV2):
-    """The platform in the street: on its wires and in its registry, with one conversation."""
-
-    def __init__(self) -> None:
-        self.street = Puppet()
-        self.street.url = URL
-        me = self.street.me
-        super().__init__(PUPPET, me.key_id, me._private_key.private_bytes_raw(), URL)
-        self.transaction = str(uuid.uuid4())
-        self.heard: list[Json] = []
-        self.asked: dict[str, bytes] = {}
-        """Its requests, by message id."""
-
-    def __call__(self, sites: Transport, clock: LoopClock) -> Transport:
-        """Move in; see `play`."""
-        assert isinstance(sites, MemoryTransport)
-        self.street.sites, self.street.clock = sites, clock
-        sites.attach(URL, self)
-        return sites
-
-    async def enter(self) -> None:
-        """Be registered as a buyer, by the street's registrar."""
-        street = self.street
-        entry = entry_at(street.clock.wall(), street.me, "BAP", feeder="main", url=URL).model_copy(
-            update={"protocols": ("v2",)}
-        )
-        await subscribe("http://gateway", street.sites, street.clock, street.signers[REGISTRAR], entry)
-
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Take what comes, if its sender has signed it and says which question it answers."""
-        call = json.loads(body)
-        if "context" not in call:  # what wattmesh says beside Beckn
-            return Reply(404, b"{}", {})
-        context = call["context"]
-        assert path.rpartition("/")[2] == context["action"]
-        signer = self.street.signers[STREET.subscriber_id if context["action"] == "on_discover" else context["bppId"]]
-        assert signer_of(headers, body, signer.public_key) == signer.subscriber_id
-        if context["messageId"] in self.asked:
-            assert context["requestDigest"] == {"digest": f"BLAKE-512={digest(self.asked[context['messageId']])}"}
-        self.heard.append(call)
-        return Reply(200, OK, {"content-type": "application/json"})
+class Buyer(VisitorV2):
+    """The platform as a buyer."""
 
     async def tell(self, action: str, message: Json, to: str = SELLER, **context: str) -> Json:
         """Say something to a household; its answer, which it has signed."""
         seller = {} if to == "gateway" else {"bppId": f"{to}.default", "bppUri": f"http://{to}/{to}"}
         now = self.street.clock.wall()
-        call = self.call(action, message, now, transactionId=self.transaction, **seller, **context)
-        body = json.dumps(call).encode()
-        self.asked.setdefault(call["context"]["messageId"], body)
-        headers = {"content-type": "application/json", "authorization": self.signature(body, now)}
-        url = f"http://gateway/{action}" if to == "gateway" else f"http://{to}/{to}/{action}"
-        reply = await self.street.sites.post(url, body, headers, timeout_s=5.0)
-        signer = self.street.signers[STREET.subscriber_id if to == "gateway" else f"{to}.default"]
-        return answered(reply.body, body, signer.public_key)
+        return await self.send(self.call(action, message, now, transactionId=self.transaction, **seller, **context), to)
 
     async def ask(self, action: str, message: Json, to: str = SELLER) -> Json:
         """Say something that is answered later: with what."""
         said = await self.tell(action, message, to)
         assert said["status"] == "ACK", said
-        return await self.hears(f"on_{action}")
+        return await self.hears_message(f"on_{action}")
 
-    async def hears(self, action: str) -> Json:
-        """Wait for a message; each is given once."""
-        while True:
-            for call in self.heard:
-                if call["context"]["action"] == action:
-                    self.heard.remove(call)
-                    message: Json = call["message"]
-                    return message
-            await self.street.clock.sleep(0.01)
+    async def hears_message(self, action: str) -> Json:
+        """Wait for a call; what it says."""
+        message: Json = (await self.hears(action))["message"]
+        return message
 
     async def finds(self, kwh: float = 0.25) -> Json:
         """Ask the discovery service again and again until the household has so much for the next slot; the offer."""
@@ -141,26 +82,9 @@ class Buyer(PlatformV2):
         return confirmed
 
 
-V2 = planned(market("protocols: [v2]") + MEMBERS)
-"""The street, whose network speaks v2."""
-
-
 def visited(act: Callable[[Buyer], Awaitable[None]]) -> Street:
-    """Run the street with a buyer that does `act`; its own books are right whatever that was."""
-    buyer, done = Buyer(), list[str]()
-
-    async def watch(run: StreetRun) -> None:
-        buyer.street.run = run
-        await buyer.enter()
-        await act(buyer)
-        done.append("all")
-
-    street = play(V2, 1.0, seed=SEED, wrap=buyer, watch=watch)
-    assert done, "the run is over before its buyer"
-    result = audit(street.books, frozenset(subscriber_ids(STREET)))
-    assert result.findings == ()
-    assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
-    return street
+    """Run the street with a buyer that does `act`."""
+    return visited_by(Buyer(), act)
 
 
 def sold(street: Street) -> list[ContractRow]:
@@ -179,7 +103,7 @@ def test_it_finds_what_is_published_buys_it_and_pays() -> None:
         contract = await buyer.buys(0.25)
         assert contract["status"]["code"] == "ACTIVE"
         [due] = amounts(contract, "SettlementTerm")
-        delivered = (await buyer.hears("on_status"))["contract"]
+        delivered = (await buyer.hears_message("on_status"))["contract"]
         assert (delivered["id"], delivered["status"]["code"]) == (contract["id"], "COMPLETE")
         assert amounts(delivered, "SettlementTerm") == [due]
         paid = {"@type": "PaymentAction", "amount": due, "paymentStatus": "SETTLED"}

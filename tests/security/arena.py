@@ -31,6 +31,7 @@ from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry
+from wattmesh_operator.plan import GatewayPlan
 
 LONGEST_S = 3600.0
 HOURS = 4
@@ -59,14 +60,15 @@ class _Player:
 class Arena:
     """The street that runs, and the puppet in it. Everybody is reached by name: `http://roof-0`, `http://gateway`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plan: GatewayPlan = STREET) -> None:
+        """`plan` is the puppet's street, or the same one whose network speaks other versions of Beckn."""
         self._folder = folder
         self.wires = Loopback()
         self.clock = HeldClock(EPOCH, lambda: self.wires.under_way)
         self.puppet = Puppet()
         self.puppet.sites, self.puppet.clock = self.wires, _Player(self)
         self.signers = self.puppet.signers
-        start = STREET.resource.spec.clock.start
+        start = plan.resource.spec.clock.start
         time = GridTime(start, EPOCH, SPEED, start + timedelta(hours=HOURS))
         ports = Ports(
             self.wires,
@@ -77,8 +79,8 @@ class Arena:
             self._database,
             token=TOKEN,
         )
-        urls = {pod.name: f"http://{pod.name}" for pod in STREET.pods}
-        self.run = StreetRun(STREET, time, ports, "http://gateway", urls)
+        urls = {pod.name: f"http://{pod.name}" for pod in plan.pods}
+        self.run = StreetRun(plan, time, ports, "http://gateway", urls)
         registrar = self.signers[REGISTRAR]
         for name, pod in list(self.run.pods.items()):  # as the operator does in a cluster, where there are drains
             pod.config = pod.config.model_copy(update={"registrar_keys": {registrar.key_id: registrar.public_key}})
@@ -151,9 +153,9 @@ class Arena:
 
 
 @asynccontextmanager
-async def arena(folder: Path) -> AsyncIterator[Arena]:
+async def arena(folder: Path, plan: GatewayPlan = STREET) -> AsyncIterator[Arena]:
     """A street that runs while the block does, its files in `folder`."""
-    street = Arena(folder)
+    street = Arena(folder, plan)
     try:
         await street.start()
         yield street

@@ -16,6 +16,8 @@ import pytest
 from tests.world.manifests import households, market, planned, utility
 from tests.world.street import Street, logged, play
 from wattmesh_agents.store.evidence import kept
+from wattmesh_beckn.answers import nack
+from wattmesh_beckn.errors import ErrorCode, declined
 from wattmesh_beckn.evidence import check
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_cli.audit import audit
@@ -42,10 +44,11 @@ OF_MIXED: Mapping[str, Protocols] = {"shed": ("v1",), "low": ("v2",), "flat-0": 
 class Wires:
     """A transport that counts what was said in which version, and what of it names the request that it answers.
 
-    It keeps what was found unsound.
+    It keeps what was found unsound. Calls to paths that end with one of `failing` are refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *failing: str) -> None:
+        self._failing = failing
         self.said = Counter[tuple[str, str]]()
         self.answering = Counter[str]()
         self.refused: list[str] = []
@@ -55,6 +58,8 @@ class Wires:
         return self
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
+        if url.endswith(self._failing):
+            return nack(declined(ErrorCode.BUSINESS_ERROR, "not today"))
         reply = await self._wires.post(url, body, headers, timeout_s=timeout_s)
         context = json.loads(body).get("context")
         if context is not None:
@@ -86,14 +91,14 @@ def mixed() -> GatewayPlan:
 
 
 @cache
-def played(name: str) -> tuple[Street, Wires]:
-    wires = Wires()
+def played(name: str, *failing: str) -> tuple[Street, Wires]:
+    wires = Wires(*failing)
     plans = {"v1": street(("v1",)), "v2": street(("v2",)), "both": street(BOTH), "mixed": mixed()}
     return play(plans[name], HOURS, seed=5, wrap=wires), wires
 
 
-def contracts(name: str) -> list[tuple[str, str, int, int, int, str]]:
-    rows = played(name)[0].contracts("buyer")
+def contracts(name: str, *failing: str) -> list[tuple[str, str, int, int, int, str]]:
+    rows = played(name, *failing)[0].contracts("buyer")
     return sorted((one.party, one.counterparty, one.slot, one.energy_wh, one.amount_micro, one.state) for one in rows)
 
 
@@ -140,6 +145,16 @@ def test_who_speaks_both_trades_in_the_newer_and_asks_in_both() -> None:
     _, wires = played("both")
     assert wires.of("1.1.0") == {"search"}
     assert wires.said["1.1.0", "search"] == wires.said["2.0.0", "discover"]  # the gateway asks nobody else
+
+
+def test_where_a_search_in_one_version_fails_the_offers_in_the_other_count() -> None:
+    assert contracts("both", "/search") == contracts("v1")
+    bought = {(one[0].partition(".")[0], one[1].partition(".")[0]) for one in contracts("mixed", "/discover")}
+    assert {seller for buyer, seller in bought if buyer == "flat-1"} == {"shed-0"}  # who sells in v1 alone
+
+
+def test_where_both_fail_nothing_is_bought() -> None:
+    assert contracts("both", "/search", "/discover") == []
 
 
 def test_members_that_speak_one_version_only_trade_with_whom_they_can() -> None:

@@ -98,7 +98,8 @@ class Node:
         self.party = party_of(self.config, self.weather, around, books, self.database.salt)
         self.member = self.events(self.party, think)
         place = Place(DOMAIN, {self.id: url_of(self.id)})
-        self.driver = Driver(self.database, [self.member], codecs_of(self.protocols, CURRENCY, GATEWAY), place, self)
+        codecs = codecs_of(self.protocols, CURRENCY, GATEWAY)
+        self.driver = Driver(self.database, [self.member], codecs, place, self, self.sign)
 
     def restart(self) -> None:
         """Die and come back: what was only in memory is gone, what the journal holds is taken up."""
@@ -114,6 +115,10 @@ class Node:
     @property
     def id(self) -> str:
         return self.config.subscriber_id
+
+    def sign(self, message: Outgoing) -> str:
+        created = int(self.clock.now)
+        return signer(self.id).sign(message.body, created=created, expires=created + 30)
 
     # --- what a driver publishes to ---
 

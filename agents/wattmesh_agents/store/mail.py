@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import NamedTuple
 
-from wattmesh_beckn.receiver import FirstAnswer
+from wattmesh_beckn.receiver import Asked, FirstAnswer
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.fields import V1_ONLY, Protocols, protocols_in
 
 _JSON = {"content-type": "application/json"}
+ASKED_MS = 120_000
+"""How long a request is remembered for what its callback says of it (wall time)."""
 HEARD_EVERY_MS = 12 * 3_600_000
 """How exactly it is known when a subscriber was last heard."""
 
@@ -110,6 +113,41 @@ class Outbox:
             "(SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?))",
             (json.dumps(list(keys)),),
         )
+
+
+class Requests:
+    """Requests in v2 of the last two minutes: a callback may be signed over the signature of the one that it answers.
+
+    A message that is sent again after a crash is signed as before, so either callback fits.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        rows = connection.execute("SELECT * FROM requests ORDER BY keep_until_ms")
+        self._known = {(row[0], row[1], row[2]): (Asked(row[3], row[4]), int(row[5])) for row in rows}
+        self._over: list[tuple[str, str, str]] = []
+
+    def asked(self, party: str, message_id: str, action: str) -> Asked | None:
+        """A request of a party, if it was sent lately."""
+        found = self._known.get((party, message_id, action))
+        return None if found is None else found[0]
+
+    def write(self, new: Mapping[tuple[str, str, str], Asked], now_ms: int) -> None:
+        """Add requests on disk, and take out some that are over, in the transaction that has them sent."""
+        self._over = [key for key, (_, until_ms) in islice(self._known.items(), 8 + len(new)) if until_ms < now_ms]
+        self._db.executemany("DELETE FROM requests WHERE party = ? AND message_id = ? AND action = ?", self._over)
+        until_ms = now_ms + ASKED_MS
+        rows = [(*key, *asked, until_ms) for key, asked in new.items()]
+        self._db.executemany("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def know(self, new: Mapping[tuple[str, str, str], Asked], now_ms: int) -> None:
+        """They are known from now on."""
+        for key in self._over:
+            self._known.pop(key, None)
+        self._over = []
+        for key, asked in new.items():
+            self._known.pop(key, None)
+            self._known[key] = (asked, now_ms + ASKED_MS)
 
 
 class Peer(NamedTuple):

@@ -162,7 +162,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 12
+VERSION = 13
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -227,6 +227,18 @@ _HELD = _HELD_OF_6.replace("'estimated', ", "'estimated', 'corrected', ")
 _ESTIMATED = """
 CREATE INDEX readings_estimated ON readings (party, slot) WHERE estimated_wh IS NOT NULL;
 """
+_REQUESTS = """
+-- How requests in v2 of the last minutes were signed, with the digest of their bodies: callbacks are checked with it.
+CREATE TABLE requests (
+    party TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    authorization TEXT NOT NULL,
+    keep_until_ms INTEGER NOT NULL,
+    PRIMARY KEY (party, message_id, action)
+) STRICT, WITHOUT ROWID;
+"""
 MIGRATIONS: tuple[Step, ...] = (
     # 2: sharing. What was reported before was priced by itself, and stands in the ledger.
     f"""
@@ -286,6 +298,8 @@ INSERT INTO held SELECT * FROM former_held;
 DROP TABLE former_held;
 {_ESTIMATED}
 """,  # noqa: S608 - text of ours
+    # 14: how requests in v2 were signed. Of those before, nothing is known; they are answered within seconds.
+    _REQUESTS,
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -400,4 +414,4 @@ CREATE TABLE peers (
     {_PROTOCOLS}
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-{_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""
+{_REQUESTS}{_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""

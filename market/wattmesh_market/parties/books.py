@@ -70,7 +70,8 @@ class Standing(NamedTuple):
 class Purchase(NamedTuple):
     """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it.
 
-    Beside it, offers for later slots that begin before `until` are asked for, where that is named.
+    Beside it, offers for later slots that begin before `until` are asked for, where that is named. `failures` counts
+    searches for it that failed.
     """
 
     transaction_id: str
@@ -81,6 +82,7 @@ class Purchase(NamedTuple):
     closed: bool = False
     asked_adviser: bool = False
     until: int | None = None
+    failures: int = 0
 
     @property
     def need_wh(self) -> int:

@@ -189,7 +189,8 @@ class Events:
         party = self.party
         if action is Action.SEARCH:
             party.tell("search failed: %s", why.text, transaction_id=transaction_id)
-            self._go(Event.OFFERS_IN, transaction_id)
+            if shopping.search_failed(party, transaction_id):
+                self._go(Event.OFFERS_IN, transaction_id)
         elif action is Action.PUBLISH:
             publishing.failed(party, why.text)
         elif action in (Action.ON_SELECT, Action.ON_INIT):

@@ -51,7 +51,8 @@ class Surroundings(NamedTuple):
     """What the parties of a market share: its currency, the gateway's subscriber id and its time.
 
     `told` says whether anybody reads the event log; `adviser` whether there is one to ask. `watch` asks plug-ins.
-    With `publishes` sellers tell the gateway what they have; without it they are asked.
+    With `publishes` sellers tell the gateway what they have; without it they are asked. A search is sent in so many
+    `versions` of the protocol.
     """
 
     currency: str
@@ -62,6 +63,7 @@ class Surroundings(NamedTuple):
     adviser: bool = False
     watch: Watch | None = None
     publishes: bool = False
+    versions: int = 1
 
 
 class Party(ABC):

@@ -97,6 +97,15 @@ def search(party: Party, trigger: Trigger) -> None:
     party.alarm(Alarm(AlarmKind.OFFERS_IN, transaction_id=transaction_id), party.now.grid_s + window_s)
 
 
+def search_failed(party: Party, transaction_id: str) -> bool:
+    """A search was declined or did not arrive; whether no other one of its purchase may still bring offers."""
+    purchase = party.books.purchases.get(transaction_id)
+    if purchase is None:
+        return False
+    party.books.purchase(purchase._replace(failures=purchase.failures + 1))
+    return purchase.failures + 1 >= party.around.versions
+
+
 def on_offers(party: Party, call: Call, message: Offers) -> None:
     """Write sellers' offers down. Those not asked for are refused; those that come too late are passed over.
 

@@ -20,6 +20,7 @@ from wattmesh_beckn.codec.v2.messages import (
     PUBLISH,
     VERSION,
     ContextV2,
+    DiscoverMessage,
     Id,
     Text,
     TimeSeries,
@@ -138,44 +139,6 @@ class PublishMessage(V2Model):
 
     catalogs: Annotated[tuple[Json, ...], Field(min_length=1, max_length=MOST_AT_ONCE)]
     results: Literal["ALL", "REJECTED"] = "ALL"
-
-
-class FilterV2(V2Model):
-    """An expression of JSONPath (RFC 9535)."""
-
-    type: Literal["jsonpath"] = "jsonpath"
-    expression: Annotated[str, Field(min_length=1, max_length=2_000)]
-
-
-class SoughtV2(V2Model):
-    """What a buyer asks the discovery service for."""
-
-    filters: FilterV2 | None = None
-    text_search: Text | None = None
-    spatial: Any = None
-    media_search: Any = None
-
-
-class DiscoverMessage(V2Model):
-    """Body of `discover`."""
-
-    intent: SoughtV2
-    text_search: Text | None = None
-    legacy_text_search: Annotated[Text | None, Field(alias="text_search")] = None
-
-    @property
-    def not_offered(self) -> str | None:
-        """What it asks for that is not offered here, as a path; None when there is nothing such."""
-        for place, value in (
-            ("textSearch", self.text_search),
-            ("text_search", self.legacy_text_search),
-            ("intent.textSearch", self.intent.text_search),
-            ("intent.spatial", self.intent.spatial),
-            ("intent.mediaSearch", self.intent.media_search),
-        ):
-            if value:
-                return place
-        return None
 
 
 TO_DISCOVERY_BODIES: Mapping[str, type[V2Model]] = {DISCOVER: DiscoverMessage, PUBLISH: PublishMessage}

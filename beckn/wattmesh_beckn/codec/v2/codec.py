@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from wattmesh_beckn.codec.port import Envelope, Lookup, nothing
 from wattmesh_beckn.codec.v2.reading import read
@@ -11,15 +10,15 @@ from wattmesh_beckn.codec.v2.refusals import to_wire
 from wattmesh_beckn.codec.v2.writing import Market, write
 from wattmesh_beckn.errors import Refusal
 from wattmesh_beckn.receiver import Received
+from wattmesh_common.runtime import SCHEMA_HOST
 from wattmesh_market.trade.messages import Action, Message, Sent
 from wattmesh_market.trade.refusal import Refused
 
-SCHEMA_HOST: Final = "schema.nfh.global"
-"""Where the JSON-LD contexts lie; they have moved once, from schema.beckn.io."""
-
 
 class CodecV2:
-    """See `Codec`. `network` is the `networkId`; offers in another currency are passed over."""
+    """See `Codec`. `network` is the `networkId`, `schema_host` has the JSON-LD contexts; offers in another currency are
+    passed over.
+    """
 
     def __init__(self, currency: str, network: str, *, utc_offset_s: int = 0, schema_host: str = SCHEMA_HOST) -> None:
         self._market = Market(currency, utc_offset_s, network, schema_host)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from wattmesh_beckn.context import BecknModel, Duration, SubscriberId, Timestamp, check_lifetime
-from wattmesh_beckn.errors import invalid
+from wattmesh_beckn.errors import ErrorCode, declined, invalid
 from wattmesh_beckn.messages import error_in, first_wrong
 from wattmesh_common.fields import Url, Uuid
 
@@ -296,20 +296,38 @@ class ContractMessage(V2Model):
 class Filters(V2Model):
     """What a buyer looks for, as a JSONPath (RFC 9535) over an array of catalogs."""
 
-    type: Text = "jsonpath"
-    expression: Annotated[str, Field(max_length=2_000)]
+    type: Literal["jsonpath"] = "jsonpath"
+    expression: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
 class IntentV2(V2Model):
     """What a buyer looks for."""
 
     filters: Filters | None = None
+    text_search: Text | None = None
+    spatial: Any = None
+    media_search: Any = None
 
 
 class DiscoverMessage(V2Model):
     """Body of `discover`."""
 
     intent: IntentV2
+    text_search: Text | None = None
+    legacy_text_search: Annotated[Text | None, Field(alias="text_search")] = None
+
+    def require_filters_alone(self) -> None:
+        """Refuse what it asks for in a way that is not offered: by text, place or picture."""
+        for place, value in (
+            ("textSearch", self.text_search),
+            ("text_search", self.legacy_text_search),
+            ("intent.textSearch", self.intent.text_search),
+            ("intent.spatial", self.intent.spatial),
+            ("intent.mediaSearch", self.intent.media_search),
+        ):
+            if value:
+                text = f"{place} is not offered here; use filters"
+                raise declined(ErrorCode.BUSINESS_ERROR, text, f"message.{place}")
 
 
 class CatalogsMessage(V2Model):

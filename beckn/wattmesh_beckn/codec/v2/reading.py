@@ -198,6 +198,7 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
 
 
 def _search(message: DiscoverMessage) -> Search:
+    message.require_filters_alone()
     expression = message.intent.filters.expression if message.intent.filters else ""
     wanted = sought(expression)
     if wanted is None:
@@ -241,9 +242,13 @@ def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> I
 # --- contracts ---
 
 
-def _deliveries(contract: ContractV2) -> list[_Delivery]:
-    """The deliveries that a contract's commitments name, in order of their slots."""
+def _deliveries(contract: ContractV2, known: Known | None = None) -> list[_Delivery]:
+    """The deliveries that a contract's commitments name, in order of their slots.
+
+    One slot taken of an offer for several keeps the name by which it was selected.
+    """
     found: list[_Delivery] = []
+    selected = {(line.slot, line.item_id) for line in known.lines} if known is not None else set[tuple[int, str]]()
     for commitment in contract.commitments:
         series = commitment.commitment_attributes
         if series is None:
@@ -252,7 +257,9 @@ def _deliveries(contract: ContractV2) -> list[_Delivery]:
             raise invalid(f"intervals must last PT{SLOT_S // 60}M, a delivery slot", f"{_SERIES}.intervalPeriod")
         start, alone = _start(series), len(series.intervals) == 1
         for slot, interval in _intervals(series):
-            found.append(_Delivery(slot, item_in(commitment.offer.id, start, slot, alone=alone), interval))
+            of_several = (slot, item_in(commitment.offer.id, start, slot, alone=False)) in selected
+            item_id = item_in(commitment.offer.id, start, slot, alone=alone and not of_several)
+            found.append(_Delivery(slot, item_id, interval))
     return sorted(found, key=lambda one: one.slot)
 
 
@@ -261,7 +268,7 @@ def _terms(
 ) -> Terms:
     """The terms of a contract, whose `deliveries` may have been put together before."""
     flows = [*contract.flows()]
-    deliveries = _deliveries(contract) if deliveries is None else deliveries
+    deliveries = _deliveries(contract, known) if deliveries is None else deliveries
     if not deliveries and known is not None:
         lines = known.lines
     else:
@@ -269,6 +276,9 @@ def _terms(
     if not lines:
         raise invalid("what is delivered, and when, is missing", _COMMITMENTS)
     provider = _provider(contract, known, context)
+    quoted = known is not None and known.total_micro is not None
+    if not flows and not quoted and deliveries and all(_price(one) is not None for one in deliveries):
+        return Terms(provider, lines, sum(line.amount_micro for line in lines), _currency(contract, known))
     if not flows:
         if known is None or known.total_micro is None:
             raise invalid("the price of the contract is missing, and none was quoted", _CONSIDERATION)
@@ -292,11 +302,24 @@ def _line(delivery: _Delivery, flows: Sequence[Flow], alone: bool) -> Line:
         stated = any(one.role == SELLER_DISCOM for one in parts)
         fee_micro = _sum(parts, role=SELLER_DISCOM) if stated else None
         return Line(delivery.slot, delivery.item_id, energy_wh, _sum(parts), fee_micro)
-    if alone:
+    if alone and flows:
         return Line(delivery.slot, delivery.item_id, energy_wh, -_sum(flows, role=BUYER), None)
-    price = _number(delivery.interval, PRICE)
-    amount_micro = 0 if price is None else _micro(price * energy_wh / 1000, _SERIES)
+    amount_micro = _micro((_price(delivery) or Decimal(0)) * energy_wh / 1000, _SERIES)
     return Line(delivery.slot, delivery.item_id, energy_wh, amount_micro, None)
+
+
+def _price(delivery: _Delivery) -> Decimal | None:
+    """What a kWh of it costs, where the series says so."""
+    return _number(delivery.interval, PRICE)
+
+
+def _currency(contract: ContractV2, known: Known | None) -> str:
+    """The currency of prices by the kWh."""
+    series = [one.commitment_attributes for one in contract.commitments if one.commitment_attributes is not None]
+    found = next((said for one in series if (said := one.currency()) is not None), known.currency if known else None)
+    if found is None:
+        raise invalid(f"the currency of {PRICE} is missing", f"{_SERIES}.payloadDescriptors")
+    return found
 
 
 def _agreed(contract: ContractV2, known: Known | None, context: Addressed) -> tuple[Terms, int]:
@@ -308,7 +331,7 @@ def _agreed(contract: ContractV2, known: Known | None, context: Addressed) -> tu
 
 
 def _status(contract: ContractV2, known: Known | None, context: Addressed, otherwise: str | None = None) -> Status:
-    deliveries = _deliveries(contract)
+    deliveries = _deliveries(contract, known)
     if not deliveries and known is None:
         raise declined(ErrorCode.ORDER_NOT_FOUND, f"no contract {contract.id!r} with you here", f"{_CONTRACT}.id")
     terms = _terms(contract, known, context, deliveries)
