@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -34,19 +35,14 @@ log = logging.getLogger(__name__)
 def add_calls(app: FastAPI, site: Site, prefix: str, actions: Iterable[str], *, body_s: float = BODY_S) -> None:
     """Route `POST {prefix}/{action}` to the site for each action, described in the OpenAPI document."""
     for action in actions:
-        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", _call_schema(action), body_s=body_s)
+        add_post(app, site, f"{prefix}/{action}", f"Beckn {action}", body_schema(CALLS[action]), body_s=body_s)
 
 
 def add_post(
     app: FastAPI, site: Site, path: str, summary: str, schema: dict[str, Any], *, body_s: float = BODY_S
 ) -> None:
     """Route a POST with a JSON body to the site, undisturbed by FastAPI's own parsing."""
-    body = {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _inlined(schema, schema.get("$defs", {}))}},
-        }
-    }
+    body = {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
     app.router.add_api_route(
         path,
         _endpoint(site, body_s),
@@ -86,6 +82,14 @@ def add_not_found(app: FastAPI, paths: Callable[[], str]) -> None:
     app.router.default = not_found
 
 
+@cache  # a process with many pods describes each body once
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a body, to be read only: an OpenAPI document takes it without `$ref`."""
+    schema = model.model_json_schema()
+    described: dict[str, Any] = _inlined(schema, schema.get("$defs", {}))
+    return described
+
+
 def _inlined(node: Any, defs: Mapping[str, Any]) -> Any:
     """`node` with what its references name in their place: within an OpenAPI document they would lead nowhere."""
     if isinstance(node, list):
@@ -95,11 +99,6 @@ def _inlined(node: Any, defs: Mapping[str, Any]) -> Any:
     if "$ref" in node:
         node = {**defs[node["$ref"].removeprefix("#/$defs/")], **node}
     return {key: _inlined(value, defs) for key, value in node.items() if key not in ("$ref", "$defs")}
-
-
-@cache  # a process with many pods describes each action once
-def _call_schema(action: str) -> dict[str, Any]:
-    return CALLS[action].model_json_schema()
 
 
 def _endpoint(site: Site, body_s: float) -> Callable[[Request], Coroutine[Any, Any, Response]]:

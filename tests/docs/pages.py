@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,14 +51,19 @@ class Command(NamedTuple):
 
 def blocks(page: Path, *languages: str) -> list[Block]:
     """A page's blocks in order; all of them, or those in one of the languages."""
+    return [block for block in _all_blocks(page) if not languages or block.language in languages]
+
+
+@cache
+def _all_blocks(page: Path) -> tuple[Block, ...]:
     text = page.read_text()
     if text.startswith("---\n"):  # front matter, which is no Markdown
         text = re.sub(r"\A---\n.*?^---\n", lambda found: "\n" * found[0].count("\n"), text, flags=re.M | re.S)
-    return [
+    return tuple(
         Block(page, token.map[0] + 1, token.info.strip(), token.content)
         for token in MarkdownIt().enable("table").parse(text)
-        if token.type in ("fence", "code_block") and token.map and (not languages or token.info.strip() in languages)
-    ]
+        if token.type in ("fence", "code_block") and token.map
+    )
 
 
 def commands(page: Path) -> list[Command]:
