@@ -199,6 +199,7 @@ def test_what_was_left_out_is_filled_in() -> None:
         "currency": "EUR",
         "vocabulary": "core",
         "protocols": ["v1"],
+        "schemaHost": "schema.nfh.global",
         "clock": {"start": "2026-06-21T06:00:00Z", "speed": 1},
         "replicas": 1,
     }

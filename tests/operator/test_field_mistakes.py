@@ -383,6 +383,11 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
             "{protocols: [v2, v2]}",
             'spec.protocols: must be a list of v1 and v2, at least one of them, each once; entry 2 is "v2"',
         ),
+        (
+            "{schemaHost: https://schema.example}",
+            "spec.schemaHost: must be the name of a host: at most 253 lower-case letters, digits, '-' and '.', not"
+            ' "https://schema.example"',
+        ),
         ("{replicas: 2}", "spec.replicas: more than 1 need a database that they share; add spec.database"),
         ("{replicas: 0}", "spec.replicas: must be a whole number from 1 to 10, not 0"),
         ("{database: {}}", "spec.database.secretRef: is missing; must be a mapping with name"),
@@ -392,8 +397,8 @@ def test_a_mistake_in_a_utility_agent(mistakes_of: MistakesOf, spec: str, mistak
         ),
         (
             "{utility: x}",
-            "spec.utility: is not known; known are domain, currency, vocabulary, protocols, clock, database, replicas,"
-            " pod",
+            "spec.utility: is not known; known are domain, currency, vocabulary, protocols, schemaHost, clock,"
+            " database, replicas, pod",
         ),
     ],
 )

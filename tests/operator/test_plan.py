@@ -125,6 +125,7 @@ def test_a_household_is_configured_in_integers(street: GatewayPlan) -> None:
         "domain": "uei:p2p_trading",
         "currency": "CHF",
         "vocabulary": "core",
+        "schema_host": "schema.nfh.global",
         "protocols": ["v1"],
         "gateway": {"subscriber_id": "market.street", "url": "http://market.street:80"},
         "clock": {"start": "2026-06-21T06:00:00+02:00", "speed": 60.0, "epoch": 1.5e9, "end": None},

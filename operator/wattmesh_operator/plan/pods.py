@@ -130,6 +130,7 @@ def runtime_config(
         currency=spec.currency,
         vocabulary=spec.vocabulary,
         protocols=spec.protocols,
+        schema_host=spec.schema_host,
         gateway=GatewayAddress(subscriber_id=_id_of(pod.gateway), url=gateway_url),
         clock=ClockConfig(
             start=spec.clock.start if start is None else start,

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from wattmesh_common.fields import V1_ONLY
-from wattmesh_common.runtime import Vocabulary
+from wattmesh_common.runtime import SCHEMA_HOST, Vocabulary
 from wattmesh_operator.resources.pod_template import PodTemplate
 from wattmesh_operator.resources.quantities import Speed
 from wattmesh_operator.resources.resource import CustomResource, Part
 from wattmesh_operator.resources.values import (
     Currency,
     Domain,
+    HostName,
     ObjectName,
     SecretKey,
     SpokenProtocols,
@@ -67,6 +68,9 @@ class BecknGatewaySpec(Part):
         default=V1_ONLY,
         description="Versions of Beckn that its members speak: v1 (core 1.1), v2 (2.0.0 LTS) or both. Where two speak "
         "both, a new contract is made in v2.",
+    )
+    schema_host: HostName = Field(
+        default=SCHEMA_HOST, description="Host of the JSON-LD contexts that messages in v2 name (schemaContext)."
     )
     clock: Clock = Field(default_factory=Clock, description="Grid time: when it starts and how fast it runs.")
     database: Database | None = Field(

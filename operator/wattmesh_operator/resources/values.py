@@ -324,6 +324,14 @@ ObjectName = Annotated[
 SecretKey = Annotated[
     str, Text("^[A-Za-z0-9_][A-Za-z0-9._-]*$", "a key of a Secret: letters, digits, '-', '_' and '.'", 253)
 ]
+HostName = Annotated[
+    str,
+    Text(
+        "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "the name of a host: at most 253 lower-case letters, digits, '-' and '.'",
+        253,
+    ),
+]
 Currency = Annotated[str, Text("^[A-Z]{3}$", "an ISO 4217 currency code of three capital letters such as EUR", 3)]
 Domain = Annotated[
     str,
