@@ -43,7 +43,7 @@ from wattmesh_market.trade.messages import (
     Terms,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
+from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_unpaid, limit_wh, owing_wh
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -339,11 +339,14 @@ def _limit_wh(party: Party, buyer: str, asked_wh: int) -> int | None:
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
-    check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
     had = books.failures(Side.SELLER, buyer)
-    return limit_wh(
-        buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+    limits = (
+        owing_wh(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer)),
+        limit_wh(
+            buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+        ),
     )
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _available_wh(party: Party, slot: int) -> int:

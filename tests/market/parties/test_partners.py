@@ -43,7 +43,7 @@ from wattmesh_market.trade.partners import (
     left_wh,
     trust_of,
 )
-from wattmesh_market.trade.quotas import MOST_OWED_WH
+from wattmesh_market.trade.quotas import NEWCOMER_WH
 from wattmesh_market.trade.refusal import Reason
 from wattmesh_market.units import amount_micro
 
@@ -322,7 +322,7 @@ def test_who_lets_quotes_run_out_again_and_again_is_quoted_nothing_for_a_while()
 
 def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it_pays() -> None:
     world = World(utility(80_000))
-    part_wh = MOST_OWED_WH // 4
+    part_wh = NEWCOMER_WH // 4
     slots = [NEXT + number * SLOT_S for number in range(8)]
 
     def order(slot: int, energy_wh: int) -> str:
@@ -336,15 +336,14 @@ def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it
     more = Select(GRID, (Wanted(slots[4], item_id(slots[4]), 10),))
     refused = world.refusal(GRID, ANN, more, "more")
     assert refused.text == (
-        "'ann.default' has 60.000 kWh here that are not paid, and may have 60.000 kWh; "
-        "pay what was delivered, or select less"
+        "'ann.default' has 1.200 kWh here that are not paid, and may have 1.200 kWh; pay what was delivered first"
     )
     world.begin_slot(2)
     assert world.refusal(GRID, ANN, more, "delivered is not paid").reason is Reason.BUSINESS
     world.say(GRID, ANN, Pay(first, NEXT, amount_micro(300_000, part_wh), CURRENCY), f"of {NEXT} {part_wh}")
     order(slots[4], part_wh)
     order(slots[5], part_wh)
-    assert "may have 75.000 kWh" in world.refusal(GRID, ANN, more, "and more").text
+    assert "may have 1.500 kWh" in world.refusal(GRID, ANN, more, "and more").text
 
 
 # --- a cancellation is no option ---
