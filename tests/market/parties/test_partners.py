@@ -20,7 +20,7 @@ from tests.market.parties.test_buying import (
     status,
     terms,
 )
-from tests.market.parties.test_selling import SELLER, confirmed, quoted, shop, wanted, why
+from tests.market.parties.test_selling import SELLER, confirmed, contract_of, quoted, shop, wanted, why
 from tests.world.market import World
 from tests.world.parties import CURRENCY, FIRST_SLOT, GRID, NEXT, SLOT_WALL_S, utility
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
@@ -314,9 +314,16 @@ def test_who_lets_quotes_run_out_again_and_again_is_quoted_nothing_for_a_while()
     assert refused.wait_s == pytest.approx(2 * SLOT_WALL_S)
     assert quoted(world, 100, BOB, slot=world.now.slot + SLOT_S)
     world.wait(refused.wait_s or 0)
-    # It may try again. Who takes what it is quoted is a buyer like others.
-    confirmed(world, 100, ANN, "taken", world.now.slot + SLOT_S)
+    # It may try again, with a little of what it was lent at first. Who takes and pays that is a buyer like others.
+    order_id = confirmed(world, TRIAL_WH, ANN, "taken", world.now.slot + SLOT_S)
     world.begin_slot()
+    following = wanted(100, world.now.slot + SLOT_S)
+    assert world.refusal(SELLER, ANN, following, "not paid").text == (
+        "'ann.default' has 0.100 kWh here that are not paid, and may have 0.100 kWh; pay what was delivered first"
+    )
+    world.begin_slot()
+    (one,) = contract_of(world, ANN, "taken").deliveries
+    world.say(SELLER, ANN, Pay(order_id, one.slot, one.settled_micro or 0, CURRENCY), "taken")
     quoted(world, 100, ANN, "next", world.now.slot + SLOT_S)
 
 
