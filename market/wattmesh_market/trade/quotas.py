@@ -21,9 +21,9 @@ MOST_OF_SLOT = 2 * 8
 """Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
 wattmesh makes at most two in each of the eight slots before, one per attempt."""
 NEWCOMER_WH = 1_200
-"""What a buyer may have quoted, ordered and not yet paid at a seller: what a flat needs in an hour, and little of what a
-seller has, for anybody who is registered is lent it. What it has paid within the day comes on top; what it has let run
-out comes off, until `TRIAL_WH` is left."""
+"""What a buyer may have quoted, ordered and not yet paid at a seller: what a flat needs in an hour, and little of what
+a seller has, for anybody who is registered is lent it. What it has paid within the day comes on top; what it has let
+run out or cancelled comes off, until `TRIAL_WH` is left."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
