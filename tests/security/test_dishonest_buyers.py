@@ -74,6 +74,7 @@ def test_a_quote_that_ran_out_can_neither_be_agreed_nor_confirmed_and_holds_noth
         assert await answer_to(puppet, anew(puppet, inits[1])) == refused
         late = puppet.call("confirm", "roof-0", {"order": agreed}, trade(0))
         assert await answer_to(puppet, late) == refused
+        assert held_wh(puppet) == 0
 
     assert with_puppet(played(work)) == [("EXPIRED", None, None)] * 2
 
