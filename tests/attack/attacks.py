@@ -138,6 +138,7 @@ async def forged_signatures(foe: Foe) -> None:
             )
         for _ in range(20 if number == 0 else 2):
             await foe.send(SELLERS[number % 2], "select", body, foe.signed(body))
+        await foe.clock.sleep(0.01)  # virtual time goes on only while somebody waits
 
 
 async def metadata_urls(foe: Foe) -> None:
