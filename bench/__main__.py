@@ -11,7 +11,18 @@ from importlib import import_module
 from bench.tables import keep
 from wattmesh_common.logs import configure
 
-PARTS = ("memory", "search", "messages", "trading", "scale", "durability", "hotspots", "days", "optimum")
+PARTS = (
+    "memory",
+    "search",
+    "messages",
+    "trading",
+    "scale",
+    "durability",
+    "hotspots",
+    "long_run",
+    "days",
+    "optimum",
+)
 """Modules of this package whose `measure` gives tables, in the order in which they run: the longest is the last."""
 
 

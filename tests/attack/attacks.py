@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from urllib.parse import urlsplit
 
-from tests.attack.foe import Foe
+from tests.attack.foe import Foe, HttpFoe
 from tests.security.cheap_seller import CheapSeller
 from tests.security.http_support import Peer, connect
 from tests.security.partners import anew, at_slot, bought, select_of, tell
@@ -31,11 +31,15 @@ PATIENCE_S = 2.0
 
 @dataclass(frozen=True)
 class Attack:
-    """What is done to the street, and the test in tests/security that holds what stands against it."""
+    """What is done to the street, and the test in tests/security that holds what stands against it.
+
+    `on_connections`: by what is done with connections, so that there is none of it without HTTP.
+    """
 
     name: str
     go: Callable[[Foe], Awaitable[None]]
     test: str
+    on_connections: bool = False
 
 
 # --- dishonest sellers ---
@@ -134,6 +138,7 @@ async def forged_signatures(foe: Foe) -> None:
             )
         for _ in range(20 if number == 0 else 2):
             await foe.send(SELLERS[number % 2], "select", body, foe.signed(body))
+        await foe.clock.sleep(0.01)  # virtual time goes on only while somebody waits
 
 
 async def metadata_urls(foe: Foe) -> None:
@@ -162,6 +167,7 @@ async def vast_bodies(foe: Foe) -> None:
 
 async def _opened(foe: Foe, host: str, path: str, number: int) -> list[Peer]:
     """So many connections that have asked for a page."""
+    assert isinstance(foe, HttpFoe)
     port = urlsplit(foe.origins[host]).port
     assert port is not None
     peers = [await connect(port, 4096) for _ in range(number)]
@@ -198,11 +204,13 @@ ATTACKS: Sequence[Attack] = (
     Attack("implausible readings", false_readings, "test_dishonest_buyers.py"),
     Attack("forged priced readings", forged_bills, "test_dishonest_utilities.py"),
     Attack("forged, old, future signatures; replays", forged_signatures, "test_forged_identity.py"),
-    Attack("slow readers of /ledger", _reads("roof-0", "/ledger", 20, slowly=True), "test_readers.py"),
-    Attack("100 readers that never read", _reads("roof-0", "/ledger", 100), "test_readers.py"),
-    Attack("64 silent event streams", _reads("gateway", "/events", 64), "test_http_slow.py"),
+    Attack(
+        "slow readers of /ledger", _reads("roof-0", "/ledger", 20, slowly=True), "test_readers.py", on_connections=True
+    ),
+    Attack("100 readers that never read", _reads("roof-0", "/ledger", 100), "test_readers.py", on_connections=True),
+    Attack("64 silent event streams", _reads("gateway", "/events", 64), "test_http_slow.py", on_connections=True),
     Attack("metadata urls at subscribe", metadata_urls, "test_addresses.py"),
-    Attack("oversized and deep JSON", vast_bodies, "test_http_bodies.py"),
+    Attack("oversized and deep JSON", vast_bodies, "test_http_bodies.py", on_connections=True),
 )
 BY_NAME = {attack.name: attack for attack in ATTACKS}
 assert len(BY_NAME) == len(ATTACKS)

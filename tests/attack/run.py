@@ -1,4 +1,9 @@
-"""One street, attacked or quiet, for some delivery slots: what the honest sold, and what it cost the process."""
+"""One street, attacked or quiet, for some delivery slots: what the honest sold, and what it cost the process.
+
+In virtual time (`attacked_in_memory`) the honest sell what the market lets them, on every machine alike. Over HTTP
+(`attacked`) the process and its connections are under attack, too, and sales follow from the machine and who else works
+on it as well.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,20 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from tests.attack.attacks import Attack
-from tests.attack.foe import Foe
-from tests.attack.street import STREET
+from tests.attack.foe import HttpFoe, VirtualFoe
+from tests.attack.street import STREET, street_of
 from tests.security.partners import honest_sales
+from tests.street.puppet import SEED
+from tests.world.street import books_of
 from wattmesh_cli.audit import audit
+from wattmesh_cli.books import Book
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_cli.street.memory import run_in_memory, simulate
+from wattmesh_cli.street.run import StreetRun, subscriber_ids
 from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_market.energy.slots import SLOT_S
 
@@ -32,28 +42,45 @@ _SLOWER = 6
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a street. Memory is that of its whole process, gateway and pods."""
+    """What became of a street. Memory is that of its whole process, gateway and pods; None in virtual time."""
 
     attack: str
     test: str
     sales: int
     slots: float
-    wall_s: float
-    rss_before_mb: float
-    rss_after_mb: float
     calls: int
     findings: dict[str, int]
     broke: str = ""
+    rss_mb: tuple[float, float] | None = None
 
     @property
     def per_grid_minute(self) -> float:
         """Honest sales per minute of grid time."""
         return self.sales / (self.slots * SLOT_S / 60) if self.slots else 0.0
 
-    @property
-    def per_wall_minute(self) -> float:
-        """Honest sales per minute of wall time."""
-        return self.sales / (self.wall_s / 60) if self.wall_s else 0.0
+
+def attacked_in_memory(
+    attack: Attack | None, *, slots: int, speed: float, protocols: Sequence[ProtocolVersion] = V1_ONLY
+) -> Result:
+    """Run a street for so many slots of grid time in virtual time, beside an attack or quiet."""
+    street, foe = street_of(*protocols), VirtualFoe(speed)
+    broke = ""
+
+    async def watch(run: StreetRun) -> None:
+        nonlocal broke
+        await foe.enter(run)
+        if attack is not None:
+            work = asyncio.ensure_future(attack.go(foe))
+            try:
+                await asyncio.wait([work])
+            finally:
+                broke = await stopped(work)
+
+    end = street.resource.spec.clock.start + timedelta(seconds=slots * SLOT_S)
+    run = simulate(lambda: run_in_memory(street, end, seed=SEED, speed=speed, wrap=foe, watch=watch))
+    books = books_of(run)
+    run.close()
+    return _result(attack, books, slots, foe.sent, broke)
 
 
 async def attacked(
@@ -84,7 +111,7 @@ async def _watched(
     assert process.stdin is not None
     assert process.stdout is not None
     said = json.loads(await asyncio.wait_for(process.stdout.readline(), _START_S))
-    foe = Foe(state, said["origins"], speed)
+    foe = HttpFoe(state, said["origins"], speed)
     try:
         await foe.join()
         begin_s, began = foe.grid_s, time.monotonic()
@@ -94,18 +121,27 @@ async def _watched(
         # Grid time is another process's.
         while foe.grid_s < begin_s + slots * SLOT_S and time.monotonic() < last and process.returncode is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        went, wall_s, after_mb = (foe.grid_s - begin_s) / SLOT_S, time.monotonic() - began, _rss_mb(process.pid)
+        went, after_mb = (foe.grid_s - begin_s) / SLOT_S, _rss_mb(process.pid)
         broke = await stopped(work)
     finally:
         await foe.wires.close()
     process.stdin.close()
     with suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), _START_S)
-    books = read_books(state)
+    return _result(attack, read_books(state), went, foe.sent, broke, (before_mb, after_mb))
+
+
+def _result(
+    attack: Attack | None,
+    books: Sequence[Book],
+    slots: float,
+    calls: int,
+    broke: str,
+    rss_mb: tuple[float, float] | None = None,
+) -> Result:
     findings = Counter(finding.kind for finding in audit(books, frozenset(subscriber_ids(STREET))).findings)
     name, test = ("quiet", "") if attack is None else (attack.name, attack.test)
-    sales = honest_sales(books)
-    return Result(name, test, sales, went, wall_s, before_mb, after_mb, foe.sent, dict(findings), broke)
+    return Result(name, test, honest_sales(books), slots, calls, dict(findings), broke, rss_mb)
 
 
 async def stopped(work: asyncio.Future[None] | None) -> str:

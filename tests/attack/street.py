@@ -25,12 +25,12 @@ _MEMBERS = (
 )
 
 
-def _street(*protocols: str) -> GatewayPlan:
+def street_of(*protocols: str) -> GatewayPlan:
     """The street in a network that speaks these versions of Beckn."""
     return planned(market(f"protocols: [{', '.join(protocols)}]") + _MEMBERS)
 
 
-STREET = _street("v1")
+STREET = street_of("v1")
 
 
 async def _serve(plan: GatewayPlan, state: Path, speed: float) -> None:
@@ -45,7 +45,7 @@ async def _serve(plan: GatewayPlan, state: Path, speed: float) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     configure(sys.stderr)
-    state, speed, plan = Path(sys.argv[1]), float(sys.argv[2]), _street(*sys.argv[3:])
+    state, speed, plan = Path(sys.argv[1]), float(sys.argv[2]), street_of(*sys.argv[3:])
     with locked(state):
         asyncio.run(_serve(plan, state, speed))
 
