@@ -298,7 +298,7 @@ INSERT INTO held SELECT * FROM former_held;
 DROP TABLE former_held;
 {_ESTIMATED}
 """,  # noqa: S608 - text of ours
-    # 14: how requests in v2 were signed. Of those before, nothing is known; they are answered within seconds.
+    # 13: how requests in v2 were signed. Of those before, nothing is known; they are answered within seconds.
     _REQUESTS,
 )
 """What leads from each version to the next, from 1 on."""
