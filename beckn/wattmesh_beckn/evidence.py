@@ -33,7 +33,8 @@ FORMAT: Literal["wattmesh-evidence/1"] = "wattmesh-evidence/1"
 
 class SignedMessage(BecknModel):
     """A message as it came: its action, raw body and `Authorization`, when (ms of wall time), and what the registry
-    said of its sender at that moment.
+    said of its sender at that moment. `request_signature` (base64) is that of the request which it answers, where its
+    own covers it.
     """
 
     action: str
@@ -41,6 +42,7 @@ class SignedMessage(BecknModel):
     body: str
     authorization: str
     registry_entry: Subscription
+    request_signature: str | None = None
 
 
 class EvidenceCall(BecknModel):
@@ -267,7 +269,7 @@ def read_signed(
         raise SignatureProblem(f"signed with key {header.key_id}, and the registry's entry is of {entry.key_id}")
     if not entry.held(header.created):
         raise SignatureProblem(f"the registry's entry of key {entry.key_id} did not hold when it was signed")
-    check_signature(header, body, entry.signing_public_key)
+    check_signature(header, body, entry.signing_public_key, message.request_signature)
     call = read_any(message.action, parse(body))
     context = call.context
     sender = context.bpp_id if context.is_callback else context.bap_id

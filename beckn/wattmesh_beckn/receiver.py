@@ -52,7 +52,8 @@ class Received:
     """A call whose sender and form are proven. `body` is the raw bytes, `sender` the registry's entry of it.
 
     `action` is the call's name in its version. `since` is when the registry first had an entry of the sender of an
-    update (wall time; 0: not known).
+    update (wall time; 0: not known). `answers` is the signature (base64) of the request that the sender's covers, if it
+    covers one.
     """
 
     action: str
@@ -63,6 +64,7 @@ class Received:
     authorization: str = field(repr=False)
     signature_expires: int
     since: float = 0.0
+    answers: str | None = None
 
     @property
     def protocol(self) -> ProtocolVersion:
@@ -195,7 +197,7 @@ class Receiver:
             raise invalid(f"version {said!r} is not spoken here; use {spoken!r}", "context.version")
         if action not in (self._bodies if version == "v2" else ACTIONS):
             raise invalid(f"Beckn {v2.VERSION if version == 'v2' else VERSION} has no {action}", "context.version")
-        header, sender = await self._authenticate(version, action, raw, body, headers)
+        header, sender, answers = await self._authenticate(version, action, raw, body, headers)
         if self._limit is not None:  # not before: in another's name nobody shall use up its allowance
             await self._limit(sender.subscriber_id)
         context, message = self._read(version, action, body)
@@ -210,7 +212,7 @@ class Receiver:
             raise invalid(text, "context.message_id")
         authorization = headers.get(AUTHORIZATION, "")
         return await self._handler(
-            Received(action, context, message, sender, body, authorization, header.expires, since)
+            Received(action, context, message, sender, body, authorization, header.expires, since, answers)
         )
 
     def _read(self, version: ProtocolVersion, action: str, body: bytes) -> tuple[Context | ContextV2, BecknModel]:
@@ -244,7 +246,7 @@ class Receiver:
 
     async def _authenticate(
         self, version: ProtocolVersion, action: str, raw: dict[str, Any], body: bytes, headers: Mapping[str, str]
-    ) -> tuple[SignatureHeader, Subscription]:
+    ) -> tuple[SignatureHeader, Subscription, str | None]:
         said = raw.get("context")
         context: dict[str, Any] = said if isinstance(said, dict) else {}
         seller = v2.is_callback(action) or action == v2.PUBLISH
@@ -273,7 +275,7 @@ class Receiver:
             except SignatureProblem as problem:
                 text = f"X-Gateway-Authorization: {problem}"
                 raise unauthorized(text, self._subscriber_id, "Proxy-Authenticate") from None
-        return header, sender
+        return header, sender, signature
 
 
 async def verify(

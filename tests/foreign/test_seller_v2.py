@@ -15,6 +15,8 @@ from tests.foreign.platform_v2 import SCHEMAS
 from tests.foreign.play_v2 import URL, V2, VisitorV2, visited_by
 from tests.street.puppet import PUPPET, SEED
 from tests.world.street import SLOT_S, Hands, Street
+from wattmesh_agents.store.evidence import kept
+from wattmesh_beckn.evidence import Proof, check
 from wattmesh_beckn.registry import SubscriberType
 from wattmesh_cli.books import ContractRow
 
@@ -152,6 +154,36 @@ def test_a_household_buys_what_a_platform_publishes_for_another_and_pays() -> No
     assert (row.state, row.provider) == ("SETTLED", "mill")
     assert row.delivered_wh == row.energy_wh > 0
     assert row.settled_micro == row.amount_micro == round(row.energy_wh * CHEAP * 1000)
+
+
+def test_what_it_signs_over_the_buyers_requests_proves_the_contract_to_anybody() -> None:
+    proofs: list[Proof] = []
+    without: list[str] = []
+
+    async def act(seller: Seller) -> None:
+        await seller.offer()
+        await seller.quote()
+        await seller.agree()
+        confirm = await seller.hears("confirm", BUYER)
+        seller.contract_id = str(uuid.uuid4())
+        await seller.says("on_confirm", seller.contract("ACTIVE"), confirm)
+        await seller.until_delivered()
+        await seller.says("on_status", seller.contract("COMPLETE"))
+        await seller.paid()
+        pods = seller.street.run.pods.values()
+        sides = [side for pod in pods for side in kept(pod.database.connection, seller.transaction, "EUR")]
+        proofs.extend(check(side, sides) for side in sides)
+        for side in sides:
+            bare = [message.model_copy(update={"request_signature": None}) for message in side.messages]
+            without.extend(check(side.model_copy(update={"messages": tuple(bare)})).problems)
+
+    visited(act)
+    [proof] = proofs
+    assert [message.action for message in proof.side.messages] == ["on_confirm", "on_status", "on_update"]
+    assert [bool(message.request_signature) for message in proof.side.messages] == [True, False, True]
+    assert proof.problems == ()
+    assert all(one.delivered and one.paid for one in proof.deliveries)
+    assert [text.partition(" of ")[0] for text in without] == ["on_confirm", "on_update"]
 
 
 @pytest.mark.parametrize(

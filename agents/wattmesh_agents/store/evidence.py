@@ -83,12 +83,17 @@ change, or what is kept could not be read.
 """
 
 
+_BETWEEN = "\t"
+"""Between the sender's signature and that of the request, where the one covers the other; no header has a tab."""
+
+
 def keep(connection: sqlite3.Connection, party: str, received: Received, now_ms: int) -> None:
     """Keep a message that has moved a contract of `party` or a reading on, if it commits its sender."""
     if received.action not in KEPT:
         return
     packer = zlib.compressobj(zdict=_TYPICAL)
-    parts = (received.authorization.encode(), received.sender.model_dump_json().encode(), received.body)
+    signatures = _BETWEEN.join(filter(None, (received.authorization, received.answers)))
+    parts = (signatures.encode(), received.sender.model_dump_json().encode(), received.body)
     signed = packer.compress(b"\n".join(parts)) + packer.flush()
     values = (
         party, received.context.transaction_id, received.sender.subscriber_id, received.action, now_ms, signed
@@ -136,13 +141,15 @@ def _first_since(connection: sqlite3.Connection, ms: int) -> int:
 
 
 def _message(action: str, received_ms: int, signed: bytes) -> SignedMessage:
-    authorization, entry, body = zlib.decompressobj(zdict=_TYPICAL).decompress(signed).split(b"\n", 2)
+    signatures, entry, body = zlib.decompressobj(zdict=_TYPICAL).decompress(signed).split(b"\n", 2)
+    authorization, _, answers = signatures.decode().partition(_BETWEEN)
     return SignedMessage(
         action=action,
         received_ms=received_ms,
         body=body.decode(),
-        authorization=authorization.decode(),
+        authorization=authorization,
         registry_entry=Subscription.model_validate_json(entry),
+        request_signature=answers or None,
     )
 
 
