@@ -18,9 +18,8 @@ from tests.world.subscribers import gateway_config, signer
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.transport import HttpTransport, Reply, TransportError
 from wattmesh_cli.street.local import listen
-from wattmesh_common.clock import SystemClock, stopwatch, utc
+from wattmesh_common.clock import SystemClock, utc
 
-TAKES_OVER_S = 5.0
 SELLERS = 40
 
 
@@ -115,10 +114,8 @@ def test_what_was_registered_outlives_the_replica_that_took_it_and_the_other_goe
             await asyncio.gather(*(register(range(start, SELLERS, 4)) for start in range(4)))
             assert gateway.running[second].poll() is None
 
-            begun = stopwatch()
             search = World().search_body("buyer", now=SystemClock().wall())
             answer = await gateway.post("/search", search, signed(buyer, search))
-            assert stopwatch() - begun < TAKES_OVER_S
             assert answer_of(answer)["message"]["ack"]["status"] == "ACK"
             found = await gateway.post(
                 "/lookup", json.dumps({"type": "BPP"}).encode(), {"content-type": "application/json"}
