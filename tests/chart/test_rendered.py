@@ -63,7 +63,8 @@ def test_rights_name_groups_resources_and_verbs(settings: list[str]) -> None:
         for rule in role["rules"]:
             assert rule.keys() == {"apiGroups", "resources", "verbs"}
             assert set(rule["verbs"]) <= verbs
-            assert set(rule["apiGroups"]) <= {"", "apps", "coordination.k8s.io", "networking.k8s.io", "wattmesh.io"}
+            groups = {"", "apps", "coordination.k8s.io", "networking.k8s.io", "policy", "wattmesh.io"}
+            assert set(rule["apiGroups"]) <= groups
             assert not any("*" in name for name in rule["resources"])
 
 
@@ -73,7 +74,7 @@ def test_the_operator_cannot_write_what_people_declare_nor_delete_keys_and_ledge
     for resource in ("solaragents", "utilityagents", "beckngateways"):
         assert rights.get(resource, set()) <= {"get", "list", "watch"}
     for resource in ("secrets", "persistentvolumeclaims"):
-        assert rights.get(resource, set()) <= {"get", "list", "create", "patch"}
+        assert rights.get(resource, set()) <= {"get", "list", "watch", "create", "patch"}
 
 
 def test_everything_that_is_namespaced_says_its_namespace() -> None:

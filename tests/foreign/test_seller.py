@@ -209,7 +209,7 @@ def test_an_error_in_place_of_an_answer_sends_the_buyer_to_the_next_seller_at_on
     street = visited(act, 0.5)
     others = {row.counterparty for row in street.contracts("buyer") if row.transaction_id in heard and row.order_id}
     assert others
-    assert others <= {"grid.default", "roof-0.default"}
+    assert others <= {"utility.default", "roof-0.default"}
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_an_error_in_place_of_an_answer_sends_the_buyer_to_the_next_seller(step:
 
     street = visited(act, 0.8)
     others = {row.counterparty for row in street.contracts("buyer") if row.transaction_id in transactions}
-    assert others - {PUPPET} <= {"grid.default", "roof-0.default"}
+    assert others - {PUPPET} <= {"utility.default", "roof-0.default"}
     assert others - {PUPPET}
 
 
