@@ -44,11 +44,11 @@ CANCELLED = ContractState.CANCELLED
 
 
 class Seller:
-    """A utility with 0.6 kWh for each slot at 0.30 EUR/kWh, called without any network. Grid time is wall time."""
+    """A utility with 1 kWh for each slot at 0.30 EUR/kWh, called without any network. Grid time is wall time."""
 
     def __init__(self) -> None:
         tariff = Tariff(price_micro_per_kwh=300_000, feed_in_micro_per_kwh=80_000)
-        config = UtilityConfig("grid", "grid.default", "feeder-1", tariff, capacity_w=2_400)
+        config = UtilityConfig("grid", "grid.default", "feeder-1", tariff, capacity_w=4_000)
         self.now = Now()
         self._at(SLOT)
         around = Surroundings("EUR", "gateway.default", GridTime(SLOT, SLOT, 1), self.now)
@@ -79,8 +79,8 @@ class Seller:
         return answer.message
 
     def confirmed(self) -> str:
-        """Sell 0.3, 0.4 and 0.5 kWh in the three slots; the order's id."""
-        quote = self.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (300, 400, 500)))))
+        """Sell 0.4, 0.5 and 0.6 kWh in the three slots; the order's id."""
+        quote = self.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (400, 500, 600)))))
         assert isinstance(quote, Quote)
         agreed = self.says(Init(quote.terms))
         assert isinstance(agreed, Agreed)
@@ -111,20 +111,20 @@ def _item(slot: int) -> str:
 
 def test_an_order_is_priced_slot_by_slot_and_due_in_all() -> None:
     seller = Seller()
-    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (300, 400, 500)))))
+    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (400, 500, 600)))))
     assert isinstance(quote, Quote)
     assert [(line.slot, line.energy_wh, line.amount_micro) for line in quote.terms.lines] == [
-        (FIRST, 300, 90_000),
-        (SECOND, 400, 120_000),
-        (THIRD, 500, 150_000),
+        (FIRST, 400, 120_000),
+        (SECOND, 500, 150_000),
+        (THIRD, 600, 180_000),
     ]
-    assert quote.terms.total_micro == 360_000
+    assert quote.terms.total_micro == 450_000
 
 
 def test_a_quote_holds_no_longer_than_the_earliest_gate_is_open() -> None:
     seller = Seller()
     seller.until(FIRST - 10)
-    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (300, 400, 500)))))
+    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (400, 500, 600)))))
     assert isinstance(quote, Quote)
     assert quote.expires_ms == FIRST * 1000
     seller.until(FIRST)
@@ -136,9 +136,9 @@ def test_a_quote_holds_no_longer_than_the_earliest_gate_is_open() -> None:
 def test_what_cannot_be_had_is_left_out_of_the_quote() -> None:
     seller = Seller()
     seller.until(FIRST)  # the first slot's gate is closed
-    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (300, 900, 500)))))
+    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (400, 1_500, 600)))))
     assert isinstance(quote, Quote)
-    assert [(line.slot, line.energy_wh) for line in quote.terms.lines] == [(SECOND, 600), (THIRD, 500)]
+    assert [(line.slot, line.energy_wh) for line in quote.terms.lines] == [(SECOND, 1_000), (THIRD, 600)]
 
 
 @pytest.mark.parametrize("slots", [(SECOND, FIRST), (FIRST, FIRST)], ids=["out of order", "twice"])
@@ -156,26 +156,26 @@ def test_each_delivery_is_told_and_paid_singly() -> None:
     (told,) = seller.until(SECOND)
     assert isinstance(told.message, Status)
     assert [(one.state, one.delivered_wh, one.due_micro) for one in told.message.deliveries] == [
-        (DELIVERED, 300, 90_000),
+        (DELIVERED, 400, 120_000),
         (CONFIRMED, None, None),
         (CONFIRMED, None, None),
     ]
-    assert seller.says(Pay(order_id, FIRST, 90_000, "EUR")) == Receipt(order_id, FIRST, 90_000, "EUR")
+    assert seller.says(Pay(order_id, FIRST, 120_000, "EUR")) == Receipt(order_id, FIRST, 120_000, "EUR")
     assert (seller.states(), seller.contract.state) == ([SETTLED, CONFIRMED, CONFIRMED], CONFIRMED)
     with pytest.raises(Refused, match="nothing to pay yet: the order is CONFIRMED"):
-        seller.says(Pay(order_id, SECOND, 120_000, "EUR"))
+        seller.says(Pay(order_id, SECOND, 150_000, "EUR"))
     with pytest.raises(Refused, match="must name a delivery"):
-        seller.says(Pay(order_id, None, 120_000, "EUR"))
+        seller.says(Pay(order_id, None, 150_000, "EUR"))
     assert len(seller.until(THIRD + SLOT_S)) == 2
-    seller.says(Pay(order_id, THIRD, 150_000, "EUR"))
+    seller.says(Pay(order_id, THIRD, 180_000, "EUR"))
     assert seller.contract.state is DELIVERED
-    seller.says(Pay(order_id, SECOND, 120_000, "EUR"))
+    seller.says(Pay(order_id, SECOND, 150_000, "EUR"))
     assert seller.contract.state is SETTLED
     booked = [(entry.kind, entry.slot, entry.energy_wh, entry.amount_micro) for entry in seller.ledger]
     assert booked == [
-        (EntryKind.TRADE, FIRST, -300, 90_000),
-        (EntryKind.TRADE, SECOND, -400, 120_000),
-        (EntryKind.TRADE, THIRD, -500, 150_000),
+        (EntryKind.TRADE, FIRST, -400, 120_000),
+        (EntryKind.TRADE, SECOND, -500, 150_000),
+        (EntryKind.TRADE, THIRD, -600, 180_000),
     ]
 
 
@@ -185,7 +185,7 @@ def test_a_delivery_is_cancelled_singly_until_its_slot_starts() -> None:
     cancelled = seller.says(Cancel(order_id, "changed-my-mind", (SECOND,)))
     assert isinstance(cancelled, Cancelled)
     assert seller.states() == [CONFIRMED, CANCELLED, CONFIRMED]
-    assert seller.party.sellable_wh(SECOND) == 600
+    assert seller.party.sellable_wh(SECOND) == 1_000
     assert seller.says(Cancel(order_id, "changed-my-mind", (SECOND,))) == cancelled  # said twice, done once
     seller.until(SECOND)
     with pytest.raises(Refused, match="the order is DELIVERED"):
@@ -194,14 +194,14 @@ def test_a_delivery_is_cancelled_singly_until_its_slot_starts() -> None:
         seller.says(Cancel(order_id, "too-late"))
     assert seller.states() == [DELIVERED, CANCELLED, CONFIRMED]
     seller.until(THIRD + SLOT_S)
-    seller.says(Pay(order_id, FIRST, 90_000, "EUR"))
-    seller.says(Pay(order_id, THIRD, 150_000, "EUR"))
+    seller.says(Pay(order_id, FIRST, 120_000, "EUR"))
+    seller.says(Pay(order_id, THIRD, 180_000, "EUR"))
     assert (seller.states(), seller.contract.state) == ([SETTLED, CANCELLED, SETTLED], SETTLED)
 
 
 def test_single_deliveries_of_a_quote_are_not_cancelled() -> None:
     seller = Seller()
-    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (300, 400, 500)))))
+    quote = seller.says(Select("grid.default", tuple(map(Wanted, SLOTS, map(_item, SLOTS), (400, 500, 600)))))
     assert isinstance(quote, Quote)
     agreed = seller.says(Init(quote.terms))
     assert isinstance(agreed, Agreed)
