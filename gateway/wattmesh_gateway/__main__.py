@@ -28,6 +28,7 @@ async def run(config: GatewayConfig, signer: Signer, token: ReadingToken, host: 
     registry = Registry(config.database if config.database_uri is None else _postgresql(config.database_uri))
     transport = HttpTransport()
     try:
+        await registry.start(config.subscriber_id)  # not by the server, which would tell of it in its own words
         gateway = Gateway(config, signer, registry, transport, SystemClock())
         await serve(create_app(gateway, transport, token), host, port)
     finally:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # what it makes, SQLite understands as well
 
 from wattmesh_beckn.codec.v2.catalogs import Offered, Published
@@ -44,7 +44,7 @@ class Catalogs:
             return [await self._put_one(run, seller, catalog, said_ms, now) for catalog in catalogs]
 
     async def _put_one(self, run: Run, seller: str, catalog: Published, said_ms: int, now: float) -> Refusal | None:
-        held = {row[0]: (row[1], row[2] is not None) for row in await run(_HELD, {"seller": seller})}
+        held = {name: (said, there) for name, said, there in await run(_HELD, {"seller": seller})}
         newest_ms, _ = held.get(catalog.id, (said_ms, False))
         others = sum(there for name, (_, there) in held.items() if name != catalog.id)
         if said_ms >= newest_ms and catalog.is_active and others >= MOST_OF_ONE:
@@ -72,7 +72,7 @@ class Catalogs:
 
 _OF_SELLER = CATALOG.c.subscriber_id == bindparam("seller")
 _FORGET = delete(CATALOG).where(_OF_SELLER, CATALOG.c.body.is_(None), CATALOG.c.heard_ms < bindparam("long_ago_ms"))
-_HELD = select(CATALOG.c.catalog_id, CATALOG.c.said_ms, func.length(CATALOG.c.body)).where(_OF_SELLER)
+_HELD = select(CATALOG.c.catalog_id, CATALOG.c.said_ms, CATALOG.c.body.is_not(None)).where(_OF_SELLER)
 _NEW = insert(CATALOG)
 _PUT = _NEW.on_conflict_do_update(
     index_elements=[CATALOG.c.subscriber_id, CATALOG.c.catalog_id],

@@ -118,9 +118,8 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Register the gateway itself. DatabaseRefused; ConfigError when its key id is known with another key."""
+        """Register the gateway itself. Raises ConfigError when its key id is known with another key."""
         now = self.clock.machine()
-        await self._registry.start(self._config.subscriber_id)
         held = await self._registry.find(self._config.subscriber_id, now)
         own = own_entry(self._config, self._signer, now)
         for entry in held:

@@ -186,6 +186,10 @@ def test_the_container_serves_until_sigterm_and_ends_cleanly(tmp_path: Path) -> 
         ({"registrar_keys": {REGISTRAR.key_id: "AAAA"}}, "must be 32 bytes in base64, not 3"),
         ({"colour": "green"}, "colour: Extra inputs are not permitted"),
         ({"subscriber_id": "another"}, "has no key of 'another'"),
+        (
+            {"database": None, "database_uri": "/nowhere/uri"},
+            "No such file or directory: '/nowhere/uri'",
+        ),
         ({"database": "/nowhere/registry.db"}, "/nowhere/registry.db: cannot be locked (No such file or directory)"),
     ],
 )
