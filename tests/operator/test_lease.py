@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.operator.test_operation import Recorder
 from tests.operator.world import World, run
 from wattmesh_operator.cluster.objects import LEASE
+from wattmesh_operator.cluster.port import ClusterError, Missing
 from wattmesh_operator.controller.lease import DURATION_S, RENEW_S, Leases
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.workers import LEASE_RETRY_S, Workers
@@ -66,5 +69,26 @@ def test_a_lease_is_written_no_more_often_than_it_is_renewed() -> None:
         lease = await world.cluster.get(LEASE, "street", "wattmesh-operator")
         assert lease is not None
         assert lease["spec"]["holderIdentity"] == "a"
+
+    run(main())
+
+
+def test_the_lease_of_a_namespace_that_is_gone_is_not_renewed_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        world = World()
+        leases = Leases(world.cluster, "a", world.clock)
+        assert await leases.hold("street")
+        asked: list[str] = []
+
+        def gone(verb: str, kind: str, _name: str) -> ClusterError | None:
+            asked.append(f"{verb} {kind}")
+            return Missing(404, 'namespaces "street" not found')
+
+        world.cluster.refuse = gone
+        renewing = asyncio.create_task(leases.renew())
+        await world.clock.sleep(6 * RENEW_S)
+        renewing.cancel()
+        assert asked == ["get Lease"]
+        assert not caplog.records
 
     run(main())

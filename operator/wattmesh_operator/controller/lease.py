@@ -54,6 +54,8 @@ class Leases:
             for namespace in [*self._renewed]:
                 try:
                     await self.hold(namespace)
+                except Missing:  # the namespace itself, for a Lease is made where there is none
+                    self.forget(namespace)
                 except ClusterError as error:
                     log.warning("%s: the Lease is not renewed: %s", namespace, error)
 
