@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 import yaml
 
 from bench.assume_runs import VERSION, AssumeUnavailable, assume_day
-from bench.memory import peak_resident_mb
 from bench.report_page import open_s
+from bench.resident import peak_resident_mb
 from bench.tables import Measured
 from wattmesh_cli.output import FOUND
 

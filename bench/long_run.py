@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.days import STREET
-from bench.memory import resident_mb
+from bench.resident import resident_mb
 from bench.tables import Measured
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.pod import Pod

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.resident import resident_mb
 from bench.tables import Measured
 from wattmesh_cli.street.keys import kept_signers
 from wattmesh_cli.street.run import subscriber_ids
@@ -55,24 +56,6 @@ def measure() -> list[Measured]:
             further = f"{(size_mb - sizes[0]) / (households - HOUSEHOLDS[0]):.2f}"
         rows.append((str(households), f"{size_mb:.1f}", further, f"{GOAL_MB:g}"))
     return [Measured("memory", ["households in a runtime", "resident MB", "MB per further one", "goal MB"], rows)]
-
-
-def resident_mb(pid: int) -> float:
-    """What a process has in memory; 0 when it is not there any more."""
-    return _status_mb(pid, "VmRSS")
-
-
-def peak_resident_mb(pid: int) -> float:
-    """The most that a process has had in memory; 0 when it is not there any more."""
-    return _status_mb(pid, "VmHWM")
-
-
-def _status_mb(pid: int, field: str) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field)), 0.0)
 
 
 def market(households: int, version: ProtocolVersion = "v1") -> GatewayPlan:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from wattmesh_beckn.context import Location
 from wattmesh_beckn.registry import LOOKUP_TIMEOUT_S, LookupPage, RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.transport import Transport, TransportError
+from wattmesh_common.kept import slim
 
 
 class RegistryCopy:
@@ -59,7 +60,7 @@ class RegistryCopy:
         for entry in page.entries:
             key = entry.subscriber_id, entry.type, entry.key_id
             if entry.status is SubscriptionStatus.SUBSCRIBED:
-                self._entries[key] = entry.model_copy(update={"location": self._same(entry.location)})
+                self._entries[key] = slim(entry, location=self._same(entry.location))
             else:
                 self._entries.pop(key, None)
         self._cursor = page.cursor

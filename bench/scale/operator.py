@@ -24,17 +24,13 @@ from typing import Any
 
 import aiohttp
 import yaml
-from fastapi import FastAPI
 
-from bench.memory import peak_resident_mb, resident_mb
+from bench.resident import peak_resident_mb, resident_mb
 from bench.scale.agents import PORT
 from bench.scale.names import resolve_by
-from bench.search import Ear, Searched, send_search
-from wattmesh_beckn.http import add_post
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport, Reply
-from wattmesh_cli.street.local import listen, serving
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.logs import configure
 from wattmesh_common.runtime import REGISTRAR
@@ -330,6 +326,13 @@ class Bench:
 
     async def first_offers_ms(self) -> list[float]:
         """From searches on the first feeder until their first offers are heard."""
+        # Late, for what plays a buyer needs packages that an operator does not, and its memory was measured before.
+        from fastapi import FastAPI
+
+        from bench.search import Ear, Searched, send_search
+        from wattmesh_beckn.http import add_post
+        from wattmesh_cli.street.local import listen, serving
+
         config = json.loads(self.cluster.read("ConfigMap", _NAMESPACE, _GATEWAY)["data"]["config.json"])
         offering = json.loads(self.cluster.read("ConfigMap", _NAMESPACE, _REAL)["data"]["config.json"])["households"]
         at = Searched(service_url(_GATEWAY, _NAMESPACE), config["subscriber_id"], config["domain"], "feeder-0")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from wattmesh_beckn.transport import Pages, Reply, TransportError
 from wattmesh_common.clock import Clock
+from wattmesh_common.kept import slim
 from wattmesh_common.pod_pages import PartyStatus, read_status
 
 SILENT_S = 30.0
@@ -103,4 +104,4 @@ class Poller:
         if last.digest == digest:
             # The same objects as before: what is made of them is not made anew.
             return replace(last, heard=Heard(last.heard.parties), at=now)
-        return _Answer(Heard({party.name: party for party in read_status(reply.body)}), now, digest)
+        return _Answer(Heard({party.name: slim(party) for party in read_status(reply.body)}), now, digest)

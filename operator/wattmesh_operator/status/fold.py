@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from wattmesh_common.kept import slim
 from wattmesh_common.pod_pages import PartyStatus
 from wattmesh_operator.cluster.observation import PodCounts
 from wattmesh_operator.plan.graph import Problem
@@ -197,7 +198,7 @@ def _showed(one: HouseholdStatus | RetiredHousehold, currency: str) -> LostLedge
 
 def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> HouseholdStatus:
     numbers: PartyStatus | HouseholdStatus | None = seen.reading or before
-    return HouseholdStatus(
+    status = HouseholdStatus(
         name=seen.member.name,
         phase=seen.member.phase,
         reason=seen.member.trouble.reason if seen.member.trouble else None,
@@ -210,3 +211,4 @@ def _household(seen: HouseholdSeen, before: HouseholdStatus | None) -> Household
         open_contracts=numbers.open_contracts if numbers else None,
         account=(numbers.account or None) if numbers else None,
     )
+    return slim(status)
