@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,6 +25,21 @@ KILLS = 6
 QUIET_S = 60.0
 PODS = "wattmesh.io/pod=market"
 BUYERS = ("consumer-0", "utility")
+ASKING = """
+import sys, time, urllib.request
+began = last = time.monotonic()
+longest = 0.0
+while last - began < float(sys.argv[1]):
+    try:
+        urllib.request.urlopen("http://market:8080/health/ready", timeout=1).read()
+    except OSError:
+        continue
+    now = time.monotonic()
+    longest, last = max(longest, now - last), now
+    time.sleep(0.1)
+print(longest)
+"""
+"""What an agent's pod runs: for how long nobody has answered it at most, though it tried again at once."""
 
 
 def server(password: str) -> list[Object]:
@@ -142,17 +158,21 @@ def test_a_replica_killed_every_20_s_stops_no_trade_and_loses_no_registration(
     quiet = (traded(shared) - before) / QUIET_S * 60
 
     everybody, before, kills = registered(shared), traded(shared), list[str]()
-    began = time.monotonic()
-    with killing(shared, kills):
+    began, took_s = time.monotonic(), KILLED_EVERY_S * KILLS
+    with ThreadPoolExecutor(1) as threads, killing(shared, kills):
+        asked = threads.submit(
+            shared, "exec", "deployment/utility", "--", "python", "-c", ASKING, str(took_s), timeout_s=2 * took_s
+        )
         shared.apply(late())
         shared.ready("solaragent/late")
-        time.sleep(max(0.0, KILLED_EVERY_S * KILLS - (time.monotonic() - began)))
+        unanswered_s = float(asked.result())
     took_s = time.monotonic() - began
     killed = (traded(shared) - before) / took_s * 60
 
     measured.append(
         f"a gateway's replica killed {len(kills)} times in {took_s:.0f} s: {killed:.1f} contracts settled a minute,"
-        f" {quiet:.1f} before; searches that reached no replica: {lost_searches(shared):.0f}"
+        f" {quiet:.1f} before; searches that reached no replica: {lost_searches(shared):.0f}; at the longest nobody"
+        f" answered for {unanswered_s:.1f} s"
     )
     assert len(kills) >= KILLS
     assert registered(shared) == everybody | {"late-0"}
