@@ -23,6 +23,7 @@ from wattmesh_market.trade.contracts import (
     Contract,
     ContractState,
     Delivery,
+    Ended,
     Side,
     WrongState,
 )
@@ -68,7 +69,7 @@ def is_news(party: Party, one: Signed) -> bool:
     if isinstance(message, HeldReading):
         return party.lacks_held(one.to, message)
     contract = books.contract(one.transaction_id, one.to)
-    if contract is None or (contract.state in TENTATIVE and not contract.in_doubt):
+    if contract is None or (contract.state in TENTATIVE and not contract.in_doubt) or _ran_out(contract):
         return _terms(message) is not None
     if contract.side is not Side.SELLER:
         return False
@@ -194,6 +195,9 @@ def _enter(party: Party, one: Signed) -> Contract | None:
         message.order_id if isinstance(message, Confirm | Confirmed) else "" if status is None else status.order_id
     )
     known = books.contract(one.transaction_id, one.to)
+    if terms is not None and known is not None and _ran_out(known):
+        _take_back(party, known)
+        return None
     if terms is None or (known is not None and (known.state not in TENTATIVE or known.in_doubt)):
         return None
     foreign = side is Side.SELLER and terms.provider != party.id
@@ -238,6 +242,21 @@ def _enter(party: Party, one: Signed) -> Contract | None:
     for line in terms.lines:
         party.take_part(line.slot, side)
     return contract
+
+
+def _ran_out(contract: Contract) -> bool:
+    return contract.side is Side.SELLER and contract.state is ContractState.EXPIRED
+
+
+def _take_back(party: Party, contract: Contract) -> None:
+    """Say that nothing is delivered of what was sold and has then run out in books that knew only its quote.
+
+    Its buyer, who holds the seller's word, believes no EXPIRED.
+    """
+    if any((contract.transaction_id, contract.counterparty, one.slot) in party.told for one in contract.deliveries):
+        raise _Lost("it had run out before its delivery was heard of")
+    cancelled = tuple([one._replace(state=ContractState.CANCELLED) for one in contract.deliveries])
+    party.books.put(contract._replace(deliveries=cancelled, reason=Ended.RESTORED, updated_ms=party.now.ms))
 
 
 def _move_on(party: Party, one: Signed) -> None:

@@ -36,6 +36,7 @@ class Ended(StrEnum):
     BY_BUYER = "cancelled by the buyer"
     BY_SELLER = "ended by the seller"
     UNKNOWN_TO_SELLER = "unknown to the seller"
+    RESTORED = "run out in the seller's restored books"
 
 
 _NEXT = {
