@@ -31,7 +31,7 @@ ORDER = (
         "measured",
         "restored",
     ),
-    *("chaos", "audited", "protocols", "plugged", "replicas", "uninstalled"),
+    *("chaos", "audited", "protocols", "plugged", "replicas", "large", "uninstalled"),
 )
 """The tests share a street, so that it is not made for each of them; the last ones take it apart.
 

@@ -1,0 +1,156 @@
+"""A node whose pods never run: their kubelet is a thread of the tests, and one process answers for all agents.
+
+What the API server, the scheduler, the controllers and the operator do with them is real.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.e2e.kube import CommandFailed, Kube, Object, condition, until
+from wattmesh_operator.cluster.objects import annotations_of, labels_of, name_of
+from wattmesh_operator.desired.names import HOUSEHOLDS, POD
+
+NODE = "played"
+PLACED = {
+    "nodeSelector": {"kubernetes.io/hostname": NODE},
+    "tolerations": [{"key": NODE, "operator": "Exists"}],
+}
+"""What sends the pods of a resource there."""
+_ANSWERS = Path(__file__).parents[2] / "bench/scale/agents.py"
+_EVERY_S = 1.0
+_BEATS = 10
+"""Every so many turns the node says that it lives."""
+
+
+def _node() -> list[Object]:
+    taint = {"key": NODE, "value": "true", "effect": "NoSchedule"}
+    labels = {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": NODE, "labels": labels},
+            "spec": {"taints": [taint]},
+        }
+    ]
+
+
+def _player(name: str, image: str) -> list[Object]:
+    """The pod that answers for all agents."""
+    container = {
+        "name": "main",
+        "image": image,
+        "command": ["python", "/played/agents.py", "0.0.0.0"],  # noqa: S104 - within its pod
+        "volumeMounts": [{"name": "played", "mountPath": "/played"}],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+    }
+    spec = {"containers": [container], "volumes": [{"name": "played", "configMap": {"name": name}}]}
+    files = {_ANSWERS.name: _ANSWERS.read_text(encoding="utf-8")}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec},
+    ]
+
+
+class Kubelet:
+    """Brings up what is scheduled to the node, and takes away what is deleted."""
+
+    def __init__(self, kube: Kube, image: str) -> None:
+        self._kube = kube
+        self._player = NODE
+        self._played: dict[str, str] = {}
+        self._up: set[str] = set()
+        self._done = threading.Event()
+        kube.apply(*_node(), *_player(self._player, image))
+        self._beat()
+        player = until("the player runs", lambda: kube.get("pod", self._player)["status"]["podIP"])
+        until("the player answers", lambda: condition(kube.get("pod", self._player), "Ready")["status"] == "True")
+        self._ip = str(player)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the node be gone."""
+        self._done.set()
+        self._thread.join()
+        self._kube("delete", "node", NODE)
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._done.wait(_EVERY_S):
+            turn += 1
+            try:
+                if turn % _BEATS == 0:
+                    self._beat()
+                self._bring_up()
+                self._follow()
+            except (CommandFailed, OSError, ValueError):
+                continue  # the next turn does it
+
+    def _beat(self) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now}
+        room = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", "ephemeral-storage": "1000Gi"}
+        self._patch("node", NODE, {"conditions": [ready], "capacity": room, "allocatable": room})
+
+    def _bring_up(self) -> None:
+        here = ("--all-namespaces", "--field-selector", f"spec.nodeName={NODE}", "--output", "json")
+        for pod in json.loads(self._kube("get", "pods", *here))["items"]:
+            uid, of = pod["metadata"]["uid"], self._kube.of(pod["metadata"]["namespace"])
+            if "deletionTimestamp" in pod["metadata"]:
+                of("delete", "pod", name_of(pod), "--force", "--grace-period=0", "--wait=false")
+            elif uid not in self._up:
+                _patch_of(of, "pod", name_of(pod), self._runs(pod))
+                self._up.add(uid)
+
+    def _runs(self, pod: Object) -> Object:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if pod["spec"]["restartPolicy"] == "Never":  # what makes a volume's folder
+            return {"phase": "Succeeded"}
+        kinds = ("Initialized", "ContainersReady", "Ready")
+        containers = [
+            {"name": one["name"], "image": one["image"], "imageID": "", "ready": True, "started": True}
+            | {"restartCount": 0, "state": {"running": {"startedAt": now}}}
+            for one in pod["spec"]["containers"]
+        ]
+        return {
+            "phase": "Running",
+            "podIP": self._ip,
+            "podIPs": [{"ip": self._ip}],
+            "conditions": [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in kinds],
+            "containerStatuses": containers,
+        }
+
+    def _follow(self) -> None:
+        """Tell the player which parties the pods have."""
+        deployments = self._kube.list("deployments", POD)
+        parties = {labels_of(one)[POD]: annotations_of(one).get(HOUSEHOLDS, "") for one in deployments}
+        if news := {pod: names for pod, names in parties.items() if self._played.get(pod) != names}:
+            self._play({pod: names.split(",") for pod, names in news.items()})
+            self._played |= news
+
+    def _play(self, pods: Mapping[str, list[str]]) -> None:
+        self._kube.page(f"pod/{self._player}", "/play", pods)
+
+    def _patch(self, kind: str, name: str, status: Object) -> None:
+        _patch_of(self._kube, kind, name, status)
+
+
+def _patch_of(kube: Kube, kind: str, name: str, status: Object) -> None:
+    kube("patch", kind, name, "--subresource=status", "--type=merge", "--patch", json.dumps({"status": status}))
+
+
+@contextmanager
+def kubelet(kube: Kube, image: str) -> Iterator[None]:
+    """The node, while the block runs."""
+    played = Kubelet(kube, image)
+    try:
+        yield
+    finally:
+        played.stop()
