@@ -164,6 +164,10 @@ class Registry:
         rows = await self.database.run(_MEMBERS, {"domain": domain, "now_ms": _ms(now), "most": most})
         return [Member(*row) for row in rows]
 
+    async def read(self) -> None:
+        """Read an entry, if there is one. Raises RegistryUnavailable where none can be read."""
+        await self.database.run(_ANY, {})
+
     async def live_by_type(self, now: float) -> dict[str, int]:
         """How many live entries there are of each type."""
         counts = dict(tuple(row) for row in await self.database.run(_LIVE_BY_TYPE, {"now_ms": _ms(now)}))
@@ -324,6 +328,7 @@ _MEMBERS = (
     .order_by(_LIVING.c.subscriber_id)
     .limit(bindparam("most"))
 )
+_ANY = select(_C.key_id).limit(1)
 _LIVE_BY_TYPE = select(_C.type, func.count()).where(_LIVE).group_by(_C.type)
 _CALLS = select(ACCEPTED.c.call, ACCEPTED.c.created_s).where(ACCEPTED.c.subscriber_id == bindparam("whose"))
 _HOLD = select(NUMBERING.c.changed).with_for_update()
