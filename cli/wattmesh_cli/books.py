@@ -23,7 +23,7 @@ class BooksError(Exception):
     """The books cannot be read as asked. The message is one line for the user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Party:
     """A household or utility. `level_wh` and `carried_uwh` (millionths of a Wh) are stored at the start of `next_slot`,
     the first slot not metered yet.
@@ -39,7 +39,7 @@ class Party:
     carried_uwh: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContractRow:
     """One side's record of a contract's delivery in a slot; `side` is `buyer` or `seller`.
 
@@ -81,7 +81,7 @@ class ContractRow:
         return self.counterparty if self.side == "buyer" else self.party
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """A booking of kind `trade`, `backstop`, `shared` or `grid_fee`: energy received and money earned are positive."""
 
@@ -103,7 +103,7 @@ class LedgerEntry:
 _CORRECTION = re.compile(r"correction(?: ([2-9]|[1-9]\d{1,3}))?", re.ASCII)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Device:
     """What a device took in a slot, a part of the load: of what it needs in its window, from slot `begin` to slot `end`
     (not included), `left_wh` is left after the slot. Of a car's store that the house may use, what it was charged and
@@ -122,7 +122,7 @@ class Device:
     level_after_wh: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A household's metered slot; `state` is `open`, `final` (reported to the backstop), `held` (there, for a person)
     or `booked`. `estimated_wh` is the net import that was billed in place of what was metered, if any.
@@ -178,7 +178,7 @@ def _devices(reading: Reading) -> tuple[Device, ...]:
     return devices
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What a utility's customer reported of a slot first; `state` is `waiting`, `closed` (priced in the slot's closing)
     or `alone` (priced unshared). `provisional` until the last word on it has come.
@@ -199,7 +199,7 @@ class Reported:
         return self.imported_wh - self.exported_wh
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """A customer's reading that a utility holds for a person; `state` is `held`, then `accepted`, `estimated` or
     `corrected` (what is billed stands in `Reported`, and in the ledger's corrections), or `replaced` by its household
@@ -220,7 +220,7 @@ class Held:
         return self.imported_wh - self.exported_wh
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Closing:
     """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared."""
 
@@ -234,7 +234,7 @@ class Closing:
     local_fee_micro: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Messages:
     """How many messages of a Beckn action a party has sent, up to its last slot."""
 
@@ -243,7 +243,7 @@ class Messages:
     sent: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Account:
     """Since when (wall time; 0: not known) a party has its ledger, and the id of that ledger."""
 
@@ -252,7 +252,7 @@ class Account:
     opened_ms: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClosingRecord:
     """What a counterparty that left says it had booked with a party, in all, before the slot `until`.
 
@@ -272,7 +272,7 @@ class ClosingRecord:
     public_key: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What a party has booked of a kind with another for slots before `until`, of which it has deleted the rows.
 
@@ -289,7 +289,7 @@ class Carried:
     amount_micro: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChainLink:
     """Entry `number` of the hash chain over a party's ledger: which entry it is, its salt, and the head after it.
 
@@ -307,7 +307,7 @@ class ChainLink:
     head: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What `signer` has signed of its chain after the day that ended with `until`, as `party` keeps it.
 
@@ -323,7 +323,7 @@ class Checkpoint:
     public_key: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Book:
     """All rows of one runtime at one moment; `name` is the runtime's pod."""
 
@@ -343,7 +343,7 @@ class Book:
     carried: tuple[Carried, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A delivery of a contract as its two sides hold it; None where a side has no record. One of them is there."""
 

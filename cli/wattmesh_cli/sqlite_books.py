@@ -81,9 +81,18 @@ def read_books(state: Path) -> tuple[Book, ...]:
     Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
     directory or a database is missing, damaged, another program's or of another schema.
     """
+    texts: dict[bytes, str] = {}
+
+    def text(raw: bytes) -> str:
+        """One object for all places where a text stands: a name or a transaction stands in dozens of rows."""
+        return texts.get(raw) or texts.setdefault(raw, raw.decode())
+
     with ExitStack() as opened:
         # All are opened first, so that the moments lie close together.
         connections = [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
+        for _, connection in connections:
+            if connection is not None:
+                connection.text_factory = text
         return tuple(_read(path, connection) for path, connection in connections)
 
 
