@@ -45,15 +45,17 @@ def status_of(books: Sequence[Book], slot_text: Callable[[int], str]) -> list[Pa
 def _status(book: Book, party: Party, slot_text: Callable[[int], str]) -> PartyStatus:
     ledger = [entry for entry in book.ledger if entry.party == party.party]
     traded = [entry for entry in ledger if entry.kind == "trade"]
+    carried = [sums for sums in book.carried if sums.party == party.party]
+    deleted = [sums for sums in carried if sums.kind == "trade"]
     contracts = _contracts(row for row in book.contracts if row.party == party.party)
     return PartyStatus(
         party=party.party,
         kind=party.kind,
         capacity_wh=party.capacity_wh,
         level_wh=party.level_wh,
-        sold_wh=_energy_wh(traded, -1),
-        bought_wh=_energy_wh(traded, 1),
-        balance_micro=sum(entry.amount_micro for entry in ledger),
+        sold_wh=_energy_wh(traded, -1) + sum(sums.given_wh for sums in deleted),
+        bought_wh=_energy_wh(traded, 1) + sum(sums.received_wh for sums in deleted),
+        balance_micro=sum(one.amount_micro for one in (*ledger, *carried)),
         open_contracts=sum(row.party == party.party and row.state in OPEN for row in book.contracts),
         slot=party.next_slot,
         held_readings=sum(one.party == party.party and one.state == "held" for one in book.readings),
