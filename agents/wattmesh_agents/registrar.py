@@ -1,6 +1,6 @@
 """Calls of the registrar: `drain` asks a household to make no new contracts and to close its account before it is taken
-down, `decide` and `correct` tell a utility what becomes of readings that it holds or held, `forget` has a pod let go of a
-household that has left.
+down, `decide` and `correct` tell a utility what becomes of readings that it holds or held, `forget` has a pod let go of
+a household that has left.
 
 No Beckn actions: whoever runs the pod calls. A call is signed like a `subscribe` by the registrar, names the party that
 it is for, and has an effect once.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Iterable
 from contextlib import closing
@@ -15,12 +14,12 @@ from tests.street.test_closing import played, post, until_closed
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Hands, Street, books_of
 from wattmesh_agents.pod import Pod
-from wattmesh_agents.store import accounts, forgetting, journal
+from wattmesh_agents.store import forgetting, journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_beckn.client import Nacked, read_answer
 from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import AuditResult, audit
-from wattmesh_cli.books import Book, Reading
+from wattmesh_cli.books import Book
 from wattmesh_cli.status import PartyStatus, status_of
 from wattmesh_common.forget import FORGOTTEN, ForgetAnswer, ForgetCall
 from wattmesh_common.runtime import REGISTRAR
@@ -30,7 +29,11 @@ STREET = planned(
     MARKET
     + utility(fees=", localGridFee: 0.01, gridFee: 0.05", more=", sharing: {}")
     + households("roof", "battery: {capacityKwh: 10, initialKwh: 9, powerKw: 1}, strategy: rules")
-    + households("sun", "pv: {peakKw: 9}, load: {annualKwh: 3000}, battery: {capacityKwh: 5, initialKwh: 1, powerKw: 2}", replicas=2)
+    + households(
+        "sun",
+        "pv: {peakKw: 9}, load: {annualKwh: 3000}, battery: {capacityKwh: 5, initialKwh: 1, powerKw: 2}",
+        replicas=2,
+    )
     + households("flat", "load: {annualKwh: 6000}, strategy: rules", replicas=2)
 )
 NAMES = ("roof-0", "sun-0", "sun-1", "flat-0", "flat-1")
@@ -109,9 +112,11 @@ def check_memory(pod: Pod) -> None:
 
 
 def stored(books: Books) -> dict[str, object]:
-    passing = {"purchases", "selections", "published", "_repeated", "version", "_promises", "changes", "first_expiry_ms"}
+    passing = {"purchases", "selections", "published", "_repeated", "version", "_promises", "changes"}
+    bounds = {"first_expiry_ms"}
     supplied = {key: set(entries) for key, entries in books.supplied.items()}
-    return {name: value for name, value in vars(books).items() if name not in passing} | {"supplied": supplied}
+    kept = {name: value for name, value in vars(books).items() if name not in passing | bounds}
+    return kept | {"supplied": supplied}
 
 
 def audited(books: tuple[Book, ...]) -> AuditResult:

@@ -95,7 +95,7 @@ def _closing(closing: Closing, reported: Mapping[str, Reported], entries: _Entri
         shared = [entry for entry in found if entry.kind == "shared"]
         share_wh = abs(sum(entry.energy_wh for entry in shared))
         if closing.forgotten:
-            # With whom it was shared is not known any more: as much as was netted, at most, and nothing without a price.
+            # With whom it was shared is not known any more: all of it at most, and nothing without a price.
             if share_wh > (0 if price is None else abs(row.net_wh)):
                 yield _of("sharing-share", row, f"shares {share_wh} Wh of {row.net_wh:+d} Wh")
                 continue
