@@ -115,7 +115,7 @@ def test_a_contract_of_several_slots_stays_one(state: Path) -> None:
     with closing(Database.open(path)) as database:
         with database.transaction() as connection:
             [(transaction,)] = connection.execute(
-                "SELECT transaction_id FROM contracts WHERE counterparty = 'sun-0.default' AND state = 'SETTLED' LIMIT 1"
+                "SELECT transaction_id FROM contracts WHERE counterparty = 'sun-0.default' AND delivered_wh LIMIT 1"
             )
             columns = [row[1] for row in connection.execute("PRAGMA table_info(contracts)")]
             for hours, to in ((9, "SETTLED"), (10, "CANCELLED")):

@@ -125,7 +125,7 @@ def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> 
     if connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
         return ["it is a utility, which is no household"]
     found = [
-        f"{party} has {number} {what}"
+        f"{party} has {what}: {number}"
         for what, query in _UNSETTLED.items()
         for party, number in connection.execute(query, (household,))
     ]
