@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.street.test_closing import played, post, until_closed
+from tests.street.test_closing import new_ledger, played, post, until_closed
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import Hands, Street, books_of
 from wattmesh_agents.pod import Pod
@@ -238,6 +238,24 @@ def test_who_lost_its_books_is_forgotten_when_that_is_said(tmp_path: Path) -> No
         assert (await call(hands, "utility", "flat-0", lost=True)).status == 200
 
     played(tmp_path, work, 2.0, STREET)
+
+
+def test_who_comes_again_under_its_name_is_another_household(tmp_path: Path) -> None:
+    async def work(hands: Hands) -> None:
+        await hands.clock.sleep(45.0)
+        pod = hands._run.pods["flat-0"]
+        await take_down(hands, "flat-0")
+        await forgotten(hands, "flat-0")
+        hands._run.pods["flat-0"] = pod
+        new_ledger(hands, "flat-0")
+        hands.revive("flat-0")
+        assert "lives here" in refused(await call(hands, "flat-0", "flat-0"))
+
+    street = played(tmp_path, work, 4.0, STREET)
+    assert audited(street.books).findings == ()
+    [flat] = [book for book in street.books if book.name == "flat-0"]
+    assert {row.state for row in flat.contracts} & {"SETTLED"}
+    assert audited(street.books).contracts_with_forgotten > 0
 
 
 def test_every_table_is_thought_of() -> None:

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.street.test_checkpoints import STREET as OVER_MIDNIGHT
 from tests.street.test_forgetting import NAMES, STREET, audited, standings
 from tests.world.street import saved
 from wattmesh_agents.store import accounts, forgetting, journal
 from wattmesh_agents.store.database import Database
+from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.retention import retire
+from wattmesh_beckn.evidence import Proof, check
 from wattmesh_cli.books import FORGOTTEN, Book
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_market.parties.party import standing_at
@@ -141,3 +144,26 @@ def test_balances_are_shown_as_before(state: Path) -> None:
     before = standings(read_books(state))
     after = standings(forget(state, "flat-0"))
     assert after == [row for row in before if row.party != "flat-0.default"]
+
+
+def test_checkpoints_and_evidence_of_other_contracts_verify_as_before(tmp_path: Path) -> None:
+    state = saved(OVER_MIDNIGHT, 4, tmp_path)
+
+    def proofs() -> list[Proof]:
+        """Of both sides of contracts with those that stay."""
+        found = []
+        for path in sorted((state / "agents").glob("*.db")):
+            with closing(Database.open(path)) as database:
+                found += [check(side) for side in kept(database.connection, "", "EUR")]
+        return [
+            one for one in found if {one.side.party, one.side.counterparty}.isdisjoint({"flat-0.default", FORGOTTEN})
+        ]
+
+    before = proofs()
+    books = forget(state, "flat-0")
+    assert proofs() == before
+    assert any(entry.checkpoint is not None for one in before for entry in one.side.booked)
+    result = audited(books)
+    assert (result.findings, result.contracts_with_forgotten > 0) == ((), True)
+    signers = {one.signer for book in books for one in book.checkpoints}
+    assert signers == {"roof-0.default", "flat-1.default", "utility.default"}
