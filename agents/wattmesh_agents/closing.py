@@ -73,6 +73,10 @@ class Closings:
         """As in a new process: all accounts are open."""
         self._closing.clear()
 
+    def forget(self, party: str) -> None:
+        """A party that has left is forgotten: who comes under its name is another one."""
+        self._closing.pop(party, None)
+
     def rests(self, party: Party) -> bool:
         """Whether a party's account is closed, so that no event may reach it."""
         return party.id in self._closing

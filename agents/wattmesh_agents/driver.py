@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from wattmesh_agents.store import accounts, evidence, journal
+from wattmesh_agents.store import accounts, evidence, forgetting, journal
 from wattmesh_agents.store.chain import (
     Chains,
     Due,
@@ -41,6 +41,7 @@ from wattmesh_beckn.signature import digest
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.chain import Checkpoint
 from wattmesh_common.fields import Protocols, ProtocolVersion
+from wattmesh_common.forget import ForgottenRows
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties import restoring
 from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
@@ -402,6 +403,41 @@ class Driver:
                 party = member.party
                 retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
         self.inbox.forget(horizon.now_ms)
+
+    def left_behind(self, household: str, *, lost: bool) -> list[ForgottenRows]:
+        """What is kept here of a household that has left. Refused when it cannot be forgotten yet, see `forgetting`."""
+        if household in self.members:
+            text = f"{household} lives here; delete its SolarAgent, or scale it down, and let it leave"
+            raise Refused(Reason.BUSINESS, text)
+        if reasons := forgetting.obstacles(self._database.connection, household, lost=lost):
+            raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
+        return forgetting.count(self._database.connection, household)
+
+    def forget_household(self, household: str, *, lost: bool) -> list[ForgottenRows]:
+        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is."""
+        gone = self.left_behind(household, lost=lost)
+        self.peers.forget_party(household)
+        with self._transaction("forget") as connection:
+            forgetting.forget(connection, household)
+        self.inbox.forget_party(household)
+        self.outbox.forget_party(household)
+        for key in self._acknowledged.keys() - self.outbox.waiting.keys():
+            del self._acknowledged[key]
+        for count in [count for count in self._sent if count[0] == household]:
+            del self._sent[count]
+        self.accounts.pop(household, None)
+        self.checkpoints_due = due_checkpoints(self._database.connection)
+        for name in {one.party for one in gone} & self.members.keys():
+            party = self.members[name].party
+            loaded = journal.load(self._database.connection, name, party.now.slot, party.books.standing)
+            party.books.take_over(loaded, household)
+            if name in self.accounts:
+                self._chains.load(name, self.accounts[name])
+        return gone
+
+    def wipe(self) -> bool:
+        """Have nothing left in the database's files of what was deleted; whether no reader has kept that."""
+        return self._database.wipe()
 
     def tidy(self) -> None:
         """Take out of the outbox what was acknowledged, and write down how many messages were sent."""

@@ -92,6 +92,10 @@ class Happenings:
         self._recent.append(happening)
         self.newest += 1
 
+    def clear(self) -> None:
+        """Let go of all; numbers go on."""
+        self._recent.clear()
+
     def after(self, number: int, most: int = MOST_AT_ONCE) -> Iterator[Message | StoryLine]:
         """What came after a number, oldest first; only the newest `most` of it, so who is behind is told of now."""
         first = self.newest - len(self._recent)

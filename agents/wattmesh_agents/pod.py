@@ -165,6 +165,7 @@ class Pod:
             self._on_received,
             signers,
             asked,
+            self._on_forgotten,
         )
 
     def _party(self, config: HouseholdConfig | UtilityConfig) -> Household | Utility:
@@ -478,6 +479,11 @@ class Pod:
     def missed_gates(self, number: int) -> None:
         """Count trades that were missed because the gate had closed."""
         self.metrics.missed_gates.inc(number)
+
+    def _on_forgotten(self, household: str) -> None:
+        self._closings.forget(household)
+        self.happenings.clear()
+        log.info("a household that has left was forgotten")
 
     def _on_trouble(self, trouble: Trouble) -> None:
         log.error("%s", trouble.text(self.grid.time.utc_offset_s))

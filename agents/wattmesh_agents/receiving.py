@@ -32,6 +32,7 @@ from wattmesh_common.closing import CLOSE, ClosingRecord
 from wattmesh_common.decide import CORRECT, DECIDE, Billed, CorrectCall, DecideAnswer, DecideCall
 from wattmesh_common.drain import DRAIN, DrainCall
 from wattmesh_common.fields import Protocols, ProtocolVersion
+from wattmesh_common.forget import FORGET, ForgetAnswer, ForgetCall
 from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import REGISTRAR, RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S
@@ -72,7 +73,10 @@ class Reception:
         handle: Callable[[Events, Received], Reply],
         signers: Mapping[str, Signer],
         asked: Callable[[str, str, str], Asked | None],
+        forgotten: Callable[[str], None],
     ) -> None:
+        """`forgotten` has the pod let go of what else it remembers, once a household was forgotten."""
+        self._forgotten = forgotten
         self._config = config
         self._driver = driver
         self._directory = directory
@@ -200,6 +204,20 @@ class Reception:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "slot") from None
         return json_reply(200, DecideAnswer(billed=(Billed(slot=call.slot, net_wh=call.net_wh),)))
 
+    async def forget(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Forget a household that has left. Asked again, it has no further effect, so no answer is remembered."""
+        keys = self._config.registrar_keys
+        call, _ = asked_by_registrar(ForgetCall, body, headers, keys, member.party.id, self._clock)
+        try:
+            if call.only_count:
+                rows = self._driver.left_behind(call.household, lost=call.lost)
+                return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=False))
+            rows = self._driver.forget_household(call.household, lost=call.lost)
+        except Refused as refused:
+            raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "household") from None
+        self._forgotten(call.household)
+        return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=self._driver.wipe()))
+
     def _require_bills(self, party: Party) -> None:
         if party.is_ahead or self._closings.rests(party):
             raise busy("it takes no decisions now: grid time is behind its books, or its account is closed", _BUSY_S)
@@ -222,6 +240,11 @@ BESIDE_BECKN: Mapping[str, Beside] = {
         "Say what a held or estimated reading should have been (signed by the registrar)",
         CorrectCall,
         Reception.correct,
+    ),
+    FORGET: Beside(
+        "Let go of what this pod keeps of a household that has left (signed by the registrar)",
+        ForgetCall,
+        Reception.forget,
     ),
     CLOSE: Beside(
         "How the account of a party that leaves stands (signed by that party)", ClosingRecord, Reception.close_account

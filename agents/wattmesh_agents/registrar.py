@@ -1,5 +1,6 @@
 """Calls of the registrar: `drain` asks a household to make no new contracts and to close its account before it is taken
-down, `decide` and `correct` tell a utility what becomes of readings that it holds or held.
+down, `decide` and `correct` tell a utility what becomes of readings that it holds or held, `forget` has a pod let go of
+a household that has left.
 
 No Beckn actions: whoever runs the pod calls. A call is signed like a `subscribe` by the registrar, names the party that
 it is for, and has an effect once.
@@ -25,9 +26,10 @@ from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
 from wattmesh_common.decide import CorrectCall, DecideCall
 from wattmesh_common.drain import DrainAnswer, DrainCall
+from wattmesh_common.forget import ForgetCall
 from wattmesh_common.runtime import REGISTRAR
 
-Asked = TypeVar("Asked", DrainCall, DecideCall, CorrectCall)
+Asked = TypeVar("Asked", DrainCall, DecideCall, CorrectCall, ForgetCall)
 
 
 def asked_by_registrar(

@@ -15,6 +15,8 @@ SLOT_S = 900
 """Length of a delivery slot (seconds of grid time)."""
 OPEN = frozenset({"QUOTED", "AGREED", "CONFIRMED", "DELIVERED"})
 """States in which a contract is not over yet."""
+FORGOTTEN = "forgotten"
+"""Counterparty in place of all households that were forgotten."""
 DELIVERED = frozenset({"DELIVERED", "SETTLED"})
 """States in which a contract's energy and money are booked."""
 
@@ -222,7 +224,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared."""
+    """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared.
+
+    It was closed with `forgotten` more readings, of households that were forgotten since.
+    """
 
     party: str
     slot: int
@@ -232,6 +237,7 @@ class Closing:
     tariff_micro: int
     feed_in_micro: int
     local_fee_micro: int
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,7 @@ class ToUtility(ABC):
 
     def signed_by(self, registrar: Signer) -> tuple[bytes, dict[str, str]]:
         """The call's body and headers."""
-        body, clock = self.call(str(uuid.uuid4())).model_dump_json().encode(), SystemClock()
-        signature = registrar.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
-        return body, {"content-type": "application/json", AUTHORIZATION: signature}
+        return signed(self.call(str(uuid.uuid4())), registrar)
 
     def billed_wh(self, status: int, body: bytes) -> Mapping[int, int]:
         """What the utility answers: net import (Wh) by slot, as it is billed. BooksError says why it refuses."""
@@ -65,11 +63,22 @@ class ToUtility(ABC):
                 return {one.slot: one.net_wh for one in DecideAnswer.model_validate_json(body).billed}
         except ValidationError:
             pass
-        try:
-            why = pydantic_core.from_json(body)["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            why = f"it answers {status}"
-        raise BooksError(f"{self.utility}: {why}")
+        raise BooksError(f"{self.utility}: {why(status, body)}")
+
+
+def signed(call: BaseModel, registrar: Signer) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a call of the registrar."""
+    body, clock = call.model_dump_json().encode(), SystemClock()
+    signature = registrar.sign_until(body, clock.wall() + _SIGNATURE_S, clock)
+    return body, {"content-type": "application/json", AUTHORIZATION: signature}
+
+
+def why(status: int, body: bytes) -> str:
+    """Why such a call is refused, by the answer."""
+    try:
+        return str(pydantic_core.from_json(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"it answers {status}"
 
 
 @dataclass(frozen=True)

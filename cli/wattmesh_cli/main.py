@@ -13,6 +13,7 @@ from wattmesh_cli.commands.compare import compare
 from wattmesh_cli.commands.contracts import contracts
 from wattmesh_cli.commands.demo import demo
 from wattmesh_cli.commands.evidence import evidence
+from wattmesh_cli.commands.forget import forget
 from wattmesh_cli.commands.import_meter import import_meter
 from wattmesh_cli.commands.kpis import kpis
 from wattmesh_cli.commands.profiles import profiles
@@ -55,6 +56,7 @@ app.command()(contracts)
 app.add_typer(readings, name="readings")
 app.command()(audit)
 app.command()(evidence)
+app.command()(forget)
 app.command()(backup)
 app.command()(restore)
 app.command()(kpis)

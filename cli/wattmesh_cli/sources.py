@@ -14,6 +14,7 @@ import typer
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared
 from wattmesh_cli.deciding import ToUtility, decide_on_this_machine
+from wattmesh_cli.forgetting import Forgets, Leaver, forget_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
@@ -47,7 +48,7 @@ class Source:
 
     `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
     first characters of its transaction id; `decide` tells a utility that runs what a person has decided, and gives what
-    it billed (see `ToUtility`).
+    it billed (see `ToUtility`); `forget` has every pod forget a household that has left.
     """
 
     books: Callable[[], tuple[Book, ...]]
@@ -55,6 +56,7 @@ class Source:
     zone: Callable[[], tzinfo]
     evidence: Callable[[str], Sequence[SideOfContract]]
     decide: Callable[[ToUtility], Mapping[int, int]]
+    forget: Callable[[Leaver], Sequence[Forgets]]
 
 
 def source(
@@ -70,10 +72,12 @@ def source(
             lambda: read_record(chosen).zone,
             lambda transaction: _evidence().of_state(chosen, transaction),
             lambda decided: decide_on_this_machine(chosen, decided),
+            lambda leaver: forget_on_this_machine(chosen, leaver),
         )
     # Only who asks for a cluster waits for these imports.
     from wattmesh_cli.cluster import read
     from wattmesh_cli.cluster.decide import decide
+    from wattmesh_cli.cluster.forget import forget
     from wattmesh_cli.cluster.kubectl import Kubectl
 
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
@@ -83,6 +87,7 @@ def source(
         lambda: UTC,
         lambda transaction: _evidence().of_cluster(cluster, transaction),
         lambda decided: decide(cluster, decided),
+        lambda leaver: forget(cluster, leaver),
     )
 
 

@@ -54,8 +54,8 @@ _HELD = (
     "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, state FROM held ORDER BY party, slot, household"
 )
 _CLOSINGS = (
-    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro FROM closings "
-    "ORDER BY party, slot"
+    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro, forgotten "
+    "FROM closings ORDER BY party, slot"
 )
 _ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
 _CLOSING_RECORDS = (

@@ -12,8 +12,9 @@ from wattmesh_market.trade.partners import Distrust, distrusted
 
 @dataclass(frozen=True)
 class PartyStatus:
-    """A party's stored energy, its trades so far, the balance of its ledger, the slot that it is in, how many of
-    its readings its utility holds for a person, and the partners that it passes over or tries.
+    """A party's stored energy, its trades so far and the balance of its ledger (with what was deleted of it), the slot
+    that it is in, how many of its readings its utility holds for a person, and the partners that it passes over or
+    tries.
     """
 
     party: str
@@ -45,15 +46,17 @@ def status_of(books: Sequence[Book], slot_text: Callable[[int], str]) -> list[Pa
 def _status(book: Book, party: Party, slot_text: Callable[[int], str]) -> PartyStatus:
     ledger = [entry for entry in book.ledger if entry.party == party.party]
     traded = [entry for entry in ledger if entry.kind == "trade"]
+    carried = [sums for sums in book.carried if sums.party == party.party]
+    deleted = [sums for sums in carried if sums.kind == "trade"]
     contracts = _contracts(row for row in book.contracts if row.party == party.party)
     return PartyStatus(
         party=party.party,
         kind=party.kind,
         capacity_wh=party.capacity_wh,
         level_wh=party.level_wh,
-        sold_wh=_energy_wh(traded, -1),
-        bought_wh=_energy_wh(traded, 1),
-        balance_micro=sum(entry.amount_micro for entry in ledger),
+        sold_wh=_energy_wh(traded, -1) + sum(sums.given_wh for sums in deleted),
+        bought_wh=_energy_wh(traded, 1) + sum(sums.received_wh for sums in deleted),
+        balance_micro=sum(entry.amount_micro for entry in ledger) + sum(sums.amount_micro for sums in carried),
         open_contracts=sum(row.party == party.party and row.state in OPEN for row in book.contracts),
         slot=party.next_slot,
         held_readings=sum(one.party == party.party and one.state == "held" for one in book.readings),

@@ -205,6 +205,8 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "energy_in_flight_kwh": "0.000",
         "amount_in_flight": "0.000000",
         "contracts_with_departed": 0,
+        "contracts_with_forgotten": 0,
+        "closings_with_forgotten": 0,
         "energy_with_departed_kwh": "0.000",
         "amount_with_departed": "0.000000",
     }

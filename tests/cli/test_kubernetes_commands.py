@@ -192,6 +192,8 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "energy_in_flight_kwh": "0.000",
         "amount_in_flight": "0.000000",
         "contracts_with_departed": 2,
+        "contracts_with_forgotten": 0,
+        "closings_with_forgotten": 0,
         "energy_with_departed_kwh": "0.500",
         "amount_with_departed": "-0.088000",
     }

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from wattmesh_beckn.errors import ErrorCode
 from wattmesh_beckn.evidence import EvidenceAnswer
 from wattmesh_beckn.registry import LookupPage, Subscription, SubscriptionStatus
+from wattmesh_common.forget import ForgetAnswer
 
 CODES = {str(code) for code in ErrorCode}
 REFUSALS = {200, 400, 401, 403, 404, 409, 410, 413, 503}
@@ -59,6 +60,8 @@ def _is_good(path: str, value: Any) -> bool:
             return bool(known and value["open_contracts"] >= 0 and value["closed"] in (True, False))
         case "evidence":
             return _is(EvidenceAnswer, value)
+        case "forget":
+            return _is(ForgetAnswer, value)
         case "search" if isinstance(value["message"]["ack"].get("tags"), list):
             return bool(value["message"]["ack"]["status"] == "ACK")
     return bool(value == {"message": {"ack": {"status": "ACK"}}})

@@ -179,7 +179,7 @@ class Campaign:
             if isinstance(generated, dict) and "draining" in generated:
                 # Mostly back: who drains closes its account, and then answers nobody.
                 body = json.dumps({**generated, "draining": rng.random() < 0.1}).encode()
-        elif name in ("decide", "correct"):
+        elif name in ("decide", "correct", "forget"):
             signer = self._registrar
             called = {"subscriber_id": f"{host}.default"}
             body = json.dumps({**generated, **called} if isinstance(generated, dict) else generated).encode()

@@ -21,7 +21,7 @@ def test_every_answer_is_a_documented_one_and_the_books_stay_right(report: Repor
     assert report.cases >= CASES
 
 
-REGISTRARS = ("POST lookup", "POST subscribe", "POST drain", "POST decide", "POST correct")
+REGISTRARS = ("POST lookup", "POST subscribe", "POST drain", "POST decide", "POST correct", "POST forget")
 """What needs no subscriber's signature."""
 
 

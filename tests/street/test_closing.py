@@ -24,6 +24,7 @@ from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.closing import ClosingRecord
 from wattmesh_common.drain import DrainAnswer, DrainCall
 from wattmesh_common.runtime import REGISTRAR
+from wattmesh_operator.plan import GatewayPlan
 
 PLAN = planned(
     MARKET
@@ -37,9 +38,9 @@ ROOF = "roof-0.default"
 Work = Callable[[Hands], Awaitable[None]]
 
 
-def played(folder: Path, work: Work, hours: float = 2.0) -> Street:
+def played(folder: Path, work: Work, hours: float = 2.0, plan: GatewayPlan = PLAN) -> Street:
     """A street whose pods take the registrar's word, as in a cluster, and what is done to it."""
-    hands = Hands(PLAN, 7, folder)
+    hands = Hands(plan, 7, folder)
 
     async def watch(run: StreetRun) -> None:
         hands.hold(run)
@@ -54,7 +55,7 @@ def played(folder: Path, work: Work, hours: float = 2.0) -> Street:
         await hands.clock.sleep(40.0)  # two slots and more are traded
         await work(hands)
 
-    return play(PLAN, hours, seed=7, wrap=hands, watch=watch)
+    return play(plan, hours, seed=7, wrap=hands, watch=watch)
 
 
 async def drain(hands: Hands, name: str, *, draining: bool = True) -> DrainAnswer:

@@ -12,9 +12,19 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from wattmesh_common.chain import SALT_BYTES, Checkpoint, commitment, first_head, next_head
+from wattmesh_common.forget import FORGOTTEN
 from wattmesh_market.trade.ledger import LedgerEntry
 
 _ADD = "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"
+_CHAINED = (
+    "SELECT party, number, salt, kind, slot, counterparty, reference, energy_wh, amount_micro FROM chain JOIN ledger "
+    "USING (party, kind, slot, counterparty, reference) WHERE "
+)
+_UNLINK = (
+    "UPDATE chain SET kind = NULL, slot = NULL, counterparty = NULL, reference = NULL, salt = NULL, commitment = ? "
+    "WHERE party = ? AND number = ?"
+)
+_LAST = "SELECT number, head FROM chain WHERE party = ? ORDER BY number DESC LIMIT 1"
 _LEDGER = (
     "SELECT kind, slot, counterparty, reference, energy_wh, amount_micro FROM ledger WHERE party = ? "
     "ORDER BY slot, kind, counterparty, reference"
@@ -59,10 +69,7 @@ class Chains:
 
     def load(self, party: str, account: str) -> None:
         """Go on with the chain of a party's ledger."""
-        row = self._db.execute(
-            "SELECT number, head FROM chain WHERE party = ? ORDER BY number DESC LIMIT 1", (party,)
-        ).fetchone()
-        head = Head(0, first_head(party, account)) if row is None else Head(*row)
+        head = _last(self._db, party, account)
         signed = self._db.execute(
             "SELECT record FROM checkpoints WHERE party = ?1 AND signer = ?1 ORDER BY until DESC LIMIT 1", (party,)
         ).fetchone()
@@ -71,8 +78,8 @@ class Chains:
             last = Checkpoint.model_validate_json(signed[0])
             number, until = last.number, last.until
         partners = self._db.execute(
-            "SELECT DISTINCT counterparty FROM chain WHERE party = ? AND number > ? AND counterparty IS NOT NULL",
-            (party, number),
+            "SELECT DISTINCT counterparty FROM chain WHERE party = ? AND number > ? AND counterparty <> ?",
+            (party, number, FORGOTTEN),
         )
         self._heads[party] = head._replace(partners=frozenset(name for (name,) in partners), until=until)
 
@@ -101,6 +108,29 @@ def chain_ledger(connection: sqlite3.Connection, party: str, account: str) -> No
     """Chain what a ledger holds before its chain is begun, within the caller's transaction."""
     rows, _ = _links(party, connection.execute(_LEDGER, (party,)), Head(0, first_head(party, account)))
     connection.executemany(_ADD, rows)
+
+
+def append(connection: sqlite3.Connection, party: str, entries: Sequence[Sequence[Any]]) -> None:
+    """Add entries (kind, slot, counterparty, reference, energy, money) that are booked anew, within the caller's
+    transaction; a ledger without an account has no chain.
+    """
+    account = connection.execute("SELECT account FROM accounts WHERE party = ?", (party,)).fetchone()
+    if account is not None:
+        rows, _ = _links(party, entries, _last(connection, party, account[0]))
+        connection.executemany(_ADD, rows)
+
+
+def unlink(connection: sqlite3.Connection, where: str, values: Collection[object]) -> None:
+    """Leave of entries that are about to be deleted, `where` in SQL, only their hashes, within the caller's
+    transaction.
+    """
+    rows = connection.execute(_CHAINED + where, tuple(values)).fetchall()
+    connection.executemany(_UNLINK, [(commitment(row[3:], row[2]), row[0], row[1]) for row in rows])
+
+
+def _last(connection: sqlite3.Connection, party: str, account: str) -> Head:
+    row = connection.execute(_LAST, (party,)).fetchone()
+    return Head(0, first_head(party, account)) if row is None else Head(*row)
 
 
 def chain_all(connection: sqlite3.Connection) -> None:

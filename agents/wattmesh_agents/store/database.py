@@ -103,6 +103,17 @@ class Database:
             view.execute("SELECT count(*) FROM meta")  # from here on it sees one moment
             yield view
 
+    def wipe(self) -> bool:
+        """Write the database anew, so that nothing is left in its files of what was deleted. It takes as much room
+        again meanwhile, and nothing else can be written.
+
+        False when somebody reads it now, who may need what was: then it is to be done again. sqlite3.OperationalError
+        when the disk refuses.
+        """
+        self.connection.execute("VACUUM")
+        (busy, _, _) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def save(self, path: Path) -> None:
         """Write a copy of what is committed to a new file at `path`, and onto the disk; OSError, sqlite3.Error."""
         write_copy(self.connection, path)

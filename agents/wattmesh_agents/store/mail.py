@@ -82,6 +82,11 @@ class Inbox:
         """Give this answer from now on."""
         self._answers[answered.key] = (FirstAnswer(answered.reply, answered.said), answered.keep_until_ms)
 
+    def forget_party(self, subscriber_id: str) -> None:
+        """Let go of answers that a party has given or was given, which are gone from the disk."""
+        for key in [key for key in self._answers if subscriber_id in key[:2]]:
+            del self._answers[key]
+
     def forget(self, now_ms: int) -> None:
         """Let go of answers that nobody can ask for any more."""
         for key in [key for key, (_, until_ms) in self._answers.items() if until_ms < now_ms]:
@@ -105,6 +110,12 @@ class Outbox:
     def know(self, message: Outgoing) -> None:
         """It waits from now on."""
         self.waiting[message.key] = message
+
+    def forget_party(self, subscriber_id: str) -> None:
+        """Let go of messages of a party, or to it, which are gone from the disk."""
+        gone = [key for key, one in self.waiting.items() if subscriber_id in (one.party, one.recipient)]
+        for key in gone:
+            del self.waiting[key]
 
     def take_out(self, keys: Iterable[tuple[str, str, str, str]]) -> None:
         """Take messages out on disk, by their keys."""
@@ -198,6 +209,11 @@ class Peers:
         if self._news:
             rows = [(name, one.url, one.heard_ms, ",".join(one.protocols)) for name, one in self._news.items()]
             self._db.executemany("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", rows)
+
+    def forget_party(self, subscriber_id: str) -> None:
+        """Know nothing of a subscriber any more, which is gone from the disk."""
+        for known in (self._known, self._news, self._hinted):
+            known.pop(subscriber_id, None)
 
     def written(self) -> None:
         """What was new is on disk."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattmesh_agents.store import evidence
-from wattmesh_common.chain import commitment
+from wattmesh_agents.store.chain import unlink
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
 
@@ -124,14 +124,6 @@ _CARRY = (
     "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
     "amount_micro = amount_micro + excluded.amount_micro"
 )
-_CHAINED = (
-    "SELECT number, salt, kind, slot, counterparty, reference, energy_wh, amount_micro FROM chain JOIN ledger "
-    "USING (party, kind, slot, counterparty, reference) WHERE party = :party AND slot < :until"
-)
-_UNLINK = (
-    "UPDATE chain SET kind = NULL, slot = NULL, counterparty = NULL, reference = NULL, salt = NULL, commitment = ? "
-    "WHERE party = ? AND number = ?"
-)
 _BEGIN_WITH = (
     "UPDATE parties SET first_slot = :until, initial_level_wh = coalesce("
     "(SELECT level_before_wh FROM readings WHERE party = :party AND slot = :until), level_wh) WHERE party = :party"
@@ -160,8 +152,7 @@ def retire(connection: sqlite3.Connection, party: str, before: int) -> None:
         values["until"] = begun
     if values["until"] <= known[0]:
         return
-    rows = connection.execute(_CHAINED, values).fetchall()
-    connection.executemany(_UNLINK, [(commitment(row[2:], row[1]), party, row[0]) for row in rows])
+    unlink(connection, "party = ? AND slot < ?", (party, values["until"]))
     connection.execute(_CARRY, values)
     connection.execute("UPDATE carried SET until = :until WHERE party = :party", values)
     connection.execute(_BEGIN_WITH, values)

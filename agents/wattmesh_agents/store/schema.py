@@ -30,7 +30,7 @@ CREATE TABLE ledger (
     PRIMARY KEY (party, kind, slot, counterparty, reference)
 ) STRICT, WITHOUT ROWID;
 """
-_SHARING = """
+_SHARING_OF_2 = """
 -- What a utility's customers reported of a slot first. state: waiting (for the closing), closed (priced in it), alone
 -- (priced by itself, unshared). provisional: something was in doubt, and the last word is still to come.
 CREATE TABLE reported (
@@ -60,6 +60,11 @@ CREATE TABLE closings (
     PRIMARY KEY (party, slot)
 ) STRICT, WITHOUT ROWID;
 """
+_FORGOTTEN = "forgotten INTEGER NOT NULL DEFAULT 0 CHECK (forgotten >= 0)"
+"""How many readings that a slot was closed with were of households that were forgotten since."""
+_SHARING = _SHARING_OF_2.replace(
+    "CHECK (local_fee_micro >= 0),\n", f"CHECK (local_fee_micro >= 0),\n    {_FORGOTTEN},\n"
+)
 _ACCOUNTS = """
 -- Since when (wall time; 0: not known) a party has this ledger. account is an id that no other ledger has.
 CREATE TABLE accounts (
@@ -162,7 +167,7 @@ _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 13
+VERSION = 14
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -246,7 +251,7 @@ ALTER TABLE ledger RENAME TO former_ledger;
 {_LEDGER}
 INSERT INTO ledger SELECT * FROM former_ledger;
 DROP TABLE former_ledger;
-{_SHARING}
+{_SHARING_OF_2}
 INSERT INTO reported
     SELECT
         party, slot, counterparty, '', sum(max(-energy_wh, 0)), sum(max(energy_wh, 0)),
@@ -300,6 +305,8 @@ DROP TABLE former_held;
 """,  # noqa: S608 - text of ours
     # 13: how requests in v2 were signed. Of those before, nothing is known; they are answered within seconds.
     _REQUESTS,
+    # 14: households that were forgotten. Before, none was.
+    f"ALTER TABLE closings ADD COLUMN {_FORGOTTEN};",
 )
 """What leads from each version to the next, from 1 on."""
 

@@ -34,7 +34,7 @@ def audit(
 
     `declared` are the parties that there shall be. A counterparty that is none of them and has no book has departed, or
     is from outside: what others have with it is checked, and summed, on their side. None: every counterparty must have
-    a book.
+    a book. Households that were forgotten have departed.
 
     `below_zero` are the utilities with prices that may be negative: with these, import may earn and export may cost,
     though in a slot for all customers alike.
@@ -59,6 +59,8 @@ def audit(
         energy_in_flight_wh=ledger.energy_in_flight_wh,
         amount_in_flight_micro=ledger.amount_in_flight_micro,
         contracts_with_departed=contracts.with_departed,
+        contracts_with_forgotten=contracts.with_forgotten,
+        closings_with_forgotten=sum(one.forgotten > 0 for one in rows.closings.values()),
         energy_with_departed_wh=ledger.energy_with_departed_wh,
         amount_with_departed_micro=ledger.amount_with_departed_micro,
         unbooked=count_unbooked(rows, books),

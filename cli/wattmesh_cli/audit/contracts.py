@@ -10,7 +10,7 @@ from math import floor
 
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.rows import Rows
-from wattmesh_cli.books import DELIVERED, ContractRow, paired
+from wattmesh_cli.books import DELIVERED, FORGOTTEN, ContractRow, paired
 
 _BINDING = frozenset({"CONFIRMED", "DELIVERED", "SETTLED"})
 _STATES = _BINDING | {"QUOTED", "AGREED", "EXPIRED", "CANCELLED"}
@@ -34,6 +34,7 @@ class ContractChecks:
     checked: int
     in_flight: int
     with_departed: int
+    with_forgotten: int
     undelivered_to_buyer: frozenset[tuple[str, str, str, int]]
 
 
@@ -41,7 +42,7 @@ def check_contracts(rows: Rows) -> ContractChecks:
     """Compare the two sides of every contract that binds one of them, and check each side by itself."""
     findings: list[Finding] = []
     undelivered: set[tuple[str, str, str, int]] = set()
-    checked = in_flight = with_departed = 0
+    checked = in_flight = with_departed = with_forgotten = 0
     for pair in paired(rows.contracts):
         if not (_binds(pair.buyer) or _binds(pair.seller)):
             continue
@@ -49,6 +50,7 @@ def check_contracts(rows: Rows) -> ContractChecks:
         if pair.buyer is None or pair.seller is None:
             row = pair.known
             with_departed += row.counterparty in rows.departed
+            with_forgotten += row.counterparty == FORGOTTEN
             if _forgotten(row, rows):
                 in_flight += 1
             elif row.counterparty in rows.parties:
@@ -73,7 +75,7 @@ def check_contracts(rows: Rows) -> ContractChecks:
     for row in rows.contracts:
         findings += _alone(row, rows)
     findings += _both_roles(rows)
-    return ContractChecks(findings, checked, in_flight, with_departed, frozenset(undelivered))
+    return ContractChecks(findings, checked, in_flight, with_departed, with_forgotten, frozenset(undelivered))
 
 
 def _forgotten(row: ContractRow, rows: Rows) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from wattmesh_cli.audit.findings import Finding
-from wattmesh_cli.books import Book, Closing, ContractRow, Held, LedgerEntry, Party, Reading, Reported
+from wattmesh_cli.books import FORGOTTEN, Book, Closing, ContractRow, Held, LedgerEntry, Party, Reading, Reported
 
 
 class Sums(NamedTuple):
@@ -118,8 +118,7 @@ def collect(books: Sequence[Book], declared: frozenset[str] | None) -> tuple[Row
             rows.corrections.setdefault((entry.party, entry.slot, entry.counterparty), {})[number] = entry
         elif entry.reference == "supply" and (entry.party, entry.slot, entry.counterparty) in rows.held:
             rows.supply[entry.party, entry.slot, entry.counterparty] = entry
-    if declared is not None:
-        rows.departed = _departed(rows, declared)
+    rows.departed = frozenset({FORGOTTEN}) if declared is None else _departed(rows, declared) | {FORGOTTEN}
     return rows, findings + _absent(rows)
 
 

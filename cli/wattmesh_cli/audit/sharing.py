@@ -94,7 +94,12 @@ def _closing(closing: Closing, reported: Mapping[str, Reported], entries: _Entri
         found = entries.get((closing.party, closing.slot, household), [])
         shared = [entry for entry in found if entry.kind == "shared"]
         share_wh = abs(sum(entry.energy_wh for entry in shared))
-        if share_wh != shares.get(household, 0):
+        if closing.forgotten:
+            # With whom it was shared is not known any more: all of it at most, and nothing without a price.
+            if share_wh > (0 if price is None else abs(row.net_wh)):
+                yield _of("sharing-share", row, f"shares {share_wh} Wh of {row.net_wh:+d} Wh")
+                continue
+        elif share_wh != shares.get(household, 0):
             yield _of("sharing-share", row, f"shares {share_wh} Wh; by all readings {shares.get(household, 0)} Wh")
             continue
         due_micro, due_shared_micro = _bill(closing, row.net_wh, share_wh)

@@ -41,6 +41,13 @@ class Administration(Protocol):
         """What the pod answers to a POST: status and body."""
 
 
+class AllPods(Administration, Protocol):
+    """What telling all pods asks of a cluster. What cannot be had is a BooksError."""
+
+    async def listing(self) -> Any:
+        """See `Cluster.listing`."""
+
+
 class Pods(Protocol):
     """What copying and restoring databases asks of a cluster. What cannot be had is a BooksError."""
 

@@ -94,6 +94,8 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
     if result.unbooked.held:
         what = "1 reading is" if result.unbooked.held == 1 else f"{result.unbooked.held} readings are"
         say(f"{what} held for a person: `wattmesh readings --held` lists them")
+    if result.contracts_with_forgotten or result.closings_with_forgotten:
+        say(_forgotten_text(result))
     if result.findings:
         print_table(columns, result.findings, wide=wide)
     say(summary_line(result))
@@ -109,6 +111,13 @@ def summary_line(result: AuditResult) -> str:
         f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
         f"sums {kwh_text(result.energy_sum_wh)} kWh and {money_text(result.amount_sum_micro)}: "
         f"{_count(len(result.findings), result.unbooked.overdue)}"
+    )
+
+
+def _forgotten_text(result: AuditResult) -> str:
+    return (
+        f"households were forgotten: {result.contracts_with_forgotten} contracts have one side only, and shares of "
+        f"{result.closings_with_forgotten} slots cannot be recomputed"
     )
 
 
@@ -146,6 +155,8 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
         "amount_in_flight": money_text(result.amount_in_flight_micro),
         "contracts_with_departed": result.contracts_with_departed,
+        "contracts_with_forgotten": result.contracts_with_forgotten,
+        "closings_with_forgotten": result.closings_with_forgotten,
         "energy_with_departed_kwh": kwh_text(result.energy_with_departed_wh),
         "amount_with_departed": money_text(result.amount_with_departed_micro),
     }

@@ -104,9 +104,9 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
 
 def local_purchases(rows: Rows, entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
     """Of these entries the purchases from other households."""
-    households = frozenset(rows.households)
+    neighbours = rows.neighbours
     for entry in entries:
-        if entry.kind == "trade" and entry.energy_wh > 0 and entry.counterparty in households:
+        if entry.kind == "trade" and entry.energy_wh > 0 and entry.counterparty in neighbours:
             yield entry
 
 

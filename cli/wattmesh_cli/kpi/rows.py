@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wattmesh_cli.books import Book, ContractRow, LedgerEntry, Pair, Reading, paired
+from wattmesh_cli.books import FORGOTTEN, Book, ContractRow, LedgerEntry, Pair, Reading, paired
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Rows:
     """What of purchases from households came out of the backstop: the seller had neither sun nor store for it."""
     messages: Mapping[str, int]
     """How many were sent in the whole run, by Beckn action; empty where nobody has counted."""
+
+    @property
+    def neighbours(self) -> frozenset[str]:
+        """Who trades as a household: those that there are, and those that were forgotten."""
+        return frozenset((*self.households, FORGOTTEN))
 
 
 def collect(books: Sequence[Book]) -> Rows:

@@ -44,19 +44,19 @@ def flows(rows: Rows, slots: Slots) -> tuple[Flow, ...]:
     """All flows by kind, seller and buyer, as the household concerned booked them: its purchases from anybody, and its
     sales to utilities. What was shared came from all who fed in at that moment, and is no flow between two.
     """
-    households = frozenset(rows.households)
+    neighbours = rows.neighbours
     return _summed(
         _flow(entry)
         for household in rows.households
         for entry in rows.ledger[household]
         if entry.slot in slots
         and entry.kind != "shared"
-        and (entry.energy_wh > 0 or _sold_to_utility(entry, households))
+        and (entry.energy_wh > 0 or _sold_to_utility(entry, neighbours))
     )
 
 
-def _sold_to_utility(entry: LedgerEntry, households: frozenset[str]) -> bool:
-    return entry.energy_wh < 0 and entry.counterparty not in households
+def _sold_to_utility(entry: LedgerEntry, neighbours: frozenset[str]) -> bool:
+    return entry.energy_wh < 0 and entry.counterparty not in neighbours
 
 
 def _flow(entry: LedgerEntry) -> Flow:

@@ -124,29 +124,29 @@ def metered(rows: Rows, households: Iterable[str], slots: Slots) -> tuple[Metere
 
 def traded(rows: Rows, slots: Sequence[int]) -> tuple[Traded, ...]:
     """The trades of each of these slots."""
-    households = frozenset(rows.households)
+    neighbours = rows.neighbours
     by_slot: defaultdict[int, list[LedgerEntry]] = defaultdict(list)
     for household in rows.households:
         for entry in rows.ledger[household]:
             if entry.kind in ("trade", "shared"):
                 by_slot[entry.slot].append(entry)
-    return tuple(_traded(slot, by_slot[slot], households) for slot in slots)
+    return tuple(_traded(slot, by_slot[slot], neighbours) for slot in slots)
 
 
-def _traded(slot: int, entries: Sequence[LedgerEntry], households: frozenset[str]) -> Traded:
+def _traded(slot: int, entries: Sequence[LedgerEntry], neighbours: frozenset[str]) -> Traded:
     # A sale to a household is counted by its buyer's entry.
     bought = [entry for entry in entries if entry.energy_wh > 0 and entry.kind == "trade"]
     shared = [entry for entry in entries if entry.energy_wh > 0 and entry.kind == "shared"]
-    local = [entry for entry in bought if entry.counterparty in households] + shared
+    local = [entry for entry in bought if entry.counterparty in neighbours] + shared
     return Traded(
         slot,
         local_wh=sum(entry.energy_wh for entry in local),
         local_micro=-sum(entry.amount_micro for entry in local),
-        from_utilities_wh=sum(entry.energy_wh for entry in bought if entry.counterparty not in households),
+        from_utilities_wh=sum(entry.energy_wh for entry in bought if entry.counterparty not in neighbours),
         to_utilities_wh=-sum(
             entry.energy_wh
             for entry in entries
-            if entry.energy_wh < 0 and entry.kind == "trade" and entry.counterparty not in households
+            if entry.energy_wh < 0 and entry.kind == "trade" and entry.counterparty not in neighbours
         ),
         shared_wh=sum(entry.energy_wh for entry in shared),
     )
@@ -168,13 +168,13 @@ def local_at_tariff_micro_per_kwh(rows: Rows, prices: Prices, slots: Slots) -> i
     """What a kWh of the energy traded or shared between households would have cost those who took it at their utility's
     tariff, weighted by volume, rounded half up; None without any.
     """
-    households = frozenset(rows.households)
+    neighbours = rows.neighbours
     bought = [
         entry
         for household in rows.households
         for entry in rows.ledger[household]
         if entry.energy_wh > 0
-        and (entry.kind == "shared" or (entry.kind == "trade" and entry.counterparty in households))
+        and (entry.kind == "shared" or (entry.kind == "trade" and entry.counterparty in neighbours))
         and entry.slot in slots
     ]
     energy_wh = sum(entry.energy_wh for entry in bought)

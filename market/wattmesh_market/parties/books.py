@@ -499,6 +499,16 @@ class Books:
             self.selections.pop(purchase.transaction_id, None)
         self.changes = changes
 
+    def take_over(self, loaded: Books, forgotten: str) -> None:
+        """Have what was loaded anew, after the rows of the party `forgotten` were changed. Done between events.
+
+        What is not stored stays: what is being bought, without that party, and what was published.
+        """
+        kept = {name: self.__dict__[name] for name in ("purchases", "selections", "published", "_repeated")}
+        for sellers in self.selections.values():
+            sellers.pop(forgotten, None)
+        self.__dict__.update(loaded.__dict__, **kept, version=self.version + 1)
+
     def _drop(self, contract: Contract) -> None:
         key = contract.key
         self._set(self.contracts, key, None)

@@ -109,6 +109,19 @@ def test_a_file_of_version_2_keeps_what_was_shared_and_gets_accounts(path: Path)
         assert table_rows(database.connection, "closing_records") == []
 
 
+def test_what_was_shared_before_households_could_be_forgotten_is_known_whole(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for step in MIGRATIONS[:12]:
+            file.executescript(step if isinstance(step, str) else step[0])
+        file.execute("PRAGMA user_version = 13")
+        file.execute("INSERT INTO closings VALUES (?, ?, 'proRata', 7, 190000, 300000, 80000, 0)", (GRID, NEXT))
+    with closing(Database.open(path)) as database:
+        [shared] = table_rows(database.connection, "closings")
+        assert (shared["seed"], shared["forgotten"]) == (7, 0)
+        with pytest.raises(sqlite3.IntegrityError):
+            database.connection.execute("UPDATE closings SET forgotten = -1")
+
+
 def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_or_held_before(tmp_path: Path) -> None:
     path = tmp_path / "roof-0.db"
     write_version_3("roof-0", path)

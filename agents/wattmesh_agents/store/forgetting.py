@@ -1,0 +1,197 @@
+"""Forgetting a household that has left: nothing in a journal names it any more or tells what it used.
+
+A neighbour's contracts and entries with it are the neighbour's own data, which its readings count: they stay, with
+`FORGOTTEN` for a name and new ids. A utility's rows tell the household's load curve: they go, and their sums are
+carried forward, as with what is deleted for its age. The chain keeps the hashes of what went.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from wattmesh_agents.store.accounts import closed_until
+from wattmesh_agents.store.chain import append, unlink
+from wattmesh_common.forget import FORGOTTEN, ForgottenRows
+from wattmesh_market.trade.contracts import OPEN
+
+_NAMED = {
+    "contracts": ("contracts", "counterparty"),
+    "ledger entries": ("ledger", "counterparty"),
+    "sums of deleted entries": ("carried", "counterparty"),
+    "readings": ("reported", "household"),
+    "held readings": ("held", "household"),
+    "signed messages": ("evidence", "counterparty"),
+    "closing records": ("closing_records", "counterparty"),
+    "checkpoints": ("checkpoints", "signer"),
+    "checkpoints to give": ("checkpoints_due", "recipient"),
+    "answers": ("inbox", "sender"),
+    "messages to send": ("outbox", "recipient"),
+}
+"""Where others' books name a household: table and column, by what people call the rows."""
+_OWN = {
+    "contracts": "contracts",
+    "ledger entries": "ledger",
+    "sums of deleted entries": "carried",
+    "readings": "readings",
+    "signed messages": "evidence",
+    "closing records": "closing_records",
+    "checkpoints": "checkpoints",
+    "checkpoints to give": "checkpoints_due",
+    "answers": "inbox",
+    "messages to send": "outbox",
+    "requests": "requests",
+    "message counts": "messages",
+    "roles": "roles",
+    "entries of the chain": "chain",
+    "account": "accounts",
+    "standing": "parties",
+    "others' readings": "reported",
+    "others' held readings": "held",
+    "closings": "closings",
+}
+"""What is a party's own, likewise."""
+
+_OPEN = ", ".join(f"'{state}'" for state in OPEN)
+_UNSETTLED = {
+    "contracts with it that are not over": (
+        "SELECT party, count(*) FROM contracts WHERE counterparty = ?1 AND party <> ?1 "  # noqa: S608 - words of ours
+        f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
+    ),
+    "readings of it to price": (
+        "SELECT party, count(*) FROM reported WHERE household = ?1 AND party <> ?1 AND state = 'waiting' GROUP BY party"
+    ),
+    "readings of it held for a person": (
+        "SELECT party, count(*) FROM held WHERE household = ?1 AND party <> ?1 AND state = 'held' GROUP BY party"
+    ),
+    "contracts of its own that are not over": (
+        "SELECT party, count(*) FROM contracts WHERE party = ?1 "  # noqa: S608 - words of ours
+        f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
+    ),
+    "readings of its own that are not booked": (
+        "SELECT party, count(*) FROM readings WHERE party = ?1 AND state <> 'booked' GROUP BY party"
+    ),
+}
+_PROVISIONAL = "SELECT party FROM reported WHERE household = ?1 AND party <> ?1 AND provisional LIMIT 1"
+_BOOKED = (
+    "SELECT party, max(slot) FROM (SELECT party, slot FROM ledger WHERE counterparty = ?1 "
+    # Of what was deleted it is not known when it was: any record tells of it.
+    "UNION ALL SELECT party, 0 FROM carried WHERE counterparty = ?1) WHERE party <> ?1 GROUP BY party"
+)
+_IS_UTILITY = (
+    "SELECT EXISTS (SELECT 1 FROM parties WHERE party = ?1 AND kind = 'utility') OR EXISTS (SELECT 1 FROM ledger "
+    "JOIN parties USING (party) WHERE counterparty = ?1 AND parties.kind = 'household' AND ledger.kind <> 'trade')"
+)
+
+_TELLING = "party IN (SELECT party FROM parties WHERE kind = 'utility')"
+"""Whose books tell what their counterparties used, and not only what they had with them."""
+_CARRY = (
+    "INSERT INTO carried SELECT party, ?2, kind, max(slot) + 900, count(*), sum(max(energy_wh, 0)), "  # noqa: S608
+    f"sum(max(-energy_wh, 0)), sum(amount_micro) FROM ledger WHERE counterparty = ?1 AND {_TELLING} "
+    "GROUP BY party, kind"
+)
+_CARRY_ON = (
+    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro FROM carried "
+    "WHERE counterparty = ?1"
+)
+_ADD = (
+    " ON CONFLICT DO UPDATE SET until = max(until, excluded.until), entries = entries + excluded.entries, "
+    "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
+    "amount_micro = amount_micro + excluded.amount_micro"
+)
+_ENTRIES = (
+    f"SELECT party, kind, slot, reference, energy_wh, amount_micro, {_TELLING} FROM ledger "  # noqa: S608
+    "WHERE counterparty = ? ORDER BY party, slot, kind, reference"
+)
+_CLOSED = (
+    "UPDATE closings SET forgotten = forgotten + 1 WHERE (party, slot) IN "
+    "(SELECT party, slot FROM reported WHERE household = ? AND state = 'closed')"
+)
+_CLOSED_FOR_NOBODY = (
+    "DELETE FROM closings WHERE forgotten AND NOT EXISTS (SELECT 1 FROM reported WHERE reported.party = closings.party "
+    "AND reported.slot = closings.slot AND reported.state = 'closed')"
+)
+_RENAME = (
+    "UPDATE contracts SET counterparty = ?3, transaction_id = ?2, order_id = NULL, reason = NULL, provider = NULL "
+    "WHERE counterparty = ?4 AND transaction_id = ?1"
+)
+
+
+def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> list[str]:
+    """Why a household cannot be forgotten yet, a text for each reason. `lost`: it could not close its account."""
+    if connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
+        return ["it is a utility, which is no household"]
+    found = [
+        f"{party} has {what}: {number}"
+        for what, query in _UNSETTLED.items()
+        for party, number in connection.execute(query, (household,))
+    ]
+    if not lost:
+        provisional = connection.execute(_PROVISIONAL, (household,)).fetchone()
+        if provisional is not None:
+            found.append(f"{provisional[0]} waits for its last word on a reading")
+        for party, slot in connection.execute(_BOOKED, (household,)).fetchall():
+            if slot >= closed_until(connection, party, household):
+                found.append(f"{party} has no closing record of all that is booked with it")
+    return found
+
+
+def count(connection: sqlite3.Connection, household: str) -> list[ForgottenRows]:
+    """What goes, or gets another name, by party and kind."""
+    found = Counter[tuple[str, str]]()
+    for what, (table, column) in _NAMED.items():
+        query = f"SELECT party, count(*) FROM {table} WHERE {column} = ? GROUP BY party"  # noqa: S608 - names of ours
+        for party, number in connection.execute(query, (household,)):
+            found[party, what] += number
+    for what, table in _OWN.items():
+        query = f"SELECT count(*) FROM {table} WHERE party = ?"  # noqa: S608 - names of ours
+        found[household, what] += connection.execute(query, (household,)).fetchone()[0]
+    query = "SELECT count(*) FROM peers WHERE subscriber_id = ?"
+    found["", "addresses"] = connection.execute(query, (household,)).fetchone()[0]
+    return [ForgottenRows(party=party, kind=kind, rows=rows) for (party, kind), rows in sorted(found.items()) if rows]
+
+
+def forget(connection: sqlite3.Connection, household: str) -> None:
+    """Let go of a household, within the caller's transaction."""
+    for table in _OWN.values():
+        connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
+    ids = _rename_contracts(connection, household)
+    _rebook(connection, household, ids)
+    connection.execute(_CARRY_ON + _ADD, (household, FORGOTTEN))
+    connection.execute(_CLOSED, (household,))
+    for table, column in _NAMED.values():
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (household,))  # noqa: S608 - names of ours
+    connection.execute(_CLOSED_FOR_NOBODY)
+    connection.execute("DELETE FROM peers WHERE subscriber_id = ?", (household,))
+
+
+def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[str, str]:
+    """Give neighbours' contracts that hold other ids and no name, and delete the others; the new ids."""
+    connection.execute(
+        f"DELETE FROM contracts WHERE counterparty = ? AND (state <> 'SETTLED' OR {_TELLING})",  # noqa: S608
+        (household,),
+    )
+    rows = connection.execute("SELECT DISTINCT transaction_id FROM contracts WHERE counterparty = ?", (household,))
+    ids = {transaction_id: str(uuid.uuid4()) for (transaction_id,) in rows.fetchall()}
+    renamed = [(old, new, FORGOTTEN, household) for old, new in ids.items()]
+    connection.executemany(_RENAME, renamed)
+    return ids
+
+
+def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> None:
+    """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums."""
+    connection.execute(_CARRY + _ADD, (household, FORGOTTEN))
+    rows = connection.execute(_ENTRIES, (household,)).fetchall()
+    unlink(connection, "counterparty = ?", (household,))
+    connection.execute("DELETE FROM ledger WHERE counterparty = ?", (household,))
+    anew: dict[str, list[Sequence[Any]]] = {}
+    for party, kind, slot, reference, energy_wh, amount_micro, telling in rows:
+        if not telling:
+            entry = (kind, slot, FORGOTTEN, ids.get(reference, reference), energy_wh, amount_micro)
+            anew.setdefault(party, []).append(entry)
+    for party, entries in anew.items():
+        connection.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", [(party, *one) for one in entries])
+        append(connection, party, entries)
