@@ -30,6 +30,7 @@ from wattmesh_market.trade.messages import (
     Init,
     Line,
     Offers,
+    Paid,
     Pay,
     PricedReading,
     Quote,
@@ -101,6 +102,7 @@ energies = st.integers(0, 10**9)
 positive = st.integers(1, 10**9)
 amounts = st.integers(0, 10**14)
 currencies = st.from_regex(r"[A-Z]{3}", fullmatch=True)
+others_paid = st.lists(st.builds(Paid, slot_numbers, amounts), max_size=3).map(tuple)
 moments = st.integers(NOW_MS + 1, NOW_MS + 86_400_000)
 reasons = st.none() | st.text(max_size=200)
 metered = st.tuples(energies, energies, energies)
@@ -181,8 +183,8 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Status: statuses(),
     Cancel: st.builds(Cancel, ids, ids, st.none() | slot_lists.map(tuple)),
     Cancelled: st.builds(Cancelled, statuses()),
-    Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies),
-    Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies),
+    Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies, others_paid),
+    Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies, others_paid),
     ReportReading: st.builds(
         lambda name, slot, wh, in_doubt: ReportReading(name, slot, *wh)._replace(provisional=in_doubt),
         ids,

@@ -11,7 +11,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
-from wattmesh_market.schedule import AHEAD_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
+from wattmesh_market.schedule import AHEAD_S, PAID_WITHIN_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OVER,
@@ -34,6 +34,7 @@ from wattmesh_market.trade.messages import (
     DeliveryStatus,
     Init,
     Offers,
+    Paid,
     Pay,
     Quote,
     Receipt,
@@ -234,33 +235,51 @@ def withdraw(party: Party, call: Call) -> None:
 
 
 def receive_payment(party: Party, call: Call) -> None:
-    """A delivery is paid: settled."""
+    """Deliveries of an order are paid: settled, all of them or none."""
     message = call.message
     assert isinstance(message, Pay)  # noqa: S101 - the step follows from the message
     contract = _ordered(party, message.order_id, call.sender)
-    delivery = contract.paid_for(message.slot)
+    parts = []
+    for part in message.parts:
+        delivery = _paid(party, contract, part, message.currency)
+        contract = _settle(party, contract, delivery)
+        parts.append(part._replace(slot=delivery.slot))
+    paid, *others = parts
+    party.answer(call, Receipt(message.order_id, *paid, party.around.currency, tuple(others)))
+
+
+def _paid(party: Party, contract: Contract, paid: Paid, currency: str) -> Delivery:
+    """The delivery that is paid; Refused when nothing is due for it, or another amount."""
+    delivery = contract.paid_for(paid.slot)
     if delivery is None:
         raise Refused(Reason.UNSOUND, "a payment must name a delivery of its order", About.PAYMENT_STATUS)
     if delivery.state not in DELIVERED:
         raise Refused(Reason.BUSINESS, f"nothing to pay yet: the order is {delivery.state}")
-    if message.amount_micro != delivery.settled_micro or message.currency != party.around.currency:
+    if paid.amount_micro != delivery.settled_micro or currency != party.around.currency:
         raise Refused(
             Reason.BUSINESS,
-            f"paid {money_text(message.amount_micro)} {message.currency} but "
+            f"paid {money_text(paid.amount_micro)} {currency} but "
             f"{money_text(delivery.settled_micro or 0)} {party.around.currency} is due",
             About.PAYMENT_AMOUNT,
         )
-    if delivery.state is ContractState.DELIVERED:
-        party.books.put(contract.settled(delivery.slot, party.now.ms))
-        if party.tells:
-            party.tell(
-                "paid %s %s by %s",
-                money_text(message.amount_micro),
-                party.around.currency,
-                short(contract.counterparty),
-                transaction_id=contract.transaction_id,
-            )
-    party.answer(call, Receipt(message.order_id, delivery.slot, message.amount_micro, party.around.currency))
+    return delivery
+
+
+def _settle(party: Party, contract: Contract, delivery: Delivery) -> Contract:
+    """A contract with a delivery settled; as it is where that was settled before."""
+    if delivery.state is not ContractState.DELIVERED:
+        return contract
+    contract = contract.settled(delivery.slot, party.now.ms)
+    party.books.put(contract)
+    if party.tells:
+        party.tell(
+            "paid %s %s by %s",
+            money_text(delivery.settled_micro or 0),
+            party.around.currency,
+            short(contract.counterparty),
+            transaction_id=contract.transaction_id,
+        )
+    return contract
 
 
 def deliver(party: Party, contract: Contract, slot: int, delivered_wh: int) -> None:
@@ -290,13 +309,16 @@ def tell_delivery(party: Party, contract: Contract, slot: int, occasion: object)
 
 
 def repeat(party: Party, before: int, occasion: int) -> None:
-    """Tell again what was delivered in slots before `before` and is not paid."""
-    unpaid = [
-        (delivery.slot, contract.created_ms, contract.counterparty, contract)
-        for contract in party.books.open[Side.SELLER].values()
-        for delivery in contract.deliveries
-        if delivery.state is ContractState.DELIVERED and delivery.slot < before
-    ]
+    """Tell again what was delivered in slots before `before` and is not paid; of an order of several slots, what should
+    have been paid with later ones by then.
+    """
+    unpaid = []
+    for contract in party.books.open[Side.SELLER].values():
+        several = len(contract.deliveries) > 1
+        late = before - (PAID_WITHIN_S - SLOT_S if several else 0)
+        slots = [one.slot for one in contract.deliveries if one.state is ContractState.DELIVERED and one.slot < late]
+        if slots:  # how an order stands says it of all its deliveries
+            unpaid.append((slots[0], contract.created_ms, contract.counterparty, contract))
     for slot, _, _, contract in sorted(unpaid, key=lambda one: one[:3])[:MOST_REPEATED]:
         tell_delivery(party, contract, slot, occasion)
 

@@ -86,6 +86,7 @@ from wattmesh_market.trade.messages import (
     Line,
     Message,
     Offers,
+    Paid,
     Pay,
     PricedReading,
     PublishResult,
@@ -186,10 +187,10 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
             return Cancelled(_status(contract, agreed, context, otherwise=CANCELLED))
         case Action.UPDATE:
             paid = _paid(contract)
-            return _reading(contract) if paid is None else Pay(_named(contract, known()), *_payment(paid))
+            return Pay(_named(contract, known()), *_payments(paid)) if paid else _reading(contract)
         case Action.ON_UPDATE:
             paid = _paid(contract)
-            return _priced(contract) if paid is None else Receipt(_named(contract, known()), *_payment(paid))
+            return Receipt(_named(contract, known()), *_payments(paid)) if paid else _priced(contract)
         case _:
             raise TypeError(f"{action} is about no contract")
 
@@ -424,17 +425,22 @@ def _is_payment(settlement: Settlement) -> bool:
     return attributes is not None and attributes.type == PAYMENT_ACTION
 
 
-def _paid(contract: ContractV2) -> Settlement | None:
-    return next((one for one in contract.settlements if _is_payment(one)), None)
+def _paid(contract: ContractV2) -> list[Settlement]:
+    return [one for one in contract.settlements if _is_payment(one)]
 
 
-def _payment(settlement: Settlement) -> tuple[int | None, int, str]:
-    """Slot, amount and currency of a payment. Another id than wattmesh's names no slot."""
-    amount = settlement.settlement_attributes.amount if settlement.settlement_attributes else None
-    if amount is None:
-        raise invalid("a payment must say its amount and currency", _SETTLEMENTS)
-    named = _SLOT_ID.fullmatch(settlement.id or "")
-    return (int(named[1]) if named else None), _micro(amount.value, _SETTLEMENTS), amount.currency
+def _payments(settlements: Sequence[Settlement]) -> tuple[int | None, int, str, tuple[Paid, ...]]:
+    """Slot, amount and currency of the first payment, and the others. Another id than wattmesh's names no slot."""
+    amounts = [one.settlement_attributes.amount if one.settlement_attributes else None for one in settlements]
+    currency, parts = None, []
+    for settlement, amount in zip(settlements, amounts, strict=True):
+        if amount is None:
+            raise invalid("a payment must say its amount and currency", _SETTLEMENTS)
+        if currency not in (None, amount.currency):
+            raise invalid(f"the payments are not in {currency} throughout", _SETTLEMENTS)
+        named, currency = _SLOT_ID.fullmatch(settlement.id or ""), amount.currency
+        parts.append(Paid(int(named[1]) if named else None, _micro(amount.value, _SETTLEMENTS)))
+    return *parts[0], currency or "", tuple(parts[1:])
 
 
 def _due(settlement: Settlement) -> int | None:

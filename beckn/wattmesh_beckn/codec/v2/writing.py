@@ -202,10 +202,10 @@ class _Writer:
                 said = {"code": CANCELLED, "shortDesc": reason}
                 named = {} if slots is None else {"performance": over}
                 return self._contract(order_id, said, commitments=[_nothing_new(order_id, CLOSED)], **named)
-            case Pay(order_id, slot, amount_micro, currency) | Receipt(order_id, slot, amount_micro, currency):
-                paid = self._payment(slot, amount_micro, currency)
+            case Pay(order_id) | Receipt(order_id):
+                paid = [self._payment(*part, message.currency) for part in message.parts]
                 return self._contract(
-                    order_id, COMPLETE, commitments=[_nothing_new(order_id, CLOSED)], settlements=[paid]
+                    order_id, COMPLETE, commitments=[_nothing_new(order_id, CLOSED)], settlements=paid
                 )
             case ReportReading():
                 return self._reading(message, PROVISIONAL if message.provisional else None)
