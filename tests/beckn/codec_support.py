@@ -110,7 +110,7 @@ metered = st.tuples(energies, energies, energies)
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offers:
-    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0))
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0), st.just(True))
     return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
 
 
@@ -175,7 +175,7 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Offers: offers(),
     Select: selections(),
     Quote: st.builds(Quote, terms(), moments),
-    Init: st.builds(Init, terms()),
+    Init: st.builds(Init, terms(), st.just(True)),
     Agreed: st.builds(lambda name, due, moment: Agreed(name, due[0], due[1], moment), ids, terms_and_due(), moments),
     Confirm: st.builds(lambda name, due: Confirm(name, *due), ids, terms_and_due()),
     Confirmed: st.builds(lambda name, due: Confirmed(name, *due), ids, terms_and_due()),

@@ -116,7 +116,18 @@ def init(party: Party, transaction_id: str) -> None:
 
 
 def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
-    """The order id. Terms other than the quote's are refused and the order cancelled."""
+    """The order id. Terms other than the quote's are refused and the order cancelled.
+
+    Where no quote was asked for these terms are it.
+    """
+    contract = party.books.contract(call.transaction_id, call.sender)
+    if contract is None and _taken_as_offered(party, call):
+        refused = on_quote(party, call, Quote(message.terms, message.expires_ms))
+        if refused is not None and message.order_id is not None:
+            party.send(call.sender, call.transaction_id, Cancel(message.order_id, "terms-changed"))
+        contract = party.books.contract(call.transaction_id, call.sender)
+        if contract is None:
+            return refused
     contract = _contract(party, call)
     if contract.state is not ContractState.QUOTED:
         return None
@@ -133,6 +144,12 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
     if not contract.expired(party.now.ms):
         party.books.put(contract.agreed(message.order_id, party.now.ms))
     return None
+
+
+def _taken_as_offered(party: Party, call: Call) -> bool:
+    """Whether the terms are of an offer that was taken without a quote."""
+    selection = party.books.selections.get(call.transaction_id, {}).get(call.sender)
+    return selection is not None and selection.selected_wh is not None and not selection.offer.selects
 
 
 def confirm(party: Party, transaction_id: str) -> None:
@@ -245,7 +262,7 @@ def unanswered(party: Party, seller: str, transaction_id: str, action: Action, w
     """What it means that a request was declined or not answered; whether something else may be missing now."""
     books = party.books
     contract = books.contract(transaction_id, seller)
-    if action is Action.SELECT:
+    if action is Action.SELECT or (action is Action.INIT and contract is None):
         selection = books.selections.get(transaction_id, {}).get(seller)
         if selection is None or selection.outcome is not Outcome.SELECTED:
             return False

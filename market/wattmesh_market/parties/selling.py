@@ -42,6 +42,7 @@ from wattmesh_market.trade.messages import (
     Select,
     Status,
     Terms,
+    Wanted,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
 from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
@@ -87,15 +88,22 @@ def offered(party: Party, slot: int) -> tuple[tuple[int, Offer], ...]:
     for at, available_wh in _from_slot_on(party, slot, slot + AHEAD_S).items():
         price, fee = party.price_micro_per_kwh(at), party.grid_fee_micro_per_kwh(ANYBODY, at)
         local_fee = fee if party.is_neighbour else 0
-        one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, local_fee_micro_per_kwh=local_fee)
+        one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, None, local_fee, selects=False)
         found.append((at, one))
     return tuple(found)
 
 
 def quote(party: Party, call: Call) -> None:
     """Reserve, less when less is left, and price it. A cart that changes before `init` is quoted anew."""
-    message, buyer, now_ms = call.message, call.sender, party.now.ms
+    message = call.message
     assert isinstance(message, Select)  # noqa: S101 - the step follows from the message
+    contract = _reserve(party, call, message)
+    party.answer(call, Quote(terms_of(contract, party.around.currency), contract.expires_ms), contract.expires_ms)
+
+
+def _reserve(party: Party, call: Call, message: Select) -> Contract:
+    """A quote for what a buyer wants, or less; Refused when there is none for it."""
+    buyer, now_ms = call.sender, party.now.ms
     party.require_near(call)
     if message.provider != party.id:
         raise Refused(Reason.ITEM_NOT_FOUND, f"no provider {message.provider!r} here", About.PROVIDER)
@@ -154,16 +162,19 @@ def quote(party: Party, call: Call) -> None:
         raise refused
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
-    message_terms = terms_of(contract, party.around.currency)
-    party.answer(call, Quote(message_terms, contract.expires_ms), until_ms=contract.expires_ms)
+    return contract
 
 
 def agree(party: Party, call: Call) -> None:
-    """Fix the quoted terms under an order id."""
+    """Fix the quoted terms under an order id. Who takes an offer as it is gets a quote with them."""
     message = call.message
     assert isinstance(message, Init)  # noqa: S101 - the step follows from the message
-    contract = _tentative(party, call)
-    _check(party, contract, message.terms)
+    if message.quoted or _of_buyer(party, call.transaction_id, call.sender) is not None:
+        contract = _tentative(party, call)
+        _check(party, contract, message.terms)
+    else:
+        wanted = tuple(Wanted(one.slot, one.item_id, one.energy_wh) for one in message.terms.lines)
+        contract = _reserve(party, call, Select(message.terms.provider, wanted))
     if contract.state is ContractState.QUOTED:
         contract = contract.agreed(party.derive_id("order", call.transaction_id, call.sender), party.now.ms)
         party.books.put(contract)

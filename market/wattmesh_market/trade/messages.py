@@ -105,9 +105,10 @@ class Quote(NamedTuple):
 
 
 class Init(NamedTuple):
-    """A buyer takes a quote."""
+    """A buyer takes a quote, or what was offered if nothing was `quoted`: then it may get less than it asks for."""
 
     terms: Terms
+    quoted: bool = True
 
 
 class Agreed(NamedTuple):

@@ -164,7 +164,8 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
         case Action.ON_SELECT:
             return Quote(_terms(contract, known(), context), _until_ms(contract, context))
         case Action.INIT:
-            return Init(_terms(contract, known(), context))
+            quoted = known()
+            return Init(_terms(contract, quoted, context), quoted=quoted is not None)
         case Action.ON_INIT:
             return Agreed(contract.id, *_agreed(contract, known(), context), _until_ms(contract, context))
         case Action.CONFIRM:
@@ -222,8 +223,9 @@ def _all_offers(catalogs: CatalogsMessage, sender: Subscription, currency: str) 
 
 def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> Iterator[tuple[int, Offer]]:
     provider = None if catalog.provider.id == seller else catalog.provider.id
-    series = offer.offer_attributes.commitment_attributes if offer.offer_attributes else None
-    if series is None or series.currency() not in (None, currency) or _of_other_length(series):
+    attributes = offer.offer_attributes
+    series = attributes.commitment_attributes if attributes else None
+    if attributes is None or series is None or series.currency() not in (None, currency) or _of_other_length(series):
         return
     alone = len(series.intervals) == 1
     fees = [flow for one in offer.considerations for flow in one.flows if flow.description == LOCAL_GRID_FEE]
@@ -237,7 +239,8 @@ def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> I
         available_wh = MAX_ENERGY_WH if available is None else _wh(available, _CATALOGS)
         fee_micro = _sum(one for one in fees if one.delivery_id in (delivery_id(slot), *([None] if alone else [])))
         item_id = item_in(offer.id, start, slot, alone=alone)
-        yield slot, Offer(seller, item_id, _micro(price, _CATALOGS), available_wh, provider, fee_micro)
+        price_micro, selects = _micro(price, _CATALOGS), not attributes.select_optional
+        yield slot, Offer(seller, item_id, price_micro, available_wh, provider, fee_micro, selects)
 
 
 # --- contracts ---

@@ -182,7 +182,7 @@ class _Writer:
                 return self._contract(None, DRAFT, commitments=self._commitments(lines, provider, DRAFT, {}))
             case Quote(terms, expires_ms):
                 return self._agreed(None, terms, expires_ms)
-            case Init(terms):
+            case Init(terms, _):
                 return self._agreed(None, terms, self._envelope.terms_until_ms)
             case Agreed(order_id, terms, due_micro, expires_ms):
                 return self._agreed(order_id, terms, expires_ms, due_micro)
@@ -264,12 +264,13 @@ class _Writer:
                 for slot, offer in slots.items()
                 if offer.local_fee_micro_per_kwh
             ]
+            optional = {} if one.selects else {"selectOptional": True}
             offers.append(
                 {
                     "id": offer_id,
                     "resourceIds": [offer_id],
                     **({"considerations": [self._flows(OWN_GRID_FEE, fees)]} if fees else {}),
-                    "offerAttributes": self._attributes("EnergyTradeOffer", commitmentAttributes=series),
+                    "offerAttributes": self._attributes("EnergyTradeOffer", commitmentAttributes=series, **optional),
                 }
             )
         return {**found, "resources": resources, "offers": offers}
