@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -11,17 +10,15 @@ from functools import partial
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import BecknClient, Outcome, Undelivered
 from wattmesh_beckn.codec.v2.messages import PUBLISH, TO_DISCOVERY
-from wattmesh_beckn.proofs import Proof, Request, judge
+from wattmesh_beckn.proofs import Judge, Proof, Request
 from wattmesh_beckn.receiver import Asked
 from wattmesh_beckn.registry import Directory, RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.clock import Clock
-from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
 from wattmesh_common.runtime import RuntimeConfig
 
 SENDS_AT_ONCE = 256
-log = logging.getLogger(__name__)
 
 
 class Sender:
@@ -50,8 +47,7 @@ class Sender:
         self._clock = clock
         self._sent = sent
         self._asked = asked
-        self._proven = proven
-        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
+        self._judge = Judge(config.domain, directory, clock, proven)
         self.begin()
 
     def begin(self) -> None:
@@ -111,18 +107,14 @@ class Sender:
         signer = self._signers[message.party]
         asked, until_s = self._asked(*message.key[:3]), message.expires_ms / 1000
         authorization = None if asked is None else asked.authorization
-        judged = partial(self._judge, message, role) if "v2" in self._config.protocols else None
+        judged = partial(self._hear, message, role) if "v2" in self._config.protocols else None
         return await self._client.send(
             signer, f"{url}/{message.action}", message.body, until_s, authorization=authorization, answered=judged
         )
 
-    async def _judge(self, message: Outgoing, role: SubscriberType, reply: Reply, authorization: str) -> None:
-        """Count what an answer proves, and say where it was not signed by who was asked; it counts all the same."""
+    async def _hear(self, message: Outgoing, role: SubscriberType, reply: Reply, authorization: str) -> None:
         request = Request(message.body, message.message_id, authorization, message.recipient, role)
-        proof, why = await judge(reply, request, self._config.domain, self._directory, self._clock)
-        self._proven(proof)
-        if proof is Proof.WRONG and not self._told.wait_s("", self._clock.wall()):
-            log.warning("the signature of %s's answer to %s proves nothing: %s", message.recipient, message.action, why)
+        await self._judge.hear(reply, message.action, request)
 
     async def _url(self, subscriber_id: str, role: SubscriberType) -> str | None:
         for fresh in (False, True):

@@ -300,10 +300,10 @@ def _proved(claim: DeliveryClaim, told: list[Message], side: SideOfContract) -> 
     if claim.state is ContractState.SETTLED:
         only = len(side.deliveries) == 1
         paid = any(
-            isinstance(one, Pay | Receipt)
-            and (one.slot == claim.slot or (one.slot is None and only))
-            and (one.amount_micro, one.currency) == (claim.settled_micro, side.currency)
+            (part.slot == claim.slot or (part.slot is None and only)) and part.amount_micro == claim.settled_micro
             for one in told
+            if isinstance(one, Pay | Receipt) and one.currency == side.currency
+            for part in one.parts
         )
     return Proved(claim, agreed, delivered, paid)
 

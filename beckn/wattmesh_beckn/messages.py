@@ -446,10 +446,10 @@ class OnCancelMessage(BecknModel):
 
 
 class UpdatedOrder(BecknModel):
-    """What changes in an order: the payment of a delivery, or the metered energy of a supply order; one at a time."""
+    """What changes in an order: payments of deliveries, or the metered energy of a supply order, one slot at a time."""
 
     id: Id
-    payments: tuple[Payment] | None = None
+    payments: tuple[Payment, ...] | None = Field(default=None, max_length=MOST_DELIVERIES, fail_fast=True)
     fulfillments: tuple[Fulfillment] | None = None
 
 

@@ -7,6 +7,8 @@ lowers trust and ends no transaction. So it is told apart here, and refused nowh
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,6 +29,9 @@ from wattmesh_beckn.signature import (
 )
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock
+from wattmesh_common.limits import TOLD_AT_ONCE, TOLD_PER_S, RateLimit
+
+log = logging.getLogger(__name__)
 
 
 class Proof(StrEnum):
@@ -47,13 +52,34 @@ class Judged(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request that was answered: its body, message id and `Authorization`, and who was asked in which role."""
+    """A request that was answered: its body, message id and `Authorization`, and who was asked in which role.
+
+    A callback is a request in this sense, too: its receiver answers it at once.
+    """
 
     body: bytes
     message_id: str
     authorization: str
     asked: str
     role: SubscriberType
+
+
+class Judge:
+    """Judges the answers that a process gets: tells `proven` of each, and logs those whose signature is wrong."""
+
+    def __init__(self, domain: str, directory: Directory, clock: Clock, proven: Callable[[Proof], None]) -> None:
+        self._domain = domain
+        self._directory = directory
+        self._clock = clock
+        self._proven = proven
+        self._told = RateLimit(per_s=TOLD_PER_S, burst=TOLD_AT_ONCE)
+
+    async def hear(self, reply: Reply, action: str, request: Request) -> None:
+        """Count what an answer proves, and say where it was not signed by who was asked; it counts all the same."""
+        proof, why = await judge(reply, request, self._domain, self._directory, self._clock)
+        self._proven(proof)
+        if proof is Proof.WRONG and not self._told.wait_s("", self._clock.wall()):
+            log.warning("the signature of %s's answer to %s proves nothing: %s", request.asked, action, why)
 
 
 async def judge(reply: Reply, request: Request, domain: str, directory: Directory, clock: Clock) -> Judged:

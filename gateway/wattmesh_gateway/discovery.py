@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pydantic_core
@@ -34,8 +35,9 @@ from wattmesh_beckn.codec.v2.catalogs import (
 from wattmesh_beckn.codec.v2.messages import ON_DISCOVER, ON_PUBLISH, ContextV2, DiscoverMessage
 from wattmesh_beckn.codec.v2.writing import sought
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined, too_many
+from wattmesh_beckn.proofs import Judge, Request
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.registry import RegistryUnavailable
+from wattmesh_beckn.registry import RegistryUnavailable, SubscriberType
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock, stopwatch
@@ -43,7 +45,7 @@ from wattmesh_gateway.catalogs import Kept
 from wattmesh_gateway.filters import Filter, compiled
 from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.metrics import Metrics
-from wattmesh_gateway.registry import Registry, Seller
+from wattmesh_gateway.registry import OwnDirectory, Registry, Seller
 from wattmesh_market.energy.grid_time import GridTime
 
 MOST_PAGE_BYTES = 150 * 1024
@@ -67,9 +69,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Asker:
-    """Who is answered: where it is reached, in which conversation, and until when (unix seconds of wall time)."""
+    """Who is answered: its role, where it is reached, in which conversation, and until when (unix seconds of wall
+    time).
+    """
 
     subscriber_id: str
+    role: SubscriberType
     url: str
     conversation: Conversation
     until: float
@@ -98,6 +103,7 @@ class Discovery:
         self._time = time
         self._clock = clock
         self._metrics = metrics
+        self._judge = Judge(domain, OwnDirectory(registry, clock), clock, metrics.proven)
         self._filtering = Limit(
             registry.database, clock, per_s=FILTERS_PER_S, burst=FILTERS_AT_ONCE, what="filters of its own"
         )
@@ -179,7 +185,8 @@ class Discovery:
         if not isinstance(context, ContextV2):
             raise TypeError(f"{received.action} is no call of v2")
         until = min(context.expires_at, self._clock.wall() + ANSWER_TTL_S)
-        return _Asker(sender.subscriber_id, sender.url, conversation(context, received.body), until)
+        said = conversation(context, received.body)
+        return _Asker(sender.subscriber_id, sender.type, sender.url, said, until)
 
     def _start(self, asker: _Asker, answer: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(answer)
@@ -288,6 +295,11 @@ class Discovery:
         return callback_context(action, asker.conversation, self._network, self._clock.machine(), ANSWER_TTL_S)
 
     async def _send(self, action: str, asker: _Asker, body: bytes) -> bool:
-        outcome = await self._client.send(self._signer, f"{asker.url.rstrip('/')}/{action}", body, asker.until)
+        url, heard = f"{asker.url.rstrip('/')}/{action}", partial(self._hear, action, asker, body)
+        outcome = await self._client.send(self._signer, url, body, asker.until, answered=heard)
         self._metrics.callback(action, outcome)
         return isinstance(outcome, Acked)
+
+    async def _hear(self, action: str, asker: _Asker, body: bytes, reply: Reply, authorization: str) -> None:
+        message_id, asked = asker.conversation.message_id, asker.subscriber_id
+        await self._judge.hear(reply, action, Request(body, message_id, authorization, asked, asker.role))

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from wattmesh_beckn.client import Acked, Nacked, Undelivered
 from wattmesh_beckn.client import Outcome as SendOutcome
 from wattmesh_beckn.codec.v2.messages import DISCOVER, OF_DISCOVERY, PUBLISH
+from wattmesh_beckn.proofs import Proof
 from wattmesh_beckn.transport import Reply
 from wattmesh_gateway.outcome import Outcome
 
@@ -39,6 +40,12 @@ class Metrics:
             ["call", "outcome"],
             registry=self.collectors,
         )
+        self._answers = Counter(
+            "wattmesh_gateway_answers_received",
+            "Answers to callbacks of Beckn v2, by what their signature proves.",
+            ["proof"],
+            registry=self.collectors,
+        )
         self._broadcasts = Counter(
             "wattmesh_gateway_broadcasts", "(search, seller) pairs by outcome.", ["outcome"], registry=self.collectors
         )
@@ -61,6 +68,8 @@ class Metrics:
         for call in OF_DISCOVERY:
             for kind in _OUTCOMES.values():
                 self._callbacks.labels(call, kind)
+        for proof in Proof:
+            self._answers.labels(proof)
         for outcome in Outcome:
             self._broadcasts.labels(outcome)
 
@@ -72,6 +81,10 @@ class Metrics:
     def callback(self, call: str, outcome: SendOutcome) -> None:
         """Count what became of a callback."""
         self._callbacks.labels(call, _OUTCOMES[type(outcome)]).inc()
+
+    def proven(self, proof: Proof) -> None:
+        """Count what the signature of an answer to a callback proves."""
+        self._answers.labels(proof).inc()
 
     def limited(self, call: str) -> None:
         """Count a call that was refused because of a limit."""

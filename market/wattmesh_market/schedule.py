@@ -23,6 +23,8 @@ AHEAD_S = 8 * SLOT_S
 """How many slots one order covers at most, from the one that is traded on."""
 CLOSED_AFTER_S = 3 * SLOT_S
 """So long after a slot's start, with the third slot after it, a utility shares what was reported of it."""
+PAID_WITHIN_S = 3 * SLOT_S
+"""How long after its slot's start a delivery may wait to be paid with later ones of its order."""
 SURELY_REPORTED_S = 2 * SLOT_S
 """What was delivered so long before the current slot has been reported by everybody who could."""
 

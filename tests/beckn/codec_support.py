@@ -30,6 +30,7 @@ from wattmesh_market.trade.messages import (
     Init,
     Line,
     Offers,
+    Paid,
     Pay,
     PricedReading,
     Quote,
@@ -101,6 +102,7 @@ energies = st.integers(0, 10**9)
 positive = st.integers(1, 10**9)
 amounts = st.integers(0, 10**14)
 currencies = st.from_regex(r"[A-Z]{3}", fullmatch=True)
+others_paid = st.lists(st.builds(Paid, slot_numbers, amounts), max_size=3).map(tuple)
 moments = st.integers(NOW_MS + 1, NOW_MS + 86_400_000)
 reasons = st.none() | st.text(max_size=200)
 metered = st.tuples(energies, energies, energies)
@@ -108,7 +110,7 @@ metered = st.tuples(energies, energies, energies)
 
 @st.composite
 def offers(draw: st.DrawFn) -> Offers:
-    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0))
+    one = st.builds(Offer, st.just(SELLER_ID), ids, amounts, energies, st.none(), st.just(0), st.just(True))
     return Offers(tuple(draw(st.lists(st.tuples(slot_numbers, one), max_size=4))))
 
 
@@ -173,7 +175,7 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Offers: offers(),
     Select: selections(),
     Quote: st.builds(Quote, terms(), moments),
-    Init: st.builds(Init, terms()),
+    Init: st.builds(Init, terms(), st.just(True)),
     Agreed: st.builds(lambda name, due, moment: Agreed(name, due[0], due[1], moment), ids, terms_and_due(), moments),
     Confirm: st.builds(lambda name, due: Confirm(name, *due), ids, terms_and_due()),
     Confirmed: st.builds(lambda name, due: Confirmed(name, *due), ids, terms_and_due()),
@@ -181,8 +183,8 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Status: statuses(),
     Cancel: st.builds(Cancel, ids, ids, st.none() | slot_lists.map(tuple)),
     Cancelled: st.builds(Cancelled, statuses()),
-    Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies),
-    Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies),
+    Pay: st.builds(Pay, ids, st.none() | slot_numbers, amounts, currencies, others_paid),
+    Receipt: st.builds(Receipt, ids, st.none() | slot_numbers, amounts, currencies, others_paid),
     ReportReading: st.builds(
         lambda name, slot, wh, in_doubt: ReportReading(name, slot, *wh)._replace(provisional=in_doubt),
         ids,

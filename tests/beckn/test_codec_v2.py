@@ -24,6 +24,7 @@ from wattmesh_market.trade.messages import (
     Confirm,
     Declined,
     DeliveryStatus,
+    Init,
     Offers,
     Publish,
     Quote,
@@ -59,6 +60,9 @@ def test_what_is_written_is_read_as_the_same(kind: type[Sent], data: st.DataObje
         assert sorted(found.offers) == sorted(message.offers)
     elif isinstance(message, Search):
         assert found == message._replace(energy_wh=None)  # a filter says when, not how much
+    elif isinstance(message, Init):
+        assert found == message._replace(quoted=False)  # nothing is known of a quote
+        assert decoded(encoded(message), KNOWN).quoted
     else:
         assert found == message
 
@@ -263,6 +267,14 @@ def test_a_seller_publishes_an_offer_for_each_slot_and_the_fee_of_neighbours_bes
         "2026-05-28T21:00:00.000Z",
     ]
     assert found_at_the_gateway(raw) == Offers(((SLOT, HERE), (NEXT, LATER)))
+
+
+def test_an_offer_says_whether_its_terms_are_taken_without_a_quote() -> None:
+    offers = (SLOT, HERE), (NEXT, LATER._replace(selects=False))
+    raw = encoded(Publish(offers))
+    said = [one["offerAttributes"].get("selectOptional") for one in raw["message"]["catalogs"][0]["offers"]]
+    assert said == [None, True]
+    assert found_at_the_gateway(raw) == Offers(offers)
 
 
 def test_who_has_nothing_to_sell_withdraws_its_catalog() -> None:

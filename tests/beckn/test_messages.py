@@ -308,10 +308,10 @@ def test_a_select_names_at_least_one_item() -> None:
     assert refused("select", raw) == (none, "message.order.items")
 
 
-def test_one_update_is_of_one_delivery() -> None:
-    one = example("update")["message"]["order"]["payments"][0]
-    path = "message.order.payments"
-    message, at = refused("update", changed(example("update"), path, [one, one]))
+def test_one_update_is_of_one_reading() -> None:
+    path = "message.order.fulfillments"
+    raw = changed(example("update"), "message.update_target", "order.fulfillments")
+    message, at = refused("update", changed(raw, path, [{"id": "slot-900"}] * 2))
     assert (message, at) == (f"{path}: Tuple should have at most 1 item after validation, not 2", path)
 
 

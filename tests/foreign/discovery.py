@@ -39,7 +39,8 @@ class _Guest(PlatformV2):
         """Hear a callback that the gateway has signed; acknowledge it as LTS does."""
         assert signer_of(headers, body, GATEWAY.public_key) == GATEWAY.subscriber_id
         assert path == f"/beckn/{json.loads(body)['context']['action']}"
-        answer = {"status": "ACK", "signature": self.signature(body, SystemClock().wall())}
+        answer = {"status": "ACK"}
+        answer["signature"] = self.counter_signature(json.dumps(answer).encode(), body, SystemClock().wall())
         self._seen.append(Exchange(path.removeprefix("/beckn"), json.loads(body), answer))
         self._heard.put_nowait(json.loads(body))
         return Reply(200, json.dumps(answer).encode(), {"content-type": "application/json"})

@@ -64,6 +64,18 @@ class PlatformV2:
             f'expires="{created + 30}",headers="{headers}",signature="{signature}"'
         )
 
+    def counter_signature(self, answer: bytes, request: bytes, now: float) -> str:
+        """LTS' CounterSignature of an answer, which is signed without it."""
+        created, lines = int(now), "(created) (expires) digest (request-digest) (message-id)"
+        signed = signing_string(answer, created, created + 30)
+        signed += f"\n(request-digest): BLAKE-512={digest(request)}".encode()
+        signed += f"\n(message-id): {json.loads(request)['context']['messageId']}".encode()
+        return (
+            f'Signature keyId="{self.id}|{self.key_id}|ed25519",algorithm="ed25519",created="{created}",'
+            f'expires="{created + 30}",headers="{lines}",signature="'
+            f'{base64.b64encode(self._key.sign(signed).signature).decode()}"'
+        )
+
     def call(self, action: str, message: Json, now: float, **context: Any) -> Json:
         """A message to the discovery service."""
         role = "bpp" if action == "catalog/publish" else "bap"

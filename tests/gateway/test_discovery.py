@@ -38,6 +38,8 @@ class Member(PlatformV2):
         self.world = world
         self.heard: list[Json] = []
         self.answer = Reply(200, b'{"message":{"status":"ACK"}}')
+        self.answers_as: PlatformV2 | None = None
+        """Who signs its answers to callbacks."""
 
     async def enter(self, role: SubscriberType, **changes: Any) -> None:
         """Be registered, and listen."""
@@ -51,7 +53,10 @@ class Member(PlatformV2):
         assert path == f"/{call['context']['action']}"
         assert signer_of(headers, body, GATEWAY.public_key) == GATEWAY.subscriber_id
         self.heard.append(call)
-        return self.answer
+        if self.answers_as is None:
+            return self.answer
+        signature = self.answers_as.signature(self.answer.body, self.world.clock.wall(), headers["authorization"])
+        return Reply(self.answer.status, self.answer.body, {"signature": signature})
 
     async def say(self, action: str, message: Json, **context: Any) -> Json:
         """Say something to the gateway, and take its answer, which is signed."""
@@ -138,6 +143,31 @@ def test_an_answer_names_the_question_and_its_digest() -> None:
     }
     assert [context[name] == asked_in[name] for name in ("transactionId", "messageId")] == [True, True]
     assert context["requestDigest"] == {"digest": f"BLAKE-512={digest(body)}"}
+
+
+@pytest.mark.parametrize(("by", "proof"), [("who was asked", "signed"), ("another", "wrong"), ("nobody", "unsigned")])
+@pytest.mark.parametrize("call", ["on_discover", "catalog/on_publish"])
+def test_what_the_answer_to_a_callback_proves_is_counted_and_it_counts_in_any_case(
+    by: str, proof: str, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> tuple[World, str]:
+        world, buyer, (roof, other) = await street("roof", "other")
+        asked = buyer if call == "on_discover" else roof
+        asked.answers_as = {"who was asked": asked, "another": other}.get(by)
+        await (buyer.discover() if asked is buyer else roof.publish(roof.catalog(SLOT)))
+        return world, asked.id
+
+    world, asked = run(main())
+    proven = {one: _counted(world, "answers_received", proof=one) for one in ("signed", "unsigned", "wrong")}
+    assert proven == {"signed": 0, "unsigned": 0, "wrong": 0, proof: 1}
+    assert _counted(world, "callbacks", call=call, outcome="acked") == 1
+    warned = [one.getMessage() for one in caplog.records]
+    expected = f"the signature of {asked}'s answer to {call} proves nothing: signed by 'other' but {asked!r} was asked"
+    assert warned == ([expected] if proof == "wrong" else [])
+
+
+def _counted(world: World, name: str, **labels: str) -> float:
+    return world.gateway.metrics.collectors.get_sample_value(f"wattmesh_gateway_{name}_total", labels) or 0.0
 
 
 def test_the_newest_catalog_of_an_id_counts_and_one_that_is_not_active_is_none() -> None:

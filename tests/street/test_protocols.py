@@ -131,12 +131,17 @@ def test_the_same_is_traded(name: str) -> None:
 def test_a_network_of_v2_says_nothing_in_v1() -> None:
     _, wires = played("v2")
     assert wires.of("1.1.0") == set()
-    assert wires.of("2.0.0") >= {"catalog/publish", "discover", "on_discover", "select", "on_status", "update"}
+    assert wires.of("2.0.0") >= {"catalog/publish", "discover", "on_discover", "init", "on_status", "update"}
+
+
+def test_what_is_published_is_taken_without_asking_for_a_quote() -> None:
+    assert not {"select", "on_select"} & played("v2")[1].of("2.0.0")
+    assert {"select", "on_select"} <= played("v1")[1].of("1.1.0")
 
 
 def test_each_callback_to_a_request_says_which_one_it_answers() -> None:
     _, wires = played("v2")
-    for action in ("on_discover", "on_select", "on_init", "on_confirm"):
+    for action in ("on_discover", "on_init", "on_confirm"):
         assert wires.answering[action] == wires.said["2.0.0", action] > 0
     assert wires.answering["on_status"] == 0  # told unasked
 

@@ -13,6 +13,7 @@ from wattmesh_market.parties.books import Alarm, AlarmKind, Outcome, Selection
 from wattmesh_market.parties.party import CLOCK_TOLERANCE_S, MOST_REPEATED
 from wattmesh_market.parties.shopping import no_search, short, stalled_after_s, watch
 from wattmesh_market.parties.terms import difference, terms_of, wrong_parts
+from wattmesh_market.schedule import PAID_WITHIN_S
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OPEN,
@@ -36,6 +37,7 @@ from wattmesh_market.trade.messages import (
     Confirmed,
     DeliveryStatus,
     Init,
+    Paid,
     Pay,
     Quote,
     Receipt,
@@ -114,7 +116,18 @@ def init(party: Party, transaction_id: str) -> None:
 
 
 def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
-    """The order id. Terms other than the quote's are refused and the order cancelled."""
+    """The order id. Terms other than the quote's are refused and the order cancelled.
+
+    Where no quote was asked for these terms are it.
+    """
+    contract = party.books.contract(call.transaction_id, call.sender)
+    if contract is None and _taken_as_offered(party, call):
+        refused = on_quote(party, call, Quote(message.terms, message.expires_ms))
+        if refused is not None and message.order_id is not None:
+            party.send(call.sender, call.transaction_id, Cancel(message.order_id, "terms-changed"))
+        contract = party.books.contract(call.transaction_id, call.sender)
+        if contract is None:
+            return refused
     contract = _contract(party, call)
     if contract.state is not ContractState.QUOTED:
         return None
@@ -131,6 +144,12 @@ def on_agreed(party: Party, call: Call, message: Agreed) -> Refused | None:
     if not contract.expired(party.now.ms):
         party.books.put(contract.agreed(message.order_id, party.now.ms))
     return None
+
+
+def _taken_as_offered(party: Party, call: Call) -> bool:
+    """Whether the terms are of an offer that was taken without a quote."""
+    selection = party.books.selections.get(call.transaction_id, {}).get(call.sender)
+    return selection is not None and selection.selected_wh is not None and not selection.offer.selects
 
 
 def confirm(party: Party, transaction_id: str) -> None:
@@ -208,30 +227,42 @@ def on_cancelled(party: Party, call: Call, message: Cancelled) -> None:
 
 
 def settle(party: Party, transaction_id: str, occasion: object = "delivered") -> None:
-    """Pay for what was delivered. `occasion` tells a payment said again from the first."""
+    """Pay for what was delivered: all of an order at once. `occasion` tells a payment said again from the first."""
     for contract in party.books.of_transaction(transaction_id):
-        if contract.side is Side.BUYER and contract.order_id is not None:
-            for delivery in contract.deliveries:
-                if delivery.state is ContractState.DELIVERED:
-                    pay = Pay(contract.order_id, delivery.slot, delivery.settled_micro or 0, party.around.currency)
-                    party.send(contract.counterparty, transaction_id, pay, f"{delivery.slot} {occasion}")
+        if contract.side is not Side.BUYER or contract.order_id is None:
+            continue
+        owed = [one for one in contract.deliveries if one.state is ContractState.DELIVERED]
+        if owed and not _more_to_come(party, contract, owed[0].slot):
+            paid, *others = [Paid(one.slot, one.settled_micro or 0) for one in owed]
+            pay = Pay(contract.order_id, *paid, party.around.currency, tuple(others))
+            named = " ".join([str(one.slot) for one in owed])
+            party.send(contract.counterparty, transaction_id, pay, f"{named} {occasion}")
+
+
+def _more_to_come(party: Party, contract: Contract, slot: int) -> bool:
+    """Whether a delivery waits to be paid with others of its order that will be told within `PAID_WITHIN_S`."""
+    until = slot + PAID_WITHIN_S
+    coming = any(one.state is ContractState.CONFIRMED and one.slot < until for one in contract.deliveries)
+    return coming and party.now.slot <= until
 
 
 def on_receipt(party: Party, call: Call, message: Receipt) -> None:
     """Paid: settled."""
     contract = _contract(party, call)
-    delivery = contract.paid_for(message.slot)
-    if contract.order_id != message.order_id or delivery is None:
-        raise Refused(Reason.BUSINESS, "no receipt for a payment of this order", About.ORDER)
-    if delivery.state is ContractState.DELIVERED:
-        party.books.put(contract.settled(delivery.slot, party.now.ms))
+    for paid in message.parts:
+        delivery = contract.paid_for(paid.slot)
+        if contract.order_id != message.order_id or delivery is None:
+            raise Refused(Reason.BUSINESS, "no receipt for a payment of this order", About.ORDER)
+        if delivery.state is ContractState.DELIVERED:
+            contract = contract.settled(delivery.slot, party.now.ms)
+            party.books.put(contract)
 
 
 def unanswered(party: Party, seller: str, transaction_id: str, action: Action, why: Unanswered) -> bool:
     """What it means that a request was declined or not answered; whether something else may be missing now."""
     books = party.books
     contract = books.contract(transaction_id, seller)
-    if action is Action.SELECT:
+    if action is Action.SELECT or (action is Action.INIT and contract is None):
         selection = books.selections.get(transaction_id, {}).get(seller)
         if selection is None or selection.outcome is not Outcome.SELECTED:
             return False

@@ -74,8 +74,8 @@ def is_news(party: Party, one: Signed) -> bool:
     if contract.side is not Side.SELLER:
         return False
     if isinstance(message, Receipt):
-        paid = contract.paid_for(message.slot)
-        return paid is not None and paid.state is not ContractState.SETTLED
+        paid = [contract.paid_for(part.slot) for part in message.parts]
+        return any(one is not None and one.state is not ContractState.SETTLED for one in paid)
     status = _status(message)
     return status is not None and any(
         told.state in _ENDS and (mine := contract.of_slot(told.slot)) is not None and mine.state not in _ENDS
@@ -272,9 +272,11 @@ def _move_on(party: Party, one: Signed) -> None:
     if contract is None or contract.side is not Side.SELLER:
         return
     if isinstance(message, Receipt):
-        delivery = contract.paid_for(message.slot)
-        if delivery is not None and delivery.state is ContractState.DELIVERED:
-            books.put(contract.settled(delivery.slot, one.signed_ms))
+        for part in message.parts:
+            delivery = contract.paid_for(part.slot)
+            if delivery is not None and delivery.state is ContractState.DELIVERED:
+                contract = contract.settled(delivery.slot, one.signed_ms)
+                books.put(contract)
     elif (status := _status(message)) is not None:
         over = {told.slot for told in status.deliveries if told.state in OVER}
         live = {delivery.slot for delivery in contract.deliveries if delivery.state is ContractState.CONFIRMED} & over

@@ -11,7 +11,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import MOST_REPEATED
 from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.terms import difference, terms_of
-from wattmesh_market.schedule import AHEAD_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
+from wattmesh_market.schedule import AHEAD_S, PAID_WITHIN_S, UTILITY_LOOKS_PPM, WINDOW_PPM, moment_s
 from wattmesh_market.trade.contracts import (
     DELIVERED,
     OVER,
@@ -34,6 +34,7 @@ from wattmesh_market.trade.messages import (
     DeliveryStatus,
     Init,
     Offers,
+    Paid,
     Pay,
     Quote,
     Receipt,
@@ -41,6 +42,7 @@ from wattmesh_market.trade.messages import (
     Select,
     Status,
     Terms,
+    Wanted,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
 from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
@@ -86,15 +88,22 @@ def offered(party: Party, slot: int) -> tuple[tuple[int, Offer], ...]:
     for at, available_wh in _from_slot_on(party, slot, slot + AHEAD_S).items():
         price, fee = party.price_micro_per_kwh(at), party.grid_fee_micro_per_kwh(ANYBODY, at)
         local_fee = fee if party.is_neighbour else 0
-        one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, local_fee_micro_per_kwh=local_fee)
+        one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, None, local_fee, selects=False)
         found.append((at, one))
     return tuple(found)
 
 
 def quote(party: Party, call: Call) -> None:
     """Reserve, less when less is left, and price it. A cart that changes before `init` is quoted anew."""
-    message, buyer, now_ms = call.message, call.sender, party.now.ms
+    message = call.message
     assert isinstance(message, Select)  # noqa: S101 - the step follows from the message
+    contract = _reserve(party, call, message)
+    party.answer(call, Quote(terms_of(contract, party.around.currency), contract.expires_ms), contract.expires_ms)
+
+
+def _reserve(party: Party, call: Call, message: Select) -> Contract:
+    """A quote for what a buyer wants, or less; Refused when there is none for it."""
+    buyer, now_ms = call.sender, party.now.ms
     party.require_near(call)
     if message.provider != party.id:
         raise Refused(Reason.ITEM_NOT_FOUND, f"no provider {message.provider!r} here", About.PROVIDER)
@@ -153,16 +162,19 @@ def quote(party: Party, call: Call) -> None:
         raise refused
     if party.tells:
         _tell_sale(party, "quoted %s kWh for %s to %s at %s %s", contract)
-    message_terms = terms_of(contract, party.around.currency)
-    party.answer(call, Quote(message_terms, contract.expires_ms), until_ms=contract.expires_ms)
+    return contract
 
 
 def agree(party: Party, call: Call) -> None:
-    """Fix the quoted terms under an order id."""
+    """Fix the quoted terms under an order id. Who takes an offer as it is gets a quote with them."""
     message = call.message
     assert isinstance(message, Init)  # noqa: S101 - the step follows from the message
-    contract = _tentative(party, call)
-    _check(party, contract, message.terms)
+    if message.quoted or _of_buyer(party, call.transaction_id, call.sender) is not None:
+        contract = _tentative(party, call)
+        _check(party, contract, message.terms)
+    else:
+        wanted = tuple(Wanted(one.slot, one.item_id, one.energy_wh) for one in message.terms.lines)
+        contract = _reserve(party, call, Select(message.terms.provider, wanted))
     if contract.state is ContractState.QUOTED:
         contract = contract.agreed(party.derive_id("order", call.transaction_id, call.sender), party.now.ms)
         party.books.put(contract)
@@ -234,33 +246,51 @@ def withdraw(party: Party, call: Call) -> None:
 
 
 def receive_payment(party: Party, call: Call) -> None:
-    """A delivery is paid: settled."""
+    """Deliveries of an order are paid: settled, all of them or none."""
     message = call.message
     assert isinstance(message, Pay)  # noqa: S101 - the step follows from the message
     contract = _ordered(party, message.order_id, call.sender)
-    delivery = contract.paid_for(message.slot)
+    parts = []
+    for part in message.parts:
+        delivery = _paid(party, contract, part, message.currency)
+        contract = _settle(party, contract, delivery)
+        parts.append(part._replace(slot=delivery.slot))
+    paid, *others = parts
+    party.answer(call, Receipt(message.order_id, *paid, party.around.currency, tuple(others)))
+
+
+def _paid(party: Party, contract: Contract, paid: Paid, currency: str) -> Delivery:
+    """The delivery that is paid; Refused when nothing is due for it, or another amount."""
+    delivery = contract.paid_for(paid.slot)
     if delivery is None:
         raise Refused(Reason.UNSOUND, "a payment must name a delivery of its order", About.PAYMENT_STATUS)
     if delivery.state not in DELIVERED:
         raise Refused(Reason.BUSINESS, f"nothing to pay yet: the order is {delivery.state}")
-    if message.amount_micro != delivery.settled_micro or message.currency != party.around.currency:
+    if paid.amount_micro != delivery.settled_micro or currency != party.around.currency:
         raise Refused(
             Reason.BUSINESS,
-            f"paid {money_text(message.amount_micro)} {message.currency} but "
+            f"paid {money_text(paid.amount_micro)} {currency} but "
             f"{money_text(delivery.settled_micro or 0)} {party.around.currency} is due",
             About.PAYMENT_AMOUNT,
         )
-    if delivery.state is ContractState.DELIVERED:
-        party.books.put(contract.settled(delivery.slot, party.now.ms))
-        if party.tells:
-            party.tell(
-                "paid %s %s by %s",
-                money_text(message.amount_micro),
-                party.around.currency,
-                short(contract.counterparty),
-                transaction_id=contract.transaction_id,
-            )
-    party.answer(call, Receipt(message.order_id, delivery.slot, message.amount_micro, party.around.currency))
+    return delivery
+
+
+def _settle(party: Party, contract: Contract, delivery: Delivery) -> Contract:
+    """A contract with a delivery settled; as it is where that was settled before."""
+    if delivery.state is not ContractState.DELIVERED:
+        return contract
+    contract = contract.settled(delivery.slot, party.now.ms)
+    party.books.put(contract)
+    if party.tells:
+        party.tell(
+            "paid %s %s by %s",
+            money_text(delivery.settled_micro or 0),
+            party.around.currency,
+            short(contract.counterparty),
+            transaction_id=contract.transaction_id,
+        )
+    return contract
 
 
 def deliver(party: Party, contract: Contract, slot: int, delivered_wh: int) -> None:
@@ -290,13 +320,16 @@ def tell_delivery(party: Party, contract: Contract, slot: int, occasion: object)
 
 
 def repeat(party: Party, before: int, occasion: int) -> None:
-    """Tell again what was delivered in slots before `before` and is not paid."""
-    unpaid = [
-        (delivery.slot, contract.created_ms, contract.counterparty, contract)
-        for contract in party.books.open[Side.SELLER].values()
-        for delivery in contract.deliveries
-        if delivery.state is ContractState.DELIVERED and delivery.slot < before
-    ]
+    """Tell again what was delivered in slots before `before` and is not paid; of an order of several slots, what should
+    have been paid with later ones by then.
+    """
+    unpaid = []
+    for contract in party.books.open[Side.SELLER].values():
+        several = len(contract.deliveries) > 1
+        late = before - (PAID_WITHIN_S - SLOT_S if several else 0)
+        slots = [one.slot for one in contract.deliveries if one.state is ContractState.DELIVERED and one.slot < late]
+        if slots:  # how an order stands says it of all its deliveries
+            unpaid.append((slots[0], contract.created_ms, contract.counterparty, contract))
     for slot, _, _, contract in sorted(unpaid, key=lambda one: one[:3])[:MOST_REPEATED]:
         tell_delivery(party, contract, slot, occasion)
 

@@ -12,7 +12,7 @@ from wattmesh_market.steps import Event, Situation, Trigger
 from wattmesh_market.strategies import Buy
 from wattmesh_market.trade.advice import Advice, AdviceRefused, Consultation, NoChoice, picks_of, question_about
 from wattmesh_market.trade.contracts import OVER, ContractState, Side
-from wattmesh_market.trade.messages import Call, Offers, Search, Select, Wanted
+from wattmesh_market.trade.messages import Call, Init, Line, Offers, Search, Select, Terms, Wanted
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Block, Offer, Pick, choose
 from wattmesh_market.trade.partners import (
     MOST_DOUBTS,
@@ -24,7 +24,7 @@ from wattmesh_market.trade.partners import (
     trust_of,
 )
 from wattmesh_market.trade.refusal import Reason, Refused
-from wattmesh_market.units import kwh_text, money_text
+from wattmesh_market.units import amount_micro, kwh_text, money_text
 
 if TYPE_CHECKING:
     from wattmesh_market.parties.party import Party
@@ -189,13 +189,27 @@ def select(party: Party, transaction_id: str) -> None:
         selection = books.selections[transaction_id][offer.seller]
         selected = selection._replace(selected_wh=energy_wh, outcome=Outcome.SELECTED, selected_later=more)
         books.select(transaction_id, offer.seller, selected)
-        wanted = Select(offer.provider or offer.seller, (Wanted(purchase.slot, offer.item_id, energy_wh), *more))
-        party.send(offer.seller, transaction_id, wanted, until_ms=party.gate_ms(purchase.slot))
+        wanted = (Wanted(purchase.slot, offer.item_id, energy_wh), *more)
+        provider = offer.provider or offer.seller
+        asked = Select(provider, wanted) if offer.selects else _as_offered(party, provider, selected, wanted)
+        party.send(offer.seller, transaction_id, asked, until_ms=party.gate_ms(purchase.slot))
         if party.tells:
-            text = f"select: %s kWh from %s{', and more for %d later slots' if more else ''}"
+            what = "select" if offer.selects else "init"
+            text = f"{what}: %s kWh from %s{', and more for %d later slots' if more else ''}"
             values = (kwh_text(energy_wh), short(offer.seller), *([len(more)] if more else []))
             party.tell(text, *values, transaction_id=transaction_id)
     watch(party, transaction_id)
+
+
+def _as_offered(party: Party, provider: str, selection: Selection, wanted: Iterable[Wanted]) -> Init:
+    """What is wanted on the terms that it was offered on."""
+    offers = {offer.item_id: offer for offer in (selection.offer, *dict(selection.later).values())}
+    lines = []
+    for slot, item_id, energy_wh in wanted:
+        amount = amount_micro(offers[item_id].price_micro_per_kwh, energy_wh)
+        lines.append(Line(slot, item_id, energy_wh, amount, None))
+    total_micro = sum([line.amount_micro for line in lines])
+    return Init(Terms(provider, tuple(lines), total_micro, party.around.currency), quoted=False)
 
 
 def _later(party: Party, purchase: Purchase, chosen: Iterable[Pick]) -> dict[str, list[Wanted]]:

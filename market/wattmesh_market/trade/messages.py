@@ -105,9 +105,10 @@ class Quote(NamedTuple):
 
 
 class Init(NamedTuple):
-    """A buyer takes a quote."""
+    """A buyer takes a quote, or what was offered if nothing was `quoted`: then it may get less than it asks for."""
 
     terms: Terms
+    quoted: bool = True
 
 
 class Agreed(NamedTuple):
@@ -173,22 +174,41 @@ class Cancelled(NamedTuple):
     status: Status
 
 
+class Paid(NamedTuple):
+    """What was paid for the delivery of a slot; None: of the only one."""
+
+    slot: int | None
+    amount_micro: int
+
+
 class Pay(NamedTuple):
-    """A buyer has paid for the delivery of a slot; None: of the only one."""
+    """A buyer has paid for the delivery of a slot (None: of the only one), and for `others` of the same order."""
 
     order_id: str
     slot: int | None
     amount_micro: int
     currency: str
+    others: tuple[Paid, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Paid, ...]:
+        """What was paid for each delivery."""
+        return (Paid(self.slot, self.amount_micro), *self.others)
 
 
 class Receipt(NamedTuple):
-    """A seller has been paid for the delivery of a slot; None: of the only one."""
+    """A seller has been paid for the delivery of a slot (None: of the only one), and for `others` of the same order."""
 
     order_id: str
     slot: int | None
     amount_micro: int
     currency: str
+    others: tuple[Paid, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Paid, ...]:
+        """What was paid for each delivery."""
+        return (Paid(self.slot, self.amount_micro), *self.others)
 
 
 class ReportReading(NamedTuple):

@@ -14,7 +14,8 @@ class Offer(NamedTuple):
     """What one seller can spare in one slot; a buyer may take any part of it.
 
     `provider` is whose energy it is where the seller is a platform that sells for others; None: its own. A household
-    that gets it pays `local_fee_micro_per_kwh` on top, a utility does not.
+    that gets it pays `local_fee_micro_per_kwh` on top, a utility does not. `selects` says whether the seller wants
+    to be asked for a quote before its terms are taken.
     """
 
     seller: str
@@ -23,6 +24,7 @@ class Offer(NamedTuple):
     available_wh: int
     provider: str | None = None
     local_fee_micro_per_kwh: int = 0
+    selects: bool = True
 
 
 class Pick(NamedTuple):

@@ -15,8 +15,8 @@ MOST_OPEN_QUOTES = 8
 """Each holds energy until it expires. A household of wattmesh holds at most two with one seller, one per attempt to buy
 for the next slot; others may buy for more slots ahead."""
 MOST_UNPAID = 4
-"""Deliveries owed for longer than `unpaid_after_ms` says. Payment follows delivery at once; even after lost messages it
-is made within that time, so an honest buyer owes none."""
+"""Deliveries owed for longer than `unpaid_after_ms` says. They are paid within three slots (`schedule.PAID_WITHIN_S`),
+and again in each slot after that where messages are lost, so an honest buyer owes hardly any."""
 MOST_OF_SLOT = 2 * 8
 """Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
 wattmesh makes at most two in each of the eight slots before, one per attempt."""

@@ -50,14 +50,14 @@ class Customer(World):
         super().__init__(household("home-0", battery(level_wh)))
         self.me = self[BUYER]
 
-    def want(self, *sellers: str, transaction: str = T1, attempt: int = 0) -> None:
-        """Each of the sellers offered 900 Wh, and 500 were selected from each."""
+    def want(self, *sellers: str, transaction: str = T1, attempt: int = 0, selects: bool = True) -> None:
+        """Each of the sellers offered 900 Wh, and 500 were selected from each, or taken where it `selects` not."""
         purchase = Purchase(transaction, NEXT, attempt, (Block(None, 1000),), self.now.ms)
 
         def selected() -> None:
             self.me.books.purchase(purchase)
             for seller in sellers:
-                offer = Offer(seller, item_id(NEXT), PRICE, 900)
+                offer = Offer(seller, item_id(NEXT), PRICE, 900, selects=selects)
                 self.me.books.select(transaction, seller, Selection(offer, 500, Outcome.SELECTED))
 
         self.act(self.me, selected)
@@ -143,6 +143,39 @@ def test_a_quote_for_something_else_than_was_selected_is_refused(wrong: Terms) -
     assert customer.why(customer.quote(wrong)) == (Reason.QUOTE_UNAVAILABLE, About.QUOTE)
     assert customer.state() is None
     assert customer.me.books.selections[T1][ANN].outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("granted_wh", [500, 300])
+def test_the_terms_of_an_offer_that_was_taken_without_a_quote_are_confirmed(granted_wh: int) -> None:
+    customer = Customer()
+    customer.want(ANN, selects=False)
+    customer.hear(customer.agreed(terms(granted_wh)))
+    assert (customer.state(), customer.contract().in_doubt) == (AGREED, True)
+    assert customer.said()[-1] == Confirm("o-1", terms(granted_wh), terms(granted_wh).total_micro)
+
+
+def test_terms_dearer_than_an_offer_are_refused_and_the_order_cancelled() -> None:
+    customer = Customer()
+    customer.want(ANN, selects=False)
+    assert customer.why(customer.agreed(terms(500, amount=100_001)))[0] is Reason.QUOTE_UNAVAILABLE
+    assert customer.said() == [Cancel("o-1", "terms-changed")]
+    assert customer.state() is None
+
+
+def test_a_seller_that_wants_to_be_asked_for_a_quote_cannot_do_without() -> None:
+    customer = Customer()
+    customer.want(ANN)
+    assert customer.why(customer.agreed(terms()))[0] is Reason.ORDER_NOT_FOUND
+
+
+def test_a_seller_that_declines_to_give_what_it_offered_is_given_up() -> None:
+    customer = Customer()
+    customer.want(ANN, selects=False)
+    why = Unanswered(Reason.QUANTITY_UNAVAILABLE, "sold")
+    customer.act(customer.me, lambda: customer.me.events.unanswered(ANN, T1, Action.INIT, why))
+    assert customer.me.books.selections[T1][ANN].outcome is Outcome.FAILED
+    customer.hear(customer.agreed(terms()))
+    assert customer.state() is None, "it says so too late"
 
 
 def test_a_quote_that_nobody_asked_for_is_refused() -> None:

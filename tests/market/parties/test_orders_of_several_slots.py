@@ -27,6 +27,7 @@ from wattmesh_market.trade.messages import (
     Cancel,
     DeliveryStatus,
     Init,
+    Paid,
     Pay,
     Quote,
     Receipt,
@@ -155,22 +156,26 @@ def test_it_is_confirmed_as_a_whole_at_the_latest_when_the_earliest_gate_closes(
     assert pair.bought.reason == "gate closed before it was confirmed"
 
 
-def test_each_delivery_is_told_and_paid_when_its_slot_has_ended() -> None:
-    pair = confirmed()
+def test_each_delivery_is_told_when_its_slot_has_ended_and_three_are_paid_at_once() -> None:
+    pair = confirmed(*[250] * 4)
     pair.begin_slot()
-    for number in range(3):
+    for expected in (
+        [DELIVERED, CONFIRMED, CONFIRMED, CONFIRMED],
+        [DELIVERED, DELIVERED, CONFIRMED, CONFIRMED],
+        [SETTLED, SETTLED, SETTLED, CONFIRMED],
+        [SETTLED] * 4,
+    ):
         pair.begin_slot()
         pair.carry_all()
-        expected = [SETTLED] * (number + 1) + [CONFIRMED] * (2 - number)
         assert pair.states() == (expected, expected)
         assert pair.bought.state is pair.sold.state is expected[-1]
     booked = [(one.slot, one.energy_wh, one.amount_micro) for one in pair[FLAT].journal.ledger if one.energy_wh > 0]
-    assert [one for one in booked if one[0] in pair.slots][:3] == [
+    assert [one for one in booked if one[0] in pair.slots] == [
         (one.slot, one.energy_wh, -one.amount_micro) for one in pair.sold.deliveries
     ]
 
 
-def test_a_delivery_that_is_told_late_is_paid_for_by_itself() -> None:
+def test_a_delivery_waits_to_be_paid_with_others_no_longer_than_three_slots() -> None:
     pair = confirmed()
     pair.begin_slot(2, [ROOF])
     pair.under_way.clear()  # nobody tells of the first
@@ -180,9 +185,23 @@ def test_a_delivery_that_is_told_late_is_paid_for_by_itself() -> None:
     pair.under_way.clear()
     pair.say(FLAT, ROOF, pair.status(only), ORDER)
     assert pair.states()[0] == [CONFIRMED, DELIVERED, CONFIRMED]
+    assert pair.sent(FLAT, Pay) == []
+    pair.under_way.clear()
+    pair.begin_slot(3, [FLAT])  # nothing is told of the others
     assert [one.message for one in pair.sent(FLAT, Pay)] == [
         Pay(pair.order_id, pair.slots[1], only.due_micro or 0, CURRENCY)
     ]
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_payment_for_several_deliveries_counts_for_all_of_them_or_none(wrong: int) -> None:
+    pair = confirmed(333, 400)
+    pair.begin_slot(3, [ROOF])
+    due = [Paid(one.slot, one.settled_micro or 0) for one in pair.sold.deliveries]
+    due[wrong] = due[wrong]._replace(amount_micro=1)
+    pay = Pay(pair.order_id, *due[0], CURRENCY, (due[1],))
+    assert pair.refusal(ROOF, FLAT, pay, ORDER).about is About.PAYMENT_AMOUNT
+    assert pair.states()[1] == [DELIVERED] * 2
 
 
 def test_a_receipt_is_for_one_delivery() -> None:

@@ -26,6 +26,7 @@ from wattmesh_market.trade.messages import (
     Confirm,
     Confirmed,
     Init,
+    Line,
     Message,
     Offers,
     Pay,
@@ -34,6 +35,7 @@ from wattmesh_market.trade.messages import (
     Search,
     Select,
     Status,
+    Terms,
     Wanted,
 )
 from wattmesh_market.trade.offers import Offer
@@ -124,6 +126,19 @@ def test_a_quote_is_for_less_when_less_is_left_and_refused_when_nothing_is() -> 
     world = shop(level_wh=8500)
     assert quoted(world, 9000).terms.lines[0].energy_wh == 450
     assert why(world, wanted(100), BOB, T2) == (Reason.QUANTITY_UNAVAILABLE, None)
+
+
+def test_who_takes_an_offer_without_a_quote_gets_what_there_is_and_an_order() -> None:
+    world = shop(level_wh=8500)
+    amount = amount_micro(PRICE, 9000)
+    as_offered = Init(Terms(SELLER, (Line(NEXT, item_id(NEXT), 9000, amount, None),), amount, "EUR"), quoted=False)
+    answer = world.say(SELLER, ANN, as_offered)
+    assert isinstance(answer, Agreed)
+    assert [(one.energy_wh, one.amount_micro) for one in answer.terms.lines] == [(450, amount_micro(PRICE, 450))]
+    assert (contract_of(world).state, contract_of(world).order_id) == (ContractState.AGREED, answer.order_id)
+    assert isinstance(world.say(SELLER, ANN, confirm(answer)), Confirmed)
+    assert why(world, as_offered, BOB, T2) == (Reason.QUANTITY_UNAVAILABLE, None)
+    assert why(world, as_offered._replace(quoted=True), BOB, T2)[0] is Reason.QUOTE_UNAVAILABLE
 
 
 def test_a_quote_is_rounded_once() -> None:

@@ -129,8 +129,9 @@ def _cancellation_term(fulfillment_id: str) -> Json:
 def _updated(order: Json, envelope: Envelope, currency: str) -> Json:
     """A receipt or a priced reading with what an order has beside it: whose it is, what of, and how paid."""
     payments = order.get("payments") or [{"type": "POST-FULFILLMENT", "collected_by": "BPP", "status": "NOT-PAID"}]
-    amount = payments[0].get("params", {}).get("amount", "0")
-    fulfillments = order.get("fulfillments") or [{"id": payments[0].get("id", "slot-0"), "type": ENERGY}]
+    amount = str(sum([Decimal(one.get("params", {}).get("amount", "0")) for one in payments]))
+    paid = [{"id": one.get("id", "slot-0"), "type": ENERGY} for one in payments]
+    fulfillments = order.get("fulfillments") or paid
     price = {"currency": currency, "value": amount}
     bpp = envelope.bpp[0] if envelope.bpp else ""
     nothing = {"selected": {"measure": {"value": "0.000", "unit": "kWh"}}}

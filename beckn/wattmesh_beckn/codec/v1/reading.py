@@ -91,6 +91,7 @@ from wattmesh_market.trade.messages import (
     Line,
     Message,
     Offers,
+    Paid,
     Pay,
     PricedReading,
     Quote,
@@ -159,7 +160,7 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
             return _pay(message.order)
         case OnUpdateMessage():
             paid = [one for one in message.order.payments or () if one.status == "PAID"]
-            return _receipt(message.order.id, paid[0]) if paid else _priced_reading(message.order)
+            return Receipt(message.order.id, *_paid(paid)) if paid else _priced_reading(message.order)
         case ErrorMessage(error=error):
             action = Action(received.action.removeprefix("on_"))
             text = f"{error.code} {error.message}".strip() or "an error that says no more"
@@ -460,21 +461,26 @@ def _cancel(message: CancelMessage) -> Cancel:
 
 
 def _pay(order: UpdatedOrder) -> Pay:
-    if not order.payments or order.payments[0].status != "PAID":
+    payments = order.payments or ()
+    if not payments or any(one.status != "PAID" for one in payments):
         raise invalid("a payment must have status PAID", f"{_PAYMENTS}.0.status")
-    if order.payments[0].params.amount_micro is None or order.payments[0].params.currency is None:
+    if any(one.params.amount_micro is None or one.params.currency is None for one in payments):
         raise invalid("a payment must say its amount and currency", f"{_PAYMENTS}.0.params")
-    return Pay(order.id, *_paid(order.payments[0]))
+    return Pay(order.id, *_paid(payments))
 
 
-def _receipt(order_id: str, payment: Payment) -> Receipt:
-    return Receipt(order_id, *_paid(payment))
-
-
-def _paid(payment: Payment) -> tuple[int | None, int, str]:
-    """Slot, amount (0 where a receipt does not say it) and currency. Another id than wattmesh's names no slot."""
-    named = _SLOT_ID.fullmatch(payment.id or "")
-    return (int(named[1]) if named else None), payment.params.amount_micro or 0, payment.params.currency or ""
+def _paid(payments: Sequence[Payment]) -> tuple[int | None, int, str, tuple[Paid, ...]]:
+    """Slot, amount and currency of the first payment, and the others. Another id than wattmesh's names no slot; of a
+    receipt, the amount is 0 where it does not say it.
+    """
+    currency = payments[0].params.currency or ""
+    if any((one.params.currency or "") != currency for one in payments):
+        raise invalid(f"the payments are not in {currency} throughout", f"{_PAYMENTS}.1.params.currency")
+    found = []
+    for one in payments:
+        named = _SLOT_ID.fullmatch(one.id or "")
+        found.append(Paid(int(named[1]) if named else None, one.params.amount_micro or 0))
+    return *found[0], currency, tuple(found[1:])
 
 
 def _reading(order: UpdatedOrder) -> ReportReading:

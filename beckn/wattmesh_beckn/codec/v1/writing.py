@@ -281,8 +281,8 @@ def _cancel(message: Cancel) -> Json:
 
 
 def _paid(message: Pay | Receipt) -> Json:
-    payment = _payment(message.amount_micro, message.currency, message.slot, paid=True)
-    return {"id": message.order_id, "payments": [payment]}
+    payments = [_payment(one.amount_micro, message.currency, one.slot, paid=True) for one in message.parts]
+    return {"id": message.order_id, "payments": payments}
 
 
 def _reading(message: ReportReading) -> Json:

@@ -188,9 +188,10 @@ class Consideration(V2Model):
 
 
 class OfferAttributes(V2Model):
-    """EnergyTradeOffer: price and energy by interval."""
+    """EnergyTradeOffer: price and energy by interval. `select_optional` says that `init` is taken without `select`."""
 
     commitment_attributes: TimeSeries | None = None
+    select_optional: bool = False
 
 
 class OfferV2(V2Model):

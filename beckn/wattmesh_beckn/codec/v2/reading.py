@@ -86,6 +86,7 @@ from wattmesh_market.trade.messages import (
     Line,
     Message,
     Offers,
+    Paid,
     Pay,
     PricedReading,
     PublishResult,
@@ -163,7 +164,8 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
         case Action.ON_SELECT:
             return Quote(_terms(contract, known(), context), _until_ms(contract, context))
         case Action.INIT:
-            return Init(_terms(contract, known(), context))
+            quoted = known()
+            return Init(_terms(contract, quoted, context), quoted=quoted is not None)
         case Action.ON_INIT:
             return Agreed(contract.id, *_agreed(contract, known(), context), _until_ms(contract, context))
         case Action.CONFIRM:
@@ -186,10 +188,10 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
             return Cancelled(_status(contract, agreed, context, otherwise=CANCELLED))
         case Action.UPDATE:
             paid = _paid(contract)
-            return _reading(contract) if paid is None else Pay(_named(contract, known()), *_payment(paid))
+            return Pay(_named(contract, known()), *_payments(paid)) if paid else _reading(contract)
         case Action.ON_UPDATE:
             paid = _paid(contract)
-            return _priced(contract) if paid is None else Receipt(_named(contract, known()), *_payment(paid))
+            return Receipt(_named(contract, known()), *_payments(paid)) if paid else _priced(contract)
         case _:
             raise TypeError(f"{action} is about no contract")
 
@@ -221,8 +223,9 @@ def _all_offers(catalogs: CatalogsMessage, sender: Subscription, currency: str) 
 
 def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> Iterator[tuple[int, Offer]]:
     provider = None if catalog.provider.id == seller else catalog.provider.id
-    series = offer.offer_attributes.commitment_attributes if offer.offer_attributes else None
-    if series is None or series.currency() not in (None, currency) or _of_other_length(series):
+    attributes = offer.offer_attributes
+    series = attributes.commitment_attributes if attributes else None
+    if attributes is None or series is None or series.currency() not in (None, currency) or _of_other_length(series):
         return
     alone = len(series.intervals) == 1
     fees = [flow for one in offer.considerations for flow in one.flows if flow.description == LOCAL_GRID_FEE]
@@ -236,7 +239,8 @@ def _offers(catalog: CatalogV2, offer: OfferV2, seller: str, currency: str) -> I
         available_wh = MAX_ENERGY_WH if available is None else _wh(available, _CATALOGS)
         fee_micro = _sum(one for one in fees if one.delivery_id in (delivery_id(slot), *([None] if alone else [])))
         item_id = item_in(offer.id, start, slot, alone=alone)
-        yield slot, Offer(seller, item_id, _micro(price, _CATALOGS), available_wh, provider, fee_micro)
+        price_micro, selects = _micro(price, _CATALOGS), not attributes.select_optional
+        yield slot, Offer(seller, item_id, price_micro, available_wh, provider, fee_micro, selects)
 
 
 # --- contracts ---
@@ -424,17 +428,22 @@ def _is_payment(settlement: Settlement) -> bool:
     return attributes is not None and attributes.type == PAYMENT_ACTION
 
 
-def _paid(contract: ContractV2) -> Settlement | None:
-    return next((one for one in contract.settlements if _is_payment(one)), None)
+def _paid(contract: ContractV2) -> list[Settlement]:
+    return [one for one in contract.settlements if _is_payment(one)]
 
 
-def _payment(settlement: Settlement) -> tuple[int | None, int, str]:
-    """Slot, amount and currency of a payment. Another id than wattmesh's names no slot."""
-    amount = settlement.settlement_attributes.amount if settlement.settlement_attributes else None
-    if amount is None:
-        raise invalid("a payment must say its amount and currency", _SETTLEMENTS)
-    named = _SLOT_ID.fullmatch(settlement.id or "")
-    return (int(named[1]) if named else None), _micro(amount.value, _SETTLEMENTS), amount.currency
+def _payments(settlements: Sequence[Settlement]) -> tuple[int | None, int, str, tuple[Paid, ...]]:
+    """Slot, amount and currency of the first payment, and the others. Another id than wattmesh's names no slot."""
+    amounts = [one.settlement_attributes.amount if one.settlement_attributes else None for one in settlements]
+    currency, parts = None, []
+    for settlement, amount in zip(settlements, amounts, strict=True):
+        if amount is None:
+            raise invalid("a payment must say its amount and currency", _SETTLEMENTS)
+        if currency not in (None, amount.currency):
+            raise invalid(f"the payments are not in {currency} throughout", _SETTLEMENTS)
+        named, currency = _SLOT_ID.fullmatch(settlement.id or ""), amount.currency
+        parts.append(Paid(int(named[1]) if named else None, _micro(amount.value, _SETTLEMENTS)))
+    return *parts[0], currency or "", tuple(parts[1:])
 
 
 def _due(settlement: Settlement) -> int | None:

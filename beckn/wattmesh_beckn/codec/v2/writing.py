@@ -182,7 +182,7 @@ class _Writer:
                 return self._contract(None, DRAFT, commitments=self._commitments(lines, provider, DRAFT, {}))
             case Quote(terms, expires_ms):
                 return self._agreed(None, terms, expires_ms)
-            case Init(terms):
+            case Init(terms, _):
                 return self._agreed(None, terms, self._envelope.terms_until_ms)
             case Agreed(order_id, terms, due_micro, expires_ms):
                 return self._agreed(order_id, terms, expires_ms, due_micro)
@@ -202,10 +202,10 @@ class _Writer:
                 said = {"code": CANCELLED, "shortDesc": reason}
                 named = {} if slots is None else {"performance": over}
                 return self._contract(order_id, said, commitments=[_nothing_new(order_id, CLOSED)], **named)
-            case Pay(order_id, slot, amount_micro, currency) | Receipt(order_id, slot, amount_micro, currency):
-                paid = self._payment(slot, amount_micro, currency)
+            case Pay(order_id) | Receipt(order_id):
+                paid = [self._payment(*part, message.currency) for part in message.parts]
                 return self._contract(
-                    order_id, COMPLETE, commitments=[_nothing_new(order_id, CLOSED)], settlements=[paid]
+                    order_id, COMPLETE, commitments=[_nothing_new(order_id, CLOSED)], settlements=paid
                 )
             case ReportReading():
                 return self._reading(message, PROVISIONAL if message.provisional else None)
@@ -264,12 +264,13 @@ class _Writer:
                 for slot, offer in slots.items()
                 if offer.local_fee_micro_per_kwh
             ]
+            optional = {} if one.selects else {"selectOptional": True}
             offers.append(
                 {
                     "id": offer_id,
                     "resourceIds": [offer_id],
                     **({"considerations": [self._flows(OWN_GRID_FEE, fees)]} if fees else {}),
-                    "offerAttributes": self._attributes("EnergyTradeOffer", commitmentAttributes=series),
+                    "offerAttributes": self._attributes("EnergyTradeOffer", commitmentAttributes=series, **optional),
                 }
             )
         return {**found, "resources": resources, "offers": offers}
