@@ -459,14 +459,18 @@ def in_journal(books: Books) -> dict[str, object]:
         "totals",
         "contracts",
         "open",
+        "failed",
         "readings",
         "unbooked",
+        "estimated",
         "roles",
-        "supplied",
         "reported",
+        "held",
         "net_import_wh",
+        "first_expiry_ms",
     )
-    return {name: getattr(books, name) for name in (*names, "first_expiry_ms")}
+    supplied = {key: sorted(entries) for key, entries in books.supplied.items()}
+    return {"supplied": supplied, **{name: getattr(books, name) for name in names}}
 
 
 def check_progress(old: ContractRow, new: ContractRow) -> None:

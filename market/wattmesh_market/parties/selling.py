@@ -339,7 +339,7 @@ def _limit_wh(party: Party, buyer: str, asked_wh: int) -> int | None:
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
-    check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
+    check_owed(buyer, contracts, asked_wh, books.of_late(Side.SELLER, buyer))
     had = books.failures(Side.SELLER, buyer)
     return limit_wh(
         buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
