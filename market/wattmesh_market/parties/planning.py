@@ -36,7 +36,7 @@ class Planning:
         seen: Seen,
         appliances: Appliances | None = None,
     ) -> None:
-        """`forecast` is of house and devices, from what was `seen`; from now on `appliances` run when that is cheapest."""
+        """`forecast` is of house and devices by what was `seen`; from now on `appliances` run when it is cheapest."""
         self._config = config
         self._rates = rates
         self._battery = config.battery or NO_BATTERY
