@@ -46,7 +46,7 @@ from tests.world.pod import Node, entry
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import ContractRow
+from wattmesh_cli.books import OPEN, ContractRow
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms.sharing import Sharing
@@ -121,6 +121,8 @@ class Counts:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
+    exposed: Counter[int] = field(default_factory=Counter)
+    """What a seller had quoted, promised or delivered to a buyer that has not paid it yet (Wh)."""
     covered: Counter[int] = field(default_factory=Counter)
     """How much of what a seller sold in a slot came from the backstop in the end (Wh)."""
 
@@ -414,6 +416,9 @@ class Exploration:
         for pair in self._pairs(moments):
             assert pair in TOGETHER, f"the buyer is {pair[0]} and the seller {pair[1]}"
             self.counts.pairs[pair] += 1
+        for exposed_wh, most_wh in self._exposures(moments):
+            assert exposed_wh <= most_wh, f"a seller lends {exposed_wh} Wh to a buyer that may owe {most_wh} Wh"
+            self.counts.exposed[exposed_wh] += 1
         for pair in self._deliveries(moments):
             assert pair in DELIVERIES, f"the first delivery is {pair[0]} and the second {pair[1]}"
             self.counts.deliveries[pair] += 1
@@ -430,6 +435,14 @@ class Exploration:
             position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state
             pairs.append((position, sold[0].state if sold else "none"))
         return pairs
+
+    def _exposures(self, moments: Sequence[Moment]) -> Iterator[tuple[int, int]]:
+        """What each seller has quoted, promised or delivered to a buyer unpaid, and the most that it may (Wh)."""
+        for buying, selling in product(self.buyers, self.sellers):
+            sold = [one for one in moments[selling].contracts if one.counterparty == self.actors[buying].id]
+            exposed_wh = sum(one.energy_wh for one in sold if one.state in OPEN)
+            lends_wh = self.actors[selling].node.party.lends_wh(self.actors[buying].id)
+            yield exposed_wh, lends_wh + sum(one.energy_wh for one in sold if one.state == State.SETTLED)
 
     def _deliveries(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
         """How the deliveries of orders for two slots stand, at each side."""

@@ -31,6 +31,7 @@ from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell,
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
 from wattmesh_market.trade.offers import Block
+from wattmesh_market.trade.quotas import CUSTOMER_WH, NEWCOMER_WH
 from wattmesh_market.units import kwh_text
 
 T = TypeVar("T")
@@ -370,6 +371,10 @@ class Household(Supplied):
     def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
         """What the utility, as the operator of the grid, takes for energy that goes to another household."""
         return 0 if buyer in self._utilities else self.rates.local_grid_fee(slot)
+
+    def lends_wh(self, buyer: str) -> int:
+        """A little to anybody, and more to a utility: it bills the household anyway."""
+        return CUSTOMER_WH if buyer in self._utilities else NEWCOMER_WH
 
     def _metered(self, slot: int) -> SlotProfile | None:
         """What was metered in a slot, without what devices took."""
