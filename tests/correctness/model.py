@@ -48,7 +48,19 @@ LATE_MS = 5_000
 HEARD_WHEN_LOST = ("search", "select", "confirm")
 """To these senders, and to who reports a reading, it makes a difference whether they heard an ACK or gave up. To all
 others it makes none (checked at each step), so that an ACK of theirs is lost makes no state of its own."""
-TABLES = ("contracts", "outbox", "inbox", "ledger", "readings", "reported", "closings", "roles", "parties", "peers")
+TABLES = (
+    "contracts",
+    "outbox",
+    "inbox",
+    "ledger",
+    "readings",
+    "reported",
+    "held",
+    "closings",
+    "roles",
+    "parties",
+    "peers",
+)
 
 LIGHT = ("search", "on_search")
 """What is sent without the outbox."""

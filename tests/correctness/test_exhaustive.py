@@ -10,6 +10,7 @@ import os
 
 import pytest
 
+from tests.correctness.corrections import Corrections
 from tests.correctness.explore import DELIVERIES, TOGETHER, Counts, Exploration
 from tests.correctness.readings import Readings
 from wattmesh_market.parties.household import Household
@@ -131,3 +132,9 @@ def test_whatever_happens_to_readings_and_prices_each_slot_is_shared_once_and_al
     searched(exploration)
     late = {(0, 250), (250, 0)} if EXTRA_FAULTS else set()
     assert exploration.shares - {(0, 0)} == {(250, 250)} | late, "what one fault delays is still in time"
+
+
+def test_whenever_a_person_corrects_a_reading_each_correction_is_booked_once_on_both_sides() -> None:
+    exploration = Corrections(most_faults=1 + EXTRA_FAULTS)
+    searched(exploration)
+    assert exploration.booked == {(theirs, ours) for theirs in range(4) for ours in range(theirs + 1)}
