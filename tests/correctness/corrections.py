@@ -58,7 +58,7 @@ class Corrections(Readings):
     def _corrected(self, whole: Whole) -> Whole | None:
         """The person's next word; None before the reading is held, and when all is said."""
         moment = self._moment(whole, self.grid)
-        [state] = [one.state for one in moment.book.held] or [None]
+        state = next((one.state for one in moment.book.held), None)
         said = 0 if state == "held" else len(_entries(moment))
         if state is None or said == len(SHOULD_BE_WH):
             return None

@@ -34,6 +34,7 @@ from tests.correctness.model import (
     LATE_MS,
     SLOT,
     SPEED,
+    TABLES,
     Actor,
     Moment,
     Post,
@@ -140,6 +141,8 @@ class Exploration:
     not come.
     """
 
+    together: frozenset[tuple[str, str]] = TOGETHER
+
     def __init__(
         self,
         sellers: Sequence[int | None],
@@ -149,6 +152,7 @@ class Exploration:
         cancels: bool = False,
         two_slots: bool = False,
         clouded: bool = False,
+        tables: Sequence[str] = TABLES,
     ) -> None:
         configs: list[Config] = [
             household(f"home-{at}", battery(1200), tariff=FEES, shares=True) for at in range(buyers)
@@ -171,7 +175,7 @@ class Exploration:
         self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
         self.cancels = cancels
         skies = [CLOUDED if clouded and at in self.sellers else Weather() for at in range(len(configs))]
-        self._set_up(configs, kinds, skies, Post(), FAULTY_PHASES + two_slots, most_faults)
+        self._set_up(configs, kinds, skies, Post(), FAULTY_PHASES + two_slots, most_faults, tables)
 
     def _set_up(
         self,
@@ -181,11 +185,15 @@ class Exploration:
         post: Post,
         faulty_phases: int,
         most_faults: int | None,
+        tables: Sequence[str] = TABLES,
     ) -> None:
         self.phases_s, self.faulty_phases, self.most_faults = post.phases_s, faulty_phases, most_faults
         self.clock = StillClock(EPOCH_S)
         self._go_to(0)
-        self.actors = [Actor(one[0], self.clock, post, *one[1:]) for one in zip(configs, kinds, weather, strict=True)]
+        self.actors = [
+            Actor(one[0], self.clock, post, *one[1:], tables=tables)
+            for one in zip(configs, kinds, weather, strict=True)
+        ]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         for actor in self.actors:
             for name in self.names:
@@ -411,10 +419,9 @@ class Exploration:
         if key in self._sound:
             return
         self._sound.add(key)
-        findings = audit([moment.book for moment in moments]).findings
-        assert findings == (), findings
+        self._check_books(moments)
         for pair in self._pairs(moments):
-            assert pair in TOGETHER, f"the buyer is {pair[0]} and the seller {pair[1]}"
+            assert pair in self.together, f"the buyer is {pair[0]} and the seller {pair[1]}"
             self.counts.pairs[pair] += 1
         for exposed_wh, most_wh in self._exposures(moments):
             assert exposed_wh <= most_wh, f"a seller lends {exposed_wh} Wh to a buyer that may owe {most_wh} Wh"
@@ -422,6 +429,10 @@ class Exploration:
         for pair in self._deliveries(moments):
             assert pair in DELIVERIES, f"the first delivery is {pair[0]} and the second {pair[1]}"
             self.counts.deliveries[pair] += 1
+
+    def _check_books(self, moments: Sequence[Moment]) -> None:
+        findings = audit([moment.book for moment in moments]).findings
+        assert findings == (), findings
 
     def _pairs(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
         """The positions of buyer and seller in each delivery of their contracts."""

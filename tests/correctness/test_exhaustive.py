@@ -13,6 +13,7 @@ import pytest
 from tests.correctness.corrections import Corrections
 from tests.correctness.explore import DELIVERIES, TOGETHER, Counts, Exploration
 from tests.correctness.readings import Readings
+from tests.correctness.restorations import BUYER, LOST, SELLER, Restorations
 from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import ContractState
 
@@ -138,3 +139,11 @@ def test_whenever_a_person_corrects_a_reading_each_correction_is_booked_once_on_
     exploration = Corrections(most_faults=1 + EXTRA_FAULTS)
     searched(exploration)
     assert exploration.booked == {(theirs, ours) for theirs in range(4) for ours in range(theirs + 1)}
+
+
+@pytest.mark.parametrize("who", [BUYER, SELLER])
+def test_whenever_one_side_is_put_back_both_end_the_same_by_what_the_other_holds_signed(who: str) -> None:
+    counts = searched(Restorations(who, *ONE, most_faults=1 + EXTRA_FAULTS))
+    expected = seen(1) | LOST[who] | ({("IN_DOUBT", "DELIVERED")} if who == BUYER else set())
+    assert set(counts.pairs) == expected or (EXTRA_FAULTS and set(counts.pairs) > expected)
+    assert {SETTLED, ("EXPIRED", "EXPIRED")} <= {pair for end in counts.ends for pair in end}
