@@ -41,8 +41,7 @@ _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
     "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (party) DO UPDATE SET "
-    "capacity_wh = ?3, initial_level_wh = ?4, level_wh = ?5, first_slot = ?6, next_slot = ?7, buying = ?8, "
-    "carried_uwh = ?9, vehicle_wh = ?10"
+    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8, carried_uwh = ?9, vehicle_wh = ?10"
 )
 _COUNT = "INSERT INTO messages VALUES (?, ?, ?) ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent"
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
