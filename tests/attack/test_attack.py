@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.attack.__main__ import HTTP, MEMORY, Row, ratio
+import pytest
+
+from tests.attack.__main__ import GOAL, HTTP, MEMORY, Row, ratio
 from tests.attack.attacks import ATTACKS, BY_NAME
 from tests.attack.run import Result, attacked, attacked_in_memory, stopped
 
@@ -35,6 +37,13 @@ def test_the_goal_is_of_the_quiet_streets_sales_in_the_same_grid_time() -> None:
     assert Row(MEMORY, Result("bad", "", 79, 20, 0, {}), quiet).failed
     assert not Row(MEMORY, Result("good", "", 80, 20, 0, {}), quiet).failed
     assert not Row(HTTP, Result("judged in virtual time", "", 0, 20, 0, {}), None).failed
+
+
+@pytest.mark.parametrize("name", ["quotes held and let expire", "50 contracts, unpaid"])
+def test_who_holds_or_owes_leaves_the_honest_the_goal(name: str) -> None:
+    quiet, beside = (attacked_in_memory(attack, slots=6, speed=600) for attack in (None, BY_NAME[name]))
+    assert ratio(beside, quiet) >= GOAL
+    assert (beside.findings, beside.broke) == ({}, "")
 
 
 def test_in_virtual_time_the_same_is_sold_each_time() -> None:

@@ -34,6 +34,7 @@ from tests.correctness.model import (
     LATE_MS,
     SLOT,
     SPEED,
+    TABLES,
     Actor,
     Moment,
     Post,
@@ -46,7 +47,7 @@ from tests.world.pod import Node, entry
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered
 from wattmesh_cli.audit import audit
-from wattmesh_cli.books import ContractRow
+from wattmesh_cli.books import OPEN, ContractRow
 from wattmesh_market.energy.profiles import SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms.sharing import Sharing
@@ -121,6 +122,8 @@ class Counts:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
+    exposed: Counter[int] = field(default_factory=Counter)
+    """What a seller had quoted, promised or delivered to a buyer that has not paid it yet (Wh)."""
     covered: Counter[int] = field(default_factory=Counter)
     """How much of what a seller sold in a slot came from the backstop in the end (Wh)."""
 
@@ -138,6 +141,8 @@ class Exploration:
     not come.
     """
 
+    together: frozenset[tuple[str, str]] = TOGETHER
+
     def __init__(
         self,
         sellers: Sequence[int | None],
@@ -147,6 +152,7 @@ class Exploration:
         cancels: bool = False,
         two_slots: bool = False,
         clouded: bool = False,
+        tables: Sequence[str] = TABLES,
     ) -> None:
         configs: list[Config] = [
             household(f"home-{at}", battery(1200), tariff=FEES, shares=True) for at in range(buyers)
@@ -169,7 +175,7 @@ class Exploration:
         self.buyers, self.sellers = self.trading[:buyers], self.trading[buyers:]
         self.cancels = cancels
         skies = [CLOUDED if clouded and at in self.sellers else Weather() for at in range(len(configs))]
-        self._set_up(configs, kinds, skies, Post(), FAULTY_PHASES + two_slots, most_faults)
+        self._set_up(configs, kinds, skies, Post(), FAULTY_PHASES + two_slots, most_faults, tables)
 
     def _set_up(
         self,
@@ -179,11 +185,15 @@ class Exploration:
         post: Post,
         faulty_phases: int,
         most_faults: int | None,
+        tables: Sequence[str] = TABLES,
     ) -> None:
         self.phases_s, self.faulty_phases, self.most_faults = post.phases_s, faulty_phases, most_faults
         self.clock = StillClock(EPOCH_S)
         self._go_to(0)
-        self.actors = [Actor(one[0], self.clock, post, *one[1:]) for one in zip(configs, kinds, weather, strict=True)]
+        self.actors = [
+            Actor(one[0], self.clock, post, *one[1:], tables=tables)
+            for one in zip(configs, kinds, weather, strict=True)
+        ]
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         for actor in self.actors:
             for name in self.names:
@@ -409,14 +419,20 @@ class Exploration:
         if key in self._sound:
             return
         self._sound.add(key)
-        findings = audit([moment.book for moment in moments]).findings
-        assert findings == (), findings
+        self._check_books(moments)
         for pair in self._pairs(moments):
-            assert pair in TOGETHER, f"the buyer is {pair[0]} and the seller {pair[1]}"
+            assert pair in self.together, f"the buyer is {pair[0]} and the seller {pair[1]}"
             self.counts.pairs[pair] += 1
+        for exposed_wh, most_wh in self._exposures(moments):
+            assert exposed_wh <= most_wh, f"a seller lends {exposed_wh} Wh to a buyer that may owe {most_wh} Wh"
+            self.counts.exposed[exposed_wh] += 1
         for pair in self._deliveries(moments):
             assert pair in DELIVERIES, f"the first delivery is {pair[0]} and the second {pair[1]}"
             self.counts.deliveries[pair] += 1
+
+    def _check_books(self, moments: Sequence[Moment]) -> None:
+        findings = audit([moment.book for moment in moments]).findings
+        assert findings == (), findings
 
     def _pairs(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
         """The positions of buyer and seller in each delivery of their contracts."""
@@ -430,6 +446,14 @@ class Exploration:
             position = "none" if not bought else "IN_DOUBT" if bought[0].in_doubt else bought[0].state
             pairs.append((position, sold[0].state if sold else "none"))
         return pairs
+
+    def _exposures(self, moments: Sequence[Moment]) -> Iterator[tuple[int, int]]:
+        """What each seller has quoted, promised or delivered to a buyer unpaid, and the most that it may (Wh)."""
+        for buying, selling in product(self.buyers, self.sellers):
+            sold = [one for one in moments[selling].contracts if one.counterparty == self.actors[buying].id]
+            exposed_wh = sum(one.energy_wh for one in sold if one.state in OPEN)
+            lends_wh = self.actors[selling].node.party.lends_wh(self.actors[buying].id)
+            yield exposed_wh, lends_wh + sum(one.energy_wh for one in sold if one.state == State.SETTLED)
 
     def _deliveries(self, moments: Sequence[Moment]) -> list[tuple[str, str]]:
         """How the deliveries of orders for two slots stand, at each side."""

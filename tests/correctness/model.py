@@ -17,22 +17,27 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 from unittest import mock
 
 from tests.world.clocks import StillClock
-from tests.world.parties import EPOCH_S, FIRST_SLOT, GRID, Config, Weather
-from tests.world.pod import Node, book_of
+from tests.world.parties import CURRENCY, EPOCH_S, FIRST_SLOT, GATEWAY, GRID, Config, Weather
+from tests.world.pod import Node, book_of, received
 from wattmesh_agents.store import journal
+from wattmesh_agents.store.evidence import read_kept
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_beckn.client import Acked, Outcome, Undelivered, read_answer
+from wattmesh_beckn.codec.versions import codecs_of
+from wattmesh_beckn.evidence import SignedMessage
 from wattmesh_cli.books import Book, ContractRow
+from wattmesh_common.fields import V1_ONLY
 from wattmesh_market.energy.availability import Promise, held_wh
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Purchase, Selection
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
+from wattmesh_market.parties.restoring import Signed, is_news
 from wattmesh_market.trade.contracts import OVER, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
@@ -48,8 +53,22 @@ LATE_MS = 5_000
 HEARD_WHEN_LOST = ("search", "select", "confirm")
 """To these senders, and to who reports a reading, it makes a difference whether they heard an ACK or gave up. To all
 others it makes none (checked at each step), so that an ACK of theirs is lost makes no state of its own."""
-TABLES = ("contracts", "outbox", "inbox", "ledger", "readings", "reported", "closings", "roles", "parties", "peers")
+TABLES = (
+    "contracts",
+    "outbox",
+    "inbox",
+    "ledger",
+    "readings",
+    "reported",
+    "held",
+    "closings",
+    "roles",
+    "parties",
+    "peers",
+)
 
+EVIDENCE = "evidence"
+"""The last of the tables where it is one of them: what partners hold signed."""
 LIGHT = ("search", "on_search")
 """What is sent without the outbox."""
 Row = tuple[Any, ...]
@@ -74,6 +93,7 @@ class Mind:
 
 
 NOTHING = Mind({}, {}, (), {})
+_CODEC = codecs_of(V1_ONLY, CURRENCY, GATEWAY)["v1"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +157,12 @@ class Actor:
         post: Post,
         events: type[Events] = Events,
         weather: Weather = Weather(),  # noqa: B008 - as it ever is
+        tables: Sequence[str] = TABLES,
     ) -> None:
         with mock.patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
             self.node = Node(config, clock, weather, end_s=float(SLOT + SLOT_S), speed=SPEED, events=events)
         self.id = self.node.id
+        self._tables = tables
         self.steps_run = 0
         self._flying: tuple[Outgoing, ...] = ()
         self.moments: list[Moment] = []
@@ -152,7 +174,7 @@ class Actor:
         self._over: dict[Hashable, Moment] = {}
         self._now: dict[str, Rows] = {}
         self._interned: dict[Rows, Rows] = {}
-        self._columns = {table: self._column_names(table) for table in TABLES}
+        self._columns = {table: self._column_names(table) for table in tables}
 
     def close(self) -> None:
         self.node.database.close()
@@ -208,6 +230,26 @@ class Actor:
             self.node.open_slot()
 
         return self._step(moment, ("crash",), step, opened=True)[0]
+
+    def restore(self, copy: Moment, partners: Sequence[Moment]) -> Moment:
+        """The process has died, comes back with an old copy of its database, and takes over what partners hold signed.
+
+        A crash in between leaves the copy, which asks again.
+        """
+        kept = tuple(row for one in partners for row in one.tables[EVIDENCE] if row[2] == self.id)
+        key = (copy.number, self.node.clock.now, "restore", kept)
+        if key not in self._steps:
+            self.steps_run += 1
+            self._put_back(copy.tables, NOTHING)
+            self.node.restart()
+            signed = [_signed(row) for row in kept]
+            if any(is_news(self.node.party, one) for one in signed):
+                self.node.driver.take_over(self.node.member, signed)
+            self.node.open_slot()
+            self._now = self._dump()
+            self._check_memory()
+            self._steps[key] = self._moment(self._now, opened=True), None
+        return self._steps[key][0]
 
     def do(self, moment: Moment, name: str, act: Callable[[Node], None]) -> Moment:
         """Something else that happens in a transaction."""
@@ -273,8 +315,8 @@ class Actor:
     def _put_back(self, tables: dict[str, Rows], mind: Mind) -> None:
         """Make the node what it was: its journal, then its memory loaded from there, then what was in mind only."""
         with self.node.database.transaction("put back") as connection:
-            for table in TABLES:
-                if self._now.get(table) is not tables[table]:
+            for table in self._tables:
+                if self._now.get(table) is not tables[table] or table == EVIDENCE:  # it goes with its contracts
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608
                     marks = ", ".join("?" * len(self._columns[table]))
                     connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tables[table])  # noqa: S608
@@ -346,7 +388,7 @@ class Actor:
     def _dump(self) -> dict[str, Rows]:
         connection = self.node.database.connection
         dump = {}
-        for table in TABLES:
+        for table in self._tables:
             rows = tuple(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
             dump[table] = self._interned.setdefault(rows, rows)
         return dump
@@ -354,7 +396,7 @@ class Actor:
     def _moment(self, tables: dict[str, Rows], opened: bool) -> Moment:
         mind = self._mind()
         key = (
-            *(frozenset(map(self._essence(table), tables[table])) for table in TABLES),
+            *(frozenset(map(self._essence(table), tables[table])) for table in self._tables),
             self._essentials(mind),
             opened,
         )
@@ -393,6 +435,8 @@ class Actor:
                 return lambda row: row[:-1]
             case "outbox":
                 return lambda row: self._post.one(Outgoing(*row))
+            case "evidence":
+                return lambda row: (*row[1:4], _said(row[5]))
             case _:
                 return lambda row: row
 
@@ -459,14 +503,18 @@ def in_journal(books: Books) -> dict[str, object]:
         "totals",
         "contracts",
         "open",
+        "failed",
         "readings",
         "unbooked",
+        "estimated",
         "roles",
-        "supplied",
         "reported",
+        "held",
         "net_import_wh",
+        "first_expiry_ms",
     )
-    return {name: getattr(books, name) for name in (*names, "first_expiry_ms")}
+    supplied = {key: sorted(entries) for key, entries in books.supplied.items()}
+    return {"supplied": supplied, **{name: getattr(books, name) for name in names}}
 
 
 def check_progress(old: ContractRow, new: ContractRow) -> None:
@@ -478,6 +526,28 @@ def check_progress(old: ContractRow, new: ContractRow) -> None:
     allowed = came_from.get(State(new.state)) or _WAY[: _WAY.index(State(new.state)) + 1]
     assert old.state in allowed, f"{old.state} becomes {new.state}"
     assert new.in_doubt or not old.in_doubt or new.state != State.AGREED, "a doubt goes without the seller's word"
+
+
+@cache
+def _kept(signed: bytes) -> SignedMessage:
+    return read_kept("", 0, signed)
+
+
+@cache
+def _said(signed: bytes) -> str:
+    """What was signed, whenever that was."""
+    body = json.loads(_kept(signed).body)
+    for field in ("timestamp", "ttl", "message_id"):
+        del body["context"][field]
+    return json.dumps(body)
+
+
+def _signed(row: Row) -> Signed:
+    """What a party has signed, by a row of its partner's evidence; whether the signature is good is not asked."""
+    partner, transaction_id, _, action, _, signed = row
+    call = received(_kept(signed).body.encode(), action)
+    signed_ms = int(call.context.timestamp.timestamp() * 1000)
+    return Signed(partner, transaction_id, signed_ms, _CODEC.decode(call))
 
 
 def _name(message: Outgoing) -> tuple[str, str, str]:

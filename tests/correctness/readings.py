@@ -34,11 +34,22 @@ class Readings(Exploration):
         names = [*(f"roof-{at}" for at in range(roofs)), *(f"flat-{at}" for at in range(flats))]
         skies = [*([Weather(900, 100)] * roofs), *([Weather(0, 350)] * flats), Weather()]
         configs: Sequence[Config] = [*map(idle, names), utility(tariff=FEES, sharing=Sharing())]
+        self._tell(configs, skies, Post(PHASES_S, reports=True), FAULTY_PHASES, most_faults)
+
+    def _tell(
+        self,
+        configs: Sequence[Config],
+        skies: Sequence[Weather],
+        post: Post,
+        faulty_phases: int,
+        most_faults: int | None,
+    ) -> None:
+        """Parties that trade nothing and tell their readings."""
         self.slots = ()
         self.trading = range(len(configs))
         self.buyers = self.sellers = range(0)
         self.cancels = False
-        self._set_up(configs, [Events] * len(configs), skies, Post(PHASES_S, reports=True), FAULTY_PHASES, most_faults)
+        self._set_up(configs, [Events] * len(configs), skies, post, faulty_phases, most_faults)
         self.shares: set[tuple[int, ...]] = set()
         """What came of it in the end: how many Wh the utility shared of each slot."""
 

@@ -10,8 +10,11 @@ import os
 
 import pytest
 
+from tests.correctness.corrections import Corrections
 from tests.correctness.explore import DELIVERIES, TOGETHER, Counts, Exploration
 from tests.correctness.readings import Readings
+from tests.correctness.restorations import BUYER, LOST, SELLER, Restorations
+from wattmesh_market.parties.household import Household
 from wattmesh_market.trade.contracts import ContractState
 
 EXTRA_FAULTS = int(os.environ.get("EXTRA_FAULTS", "0"))
@@ -25,6 +28,8 @@ MANY_FAULTS = {("IN_DOUBT", "DELIVERED")}
 TWO_FAULTS = {("QUOTED", "EXPIRED")}
 """A buyer that hears no answer to its init gives the seller up, so one fault does not keep it waiting for so long."""
 SETTLED = ("SETTLED", "SETTLED")
+LENT_WH = 400
+"""Less than the seller can spare, in place of what a newcomer is lent."""
 
 
 def searched(exploration: Exploration, *, calm_search: bool = True) -> Counts:
@@ -107,8 +112,39 @@ def test_what_is_sold_of_sun_that_does_not_come_is_delivered_to_the_watt_hour(
     assert set(counts.covered) == covered, "the backstop gave what the sun and the store did not"
 
 
+@pytest.mark.parametrize(
+    ("most_faults", "cancels", "two_slots"),
+    [
+        pytest.param(1, False, False, id="one slot, one fault"),
+        pytest.param(0, True, True, id="two slots, a buyer that may cancel"),
+    ],
+)
+def test_a_seller_never_lends_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch, most_faults: int, cancels: bool, two_slots: bool
+) -> None:
+    monkeypatch.setattr(Household, "lends_wh", lambda *_: LENT_WH)
+    exploration = Exploration(ONE, most_faults=most_faults + EXTRA_FAULTS, cancels=cancels, two_slots=two_slots)
+    counts = searched(exploration)
+    assert max(counts.exposed) == LENT_WH, "it sells as much as it may lend"
+    assert {SETTLED} <= {pair for end in counts.ends for pair in end}
+
+
 def test_whatever_happens_to_readings_and_prices_each_slot_is_shared_once_and_all_is_booked() -> None:
     exploration = Readings(roofs=1, flats=1, most_faults=1 + EXTRA_FAULTS)
     searched(exploration)
     late = {(0, 250), (250, 0)} if EXTRA_FAULTS else set()
     assert exploration.shares - {(0, 0)} == {(250, 250)} | late, "what one fault delays is still in time"
+
+
+def test_whenever_a_person_corrects_a_reading_each_correction_is_booked_once_on_both_sides() -> None:
+    exploration = Corrections(most_faults=1 + EXTRA_FAULTS)
+    searched(exploration)
+    assert exploration.booked == {(theirs, ours) for theirs in range(4) for ours in range(theirs + 1)}
+
+
+@pytest.mark.parametrize("who", [BUYER, SELLER])
+def test_whenever_one_side_is_put_back_both_end_the_same_by_what_the_other_holds_signed(who: str) -> None:
+    counts = searched(Restorations(who, *ONE, most_faults=1 + EXTRA_FAULTS))
+    expected = seen(1) | LOST[who] | ({("IN_DOUBT", "DELIVERED")} if who == BUYER else set())
+    assert set(counts.pairs) == expected or (EXTRA_FAULTS and set(counts.pairs) > expected)
+    assert {SETTLED, ("EXPIRED", "EXPIRED")} <= {pair for end in counts.ends for pair in end}

@@ -33,7 +33,8 @@ from tests.world.street import Street
 from wattmesh_market.parties.events import REPEAT_EVERY_MS
 from wattmesh_market.parties.selling import QUOTE_TTL_MS
 from wattmesh_market.trade.contracts import PROMISED, Side
-from wattmesh_market.trade.quotas import MOST_OF_SLOT, MOST_OPEN_QUOTES, MOST_UNPAID
+from wattmesh_market.trade.partners import TRIAL_WH
+from wattmesh_market.trade.quotas import MOST_OF_SLOT, MOST_OPEN_QUOTES, MOST_UNPAID, NEWCOMER_WH
 
 SLOT_WALL_S = 15
 """At the street's speed."""
@@ -117,16 +118,17 @@ def test_who_obeys_retry_after_is_quoted() -> None:
     played(work)
 
 
-def test_who_takes_all_has_it_for_a_quotes_time_and_no_longer() -> None:
+def test_who_asks_for_all_is_lent_a_little_for_a_quotes_time_and_less_the_next_time() -> None:
     async def work(puppet: Puppet) -> None:
         await puppet.until_slot(puppet.slot, 0.05)
         await puppet.say(select_of(puppet, trade(0), kwh="9.000", slots_ahead=8))
-        all_wh = held_wh(puppet)
-        assert all_wh >= 500
+        assert held_wh(puppet) == NEWCOMER_WH
         refused = await answer_to(puppet, select_of(puppet, trade(1), slots_ahead=8))
-        assert refused[:2] == (200, "40002")
+        assert refused[:2] == (200, "40000")
+        assert "has 1.200 kWh here that are not paid, and may have 1.200 kWh" in refused[2]
         await puppet.clock.sleep(QUOTE_TTL_MS / 1000 + 1)
         assert await answer_to(puppet, select_of(puppet, trade(2), slots_ahead=6)) == ACKED
+        assert held_wh(puppet) == TRIAL_WH
 
     played(work)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.correctness.model import in_journal
 from tests.operator.world import NOW
 from tests.world.clocks import HeldClock
 from tests.world.loopback import Loopback
@@ -32,6 +33,7 @@ from wattmesh_cli.street.feeders import by_feeder
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_cli.street.study import StudyFeeder
 from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
 from wattmesh_cli.street_record import Over, Study
 from wattmesh_gateway.app import create_app as gateway_app
@@ -327,6 +329,28 @@ def test_a_study_of_plans_that_is_stopped_on_its_second_day_goes_by_what_it_has_
         saved = folder
     assert saved
     assert natural(rows_in(saved)) == natural(study(PLANNING, tmp_path / "in one go", 120))
+
+
+def test_what_a_study_has_in_memory_is_what_one_that_is_taken_up_again_loads(tmp_path: Path) -> None:
+    [feeder] = by_feeder(PLANNING)
+    folders = [tmp_path / name for name in ("first", "saved", "again")]
+    for folder in folders:
+        folder.mkdir()
+    first = StudyFeeder(feeder, SEED, BILATERAL, None, folders[0])
+    part = first.part(0, 117, 120)
+    done = first.run(part)
+    first.take(done)
+    first.save(folders[1])
+    again = StudyFeeder(feeder, SEED, BILATERAL, folders[1], folders[2])
+    loaded = again.part(117, 120, 120).books
+    for books in (*done.books.values(), *loaded.values()):
+        books.forget(part.until)
+        books.note_first_expiry()
+    assert {name: in_journal(books) for name, books in loaded.items()} == {
+        name: in_journal(books) for name, books in done.books.items()
+    }
+    first.close()
+    again.close()
 
 
 # --- feeders side by side ---

@@ -32,7 +32,7 @@ from wattmesh_beckn.codec.versions import codecs_of
 from wattmesh_beckn.receiver import Received, read_any
 from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.transport import Reply
-from wattmesh_cli.books import Book, Closing, ContractRow, LedgerEntry, Reading, Reported
+from wattmesh_cli.books import Book, Closing, ContractRow, Held, LedgerEntry, Reading, Reported
 from wattmesh_cli.books import Party as PartyRow
 from wattmesh_common.clock import utc
 from wattmesh_common.fields import V1_ONLY, Protocols
@@ -182,6 +182,7 @@ def book_of(node: Node) -> Book:
             _as(Reported, {**row, "provisional": bool(row["provisional"])})
             for row in table_rows(connection, "reported")
         ),
+        held=tuple(_as(Held, row) for row in table_rows(connection, "held")),
         closings=tuple(_as(Closing, row) for row in table_rows(connection, "closings")),
     )
 

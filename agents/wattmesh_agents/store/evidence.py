@@ -106,7 +106,7 @@ def signed_by(
 ) -> tuple[list[SignedMessage], int | None]:
     """What a counterparty has signed and `party` has kept since, at most so many; the number of the last, None: all."""
     rows = connection.execute(_SIGNED_BY, (party, counterparty, since_ms, after, most + 1)).fetchall()
-    found = [_message(*row[1:]) for row in rows[:most]]
+    found = [read_kept(*row[1:]) for row in rows[:most]]
     return found, rows[most - 1][0] if len(rows) > most else None
 
 
@@ -140,7 +140,8 @@ def _first_since(connection: sqlite3.Connection, ms: int) -> int:
     return low
 
 
-def _message(action: str, received_ms: int, signed: bytes) -> SignedMessage:
+def read_kept(action: str, received_ms: int, signed: bytes) -> SignedMessage:
+    """A message as it was kept."""
     signatures, entry, body = zlib.decompressobj(zdict=_TYPICAL).decompress(signed).split(b"\n", 2)
     authorization, _, answers = signatures.decode().partition(_BETWEEN)
     return SignedMessage(
@@ -207,7 +208,7 @@ def kept(connection: sqlite3.Connection, transaction: str, currency: str) -> lis
                     )
                     for *_, slot, energy_wh, amount_micro, state, delivered_wh, settled_micro in deliveries
                 ),
-                messages=tuple(_message(*row) for row in signed),
+                messages=tuple(read_kept(*row) for row in signed),
                 booked=tuple(_booked(connection, party, counterparty, transaction_id, slots)),
                 kept=tuple(
                     SignedCheckpoint(body=row[2], authorization=row[3], public_key=row[4])

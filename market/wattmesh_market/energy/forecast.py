@@ -6,7 +6,8 @@ A forecast is a class with `expected`. Those of `FORECASTS` are built in. A plug
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +19,30 @@ from wattmesh_market.units import MAX_ENERGY_WH
 
 Metered = Callable[[int], SlotProfile | None]
 """What was metered in a slot; None when nothing was, or not yet."""
+
+
+class Seen:
+    """What a household has metered, for its forecast: all of it, or what was there when something was planned.
+
+    A plan that is made anew, as a start forgets it, must be the one that was made then.
+    """
+
+    def __init__(self, metered: Metered) -> None:
+        self._metered = metered
+        self._until: int | None = None
+
+    def __call__(self, slot: int) -> SlotProfile | None:
+        """What was metered in a slot; None when nothing was, or not yet."""
+        return None if self._until is not None and slot >= self._until else self._metered(slot)
+
+    @contextmanager
+    def until(self, slot: int) -> Iterator[None]:
+        """Look at no slot from that one on meanwhile."""
+        before, self._until = self._until, slot
+        try:
+            yield
+        finally:
+            self._until = before
 
 
 class Forecast(Protocol):

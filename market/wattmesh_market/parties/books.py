@@ -362,14 +362,21 @@ class Books:
         return found
 
     def failures(self, side: Side, counterparty: str) -> Iterable[Contract]:
-        """All contracts on a side with a partner that has broken its word in one of them; none if it has not."""
+        """All contracts of late on a side with a partner that has broken its word in one; none if it has not."""
         if not any(one.side is side and one.counterparty == counterparty for one in self.failed.values()):
             return ()
-        return self.all_with(side, counterparty)
+        return self.of_late(side, counterparty)
 
-    def all_with(self, side: Side, counterparty: str) -> Iterator[Contract]:
-        """All contracts on a side with a counterparty, whatever became of them; one by one, as few ask for them."""
-        return (one for one in self.contracts.values() if one.side is side and one.counterparty == counterparty)
+    def of_late(self, side: Side, counterparty: str) -> Iterator[Contract]:
+        """All contracts on a side with a counterparty that deliver within the last day or later, whatever became of
+        them; one by one, as few ask for them. How much longer memory keeps some depends on when a process started.
+        """
+        since = self.standing.next_slot - DAY_S
+        return (
+            one
+            for one in self.contracts.values()
+            if one.side is side and one.counterparty == counterparty and one.last_slot >= since
+        )
 
     def open_with(self, side: Side, counterparty: str) -> list[Contract]:
         """All contracts on a side with a counterparty that are not over."""

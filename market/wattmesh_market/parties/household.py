@@ -9,7 +9,7 @@ from wattmesh_market.energy.availability import Promise, buyable_wh, drawn_wh, h
 from wattmesh_market.energy.battery import NO_BATTERY, Metered, SlotPlan, meter_slot
 from wattmesh_market.energy.devices.demand import Demand
 from wattmesh_market.energy.devices.flexible import DeviceReading
-from wattmesh_market.energy.forecast import Forecast, Guarded, forecast_named
+from wattmesh_market.energy.forecast import Forecast, Guarded, Seen, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
 from wattmesh_market.energy.tariff import PriceSeries
@@ -31,6 +31,7 @@ from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell,
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
 from wattmesh_market.trade.offers import Block
+from wattmesh_market.trade.quotas import CUSTOMER_WH, NEWCOMER_WH
 from wattmesh_market.units import kwh_text
 
 T = TypeVar("T")
@@ -61,12 +62,13 @@ class Household(Supplied):
         self._profile = profile
         self._watch = watch = around.watch or Watch()
         self._priced = Priced(config, self.rates, books, watch)
-        self._house = forecast_named(config.forecast, profile, self._metered, self._ask)
+        seen = Seen(self._metered)
+        self._house = forecast_named(config.forecast, profile, seen, self._ask)
         demand = Demand(self.id, config.seed, around.grid.utc_offset_s, self._ask)
         needs = Needs(config.devices, books, around.grid.utc_offset_s, demand)
         self._appliances = Appliances(needs, self._house) if config.devices else None
         self._forecast: Forecast = self._appliances or self._house
-        planned = (config, self.rates, self._forecast, books, around.grid, self._appliances)
+        planned = (config, self.rates, self._forecast, books, around.grid, seen, self._appliances)
         self._plan = Planning(*planned) if strategy.plans else None
         self._outside = (
             Outside(strategy.plugin, config, around.grid.utc_offset_s, self.rates, self._forecast, books, watch)
@@ -369,6 +371,10 @@ class Household(Supplied):
     def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
         """What the utility, as the operator of the grid, takes for energy that goes to another household."""
         return 0 if buyer in self._utilities else self.rates.local_grid_fee(slot)
+
+    def lends_wh(self, buyer: str) -> int:
+        """A little to anybody, and more to a utility: it bills the household anyway."""
+        return CUSTOMER_WH if buyer in self._utilities else NEWCOMER_WH
 
     def _metered(self, slot: int) -> SlotProfile | None:
         """What was metered in a slot, without what devices took."""

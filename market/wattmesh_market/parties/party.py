@@ -22,6 +22,7 @@ from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
 from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, Send, Sent
 from wattmesh_market.trade.offers import Block, Pick
+from wattmesh_market.trade.quotas import CUSTOMER_WH
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
 MOST_REPEATED = 50
@@ -143,6 +144,10 @@ class Party(ABC):
     @abstractmethod
     def grid_fee_micro_per_kwh(self, buyer: str, slot: int) -> int:
         """The grid fee on a kWh that a buyer gets in a slot, on top of the price."""
+
+    def lends_wh(self, buyer: str) -> int:  # noqa: ARG002 - a household tells neighbours from its utility
+        """How much a buyer may have quoted, ordered and not yet paid that has paid nothing here."""
+        return CUSTOMER_WH
 
     @abstractmethod
     def looks_s(self, slot: int) -> list[float]:

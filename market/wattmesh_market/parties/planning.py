@@ -8,7 +8,7 @@ from wattmesh_market.energy.availability import held_wh, room_wh
 from wattmesh_market.energy.battery import NO_BATTERY, Battery, Metered
 from wattmesh_market.energy.devices.flexible import Need, Schedule
 from wattmesh_market.energy.devices.vehicle import Wishes
-from wattmesh_market.energy.forecast import Forecast
+from wattmesh_market.energy.forecast import Forecast, Seen
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.energy.tariff import Rates
@@ -33,9 +33,10 @@ class Planning:
         forecast: Forecast,
         books: Books,
         grid: GridTime,
+        seen: Seen,
         appliances: Appliances | None = None,
     ) -> None:
-        """`forecast` is of house and devices; from now on `appliances` run when that is cheapest."""
+        """`forecast` is of house and devices by what was `seen`; from now on `appliances` run when it is cheapest."""
         self._config = config
         self._rates = rates
         self._battery = config.battery or NO_BATTERY
@@ -50,7 +51,7 @@ class Planning:
         if appliances is not None:
             appliances.control = self
             devices = Shiftable(appliances.house, appliances.needs.until)
-        self._planner = Planner(self._battery, rates, forecast, self._remembered_micro, devices)
+        self._planner = Planner(self._battery, rates, forecast, self._remembered_micro, devices, seen.until)
 
     def wishes(self, slot: int) -> Wishes:
         """What the battery shall do in a slot, by itself."""

@@ -93,7 +93,9 @@ def take_over(party: Party, signed: Sequence[Signed]) -> None:
     standing = books.standing
     if standing.first_slot == standing.next_slot and not books.contracts:
         slots = [slot for one in signed for slot in slots_of(one.message)]
-        party.begin(max(min([*slots, until]), until - OLDEST_S))
+        first_slot = max(min([*slots, standing.next_slot]), until - OLDEST_S)
+        if first_slot != standing.next_slot:
+            party.begin(first_slot)
     first_slot = books.standing.next_slot
     todo = sorted(_in_time(party, signed), key=lambda one: one[:2])
     party.told.update(told)

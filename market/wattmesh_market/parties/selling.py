@@ -45,7 +45,7 @@ from wattmesh_market.trade.messages import (
     Wanted,
 )
 from wattmesh_market.trade.offers import MIN_TRADE_WH, Offer
-from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_owed, check_unpaid, limit_wh
+from wattmesh_market.trade.quotas import check_open_quotes, check_orders, check_unpaid, limit_wh, owing_wh
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import MAX_ENERGY_WH, amount_micro, kwh_text, money_text, share_micro
 
@@ -121,7 +121,7 @@ def _reserve(party: Party, call: Call, message: Select) -> Contract:
             raise Refused(Reason.BUSINESS, "this transaction has an order here already; search anew")
         expires_ms = former.expires_ms  # who changes its cart again and again holds energy no longer
         party.books.put(former.ended(ContractState.EXPIRED, Ended.NOT_TAKEN, now_ms))
-    most_wh = _limit_wh(party, buyer, sum([wanted.energy_wh for wanted in message.wanted]))
+    most_wh = _limit_wh(party, call, sum([wanted.energy_wh for wanted in message.wanted]))
     contract = Contract(
         party.id,
         Side.SELLER,
@@ -366,17 +366,22 @@ def _all_in_micro_per_kwh(party: Party, slot: int, buyer: str) -> int:
     return party.price_micro_per_kwh(slot) + party.grid_fee_micro_per_kwh(buyer, slot)
 
 
-def _limit_wh(party: Party, buyer: str, asked_wh: int) -> int | None:
+def _limit_wh(party: Party, call: Call, asked_wh: int) -> int | None:
     """How much a buyer may be quoted; None: as much as there is. Refused where that is nothing."""
-    books, now_ms = party.books, party.now.ms
+    books, now_ms, buyer = party.books, party.now.ms, call.sender
     contracts = books.open_with(Side.SELLER, buyer)
     check_open_quotes(buyer, contracts, now_ms)
     check_unpaid(buyer, contracts, now_ms, party.slot_ms(), party.gate_ms)
-    check_owed(buyer, contracts, asked_wh, books.all_with(Side.SELLER, buyer))
     had = books.failures(Side.SELLER, buyer)
-    return limit_wh(
-        buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+    # A cart that changes has not run out: its quote makes room for the next one.
+    others = (one for one in books.of_late(Side.SELLER, buyer) if one.transaction_id != call.transaction_id)
+    limits = (
+        owing_wh(buyer, contracts, asked_wh, others, party.lends_wh(buyer)),
+        limit_wh(
+            buyer, contracts, had, party.now.slot, party.slot_text, lambda slot: (party.gate_ms(slot) - now_ms) / 1000
+        ),
     )
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _available_wh(party: Party, slot: int) -> int:

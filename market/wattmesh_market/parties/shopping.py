@@ -371,7 +371,7 @@ def _limits(party: Party, offers: Iterable[Offer]) -> dict[str, tuple[int, str]]
         most_wh = left_wh(trust, books.open_with(Side.BUYER, seller), now_slot)
         if most_wh is not None:
             found[seller] = most_wh, explained(trust, Side.BUYER, now_slot, party.slot_text)
-        elif doubtful and not any(has_kept(one) for one in books.all_with(Side.BUYER, seller)):
+        elif doubtful and not any(has_kept(one) for one in books.of_late(Side.BUYER, seller)):
             found[seller] = 0, f"{MOST_DOUBTS} contracts are in doubt, and it has delivered nothing here of late"
     return found
 

@@ -7,6 +7,7 @@ buyers bid all that the energy is worth to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery, Metered, SlotPlan, meter_slot
@@ -96,14 +97,18 @@ class Planner:
         forecast: Forecast,
         learned: Callable[[int], int],
         devices: Shiftable | None = None,
+        seen_until: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        """`learned` says what a past slot has taught about the price of neighbours' energy; 0: nothing."""
+        """`learned` says what a past slot has taught about the price of neighbours' energy; 0: nothing. With
+        `seen_until` the forecast goes by what was metered before a slot.
+        """
         self._battery = battery
         self._rates = rates
         self._forecast = forecast
         self._learned = learned
         self._house = devices.house if devices else forecast
         self._needs = devices.needs if devices else None
+        self._seen_until = seen_until
         self._looks: dict[tuple[int, int], Look] = {}
         self._vehicle: dict[tuple[int, int], Sequence[Segments]] = {}
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
@@ -118,7 +123,7 @@ class Planner:
         made = _made(slot, traded)
         found = self._worths.get((made, slot))
         if found is None:
-            # Who asks for more than that plan tells has another made for that time, from what is known by now.
+            # Who asks for more than that plan tells has another made for that time.
             anchor = made if slot - made < _KEPT * SLOT_S else _made(slot)
             if (anchor, made) not in self._segments:
                 self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
@@ -148,11 +153,15 @@ class Planner:
         return found[:_KEPT]
 
     def _prospects(self, anchor: int, made: int) -> list[Prospect]:
-        """What to expect of each slot from `anchor` on, without devices that can be shifted."""
+        """What to expect of each slot from `anchor` on, without devices that can be shifted.
+
+        Plans are made while the slot before `made` goes on. Who starts later makes the same.
+        """
         day = []
-        for slot in range(anchor, anchor + DAY_S, SLOT_S):
-            pv_wh, load_wh = self._house.expected(slot)
-            day.append(self._prospect(slot, pv_wh - load_wh, self.local_micro(slot, made)))
+        with self._seen_until(made - SLOT_S):
+            for slot in range(anchor, anchor + DAY_S, SLOT_S):
+                pv_wh, load_wh = self._house.expected(slot)
+                day.append(self._prospect(slot, pv_wh - load_wh, self.local_micro(slot, made)))
         # What is expected of the coming day is expected of the one after it, too, but for the utility's prices.
         ahead = [*day, *day[: AHEAD - len(day)]]
         if not self._rates.daily:

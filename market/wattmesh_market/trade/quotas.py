@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN, TENTATIVE, Contract, ContractState, Side
 from wattmesh_market.trade.offers import MIN_TRADE_WH
-from wattmesh_market.trade.partners import explained, left_wh, trust_of
+from wattmesh_market.trade.partners import TRIAL_WH, broken_and_kept_wh, explained, left_wh, trust_of
 from wattmesh_market.trade.refusal import Reason, Refused
 from wattmesh_market.units import kwh_text
 
@@ -20,9 +20,13 @@ and again in each slot after that where messages are lost, so an honest buyer ow
 MOST_OF_SLOT = 2 * 8
 """Orders of one buyer for one delivery slot: each is a row that is kept, however little it is for. A household of
 wattmesh makes at most two in each of the eight slots before, one per attempt."""
-MOST_OWED_WH = 60_000
-"""What a connection of 30 kW takes in two hours, the longest order of a household of wattmesh. A buyer may have quoted,
-ordered and not yet paid so much at a seller, and as much more as it has paid within the day."""
+NEWCOMER_WH = 1_200
+"""What a buyer may have quoted, ordered and not yet paid at a household: what a flat needs in an hour, and little of
+what there is, for anybody who is registered is lent it. What it has paid within the day comes on top; what it has let
+run out or cancelled comes off, until `TRIAL_WH` is left."""
+CUSTOMER_WH = 60_000
+"""The same where a utility sells or buys: what a connection of 30 kW takes in two hours, the longest order of a
+household of wattmesh. It and its customers have an account with each other anyway."""
 _UNPAID_SLOTS = 4
 _UNPAID_MS = 60_000
 
@@ -57,22 +61,24 @@ def check_unpaid(
         raise Refused(Reason.BUSINESS, text)
 
 
-def check_owed(buyer: str, contracts: Iterable[Contract], asked_wh: int, paid: Iterable[Contract]) -> None:
-    """Decline what a `buyer` would owe too much with. `contracts` are its open ones, `paid` all that it has had."""
+def owing_wh(
+    buyer: str, contracts: Iterable[Contract], asked_wh: int, had: Iterable[Contract], lends_wh: int
+) -> int | None:
+    """How much more a `buyer` may have quoted and owe; None: all that it asks for. Refused where that is nothing.
+
+    `contracts` are its open ones, `had` all that it has had of late; `lends_wh` is what a newcomer may owe.
+    """
     owed_wh = sum([one.energy_wh for contract in contracts for one in contract.deliveries if one.state in OPEN])
-    if owed_wh + asked_wh <= MOST_OWED_WH:
-        return
-    most_wh = MOST_OWED_WH + sum(
-        [
-            one.delivered_wh or 0
-            for contract in paid
-            for one in contract.deliveries
-            if one.state is ContractState.SETTLED
-        ]
-    )
-    if owed_wh + asked_wh > most_wh:
+    most_wh = lends_wh
+    for contract in had:
+        most_wh -= broken_and_kept_wh(contract)[0]
+        most_wh += sum([one.delivered_wh or 0 for one in contract.deliveries if one.state is ContractState.SETTLED])
+    most_wh = max(TRIAL_WH, most_wh)
+    left_wh = most_wh - owed_wh
+    if left_wh < MIN_TRADE_WH:
         text = f"{buyer!r} has {kwh_text(owed_wh)} kWh here that are not paid, and may have {kwh_text(most_wh)} kWh"
-        raise Refused(Reason.BUSINESS, f"{text}; pay what was delivered, or select less")
+        raise Refused(Reason.BUSINESS, f"{text}; pay what was delivered first")
+    return None if asked_wh <= left_wh else left_wh
 
 
 def limit_wh(

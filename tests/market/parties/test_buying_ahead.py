@@ -73,17 +73,20 @@ def offered(*prices_micro: int, wh: int = 1000) -> list[tuple[int, Offer]]:
     return [(slot, Offer(BOB, item_id(slot), micro, wh)) for slot, micro in zip(AHEAD, prices_micro, strict=False)]
 
 
-def test_an_evening_is_covered_with_one_handshake() -> None:
+def test_an_evening_is_covered_with_two_handshakes_of_a_newcomer_and_the_seller_it_has_paid() -> None:
+    """A newcomer is lent 1.2 kWh, four slots' need; what it has paid by then covers the rest."""
     world = evening()
     world.live(9)
     world.settle_down()
     check_end(world)
     covered = {delivery.slot: contract for contract in orders(world) for delivery in contract.deliveries}
     assert [slot in covered for slot in AHEAD] == [True] * len(AHEAD)
-    first = covered[TRADED]
-    assert [delivery.slot for delivery in first.deliveries] == list(AHEAD)
-    assert [delivery.energy_wh for delivery in first.deliveries] == [300] * len(first.deliveries)
-    assert first.state is ContractState.SETTLED
+    first, second = covered[TRADED], covered[AHEAD[4]]
+    assert [delivery.slot for delivery in first.deliveries] == list(AHEAD[:4])
+    assert [delivery.slot for delivery in second.deliveries][:4] == list(AHEAD[4:])
+    for one in (first, second):
+        assert [delivery.energy_wh for delivery in one.deliveries] == [300] * len(one.deliveries)
+        assert one.state is ContractState.SETTLED
     imported = [world[FLAT].journal.readings[slot].metered.imported_wh for slot in AHEAD]
     assert imported == [0] * len(AHEAD)
 

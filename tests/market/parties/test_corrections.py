@@ -319,6 +319,16 @@ def test_a_utility_that_has_lost_its_books_takes_over_what_it_held_billed_and_co
     world.check_both_sides(250)
 
 
+def test_a_household_put_back_to_its_first_slot_meters_all_slots_since_then() -> None:
+    world = Metered({})
+    party = world[FLAT].party
+    world.at(SLOT + 3 * SLOT_S)
+    signed = Signed(GRID, "t-1", 0, ReportReading(SUPPLY, AT, 300, 0, 0))
+    assert world.act(world[FLAT], lambda: take_over(party, [signed])) is None
+    assert sorted(world[FLAT].journal.readings) == [SLOT, AT, AT + SLOT_S]
+    assert world[FLAT].journal.standing.first_slot == SLOT
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_is_lost_or_comes_twice_both_sides_book_the_same_corrections(seed: int) -> None:
     chance = Random(seed)

@@ -11,6 +11,7 @@ from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY
 from wattmesh_market.parties.books import Role
 from wattmesh_market.parties.config import HouseholdConfig
 from wattmesh_market.strategies import Buy
+from wattmesh_market.strategies.plan import PLANNED_EVERY_S
 
 DAY = SLOTS_PER_DAY
 
@@ -42,6 +43,21 @@ def decision(config: HouseholdConfig, slots: int) -> Buy:
 )
 def test_a_flat_buys_what_its_forecast_expects(forecast: str, slots: int, energy_wh: int) -> None:
     assert decision(household("flat-0", forecast=forecast), slots).energy_wh == energy_wh
+
+
+def test_after_a_restart_a_plan_goes_by_what_was_metered_when_it_was_made() -> None:
+    """It is made in the slot before its four hours; how that ended, the day after it may be another."""
+    made = FIRST_SLOT + PLANNED_EVERY_S - FIRST_SLOT % PLANNED_EVERY_S
+    name, store = "home-0.default", battery(3100)
+    weather = Weather(100, 100, {made - SLOT_S: SlotProfile(0, 8000)})
+    world = World(household("home-0", store, forecast="persistence", strategy="plan"), weather={name: weather})
+    world.begin_slot((made - FIRST_SLOT) // SLOT_S - 1)
+    for _ in range(4):
+        following = world.now.slot + SLOT_S
+        before = world[name].home.supply(following)
+        world.restart(name)
+        assert world[name].home.supply(following) == before != []
+        world.begin_slot()
 
 
 @pytest.mark.parametrize(("pricing", "price"), [("fixed", 300_000), ("mid-market", 190_000), ("level", 256_000)])

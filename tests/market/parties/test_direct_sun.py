@@ -67,17 +67,17 @@ def order(world: World, energy_wh: int, buyer: str = "ann.default", seller: str 
 
 
 def test_a_roof_without_a_battery_sells_its_sun_next_door() -> None:
-    world = next_door()
+    world = next_door(load_wh=150)
     world.live(4)
     world.settle_down()
     check_end(world)
     sold = delivered(world, ROOF, FLAT)
-    assert [one.energy_wh for one in sold[:3]] == [350] * 3
+    assert [one.energy_wh for one in sold[:3]] == [150] * 3
     assert all(one.sun_wh == one.energy_wh for one in sold)
     for one in sold:
-        assert amount_micro(TARIFF.feed_in_micro_per_kwh, 350) < one.amount_micro
-        assert one.amount_micro < amount_micro(TARIFF.price_micro_per_kwh, 350)
-        assert metered(world, ROOF, one.slot)[5:8] == (350, 0, 150), "the rest is fed in"
+        assert amount_micro(TARIFF.feed_in_micro_per_kwh, 150) < one.amount_micro
+        assert one.amount_micro < amount_micro(TARIFF.price_micro_per_kwh, 150)
+        assert metered(world, ROOF, one.slot)[5:8] == (150, 0, 350), "the rest is fed in"
         assert metered(world, FLAT, one.slot).imported_wh == 0
 
 
@@ -89,20 +89,20 @@ def test_by_rules_it_sells_nothing() -> None:
 
 
 def test_under_a_cloud_the_buyer_gets_all_and_the_seller_pays_for_what_was_missing() -> None:
-    world = next_door()
+    world = next_door(load_wh=150)
     world[ROOF].weather.given = dict.fromkeys(SLOTS, SlotProfile(400, 300))
     world.live(4)
     world.settle_down()
     check_end(world)
     sold = delivered(world, ROOF, FLAT)
-    assert [(one.energy_wh, one.delivered_wh) for one in sold] == [(350, 350)] * len(sold) != []
+    assert [(one.energy_wh, one.delivered_wh) for one in sold] == [(150, 150)] * len(sold) != []
     for one in sold:
         reading = metered(world, ROOF, one.slot)
-        assert (reading.sold_wh, reading.covered_wh, reading.imported_wh) == (350, 250, 250)
+        assert (reading.sold_wh, reading.covered_wh, reading.imported_wh) == (150, 50, 50)
         (bill,) = [
             entry for entry in world[ROOF].journal.ledger if (entry.slot, entry.counterparty) == (one.slot, GRID)
         ]
-        assert (bill.energy_wh, bill.amount_micro) == (250, -amount_micro(TARIFF.price_micro_per_kwh, 250))
+        assert (bill.energy_wh, bill.amount_micro) == (50, -amount_micro(TARIFF.price_micro_per_kwh, 50))
 
 
 def test_the_sun_of_a_slot_is_promised_once() -> None:
@@ -113,9 +113,9 @@ def test_the_sun_of_a_slot_is_promised_once() -> None:
 def test_what_is_counted_on_the_sun_stays_so_when_the_forecast_changes() -> None:
     world = next_door()
     order(world, 300)
-    world[ROOF].weather.usual = SlotProfile(2000, 300)
-    order(world, 2000, "bob.default")
-    assert [promise.sun_wh for promise in world[ROOF].books.promises(Side.SELLER)] == [300, 1400]
+    world[ROOF].weather.usual = SlotProfile(1500, 300)
+    order(world, 1000, "bob.default")
+    assert [promise.sun_wh for promise in world[ROOF].books.promises(Side.SELLER)] == [300, 900]
 
 
 def test_a_battery_next_to_the_sun_is_promised_beside_it_and_what_is_held_for_later_is_not_drawn() -> None:

@@ -20,7 +20,7 @@ from tests.market.parties.test_buying import (
     status,
     terms,
 )
-from tests.market.parties.test_selling import SELLER, confirmed, quoted, shop, wanted, why
+from tests.market.parties.test_selling import SELLER, confirmed, contract_of, quoted, shop, wanted, why
 from tests.world.market import World
 from tests.world.parties import CURRENCY, FIRST_SLOT, GRID, NEXT, SLOT_WALL_S, utility
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
@@ -43,7 +43,7 @@ from wattmesh_market.trade.partners import (
     left_wh,
     trust_of,
 )
-from wattmesh_market.trade.quotas import MOST_OWED_WH
+from wattmesh_market.trade.quotas import CUSTOMER_WH, NEWCOMER_WH
 from wattmesh_market.trade.refusal import Reason
 from wattmesh_market.units import amount_micro
 
@@ -314,15 +314,22 @@ def test_who_lets_quotes_run_out_again_and_again_is_quoted_nothing_for_a_while()
     assert refused.wait_s == pytest.approx(2 * SLOT_WALL_S)
     assert quoted(world, 100, BOB, slot=world.now.slot + SLOT_S)
     world.wait(refused.wait_s or 0)
-    # It may try again. Who takes what it is quoted is a buyer like others.
-    confirmed(world, 100, ANN, "taken", world.now.slot + SLOT_S)
+    # It may try again, with a little of what it was lent at first. Who takes and pays that is a buyer like others.
+    order_id = confirmed(world, TRIAL_WH, ANN, "taken", world.now.slot + SLOT_S)
     world.begin_slot()
+    following = wanted(100, world.now.slot + SLOT_S)
+    assert world.refusal(SELLER, ANN, following, "not paid").text == (
+        "'ann.default' has 0.100 kWh here that are not paid, and may have 0.100 kWh; pay what was delivered first"
+    )
+    world.begin_slot()
+    (one,) = contract_of(world, ANN, "taken").deliveries
+    world.say(SELLER, ANN, Pay(order_id, one.slot, one.settled_micro or 0, CURRENCY), "taken")
     quoted(world, 100, ANN, "next", world.now.slot + SLOT_S)
 
 
-def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it_pays() -> None:
+def test_what_a_buyer_has_ordered_and_not_paid_of_a_utility_is_bounded_and_grows_with_what_it_pays() -> None:
     world = World(utility(80_000))
-    part_wh = MOST_OWED_WH // 4
+    part_wh = CUSTOMER_WH // 4
     slots = [NEXT + number * SLOT_S for number in range(8)]
 
     def order(slot: int, energy_wh: int) -> str:
@@ -336,8 +343,7 @@ def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it
     more = Select(GRID, (Wanted(slots[4], item_id(slots[4]), 10),))
     refused = world.refusal(GRID, ANN, more, "more")
     assert refused.text == (
-        "'ann.default' has 60.000 kWh here that are not paid, and may have 60.000 kWh; "
-        "pay what was delivered, or select less"
+        "'ann.default' has 60.000 kWh here that are not paid, and may have 60.000 kWh; pay what was delivered first"
     )
     world.begin_slot(2)
     assert world.refusal(GRID, ANN, more, "delivered is not paid").reason is Reason.BUSINESS
@@ -345,6 +351,12 @@ def test_what_a_buyer_has_ordered_and_not_paid_is_bounded_and_grows_with_what_it
     order(slots[4], part_wh)
     order(slots[5], part_wh)
     assert "may have 75.000 kWh" in world.refusal(GRID, ANN, more, "and more").text
+
+
+def test_a_household_lends_anybody_a_little_and_a_utility_and_its_customers_each_other_more() -> None:
+    world = shop()
+    seller, grid = world[SELLER].party, World(utility())[GRID].party
+    assert [seller.lends_wh(ANN), seller.lends_wh(GRID), grid.lends_wh(SELLER)] == [NEWCOMER_WH, *[CUSTOMER_WH] * 2]
 
 
 # --- a cancellation is no option ---

@@ -399,6 +399,13 @@ def test_a_cart_that_changes_is_quoted_anew_but_held_no_longer() -> None:
     assert [(one.slot, one.energy_wh) for one in world[SELLER].books.promises(Side.SELLER)] == [(NEXT, 200)]
 
 
+def test_a_cart_that_changes_has_not_run_out() -> None:
+    """Else who changes its cart would be lent less each time."""
+    world = shop()
+    for energy_wh in (800, 900, 500, 900):
+        assert [one.energy_wh for one in quoted(world, energy_wh).terms.lines] == [energy_wh]
+
+
 def test_a_transaction_has_one_order_with_a_buyer() -> None:
     world = shop()
     quoted(world, 100)
