@@ -9,6 +9,7 @@ from tests.docs.pages import Command
 REASONS: Mapping[tuple[str, ...], str] = {
     ("audit", "--kubernetes"): "needs a cluster: tests/e2e/test_audited.py",
     ("backup", "--kubernetes"): "needs a cluster: tests/e2e/test_restored.py",
+    ("forget", "rooftop-0", "--kubernetes"): "needs a cluster: tests/e2e/test_left.py",
     ("restore", "--kubernetes"): "needs a cluster: tests/e2e/test_restored.py",
     ("--scheduler",): "needs a Dask cluster: tests/street/test_simulation.py has one on this machine",
     ("examples/town.yaml",): "profiles of a thousand households: tests/cli/field has a few",

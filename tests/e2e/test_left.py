@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.kube import Kube, condition, until
+from tests.e2e.kube import Kube, command, condition, until
 from tests.e2e.market import Books, audit, audit_findings, books, registered, seller, uid_of_pod
 
 pytestmark = pytest.mark.e2e
 
 CHILDREN = ("deployment", "service", "configmap", "secret", "persistentvolumeclaim")
+WATTMESH = str(Path(sys.executable).with_name("wattmesh"))
 SELLER, KEEPERS = "seller-0.lane", ("consumer-0", "utility")
 
 
@@ -21,7 +25,15 @@ def sold(kube: Kube) -> Books | None:
     return now if now.settled("seller") and now.open else None
 
 
-def test_a_deleted_household_settles_closes_its_account_and_goes(lane: Kube, measured: list[str]) -> None:
+@pytest.fixture(scope="module")
+def closed() -> dict[str, str]:
+    """The accounts of those that have left, by name."""
+    return {}
+
+
+def test_a_deleted_household_settles_closes_its_account_and_goes(
+    lane: Kube, measured: list[str], closed: dict[str, str]
+) -> None:
     before = until("it has sold, and promised more", lambda: sold(lane))
     open_ids = {contract["transaction_id"] for contract in before.open}
     began = time.monotonic()
@@ -35,19 +47,36 @@ def test_a_deleted_household_settles_closes_its_account_and_goes(lane: Kube, mea
     assert "seller-0" not in registered(lane)
     states = {c["transaction_id"]: c["state"] for c in books(lane, "consumer-0").contracts}
     assert {states[one] for one in open_ids} <= {"SETTLED", "EXPIRED", "CANCELLED"}
-    assert [one["counterparty"] for one in books(lane, "consumer-0").tables["closing_records"]] == [SELLER]
+    [record] = books(lane, "consumer-0").tables["closing_records"]
+    assert record["counterparty"] == SELLER
+    closed["seller-0"] = record["account"]
     said = audit(lane)
     assert not said["findings"]
     assert said["contracts_with_departed"] > 0
 
 
-def test_made_again_under_its_name_it_is_a_new_party(lane: Kube) -> None:
-    [former] = {one["account"] for one in books(lane, "consumer-0").tables["closing_records"]}
+def test_it_is_forgotten_on_request_and_the_others_books_stay_right(lane: Kube) -> None:
+    before = {keeper: books(lane, keeper) for keeper in KEEPERS}
+    bought = {(row["slot"], row["energy_wh"]) for row in before["consumer-0"].settled("buyer")}
+    forget = (WATTMESH, "forget", "seller-0", "--kubernetes", "--context", lane.context, "--namespace", lane.namespace)
+
+    assert command(*forget, "--yes").endswith("seller-0 is forgotten\n")
+
+    after = {keeper: books(lane, keeper) for keeper in KEEPERS}
+    assert all(SELLER in json.dumps(one.tables) for one in before.values())
+    assert not any(SELLER in json.dumps(one.tables) for one in after.values())
+    assert bought <= {(row["slot"], row["energy_wh"]) for row in after["consumer-0"].settled("buyer")}
+    said = audit(lane)
+    assert not said["findings"]
+    assert said["contracts_with_forgotten"] > 0
+
+
+def test_made_again_under_its_name_it_is_a_new_party(lane: Kube, closed: dict[str, str]) -> None:
     lane.apply(seller())
     lane.ready("solaragent/seller")
     now = until("it sells", lambda: sold(lane))
     [account] = now.tables["accounts"]
-    assert account["account"] != former
+    assert account["account"] != closed["seller-0"]
     assert lane.get("solaragent", "seller")["status"]["households"][0]["account"] == account["account"]
     assert not audit(lane)["findings"]
 
