@@ -60,7 +60,7 @@ def test_it_is_forgotten_on_request_and_the_others_books_stay_right(lane: Kube) 
     bought = {(row["slot"], row["energy_wh"]) for row in before["consumer-0"].settled("buyer")}
     forget = (WATTMESH, "forget", "seller-0", "--kubernetes", "--context", lane.context, "--namespace", lane.namespace)
 
-    assert command(*forget, "--yes").endswith("seller-0 is forgotten\n")
+    assert command(*forget, "--yes").endswith(f"{SELLER} is forgotten\n")
 
     after = {keeper: books(lane, keeper) for keeper in KEEPERS}
     assert all(SELLER in json.dumps(one.tables) for one in before.values())
