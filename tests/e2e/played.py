@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,8 +25,8 @@ PLACED = {
 """What sends the pods of a resource there."""
 _ANSWERS = Path(__file__).parents[2] / "bench/scale/agents.py"
 _EVERY_S = 1.0
-_BEATS = 10
-"""Every so many turns the node says that it lives."""
+_BEAT_S = 10.0
+"""How often the node says that it lives: one that does not for 50 s is taken for dead, and its pods for not ready."""
 
 
 def _node() -> list[Object]:
@@ -65,7 +66,7 @@ class Kubelet:
         self._kube = kube
         self._player = NODE
         self._played: dict[str, str] = {}
-        self._up: set[str] = set()
+        self._beaten = float("-inf")
         self._done = threading.Event()
         kube.apply(*_node(), *_player(self._player, image))
         self._beat()
@@ -82,18 +83,18 @@ class Kubelet:
         self._kube("delete", "node", NODE)
 
     def _run(self) -> None:
-        turn = 0
         while not self._done.wait(_EVERY_S):
-            turn += 1
             try:
-                if turn % _BEATS == 0:
-                    self._beat()
+                self._beat()
                 self._bring_up()
                 self._follow()
             except (CommandFailed, OSError, ValueError):
                 continue  # the next turn does it
 
     def _beat(self) -> None:
+        if time.monotonic() - self._beaten < _BEAT_S:
+            return
+        self._beaten = time.monotonic()
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now}
         room = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", "ephemeral-storage": "1000Gi"}
@@ -102,12 +103,12 @@ class Kubelet:
     def _bring_up(self) -> None:
         here = ("--all-namespaces", "--field-selector", f"spec.nodeName={NODE}", "--output", "json")
         for pod in json.loads(self._kube("get", "pods", *here))["items"]:
-            uid, of = pod["metadata"]["uid"], self._kube.of(pod["metadata"]["namespace"])
+            self._beat()
+            of = self._kube.of(pod["metadata"]["namespace"])
             if "deletionTimestamp" in pod["metadata"]:
                 of("delete", "pod", name_of(pod), "--force", "--grace-period=0", "--wait=false")
-            elif uid not in self._up:
+            elif pod["status"].get("phase") != "Succeeded" and condition(pod, "Ready").get("status") != "True":
                 _patch_of(of, "pod", name_of(pod), self._runs(pod))
-                self._up.add(uid)
 
     def _runs(self, pod: Object) -> Object:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
