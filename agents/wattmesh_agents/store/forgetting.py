@@ -15,7 +15,9 @@ from typing import Any
 
 from wattmesh_agents.store.accounts import closed_until
 from wattmesh_agents.store.chain import append, unlink
+from wattmesh_agents.store.retention import ADD, SUMS
 from wattmesh_common.forget import FORGOTTEN, ForgottenRows
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
 
 _NAMED = {
@@ -89,18 +91,12 @@ _IS_UTILITY = (
 _TELLING = "party IN (SELECT party FROM parties WHERE kind = 'utility')"
 """Whose books tell what their counterparties used, and not only what they had with them."""
 _CARRY = (
-    "INSERT INTO carried SELECT party, ?2, kind, max(slot) + 900, count(*), sum(max(energy_wh, 0)), "  # noqa: S608
-    f"sum(max(-energy_wh, 0)), sum(amount_micro) FROM ledger WHERE counterparty = ?1 AND {_TELLING} "
-    "GROUP BY party, kind"
+    f"INSERT INTO carried SELECT party, ?2, kind, max(slot) + {SLOT_S}, {SUMS} FROM ledger "  # noqa: S608
+    f"WHERE counterparty = ?1 AND {_TELLING} GROUP BY party, kind{ADD}"
 )
 _CARRY_ON = (
-    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro FROM carried "
-    "WHERE counterparty = ?1"
-)
-_ADD = (
-    " ON CONFLICT DO UPDATE SET until = max(until, excluded.until), entries = entries + excluded.entries, "
-    "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
-    "amount_micro = amount_micro + excluded.amount_micro"
+    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro "  # noqa: S608
+    f"FROM carried WHERE counterparty = ?1{ADD}"
 )
 _ENTRIES = (
     f"SELECT party, kind, slot, reference, energy_wh, amount_micro, {_TELLING} FROM ledger "  # noqa: S608
@@ -160,7 +156,7 @@ def forget(connection: sqlite3.Connection, household: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
     ids = _rename_contracts(connection, household)
     _rebook(connection, household, ids)
-    connection.execute(_CARRY_ON + _ADD, (household, FORGOTTEN))
+    connection.execute(_CARRY_ON, (household, FORGOTTEN))
     connection.execute(_CLOSED, (household,))
     for table, column in _NAMED.values():
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (household,))  # noqa: S608 - names of ours
@@ -183,7 +179,7 @@ def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[st
 
 def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> None:
     """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums."""
-    connection.execute(_CARRY + _ADD, (household, FORGOTTEN))
+    connection.execute(_CARRY, (household, FORGOTTEN))
     rows = connection.execute(_ENTRIES, (household,)).fetchall()
     unlink(connection, "counterparty = ?", (household,))
     connection.execute("DELETE FROM ledger WHERE counterparty = ?", (household,))

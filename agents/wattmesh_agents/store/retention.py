@@ -117,12 +117,17 @@ _WITHIN_A_CONTRACT = (  # by the index of slots, not through all contracts of a 
     "AND (transaction_id, counterparty) IN (SELECT transaction_id, counterparty FROM contracts "
     "WHERE +party = :party AND slot BETWEEN :until AND :until + 86400)"
 )
-_CARRY = (
-    "INSERT INTO carried SELECT party, counterparty, kind, :until, count(*), sum(max(energy_wh, 0)), "
-    "sum(max(-energy_wh, 0)), sum(amount_micro) FROM ledger WHERE party = :party AND slot < :until "
-    "GROUP BY counterparty, kind ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, "
+SUMS = "count(*), sum(max(energy_wh, 0)), sum(max(-energy_wh, 0)), sum(amount_micro)"
+"""What is carried forward of ledger entries."""
+ADD = (
+    " ON CONFLICT DO UPDATE SET until = max(until, excluded.until), entries = entries + excluded.entries, "
     "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
     "amount_micro = amount_micro + excluded.amount_micro"
+)
+"""To what was carried forward before."""
+_CARRY = (
+    f"INSERT INTO carried SELECT party, counterparty, kind, :until, {SUMS} FROM ledger "
+    f"WHERE party = :party AND slot < :until GROUP BY counterparty, kind{ADD}"
 )
 _BEGIN_WITH = (
     "UPDATE parties SET first_slot = :until, initial_level_wh = coalesce("
