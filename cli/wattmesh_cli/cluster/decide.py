@@ -9,10 +9,8 @@ from typing import Any
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.cluster.pods import PodName
 from wattmesh_cli.cluster.port import Administration
+from wattmesh_cli.cluster.registrar import registrar_of
 from wattmesh_cli.deciding import ToUtility
-from wattmesh_common.runtime import REGISTRAR
-from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
-from wattmesh_operator.plan.naming import registrar_name
 
 
 def decide(cluster: Administration, decided: ToUtility) -> Mapping[int, int]:
@@ -22,11 +20,7 @@ def decide(cluster: Administration, decided: ToUtility) -> Mapping[int, int]:
 
 async def _decide(cluster: Administration, decided: ToUtility) -> Mapping[int, int]:
     pod = PodName(*decided.book.split("/", 1))
-    secret = await cluster.secret(pod.namespace, registrar_name(_gateway(await cluster.agents(), decided.utility)))
-    try:
-        registrar = signers_of(secret)[REGISTRAR]
-    except (KeysUnreadable, KeyError):
-        raise BooksError(f"{pod}: the Secret of its gateway's registrar has no key of it") from None
+    registrar = await registrar_of(cluster, pod, _gateway(await cluster.agents(), decided.utility))
     body, headers = decided.signed_by(registrar)
     return decided.billed_wh(*await cluster.post(pod, decided.path, body, headers))
 

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.cluster.pods import AgentsPod, pods_to_read
 from wattmesh_cli.cluster.port import AllPods
+from wattmesh_cli.cluster.registrar import registrar_of
 from wattmesh_cli.deciding import signed, why
 from wattmesh_cli.forgetting import Forgets, Leaver
 from wattmesh_common.forget import FORGET, ForgetAnswer, ForgetCall
-from wattmesh_common.runtime import REGISTRAR
-from wattmesh_operator.keys.key_files import KeysUnreadable, signers_of
-from wattmesh_operator.plan.naming import registrar_name
 
 
 def forget(cluster: AllPods, leaver: Leaver) -> Sequence[Forgets]:
@@ -34,11 +32,7 @@ async def _forget(cluster: AllPods, leaver: Leaver) -> list[Forgets]:
 
 
 async def _told(cluster: AllPods, pod: AgentsPod, leaver: Leaver) -> Forgets:
-    secret = await cluster.secret(pod.name.namespace, registrar_name(pod.gateway))
-    try:
-        registrar = signers_of(secret)[REGISTRAR]
-    except (KeysUnreadable, KeyError):
-        raise BooksError(f"{pod.name}: the Secret of its gateway's registrar has no key of it") from None
+    registrar = await registrar_of(cluster, pod.name, pod.gateway)
     party = leaver.asked[str(pod.name)]
     asked = ForgetCall(
         subscriber_id=party,
