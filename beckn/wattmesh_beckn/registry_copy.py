@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from wattmesh_beckn.context import Location
 from wattmesh_beckn.registry import LOOKUP_TIMEOUT_S, LookupPage, RegistryUnavailable, Subscription, SubscriptionStatus
 from wattmesh_beckn.transport import Transport, TransportError
-from wattmesh_common.kept import slim
+from wattmesh_common.slim import slim
 
 
 class RegistryCopy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattmesh_beckn.registry import Subscription
-from wattmesh_common.kept import slim
+from wattmesh_common.slim import slim
 
 ENTRY = b"""{
     "subscriber_id": "home-1.street", "url": "http://home-1.street.svc:8080/home-1", "type": "BPP",

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from wattmesh_beckn.transport import Pages, Reply, TransportError
 from wattmesh_common.clock import Clock
-from wattmesh_common.kept import slim
 from wattmesh_common.pod_pages import PartyStatus, read_status
+from wattmesh_common.slim import slim
 
 SILENT_S = 30.0
 """How long a pod that is up may not answer before that is told: its own probes are quicker where it is down."""

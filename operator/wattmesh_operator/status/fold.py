@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from wattmesh_common.kept import slim
 from wattmesh_common.pod_pages import PartyStatus
+from wattmesh_common.slim import slim
 from wattmesh_operator.cluster.observation import PodCounts
 from wattmesh_operator.plan.graph import Problem
 from wattmesh_operator.resources.status import (
