@@ -179,21 +179,26 @@ def writes(before: dict[str, float], after: dict[str, float]) -> dict[str, int]:
     return counted
 
 
+def _command_line(kube: Kube, *arguments: str | Path) -> list[str]:
+    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
+    return [str(one) for one in (Path(sys.executable).with_name("wattmesh"), *arguments, *where)]
+
+
+def wattmesh(kube: Kube, *arguments: str | Path) -> str:
+    """What the `wattmesh` command says, of a namespace. Raises CommandFailed."""
+    return command(*_command_line(kube, *arguments), timeout_s=300)
+
+
 def audit(kube: Kube) -> Object:
     """What `wattmesh audit` says of a namespace. Raises CommandFailed, with the findings if there are any."""
-    wattmesh = str(Path(sys.executable).with_name("wattmesh"))
-    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
-    said: Object = json.loads(command(wattmesh, "audit", *where, "--output", "json"))
+    said: Object = json.loads(wattmesh(kube, "audit", "--output", "json"))
     return said
 
 
 def audit_findings(kube: Kube) -> list[Object]:
     """What `wattmesh audit` finds wrong in a namespace, none or some."""
-    wattmesh = str(Path(sys.executable).with_name("wattmesh"))
-    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
-    done = subprocess.run(
-        [wattmesh, "audit", *where, "--output", "json"], capture_output=True, text=True, check=False, timeout=120
-    )
+    line = _command_line(kube, "audit", "--output", "json")
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode not in (0, 1):
         raise CommandFailed(done.stderr)
     found: list[Object] = json.loads(done.stdout)["findings"]

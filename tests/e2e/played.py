@@ -29,20 +29,14 @@ _BEAT_S = 10.0
 """How often the node says that it lives: one that does not for 50 s is taken for dead, and its pods for not ready."""
 
 
-def _node() -> list[Object]:
+def _node() -> Object:
     taint = {"key": NODE, "value": "true", "effect": "NoSchedule"}
     labels = {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux"}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": NODE, "labels": labels},
-            "spec": {"taints": [taint]},
-        }
-    ]
+    spec = {"taints": [taint]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}, "spec": spec}
 
 
-def _player(name: str, image: str) -> list[Object]:
+def _player(image: str) -> list[Object]:
     """The pod that answers for all agents."""
     container = {
         "name": "main",
@@ -51,11 +45,11 @@ def _player(name: str, image: str) -> list[Object]:
         "volumeMounts": [{"name": "played", "mountPath": "/played"}],
         "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
     }
-    spec = {"containers": [container], "volumes": [{"name": "played", "configMap": {"name": name}}]}
+    spec = {"containers": [container], "volumes": [{"name": "played", "configMap": {"name": NODE}}]}
     files = {_ANSWERS.name: _ANSWERS.read_text(encoding="utf-8")}
     return [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NODE}, "data": files},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": NODE}, "spec": spec},
     ]
 
 
@@ -64,14 +58,13 @@ class Kubelet:
 
     def __init__(self, kube: Kube, image: str) -> None:
         self._kube = kube
-        self._player = NODE
         self._played: dict[str, str] = {}
         self._beaten = float("-inf")
         self._done = threading.Event()
-        kube.apply(*_node(), *_player(self._player, image))
+        kube.apply(_node(), *_player(image))
         self._beat()
-        player = until("the player runs", lambda: kube.get("pod", self._player)["status"]["podIP"])
-        until("the player answers", lambda: condition(kube.get("pod", self._player), "Ready")["status"] == "True")
+        player = until("the player runs", lambda: kube.get("pod", NODE)["status"]["podIP"])
+        until("the player answers", lambda: condition(kube.get("pod", NODE), "Ready")["status"] == "True")
         self._ip = str(player)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -98,7 +91,7 @@ class Kubelet:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now}
         room = {"cpu": "1000", "memory": "1000Gi", "pods": "1000", "ephemeral-storage": "1000Gi"}
-        self._patch("node", NODE, {"conditions": [ready], "capacity": room, "allocatable": room})
+        _patch(self._kube, "node", NODE, {"conditions": [ready], "capacity": room, "allocatable": room})
 
     def _bring_up(self) -> None:
         here = ("--all-namespaces", "--field-selector", f"spec.nodeName={NODE}", "--output", "json")
@@ -108,7 +101,7 @@ class Kubelet:
             if "deletionTimestamp" in pod["metadata"]:
                 of("delete", "pod", name_of(pod), "--force", "--grace-period=0", "--wait=false")
             elif pod["status"].get("phase") != "Succeeded" and condition(pod, "Ready").get("status") != "True":
-                _patch_of(of, "pod", name_of(pod), self._runs(pod))
+                _patch(of, "pod", name_of(pod), self._runs(pod))
 
     def _runs(self, pod: Object) -> Object:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -137,13 +130,10 @@ class Kubelet:
             self._played |= news
 
     def _play(self, pods: Mapping[str, list[str]]) -> None:
-        self._kube.page(f"pod/{self._player}", "/play", pods)
-
-    def _patch(self, kind: str, name: str, status: Object) -> None:
-        _patch_of(self._kube, kind, name, status)
+        self._kube.page(f"pod/{NODE}", "/play", pods)
 
 
-def _patch_of(kube: Kube, kind: str, name: str, status: Object) -> None:
+def _patch(kube: Kube, kind: str, name: str, status: Object) -> None:
     kube("patch", kind, name, "--subresource=status", "--type=merge", "--patch", json.dumps({"status": status}))
 
 

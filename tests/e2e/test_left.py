@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.kube import Kube, command, condition, until
-from tests.e2e.market import Books, audit, audit_findings, books, registered, seller, uid_of_pod
+from tests.e2e.kube import Kube, condition, until
+from tests.e2e.market import Books, audit, audit_findings, books, registered, seller, uid_of_pod, wattmesh
 
 pytestmark = pytest.mark.e2e
 
 CHILDREN = ("deployment", "service", "configmap", "secret", "persistentvolumeclaim")
-WATTMESH = str(Path(sys.executable).with_name("wattmesh"))
 SELLER, KEEPERS = "seller-0.lane", ("consumer-0", "utility")
 
 
@@ -58,9 +55,8 @@ def test_a_deleted_household_settles_closes_its_account_and_goes(
 def test_it_is_forgotten_on_request_and_the_others_books_stay_right(lane: Kube) -> None:
     before = {keeper: books(lane, keeper) for keeper in KEEPERS}
     bought = {(row["slot"], row["energy_wh"]) for row in before["consumer-0"].settled("buyer")}
-    forget = (WATTMESH, "forget", "seller-0", "--kubernetes", "--context", lane.context, "--namespace", lane.namespace)
 
-    assert command(*forget, "--yes").endswith(f"{SELLER} is forgotten\n")
+    assert wattmesh(lane, "forget", "seller-0", "--yes").endswith(f"{SELLER} is forgotten\n")
 
     after = {keeper: books(lane, keeper) for keeper in KEEPERS}
     assert all(SELLER in json.dumps(one.tables) for one in before.values())

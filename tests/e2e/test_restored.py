@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import yaml
 from docs.generate.sources import DOCS
 from tests.docs.pages import blocks
 from tests.e2e.kube import Kube, until
-from tests.e2e.market import Books, audit_findings, books, open_street, uid_of_pod
+from tests.e2e.market import Books, audit_findings, books, open_street, uid_of_pod, wattmesh
 
 pytestmark = pytest.mark.e2e
 
@@ -56,15 +54,6 @@ def is_right_again(kube: Kube, sold: dict[tuple[str, int], int]) -> None:
     until("it knows all that it has sold", lambda: sold.items() <= sales(kube).items())
     until("the audit finds nothing", lambda: audit_findings(kube) == [])
     sells_more(kube, len(sales(kube)), 1)
-
-
-def wattmesh(kube: Kube, *arguments: str | Path) -> str:
-    """What the `wattmesh` command says, of that namespace."""
-    where = ("--kubernetes", "--context", kube.context, "--namespace", kube.namespace)
-    program = Path(sys.executable).with_name("wattmesh")
-    done = subprocess.run([program, *arguments, *where], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_volume_that_is_put_back_takes_over_what_its_household_has_signed_since(
