@@ -12,6 +12,7 @@ from bench.tables import keep
 from wattmesh_common.logs import configure
 
 PARTS = (
+    "start",
     "memory",
     "search",
     "messages",

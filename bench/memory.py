@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -68,6 +69,13 @@ def market(households: int, version: ProtocolVersion = "v1") -> GatewayPlan:
 
 def _runtime_mb(households: int) -> float:
     """Resident memory of the container's own process with that many households, once it is ready."""
+    with agents_ready(households) as process:
+        return resident_mb(process.pid)
+
+
+@contextmanager
+def agents_ready(households: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The agents' container's own process with that many households, once it is ready."""
     of = market(households)
     pod = next(pod for pod in of.pods if pod.participants[0].name.startswith("home"))
     with tempfile.TemporaryDirectory() as name:
@@ -77,15 +85,21 @@ def _runtime_mb(households: int) -> float:
         config.write_text(runtime_config(pod, gateway_url="http://127.0.0.1:9", epoch=time.time()).model_dump_json())
         port = 18_000 + households
         arguments = ["--config", str(config), "--keys", str(folder / "keys.json"), "--database", str(folder / "pod.db")]
-        address = ["--url", f"http://127.0.0.1:{port}", "--host", "127.0.0.1", "--port", str(port)]
-        command = [sys.executable, "-m", "wattmesh_agents", *arguments, *address]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-        try:
-            _wait_until_ready(f"http://127.0.0.1:{port}/health/ready")
-            return resident_mb(process.pid)
-        finally:
-            process.terminate()
-            process.wait()
+        with ready("wattmesh_agents", [*arguments, "--url", f"http://127.0.0.1:{port}"], port) as process:
+            yield process
+
+
+@contextmanager
+def ready(module: str, arguments: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of wattmesh that listens on a port of this machine, once it is ready; it ends with the block."""
+    command = [sys.executable, "-m", module, *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}/health/ready")
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _wait_until_ready(url: str) -> None:
@@ -96,5 +110,5 @@ def _wait_until_ready(url: str) -> None:
                 return
         except httpx.HTTPError:
             pass
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise SystemExit(f"{url} never became ready")

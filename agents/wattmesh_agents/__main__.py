@@ -10,26 +10,29 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
+from wattmesh_common.starting import importing
 
-from wattmesh_agents import brain
-from wattmesh_agents.app import create_app
-from wattmesh_agents.chat import adviser_of
-from wattmesh_agents.following import Following
-from wattmesh_agents.keyring import KeyRing
-from wattmesh_agents.pod import Pod
-from wattmesh_agents.replaced import Replaced
-from wattmesh_agents.store.database import Database
-from wattmesh_beckn.keys import KeyFileError, read_keys
-from wattmesh_beckn.transport import HttpTransport
-from wattmesh_common.clock import SystemClock
-from wattmesh_common.logs import configure
-from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_common.serving import serve
-from wattmesh_common.sqlite_files import DatabaseRefused, refusing
-from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
-from wattmesh_market.parties.plugged import require_installed
-from wattmesh_market.strategies import advised
+with importing():
+    from pydantic import ValidationError
+
+    from wattmesh_agents import brain
+    from wattmesh_agents.app import create_app
+    from wattmesh_agents.chat import adviser_of
+    from wattmesh_agents.following import Following
+    from wattmesh_agents.keyring import KeyRing
+    from wattmesh_agents.pod import Pod
+    from wattmesh_agents.replaced import Replaced
+    from wattmesh_agents.store.database import Database
+    from wattmesh_beckn.keys import KeyFileError, read_keys
+    from wattmesh_beckn.transport import HttpTransport
+    from wattmesh_common.clock import SystemClock
+    from wattmesh_common.logs import configure
+    from wattmesh_common.runtime import RuntimeConfig
+    from wattmesh_common.serving import serve
+    from wattmesh_common.sqlite_files import DatabaseRefused, refusing
+    from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
+    from wattmesh_market.parties.plugged import require_installed
+    from wattmesh_market.strategies import advised
 
 
 async def run(options: argparse.Namespace) -> None:

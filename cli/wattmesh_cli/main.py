@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from wattmesh_cli.commands.audit import audit
-from wattmesh_cli.commands.backup import backup, restore
-from wattmesh_cli.commands.compare import compare
-from wattmesh_cli.commands.contracts import contracts
-from wattmesh_cli.commands.demo import demo
-from wattmesh_cli.commands.evidence import evidence
-from wattmesh_cli.commands.forget import forget
-from wattmesh_cli.commands.import_meter import import_meter
-from wattmesh_cli.commands.kpis import kpis
-from wattmesh_cli.commands.profiles import profiles
-from wattmesh_cli.commands.readings import app as readings
-from wattmesh_cli.commands.report import report
-from wattmesh_cli.commands.simulate import simulate
-from wattmesh_cli.commands.status import status
-from wattmesh_cli.commands.up import up
-from wattmesh_cli.commands.validate import validate
+from wattmesh_cli.late import LateCommand, LateGroup
+
+
+def _late(name: str, summary: str, place: str = "") -> LateCommand:
+    module, _, attribute = (place or name.replace("-", "_")).partition(":")
+    return LateCommand(name, summary, f"wattmesh_cli.commands.{module}:{attribute or module}")
+
+
+class _Commands(LateGroup):
+    late = (
+        _late("up", "Run a gateway with its households and utilities on this machine, until Ctrl-C."),
+        _late("simulate", "Run a street as a study, as fast as this machine allows: the ledger that 'up' would write."),
+        _late(
+            "demo",
+            "Run the street of examples/street.yaml for a June day, from 06:00 on, then show trades, bills and audit.",
+        ),
+        _late("status", "Show the battery, trades, balance and slot of each household and utility that there is now."),
+        _late(
+            "contracts",
+            "List contracts by delivery slot, each once, with the seller's state where the two sides' differ.",
+        ),
+        _late("audit", "Recompute every contract, ledger and meter reading from the books."),
+        _late(
+            "evidence",
+            "Write the evidence of a contract: each side's books, and the messages of the other side with their "
+            "signatures.",
+        ),
+        _late("forget", "Have all books forget a household that has left, for good."),
+        _late("backup", "Copy all books, each pod's as of one moment, while the street trades."),
+        _late(
+            "restore",
+            "Put the books of a backup in the place of what there is, of all pods in it or of some.",
+            "backup:restore",
+        ),
+        _late(
+            "kpis",
+            "Show self-consumption, bills, savings, local share, fairness and more, of each household and of all "
+            "together.",
+        ),
+        _late(
+            "compare",
+            "Compare runs: what their manifests say differently, and each KPI with its difference from the first run.",
+        ),
+        _late(
+            "report",
+            "Write a report: load, PV, batteries, prices and trades over time, who sold to whom, bills, KPIs and "
+            "the audit.",
+        ),
+        _late(
+            "validate",
+            "Check manifests and the profiles and prices that they name, all files together, and print every mistake.",
+        ),
+        _late(
+            "profiles",
+            "Compute each household's PV (pvlib) and load (BDEW profiles), slot by slot, and a manifest that "
+            "uses them.",
+        ),
+        _late(
+            "import-meter",
+            "Turn a meter's CSV file into a profile: PV and load of each 15 minutes, in Wh, for spec.profile of "
+            "a SolarAgent.",
+        ),
+        _late(
+            "readings",
+            "List meter readings that a utility holds, or has held, for a person, by slot.",
+            "readings:app",
+        ),
+    )
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,  # or [field] and [AGENT=] would be read as markup
     pretty_exceptions_show_locals=False,
@@ -35,6 +88,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # only who asks for it waits for it
+
         typer.echo(f"wattmesh {version('wattmesh')}")
         raise typer.Exit
 
@@ -46,22 +101,3 @@ def wattmesh(
     ] = False,
 ) -> None:
     """A peer-to-peer energy market: households and utilities trade energy over the Beckn protocol."""
-
-
-app.command()(up)
-app.command()(simulate)
-app.command()(demo)
-app.command()(status)
-app.command()(contracts)
-app.add_typer(readings, name="readings")
-app.command()(audit)
-app.command()(evidence)
-app.command()(forget)
-app.command()(backup)
-app.command()(restore)
-app.command()(kpis)
-app.command()(compare)
-app.command()(report)
-app.command()(validate)
-app.command()(profiles)
-app.command()(import_meter)

@@ -13,14 +13,14 @@ import typer
 
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared
-from wattmesh_cli.deciding import ToUtility, decide_on_this_machine
-from wattmesh_cli.forgetting import Forgets, Leaver, forget_on_this_machine
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
 
 if TYPE_CHECKING:
     from wattmesh_beckn.evidence import SideOfContract
+    from wattmesh_cli.deciding import ToUtility
+    from wattmesh_cli.forgetting import Forgets, Leaver
 
 FromStateOption = Annotated[
     Path | None,
@@ -71,8 +71,8 @@ def source(
             lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
             lambda transaction: _evidence().of_state(chosen, transaction),
-            lambda decided: decide_on_this_machine(chosen, decided),
-            lambda leaver: forget_on_this_machine(chosen, leaver),
+            lambda decided: _decide(chosen, decided),
+            lambda leaver: _forget(chosen, leaver),
         )
     # Only who asks for a cluster waits for these imports.
     from wattmesh_cli.cluster import read
@@ -108,8 +108,20 @@ def one_of(
         raise BooksError("--namespace and --all-namespaces exclude each other")
 
 
+# Protocol, HTTP and the agents' databases are imported by who asks for one of these.
 def _evidence() -> ModuleType:
-    """Imported by who asks for it."""
     from wattmesh_cli import evidence
 
     return evidence
+
+
+def _decide(state: Path, decided: ToUtility) -> Mapping[int, int]:
+    from wattmesh_cli.deciding import decide_on_this_machine
+
+    return decide_on_this_machine(state, decided)
+
+
+def _forget(state: Path, leaver: Leaver) -> Sequence[Forgets]:
+    from wattmesh_cli.forgetting import forget_on_this_machine
+
+    return forget_on_this_machine(state, leaver)

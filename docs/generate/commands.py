@@ -21,7 +21,9 @@ def page() -> str:
 
 
 def _sections(group: typer.core.TyperGroup, above: typer.Context) -> Iterator[str]:
-    for name, command in group.commands.items():
+    for name in group.commands:
+        _, command, _ = group.resolve_command(above, [name])
+        assert command is not None  # noqa: S101
         context = typer.Context(command, info_name=name, parent=above, **command.context_settings)
         usage = command.get_usage(context).removeprefix("Usage: ")
         records = (parameter.get_help_record(context) for parameter in command.get_params(context))

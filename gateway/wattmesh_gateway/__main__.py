@@ -7,20 +7,23 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from wattmesh_beckn.keys import KeyFileError, read_keys
-from wattmesh_beckn.signature import Signer
-from wattmesh_beckn.transport import HttpTransport
-from wattmesh_common.clock import SystemClock
-from wattmesh_common.logs import configure
-from wattmesh_common.reading_token import ReadingToken, TokenFileError, read_token
-from wattmesh_common.runtime import GatewayConfig
-from wattmesh_common.serving import serve
-from wattmesh_common.sqlite_files import DatabaseRefused
-from wattmesh_gateway.app import create_app
-from wattmesh_gateway.config import ConfigError, read_config
-from wattmesh_gateway.database import Database
-from wattmesh_gateway.gateway import Gateway
-from wattmesh_gateway.registry import Registry
+from wattmesh_common.starting import importing
+
+with importing():
+    from wattmesh_beckn.keys import KeyFileError, read_keys
+    from wattmesh_beckn.signature import Signer
+    from wattmesh_beckn.transport import HttpTransport
+    from wattmesh_common.clock import SystemClock
+    from wattmesh_common.logs import configure
+    from wattmesh_common.reading_token import ReadingToken, TokenFileError, read_token
+    from wattmesh_common.runtime import GatewayConfig
+    from wattmesh_common.serving import serve
+    from wattmesh_common.sqlite_files import DatabaseRefused
+    from wattmesh_gateway.app import create_app
+    from wattmesh_gateway.config import ConfigError, read_config
+    from wattmesh_gateway.database import Database
+    from wattmesh_gateway.gateway import Gateway
+    from wattmesh_gateway.registry import Registry
 
 
 async def run(config: GatewayConfig, signer: Signer, token: ReadingToken, host: str, port: int) -> None:

@@ -8,27 +8,30 @@ import socket
 import sys
 import uuid
 
-import kopf
-from aiohttp import web
-from kubernetes.aio.config import ConfigException
+from wattmesh_common.starting import importing
 
-from wattmesh_beckn.transport import HttpTransport
-from wattmesh_common.clock import SystemClock
-from wattmesh_common.logs import configure
-from wattmesh_operator.cluster.cache import CachedCluster
-from wattmesh_operator.cluster.counting import CountingCluster
-from wattmesh_operator.cluster.kubernetes import KubernetesCluster
-from wattmesh_operator.cluster.objects import Object
-from wattmesh_operator.cluster.port import ClusterError
-from wattmesh_operator.controller.lease import Leases
-from wattmesh_operator.controller.metrics import OperatorMetrics
-from wattmesh_operator.controller.reconcile import Reconciler
-from wattmesh_operator.controller.resync import Resync
-from wattmesh_operator.controller.server import create_app
-from wattmesh_operator.controller.watch import Watcher, add_handlers, watch
-from wattmesh_operator.controller.watch_health import WatchHealth
-from wattmesh_operator.controller.workers import Workers
-from wattmesh_operator.settings import Settings, SettingsError, read_settings
+with importing():
+    import kopf
+    from aiohttp import web
+    from kubernetes.aio.config import ConfigException
+
+    from wattmesh_beckn.transport import HttpTransport
+    from wattmesh_common.clock import SystemClock
+    from wattmesh_common.logs import configure
+    from wattmesh_operator.cluster.cache import CachedCluster
+    from wattmesh_operator.cluster.counting import CountingCluster
+    from wattmesh_operator.cluster.kubernetes import KubernetesCluster
+    from wattmesh_operator.cluster.objects import Object
+    from wattmesh_operator.cluster.port import ClusterError
+    from wattmesh_operator.controller.lease import Leases
+    from wattmesh_operator.controller.metrics import OperatorMetrics
+    from wattmesh_operator.controller.reconcile import Reconciler
+    from wattmesh_operator.controller.resync import Resync
+    from wattmesh_operator.controller.server import create_app
+    from wattmesh_operator.controller.watch import Watcher, add_handlers, watch
+    from wattmesh_operator.controller.watch_health import WatchHealth
+    from wattmesh_operator.controller.workers import Workers
+    from wattmesh_operator.settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("wattmesh_operator")  # __name__ is __main__ when this runs
 
