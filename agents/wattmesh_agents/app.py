@@ -18,7 +18,7 @@ from wattmesh_agents.store.evidence import kept
 from wattmesh_agents.store.schema import AUDITED_TABLES
 from wattmesh_beckn.codec.v2.messages import BODIES
 from wattmesh_beckn.evidence import SideOfContract
-from wattmesh_beckn.http import add_calls, add_not_found, add_post, body_schema
+from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.messages import CALLS
 from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPage
 from wattmesh_common.web_pages import add_api_docs, readers_only
@@ -33,15 +33,13 @@ def create_app(pod: Pod) -> FastAPI:
         if pod.has_let_go:
             raise HTTPException(503, RESTORED, {"retry-after": str(RESTORED_S)})
 
-    app = FastAPI(
-        title=f"wattmesh agents {pod.config.pod}", docs_url=None, redoc_url=None, dependencies=[Depends(has_books)]
-    )
+    app = FastAPI(title=f"wattmesh agents {pod.config.pod}", openapi_url=None, dependencies=[Depends(has_books)])
     actions = actions_of(pod.config.protocols)
     add_calls(app, pod, "/{household}", sorted(actions.intersection(CALLS)))
     for action in sorted(actions.difference(CALLS)):
-        add_post(app, pod, f"/{{household}}/{action}", f"Beckn {action}", body_schema(BODIES[action]))
+        add_post(app, pod, f"/{{household}}/{action}", f"Beckn {action}", BODIES[action])
     for name, call in BESIDE_BECKN.items():
-        add_post(app, pod, f"/{{household}}/{name}", call.summary, body_schema(call.body))
+        add_post(app, pod, f"/{{household}}/{name}", call.summary, call.body)
     _add_pages(app, pod)
     add_api_docs(app)
     add_not_found(app, lambda: "/<household>/<action>")

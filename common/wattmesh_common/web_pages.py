@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from html import escape
@@ -9,6 +10,7 @@ from importlib.resources import files
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from wattmesh_common.reading_token import opens
@@ -60,7 +62,16 @@ _START = """SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: 
 
 
 def add_api_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at `/docs`, with its files below it. The app must be made without FastAPI's own pages."""
+    """Serve Swagger UI at `/docs`, with its files below it, of `/openapi.json`. The app must be made without FastAPI's
+    own pages.
+    """
+    making = asyncio.Lock()
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def described() -> Response:
+        async with making:  # of many who ask at first, one has it made
+            # It takes up to a second, in which calls and slots go on.
+            return JSONResponse(await asyncio.to_thread(app.openapi))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from wattmesh_beckn.codec.v2.catalogs import TO_DISCOVERY_BODIES
-from wattmesh_beckn.http import add_calls, add_not_found, add_post, body_schema
+from wattmesh_beckn.http import add_calls, add_not_found, add_post
 from wattmesh_beckn.messages import CALLS
 from wattmesh_beckn.registry import RegistryUnavailable, Subscription
 from wattmesh_beckn.transport import Pages
@@ -35,13 +35,13 @@ def create_app(gateway: Gateway, pages: Pages, token: ReadingToken) -> FastAPI:
             await watch.stop()
             await gateway.stop()
 
-    app = FastAPI(title="wattmesh gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="wattmesh gateway", lifespan=lifespan, openapi_url=None)
     add_calls(app, gateway.site, "", [action for action in gateway.site.actions if action in CALLS])
     for action, body in TO_DISCOVERY_BODIES.items():
         if action in gateway.site.actions:
-            add_post(app, gateway.site, f"/{action}", f"Beckn {action}", body_schema(body))
-    add_post(app, gateway.site, "/subscribe", "Write one registry entry", body_schema(Subscription))
-    add_post(app, gateway.site, "/lookup", "Find registry entries", body_schema(LookupFilter))
+            add_post(app, gateway.site, f"/{action}", f"Beckn {action}", body)
+    add_post(app, gateway.site, "/subscribe", "Write one registry entry", Subscription)
+    add_post(app, gateway.site, "/lookup", "Find registry entries", LookupFilter)
     _add_probes(app, gateway)
     add_live_page(app, watch, gateway.clock, token)
     add_api_docs(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from wattmesh_common.web_pages import add_api_docs
 
 
 def get(path: str) -> httpx.Response:
-    app = FastAPI(title="a <pod>", docs_url=None, redoc_url=None)
+    app = FastAPI(title="a <pod>", openapi_url=None)
     add_api_docs(app)
 
     async def ask() -> httpx.Response:
@@ -31,6 +32,32 @@ def test_the_page_and_all_it_names_are_served_here() -> None:
     assert [get(f"/{path}").status_code for path in named[1:]] == [200, 200, 200]
     assert get("/openapi.json").status_code == 200
     assert get("/docs/passwd").status_code == 404
+
+
+def test_the_document_is_made_once_and_calls_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI(title="pod", openapi_url=None)
+    add_api_docs(app)
+    begun, go_on, made = threading.Event(), threading.Event(), 0
+
+    def slow(**_: object) -> dict[str, object]:
+        nonlocal made
+        made += 1
+        begun.set()
+        assert go_on.wait(10)
+        return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr("fastapi.applications.get_openapi", slow)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            asked = [asyncio.create_task(client.get("/openapi.json")) for _ in range(3)]
+            await asyncio.to_thread(begun.wait, 10)
+            assert (await client.get("/docs")).status_code == 200
+            go_on.set()
+            assert [one.json() for one in await asyncio.gather(*asked)] == [{"openapi": "3.1.0"}] * 3
+
+    asyncio.run(ask())
+    assert made == 1
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/start.js", "/docs/none"])
