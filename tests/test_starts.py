@@ -43,7 +43,7 @@ def test_commands_that_read_import_neither_services_nor_http(arguments: tuple[st
     ("module", "without"),
     [
         ("wattmesh_agents", ["langgraph", "langchain_core", "langsmith", "sqlalchemy"]),
-        ("wattmesh_gateway", ["asyncpg", "psycopg", "langgraph"]),
+        ("wattmesh_gateway", ["asyncpg", "psycopg", "jsonpath", "langgraph"]),
         ("wattmesh_operator", ["fastapi", "langgraph", "sqlalchemy", "uvicorn"]),
     ],
 )

@@ -7,6 +7,7 @@ to know of a trade stands in the party's books.
 
 from __future__ import annotations
 
+from wattmesh_common.starting import importing
 from wattmesh_market.steps import Event, Step, Trigger, Walker, next_step, walk
 
 DECIDING = frozenset((Event.LOOK, Event.OFFERS_IN, Event.ADVISED, Event.QUOTE_ASKED))
@@ -15,7 +16,8 @@ DECIDING = frozenset((Event.LOOK, Event.OFFERS_IN, Event.ADVISED, Event.QUOTE_AS
 
 def prepare() -> None:
     """Import LangGraph and build the graph before it is needed: that takes seconds. In a thread, others go on."""
-    from wattmesh_agents import graph  # this is what takes the time
+    with importing():
+        from wattmesh_agents import graph  # this is what takes the time
 
     graph.compiled()
 

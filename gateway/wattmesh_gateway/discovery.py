@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic_core
 
@@ -42,11 +42,13 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply
 from wattmesh_common.clock import Clock, stopwatch
 from wattmesh_gateway.catalogs import Kept
-from wattmesh_gateway.filters import Filter, compiled
 from wattmesh_gateway.limits import Limit
 from wattmesh_gateway.metrics import Metrics
 from wattmesh_gateway.registry import OwnDirectory, Registry, Seller
 from wattmesh_market.energy.grid_time import GridTime
+
+if TYPE_CHECKING:
+    from wattmesh_gateway.filters import Filter
 
 MOST_PAGE_BYTES = 150 * 1024
 ANSWER_TTL_S = 30.0
@@ -171,6 +173,8 @@ class Discovery:
 
     async def _filter(self, expression: str, buyer: str) -> Filter:
         await self._filtering.require(buyer)
+        from wattmesh_gateway.filters import compiled  # JSONPath, for which only who is asked with one waits
+
         return compiled(expression)
 
     def _require_room(self, sender: str) -> None:
