@@ -21,6 +21,7 @@ PARTS = (
     "durability",
     "hotspots",
     "long_run",
+    "long_run_http",
     "days",
     "optimum",
 )
