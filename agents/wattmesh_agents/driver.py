@@ -57,6 +57,7 @@ from wattmesh_market.trade.messages import (
     ACTION_OF,
     Action,
     AskStatus,
+    Bills,
     Call,
     Cancel,
     Cancelled,
@@ -600,7 +601,7 @@ class Driver:
         if isinstance(message, ReportReading):
             self._recall_supply(party, call.sender, message.slot)
         elif (
-            not isinstance(message, Search | Offers | Select | Quote | PricedReading | HeldReading)
+            not isinstance(message, Search | Offers | Select | Quote | PricedReading | Bills | HeldReading)
             and books.contract(call.transaction_id, call.sender) is None
         ):
             self._recall_contracts(party, call.transaction_id)

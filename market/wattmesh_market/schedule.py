@@ -23,6 +23,8 @@ AHEAD_S = 8 * SLOT_S
 """How many slots one order covers at most, from the one that is traded on."""
 CLOSED_AFTER_S = 3 * SLOT_S
 """So long after a slot's start, with the third slot after it, a utility shares what was reported of it."""
+BILLED_EVERY_S = 4 * SLOT_S
+"""For how much of grid time a household's bills are told in one message: by the hour."""
 PAID_WITHIN_S = 3 * SLOT_S
 """How long after its slot's start a delivery may wait to be paid with later ones of its order."""
 SURELY_REPORTED_S = 2 * SLOT_S
@@ -43,6 +45,16 @@ def report_ppm(seed: int, party: str, slot: int) -> int:
     At the same part of the slot after that it reports whatever is still in doubt, before the slot is closed.
     """
     return _between(REPORT_PPM, seed, party, slot, "report")
+
+
+def billed_s(slot: int, end: int | None) -> int:
+    """When (grid time) the bill of a slot that is shared is told: with those of its hour, when the last slot of that is
+    closed. None of them is traded from `end` on, if that is given.
+    """
+    until = slot - slot % BILLED_EVERY_S + BILLED_EVERY_S
+    if end is not None:
+        until = max(slot + SLOT_S, min(until, end))
+    return until - SLOT_S + CLOSED_AFTER_S
 
 
 def moment_s(slot: int, part_ppm: int) -> float:

@@ -16,6 +16,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Bills,
     Call,
     Cancel,
     Cancelled,
@@ -60,6 +61,7 @@ _CALLBACKS: Mapping[type, tuple[Callable[[Party, Call, Any], Refused | None], Ev
     Receipt: (buying.on_receipt, Event.CHECK),
     ReportReading: (lambda party, call, message: party.on_reading(call, message), None),
     PricedReading: (lambda party, call, message: party.on_priced_reading(call, message), None),
+    Bills: (lambda party, call, message: party.on_bills(call, message), None),
     HeldReading: (lambda party, call, message: party.on_held_reading(call, message), None),
 }
 """What other messages change, and what is looked at then."""

@@ -32,6 +32,8 @@ from wattmesh_market.trade.refusal import About, Reason
 SUN, FLAT, LOFT = "sun-0.default", "flat-0.default", "loft-0.default"
 SLOT = FIRST_SLOT
 CLOSED = SLOT + 3 * SLOT_S
+BILLED = CLOSED + 3 * SLOT_S
+"""When the last slot of its hour is closed."""
 MID = 190_000
 
 
@@ -66,9 +68,10 @@ class Neighbours(World):
         return letters
 
     def close(self) -> dict[str, PricedReading]:
-        """The utility notices that the slot's closing is due; what it tells."""
-        self.at(CLOSED)
-        self.open_slot(self[GRID])
+        """The utility notices that the slot's closing is due, and then that its bills are; what it tells."""
+        for moment in (CLOSED, BILLED):
+            self.at(moment)
+            self.open_slot(self[GRID])
         return {one.to: priced(one) for one in self.sent(GRID, PricedReading)}
 
 
@@ -270,6 +273,8 @@ def told_in_doubt(load_wh: int = 300) -> Neighbours:
     for name in (FLAT, SUN):
         world.deliver(world.report(name, NEXT))
     world.at(NEXT + 3 * SLOT_S)
+    world.open_slot(world[GRID])
+    world.at(BILLED)
     world.open_slot(world[GRID])
     return world
 
