@@ -171,7 +171,7 @@ class Supplied(Party):
         return reading
 
     def on_bills(self, call: Call, bills: Bills) -> None:
-        """The utility has priced several readings, and says so in the transaction of one of them: all are booked, or none."""
+        """The utility has priced several readings; it says so in the transaction of one. All are booked, or none."""
         transactions = [self._supply_transaction(one.reading.slot) for one in bills.priced]
         if call.transaction_id not in transactions:
             raise Refused(Reason.BUSINESS, "no reading of these slots was reported", About.ORDER)
