@@ -118,6 +118,7 @@ class AlarmKind(StrEnum):
     STALLED = "stalled"
     DOUBT = "doubt"
     REPORT = "report"
+    PUBLISH = "publish"
 
 
 class Alarm(NamedTuple):

@@ -137,8 +137,9 @@ class Events:
             self._go(Event.CHECK, transaction_id)
         elif kind is AlarmKind.DOUBT:
             buying.ask_status(self.party, transaction_id, alarm.seller)
-        else:
+        elif kind is AlarmKind.REPORT:
             self.party.report(alarm.slot)
+        # What is to be published is, after any event.
 
     def look(self, slot: int, attempt: int) -> None:
         """Look whether to buy for a slot."""

@@ -133,6 +133,10 @@ class Utility(Party):
         """A utility always sells, unless it drains, or would have to pay for it: no contract has a negative price."""
         return not self.draining and self.rates.price(slot) >= 0
 
+    def sells_ahead(self, slot: int) -> bool:
+        """As in the slot that is traded now."""
+        return self.sells(slot)
+
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
         used_wh = self._energy_wh(Side.SELLER, slot) + self.backstop_forecast_wh()

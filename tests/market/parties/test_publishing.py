@@ -15,6 +15,7 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.events import Unanswered
+from wattmesh_market.schedule import PUBLISHED_S
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.messages import Action, Offers, Publish, PublishResult, Quote, Select, Wanted
 from wattmesh_market.trade.offers import Offer
@@ -57,7 +58,8 @@ def test_a_slot_begins_and_sellers_publish_what_they_have_for_the_next() -> None
     assert (slot, offer.item_id, offer.local_fee_micro_per_kwh) == (following, f"energy-{following}", LOCAL)
     assert (offer.price_micro_per_kwh, offer.available_wh > 0) == (200_000, True)
     [of_grid] = told(world, GRID)
-    [(_, offer)] = of_grid.offers  # what all pay is in the price
+    assert [slot for slot, _ in of_grid.offers] == [*range(following, following + PUBLISHED_S, SLOT_S)]
+    _, offer = of_grid.offers[0]  # what all pay is in the price
     assert (offer.price_micro_per_kwh, offer.local_fee_micro_per_kwh) == (300_000 + GRID_FEE, 0)
     assert told(world, FLAT) == [Publish(())]  # there may be something of before
     assert told(world, BARE) == []  # it is registered as a buyer only
