@@ -266,6 +266,10 @@ def test_a_seller_publishes_an_offer_for_each_slot_and_the_fee_of_neighbours_bes
         "2026-05-28T20:45:00.000Z",
         "2026-05-28T21:00:00.000Z",
     ]
+    assert [one["validity"] for one in (first, second)] == [
+        {"endDate": "2026-05-28T20:45:00.000Z"},
+        {"endDate": "2026-05-28T21:00:00.000Z"},
+    ]
     assert found_at_the_gateway(raw) == Offers(((SLOT, HERE), (NEXT, LATER)))
 
 

@@ -148,7 +148,7 @@ class Events:
             self.party.tell("too late to trade for %s: the gate closed", self.party.slot_text(slot))
             return
         self.catch_up()
-        if not self.party.may_buy(slot):
+        if not self.party.may_buy(slot) or (attempt and shopping.in_vain(self.party, slot, attempt - 1)):
             return
         transaction_id = shopping.transaction_for(self.party, slot, attempt)
         if transaction_id not in self.party.books.purchases and not shopping.buying(self.party, slot):

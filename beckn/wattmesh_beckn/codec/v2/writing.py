@@ -232,9 +232,13 @@ class _Writer:
         return [self._catalog(*names, offered) for names, offered in by_provider.items()]
 
     def _published(self, offers: Sequence[tuple[int, Offer]]) -> Json:
-        """A seller's catalog: an offer for each slot, by which it is found; withdrawn where there is none."""
+        """A seller's catalog: an offer for each slot, by which it is found, until that begins; withdrawn where there is
+        none.
+        """
         seller = self._seller
         catalog = self._catalog(seller, seller, {offer.item_id: {slot: offer} for slot, offer in offers})
+        for (slot, _), written in zip(offers, catalog["offers"], strict=True):
+            written["validity"] = {"endDate": rfc3339(slot)}
         return catalog if offers else {**catalog, "isActive": False}
 
     @property
