@@ -399,9 +399,14 @@ class Driver:
         partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
         with self._transaction("prune") as connection:
             forget(connection, horizon, self.members, partners.union(needed))
-            for member in self.members.values():
-                party = member.party
-                retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
+            parties = [member.party for member in self.members.values()]
+            chained = [
+                party.id
+                for party in parties
+                if retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
+            ]
+        for party in chained:
+            self._chains.load(party, self.accounts[party])
         self.inbox.forget(horizon.now_ms)
 
     def left_behind(self, household: str, *, lost: bool) -> list[ForgottenRows]:

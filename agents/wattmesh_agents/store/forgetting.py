@@ -2,7 +2,7 @@
 
 A neighbour's contracts and entries with it are the neighbour's own data, which its readings count: they stay, with
 `FORGOTTEN` for a name and new ids. A utility's rows tell the household's load curve: they go, and their sums are
-carried forward, as with what is deleted for its age. The chain keeps the hashes of what went.
+carried forward, as with what is deleted for its age. The chain keeps the hashes of what went, and is told what is left.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from wattmesh_agents.store.accounts import closed_until
 from wattmesh_agents.store.chain import append, unlink
+from wattmesh_agents.store.deletions import seal
 from wattmesh_agents.store.retention import ADD, SUMS
 from wattmesh_common.forget import FORGOTTEN, ForgottenRows
 from wattmesh_market.energy.slots import SLOT_S
@@ -49,6 +50,7 @@ _OWN = {
     "message counts": "messages",
     "roles": "roles",
     "entries of the chain": "chain",
+    "account of what was deleted": "deletions",
     "account": "accounts",
     "standing": "parties",
     "others' readings": "reported",
@@ -95,15 +97,15 @@ _CARRY = (
     f"WHERE counterparty = ?1 AND {_TELLING} GROUP BY party, kind{ADD}"
 )
 _CARRY_ON = (
-    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro "  # noqa: S608
-    f"FROM carried WHERE counterparty = ?1{ADD}"
+    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro, "  # noqa: S608
+    f"NULL, NULL FROM carried WHERE counterparty = ?1{ADD}"
 )
 _ENTRIES = (
     f"SELECT party, kind, slot, reference, energy_wh, amount_micro, {_TELLING} FROM ledger "  # noqa: S608
     "WHERE counterparty = ? ORDER BY party, slot, kind, reference"
 )
 _CLOSED = (
-    "UPDATE closings SET forgotten = forgotten + 1 WHERE (party, slot) IN "
+    "UPDATE closings SET forgotten = forgotten + 1, number = NULL, salt = NULL WHERE (party, slot) IN "
     "(SELECT party, slot FROM reported WHERE household = ? AND state = 'closed')"
 )
 _CLOSED_FOR_NOBODY = (
@@ -155,13 +157,15 @@ def forget(connection: sqlite3.Connection, household: str) -> None:
     for table in _OWN.values():
         connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
     ids = _rename_contracts(connection, household)
-    _rebook(connection, household, ids)
+    unlinked = _rebook(connection, household, ids)
     connection.execute(_CARRY_ON, (household, FORGOTTEN))
     connection.execute(_CLOSED, (household,))
     for table, column in _NAMED.values():
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (household,))  # noqa: S608 - names of ours
     connection.execute(_CLOSED_FOR_NOBODY)
     connection.execute("DELETE FROM peers WHERE subscriber_id = ?", (household,))
+    for (party,) in connection.execute("SELECT party FROM accounts").fetchall():
+        seal(connection, party, unlinked[party])
 
 
 def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[str, str]:
@@ -177,11 +181,13 @@ def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[st
     return ids
 
 
-def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> None:
-    """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums."""
+def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> Counter[str]:
+    """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums; how many went from
+    each party's chain.
+    """
     connection.execute(_CARRY, (household, FORGOTTEN))
     rows = connection.execute(_ENTRIES, (household,)).fetchall()
-    unlink(connection, "counterparty = ?", (household,))
+    unlinked = unlink(connection, "counterparty = ?", (household,))
     connection.execute("DELETE FROM ledger WHERE counterparty = ?", (household,))
     anew: dict[str, list[Sequence[Any]]] = {}
     for party, kind, slot, reference, energy_wh, amount_micro, telling in rows:
@@ -191,3 +197,4 @@ def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str])
     for party, entries in anew.items():
         connection.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", [(party, *one) for one in entries])
         append(connection, party, entries)
+    return unlinked

@@ -15,6 +15,7 @@ from wattmesh_cli.books import (
     Closing,
     ClosingRecord,
     ContractRow,
+    Deletions,
     Held,
     LedgerEntry,
     Messages,
@@ -38,6 +39,7 @@ Row = TypeVar(
     ChainLink,
     Checkpoint,
     Carried,
+    Deletions,
 )
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -75,6 +77,7 @@ def book_of(name: str, answer: object) -> Book:
         chain=_rows(name, answer, "chain", ChainLink),
         checkpoints=_rows(name, answer, "checkpoints", Checkpoint),
         carried=_rows(name, answer, "carried", Carried),
+        deletions=_rows(name, answer, "deletions", Deletions),
     )
 
 
