@@ -12,7 +12,11 @@ from wattmesh_common.fields import SubscriberId, Uuid
 FORGET = "forget"
 """Last part of the URL's path."""
 FORGOTTEN = "forgotten"
-"""Stands in the books in place of every household that was forgotten; no household or utility has such an id."""
+"""Stands in the books in place of every household that was forgotten. No subscriber has this id, and no household or
+utility this name, which people would take for it.
+"""
+FORGOTTEN_IS_TAKEN = "books have this name in place of households that were forgotten; choose another"
+"""What is said to who asks for it."""
 
 
 class ForgetCall(BaseModel):

@@ -73,6 +73,15 @@ def test_what_is_not_finished_is_finished_first(held: HeldState | None, state: R
     assert len(table_rows(node.database.connection, "ledger")) == 1
 
 
+def test_who_was_forgotten_is_not_forgotten_again() -> None:
+    node = holder()
+    node.driver.forget_household(FLAT, lost=True)
+    before = table_rows(node.database.connection, "carried")
+    with pytest.raises(Refused, match="forgotten cannot be forgotten yet: that is the name of those who were"):
+        node.driver.forget_household(FORGOTTEN, lost=True)
+    assert table_rows(node.database.connection, "carried") == before != []
+
+
 def test_its_last_word_is_not_waited_for_where_it_is_lost() -> None:
     node = holder()
     put(node, state=ReportState.ALONE)

@@ -120,6 +120,8 @@ _RENAME = (
 
 def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> list[str]:
     """Why a household cannot be forgotten yet, a text for each reason. `lost`: it could not close its account."""
+    if household == FORGOTTEN:
+        return ["that is the name of those who were"]
     if connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
         return ["it is a utility, which is no household"]
     found = [
