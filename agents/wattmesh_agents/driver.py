@@ -418,12 +418,15 @@ class Driver:
             raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
         return forgetting.count(self._database.connection, household)
 
-    def forget_household(self, household: str, *, lost: bool) -> list[ForgottenRows]:
-        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is."""
+    def forget_household(self, household: str, salt: bytes, *, lost: bool) -> list[ForgottenRows]:
+        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is.
+
+        What is kept of its id is hashed with `salt`.
+        """
         gone = self.left_behind(household, lost=lost)
         self.peers.forget_party(household)
         with self._transaction("forget") as connection:
-            forgetting.forget(connection, household)
+            forgetting.forget(connection, household, salt)
         self.inbox.forget_party(household)
         self.outbox.forget_party(household)
         for key in self._acknowledged.keys() - self.outbox.waiting.keys():

@@ -317,6 +317,17 @@ class Deletions:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgetting:
+    """That a pod was told to forget a household: a hash of its id after the salt, both hexadecimal. Nothing of it that
+    belongs to a slot before `before` may be left anywhere.
+    """
+
+    digest: str
+    salt: str
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChainLink:
     """Entry `number` of the hash chain over a party's ledger: which entry it is, its salt, and the head after it.
 
@@ -370,6 +381,7 @@ class Book:
     checkpoints: tuple[Checkpoint, ...] = ()
     carried: tuple[Carried, ...] = ()
     deletions: tuple[Deletions, ...] = ()
+    forgettings: tuple[Forgetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from wattmesh_cli.books import (
     ClosingRecord,
     ContractRow,
     Deletions,
+    Forgetting,
     Held,
     LedgerEntry,
     Messages,
@@ -72,6 +73,7 @@ _CARRIED = (
     "nullif(lower(hex(salt)), '') FROM carried ORDER BY party, counterparty, kind"
 )
 _DELETIONS = "SELECT party, number, lower(hex(salt)), without_entry, sums FROM deletions ORDER BY party"
+_FORGETTINGS = "SELECT lower(hex(digest)), lower(hex(salt)), before FROM forgettings ORDER BY digest"
 _CHECKPOINTS = (
     "SELECT party, signer, until, record, signature, public_key FROM checkpoints ORDER BY party, signer, until"
 )
@@ -161,6 +163,7 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             checkpoints=tuple(Checkpoint(*row) for row in connection.execute(_CHECKPOINTS)),
             carried=tuple(Carried(*row) for row in connection.execute(_CARRIED)),
             deletions=tuple(Deletions(*row) for row in connection.execute(_DELETIONS)),
+            forgettings=tuple(Forgetting(*row) for row in connection.execute(_FORGETTINGS)),
         )
 
 

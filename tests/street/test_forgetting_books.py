@@ -46,7 +46,7 @@ def forget(state: Path, name: str) -> tuple[Book, ...]:
     for path in sorted((state / "agents").glob("*.db")):
         with closing(Database.open(path)) as database:
             with database.transaction() as connection:
-                forgetting.forget(connection, f"{name}.default")
+                forgetting.forget(connection, f"{name}.default", bytes(16))
             assert database.wipe()
             assert forgetting.count(database.connection, f"{name}.default") == []
         assert name.encode() not in path.read_bytes()
@@ -130,7 +130,7 @@ def test_a_contract_of_several_slots_stays_one(state: Path) -> None:
                 of_contract = "transaction_id = ? AND counterparty = 'sun-0.default' LIMIT 1"
                 copied = f"INSERT INTO contracts SELECT {values} FROM contracts WHERE {of_contract}"  # noqa: S608
                 connection.execute(copied, (transaction,))
-            forgetting.forget(connection, "sun-0.default")
+            forgetting.forget(connection, "sun-0.default", bytes(16))
         later = [row for row in journal.table_rows(database.connection, "contracts") if row["slot"] > START + 8 * 3600]
         [row] = later
         same = [

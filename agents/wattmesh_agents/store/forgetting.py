@@ -17,7 +17,7 @@ from wattmesh_agents.store.accounts import closed_until
 from wattmesh_agents.store.chain import append, unlink
 from wattmesh_agents.store.deletions import seal
 from wattmesh_agents.store.retention import ADD, SUMS
-from wattmesh_common.forget import FORGOTTEN, ForgottenRows
+from wattmesh_common.forget import FORGOTTEN, ForgottenRows, id_digest
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
 
@@ -154,8 +154,9 @@ def count(connection: sqlite3.Connection, household: str) -> list[ForgottenRows]
     return [ForgottenRows(party=party, kind=kind, rows=rows) for (party, kind), rows in sorted(found.items()) if rows]
 
 
-def forget(connection: sqlite3.Connection, household: str) -> None:
-    """Let go of a household, within the caller's transaction."""
+def forget(connection: sqlite3.Connection, household: str, salt: bytes) -> None:
+    """Let go of a household, within the caller's transaction. What is kept of its id is hashed with `salt`."""
+    before = connection.total_changes
     for table in _OWN.values():
         connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
     ids = _rename_contracts(connection, household)
@@ -168,6 +169,18 @@ def forget(connection: sqlite3.Connection, household: str) -> None:
     connection.execute("DELETE FROM peers WHERE subscriber_id = ?", (household,))
     for (party,) in connection.execute("SELECT party FROM accounts").fetchall():
         seal(connection, party, unlinked[party])
+    _note(connection, household, salt, something_went=connection.total_changes > before)
+
+
+def _note(connection: sqlite3.Connection, household: str, salt: bytes, *, something_went: bool) -> None:
+    """Note that a household was forgotten: once, and anew when it had come again under its name."""
+    [until] = connection.execute("SELECT coalesce(max(next_slot), 0) FROM parties").fetchone()
+    for digest, former in connection.execute("SELECT digest, salt FROM forgettings").fetchall():
+        if digest == id_digest(household, former):
+            if something_went:
+                connection.execute("UPDATE forgettings SET before = ? WHERE digest = ?", (until, digest))
+            return
+    connection.execute("INSERT INTO forgettings VALUES (?, ?, ?)", (id_digest(household, salt), salt, until))
 
 
 def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[str, str]:

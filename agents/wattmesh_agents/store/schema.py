@@ -16,7 +16,16 @@ FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
-AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain", "checkpoints", "carried", "deletions")
+AUDITED_TABLES = (
+    *LEDGER_TABLES,
+    "accounts",
+    "closing_records",
+    "chain",
+    "checkpoints",
+    "carried",
+    "deletions",
+    "forgettings",
+)
 """What an audit reads."""
 
 _LEDGER = """
@@ -179,6 +188,14 @@ CREATE TABLE deletions (
     sums TEXT NOT NULL CHECK (json_valid(sums))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX closings_unsealed ON closings (party, slot) WHERE forgotten > 0 AND number IS NULL;
+
+-- Whom the pod was told to forget, by a salted hash of the id, and of the time before which slot. So an audit tells it
+-- when books that were restored from an older copy name it again.
+CREATE TABLE forgettings (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    salt BLOB NOT NULL CHECK (length(salt) = 16),
+    before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
@@ -324,7 +341,7 @@ DROP TABLE former_held;
     _REQUESTS,
     # 14: households that were forgotten. Before, none was.
     f"ALTER TABLE closings ADD COLUMN {_FORGOTTEN};",
-    # 15: the chain covers what is left of deleted rows: as it is found now.
+    # 15: the chain covers what is left of deleted rows: as it is found now. Of those forgotten before, nothing is kept.
     (
         f"""
 ALTER TABLE closings ADD COLUMN {_NUMBER};

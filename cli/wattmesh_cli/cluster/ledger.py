@@ -16,6 +16,7 @@ from wattmesh_cli.books import (
     ClosingRecord,
     ContractRow,
     Deletions,
+    Forgetting,
     Held,
     LedgerEntry,
     Messages,
@@ -40,6 +41,7 @@ Row = TypeVar(
     Checkpoint,
     Carried,
     Deletions,
+    Forgetting,
 )
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -78,6 +80,7 @@ def book_of(name: str, answer: object) -> Book:
         checkpoints=_rows(name, answer, "checkpoints", Checkpoint),
         carried=_rows(name, answer, "carried", Carried),
         deletions=_rows(name, answer, "deletions", Deletions),
+        forgettings=_rows(name, answer, "forgettings", Forgetting),
     )
 
 

@@ -1,0 +1,67 @@
+"""Books that are restored from a copy of before a household was forgotten name it again: that is told, and mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.street.test_closing import played
+from tests.street.test_forgetting import STREET, audited, forgotten, in_files, others, take_down
+from tests.world.street import Hands
+from wattmesh_cli.audit import Finding
+from wattmesh_cli.books import FORGOTTEN, Book
+
+LEFT = "flat-0"
+
+
+def named(books: tuple[Book, ...]) -> set[str]:
+    """Who stands in ledgers."""
+    return {entry.counterparty for book in books for entry in book.ledger}
+
+
+@pytest.mark.parametrize("pod", ["utility", "roof-0"])
+def test_a_forgetting_is_repeated_where_books_were_restored(pod: str, tmp_path: Path) -> None:
+    found: list[tuple[Finding, ...]] = []
+
+    async def work(hands: Hands) -> None:
+        await hands.clock.sleep(90.0)
+        await take_down(hands, LEFT)
+        copy = hands.copy(pod)
+        await hands.clock.sleep(30.0)
+        await forgotten(hands, LEFT)
+        assert audited(others(hands)).findings == ()
+        await hands.kill(pod)
+        hands.put_back(pod, copy)
+        hands.revive(pod)
+        await hands.clock.sleep(60.0)
+        assert f"{LEFT}.default" in named(others(hands))
+        found.append(audited(others(hands)).findings)
+        await forgotten(hands, LEFT)
+        found.append(audited(others(hands)).findings)
+        assert LEFT.encode() not in in_files(hands, pod)
+
+    street = played(tmp_path, work, 9.0, STREET)
+    (before, after) = found
+    assert {(one.kind, one.party) for one in before} == {("forgotten", f"{pod}.default")}
+    assert all("names flat-0.default, which was forgotten" in one.text for one in before)
+    assert all("run `wattmesh forget flat-0.default` again" in one.text for one in before)
+    assert after == audited(street.books).findings == ()
+    assert named(street.books) & {f"{LEFT}.default", FORGOTTEN} == {FORGOTTEN}
+
+
+def test_only_a_hash_of_its_id_is_kept_the_same_in_all_books(tmp_path: Path) -> None:
+    def kept(hands: Hands) -> set[tuple[str, int]]:
+        return {(one.digest, one.before) for book in others(hands) for one in book.forgettings}
+
+    async def work(hands: Hands) -> None:
+        await take_down(hands, LEFT)
+        await forgotten(hands, LEFT)
+        before = kept(hands)
+        assert len(before) > 0
+        assert all(len(book.forgettings) == 1 for book in others(hands))
+        await hands.clock.sleep(30.0)
+        await forgotten(hands, LEFT)
+        assert kept(hands) == before, "told again, nothing changes"
+
+    played(tmp_path, work, 3.0, STREET)
