@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-from wattmesh_cli.audit.deletions import check_deletions, left_of
+from wattmesh_cli.audit.deletions import Left, check_deletions, left_in
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.hashes import commitment, sha256, unhex
 from wattmesh_cli.audit.rows import Rows
@@ -54,6 +54,7 @@ def check_chains(rows: Rows, books: Sequence[Book]) -> ChainChecks:
     for book in books:
         accounts |= {one.party: one.account for one in book.accounts if one.party not in checked}
         links = {party: list(found) for party, found in groupby(book.chain, lambda link: link.party)}
+        left = left_in(book)
         ledger: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in book.ledger:
             ledger[entry.party].append(entry)
@@ -62,7 +63,7 @@ def check_chains(rows: Rows, books: Sequence[Book]) -> ChainChecks:
             if party in accounts or party in links:
                 entries += len(ledger[party])
                 found, heads[party] = _chain(party, accounts.get(party, ""), ledger[party], links.get(party, []))
-                findings += [*found, *check_deletions(party, left_of(party, book), links.get(party, []))]
+                findings += [*found, *check_deletions(party, left.get(party, Left()), links.get(party, []))]
     signed, unproven = _checkpoints(books)
     findings += unproven
     for signer, of_signer in sorted(signed.items()):

@@ -6,29 +6,35 @@ Nobody else's books say what a party has carried forward of who was forgotten or
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from wattmesh_cli.audit.findings import Finding
 from wattmesh_cli.audit.hashes import commitment
 from wattmesh_cli.books import Book, Carried, ChainLink, Closing, Deletions
 
 
-class Left(NamedTuple):
-    """What a party's book has in place of what was deleted."""
+@dataclass
+class Left:
+    """What a party has in place of what was deleted."""
 
-    carried: Sequence[Carried]
-    closings: Sequence[Closing]
-    deletions: Deletions | None
+    carried: list[Carried] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
+    deletions: Deletions | None = None
 
 
-def left_of(party: str, book: Book) -> Left:
-    """What a party's book has left."""
-    return Left(
-        [one for one in book.carried if one.party == party],
-        [one for one in book.closings if one.party == party and (one.forgotten or one.number is not None)],
-        next((one for one in book.deletions if one.party == party), None),
-    )
+def left_in(book: Book) -> Mapping[str, Left]:
+    """What each party of a book has left."""
+    found: defaultdict[str, Left] = defaultdict(Left)
+    for one in book.carried:
+        found[one.party].carried.append(one)
+    for closing in book.closings:
+        if closing.forgotten or closing.number is not None:
+            found[closing.party].closings.append(closing)
+    for said in book.deletions:
+        found[said.party].deletions = said
+    return found
 
 
 def check_deletions(party: str, left: Left, links: Sequence[ChainLink]) -> Iterator[Finding]:
