@@ -51,7 +51,7 @@ def test_whoever_names_it_in_what_was_before_is_found(where: str) -> None:
     assert (found.kind, found.slot is not None) == ("forgotten", True)
     assert found.party in (GONE, GRID)
     assert f"names {GONE}, which was forgotten" in found.text
-    assert f"`wattmesh forget {GONE}`" in found.text
+    assert f"run `wattmesh forget {GONE}` again, with --lost where its closing record is lost" in found.text
 
 
 @pytest.mark.parametrize("where", naming(0))

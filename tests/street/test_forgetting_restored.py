@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.street.test_closing import played
-from tests.street.test_forgetting import STREET, audited, forgotten, in_files, others, take_down
+from tests.street.test_forgetting import (
+    STREET,
+    audited,
+    call,
+    check_memory,
+    forgotten,
+    in_files,
+    others,
+    refused,
+    take_down,
+)
 from tests.world.street import Hands
 from wattmesh_cli.audit import Finding
 from wattmesh_cli.books import FORGOTTEN, Book
@@ -48,6 +58,45 @@ def test_a_forgetting_is_repeated_where_books_were_restored(pod: str, tmp_path: 
     assert all("run `wattmesh forget flat-0.default` again" in one.text for one in before)
     assert after == audited(street.books).findings == ()
     assert named(street.books) & {f"{LEFT}.default", FORGOTTEN} == {FORGOTTEN}
+
+
+def test_what_was_under_way_in_the_copy_is_forgotten_too_where_that_is_said(tmp_path: Path) -> None:
+    """The household is not there any more to say what became of it, or to pay."""
+    sellers = ("roof-0", "sun-0", "sun-1")
+    under_way = f"SELECT count(*) FROM contracts WHERE counterparty = '{LEFT}.default' AND state = 'CONFIRMED'"  # noqa: S608
+
+    async def work(hands: Hands) -> None:
+        def selling() -> str | None:
+            pods = hands._run.pods
+            return next(
+                (one for one in sellers if pods[one].database.connection.execute(under_way).fetchone()[0]), None
+            )
+
+        while (pod := selling()) is None:
+            await hands.clock.sleep(0.3)
+        copy = hands.copy(pod)
+        await hands.clock.sleep(60.0)
+        await take_down(hands, LEFT)
+        await hands.clock.sleep(30.0)
+        await forgotten(hands, LEFT)
+        await hands.kill(pod)
+        hands.put_back(pod, copy)
+        hands.revive(pod)
+        await hands.clock.sleep(60.0)
+        earned = hands._run.pods[pod].parties[pod].books.totals
+        assert "contracts with it that are not over: " in refused(await call(hands, pod, LEFT))
+        assert (await call(hands, pod, LEFT, lost=True)).status == 200
+        assert hands._run.pods[pod].parties[pod].books.totals == earned
+        [book] = [one for one in others(hands) if one.name == pod]
+        assert {(row.state, row.in_doubt) for row in book.contracts if row.counterparty == FORGOTTEN} == {
+            ("SETTLED", False)
+        }
+        assert {entry.counterparty for entry in book.ledger} >= {FORGOTTEN}
+        check_memory(hands._run.pods[pod])
+        kinds = {one.kind for one in audited(others(hands)).findings}
+        assert kinds <= {"ledger-fee"}, "fees of what it sold since, which nobody knows any more"
+
+    played(tmp_path, work, 14.0, STREET)
 
 
 def test_only_a_hash_of_its_id_is_kept_the_same_in_all_books(tmp_path: Path) -> None:

@@ -62,21 +62,26 @@ _OWN = {
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
 _UNSETTLED = {
     "contracts with it that are not over": (
-        "SELECT party, count(*) FROM contracts WHERE counterparty = ?1 AND party <> ?1 "  # noqa: S608 - words of ours
-        f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
+        "SELECT party, count(*) FROM contracts WHERE counterparty = :household AND party <> :household "  # noqa: S608 - words of ours
+        f"AND (in_doubt OR state IN ({_OPEN})) "
+        # Who is lost answers nothing of a slot that is over, and pays nothing.
+        "AND (NOT :lost OR slot >= (SELECT next_slot FROM parties WHERE parties.party = contracts.party)) "
+        "GROUP BY party"
     ),
     "readings of it to price": (
-        "SELECT party, count(*) FROM reported WHERE household = ?1 AND party <> ?1 AND state = 'waiting' GROUP BY party"
+        "SELECT party, count(*) FROM reported WHERE household = :household AND party <> :household "
+        "AND state = 'waiting' GROUP BY party"
     ),
     "readings of it held for a person": (
-        "SELECT party, count(*) FROM held WHERE household = ?1 AND party <> ?1 AND state = 'held' GROUP BY party"
+        "SELECT party, count(*) FROM held WHERE household = :household AND party <> :household "
+        "AND state = 'held' GROUP BY party"
     ),
     "contracts of its own that are not over": (
-        "SELECT party, count(*) FROM contracts WHERE party = ?1 "  # noqa: S608 - words of ours
+        "SELECT party, count(*) FROM contracts WHERE party = :household "  # noqa: S608 - words of ours
         f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
     ),
     "readings of its own that are not booked": (
-        "SELECT party, count(*) FROM readings WHERE party = ?1 AND state <> 'booked' GROUP BY party"
+        "SELECT party, count(*) FROM readings WHERE party = :household AND state <> 'booked' GROUP BY party"
     ),
 }
 _PROVISIONAL = "SELECT party FROM reported WHERE household = ?1 AND party <> ?1 AND provisional LIMIT 1"
@@ -112,6 +117,10 @@ _CLOSED_FOR_NOBODY = (
     "DELETE FROM closings WHERE forgotten AND NOT EXISTS (SELECT 1 FROM reported WHERE reported.party = closings.party "
     "AND reported.slot = closings.slot AND reported.state = 'closed')"
 )
+_NOBODY_PAYS = (
+    "UPDATE contracts SET state = 'SETTLED', in_doubt = 0 "  # noqa: S608 - words of ours
+    f"WHERE counterparty = ? AND state = 'DELIVERED' AND NOT {_TELLING}"
+)
 _RENAME = (
     "UPDATE contracts SET counterparty = ?3, transaction_id = ?2, order_id = NULL, reason = NULL, provider = NULL "
     "WHERE counterparty = ?4 AND transaction_id = ?1"
@@ -127,7 +136,7 @@ def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> 
     found = [
         f"{party} has {what}: {number}"
         for what, query in _UNSETTLED.items()
-        for party, number in connection.execute(query, (household,))
+        for party, number in connection.execute(query, {"household": household, "lost": lost})
     ]
     if not lost:
         provisional = connection.execute(_PROVISIONAL, (household,)).fetchone()
@@ -184,7 +193,11 @@ def _note(connection: sqlite3.Connection, household: str, salt: bytes, *, someth
 
 
 def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[str, str]:
-    """Give neighbours' contracts that hold other ids and no name, and delete the others; the new ids."""
+    """Give neighbours' contracts that hold other ids and no name, and delete the others; the new ids.
+
+    What is booked of one that was never paid stays booked; its household is not there to pay.
+    """
+    connection.execute(_NOBODY_PAYS, (household,))
     connection.execute(
         f"DELETE FROM contracts WHERE counterparty = ? AND (state <> 'SETTLED' OR {_TELLING})",  # noqa: S608
         (household,),

@@ -33,7 +33,7 @@ def check_forgotten(books: Sequence[Book]) -> Iterator[Finding]:
             if slot < before[name]:
                 text = (
                     f"names {name}, which was forgotten: its books were restored from an older copy, or not told; run "
-                    f"`wattmesh forget {name}` again"
+                    f"`wattmesh forget {name}` again, with --lost where its closing record is lost"
                 )
                 yield Finding("forgotten", party, slot, None, text)
 
