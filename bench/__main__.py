@@ -20,6 +20,7 @@ PARTS = (
     "durability",
     "hotspots",
     "long_run",
+    "long_run_http",
     "days",
     "optimum",
 )

@@ -12,8 +12,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,13 +28,12 @@ from wattmesh_agents.store.database import Database
 from wattmesh_cli.audit import audit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import AGENTS
-from wattmesh_cli.street.memory import EPOCH, run_in_memory, simulate
+from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_cli.street.run import StreetRun
-from wattmesh_common.clock import LoopClock
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_of
-from wattmesh_market.parties.household import Household
 from wattmesh_operator.manifests import load
-from wattmesh_operator.plan import plan
+from wattmesh_operator.plan import GatewayPlan, plan
+from wattmesh_operator.resources import SolarAgent
 
 STAGES = (1, 5, 10, 15, 20, 25, 30)
 """Days after which is measured."""
@@ -60,29 +59,38 @@ class _Stage(NamedTuple):
 
 def measure() -> Iterator[Measured]:
     """A row for each stage, of its own days where it says per day."""
+    yield Measured("long-run", *table(_in_memory))
+
+
+Watch = Callable[[StreetRun], Awaitable[None]]
+
+
+def _in_memory(street: GatewayPlan, folder: Path, end: datetime, watch: Watch) -> None:
+    def database(pod: str, salt: str) -> Database:
+        return Database.open(folder / AGENTS / f"{pod}.db", salt=salt)
+
+    (folder / AGENTS).mkdir()
+    simulate(lambda: run_in_memory(street, end, watch=watch, database=database)).close()
+
+
+def table(trade: Callable[[GatewayPlan, Path, datetime, Watch], None]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Columns and rows of a street that `trade` lets trade in a folder until an end, with somebody who watches."""
     (street,) = plan(load([STREET]))
     start, stages = street.resource.spec.clock.start, list[_Stage]()
 
     async def watch(run: StreetRun) -> None:
-        clock, began_s = LoopClock(EPOCH), time.process_time()
+        began_s = time.process_time()
         for day in STAGES:
             end = start + timedelta(days=day)
-            await clock.sleep(run.time.wall_at(end) - clock.wall())
+            await run.until(end)
             stages.append(_stage(run, day, int(end.timestamp()), time.process_time() - began_s))
             sys.stderr.write(f"day {day}: {stages[-1]}\n")
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / AGENTS).mkdir()
-
-        def database(pod: str, salt: str) -> Database:
-            return Database.open(folder / AGENTS / f"{pod}.db", salt=salt)
-
-        last = start + timedelta(days=STAGES[-1], seconds=SLOT_S)
-        run = simulate(lambda: run_in_memory(street, last, watch=watch, database=database))
-        households = sum(isinstance(party, Household) for pod in run.pods.values() for party in pod.parties.values())
-        run.close()
+        trade(street, folder, start + timedelta(days=STAGES[-1], seconds=SLOT_S), watch)
         findings = len(audit(read_books(folder)).findings)
+    households = sum(isinstance(pod.owner, SolarAgent) for pod in street.pods)
     columns = [
         "day", "deliveries", "databases MB", "kB per household and day", "resident MB", "CPU s a day",
         *(f"{name} CPU ms" for name in PAGES), "audit findings",
@@ -103,7 +111,7 @@ def measure() -> Iterator[Measured]:
                 str(findings) if stage is stages[-1] else "-",
             )
         )
-    yield Measured("long-run", columns, rows)
+    return columns, rows
 
 
 PAGES: dict[str, Callable[[Pod, int], object]] = {

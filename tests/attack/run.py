@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from bench.resident import resident_mb
 from tests.attack.attacks import Attack
 from tests.attack.foe import HttpFoe, VirtualFoe
 from tests.attack.street import STREET, street_of
@@ -115,13 +116,13 @@ async def _watched(
     try:
         await foe.join()
         begin_s, began = foe.grid_s, time.monotonic()
-        before_mb = _rss_mb(process.pid)
+        before_mb = resident_mb(process.pid)
         work = asyncio.ensure_future(attack.go(foe)) if attack is not None else None
         last = began + _SLOWER * slots * foe.slot_s
         # Grid time is another process's.
         while foe.grid_s < begin_s + slots * SLOT_S and time.monotonic() < last and process.returncode is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        went, after_mb = (foe.grid_s - begin_s) / SLOT_S, _rss_mb(process.pid)
+        went, after_mb = (foe.grid_s - begin_s) / SLOT_S, resident_mb(process.pid)
         broke = await stopped(work)
     finally:
         await foe.wires.close()
@@ -157,12 +158,3 @@ async def stopped(work: asyncio.Future[None] | None) -> str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the attack was none from then on
         return f"{type(error).__name__}: {error}"
     return "ended by itself" if ended else ""
-
-
-def _rss_mb(pid: int) -> float:
-    """Memory of a process; 0 where the system does not tell (it is Linux that does)."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-    return 0.0

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.resident import resident_mb
 from tests.chaos.entry import PRELOADED, Life, live
 from tests.chaos.schedule import Fatal
 
@@ -45,7 +46,7 @@ class Process:
         self.reached: Counter[tuple[str, str]] = Counter()
         self.killed: Counter[tuple[str, str]] = Counter()
         self.ready_after_s: list[float] = []
-        self.most_rss_kb = 0
+        self.most_rss_mb = 0.0
         self.errors: list[str] = []
         self.mortal = True
         """Whether it dies at fault points."""
@@ -161,11 +162,8 @@ class Process:
             await asyncio.sleep(1)
 
     def _note_memory(self) -> None:
-        if self._process is not None:
-            with suppress(OSError):  # it has just died
-                text = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-                lines = [line.split() for line in text.splitlines() if line.startswith("VmRSS")]
-                self.most_rss_kb = max([self.most_rss_kb, *(int(line[1]) for line in lines)])
+        if self._process is not None and self._process.pid is not None:
+            self.most_rss_mb = max(self.most_rss_mb, resident_mb(self._process.pid))
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):

@@ -214,7 +214,7 @@ class Run:
             result.reached += process.reached
             result.killed += process.killed
             result.ready_after_s += process.ready_after_s
-            result.most_rss_mb = max(result.most_rss_mb, process.most_rss_kb / 1024)
+            result.most_rss_mb = max(result.most_rss_mb, process.most_rss_mb)
             result.killed_at_random += process.counts["killed"]
             result.wrong += process.errors
         result.killed_at_points = sum(result.killed.values())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.e2e.kube import Kube, Object, is_so, until
 from tests.e2e.market import metrics, resource, solar, writes
 from tests.e2e.played import PLACED, kubelet
+from wattmesh_operator.cluster.objects import name_of
 
 pytestmark = [
     pytest.mark.e2e,
@@ -60,6 +62,11 @@ def ready_households(kube: Kube) -> int:
     return sum(int(item.get("status", {}).get("readyReplicas") or 0) for item in kube.list("solaragents"))
 
 
+def statuses(kube: Kube) -> dict[str, Any]:
+    """Of all SolarAgents, by name."""
+    return {name_of(item): item["status"] for item in kube.list("solaragents")}
+
+
 def test_ten_thousand_households_are_registered(town: Kube, measured: list[str]) -> None:
     before, began = metrics(town), time.monotonic()
     town.apply(*members())
@@ -92,8 +99,12 @@ def test_nothing_is_written_while_nothing_happens(town: Kube, measured: list[str
     assert writes(before, after) == {}
 
 
-def test_one_more_household_is_soon_there(town: Kube, measured: list[str]) -> None:
+def test_one_more_household_is_soon_there_and_touches_nothing_of_others(town: Kube, measured: list[str]) -> None:
+    others = statuses(town)
+    del others["home-1"]
     began = time.monotonic()
     town("scale", "solaragent/home-1", f"--replicas={OF_AN_AGENT + 1}")
     until("it is ready", lambda: ready_households(town) == HOUSEHOLDS + 1, within_s=WITHIN_S)
     measured.append(f"… one more household: {time.monotonic() - began:.1f} s")
+    time.sleep(QUIET_S)
+    assert others.items() <= statuses(town).items()

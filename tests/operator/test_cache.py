@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -13,6 +14,7 @@ from wattmesh_operator.cluster.cache import RELIST_S, CachedCluster
 from wattmesh_operator.cluster.memory import MemoryCluster
 from wattmesh_operator.cluster.objects import CONFIG_MAP, MANAGED, MANAGED_BY, OPERATOR, SERVICE, Object
 from wattmesh_operator.cluster.port import ClusterError, Conflict
+from wattmesh_operator.desired.files import CONFIG_FILE
 
 
 class Watched:
@@ -180,6 +182,25 @@ def test_a_pass_changes_nothing_that_is_kept() -> None:
         world.scale("rooftop", 3)
         await world.settle()
         assert kept == before
+
+    run(main())
+
+
+def test_what_a_config_shall_be_and_is_are_one_text() -> None:
+    async def main() -> None:
+        world = World()
+        world.apply(STREET)
+        await world.settle()
+        *_, item = await world.cache.list(CONFIG_MAP, "street", selector=MANAGED)
+        text = item["data"][CONFIG_FILE]
+        read: Object = json.loads(json.dumps(item))  # as from an API server
+        read["metadata"]["resourceVersion"] = str(int(item["metadata"]["resourceVersion"]) + 1)
+        assert world.cache.brought(read, gone=False)
+        assert read["data"][CONFIG_FILE] is not text
+        await world.reconcile()
+        *_, kept = await world.cache.list(CONFIG_MAP, "street", selector=MANAGED)
+        assert kept["metadata"]["resourceVersion"] == read["metadata"]["resourceVersion"]
+        assert kept["data"][CONFIG_FILE] is text
 
     run(main())
 

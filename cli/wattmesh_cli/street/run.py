@@ -168,6 +168,10 @@ class StreetRun:
         """Wait until trading ends."""
         await self._ports.clock.sleep(self.remaining_s())
 
+    async def until(self, grid: datetime) -> None:
+        """Wait until that grid time, as it is in the street."""
+        await self._ports.clock.sleep(self.time.wall_at(grid) - self._ports.clock.wall())
+
     async def finish(self, at_most_s: float) -> None:
         """Let everything that was delivered be paid, shared and booked, for a bounded time: until the last slot is
         closed, and so many wall seconds more.

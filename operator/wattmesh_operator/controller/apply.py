@@ -157,6 +157,8 @@ class Applier:
         live = await self._find(kind, name, owner)
         difference = differs(manifest, live) if live is not None else ["it"]
         if live is not None and not difference:
+            # One text for what shall be and what is: with two, each household takes 1.3 kB more.
+            live.get("data", {}).update(manifest.get("data", {}))
             return live
         _check_size(manifest)
         made = await self._cluster.apply(manifest)
