@@ -164,7 +164,7 @@ def test_ledger_shows_all_that_an_audit_reads(seen: Seen) -> None:
     ledger = seen.pages["roof-0/ledger"].json()
     assert ledger.keys() == {
         *("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held"),
-        *("accounts", "closing_records", "chain", "checkpoints", "carried"),
+        *("accounts", "closing_records", "chain", "checkpoints", "carried", "deletions", "forgettings"),
     }
     assert ledger["contracts"] == seen.pages["roof-0/contracts"].json()
     assert ledger["parties"][0]["party"] == "roof-0.default"
