@@ -57,6 +57,7 @@ from wattmesh_market.trade.messages import (
     ACTION_OF,
     Action,
     AskStatus,
+    Bills,
     Call,
     Cancel,
     Cancelled,
@@ -399,9 +400,14 @@ class Driver:
         partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
         with self._transaction("prune") as connection:
             forget(connection, horizon, self.members, partners.union(needed))
-            for member in self.members.values():
-                party = member.party
-                retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
+            parties = [member.party for member in self.members.values()]
+            chained = [
+                party.id
+                for party in parties
+                if retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
+            ]
+        for party in chained:
+            self._chains.load(party, self.accounts[party])
         self.inbox.forget(horizon.now_ms)
 
     def left_behind(self, household: str, *, lost: bool) -> list[ForgottenRows]:
@@ -413,12 +419,15 @@ class Driver:
             raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
         return forgetting.count(self._database.connection, household)
 
-    def forget_household(self, household: str, *, lost: bool) -> list[ForgottenRows]:
-        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is."""
+    def forget_household(self, household: str, salt: bytes, *, lost: bool) -> list[ForgottenRows]:
+        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is.
+
+        What is kept of its id is hashed with `salt`.
+        """
         gone = self.left_behind(household, lost=lost)
         self.peers.forget_party(household)
         with self._transaction("forget") as connection:
-            forgetting.forget(connection, household)
+            forgetting.forget(connection, household, salt)
         self.inbox.forget_party(household)
         self.outbox.forget_party(household)
         for key in self._acknowledged.keys() - self.outbox.waiting.keys():
@@ -600,7 +609,7 @@ class Driver:
         if isinstance(message, ReportReading):
             self._recall_supply(party, call.sender, message.slot)
         elif (
-            not isinstance(message, Search | Offers | Select | Quote | PricedReading | HeldReading)
+            not isinstance(message, Search | Offers | Select | Quote | PricedReading | Bills | HeldReading)
             and books.contract(call.transaction_id, call.sender) is None
         ):
             self._recall_contracts(party, call.transaction_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -212,7 +213,8 @@ class Reception:
             if call.only_count:
                 rows = self._driver.left_behind(call.household, lost=call.lost)
                 return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=False))
-            rows = self._driver.forget_household(call.household, lost=call.lost)
+            salt = uuid.UUID(call.message_id).bytes
+            rows = self._driver.forget_household(call.household, salt, lost=call.lost)
         except Refused as refused:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "household") from None
         self._forgotten(call.household)

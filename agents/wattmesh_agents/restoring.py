@@ -34,7 +34,7 @@ from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Party
-from wattmesh_market.parties.restoring import Signed, is_news, slots_of
+from wattmesh_market.parties.restoring import Signed, is_news, parts_of, slots_of
 
 log = logging.getLogger(__name__)
 
@@ -309,8 +309,10 @@ class Restoration:
             except (SignatureProblem, Refusal) as problem:
                 log.warning("%s: %s holds what is not its word: %s: %s", party.name, partner, message.action, problem)
                 continue
-            if min(slots_of(told), default=answer.closed_until) < answer.closed_until:
-                continue
             signed_ms = int(context.timestamp.timestamp() * 1000)
-            found.append(Signed(partner, str(context.transaction_id), signed_ms, told))
+            found += [
+                Signed(partner, str(context.transaction_id), signed_ms, part)
+                for part in parts_of(told)
+                if min(slots_of(part), default=answer.closed_until) >= answer.closed_until
+            ]
         return found

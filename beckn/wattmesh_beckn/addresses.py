@@ -34,12 +34,18 @@ _TRANSLATED = tuple(
         ipaddress.IPv6Network,
         (
             "::/96",  # IPv4-compatible, RFC 4291
+            "::ffff:0:0:0/96",  # IPv4-translated, RFC 2765
             "64:ff9b::/96",  # NAT64, RFC 6052
             "64:ff9b:1::/48",  # NAT64 of a network's own, RFC 8215
         ),
     )
 )
 """Where the last 32 bits are an IPv4 address."""
+_OWN_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+_PLACES = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12))
+"""In which bytes it is where a network's own prefix has 48, 56 or 64 bits (RFC 6052, section 2.2)."""
+_ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
+"""Before the last 32 bits, whatever the prefix: an IPv4 address that is tunnelled to (RFC 5214)."""
 
 
 def host_problem(host: str) -> str | None:
@@ -78,6 +84,9 @@ def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipad
     if address.version == 4 or address == _LOOPBACK:
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in _TRANSLATED):
+    if address in _OWN_NAT64:
+        own = [ipaddress.IPv4Address(bytes(address.packed[at] for at in places)) for places in _PLACES]
+        found += [one for one in own if not one.is_unspecified]  # most of them are of another length of prefix
+    if address.packed[8:12] in _ISATAP or any(address in network for network in _TRANSLATED):
         found.append(ipaddress.IPv4Address(address.packed[-4:]))
     return [one for one in found if one is not None]

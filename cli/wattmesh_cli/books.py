@@ -226,7 +226,8 @@ class Held:
 class Closing:
     """How a utility shared a slot; prices per kWh, `price_micro` None where nothing could be shared.
 
-    It was closed with `forgotten` more readings, of households that were forgotten since.
+    It was closed with `forgotten` more readings, of households that were forgotten since; then entry `number` of the
+    utility's chain commits to that, with `salt` (hexadecimal).
     """
 
     party: str
@@ -238,6 +239,8 @@ class Closing:
     feed_in_micro: int
     local_fee_micro: int
     forgotten: int = 0
+    number: int | None = None
+    salt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +285,8 @@ class ClosingRecord:
 class Carried:
     """What a party has booked of a kind with another for slots before `until`, of which it has deleted the rows.
 
-    How many entries, energy received and given (Wh), and money earned (millionths).
+    How many entries, energy received and given (Wh), and money earned (millionths). Entry `number` of the party's chain
+    commits to it, with `salt` (hexadecimal).
     """
 
     party: str
@@ -293,13 +297,42 @@ class Carried:
     received_wh: int
     given_wh: int
     amount_micro: int
+    number: int | None = None
+    salt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """What entry `number` of a party's chain commits to with `salt` (hexadecimal), the last one about deleted rows.
+
+    So many rows of the chain are `without_entry` by then, itself among them. `sums` has the numbers of the entries that
+    commit to what is carried forward, as a JSON list in ascending order.
+    """
+
+    party: str
+    number: int
+    salt: str
+    without_entry: int
+    sums: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """That a pod was told to forget a household: a hash of its id after the salt, both hexadecimal. Nothing of it that
+    belongs to a slot before `before` may be left anywhere.
+    """
+
+    digest: str
+    salt: str
+    before: int
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
     """Entry `number` of the hash chain over a party's ledger: which entry it is, its salt, and the head after it.
 
-    Of an entry that was deleted, `commitment` is left in place of these. Salt and hashes are hexadecimal.
+    Of an entry that was deleted, `commitment` is left in place of these; so it is from the start where an entry commits
+    to what is left of deleted ones. Salt and hashes are hexadecimal.
     """
 
     party: str
@@ -347,6 +380,8 @@ class Book:
     chain: tuple[ChainLink, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     carried: tuple[Carried, ...] = ()
+    deletions: tuple[Deletions, ...] = ()
+    forgettings: tuple[Forgetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

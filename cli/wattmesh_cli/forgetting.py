@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from wattmesh_agents.store.database import Database
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.state import AGENTS, StateError
 from wattmesh_cli.street_record import read_record
+from wattmesh_common.chain import SALT_BYTES
 from wattmesh_common.forget import ForgottenRows
 from wattmesh_common.sqlite_files import DatabaseRefused
 
@@ -68,9 +70,10 @@ def forget_on_this_machine(state: Path, leaver: Leaver) -> Sequence[Forgets]:
         found = {path: tuple(forgetting.count(one.connection, household)) for path, one in databases.items()}
         if leaver.only_count:
             return [Forgets(path.stem, rows, wiped=False) for path, rows in found.items()]
+        salt = secrets.token_bytes(SALT_BYTES)
         for database in databases.values():
             with database.transaction("forget") as connection:
-                forgetting.forget(connection, household)
+                forgetting.forget(connection, household, salt)
         wiped = {path: database.wipe() for path, database in databases.items()}
         for path in own:
             if not _parties(databases[path]):

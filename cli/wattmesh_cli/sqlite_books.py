@@ -18,6 +18,8 @@ from wattmesh_cli.books import (
     Closing,
     ClosingRecord,
     ContractRow,
+    Deletions,
+    Forgetting,
     Held,
     LedgerEntry,
     Messages,
@@ -54,8 +56,8 @@ _HELD = (
     "SELECT party, slot, household, imported_wh, exported_wh, sold_wh, state FROM held ORDER BY party, slot, household"
 )
 _CLOSINGS = (
-    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro, forgotten "
-    "FROM closings ORDER BY party, slot"
+    "SELECT party, slot, sharing_key, seed, price_micro, tariff_micro, feed_in_micro, local_fee_micro, forgotten, "
+    "number, nullif(lower(hex(salt)), '') FROM closings ORDER BY party, slot"
 )
 _ACCOUNTS = "SELECT party, account, opened_ms FROM accounts ORDER BY party"
 _CLOSING_RECORDS = (
@@ -67,9 +69,11 @@ _CHAIN = (
     "nullif(lower(hex(commitment)), ''), lower(hex(head)) FROM chain ORDER BY party, number"
 )
 _CARRIED = (
-    "SELECT party, counterparty, kind, until, entries, received_wh, given_wh, amount_micro FROM carried "
-    "ORDER BY party, counterparty, kind"
+    "SELECT party, counterparty, kind, until, entries, received_wh, given_wh, amount_micro, number, "
+    "nullif(lower(hex(salt)), '') FROM carried ORDER BY party, counterparty, kind"
 )
+_DELETIONS = "SELECT party, number, lower(hex(salt)), without_entry, sums FROM deletions ORDER BY party"
+_FORGETTINGS = "SELECT lower(hex(digest)), lower(hex(salt)), before FROM forgettings ORDER BY digest"
 _CHECKPOINTS = (
     "SELECT party, signer, until, record, signature, public_key FROM checkpoints ORDER BY party, signer, until"
 )
@@ -158,6 +162,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             chain=tuple(ChainLink(*row) for row in connection.execute(_CHAIN)),
             checkpoints=tuple(Checkpoint(*row) for row in connection.execute(_CHECKPOINTS)),
             carried=tuple(Carried(*row) for row in connection.execute(_CARRIED)),
+            deletions=tuple(Deletions(*row) for row in connection.execute(_DELETIONS)),
+            forgettings=tuple(Forgetting(*row) for row in connection.execute(_FORGETTINGS)),
         )
 
 

@@ -47,10 +47,11 @@ def first_head(party: str, account: str) -> bytes:
     return sha256(f"wattmesh-chain/1 {party} {account}".encode()).digest()
 
 
-def commitment(entry: Sequence[str | int], salt: bytes) -> bytes:
-    """The salted hash of an entry: kind, slot, counterparty, reference, energy (Wh) and money (millionths).
+def commitment(entry: Sequence[str | int | None], salt: bytes) -> bytes:
+    """The salted hash of an entry: kind, slot, counterparty, reference, energy (Wh) and money (millionths); of what is
+    left of deleted ones, other values after another kind.
 
-    Hashed are the salt and then the six as a JSON array without spaces.
+    Hashed are the salt and then the values as a JSON array without spaces.
     """
     return sha256(salt + json.dumps([*entry], separators=(",", ":")).encode()).digest()
 

@@ -5,6 +5,8 @@ The call is POSTed to `<url of a party of the pod>/forget`, signed with the regi
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from wattmesh_common.fields import SubscriberId, Uuid
@@ -12,14 +14,18 @@ from wattmesh_common.fields import SubscriberId, Uuid
 FORGET = "forget"
 """Last part of the URL's path."""
 FORGOTTEN = "forgotten"
-"""Stands in the books in place of every household that was forgotten; no household or utility has such an id."""
+"""Stands in the books in place of every household that was forgotten. No subscriber has this id, and no household or
+utility this name, which people would take for it.
+"""
+FORGOTTEN_IS_TAKEN = "books have this name in place of households that were forgotten; choose another"
+"""What is said to who asks for it."""
 
 
 class ForgetCall(BaseModel):
     """Body of `forget`: a party of the pod that is called, and a household that has left.
 
     `lost`: it could not close its account, for its books are lost or were looked into otherwise. `only_count` changes
-    nothing. `message_id` tells one call from another.
+    nothing. `message_id`, which is the same for all pods that are told, salts what they keep of the household's id.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +35,11 @@ class ForgetCall(BaseModel):
     household: SubscriberId
     lost: bool = False
     only_count: bool = False
+
+
+def id_digest(household: str, salt: bytes) -> bytes:
+    """What is kept of the id of a household that was forgotten: who names it again can be told so."""
+    return sha256(salt + household.encode()).digest()
 
 
 class ForgottenRows(BaseModel):

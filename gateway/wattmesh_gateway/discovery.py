@@ -27,6 +27,7 @@ from wattmesh_beckn.codec.v2.catalogs import (
     conversation,
     read_catalog,
     trimmed,
+    trimmed_body,
     with_seller,
     write_failure,
     write_found,
@@ -247,8 +248,7 @@ class Discovery:
     def _only(self, body: bytes, wanted: Sequence[int], seller: Seller) -> bytes | None:
         if not wanted:
             return None
-        chosen = pydantic_core.to_json(trimmed(pydantic_core.from_json(body), wanted))
-        return with_seller(chosen, seller.subscriber_id, seller.url)
+        return with_seller(trimmed_body(body, wanted), seller.subscriber_id, seller.url)
 
     async def _offered(self, sellers: Sequence[Seller]) -> AsyncIterator[tuple[Seller, Kept]]:
         for first in range(0, len(sellers), ASKED_AT_ONCE):

@@ -10,6 +10,7 @@ from wattmesh_beckn.errors import ErrorCode, Refusal, invalid
 from wattmesh_beckn.registry import Subscription, SubscriptionStatus
 from wattmesh_beckn.signature import SignatureHeader, SignatureProblem, digest
 from wattmesh_common.clock import rfc3339
+from wattmesh_common.forget import FORGOTTEN, FORGOTTEN_IS_TAKEN
 from wattmesh_gateway.ed25519 import public_key_problem
 from wattmesh_gateway.registry import MOST_ENTRIES_OF_ONE, AcceptedCall, AcceptedCalls
 
@@ -39,7 +40,11 @@ def check_entry(entry: Subscription, now: float) -> None:
 
 
 def check_not_reserved(entry: Subscription, reserved: Collection[str]) -> None:
-    """Refuse (403) an entry in the name of the registrars or of the gateway itself, which keeps its own."""
+    """Refuse (403) an entry in the name of the registrars or of the gateway itself, which keeps its own, or in that of
+    all who were forgotten.
+    """
+    if entry.subscriber_id == FORGOTTEN:
+        raise _forbidden(f"subscriber_id {FORGOTTEN!r} is reserved: {FORGOTTEN_IS_TAKEN}", "subscriber_id")
     if entry.subscriber_id in reserved:
         raise _forbidden(f"subscriber_id {entry.subscriber_id!r} is reserved here", "subscriber_id")
 

@@ -20,6 +20,7 @@ from wattmesh_market.trade.messages import (
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -165,6 +166,18 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
     return PricedReading(order_id, reading, amount_micro, fee_micro, local_fee_micro, currency, shared, corrections, by)
 
 
+@st.composite
+def bills(draw: st.DrawFn) -> Bills:
+    slots = draw(st.lists(slot_numbers, min_size=2, max_size=4, unique=True))
+    first = draw(priced_readings())
+    found = []
+    for slot in slots:
+        one = draw(priced_readings())
+        reading = one.reading._replace(order_id=first.order_id, slot=slot)
+        found.append(one._replace(order_id=first.order_id, reading=reading, currency=first.currency))
+    return Bills(tuple(found))
+
+
 ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
     Search: st.builds(
         lambda slot, wh, ahead: Search(slot, wh, ahead and slot + ahead * SLOT_S),
@@ -193,6 +206,7 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
         st.booleans(),
     ),
     PricedReading: priced_readings(),
+    Bills: bills(),
     HeldReading: st.builds(
         lambda name, slot, wh: HeldReading(ReportReading(name, slot, *wh)), ids, slot_numbers, metered
     ),

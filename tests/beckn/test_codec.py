@@ -35,6 +35,7 @@ from wattmesh_market.trade.messages import (
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -258,6 +259,41 @@ ONE: list[tuple[Sent, Json]] = [
                     )
                 ],
                 "status": "ACTIVE",
+            }
+        },
+    ),
+    (
+        Bills(
+            (
+                PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR"),
+                PricedReading(f"supply-{BUYER_ID}", READ._replace(slot=NEXT, sold_wh=0), 46_000, 0, None, "EUR"),
+            )
+        ),
+        {
+            "order": {
+                "id": f"supply-{BUYER_ID}",
+                "fulfillments": [
+                    fulfillment(
+                        SLOT,
+                        tags=[
+                            tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500"),
+                            tags("grid_fee", amount="0.015000"),
+                        ],
+                    ),
+                    fulfillment(
+                        NEXT, tags=[tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.000")]
+                    ),
+                ],
+                "status": "ACTIVE",
+                "quote": {
+                    "price": eur("0.106000"),
+                    "breakup": [
+                        {"title": "energy", "price": eur("0.046000"), "item": {"id": f"energy-{SLOT}"}},
+                        {"title": "grid fee", "price": eur("0.014000"), "item": {"id": f"energy-{SLOT}"}},
+                        {"title": "energy", "price": eur("0.046000"), "item": {"id": f"energy-{NEXT}"}},
+                    ],
+                    "ttl": "PT30S",
+                },
             }
         },
     ),

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from tests.beckn.codec_support import ANY, NEXT, NOW_MS, SELLER_ID, SLOT, envelope, received, status_of, terms_of
 from tests.beckn.support import BUYER, GATEWAY, Json, entry
+from wattmesh_beckn.codec.v2.catalogs import read_catalog, trimmed, trimmed_body
 from wattmesh_beckn.codec.v2.codec import CodecV2
 from wattmesh_beckn.codec.v2.writing import filter_for, sought
 from wattmesh_beckn.codec.versions import codecs_of
 from wattmesh_beckn.errors import ErrorCode, Refusal
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import ContractState
 from wattmesh_market.trade.messages import (
@@ -266,6 +268,10 @@ def test_a_seller_publishes_an_offer_for_each_slot_and_the_fee_of_neighbours_bes
         "2026-05-28T20:45:00.000Z",
         "2026-05-28T21:00:00.000Z",
     ]
+    assert [one["validity"] for one in (first, second)] == [
+        {"endDate": "2026-05-28T20:45:00.000Z"},
+        {"endDate": "2026-05-28T21:00:00.000Z"},
+    ]
     assert found_at_the_gateway(raw) == Offers(((SLOT, HERE), (NEXT, LATER)))
 
 
@@ -332,3 +338,11 @@ def test_a_quote_by_the_kwh_needs_a_currency_and_a_price_for_each_delivery() -> 
     found = decoded(raw).terms
     assert ([one.amount_micro for one in found.lines], found.total_micro) == ([250_000, 0], 250_000)
     assert decoded(raw, KNOWN).terms.total_micro == KNOWN.total_micro  # what was quoted stands
+
+
+@given(st.sets(st.integers(0, 2), min_size=1))
+def test_a_catalog_is_trimmed_alike_as_json(kept: set[int]) -> None:
+    offers = tuple((SLOT + n * SLOT_S, HERE._replace(item_id=f"energy-{SLOT + n * SLOT_S}")) for n in range(3))
+    (raw,) = encoded(Publish(offers))["message"]["catalogs"]
+    body, numbers = read_catalog(raw, SELLER_ID).body, sorted(kept)
+    assert json.loads(trimmed_body(body, numbers)) == trimmed(json.loads(body), numbers)

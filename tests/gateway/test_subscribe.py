@@ -222,6 +222,14 @@ def test_the_names_of_registrar_and_gateway_are_not_given_away(name: str) -> Non
     assert problem(first(entry(signer(name, 3)))) == (403, "50000", text)
 
 
+def test_nor_is_the_name_that_stands_for_all_who_were_forgotten() -> None:
+    text = (
+        "subscriber_id 'forgotten' is reserved: books have this name in place of households that were forgotten; "
+        "choose another"
+    )
+    assert problem(first(entry(signer("forgotten", 3)))) == (403, "50000", text)
+
+
 def test_a_subscriber_leaves_and_only_a_registrar_brings_its_key_back() -> None:
     async def main() -> None:
         world = World()

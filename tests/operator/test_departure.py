@@ -62,7 +62,7 @@ def test_the_time_it_takes_is_bounded_and_known_to_the_next_operator() -> None:
         await world.reconcile()
         since = json.loads(world.read("Deployment", "rooftop-0")["metadata"]["annotations"]["wattmesh.io/draining"])
         template = world.read("Deployment", "rooftop-0")["spec"]["template"]
-        await world.clock.sleep(530)  # and what four slots take
+        await world.clock.sleep(537)  # and what five slots take
         world.reconciler = world.new_operator()
         await world.reconcile()
         deployment = world.read("Deployment", "rooftop-0")
@@ -84,7 +84,7 @@ def test_at_the_speed_of_the_wall_clock_contracts_of_the_next_slot_are_waited_fo
         world.pods["rooftop-0"].has_open("rooftop-0", 1)
         world.delete("SolarAgent", "rooftop")
         await world.reconcile()
-        await world.clock.sleep(4_100)
+        await world.clock.sleep(5_000)
         await world.reconcile()
         assert households(world, "Deployment") == ["rooftop-0"]
         await world.clock.sleep(200)

@@ -134,6 +134,15 @@ NAMES = "gateways, utilities, households and pods of a namespace need different 
             id="a pod named like a household",
         ),
         pytest.param(
+            [gateway("market"), utility("forgotten"), solar("forgotten")],
+            [
+                f"{kind} forgotten: metadata.name: is reserved: books have this name in place of households that were"
+                " forgotten; choose another"
+                for kind in ("UtilityAgent", "SolarAgent")
+            ],
+            id="the name of who was forgotten",
+        ),
+        pytest.param(
             [gateway("market"), utility("u"), solar("a" * 60, replicas="200")],
             [
                 f"SolarAgent {'a' * 60}: metadata.name: must have at most 59 characters, as {'a' * 60}-100 must have at"

@@ -72,7 +72,7 @@ def test_a_drain_is_bounded() -> None:
         world.pods["rooftop-1"].has_open("rooftop-1", 1)
         world.scale("rooftop", 1)
         await world.reconcile()
-        closed_s = 4 * 900 / 120  # until what it trades for the next slot is shared
+        closed_s = 5 * 900 / 120  # until what it trades for the next slot is shared, and asked for
         await world.clock.sleep(closed_s + 500)
         await world.reconcile()
         assert "rooftop-1" in world.names("Deployment")

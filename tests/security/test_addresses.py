@@ -179,6 +179,12 @@ REFUSED = [
     "http://192.0.0.192",
     "http://[64:ff9b::a9fe:a9fe]",  # 169.254.169.254 through NAT64
     "http://[64:ff9b:1::a9fe:a9fe]",
+    "http://[64:ff9b:1:a9fe:a9:fe00::]",  # … of a network's own, with a prefix of 48 bits
+    "http://[64:ff9b:1:a9:fe:a9fe::]",  # … of 56
+    "http://[64:ff9b:1::a9:fea9:fe00:0]",  # … of 64
+    "http://[::ffff:0:a9fe:a9fe]",  # IPv4-translated
+    "http://[2001:db8::5efe:a9fe:a9fe]",  # ISATAP
+    "http://[2001:db8::200:5efe:169.254.169.254]",
     "http://[64:ff9b::a83f:8110]",  # 168.63.129.16
     "http://[2002:a9fe:a9fe::1]",  # … through 6to4
     "http://[::169.254.169.254]",  # IPv4-compatible
@@ -213,7 +219,8 @@ REFUSED = [
     "",
 ]
 TAKEN = ["http://127.0.0.1:8080", "http://roof-0.street.svc:8080/roof-0", "https://[fd12::5]:8443", "http://10.0.0.7",
-         "http://[::1]:8080", "http://[64:ff9b::c633:6407]", "http://[2002:c633:6407::1]"]  # fmt: skip
+         "http://[::1]:8080", "http://[64:ff9b::c633:6407]", "http://[2002:c633:6407::1]",
+         "http://[64:ff9b:1::c633:6407]", "http://[2001:db8::5efe:c633:6407]"]  # fmt: skip
 
 
 def test_the_registry_takes_no_url_that_leads_astray() -> None:

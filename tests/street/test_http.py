@@ -164,7 +164,7 @@ def test_ledger_shows_all_that_an_audit_reads(seen: Seen) -> None:
     ledger = seen.pages["roof-0/ledger"].json()
     assert ledger.keys() == {
         *("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held"),
-        *("accounts", "closing_records", "chain", "checkpoints", "carried"),
+        *("accounts", "closing_records", "chain", "checkpoints", "carried", "deletions", "forgettings"),
     }
     assert ledger["contracts"] == seen.pages["roof-0/contracts"].json()
     assert ledger["parties"][0]["party"] == "roof-0.default"
@@ -188,7 +188,7 @@ def test_metrics_count_messages_and_show_the_household(seen: Seen) -> None:
     # The last slots before the end are not closed yet; none waits for longer than that.
     unbooked = values['wattmesh_household_unbooked_readings{household="roof-0"}']
     assert (unbooked > 0) == (values['wattmesh_household_unbooked_seconds{household="roof-0"}'] > 0)
-    assert values['wattmesh_household_unbooked_seconds{household="roof-0"}'] <= 3600
+    assert values['wattmesh_household_unbooked_seconds{household="roof-0"}'] <= 6300
 
 
 def test_probes(seen: Seen) -> None:

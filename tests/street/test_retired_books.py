@@ -148,6 +148,10 @@ def test_a_pod_deletes_what_is_older_than_its_parties_are_told_to_keep() -> None
 
         assert first_slot(midnight + 3650 * DAY_S - 1) == START
         assert first_slot(midnight + 3650 * DAY_S) > START
+        [(party, last)] = pod.database.connection.execute("SELECT party, max(number) FROM chain GROUP BY party")
+        head = pod._driver._chains.head(party)
+        assert head is not None
+        assert head.number == last, "what is booked next follows what was said of the deletion"
     books = books_of(run)
     run.close()
     assert audit(books).findings == ()
@@ -159,6 +163,8 @@ def test_sums_that_were_edited_after_the_deletion_are_found(state: Path) -> None
     roof = next(book for book in books if book.name == "roof-0")
     first, *rest = roof.carried
     edited = replace(roof, carried=(replace(first, amount_micro=first.amount_micro + 1), *rest))
-    [found] = audit([edited if book is roof else book for book in books]).findings
+    found, in_chain = audit([edited if book is roof else book for book in books]).findings
+    assert (in_chain.kind, in_chain.party) == ("chain", "roof-0.default")
+    assert f"the sum of {first.kind} with {first.counterparty} carried forward was another one" in in_chain.text
     assert (found.kind, found.party, found.slot) == ("carried", "roof-0.default", BEFORE)
     assert f"with {first.counterparty}; booked there: " in found.text

@@ -1,13 +1,14 @@
 """The hash chain over the ledger of each party, in the order of booking, and checkpoints; see `wattmesh_common.chain`.
 
 A row of the chain names its entry and has the salt. Where an entry is deleted, its row keeps `commitment` in place of
-both.
+both; so has a row from the start that commits to what is left of deleted ones, see `deletions`.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from wattmesh_common.forget import FORGOTTEN
 from wattmesh_market.trade.ledger import LedgerEntry
 
 _ADD = "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"
+_COMMIT = "INSERT INTO chain VALUES (?, ?, NULL, NULL, NULL, NULL, NULL, ?, ?)"
 _CHAINED = (
     "SELECT party, number, salt, kind, slot, counterparty, reference, energy_wh, amount_micro FROM chain JOIN ledger "
     "USING (party, kind, slot, counterparty, reference) WHERE "
@@ -120,12 +122,24 @@ def append(connection: sqlite3.Connection, party: str, entries: Sequence[Sequenc
         connection.executemany(_ADD, rows)
 
 
-def unlink(connection: sqlite3.Connection, where: str, values: Collection[object]) -> None:
+def commit(connection: sqlite3.Connection, party: str, account: str, committed: Iterable[bytes]) -> int:
+    """Add commitments to what stands elsewhere, within the caller's transaction; the number of the last entry."""
+    head = _last(connection, party, account)
+    rows = []
+    for one in committed:
+        head = Head(head.number + 1, next_head(head.hash, one))
+        rows.append((party, head.number, one, head.hash))
+    connection.executemany(_COMMIT, rows)
+    return head.number
+
+
+def unlink(connection: sqlite3.Connection, where: str, values: Collection[object]) -> Counter[str]:
     """Leave of entries that are about to be deleted, `where` in SQL, only their hashes, within the caller's
-    transaction.
+    transaction; how many of each party's.
     """
     rows = connection.execute(_CHAINED + where, tuple(values)).fetchall()
     connection.executemany(_UNLINK, [(commitment(row[3:], row[2]), row[0], row[1]) for row in rows])
+    return Counter(row[0] for row in rows)
 
 
 def _last(connection: sqlite3.Connection, party: str, account: str) -> Head:

@@ -2,7 +2,7 @@
 
 A neighbour's contracts and entries with it are the neighbour's own data, which its readings count: they stay, with
 `FORGOTTEN` for a name and new ids. A utility's rows tell the household's load curve: they go, and their sums are
-carried forward, as with what is deleted for its age. The chain keeps the hashes of what went.
+carried forward, as with what is deleted for its age. The chain keeps the hashes of what went, and is told what is left.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 from wattmesh_agents.store.accounts import closed_until
 from wattmesh_agents.store.chain import append, unlink
+from wattmesh_agents.store.deletions import seal
 from wattmesh_agents.store.retention import ADD, SUMS
-from wattmesh_common.forget import FORGOTTEN, ForgottenRows
+from wattmesh_common.forget import FORGOTTEN, ForgottenRows, id_digest
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
 
@@ -49,6 +50,7 @@ _OWN = {
     "message counts": "messages",
     "roles": "roles",
     "entries of the chain": "chain",
+    "account of what was deleted": "deletions",
     "account": "accounts",
     "standing": "parties",
     "others' readings": "reported",
@@ -60,21 +62,26 @@ _OWN = {
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
 _UNSETTLED = {
     "contracts with it that are not over": (
-        "SELECT party, count(*) FROM contracts WHERE counterparty = ?1 AND party <> ?1 "  # noqa: S608 - words of ours
-        f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
+        "SELECT party, count(*) FROM contracts WHERE counterparty = :household AND party <> :household "  # noqa: S608 - words of ours
+        f"AND (in_doubt OR state IN ({_OPEN})) "
+        # Who is lost answers nothing of a slot that is over, and pays nothing.
+        "AND (NOT :lost OR slot >= (SELECT next_slot FROM parties WHERE parties.party = contracts.party)) "
+        "GROUP BY party"
     ),
     "readings of it to price": (
-        "SELECT party, count(*) FROM reported WHERE household = ?1 AND party <> ?1 AND state = 'waiting' GROUP BY party"
+        "SELECT party, count(*) FROM reported WHERE household = :household AND party <> :household "
+        "AND state = 'waiting' GROUP BY party"
     ),
     "readings of it held for a person": (
-        "SELECT party, count(*) FROM held WHERE household = ?1 AND party <> ?1 AND state = 'held' GROUP BY party"
+        "SELECT party, count(*) FROM held WHERE household = :household AND party <> :household "
+        "AND state = 'held' GROUP BY party"
     ),
     "contracts of its own that are not over": (
-        "SELECT party, count(*) FROM contracts WHERE party = ?1 "  # noqa: S608 - words of ours
+        "SELECT party, count(*) FROM contracts WHERE party = :household "  # noqa: S608 - words of ours
         f"AND (in_doubt OR state IN ({_OPEN})) GROUP BY party"
     ),
     "readings of its own that are not booked": (
-        "SELECT party, count(*) FROM readings WHERE party = ?1 AND state <> 'booked' GROUP BY party"
+        "SELECT party, count(*) FROM readings WHERE party = :household AND state <> 'booked' GROUP BY party"
     ),
 }
 _PROVISIONAL = "SELECT party FROM reported WHERE household = ?1 AND party <> ?1 AND provisional LIMIT 1"
@@ -95,20 +102,24 @@ _CARRY = (
     f"WHERE counterparty = ?1 AND {_TELLING} GROUP BY party, kind{ADD}"
 )
 _CARRY_ON = (
-    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro "  # noqa: S608
-    f"FROM carried WHERE counterparty = ?1{ADD}"
+    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro, "  # noqa: S608
+    f"NULL, NULL FROM carried WHERE counterparty = ?1{ADD}"
 )
 _ENTRIES = (
     f"SELECT party, kind, slot, reference, energy_wh, amount_micro, {_TELLING} FROM ledger "  # noqa: S608
     "WHERE counterparty = ? ORDER BY party, slot, kind, reference"
 )
 _CLOSED = (
-    "UPDATE closings SET forgotten = forgotten + 1 WHERE (party, slot) IN "
+    "UPDATE closings SET forgotten = forgotten + 1, number = NULL, salt = NULL WHERE (party, slot) IN "
     "(SELECT party, slot FROM reported WHERE household = ? AND state = 'closed')"
 )
 _CLOSED_FOR_NOBODY = (
     "DELETE FROM closings WHERE forgotten AND NOT EXISTS (SELECT 1 FROM reported WHERE reported.party = closings.party "
     "AND reported.slot = closings.slot AND reported.state = 'closed')"
+)
+_NOBODY_PAYS = (
+    "UPDATE contracts SET state = 'SETTLED', in_doubt = 0 "  # noqa: S608 - words of ours
+    f"WHERE counterparty = ? AND state = 'DELIVERED' AND NOT {_TELLING}"
 )
 _RENAME = (
     "UPDATE contracts SET counterparty = ?3, transaction_id = ?2, order_id = NULL, reason = NULL, provider = NULL "
@@ -118,12 +129,14 @@ _RENAME = (
 
 def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> list[str]:
     """Why a household cannot be forgotten yet, a text for each reason. `lost`: it could not close its account."""
+    if household == FORGOTTEN:
+        return ["that is the name of those who were"]
     if connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
         return ["it is a utility, which is no household"]
     found = [
         f"{party} has {what}: {number}"
         for what, query in _UNSETTLED.items()
-        for party, number in connection.execute(query, (household,))
+        for party, number in connection.execute(query, {"household": household, "lost": lost})
     ]
     if not lost:
         provisional = connection.execute(_PROVISIONAL, (household,)).fetchone()
@@ -150,22 +163,41 @@ def count(connection: sqlite3.Connection, household: str) -> list[ForgottenRows]
     return [ForgottenRows(party=party, kind=kind, rows=rows) for (party, kind), rows in sorted(found.items()) if rows]
 
 
-def forget(connection: sqlite3.Connection, household: str) -> None:
-    """Let go of a household, within the caller's transaction."""
+def forget(connection: sqlite3.Connection, household: str, salt: bytes) -> None:
+    """Let go of a household, within the caller's transaction. What is kept of its id is hashed with `salt`."""
+    before = connection.total_changes
     for table in _OWN.values():
         connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
     ids = _rename_contracts(connection, household)
-    _rebook(connection, household, ids)
+    unlinked = _rebook(connection, household, ids)
     connection.execute(_CARRY_ON, (household, FORGOTTEN))
     connection.execute(_CLOSED, (household,))
     for table, column in _NAMED.values():
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (household,))  # noqa: S608 - names of ours
     connection.execute(_CLOSED_FOR_NOBODY)
     connection.execute("DELETE FROM peers WHERE subscriber_id = ?", (household,))
+    for (party,) in connection.execute("SELECT party FROM accounts").fetchall():
+        seal(connection, party, unlinked[party])
+    _note(connection, household, salt, something_went=connection.total_changes > before)
+
+
+def _note(connection: sqlite3.Connection, household: str, salt: bytes, *, something_went: bool) -> None:
+    """Note that a household was forgotten: once, and anew when it had come again under its name."""
+    [until] = connection.execute("SELECT coalesce(max(next_slot), 0) FROM parties").fetchone()
+    for digest, former in connection.execute("SELECT digest, salt FROM forgettings").fetchall():
+        if digest == id_digest(household, former):
+            if something_went:
+                connection.execute("UPDATE forgettings SET before = ? WHERE digest = ?", (until, digest))
+            return
+    connection.execute("INSERT INTO forgettings VALUES (?, ?, ?)", (id_digest(household, salt), salt, until))
 
 
 def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[str, str]:
-    """Give neighbours' contracts that hold other ids and no name, and delete the others; the new ids."""
+    """Give neighbours' contracts that hold other ids and no name, and delete the others; the new ids.
+
+    What is booked of one that was never paid stays booked; its household is not there to pay.
+    """
+    connection.execute(_NOBODY_PAYS, (household,))
     connection.execute(
         f"DELETE FROM contracts WHERE counterparty = ? AND (state <> 'SETTLED' OR {_TELLING})",  # noqa: S608
         (household,),
@@ -177,11 +209,13 @@ def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[st
     return ids
 
 
-def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> None:
-    """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums."""
+def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str]) -> Counter[str]:
+    """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums; how many went from
+    each party's chain.
+    """
     connection.execute(_CARRY, (household, FORGOTTEN))
     rows = connection.execute(_ENTRIES, (household,)).fetchall()
-    unlink(connection, "counterparty = ?", (household,))
+    unlinked = unlink(connection, "counterparty = ?", (household,))
     connection.execute("DELETE FROM ledger WHERE counterparty = ?", (household,))
     anew: dict[str, list[Sequence[Any]]] = {}
     for party, kind, slot, reference, energy_wh, amount_micro, telling in rows:
@@ -191,3 +225,4 @@ def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str])
     for party, entries in anew.items():
         connection.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", [(party, *one) for one in entries])
         append(connection, party, entries)
+    return unlinked

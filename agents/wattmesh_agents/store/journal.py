@@ -37,7 +37,7 @@ _PUT_READING = _replace("readings", 19)
 _PUT_ROLE = _replace("roles", 3)
 _PUT_REPORTED = _replace("reported", 9)
 _PUT_HELD = _replace("held", 8)
-_CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+_CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
     "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (party) DO UPDATE SET "

@@ -15,6 +15,7 @@ from typing import Any
 
 from wattmesh_agents.store import evidence
 from wattmesh_agents.store.chain import unlink
+from wattmesh_agents.store.deletions import seal
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
 
@@ -117,12 +118,12 @@ _WITHIN_A_CONTRACT = (  # by the index of slots, not through all contracts of a 
     "AND (transaction_id, counterparty) IN (SELECT transaction_id, counterparty FROM contracts "
     "WHERE +party = :party AND slot BETWEEN :until AND :until + 86400)"
 )
-SUMS = "count(*), sum(max(energy_wh, 0)), sum(max(-energy_wh, 0)), sum(amount_micro)"
-"""What is carried forward of ledger entries."""
+SUMS = "count(*), sum(max(energy_wh, 0)), sum(max(-energy_wh, 0)), sum(amount_micro), NULL, NULL"
+"""What is carried forward of ledger entries; the chain does not say it yet."""
 ADD = (
     " ON CONFLICT DO UPDATE SET until = max(until, excluded.until), entries = entries + excluded.entries, "
     "received_wh = received_wh + excluded.received_wh, given_wh = given_wh + excluded.given_wh, "
-    "amount_micro = amount_micro + excluded.amount_micro"
+    "amount_micro = amount_micro + excluded.amount_micro, number = NULL, salt = NULL"
 )
 """To what was carried forward before."""
 _CARRY = (
@@ -136,15 +137,16 @@ _BEGIN_WITH = (
 _RETIRED = ("contracts", "readings", "ledger", "reported", "held", "closings")
 
 
-def retire(connection: sqlite3.Connection, party: str, before: int) -> None:
-    """Delete what a party's books have of slots before `before`, at most a day of it, within the caller's transaction.
+def retire(connection: sqlite3.Connection, party: str, before: int) -> bool:
+    """Delete what a party's books have of slots before `before`, at most a day of it, within the caller's transaction;
+    whether its chain has grown by that.
 
     Of ledger entries, their sums are carried forward and the chain keeps their hashes. It goes no further than to the
     first slot in which something is unfinished, nor into the middle of a contract.
     """
     known = connection.execute("SELECT first_slot FROM parties WHERE party = ?", (party,)).fetchone()
     if known is None or before <= known[0]:
-        return
+        return False
     values: dict[str, Any] = {"party": party, "until": min(before, known[0] + DAY_S)}
 
     def first(query: str) -> int | None:
@@ -156,10 +158,10 @@ def retire(connection: sqlite3.Connection, party: str, before: int) -> None:
     while (begun := first(_WITHIN_A_CONTRACT)) is not None:
         values["until"] = begun
     if values["until"] <= known[0]:
-        return
-    unlink(connection, "party = ? AND slot < ?", (party, values["until"]))
+        return False
+    unlinked = unlink(connection, "party = ? AND slot < ?", (party, values["until"]))
     connection.execute(_CARRY, values)
-    connection.execute("UPDATE carried SET until = :until WHERE party = :party", values)
     connection.execute(_BEGIN_WITH, values)
     for table in _RETIRED:
         connection.execute(f"DELETE FROM {table} WHERE party = :party AND slot < :until", values)
+    return seal(connection, party, unlinked[party])

@@ -7,6 +7,7 @@ milliseconds of wall time. `party` is the subscriber id of the household or util
 from __future__ import annotations
 
 from wattmesh_agents.store.chain import chain_all
+from wattmesh_agents.store.deletions import seal_all
 from wattmesh_common.sqlite_files import Step
 
 APPLICATION_ID = 0x574D4A4E
@@ -15,7 +16,16 @@ FORMER_APPLICATION_ID = 0x574D4147
 """Marked the databases that were written before there was a journal; nothing in them is taken over."""
 LEDGER_TABLES = ("parties", "contracts", "readings", "ledger", "roles", "messages", "reported", "closings", "held")
 """What is traded, metered, shared and booked."""
-AUDITED_TABLES = (*LEDGER_TABLES, "accounts", "closing_records", "chain", "checkpoints", "carried")
+AUDITED_TABLES = (
+    *LEDGER_TABLES,
+    "accounts",
+    "closing_records",
+    "chain",
+    "checkpoints",
+    "carried",
+    "deletions",
+    "forgettings",
+)
 """What an audit reads."""
 
 _LEDGER = """
@@ -62,8 +72,11 @@ CREATE TABLE closings (
 """
 _FORGOTTEN = "forgotten INTEGER NOT NULL DEFAULT 0 CHECK (forgotten >= 0)"
 """How many readings that a slot was closed with were of households that were forgotten since."""
+_NUMBER, _SALT = "number INTEGER CHECK (number > 0)", "salt BLOB CHECK (length(salt) = 16)"
+"""Which entry of the party's chain commits to the row, and its salt; NULL: none, as where there is no account."""
 _SHARING = _SHARING_OF_2.replace(
-    "CHECK (local_fee_micro >= 0),\n", f"CHECK (local_fee_micro >= 0),\n    {_FORGOTTEN},\n"
+    "CHECK (local_fee_micro >= 0),\n",
+    f"CHECK (local_fee_micro >= 0),\n    {_FORGOTTEN},\n    {_NUMBER},\n    {_SALT},\n",
 )
 _ACCOUNTS = """
 -- Since when (wall time; 0: not known) a party has this ledger. account is an id that no other ledger has.
@@ -149,7 +162,7 @@ CREATE TABLE checkpoints_due (
     PRIMARY KEY (party, until, recipient)
 ) STRICT, WITHOUT ROWID;
 """
-_CARRIED_FORWARD = """
+_CARRIED_OF_7 = """
 -- What a party has booked with another for slots before until, of which the rows are deleted; see retention.py.
 CREATE TABLE carried (
     party TEXT NOT NULL,
@@ -163,11 +176,32 @@ CREATE TABLE carried (
     PRIMARY KEY (party, counterparty, kind)
 ) STRICT, WITHOUT ROWID;
 """
+_CARRIED_FORWARD = _CARRIED_OF_7.replace("    PRIMARY KEY", f"    {_NUMBER},\n    {_SALT},\n    PRIMARY KEY")
+_DELETIONS = """
+-- The last entry of a party's chain that says what was deleted: how many rows of the chain are without their entries,
+-- itself among them, and the entries, as a JSON list, that commit to the sums carried forward; see deletions.py.
+CREATE TABLE deletions (
+    party TEXT PRIMARY KEY,
+    number INTEGER NOT NULL CHECK (number > 0),
+    salt BLOB NOT NULL CHECK (length(salt) = 16),
+    without_entry INTEGER NOT NULL CHECK (without_entry > 0),
+    sums TEXT NOT NULL CHECK (json_valid(sums))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX closings_unsealed ON closings (party, slot) WHERE forgotten > 0 AND number IS NULL;
+
+-- Whom the pod was told to forget, by a salted hash of the id, and of the time before which slot. So an audit tells it
+-- when books that were restored from an older copy name it again.
+CREATE TABLE forgettings (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    salt BLOB NOT NULL CHECK (length(salt) = 16),
+    before INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
 _RANDOM_UUID = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
 )
-VERSION = 14
+VERSION = 15
 """Raised with every change of TABLES; `MIGRATIONS` then has the step that leads to it, with a test of its own."""
 _CARRIED = "carried_uwh INTEGER NOT NULL DEFAULT 0 CHECK (carried_uwh BETWEEN 0 AND 999999)"
 _COVERED = "covered_wh INTEGER NOT NULL DEFAULT 0 CHECK (covered_wh BETWEEN 0 AND sold_wh)"
@@ -285,7 +319,7 @@ DROP TABLE former_readings;
 {_HELD_OF_6}
 """,  # noqa: S608 - text of ours
     # 7: the chain and its checkpoints. In which order a ledger of before was booked is not known.
-    (_CHAIN + _CARRIED_FORWARD, chain_all),
+    (_CHAIN + _CARRIED_OF_7, chain_all),
     # 8: platforms, which sell for others; messages with the id of another. Before, there were none.
     f"ALTER TABLE contracts ADD COLUMN {_PROVIDER}; ALTER TABLE inbox ADD COLUMN {_SAID};",
     # 9: what each device took. Before, there were none.
@@ -307,6 +341,17 @@ DROP TABLE former_held;
     _REQUESTS,
     # 14: households that were forgotten. Before, none was.
     f"ALTER TABLE closings ADD COLUMN {_FORGOTTEN};",
+    # 15: the chain covers what is left of deleted rows: as it is found now. Of those forgotten before, nothing is kept.
+    (
+        f"""
+ALTER TABLE closings ADD COLUMN {_NUMBER};
+ALTER TABLE closings ADD COLUMN {_SALT};
+ALTER TABLE carried ADD COLUMN {_NUMBER};
+ALTER TABLE carried ADD COLUMN {_SALT};
+{_DELETIONS}
+""",
+        seal_all,
+    ),
 )
 """What leads from each version to the next, from 1 on."""
 
@@ -421,4 +466,4 @@ CREATE TABLE peers (
     {_PROTOCOLS}
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peers_age ON peers (heard_ms);
-{_REQUESTS}{_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}"""
+{_REQUESTS}{_ACCOUNTS}{_EVIDENCE}{_CHAIN}{_CARRIED_FORWARD}{_DELETIONS}"""

@@ -11,6 +11,7 @@ from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.chain import check_chains
 from wattmesh_cli.audit.contracts import check_contracts
 from wattmesh_cli.audit.findings import AuditResult, Finding
+from wattmesh_cli.audit.forgotten import check_forgotten
 from wattmesh_cli.audit.held import check_held
 from wattmesh_cli.audit.ledger import check_ledger
 from wattmesh_cli.audit.readings import check_readings
@@ -47,7 +48,15 @@ def audit(
     ledger = check_ledger(rows, contracts.undelivered_to_buyer, below_zero)
     chains = check_chains(rows, books)
     return AuditResult(
-        findings=(*findings, *contracts.findings, *ledger.findings, *shared, *check_readings(rows), *chains.findings),
+        findings=(
+            *check_forgotten(books),
+            *findings,
+            *contracts.findings,
+            *ledger.findings,
+            *shared,
+            *check_readings(rows),
+            *chains.findings,
+        ),
         contracts_checked=contracts.checked,
         contracts_in_flight=contracts.in_flight,
         readings_checked=sum(len(readings) for readings in rows.readings.values()),

@@ -6,7 +6,6 @@ broken by an edit; who makes it anew cannot change what others keep with a signa
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
+from wattmesh_cli.audit.deletions import Left, check_deletions, left_in
 from wattmesh_cli.audit.findings import Finding
+from wattmesh_cli.audit.hashes import commitment, sha256, unhex
 from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.audit.signatures import signature_problem
 from wattmesh_cli.books import Book, ChainLink, Checkpoint, LedgerEntry
@@ -53,6 +54,7 @@ def check_chains(rows: Rows, books: Sequence[Book]) -> ChainChecks:
     for book in books:
         accounts |= {one.party: one.account for one in book.accounts if one.party not in checked}
         links = {party: list(found) for party, found in groupby(book.chain, lambda link: link.party)}
+        left = left_in(book)
         ledger: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in book.ledger:
             ledger[entry.party].append(entry)
@@ -61,7 +63,7 @@ def check_chains(rows: Rows, books: Sequence[Book]) -> ChainChecks:
             if party in accounts or party in links:
                 entries += len(ledger[party])
                 found, heads[party] = _chain(party, accounts.get(party, ""), ledger[party], links.get(party, []))
-                findings += found
+                findings += [*found, *check_deletions(party, left.get(party, Left()), links.get(party, []))]
     signed, unproven = _checkpoints(books)
     findings += unproven
     for signer, of_signer in sorted(signed.items()):
@@ -77,7 +79,7 @@ def _chain(
     """What is wrong between a ledger and its chain, and the chain's heads: the first before all entries."""
     findings = []
     entries = {(one.kind, one.slot, one.counterparty, one.reference): one for one in ledger}
-    heads = [_sha256(f"wattmesh-chain/1 {party} {account}".encode())]
+    heads = [sha256(f"wattmesh-chain/1 {party} {account}".encode())]
     for number, link in enumerate(sorted(links, key=lambda link: link.number), 1):
         if link.number != number:
             text = f"its chain has entry {link.number} where entry {number} is to be: entries were taken out of it"
@@ -91,7 +93,7 @@ def _chain(
         if committed is None:
             text = f"entry {number} of its chain, {link.kind} with {link.counterparty}, is not in the ledger any more"
             findings.append(Finding("chain", party, link.slot, _transaction(link), text))
-        elif _sha256(_unhex(heads[-2]) + _unhex(committed)) != link.head:
+        elif sha256(unhex(heads[-2]) + unhex(committed)) != link.head:
             now = "a deleted one" if entry is None else f"{entry.energy_wh:+d} Wh, {entry.amount_micro:+d} millionths"
             text = f"entry {number} of its chain was another one when it was booked than now, {now}"
             findings.append(Finding("chain", party, link.slot, _transaction(link), text))
@@ -113,19 +115,7 @@ def _chain(
 
 def _commitment(entry: LedgerEntry, salt: str) -> str:
     values = (entry.kind, entry.slot, entry.counterparty, entry.reference, entry.energy_wh, entry.amount_micro)
-    return _sha256(_unhex(salt) + json.dumps(values, separators=(",", ":")).encode())
-
-
-def _sha256(hashed: bytes) -> str:
-    return hashlib.sha256(hashed).hexdigest()
-
-
-def _unhex(text: str) -> bytes:
-    """The bytes of hexadecimal text; none of what is something else, which then has another hash than it should."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
+    return commitment(values, salt)
 
 
 def _transaction(one: ChainLink | LedgerEntry) -> str | None:

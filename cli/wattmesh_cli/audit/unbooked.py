@@ -9,8 +9,9 @@ from wattmesh_cli.audit.rows import Rows
 from wattmesh_cli.books import SLOT_S, Book
 from wattmesh_cli.durations import duration_text
 
-_BOOKED_WITHIN_S = 4 * SLOT_S
-"""After the end of its slot. The slot is closed two slots later; what was not heard then is asked for in the next."""
+_BOOKED_WITHIN_S = 7 * SLOT_S
+"""After the end of its slot. Bills are told by the hour: when its last slot is closed, so up to five slots later; what
+was not heard then is asked for in the next."""
 
 
 def count_unbooked(rows: Rows, books: Sequence[Book]) -> Unbooked:

@@ -28,15 +28,16 @@ async def _forget(cluster: AllPods, leaver: Leaver) -> list[Forgets]:
     pods = pods_to_read(await cluster.listing())
     if unread := [str(pod.name) for pod in pods if str(pod.name) not in leaver.asked]:
         raise BooksError(f"{unread[0]}: this pod is new, and its books were not looked into; try again")
-    return [await _told(cluster, pod, leaver) for pod in pods]
+    message_id = str(uuid.uuid4())
+    return [await _told(cluster, pod, leaver, message_id) for pod in pods]
 
 
-async def _told(cluster: AllPods, pod: AgentsPod, leaver: Leaver) -> Forgets:
+async def _told(cluster: AllPods, pod: AgentsPod, leaver: Leaver, message_id: str) -> Forgets:
     registrar = await registrar_of(cluster, pod.name, pod.gateway)
     party = leaver.asked[str(pod.name)]
     asked = ForgetCall(
         subscriber_id=party,
-        message_id=str(uuid.uuid4()),
+        message_id=message_id,
         household=leaver.household,
         lost=leaver.lost,
         only_count=leaver.only_count,

@@ -15,6 +15,8 @@ from wattmesh_cli.books import (
     Closing,
     ClosingRecord,
     ContractRow,
+    Deletions,
+    Forgetting,
     Held,
     LedgerEntry,
     Messages,
@@ -38,6 +40,8 @@ Row = TypeVar(
     ChainLink,
     Checkpoint,
     Carried,
+    Deletions,
+    Forgetting,
 )
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -75,6 +79,8 @@ def book_of(name: str, answer: object) -> Book:
         chain=_rows(name, answer, "chain", ChainLink),
         checkpoints=_rows(name, answer, "checkpoints", Checkpoint),
         carried=_rows(name, answer, "carried", Carried),
+        deletions=_rows(name, answer, "deletions", Deletions),
+        forgettings=_rows(name, answer, "forgettings", Forgetting),
     )
 
 

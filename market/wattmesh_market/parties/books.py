@@ -71,7 +71,7 @@ class Purchase(NamedTuple):
     """What a buyer wants for a slot, in one transaction. `asked_adviser` once one was asked about it.
 
     Beside it, offers for later slots that begin before `until` are asked for, where that is named. `failures` counts
-    searches for it that failed.
+    searches for it that failed; `answered` says whether one was answered, if only by that there is nothing.
     """
 
     transaction_id: str
@@ -83,6 +83,7 @@ class Purchase(NamedTuple):
     asked_adviser: bool = False
     until: int | None = None
     failures: int = 0
+    answered: bool = False
 
     @property
     def need_wh(self) -> int:
@@ -118,6 +119,7 @@ class AlarmKind(StrEnum):
     STALLED = "stalled"
     DOUBT = "doubt"
     REPORT = "report"
+    PUBLISH = "publish"
 
 
 class Alarm(NamedTuple):

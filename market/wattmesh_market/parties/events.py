@@ -16,6 +16,7 @@ from wattmesh_market.trade.messages import (
     Action,
     Agreed,
     AskStatus,
+    Bills,
     Call,
     Cancel,
     Cancelled,
@@ -60,6 +61,7 @@ _CALLBACKS: Mapping[type, tuple[Callable[[Party, Call, Any], Refused | None], Ev
     Receipt: (buying.on_receipt, Event.CHECK),
     ReportReading: (lambda party, call, message: party.on_reading(call, message), None),
     PricedReading: (lambda party, call, message: party.on_priced_reading(call, message), None),
+    Bills: (lambda party, call, message: party.on_bills(call, message), None),
     HeldReading: (lambda party, call, message: party.on_held_reading(call, message), None),
 }
 """What other messages change, and what is looked at then."""
@@ -135,8 +137,9 @@ class Events:
             self._go(Event.CHECK, transaction_id)
         elif kind is AlarmKind.DOUBT:
             buying.ask_status(self.party, transaction_id, alarm.seller)
-        else:
+        elif kind is AlarmKind.REPORT:
             self.party.report(alarm.slot)
+        # What is to be published is, after any event.
 
     def look(self, slot: int, attempt: int) -> None:
         """Look whether to buy for a slot."""
@@ -145,7 +148,7 @@ class Events:
             self.party.tell("too late to trade for %s: the gate closed", self.party.slot_text(slot))
             return
         self.catch_up()
-        if not self.party.may_buy(slot):
+        if not self.party.may_buy(slot) or (attempt and shopping.in_vain(self.party, slot, attempt - 1)):
             return
         transaction_id = shopping.transaction_for(self.party, slot, attempt)
         if transaction_id not in self.party.books.purchases and not shopping.buying(self.party, slot):

@@ -11,7 +11,7 @@ from wattmesh_market.energy.devices.demand import Demand
 from wattmesh_market.energy.devices.flexible import DeviceReading
 from wattmesh_market.energy.forecast import Forecast, Guarded, Seen, forecast_named
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh, slot_of
+from wattmesh_market.energy.slots import DAY_S, SLOT_S, slot_energy_wh
 from wattmesh_market.energy.tariff import PriceSeries
 from wattmesh_market.parties import buying, selling
 from wattmesh_market.parties.appliances import Appliances, Needs
@@ -26,7 +26,7 @@ from wattmesh_market.parties.shopping import short
 from wattmesh_market.parties.supplied import Supplied
 from wattmesh_market.plugins import Plugin
 from wattmesh_market.plugins.watch import Watch
-from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, look_ppm, moment_s
+from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PPM, billed_s, look_ppm, moment_s
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
@@ -111,9 +111,7 @@ class Household(Supplied):
         for reading in unbooked:
             if reading.state is ReadingState.OPEN:
                 self.finalise(reading)
-        # What waits for its slot's closing is not late; the answer comes with it, and is asked for a slot later.
-        priced_before = before - (CLOSED_AFTER_S - SLOT_S if self.shares else 0)
-        late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and one.slot < priced_before]
+        late = [one.slot for one in unbooked if one.state is ReadingState.FINAL and self._billed_s(one.slot) <= before]
         for slot in late[:MOST_REPEATED]:
             self.report(slot)
         # A person takes days; what was decided is told at once, and asked for in case that was lost.
@@ -123,6 +121,12 @@ class Household(Supplied):
         for slot in sorted(self.books.estimated):
             if (before - slot) % DAY_S == 0:
                 self.report(slot)
+
+    def _billed_s(self, slot: int) -> int:
+        """When (grid time) the bill of a slot is there, unless it was lost. Who drains asks when the slot is closed."""
+        if not self.shares:
+            return slot + SLOT_S
+        return slot + CLOSED_AFTER_S if self.draining else billed_s(slot, self.end_slot())
 
     def _close(self, standing: Standing) -> Standing:
         """Meter one slot: deliver what was sold, take what was bought, book and report both."""
@@ -260,9 +264,9 @@ class Household(Supplied):
 
     def ahead_until(self, slot: int) -> int | None:
         """Up to which later slot (not included) to look for offers, beside those for `slot`; None: for none."""
-        until, end_s = slot + AHEAD_S, self.grid.end_s
-        if end_s is not None:
-            until = min(until, slot_of(end_s + SLOT_S - 1))
+        until, end = slot + AHEAD_S, self.end_slot()
+        if end is not None:
+            until = min(until, end)
         return until if self._plan and until > slot + SLOT_S else None
 
     def buys_ahead(self, slot: int, until: int) -> Sequence[tuple[int, Block]]:

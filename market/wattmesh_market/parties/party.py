@@ -20,7 +20,7 @@ from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
-from wattmesh_market.trade.messages import Call, HeldReading, PricedReading, ReportReading, Send, Sent
+from wattmesh_market.trade.messages import Bills, Call, HeldReading, PricedReading, ReportReading, Send, Sent
 from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.quotas import CUSTOMER_WH
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -186,6 +186,10 @@ class Party(ABC):
         """A priced meter reading."""
         raise Refused(Reason.POLICY, "a utility reports no meter readings")
 
+    def on_bills(self, call: Call, bills: Bills) -> None:  # noqa: ARG002 - a household does
+        """Several priced meter readings."""
+        raise Refused(Reason.POLICY, "a utility reports no meter readings")
+
     def on_held_reading(self, call: Call, held: HeldReading) -> None:  # noqa: ARG002 - a household does
         """A meter reading that is held for a person."""
         raise Refused(Reason.POLICY, "a utility reports no meter readings")
@@ -243,14 +247,19 @@ class Party(ABC):
         slot, end_s = self.now.slot + SLOT_S, self.grid.end_s
         return None if end_s is not None and slot >= end_s else slot
 
+    def end_slot(self) -> int | None:
+        """The first slot that nobody trades, if trading ends."""
+        end_s = self.grid.end_s
+        return None if end_s is None else slot_of(end_s + SLOT_S - 1)
+
     def metered_until(self, now_slot: int) -> int:
         """Up to which slot (not included) is metered in slot `now_slot`: that one, or the first that nobody trades.
 
         What goes on after the end of trading is nobody's business, and would never be priced. Nor is what goes on where
         a party drains: its account could not be closed, as the last readings are always still to be priced.
         """
-        end_s, drains_from = self.grid.end_s, self._drains_from
-        ends = [] if end_s is None else [slot_of(end_s + SLOT_S - 1)]
+        end, drains_from = self.end_slot(), self._drains_from
+        ends = [] if end is None else [end]
         ends += [] if drains_from is None else [drains_from]
         if not ends or now_slot <= min(ends):
             return now_slot

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wattmesh_market.parties.books import Published
+from wattmesh_market.parties.books import Alarm, AlarmKind, Published
 from wattmesh_market.parties.selling import offered
+from wattmesh_market.schedule import AHEAD_S, PUBLISHED_S, quiet_until_s
 from wattmesh_market.trade.messages import Call, Publish, PublishResult
+from wattmesh_market.trade.offers import Offer
 from wattmesh_market.trade.refusal import Reason, Refused
 
 if TYPE_CHECKING:
@@ -17,19 +19,34 @@ if TYPE_CHECKING:
 
 
 def publish(party: Party) -> None:
-    """Tell the discovery service what could be had now, if that is other than what it was told last."""
-    books, slot = party.books, party.following_slot()
-    try:
-        offers = offered(party, slot) if slot is not None else ()
-    except Refused:  # there is nothing to sell
-        offers = ()
-    former = books.published
-    if offers == former.offers:
-        return
+    """Tell the discovery service what could be had now, if that is other than what it was told last.
+
+    What passes is no news to it, so more is told than anybody asks for. While nobody looks, nothing is told.
+    """
+    books, slot, former = party.books, party.following_slot(), party.books.published
+    offers = _offered(party, slot, AHEAD_S)
+    if former.offers is not None:
+        left = tuple([one for one in former.offers if one[0] > party.now.slot])
+        asked = tuple([one for one in left if one[0] <= party.now.slot + AHEAD_S])
+        if asked == offers and (offers or not left):
+            return
+        if (look_s := quiet_until_s(party.now.grid_s)) is not None:
+            party.alarm(Alarm(AlarmKind.PUBLISH), look_s)
+            return
+    if offers:
+        offers = _offered(party, slot, PUBLISHED_S)
     books.publish(Published(offers, number=former.number + 1))
     until_ms = party.gate_ms(slot) if slot is not None else None
     occasion = f"{party.now.ms} {former.number}"
     party.send(party.around.gateway_id, party.derive_id("catalog"), Publish(offers), occasion, until_ms=until_ms)
+
+
+def _offered(party: Party, slot: int | None, ahead_s: int) -> tuple[tuple[int, Offer], ...]:
+    """What could be had in the slot that is traded now, and up to so long from its start; nothing where it cannot."""
+    try:
+        return offered(party, slot, slot + ahead_s) if slot is not None else ()
+    except Refused:
+        return ()
 
 
 def on_result(party: Party, call: Call, message: PublishResult) -> None:

@@ -28,6 +28,7 @@ from wattmesh_market.trade.contracts import (
     WrongState,
 )
 from wattmesh_market.trade.messages import (
+    Bills,
     Cancelled,
     Confirm,
     Confirmed,
@@ -57,6 +58,11 @@ class Signed(NamedTuple):
     transaction_id: str
     signed_ms: int
     message: Message
+
+
+def parts_of(message: Message) -> Sequence[Message]:
+    """What a message says: bills that were told together, one by one."""
+    return message.priced if isinstance(message, Bills) else (message,)
 
 
 def is_news(party: Party, one: Signed) -> bool:

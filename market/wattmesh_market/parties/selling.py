@@ -71,7 +71,11 @@ def item_id(slot: int) -> str:
 def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
-    available = _in_window(party, message) if message.window else _from_slot_on(party, message.slot, message.until)
+    available = (
+        _in_window(party, message)
+        if message.window
+        else _from_slot_on(party, message.slot, min(message.until or 0, message.slot + AHEAD_S))
+    )
     offers = [
         (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
         for at, available_wh in available.items()
@@ -79,13 +83,14 @@ def offer(party: Party, call: Call, message: Search) -> None:
     party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(min(available)))
 
 
-def offered(party: Party, slot: int) -> tuple[tuple[int, Offer], ...]:
-    """What could be had from a slot on, at prices that hold for any buyer; Refused when nothing can in the slot itself.
+def offered(party: Party, slot: int, until: int) -> tuple[tuple[int, Offer], ...]:
+    """What could be had in a slot and in later ones before `until`, at prices that hold for any buyer; Refused when
+    nothing can in the slot itself.
 
     A fee that all pay is in the price, the one of local trade beside it.
     """
     found = []
-    for at, available_wh in _from_slot_on(party, slot, slot + AHEAD_S).items():
+    for at, available_wh in _from_slot_on(party, slot, until).items():
         price, fee = party.price_micro_per_kwh(at), party.grid_fee_micro_per_kwh(ANYBODY, at)
         local_fee = fee if party.is_neighbour else 0
         one = Offer(party.id, item_id(at), price + fee - local_fee, available_wh, None, local_fee, selects=False)
@@ -397,10 +402,10 @@ def _available_wh(party: Party, slot: int) -> int:
     return available_wh
 
 
-def _from_slot_on(party: Party, slot: int, until: int | None) -> dict[int, int]:
+def _from_slot_on(party: Party, slot: int, until: int) -> dict[int, int]:
     """What can be had in a slot, and beside it in later ones; Refused when nothing can in the slot itself."""
     found = {slot: _available_wh(party, slot)}
-    for later in range(slot + SLOT_S, min(until or 0, slot + AHEAD_S), SLOT_S):
+    for later in range(slot + SLOT_S, until, SLOT_S):
         if party.sells_ahead(later) and (spare_wh := _spare_wh(party, later)) >= MIN_TRADE_WH:
             found[later] = spare_wh
     return found

@@ -115,6 +115,8 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
     party.require_near(call)
     if purchase.closed:
         return
+    if not purchase.answered:
+        party.books.purchase(purchase._replace(answered=True))
     made: dict[str, list[tuple[int, Offer]]] = {}
     for slot, offer in message.offers:
         # The discovery service tells of all sellers, a seller of itself.
@@ -158,6 +160,15 @@ def _value(offer: Offer) -> tuple[int, int]:
 def buying(party: Party, slot: int) -> bool:
     """Whether a purchase for this slot is still under way."""
     return any(one.slot == slot and not one.closed for one in party.books.purchases.values())
+
+
+def in_vain(party: Party, slot: int, attempt: int) -> bool:
+    """Whether nothing that was offered at a look was of use. Prices hold while a slot lasts, so nothing is later."""
+    transaction_id = transaction_for(party, slot, attempt)
+    purchase = party.books.purchases.get(transaction_id)
+    if purchase is None or not purchase.closed or not purchase.answered or purchase.failures:
+        return False
+    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
 
 
 def collecting(party: Party, transaction_id: str) -> bool:

@@ -22,7 +22,7 @@ from wattmesh_market.parties.supply import (
 from wattmesh_market.schedule import moment_s, report_ppm
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
-from wattmesh_market.trade.messages import Basis, Call, HeldReading, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.messages import Basis, Bills, Call, HeldReading, PricedReading, ReportReading, SharedPart
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
@@ -169,6 +169,14 @@ class Supplied(Party):
         if order_id != supply_order_id(self.id):
             raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {order_id!r} here", About.ORDER_ID)
         return reading
+
+    def on_bills(self, call: Call, bills: Bills) -> None:
+        """The utility has priced several readings; it says so in the transaction of one. All are booked, or none."""
+        transactions = [self._supply_transaction(one.reading.slot) for one in bills.priced]
+        if call.transaction_id not in transactions:
+            raise Refused(Reason.BUSINESS, "no reading of these slots was reported", About.ORDER)
+        for transaction_id, priced in zip(transactions, bills.priced, strict=True):
+            self.on_priced_reading(call._replace(transaction_id=transaction_id), priced)
 
     def on_priced_reading(self, call: Call, priced: PricedReading) -> None:
         """The utility has priced a reading; book it, unless it is another reading or dearer than the tariff."""

@@ -22,10 +22,12 @@ from wattmesh_market.parties.supply import (
     supply_order_id,
 )
 from wattmesh_market.schedule import (
+    BILLED_EVERY_S,
     CLOSED_AFTER_S,
     READ_WITHIN_S,
     SURELY_REPORTED_S,
     UTILITY_LOOKS_PPM,
+    billed_s,
     look_ppm,
     moment_s,
 )
@@ -35,6 +37,7 @@ from wattmesh_market.trade.ledger import Closing, EntryKind, Held, HeldState, Le
 from wattmesh_market.trade.messages import (
     MOST_CORRECTIONS,
     Basis,
+    Bills,
     Call,
     Correction,
     HeldReading,
@@ -102,6 +105,7 @@ class Utility(Party):
             standing = standing._replace(next_slot=slot + SLOT_S)
             self.books.stand(standing)
             self._close(standing.next_slot - CLOSED_AFTER_S)
+            self._tell_bills(standing.next_slot)
 
     def repeat(self, before: int, occasion: int) -> None:
         """Say again whatever should have been settled by now."""
@@ -128,6 +132,10 @@ class Utility(Party):
     def sells(self, slot: int) -> bool:
         """A utility always sells, unless it drains, or would have to pay for it: no contract has a negative price."""
         return not self.draining and self.rates.price(slot) >= 0
+
+    def sells_ahead(self, slot: int) -> bool:
+        """As in the slot that is traded now."""
+        return self.sells(slot)
 
     def sellable_wh(self, slot: int) -> int:
         """Capacity not sold and not expected to be drawn as backstop, and what was surely bought to relieve it."""
@@ -385,7 +393,28 @@ class Utility(Party):
                 shares_wh = sharing.shares_wh(net_wh, rule.key, sharing.lot(self.config.seed, slot))
         state = ReportState.ALONE if rule is None else ReportState.CLOSED
         for one in sorted(waiting, key=lambda one: one.household):
-            self._tell_price(self._price(one, state, shares_wh.get(one.household, 0), price or 0))
+            priced = self._price(one, state, shares_wh.get(one.household, 0), price or 0)
+            if self.config.sharing is None:
+                self._tell_price(priced)  # its household waits for no hour
+
+    def _tell_bills(self, now_slot: int) -> None:
+        """Tell each household what it is billed for the slots whose bills are due now, in one message."""
+        if self.config.sharing is None:
+            return
+        end, last = self.end_slot(), now_slot - CLOSED_AFTER_S
+        found: dict[str, list[Reported]] = {}
+        for slot in range(last - BILLED_EVERY_S + SLOT_S, last + SLOT_S, SLOT_S):
+            if billed_s(slot, end) == now_slot:
+                for one in self.books.reported.get(slot, {}).values():
+                    found.setdefault(one.household, []).append(one)
+        for household in sorted(found):
+            first, *others = found[household]
+            if not others:
+                self._tell_price(first)
+                continue
+            message = Bills(tuple([self._priced(one) for one in found[household]]))
+            occasion = " ".join([self._occasion(one) for one in message.priced])
+            self.send(household, first.transaction_id, message, f"{household} {occasion}")
 
     def _is_shared(self, slot: int) -> bool:
         """Whether a slot was shared before its books were restored."""
@@ -443,10 +472,14 @@ class Utility(Party):
         if call is not None and (other or reported.state is ReportState.ALONE):
             self.answer(call, message)
         else:
-            occasion = f"{reported.household} {reported.slot}{' provisional' * reported.provisional}"
-            if message.by is Basis.CORRECTION:
-                occasion += f" {message.by} {len(message.corrections)}"
+            occasion = f"{reported.household} {self._occasion(message)}"
             self.send(reported.household, reported.transaction_id, message, occasion)
+
+    @staticmethod
+    def _occasion(priced: PricedReading) -> str:
+        """What tells a bill from another of the same household."""
+        occasion = f"{priced.reading.slot}{' provisional' * priced.reading.provisional}"
+        return f"{occasion} {priced.by} {len(priced.corrections)}" if priced.by is Basis.CORRECTION else occasion
 
     # --- books that are restored ---
 

@@ -278,6 +278,12 @@ class PricedReading(NamedTuple):
     by: Basis = Basis.METER
 
 
+class Bills(NamedTuple):
+    """The utility has priced several readings of a household, each of another slot."""
+
+    priced: tuple[PricedReading, ...]
+
+
 class Declined(NamedTuple):
     """A partner's answer to a request: an error in place of what was asked for. Sent by others; wattmesh refuses."""
 
@@ -293,7 +299,7 @@ class PublishResult(NamedTuple):
 
 
 Request = Search | Publish | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
-Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | HeldReading
+Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | Bills | HeldReading
 Sent = Request | Callback
 Message = Sent | Declined | PublishResult
 
@@ -316,6 +322,7 @@ ACTION_OF: Mapping[type[Sent], Action] = {
     Cancelled: Action.ON_CANCEL,
     Receipt: Action.ON_UPDATE,
     PricedReading: Action.ON_UPDATE,
+    Bills: Action.ON_UPDATE,
     HeldReading: Action.ON_UPDATE,
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from wattmesh_common.forget import FORGOTTEN, FORGOTTEN_IS_TAKEN
 from wattmesh_operator.plan.references import MAX_NAME_LENGTH
 from wattmesh_operator.resources import (
     Battery,
@@ -27,6 +28,7 @@ from wattmesh_operator.resources import (
     Tariff,
     TariffPeriod,
     Trading,
+    UtilityAgent,
 )
 from wattmesh_operator.resources.devices import TAKEN
 from wattmesh_operator.resources.solar_agent import DEFAULT_THRESHOLDS
@@ -113,8 +115,12 @@ IMMUTABLE: Mapping[type[BaseModel], Mapping[str, Immutable]] = {
     },
 }
 
+_NOT_FORGOTTEN = Rule(f"self.metadata.name != '{FORGOTTEN}'", f"is reserved: {FORGOTTEN_IS_TAKEN}", "metadata.name")
+
 RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
+    UtilityAgent: (_NOT_FORGOTTEN,),
     SolarAgent: (
+        _NOT_FORGOTTEN,
         Rule(
             f"self.spec.replicas == 0 || {_LAST_HOUSEHOLD} <= {MAX_NAME_LENGTH}",
             f"is too long: the name of the last household, metadata.name-(replicas - 1), must have at most"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from wattmesh_common.forget import FORGOTTEN, FORGOTTEN_IS_TAKEN
 from wattmesh_operator.plan.naming import households_by_pod, reader_name, registrar_name
 from wattmesh_operator.resources import BecknGateway, SolarAgent, UtilityAgent, type_of_kind
 from wattmesh_operator.resources.mistakes import Identity, Mistake
@@ -89,6 +90,11 @@ def resolve_references(
                 references.mistakes.append(manifest.mistake(utility.path, utility.what, utility.reason))
             elif utility is not None:
                 references.utilities[manifest.identity] = utility
+    references.mistakes.extend(
+        manifest.mistake("metadata.name", f"is reserved: {FORGOTTEN_IS_TAKEN}", Reason.NAME_NOT_ALLOWED)
+        for manifest in manifests
+        if not isinstance(manifest.resource, BecknGateway) and manifest.resource.metadata.name == FORGOTTEN
+    )
     references.mistakes.extend(_names_too_long(manifests))
     references.mistakes.extend(_names_taken(manifests, settled.holders))
     return references

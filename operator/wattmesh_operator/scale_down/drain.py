@@ -28,8 +28,9 @@ from wattmesh_operator.resources.beckn_gateway import Clock as GridClockSpec
 _LIMIT_S = 600.0
 """How long open contracts, unpriced readings, or a registry that does not answer can hold a household up, on top of
 what it takes until its slots are closed (wall time)."""
-_CLOSED_S = CLOSED_AFTER_S + SLOT_S
-"""So long after its last trade for the slot traded now a household's readings are priced (grid time)."""
+_CLOSED_S = CLOSED_AFTER_S + 2 * SLOT_S
+"""So long after its last trade for the slot traded now a household's readings are priced (grid time): it asks for its
+bills a slot after they are there, and does not wait for their hour."""
 _TIMEOUT_S = 2.0
 _SIGNATURE_S = 30
 _AT_ONCE = 50

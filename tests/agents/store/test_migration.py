@@ -12,12 +12,15 @@ from tests.agents.store.older import write_version_3
 from tests.world.parties import GRID, NEXT
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.accounts import accounts
+from wattmesh_agents.store.chain import unlink
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.mail import Peers
 from wattmesh_agents.store.schema import APPLICATION_ID, AUDITED_TABLES, MIGRATIONS, VERSION
+from wattmesh_cli.audit import audit
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.state import StateError
+from wattmesh_common.sqlite_files import bring_forward
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.party import standing_at
 from wattmesh_market.trade.contracts import Side
@@ -122,12 +125,41 @@ def test_what_was_shared_before_households_could_be_forgotten_is_known_whole(pat
             database.connection.execute("UPDATE closings SET forgotten = -1")
 
 
+def test_what_was_deleted_before_its_chain_said_so_is_said_by_it_now(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        bring_forward(file, MIGRATIONS[:13])
+        unlink(file, "party = ? AND counterparty = ?", (GRID, HOME))
+        file.execute(
+            "INSERT INTO carried SELECT party, counterparty, kind, 900, count(*), 0, 0, sum(amount_micro) FROM ledger "
+            "WHERE party = ? AND counterparty = ? GROUP BY kind",
+            (GRID, HOME),
+        )
+        file.execute("DELETE FROM ledger WHERE party = ? AND counterparty = ?", (GRID, HOME))
+        file.execute("INSERT INTO closings VALUES (?, ?, 'equal', 7, NULL, 300000, 80000, 0, 2)", (GRID, NEXT))
+        heads = file.execute("SELECT party, number, head FROM chain").fetchall()
+    Database.open(path).close()
+
+    def wrong() -> set[str | None]:
+        return {one.party for one in audit(read_books(tmp_path)).findings if one.kind == "chain"}
+
+    assert wrong() == set()
+    with closing(Database.open(path)) as database:
+        chain = database.connection.execute("SELECT party, number, head FROM chain").fetchall()
+        assert heads == [row for row in chain if row in heads]
+        [said] = table_rows(database.connection, "deletions")
+        assert said["without_entry"] == 3 + 2 + 1 + 1, "entries, their sums, the closing, and what says so"
+        with database.transaction() as connection:
+            connection.execute("UPDATE carried SET amount_micro = 0")
+    assert wrong() == {GRID}
+
+
 def test_a_file_of_version_3_keeps_all_its_rows_and_nothing_was_carried_learned_or_held_before(tmp_path: Path) -> None:
     path = tmp_path / "roof-0.db"
     write_version_3("roof-0", path)
     with closing(sqlite3.connect(path)) as file:
         file.row_factory = sqlite3.Row
-        tables = [table for table in AUDITED_TABLES if table not in ("held", "chain", "checkpoints", "carried")]
+        later = {"held", "chain", "checkpoints", "carried", "deletions", "forgettings"}
+        tables = [table for table in AUDITED_TABLES if table not in later]
         before = {table: [dict(row) for row in file.execute(f"SELECT * FROM {table}")] for table in tables}  # noqa: S608
     new: dict[str, dict[str, int | None]] = {
         "parties": {"carried_uwh": 0, "vehicle_wh": 0},

@@ -490,6 +490,23 @@ def test_without_offers_it_gives_up_and_looks_again_later() -> None:
     assert attempts == [(0, True), (1, True)]
 
 
+DEAR = Offers(((NEXT, Offer(ANN, item_id(NEXT), 10_000_000, 500)),))
+
+
+@pytest.mark.parametrize(("offers", "looks"), [(DEAR, 1), (Offers(()), 1), (None, 2)])
+def test_it_does_not_look_again_where_nothing_was_of_use(offers: Offers | None, looks: int) -> None:
+    """Prices hold while a slot lasts, so what was too dear stays so. Who has heard nothing looks again."""
+    customer = Customer()
+    customer.act(customer.me, lambda: customer.me.events.look(NEXT, 0))
+    (search,) = customer.under_way
+    if offers is not None:
+        customer.hear(offers, ANN, search.transaction_id)
+    over = Alarm(AlarmKind.OFFERS_IN, transaction_id=search.transaction_id)
+    customer.act(customer.me, lambda: customer.me.events.ring(over))
+    customer.act(customer.me, lambda: customer.me.events.look(NEXT, 1))
+    assert len(customer.me.books.purchases) == looks
+
+
 def test_a_look_after_the_gate_is_counted_as_missed() -> None:
     customer = Customer()
     customer.at(NEXT)

@@ -198,7 +198,7 @@ def test_days_later_the_household_still_knows_what_is_corrected() -> None:
     world = Corrected()
     world.decide(AT, accept=False)
     world.carry()
-    world.go_on(3 * 96)
+    world.go_on(3 * 96 + 3)
     assert SLOT not in world[FLAT].books.readings
     world.correct(100)
     world.carry()

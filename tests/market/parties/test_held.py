@@ -122,7 +122,7 @@ def test_an_estimate_is_the_mean_of_the_same_slot_on_three_days_before() -> None
     world = Metered(said | {slot: imported(OUTLIER_WH)})
     for member in world.members.values():
         member.party.grid = member.party.grid._replace(end_s=None)
-    for _ in range(3 * 96 + 4):
+    for _ in range(3 * 96 + 6):
         world.live()
     books = world[GRID].books
     for day in range(2):  # as the journal brings it back

@@ -15,6 +15,14 @@ from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.config import DemandResponse
 from wattmesh_market.parties.events import Unanswered
+from wattmesh_market.schedule import (
+    AHEAD_S,
+    HOUSEHOLD_LOOKS_PPM,
+    PUBLISHED_S,
+    QUIET_PPM,
+    UTILITY_LOOKS_PPM,
+    quiet_until_s,
+)
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.messages import Action, Offers, Publish, PublishResult, Quote, Select, Wanted
 from wattmesh_market.trade.offers import Offer
@@ -57,7 +65,8 @@ def test_a_slot_begins_and_sellers_publish_what_they_have_for_the_next() -> None
     assert (slot, offer.item_id, offer.local_fee_micro_per_kwh) == (following, f"energy-{following}", LOCAL)
     assert (offer.price_micro_per_kwh, offer.available_wh > 0) == (200_000, True)
     [of_grid] = told(world, GRID)
-    [(_, offer)] = of_grid.offers  # what all pay is in the price
+    assert [slot for slot, _ in of_grid.offers] == [*range(following, following + PUBLISHED_S, SLOT_S)]
+    _, offer = of_grid.offers[0]  # what all pay is in the price
     assert (offer.price_micro_per_kwh, offer.local_fee_micro_per_kwh) == (300_000 + GRID_FEE, 0)
     assert told(world, FLAT) == [Publish(())]  # there may be something of before
     assert told(world, BARE) == []  # it is registered as a buyer only
@@ -74,6 +83,56 @@ def test_only_what_is_other_than_before_is_published() -> None:
     assert isinstance(quote, Quote)
     [after] = told(world, ROOF)
     assert world.catalogs[ROOF].offers[0][1].available_wh - after.offers[0][1].available_wh == 300
+
+
+def test_that_slots_pass_is_no_news_until_more_may_be_asked_for_than_was_told() -> None:
+    world = Publishing(utility())
+    world[GRID].party.grid = world.grid._replace(end_s=None)
+    published = []
+    for _ in range(2 + (PUBLISHED_S - AHEAD_S) // SLOT_S):
+        world.begin_slot()
+        published.append(len(told(world, GRID)))
+        world.carry()
+    assert published == [1, *[0] * ((PUBLISHED_S - AHEAD_S) // SLOT_S), 1]
+
+
+def test_what_is_over_need_not_be_withdrawn() -> None:
+    world = street()
+    world.begin_slot()
+    world.carry()
+    world[ROOF].party.draining = True
+    world.begin_slot()  # of what it had, nothing can be ordered any more
+    assert told(world, ROOF) == []
+
+
+def test_what_is_sold_while_nobody_looks_is_published_when_somebody_does() -> None:
+    world = street()
+    world.begin_slot()
+    world.carry()
+    slot, of_slot = NEXT + SLOT_S, world.now.slot
+    for part, buyer in ((0.25, FLAT), (0.3, BARE)):
+        world.at(of_slot + part * SLOT_S)
+        world.say(ROOF, buyer, Select(ROOF, (Wanted(slot, f"energy-{slot}", 300),)), buyer)
+        assert told(world, ROOF) == []
+    alarm = world.alarm_of(ROOF, AlarmKind.PUBLISH)
+    assert world[ROOF].alarms[alarm] == of_slot + 0.44 * SLOT_S
+    world.at(of_slot + 0.44 * SLOT_S)
+    world.ring(world[ROOF], alarm)
+    [after] = told(world, ROOF)
+    assert world.catalogs[ROOF].offers[0][1].available_wh - after.offers[0][1].available_wh == 600
+
+
+@pytest.mark.parametrize(
+    ("part", "until"), [(0.1, None), (0.24, 0.44), (0.4395, None), (0.45, None), (0.5, 0.59), (0.9, 1)]
+)
+def test_nobody_looks_between_the_looks(part: float, until: float | None) -> None:
+    assert quiet_until_s(NEXT + part * SLOT_S) == (None if until is None else NEXT + until * SLOT_S)
+
+
+def test_looks_are_never_in_what_is_called_quiet() -> None:
+    for looks in (HOUSEHOLD_LOOKS_PPM, UTILITY_LOOKS_PPM):
+        for first, last in looks:
+            assert all(high <= first or last <= low for low, high in QUIET_PPM)
 
 
 def test_a_sale_that_was_refused_changes_nothing() -> None:

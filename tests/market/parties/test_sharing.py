@@ -15,9 +15,11 @@ from wattmesh_market.mechanisms.sharing import Sharing
 from wattmesh_market.parties.books import AlarmKind
 from wattmesh_market.parties.events import Unanswered
 from wattmesh_market.parties.utility import Utility
+from wattmesh_market.schedule import BILLED_EVERY_S, billed_s
 from wattmesh_market.trade.contracts import Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Closing, EntryKind, ReadingState, ReportState
 from wattmesh_market.trade.messages import (
+    Bills,
     Call,
     DeliveryStatus,
     Line,
@@ -32,6 +34,8 @@ from wattmesh_market.trade.refusal import About, Reason
 SUN, FLAT, LOFT = "sun-0.default", "flat-0.default", "loft-0.default"
 SLOT = FIRST_SLOT
 CLOSED = SLOT + 3 * SLOT_S
+BILLED = CLOSED + 3 * SLOT_S
+"""When the last slot of its hour is closed."""
 MID = 190_000
 
 
@@ -66,9 +70,10 @@ class Neighbours(World):
         return letters
 
     def close(self) -> dict[str, PricedReading]:
-        """The utility notices that the slot's closing is due; what it tells."""
-        self.at(CLOSED)
-        self.open_slot(self[GRID])
+        """The utility notices that the slot's closing is due, and then that its bills are; what it tells."""
+        for moment in (CLOSED, BILLED):
+            self.at(moment)
+            self.open_slot(self[GRID])
         return {one.to: priced(one) for one in self.sent(GRID, PricedReading)}
 
 
@@ -110,6 +115,83 @@ def test_a_reading_is_acknowledged_unpriced_and_priced_when_its_slot_is_closed()
     assert booked(world, LOFT, EntryKind.BACKSTOP) == [(250, -250 * 300)]
     assert billed(world[SUN], SLOT) == (-400, 76_000)
     assert billed(world[LOFT], SLOT) == (500, -122_500)
+
+
+# --- the bills of an hour ---
+
+
+def an_hour(world: Neighbours) -> Neighbours:
+    """All have reported the four slots of an hour, whose bills are due now; no bill has arrived."""
+    for name in (SUN, FLAT, LOFT):
+        world[name].party.draining = False  # who drains asks for its bills
+        world[name].party.grid = world.grid._replace(end_s=None)
+    for slot in range(SLOT, SLOT + BILLED_EVERY_S, SLOT_S):
+        world.begin_slot(order=(SUN, FLAT, LOFT))
+        for name in (SUN, FLAT, LOFT):
+            world.deliver(world.report(name, slot))
+    world[GRID].party.grid = world.grid._replace(end_s=None)
+    world.at(BILLED)
+    world.open_slot(world[GRID])
+    return world
+
+
+def hour_of(name: str, world: Neighbours) -> Letter:
+    [letter] = [one for one in world.sent(GRID, Bills) if one.to == name]
+    return letter
+
+
+def test_the_bills_of_an_hour_are_told_in_one_message() -> None:
+    world = an_hour(Neighbours())
+    assert world.sent(GRID, PricedReading) == []
+    assert len(world.sent(GRID, Bills)) == 3
+    letter = hour_of(FLAT, world)
+    assert isinstance(letter.message, Bills)
+    slots = [one.reading.slot for one in letter.message.priced]
+    assert slots == [*range(SLOT, SLOT + BILLED_EVERY_S, SLOT_S)]
+    world.deliver(letter)
+    assert [billed(world[FLAT], slot) for slot in slots] == [(300, -150 * 190 - 150 * 300)] * 4
+    assert min(world[FLAT].books.unpriced) == SLOT + BILLED_EVERY_S
+
+
+def test_bills_that_wait_for_their_hour_survive_a_restart() -> None:
+    world = Neighbours()
+    world.reported()
+    world.at(CLOSED)
+    world.open_slot(world[GRID])
+    assert {one.state for one in world[GRID].journal.reported.values()} == {ReportState.CLOSED}
+    world.restart(GRID)
+    assert set(world.close()) == {SUN, FLAT, LOFT}
+
+
+def test_bills_that_were_lost_are_asked_for_a_slot_later_and_come_one_by_one() -> None:
+    world = an_hour(Neighbours())
+    world.lose(hour_of(FLAT, world))
+    world.begin_slot(order=[FLAT])
+    asked = [one for one in world.sent(FLAT, ReportReading) if reading(one).slot < SLOT + BILLED_EVERY_S]
+    assert len(asked) == 4
+    for letter in asked:
+        world.deliver(letter)
+        world.deliver(world.sent(GRID, PricedReading)[0])
+    assert [billed(world[FLAT], reading(one).slot)[0] for one in asked] == [300] * 4
+
+
+def test_a_bill_that_is_wrong_is_refused_with_all_that_came_with_it() -> None:
+    world = an_hour(Neighbours())
+    letter = hour_of(FLAT, world)
+    assert isinstance(letter.message, Bills)
+    *right, last = letter.message.priced
+    dearer = Bills((*right, last._replace(amount_micro=300 * 300 + 1)))
+    refused = world.refusal(FLAT, GRID, dearer, letter.transaction_id)
+    assert (refused.reason, refused.about) == (Reason.BUSINESS, About.PRICE)
+    assert min(world[FLAT].books.unpriced) == SLOT
+    assert world.refusal(FLAT, GRID, letter.message, "other").about is About.ORDER
+    assert world.refusal(FLAT, SUN, letter.message, letter.transaction_id).about is About.ORDER
+    assert world.refusal(GRID, SUN, letter.message).reason is Reason.POLICY
+
+
+@pytest.mark.parametrize(("slots_before_end", "waits"), [(1, 3), (2, 4), (3, 5), (9, 6)])
+def test_no_bill_waits_for_what_is_not_traded(slots_before_end: int, waits: int) -> None:
+    assert billed_s(SLOT, SLOT + slots_before_end * SLOT_S) == SLOT + waits * SLOT_S
 
 
 def test_the_local_grid_fee_is_on_what_was_shared() -> None:
@@ -270,6 +352,8 @@ def told_in_doubt(load_wh: int = 300) -> Neighbours:
     for name in (FLAT, SUN):
         world.deliver(world.report(name, NEXT))
     world.at(NEXT + 3 * SLOT_S)
+    world.open_slot(world[GRID])
+    world.at(BILLED)
     world.open_slot(world[GRID])
     return world
 

@@ -87,7 +87,7 @@ def _part(part: Json) -> Json:
     title = part["title"]
     if title in _TITLES:
         return {**part, "title": _TITLES[title]}
-    return {**part, "title": "ADD_ON", "item": {"descriptor": {"code": title}}}
+    return {**part, "title": "ADD_ON", "item": {**part.get("item", {}), "descriptor": {"code": title}}}
 
 
 def _payment(payment: Json, order: Json) -> Json:

@@ -72,6 +72,7 @@ from wattmesh_beckn.messages import (
 from wattmesh_beckn.messages import Quote as WireQuote
 from wattmesh_beckn.receiver import Received
 from wattmesh_market.energy.slots import SLOT_S, slot_from_range, slots_from_range
+from wattmesh_market.parties.selling import item_id
 from wattmesh_market.parties.terms import Known
 from wattmesh_market.trade.contracts import DELIVERED
 from wattmesh_market.trade.messages import (
@@ -79,6 +80,7 @@ from wattmesh_market.trade.messages import (
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -112,7 +114,6 @@ _ITEM_ID = re.compile(r"energy-(\d{1,12})", re.ASCII)
 """wattmesh's own items name their slot."""
 _ORDER = "message.order"
 _FULFILLMENTS, _PAYMENTS = f"{_ORDER}.fulfillments", f"{_ORDER}.payments"
-_TAGS = f"{_FULFILLMENTS}.0.tags"
 _QUOTE, _BREAKUP = f"{_ORDER}.quote", f"{_ORDER}.quote.breakup"
 
 
@@ -354,9 +355,9 @@ def _named_lines(deliveries: list[_Delivery], quote: WireQuote, known: Known | N
             text = "in an order of several deliveries each part of the price must name an item of the order"
             raise invalid(text, f"{_BREAKUP}.{number}.item")
         parts[part.item.id].append(part)
-    for item_id, named in parts.items():
+    for item, named in parts.items():
         if not named:
-            raise invalid(f"the price of {item_id!r} is missing in the breakup", _BREAKUP)
+            raise invalid(f"the price of {item!r} is missing in the breakup", _BREAKUP)
     return [_line(one, parts[one.item_id], 0) for one in deliveries]
 
 
@@ -489,58 +490,84 @@ def _reading(order: UpdatedOrder) -> ReportReading:
     return _metered(order, order.fulfillments[0], {METER_TAGS[2]})
 
 
-def _priced_reading(order: OnUpdatedOrder) -> PricedReading | HeldReading:
+def _priced_reading(order: OnUpdatedOrder) -> PricedReading | Bills | HeldReading:
     quote = order.quote
     if order.fulfillments and _meter_status(order.fulfillments[0]) == HELD:
         return HeldReading(_metered(order, order.fulfillments[0], set(METER_TAGS)))
     if quote is None or not order.fulfillments:
         text = "neither a receipt nor a priced reading of this household's supply"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _ORDER)
-    fulfillment, amount_micro = order.fulfillments[0], quote.price.value_micro
-    reading = _metered(order, fulfillment, set(METER_TAGS))
+    amount_micro = quote.price.value_micro
     _check_currency(quote, ErrorCode.BUSINESS_ERROR, _BREAKUP)
     parts_micro = sum(part.price.value_micro for part in quote.breakup)
     if quote.breakup and parts_micro != amount_micro:
         text = f"the breakup sums to {money_text(parts_micro)} but the price is {money_text(amount_micro)}"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _BREAKUP)
+    if len(order.fulfillments) == 1:
+        return _bill(order, 0, quote.breakup, amount_micro, quote.price.currency)
+    parts: dict[str, list[BillPart]] = {}
+    for place, fulfillment in enumerate(order.fulfillments):
+        parts[item_id(_slot(fulfillment, f"{_FULFILLMENTS}.{place}"))] = []
+    if len(parts) < len(order.fulfillments):
+        raise invalid("the bills must be of different slots", _FULFILLMENTS)
+    for number, part in enumerate(quote.breakup):
+        if part.item is None or part.item.id not in parts:
+            text = f"each part of several bills must name the item of its slot, as {next(iter(parts))!r}"
+            raise invalid(text, f"{_BREAKUP}.{number}.item.id")
+        parts[part.item.id].append(part)
+    bills = [
+        _bill(order, place, named, sum(part.price.value_micro for part in named), quote.price.currency)
+        for place, named in enumerate(parts.values())
+    ]
+    return Bills(tuple(bills))
+
+
+def _bill(
+    order: OnUpdatedOrder, place: int, breakup: Sequence[BillPart], amount_micro: int, currency: str
+) -> PricedReading:
+    """What a reading, that of the fulfillment in a place, was priced at."""
+    assert order.fulfillments  # noqa: S101 - there is one in that place
+    fulfillment, path = order.fulfillments[place], f"{_FULFILLMENTS}.{place}.tags"
     return PricedReading(
         order.id,
-        reading,
+        _metered(order, fulfillment, set(METER_TAGS), place),
         amount_micro,
-        _fee_micro(quote.breakup),
-        _money_micro(fulfillment.tags, GRID_FEE_TAG),
-        quote.price.currency,
-        _shared(fulfillment.tags, quote.breakup),
-        _corrections(fulfillment.tags),
+        _fee_micro(breakup),
+        _money_micro(fulfillment.tags, GRID_FEE_TAG, path),
+        currency,
+        _shared(fulfillment.tags, breakup, path),
+        _corrections(fulfillment.tags, path),
         next((basis for basis, status in BASES.items() if status == _meter_status(fulfillment)), Basis.METER),
     )
 
 
-def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[BillPart]) -> SharedPart | None:
+def _shared(tags: tuple[TagGroup, ...], breakup: Sequence[BillPart], path: str) -> SharedPart | None:
     text = tag_value(tags, *SHARED_TAG)
     if text is None:
         return None
     fee_micro = _fee_micro(breakup, LOCAL_GRID_FEE)
-    energy_wh = _energy_wh(text, SHARED_TAG, _TAGS)
+    energy_wh = _energy_wh(text, SHARED_TAG, path)
     return SharedPart(energy_wh, _fee_micro(breakup, SHARED_ENERGY) + fee_micro, fee_micro)
 
 
-def _corrections(tags: tuple[TagGroup, ...]) -> tuple[Correction, ...]:
-    found = [_correction((group,)) for group in tags if group.descriptor.code == CORRECTION]
+def _corrections(tags: tuple[TagGroup, ...], path: str) -> tuple[Correction, ...]:
+    found = [_correction((group,), path) for group in tags if group.descriptor.code == CORRECTION]
     return tuple(one for one in found if one is not None)
 
 
-def _correction(tags: tuple[TagGroup, ...]) -> Correction | None:
+def _correction(tags: tuple[TagGroup, ...], path: str) -> Correction | None:
     *billed, refund, charge = ((CORRECTION, name) for name in CORRECTION_TAGS)
     if all(tag_value(tags, *tag) is None for tag in billed):
         return None
-    imported_wh, exported_wh = (_energy_wh(tag_value(tags, *tag) or "", tag, _TAGS) for tag in billed)
-    back_micro = (_money_micro(tags, refund) or 0) - (_money_micro(tags, charge) or 0)
+    imported_wh, exported_wh = (_energy_wh(tag_value(tags, *tag) or "", tag, path) for tag in billed)
+    back_micro = (_money_micro(tags, refund, path) or 0) - (_money_micro(tags, charge, path) or 0)
     return Correction(imported_wh, exported_wh, back_micro)
 
 
-def _metered(order: UpdatedOrder | OnUpdatedOrder, fulfillment: Fulfillment, optional: set[str]) -> ReportReading:
-    path = f"{_FULFILLMENTS}.0"
+def _metered(
+    order: UpdatedOrder | OnUpdatedOrder, fulfillment: Fulfillment, optional: set[str], place: int = 0
+) -> ReportReading:
+    path = f"{_FULFILLMENTS}.{place}"
     slot = _slot(fulfillment, path)
     texts = [(name, tag_value(fulfillment.tags, METER, name)) for name in METER_TAGS]
     imported_wh, exported_wh, sold_wh = (
@@ -556,12 +583,12 @@ def _meter_status(fulfillment: Fulfillment) -> str | None:
     return tag_value(fulfillment.tags, *METER_STATUS)
 
 
-def _money_micro(tags: tuple[TagGroup, ...], tag: tuple[str, str]) -> int | None:
+def _money_micro(tags: tuple[TagGroup, ...], tag: tuple[str, str], path: str) -> int | None:
     text = tag_value(tags, *tag)
     try:
         return None if text is None else money_from_text(text)
     except ValueError as error:
-        raise _bad_tag(tag, error, _TAGS) from None
+        raise _bad_tag(tag, error, path) from None
 
 
 # --- parts ---

@@ -22,12 +22,14 @@ from wattmesh_beckn.messages import ENERGY, FULFILLMENT, GRID_FEE, LOCAL_GRID_FE
 from wattmesh_common.clock import rfc3339
 from wattmesh_common.runtime import Vocabulary
 from wattmesh_market.energy.slots import SLOT_S, slot_text
+from wattmesh_market.parties.selling import item_id
 from wattmesh_market.trade.contracts import OVER, ContractState, Ended, least_advanced
 from wattmesh_market.trade.messages import (
     ACTION_OF,
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -164,6 +166,8 @@ def _body(message: Sent, envelope: Envelope, market: Market) -> Json:
             return {"update_target": "order.fulfillments", "order": _reading(message)}
         case PricedReading():
             return {"order": _priced_reading(message)}
+        case Bills(priced):
+            return {"order": _bills(priced)}
         case HeldReading():
             tags = [_metered(message.reading, METER_TAGS, HELD)]
             fulfillments = [_fulfillment(message.reading.slot, tags=tags)]
@@ -319,6 +323,22 @@ def _priced_reading(message: PricedReading) -> Json:
             "breakup": breakup,
             "ttl": _ttl(_READING_TTL_MS),
         },
+    }
+
+
+def _bills(priced: Sequence[PricedReading]) -> Json:
+    """Several priced readings: each part of the price names the item, and so the slot, that it is for."""
+    orders = [_priced_reading(one) for one in priced]
+    breakup = [
+        {**part, "item": {"id": item_id(one.reading.slot)}}
+        for one, order in zip(priced, orders, strict=True)
+        for part in order["quote"]["breakup"]
+    ]
+    price = _price(sum([one.amount_micro for one in priced]), priced[0].currency)
+    return {
+        **orders[0],
+        "fulfillments": [fulfillment for order in orders for fulfillment in order["fulfillments"]],
+        "quote": {**orders[0]["quote"], "price": price, "breakup": breakup},
     }
 
 

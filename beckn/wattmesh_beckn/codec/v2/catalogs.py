@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic_core
@@ -212,6 +213,37 @@ def trimmed(catalog: Json, kept: Sequence[int]) -> Json:
     named = {name for offer in offers for name in offer.get("resourceIds", ())}
     resources = [one for one in catalog.get("resources", ()) if one["id"] in named]
     return {**catalog, "resources": resources, "offers": offers}
+
+
+def trimmed_body(body: bytes, kept: Sequence[int]) -> bytes:
+    """The same of a kept catalog as JSON. What is asked for again and again is taken apart once."""
+    head, resources, offers = _parts(body)
+    named = {name for number in kept for name in offers[number][1]}
+    found = [text for text, name in resources if name in named]
+    return b'%s,"resources":[%s],"offers":[%s]}' % (
+        head[:-1],
+        b",".join(found),
+        b",".join([offers[number][0] for number in kept]),
+    )
+
+
+class _Parts(NamedTuple):
+    """A catalog as JSON: all but resources and offers, each resource with its id, each offer with those it names."""
+
+    head: bytes
+    resources: tuple[tuple[bytes, str], ...]
+    offers: tuple[tuple[bytes, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=512)
+def _parts(body: bytes) -> _Parts:
+    catalog = pydantic_core.from_json(body)
+    resources, offers = catalog.pop("resources", ()), catalog.pop("offers")
+    return _Parts(
+        pydantic_core.to_json(catalog),
+        tuple([(pydantic_core.to_json(one), one["id"]) for one in resources]),
+        tuple([(pydantic_core.to_json(one), tuple(one.get("resourceIds", ()))) for one in offers]),
+    )
 
 
 def network_of(gateway_id: str) -> str:

@@ -74,6 +74,7 @@ from wattmesh_market.trade.messages import (
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -452,8 +453,12 @@ def _due(settlement: Settlement) -> int | None:
     return None if amount is None else _micro(amount.value, _SETTLEMENTS)
 
 
-def _metered(contract: ContractV2) -> tuple[Interval, ReportReading, str | None]:
-    series = next((one.commitment_attributes for one in contract.commitments if one.commitment_attributes), None)
+def _told_series(contract: ContractV2) -> list[TimeSeries | None]:
+    """The series of what was metered, of which there is one at least; None where it is missing."""
+    return [one.commitment_attributes for one in contract.commitments if one.commitment_attributes] or [None]
+
+
+def _metered(contract: ContractV2, series: TimeSeries | None) -> tuple[Interval, ReportReading, str | None]:
     customer = next((one.participant_attributes for one in contract.participants if one.participant_attributes), None)
     if series is None or len(series.intervals) != 1 or _of_other_length(series):
         raise invalid("a reading is one slot's: a series of one interval", _SERIES)
@@ -470,14 +475,34 @@ def _metered(contract: ContractV2) -> tuple[Interval, ReportReading, str | None]
 
 
 def _reading(contract: ContractV2) -> ReportReading:
-    return _metered(contract)[1]
+    return _metered(contract, _told_series(contract)[0])[1]
 
 
-def _priced(contract: ContractV2) -> PricedReading | HeldReading:
-    interval, reading, status = _metered(contract)
-    if status == HELD:
-        return HeldReading(reading)
-    bill = list(contract.flows(BILL))
+def _priced(contract: ContractV2) -> PricedReading | Bills | HeldReading:
+    series = _told_series(contract)
+    readings = [_metered(contract, one) for one in series]
+    if len(series) == 1:
+        [(interval, reading, status)] = readings
+        if status == HELD:
+            return HeldReading(reading)
+        return _bill(contract, interval, reading, status, None)
+    names = {delivery_id(reading.slot) for _, reading, _ in readings}
+    if len(names) < len(series):
+        raise invalid("the bills must be of different slots", _SERIES)
+    if any(flow.delivery_id not in names for flow in contract.flows()):
+        raise invalid(f"each flow of several bills must name its deliveryId, as {min(names)!r}", _CONSIDERATION)
+    return Bills(tuple(_bill(contract, *one, delivery_id(one[1].slot)) for one in readings))
+
+
+def _bill(
+    contract: ContractV2, interval: Interval, reading: ReportReading, status: str | None, named: str | None
+) -> PricedReading:
+    """What a reading was priced at: by the flows `named` so, or by all."""
+
+    def flows(consideration: str) -> list[Flow]:
+        return [flow for flow in contract.flows(consideration) if named in (None, flow.delivery_id)]
+
+    bill = flows(BILL)
     if not bill:
         text = "neither a receipt nor a priced reading of this household's supply"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
@@ -490,7 +515,7 @@ def _priced(contract: ContractV2) -> PricedReading | HeldReading:
         text = f"the flows sum to {money_text(parts_micro)} but the bill is {money_text(amount_micro)}"
         raise declined(ErrorCode.BUSINESS_ERROR, text, _CONSIDERATION)
     fee_micro = _sum(bill, description=GRID_FEE)
-    own_fee, back = list(contract.flows(OWN_GRID_FEE)), list(contract.flows(CORRECTION))
+    own_fee, back = flows(OWN_GRID_FEE), flows(CORRECTION)
     shared_wh, shared = _wh_in(interval, SHARED), None
     if shared_wh is not None:
         local_micro = _sum(bill, description=LOCAL_GRID_FEE)

@@ -29,6 +29,7 @@ from wattmesh_market.trade.messages import (
     Agreed,
     AskStatus,
     Basis,
+    Bills,
     Cancel,
     Cancelled,
     Confirm,
@@ -213,6 +214,8 @@ class _Writer:
                 return self._reading(reading, HELD)
             case PricedReading():
                 return self._priced(message)
+            case Bills(priced):
+                return self._bills(priced)
             case _:
                 assert_never(message)
 
@@ -229,9 +232,13 @@ class _Writer:
         return [self._catalog(*names, offered) for names, offered in by_provider.items()]
 
     def _published(self, offers: Sequence[tuple[int, Offer]]) -> Json:
-        """A seller's catalog: an offer for each slot, by which it is found; withdrawn where there is none."""
+        """A seller's catalog: an offer for each slot, by which it is found, until that begins; withdrawn where there is
+        none.
+        """
         seller = self._seller
         catalog = self._catalog(seller, seller, {offer.item_id: {slot: offer} for slot, offer in offers})
+        for (slot, _), written in zip(offers, catalog["offers"], strict=True):
+            written["validity"] = {"endDate": rfc3339(slot)}
         return catalog if offers else {**catalog, "isActive": False}
 
     @property
@@ -456,6 +463,20 @@ class _Writer:
         status = BASES.get(message.by, PROVISIONAL if reading.provisional else None)
         body = self._reading(reading._replace(order_id=message.order_id), status, energies)
         body["contract"]["consideration"] = considerations
+        return body
+
+    def _bills(self, priced: Sequence[PricedReading]) -> Json:
+        """Several priced readings: a series for each, and each flow names its delivery."""
+        commitments, flows = list[Json](), dict[str, list[Json]]()
+        for one in priced:
+            named, contract = delivery_id(one.reading.slot), self._priced(one)["contract"]
+            commitments += [{**commitment, "id": named} for commitment in contract["commitments"]]
+            for each in contract["consideration"]:
+                told = each["considerationAttributes"]["revenueFlows"]
+                flows.setdefault(each["id"], []).extend([{**flow, "deliveryId": named} for flow in told])
+        body = self._priced(priced[0])
+        body["contract"]["commitments"] = commitments
+        body["contract"]["consideration"] = [self._flows(*one) for one in flows.items()]
         return body
 
     # --- parts ---
