@@ -170,13 +170,13 @@ def test_a_reading_is_booked_once_whatever_is_told_after() -> None:
         body = json.dumps(other).encode()
         reply = await puppet.send("utility", "update", body, puppet.signed(body))
         texts.append(json.loads(reply.body)["error"]["message"])
-        priced = [await puppet.hears("on_update", "utility")]  # when the slot is closed
+        priced = [await puppet.hears("on_update", "utility")]  # when the hour is closed
         await puppet.say(puppet.call("update", "utility", call["message"], call["context"]["transaction_id"]))
         priced.append(await puppet.hears("on_update", "utility"))
         texts.extend(one["message"]["order"]["quote"]["price"]["value"] for one in priced)
         ids.update(one["context"]["message_id"] for one in priced)
 
-    street = puppet_play(work)
+    street = puppet_play(work, hours=2)
     assert texts == ["another reading of that slot is booked already", "0.050000", "0.050000"]
     assert len(ids) == 1, "whoever asks again gets the same message"
     [entry] = [entry for entry in street.ledger("backstop", "utility") if entry.counterparty == PUPPET]
