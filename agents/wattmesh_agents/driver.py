@@ -48,6 +48,7 @@ from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
 from wattmesh_market.parties.restoring import Signed
+from wattmesh_market.parties.supplied import Supplied
 from wattmesh_market.parties.terms import Known, known
 from wattmesh_market.parties.utility import LIKE_DAYS, Utility
 from wattmesh_market.trade.advice import Advice, Consultation
@@ -415,6 +416,9 @@ class Driver:
         if household in self.members:
             text = f"{household} lives here; delete its SolarAgent, or scale it down, and let it leave"
             raise Refused(Reason.BUSINESS, text)
+        parties = [member.party for member in self.members.values()]
+        if any(isinstance(party, Supplied) and household in party.config.utilities for party in parties):
+            raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten: it is a utility, which is no household")
         if reasons := forgetting.obstacles(self._database.connection, household, lost=lost):
             raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
         return forgetting.count(self._database.connection, household)

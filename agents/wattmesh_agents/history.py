@@ -84,7 +84,7 @@ def _rows(
     local: defaultdict[int, int] = defaultdict(int)
     saved: defaultdict[int, int] = defaultdict(int)
     for household in households:
-        utilities = {household.config.backstop.utility_id, *household.config.utility_ids}
+        utilities = household.config.utilities
         entries = connection.execute(_LEDGER, (household.id, first, until))
         for kind, slot, counterparty, energy_wh, earned_micro in entries:
             taken[slot] += max(0, energy_wh)

@@ -137,6 +137,11 @@ class HouseholdConfig:
         panels, strategy = bool(self.pv) or self.profile_csv is not None, STRATEGIES.get(self.strategy)
         return self.battery is not None or (panels and (strategy is None or strategy.plans))
 
+    @property
+    def utilities(self) -> frozenset[str]:
+        """The utilities it deals with: who supplies it, and the others on its feeder."""
+        return frozenset((self.backstop.utility_id, *self.utility_ids))
+
 
 @dataclass(frozen=True)
 class DemandResponse:

@@ -76,7 +76,7 @@ class Household(Supplied):
             else None
         )
         self._plugged = isinstance(self._house, Guarded) or self._priced.plugged
-        self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
+        self._utilities = config.utilities
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._sales: dict[int, Sell] = {}

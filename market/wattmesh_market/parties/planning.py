@@ -46,7 +46,7 @@ class Planning:
         self._path_from = (-1, -1)
         self._checked = (-1, 0)
         self._shifted_in: tuple[int, Sequence[Shifted]] = (-1, ())
-        self._utilities = frozenset((config.backstop.utility_id, *config.utility_ids))
+        self._utilities = config.utilities
         devices = None
         if appliances is not None:
             appliances.control = self
