@@ -24,6 +24,7 @@ from wattmesh_beckn.receiver import parse
 from wattmesh_beckn.signature import AUTHORIZATION
 from wattmesh_beckn.transport import HttpTransport, Reply, TransportError
 from wattmesh_market.energy.slots import SLOT_S
+from wattmesh_market.schedule import BILLED_EVERY_S, CLOSED_AFTER_S
 
 T = TypeVar("T")
 
@@ -63,8 +64,8 @@ def test_a_callback_goes_to_the_registrys_url_and_not_to_the_one_in_the_body(tar
         street.puppet.heard.clear()
         reply = await street.wires.post(good.url, body, sign(street, good, body), timeout_s=5.0)
         assert b'"ACK"' in reply.body, reply.body
-        # A reading is priced when its slot is closed, three slots after it.
-        await street.pass_time(4 * SLOT_S / SPEED if target.name == "update with a reading" else 1.0)
+        # A reading's bill is told when the last slot of its hour is closed.
+        await street.pass_time((CLOSED_AFTER_S + BILLED_EVERY_S + SLOT_S) / SPEED if target.name == "update with a reading" else 1.0)
         return trap.paths, [heard["context"]["action"] for heard in street.puppet.heard]
 
     trapped, heard = in_arena(work)
