@@ -65,7 +65,9 @@ def test_a_callback_goes_to_the_registrys_url_and_not_to_the_one_in_the_body(tar
         reply = await street.wires.post(good.url, body, sign(street, good, body), timeout_s=5.0)
         assert b'"ACK"' in reply.body, reply.body
         # A reading's bill is told when the last slot of its hour is closed.
-        await street.pass_time((CLOSED_AFTER_S + BILLED_EVERY_S + SLOT_S) / SPEED if target.name == "update with a reading" else 1.0)
+        await street.pass_time(
+            (CLOSED_AFTER_S + BILLED_EVERY_S + SLOT_S) / SPEED if target.name == "update with a reading" else 1.0
+        )
         return trap.paths, [heard["context"]["action"] for heard in street.puppet.heard]
 
     trapped, heard = in_arena(work)
