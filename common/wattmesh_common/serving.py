@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-
 from fastapi import FastAPI
 from uvicorn import Server
 
 from wattmesh_common.connections import Door, GuardedConfig, Limits
+from wattmesh_common.starting import freeze_heap
 
 GRACE_S = 10
 """How long a stop waits for calls under way."""
@@ -38,12 +37,6 @@ def server_settings(
         server_header=False,
         timeout_graceful_shutdown=grace_s,
     )
-
-
-def freeze_heap() -> None:
-    """Spare the garbage collector what is loaded by now: a full pass over the imported modules alone takes 0.1 s."""
-    gc.collect()
-    gc.freeze()
 
 
 async def serve(app: FastAPI, host: str, port: int) -> None:

@@ -35,6 +35,7 @@ from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_cli.street_record import Over, below_zero
 from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
+from wattmesh_common.starting import freeze_heap
 from wattmesh_market.mechanisms import BILATERAL, MECHANISMS, mechanism_named
 from wattmesh_market.units import kwh_text
 from wattmesh_operator.manifests import parsed_value
@@ -111,7 +112,6 @@ def simulate(
     extended. Exit code 1 when the audit finds anything, or a plug-in has failed and its household held.
     """
     from wattmesh_cli.street.simulation import run_simulation, trouble_texts  # the agents take a second to import
-    from wattmesh_common.serving import freeze_heap
 
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)

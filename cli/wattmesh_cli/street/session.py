@@ -21,7 +21,7 @@ from wattmesh_cli.street.live import live_view
 from wattmesh_cli.street.local import locked, running_street
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import configure
-from wattmesh_common.serving import freeze_heap
+from wattmesh_common.starting import freeze_heap
 from wattmesh_operator.plan import GatewayPlan
 
 log = logging.getLogger(__name__)
