@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import typer.core
 import typer.main
@@ -20,10 +21,14 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def imported(group: typer.core.TyperGroup) -> dict[str, Any]:
+    """The commands of a group by name, those of `wattmesh_cli.late` imported."""
+    above = typer.Context(group)
+    return {name: group.resolve_command(above, [name])[1] for name in group.commands}
+
+
 def _sections(group: typer.core.TyperGroup, above: typer.Context) -> Iterator[str]:
-    for name in group.commands:
-        _, command, _ = group.resolve_command(above, [name])
-        assert command is not None  # noqa: S101
+    for name, command in imported(group).items():
         context = typer.Context(command, info_name=name, parent=above, **command.context_settings)
         usage = command.get_usage(context).removeprefix("Usage: ")
         records = (parameter.get_help_record(context) for parameter in command.get_params(context))

@@ -19,6 +19,7 @@ import typer.main
 import yaml
 from packaging.requirements import Requirement
 
+from docs.generate.commands import imported
 from docs.generate.sources import ROOT
 from tests.docs.elsewhere import REASONS, reason
 from tests.docs.pages import PAGES, SHELL, Block, Command, blocks, commands, spans
@@ -35,7 +36,8 @@ from wattmesh_operator.resources import type_of_kind
 Json = dict[str, Any]
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-WATTMESH = typer.main.get_command(app)
+WATTMESH = typer.main.get_group(app)
+SUBCOMMANDS = imported(WATTMESH)
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))}
 VALUES = yaml.safe_load((ROOT / "charts" / "wattmesh" / "values.yaml").read_text())
 VALUES_SCHEMA = json.loads((ROOT / "charts" / "wattmesh" / "values.schema.json").read_text())
@@ -224,22 +226,20 @@ def _parse(words: list[str]) -> None:
     """What typer makes of a command; a UsageError where it knows no such option, or takes no such value."""
     if words == ["--version"]:
         return
-    assert isinstance(WATTMESH, typer.core.TyperGroup)
     context = typer.Context(WATTMESH, info_name="wattmesh")
-    WATTMESH.commands[words[0]].make_context(words[0], list(words[1:]), parent=context)
+    SUBCOMMANDS[words[0]].make_context(words[0], list(words[1:]), parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_sentences_say_of_commands_and_targets_is_there(page: Path) -> None:
-    assert isinstance(WATTMESH, typer.core.TyperGroup)
     for span in spans(page):
         words = shlex.split(span.text) if span.text.startswith("make ") else span.text.split()
         if words[:1] == ["make"] and words[1:]:
             assert set(_targets(words[1:])) <= TARGETS, span
         if words[:1] != ["wattmesh"] or not words[1:] or words[1].startswith("-"):
             continue
-        assert words[1] in WATTMESH.commands, span
-        command = WATTMESH.commands[words[1]]
+        assert words[1] in SUBCOMMANDS, span
+        command = SUBCOMMANDS[words[1]]
         if isinstance(command, typer.core.TyperGroup) and words[2:] and words[2] in command.commands:
             command = command.commands[words[2]]
         options = {name for one in command.params for name in getattr(one, "opts", ())}
