@@ -120,8 +120,8 @@ class Visits:
 
     def close(self) -> None:
         """Close all pages."""
-        for context in self._contexts:
-            context.close()
+        while self._contexts:
+            self._contexts.pop().close()
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -20,7 +20,7 @@ SLOW = {"grid": {"now_s": SLOT + 60.0, "speed": 1.0, "utc_offset_s": 7200}}
 
 
 @pytest.fixture
-def street() -> Iterator[MadeStreet]:
+def street(visits: Visits) -> Iterator[MadeStreet]:
     """A roof, a flat and their utility, each in a pod of its own."""
     members = {"roof": {ROOF: "main"}, "flat": {FLAT: "main"}, "grid": {UTILITY: "main"}}
     with MadeStreet(members) as made:
@@ -28,6 +28,7 @@ def street() -> Iterator[MadeStreet]:
         made.say("flat", party(FLAT, slot=SLOT, role="buyer", next_role="buyer"), open_purchases=[], **SLOW)
         made.say("grid", utility(), **SLOW)
         yield made
+        visits.close()  # before what they show is gone, of which a page that asks again complains
 
 
 def utility(**changes: Any) -> dict[str, Any]:
