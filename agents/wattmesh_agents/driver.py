@@ -416,10 +416,9 @@ class Driver:
         if household in self.members:
             text = f"{household} lives here; delete its SolarAgent, or scale it down, and let it leave"
             raise Refused(Reason.BUSINESS, text)
-        parties = [member.party for member in self.members.values()]
-        if any(isinstance(party, Supplied) and household in party.config.utilities for party in parties):
-            raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten: it is a utility, which is no household")
-        if reasons := forgetting.obstacles(self._database.connection, household, lost=lost):
+        supplied = [member.party for member in self.members.values() if isinstance(member.party, Supplied)]
+        utilities = {name for party in supplied for name in party.config.utilities}
+        if reasons := forgetting.obstacles(self._database.connection, household, utilities, lost=lost):
             raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
         return forgetting.count(self._database.connection, household)
 

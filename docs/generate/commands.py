@@ -14,8 +14,7 @@ from wattmesh_cli.main import app
 
 def page() -> str:
     """Every subcommand with its arguments and options."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)  # noqa: S101
+    group = typer.main.get_group(app)
     above = typer.Context(group, info_name="wattmesh", **group.context_settings)
     parts = [f"{group.help}\n\n{group.epilog}\n", *_sections(group, above)]
     return "\n".join(parts)

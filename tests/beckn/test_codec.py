@@ -152,6 +152,15 @@ WITHDRAWN: Json = {
 }
 TERMS, UNTIL_MS = terms_of(SLOT), NOW_MS + 28_400
 READ = ReportReading(f"supply-{BUYER_ID}", SLOT, 200, 0, 500)
+PRICED = PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR")
+PRICED_READ = fulfillment(
+    SLOT,
+    tags=[
+        tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500"),
+        tags("grid_fee", amount="0.015000"),
+    ],
+)
+"""READ, as it is told with PRICED."""
 
 ONE: list[tuple[Sent, Json]] = [
     (
@@ -265,7 +274,7 @@ ONE: list[tuple[Sent, Json]] = [
     (
         Bills(
             (
-                PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR"),
+                PRICED,
                 PricedReading(f"supply-{BUYER_ID}", READ._replace(slot=NEXT, sold_wh=0), 46_000, 0, None, "EUR"),
             )
         ),
@@ -273,13 +282,7 @@ ONE: list[tuple[Sent, Json]] = [
             "order": {
                 "id": f"supply-{BUYER_ID}",
                 "fulfillments": [
-                    fulfillment(
-                        SLOT,
-                        tags=[
-                            tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500"),
-                            tags("grid_fee", amount="0.015000"),
-                        ],
-                    ),
+                    PRICED_READ,
                     fulfillment(
                         NEXT, tags=[tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.000")]
                     ),
@@ -298,19 +301,11 @@ ONE: list[tuple[Sent, Json]] = [
         },
     ),
     (
-        PricedReading(f"supply-{BUYER_ID}", READ, 60_000, 14_000, 15_000, "EUR"),
+        PRICED,
         {
             "order": {
                 "id": f"supply-{BUYER_ID}",
-                "fulfillments": [
-                    fulfillment(
-                        SLOT,
-                        tags=[
-                            tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500"),
-                            tags("grid_fee", amount="0.015000"),
-                        ],
-                    )
-                ],
+                "fulfillments": [PRICED_READ],
                 "status": "ACTIVE",
                 "quote": {
                     "price": eur("0.060000"),

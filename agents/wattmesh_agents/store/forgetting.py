@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from wattmesh_agents.store.accounts import closed_until
@@ -127,11 +127,17 @@ _RENAME = (
 )
 
 
-def obstacles(connection: sqlite3.Connection, household: str, *, lost: bool) -> list[str]:
-    """Why a household cannot be forgotten yet, a text for each reason. `lost`: it could not close its account."""
+def obstacles(
+    connection: sqlite3.Connection, household: str, utilities: Collection[str] = (), *, lost: bool
+) -> list[str]:
+    """Why a household cannot be forgotten yet, a text for each reason. `lost`: it could not close its account.
+
+    `utilities` are those that the households here deal with now, for who has booked nothing with them yet; a utility's
+    own database tells what it is.
+    """
     if household == FORGOTTEN:
         return ["that is the name of those who were"]
-    if connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
+    if household in utilities or connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
         return ["it is a utility, which is no household"]
     found = [
         f"{party} has {what}: {number}"
