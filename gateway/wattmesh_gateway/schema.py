@@ -101,7 +101,8 @@ def opened(path: Path | None) -> Iterator[sqlite3.Connection]:
         if path:
             stack.enter_context(held(path, _OURS))
         with refusing(path or "the registry in memory"):
-            connection = sqlite3.connect(path or ":memory:", isolation_level=None)
+            # One thread uses it, but the garbage collector may run in any and closes what nobody closed.
+            connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             stack.callback(connection.close)
             prepare(connection, path or "the registry in memory")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):

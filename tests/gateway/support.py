@@ -7,7 +7,6 @@ import hashlib
 import json
 import tempfile
 import uuid
-import weakref
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -161,7 +160,6 @@ class World:
         self.clock = LoopClock(NOW)
         self.memory = MemoryTransport()
         self.registry = registry or registry_at(database)
-        weakref.finalize(self, self.registry.close)  # Python 3.13 warns of databases left open
         self.config = config = gateway_config(
             GATEWAY.subscriber_id, REGISTRAR, "http://gateway.street", database, protocols=protocols
         )

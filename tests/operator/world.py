@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import weakref
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -165,7 +164,6 @@ class World:
                 await self.start_agents(name, origin, RuntimeConfig.model_validate(config))
             else:
                 registry = self.registries.setdefault(name, Registry(None))
-                weakref.finalize(self, registry.close)
                 parsed = GatewayConfig.model_validate(config)
                 signer = self.keys(name)[parsed.subscriber_id]
                 gateway = Gateway(parsed, signer, registry, self.transport, self.clock)

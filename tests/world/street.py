@@ -8,7 +8,6 @@ import random
 import shutil
 import sqlite3
 import tempfile
-import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -327,7 +326,6 @@ class Hands:
         plan, registrar = self.plan, self.signers[REGISTRAR]
         config = gateway_config(plan.subscriber_id, registrar)
         registry = Registry(None)
-        weakref.finalize(self, registry.close)
         gateway = Gateway(config, self.signers[plan.subscriber_id], registry, self.transport, self.clock)
         self._run.gateway = gateway
         await gateway.start()
