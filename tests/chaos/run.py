@@ -221,12 +221,12 @@ class Run:
             result.ready_after_s += process.ready_after_s
             result.most_rss_mb = max(result.most_rss_mb, process.most_rss_mb)
             result.killed_at_random += process.counts["killed"]
-            result.wrong += process.errors
         result.killed_at_points = sum(result.killed.values())
         result.post = self._carrier.counts
 
     def _check(self, street: Street) -> None:
         result = self.result
+        result.wrong += [error for process in self._processes.values() for error in process.errors]
         databases = {pod.name: (street.database(pod.name), len(pod.participants)) for pod in street.plan.pods}
         result.states = dict(books.states(database for database, _ in databases.values()))
         found = books.audit_of(self._state)
