@@ -28,9 +28,12 @@ class CheapSeller:
 
     async def play(self, slots: int) -> None:
         """Answer what is heard, until so many slots have passed."""
-        puppet = self._puppet
+        puppet, published = self._puppet, 0
         end = puppet.slot + slots * SLOT_S
         while puppet.slot < end:
+            if puppet.protocol == "v2" and published != puppet.next_slot:  # where there is no search to answer
+                published = puppet.next_slot
+                await puppet.publish(_offer(published))
             while puppet.heard:
                 call = puppet.heard.pop(0)
                 answer = self._answer(call)
@@ -47,9 +50,7 @@ class CheapSeller:
         message, context = call["message"], call["context"]
         match context["action"]:
             case "search":
-                slot = _slot(message["intent"]["fulfillment"])
-                available = {"measure": {"value": "9.000", "unit": "kWh"}}
-                return catalog(f"cheap-{slot}", CHEAP, available, fulfillment(slot))
+                return _offer(_slot(message["intent"]["fulfillment"]))
             case "select":
                 kwh = message["order"]["items"][0]["quantity"]["selected"]["measure"]["value"]
                 price = f"{float(kwh) * float(CHEAP):.6f}"
@@ -66,6 +67,11 @@ class CheapSeller:
                 self.confirmed.append((context["bap_id"], slot))
                 return {"order": {**message["order"], "state": "ACTIVE"}}
         return None
+
+
+def _offer(slot: int) -> Json:
+    available = {"measure": {"value": "9.000", "unit": "kWh"}}
+    return catalog(f"cheap-{slot}", CHEAP, available, fulfillment(slot))
 
 
 def _slot(fulfillment: Json) -> int:

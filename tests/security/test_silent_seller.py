@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.security.cheap_seller import CheapSeller
-from tests.security.partners import honest_sales, played
+from tests.security.partners import Played, honest_sales
 from tests.street.puppet import PUPPET, Puppet
 from wattmesh_cli.status import status_of
 from wattmesh_market.trade.partners import MOST_DOUBTS, UNANSWERED
@@ -11,7 +11,7 @@ from wattmesh_market.trade.partners import MOST_DOUBTS, UNANSWERED
 HOURS = 4.0
 
 
-def test_honest_sales_go_on_beside_a_silent_seller_that_undercuts_everybody() -> None:
+def test_honest_sales_go_on_beside_a_silent_seller_that_undercuts_everybody(played: Played) -> None:
     async def quiet(puppet: Puppet) -> None:
         await puppet.clock.sleep(1)
 

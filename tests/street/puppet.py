@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
-from tests.street.translating import as_composed, on_wire
+from tests.street.translating import as_composed, on_wire, published
 from tests.world.calls import Json, recipient
 from tests.world.calls import call as good_call
 from tests.world.manifests import MARKET, households, market, planned, utility
@@ -165,6 +165,12 @@ class Puppet:
         """Send a good message; it is taken."""
         action, body = self.written(call)
         reply = await self.send(recipient(call), action, body, self.signed(body))
+        assert b'"ACK"' in reply.body, reply.body
+
+    async def publish(self, message: Json) -> None:
+        """Tell v2's discovery service what an `on_search` says; it is taken."""
+        body = published(self.call("on_search", "nobody", message, str(uuid.uuid4())), NETWORK)
+        reply = await self.sites.post("http://gateway/catalog/publish", body, self.signed(body), timeout_s=5.0)
         assert b'"ACK"' in reply.body, reply.body
 
     # --- what the street's books say, with a book of the puppet that mirrors them ---
