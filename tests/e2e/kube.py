@@ -132,7 +132,8 @@ class Kube:
 
     def _asked(self, kind: str, **query: str) -> Object:
         try:
-            answer = _resource(self.context, kind).get(namespace=self.namespace, serialize=False, **query)
+            asked = _resource(self.context, kind)
+            answer = asked.get(namespace=self.namespace, serialize=False, _request_timeout=60, **query)
             found: Object = json.loads(answer.data)
         except ApiException as error:
             raise CommandFailed(f"{kind} of {self.namespace}: {error.status} {error.reason}") from None
