@@ -137,6 +137,41 @@ def test_the_allocation_says_what_was_delivered() -> None:
     assert decoded(raw, KNOWN).deliveries == (DeliveryStatus(SLOT, ContractState.DELIVERED, 1000, 187_500),)
 
 
+def allocated(**kwh: float) -> Json:
+    """A delivery of a slot that was ordered, with these allocations."""
+    raw = encoded(status_of(DeliveryStatus(SLOT, ContractState.DELIVERED, 1000, 187_500)))
+    [commitment] = raw["message"]["contract"]["commitments"]
+    payloads = commitment["commitmentAttributes"]["intervals"][0]["payloads"]
+    payloads[:] = [one for one in payloads if not one["type"].endswith("_ALLOC")]
+    payloads += [{"type": f"{name}_ALLOC", "values": [value]} for name, value in kwh.items()]
+    return raw
+
+
+def test_without_a_final_allocation_the_least_counts() -> None:
+    [told] = decoded(allocated(SELLER_DISCOM=0.9, BUYER_DISCOM=0.7), KNOWN).deliveries
+    assert told.delivered_wh == 700
+    [told] = decoded(allocated(FINAL=0.6, SELLER_DISCOM=0.9, BUYER_DISCOM=0.7), KNOWN).deliveries
+    assert told.delivered_wh == 600
+
+
+@pytest.mark.parametrize("utility", ["SELLER_DISCOM", "BUYER_DISCOM"])
+def test_no_more_is_final_than_a_utility_has_allocated(utility: str) -> None:
+    text = rf"FINAL_ALLOC of 1\.000 kWh is more than {utility}_ALLOC of 0\.999 kWh"
+    with pytest.raises(Refusal, match=text):
+        decoded(allocated(FINAL=1.0, **{utility: 0.999}), KNOWN)
+
+
+@pytest.mark.parametrize(("role", "whose"), [("buyerPlatform", "bppId"), ("sellerPlatform", "bapId")])
+def test_who_buys_by_the_context_does_not_sell_by_the_contract_nor_the_other_way_round(role: str, whose: str) -> None:
+    raw = encoded(Confirm("order-1", terms_of(SLOT), 234_375))
+    attributes = raw["message"]["contract"]["contractAttributes"]
+    attributes["roles"] = [{"role": role, "participantId": raw["context"][whose]}]
+    with pytest.raises(Refusal, match=f"cannot be {role} of this contract"):
+        decoded(raw, KNOWN)
+    attributes["roles"] = [{"role": role, "participantId": "somebody.else"}, {"role": "sellerDiscom"}]
+    assert decoded(raw, KNOWN) == Confirm("order-1", terms_of(SLOT), 234_375)
+
+
 def test_offers_of_another_series_are_read_interval_by_interval() -> None:
     raw = encoded(Offers(((SLOT, Offer(SELLER_ID, "sun", 150_000, 500)),)))
     (offer,) = raw["message"]["catalogs"][0]["offers"]

@@ -40,8 +40,7 @@ def main() -> int:
         result = asyncio.run(run.go(options.contracts, 120 + options.contracts * _SECONDS_A_CONTRACT))
         if result.contracts < options.contracts:
             result.wrong.append(f"only {result.contracts} of {options.contracts} contracts were delivered in time")
-        # Nothing is broadcast where all speak v2.
-        if result.points_not_killed_at and options.contracts >= _ALL_POINTS_FROM and "v1" in options.protocols:
+        if result.points_not_killed_at and options.contracts >= _ALL_POINTS_FROM:
             result.wrong.append(f"no process died at {', '.join(result.points_not_killed_at)}")
         results.append(result)
         _tell(console, result, state)

@@ -80,6 +80,7 @@ class Carrier:
         body = await request.read()
         if process == SINK:
             self.counts["thrown away"] += 1
+            await asyncio.sleep(self._slow_s.get(SINK, 0.0))
             return web.Response(body=_ACK, content_type="application/json")
         headers = {name: value for name in _KEPT if (value := request.headers.get(name)) is not None}
         self.counts["carried"] += 1

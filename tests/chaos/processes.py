@@ -75,12 +75,15 @@ class Process:
             self._supervisor.result()
 
     async def stop(self) -> None:
-        """Let it end by itself (SIGTERM), and stay down."""
+        """Let it end by itself (SIGTERM), and stay down. One that does not is killed, and that is an error."""
         self._stopping = True
         self._signal(signal.SIGTERM)
         if self._supervisor is not None:
-            async with asyncio.timeout(_STOP_S):
-                await self._supervisor
+            await asyncio.wait((self._supervisor,), timeout=_STOP_S)
+            if not self._supervisor.done():
+                self.errors.append(f"{self.name} did not end within {_STOP_S:.0f} s")
+                self.kill()
+            await self._supervisor
             for server in self._servers:
                 server.close()
             self._log_file.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from tests.chaos import books
-from tests.chaos.carrier import Carrier
+from tests.chaos.carrier import SINK, Carrier
 from tests.chaos.flood import flood
 from tests.chaos.processes import Process
 from tests.chaos.schedule import Kind, Trouble, fatal_points, lives, troubles
@@ -22,7 +22,6 @@ from wattmesh_beckn.registry import RegistryUnavailable
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_common.clock import SystemClock, utc
-from wattmesh_common.faultpoints import FaultPoint
 from wattmesh_common.fields import V1_ONLY, ProtocolVersion
 from wattmesh_operator.registry.entries import wanted_entries
 from wattmesh_operator.registry.registration import register_all
@@ -42,6 +41,7 @@ class Result:
     """What a run did and what it found wrong. Seconds are of wall time."""
 
     seed: int
+    protocols: Sequence[ProtocolVersion] = V1_ONLY
     contracts: int = 0
     states: dict[str, int] = field(default_factory=dict)
     killed_at_points: int = 0
@@ -60,15 +60,20 @@ class Result:
 
     @property
     def points_not_killed_at(self) -> list[str]:
-        """Fault points at which no process died."""
+        """Fault points at which no process died, of those that there are in what is spoken."""
         died = {point for point, _ in self.killed}
-        return [point.value for point in FaultPoint if point.value not in died]
+        return sorted({point for point, _ in self._fatal_points if point not in died})
 
     @property
     def occasions(self) -> dict[tuple[str, str], tuple[int, int]]:
         """How often each occasion of each fault point was reached, and how many processes died there."""
-        wanted = {(point.value, occasion) for kind in get_args(Kind) for point, occasion in fatal_points(kind)}
-        return {name: (self.reached[name], self.killed[name]) for name in sorted(wanted | set(self.reached))}
+        wanted = self._fatal_points | set(self.reached)
+        return {name: (self.reached[name], self.killed[name]) for name in sorted(wanted)}
+
+    @property
+    def _fatal_points(self) -> set[tuple[str, str]]:
+        kinds = get_args(Kind)
+        return {(point.value, what) for kind in kinds for point, what in fatal_points(kind, self.protocols)}
 
 
 class Run:
@@ -77,8 +82,7 @@ class Run:
     def __init__(
         self, seed: int, state: Path, say: Callable[[str], None], protocols: Sequence[ProtocolVersion] = V1_ONLY
     ) -> None:
-        self.result = Result(seed)
-        self._protocols = protocols
+        self.result = Result(seed, protocols)
         self._say = say
         self._clock = SystemClock()
         self._transport = HttpTransport()
@@ -112,11 +116,10 @@ class Run:
     async def _begin(self) -> Street:
         """Start everything in calm: what an operator has to do first is not what is tried here."""
         self._carrier.calm = True
-        street = make_street(
-            self.result.seed, self._state, self._carrier.url_of, time.time() + _START_S, self._protocols
-        )
+        begins, spoken = time.time() + _START_S, self.result.protocols
+        street = make_street(self.result.seed, self._state, self._carrier.url_of, begins, spoken)
         for name in (GATEWAY, *street.pods):
-            fatals = lives(self.result.seed, name, street.kind(name))
+            fatals = lives(self.result.seed, name, street.kind(name), spoken)
             self._processes[name] = Process(name, street.command(name), self._state, fatals)
             self._carrier.moved(name, self._processes[name].port)
         await self._processes[GATEWAY].start()
@@ -145,8 +148,10 @@ class Run:
                 group.create_task(self._trouble_for(trouble))
 
     async def _flood(self, street: Street, trouble: Trouble) -> None:
-        with self._carrier.slow(trouble.process, trouble.for_s):
-            feeder = street.feeder(trouble.process)
+        feeder = street.feeder(trouble.process)
+        # What piles up: with a broadcast the searches at a seller, else the answers to who asks.
+        piles_up = trouble.process if street.broadcasts else SINK
+        with self._carrier.slow(piles_up, trouble.for_s):
             statuses = await flood(street, feeder, int(trouble.amount), self._transport, self._clock)
         self.result.flood_statuses += statuses
 
@@ -216,12 +221,12 @@ class Run:
             result.ready_after_s += process.ready_after_s
             result.most_rss_mb = max(result.most_rss_mb, process.most_rss_mb)
             result.killed_at_random += process.counts["killed"]
-            result.wrong += process.errors
         result.killed_at_points = sum(result.killed.values())
         result.post = self._carrier.counts
 
     def _check(self, street: Street) -> None:
         result = self.result
+        result.wrong += [error for process in self._processes.values() for error in process.errors]
         databases = {pod.name: (street.database(pod.name), len(pod.participants)) for pod in street.plan.pods}
         result.states = dict(books.states(database for database, _ in databases.values()))
         found = books.audit_of(self._state)

@@ -8,35 +8,37 @@ get their turn.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
 from wattmesh_common.faultpoints import FaultPoint
+from wattmesh_common.fields import V1_ONLY, ProtocolVersion
+from wattmesh_market.parties.books import AlarmKind
 
 Kind = Literal["gateway", "roofs", "flats", "utility"]
 """What runs in a process."""
 
-_RECEIVED_BY_SELLERS = ("search", "select", "init", "confirm", "update")
-_SENT_BY_SELLERS = ("on_search", "on_select", "on_init", "on_confirm", "on_status", "on_update")
-_RECEIVED_BY_BUYERS = _SENT_BY_SELLERS
-_SENT_BY_BUYERS = ("search", "select", "init", "confirm", "update")
-_ALARMS = ("wake", "collect", "stall", "doubt")
-_COMMITS = {
-    "roofs": ("start", "slot", "prune", "alarm report", *(f"receive {a}" for a in _RECEIVED_BY_SELLERS)),
-    "flats": (
-        "slot", "alarm report", *(f"alarm {a}" for a in _ALARMS), *(f"receive {a}" for a in _RECEIVED_BY_BUYERS),
-        "sent search", "receive on_status", "sent confirm",
-    ),
-    "utility": ("slot", *(f"receive {a}" for a in _RECEIVED_BY_SELLERS)),
-}  # fmt: skip
-_SENDS = {
-    "roofs": (*_SENT_BY_SELLERS, "update"),
-    "flats": (*_SENT_BY_BUYERS, "status"),
-    "utility": _SENT_BY_SELLERS,
+_TRADE = ("init", "confirm", "update")
+_TOLD = ("on_init", "on_confirm", "on_status", "on_update")
+_REQUESTS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": ("search", "select", *_TRADE), "v2": _TRADE}
+"""What sellers receive. In v2 the discovery service answers for them, and what they publish is taken as it is."""
+_CALLBACKS: Mapping[ProtocolVersion, tuple[str, ...]] = {
+    "v1": ("on_search", "on_select", *_TOLD),
+    "v2": ("on_discover", *_TOLD),
 }
-_RARE = frozenset({"start", "alarm stall", "alarm doubt", "sent confirm", "status", "subscribe"})
+"""What buyers receive."""
+_BY_SELLERS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": _CALLBACKS["v1"], "v2": ("publish", *_TOLD)}
+_BY_BUYERS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": _REQUESTS["v1"], "v2": ("discover", *_TRADE)}
+"""What is sent."""
+_ALARMS = (AlarmKind.OFFERS_IN, AlarmKind.STALLED, AlarmKind.DOUBT)
+_SENT: Mapping[Kind, Mapping[ProtocolVersion, str]] = {
+    "roofs": {"v2": "sent catalog/publish"},
+    "flats": {"v1": "sent search", "v2": "sent discover"},
+}
+"""What else is written when an answer comes."""
+_RARE = frozenset({"start", "alarm stalled", "alarm doubt", "sent confirm", "status", "subscribe"})
 """Reached so seldom that the first time must do."""
 
 
@@ -50,28 +52,59 @@ class Fatal:
     after_s: float
 
 
-def fatal_points(kind: Kind) -> tuple[tuple[FaultPoint, str], ...]:
-    """Where a process of that kind can be killed."""
+def fatal_points(kind: Kind, protocols: Sequence[ProtocolVersion] = V1_ONLY) -> tuple[tuple[FaultPoint, str], ...]:
+    """Where a process of that kind can be killed in a network that speaks these versions of Beckn."""
+    commits, sends = (
+        (FaultPoint.BEFORE_COMMIT, FaultPoint.AFTER_COMMIT),
+        (FaultPoint.BEFORE_SEND, FaultPoint.AFTER_SEND),
+    )
     if kind == "gateway":
         registry = (FaultPoint.BEFORE_REGISTRY_COMMIT, FaultPoint.AFTER_REGISTRY_COMMIT)
         broadcast = (FaultPoint.BEFORE_BROADCAST, FaultPoint.AFTER_BROADCAST)
-        return (*((point, "subscribe") for point in registry), *((point, "search") for point in broadcast))
-    commits = (FaultPoint.BEFORE_COMMIT, FaultPoint.AFTER_COMMIT)
-    sends = (FaultPoint.BEFORE_SEND, FaultPoint.AFTER_SEND)
+        found = [(point, "subscribe") for point in registry]
+        if "v1" in protocols:
+            found += [(point, "search") for point in broadcast]
+        if "v2" in protocols:
+            found += [(point, "catalog/publish") for point in registry] + [(point, "on_discover") for point in sends]
+        return tuple(found)
+    written, sent = _written(kind, protocols), _sent(kind, protocols)
     return (
-        *((point, occasion) for point in commits for occasion in _COMMITS[kind]),
-        *((point, action) for point in sends for action in _SENDS[kind]),
+        *((point, occasion) for point in commits for occasion in written),
+        *((point, action) for point in sends for action in sent),
     )
 
 
-def lives(seed: int, process: str, kind: Kind) -> Iterator[Fatal]:
+def _written(kind: Kind, protocols: Sequence[ProtocolVersion]) -> Sequence[str]:
+    """What a pod of that kind commits."""
+    heard = _of((_CALLBACKS if kind == "flats" else _REQUESTS), protocols)
+    answered = [_SENT[kind][one] for one in protocols if one in _SENT.get(kind, {})]
+    rest = {
+        "roofs": ("start", "slot", "prune", "alarm report"),
+        "flats": ("slot", "alarm report", *(f"alarm {one}" for one in _ALARMS), "sent confirm"),
+        "utility": ("slot",),
+    }
+    return [*rest[kind], *(f"receive {one}" for one in heard), *answered]
+
+
+def _sent(kind: Kind, protocols: Sequence[ProtocolVersion]) -> Sequence[str]:
+    """What a pod of that kind sends."""
+    if kind == "flats":
+        return [*_of(_BY_BUYERS, protocols), "status"]
+    return [*_of(_BY_SELLERS, protocols), *(["update"] if kind == "roofs" else [])]
+
+
+def _of(names: Mapping[ProtocolVersion, Sequence[str]], protocols: Sequence[ProtocolVersion]) -> Sequence[str]:
+    return list(dict.fromkeys(name for one in protocols for name in names[one]))
+
+
+def lives(seed: int, process: str, kind: Kind, protocols: Sequence[ProtocolVersion] = V1_ONLY) -> Iterator[Fatal]:
     """How each life of a process ends, for ever: all its points in a shuffled order, then again.
 
     Points alternate between the names of `FaultPoint`, so that few lives reach all of them.
     """
     rng = random.Random(f"{seed}/lives/{process}")
     by_point: dict[FaultPoint, list[str]] = {}
-    for point, occasion in fatal_points(kind):
+    for point, occasion in fatal_points(kind, protocols):
         by_point.setdefault(point, []).append(occasion)
     while True:
         for occasions in by_point.values():

@@ -51,6 +51,11 @@ class Street:
         """Grid seconds per second."""
         return float(self.plan.resource.spec.clock.speed)
 
+    @property
+    def broadcasts(self) -> bool:
+        """Whether searches are broadcast, as in v1; else there is a discovery service alone."""
+        return "v1" in self.plan.resource.spec.protocols
+
     def now(self) -> datetime:
         """Grid time."""
         start = self.plan.resource.spec.clock.start
@@ -98,7 +103,10 @@ class Street:
     def registrants(self) -> list[Registrant]:
         """Everybody who shall be in the registry, the flooders included."""
         living = [(participant, pod.name) for pod in self.plan.pods for participant in pod.participants]
-        flooding = [(Participant(f"flood-{n}", flooder(n), FEEDERS[n % 2], ("BAP",)), SINK) for n in range(_FLOODERS)]
+        spoken = self.plan.resource.spec.protocols
+        flooding = [
+            (Participant(f"flood-{n}", flooder(n), FEEDERS[n % 2], ("BAP",), spoken), SINK) for n in range(_FLOODERS)
+        ]
         return [
             Registrant(
                 participant,

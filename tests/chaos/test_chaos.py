@@ -17,6 +17,7 @@ from tests.chaos import books
 from tests.chaos.run import Result, Run
 from tests.chaos.schedule import Kind, fatal_points, fate, lives, troubles
 from wattmesh_common.faultpoints import FaultPoint
+from wattmesh_common.fields import Protocols
 
 CONTRACTS = 60
 _GIVE_UP_S = 600
@@ -74,12 +75,20 @@ def test_a_seed_gives_the_same_chaos_again() -> None:
     assert all(any(getattr(lot, what) for lot in fates) for what in ("drop", "drop_answer", "delay_s", "overtaken"))
 
 
+SPOKEN: list[Protocols] = [("v1",), ("v2",), ("v1", "v2")]
+
+
+@pytest.mark.parametrize("protocols", SPOKEN, ids="+".join)
 @pytest.mark.parametrize("kind", get_args(Kind))
-def test_every_fault_point_has_its_turn(kind: Kind) -> None:
-    points = fatal_points(kind)
-    turns = {(fatal.point, fatal.occasion) for fatal in islice(lives(1, "process", kind), 4 * len(points))}
+def test_every_fault_point_has_its_turn(kind: Kind, protocols: Protocols) -> None:
+    points = fatal_points(kind, protocols)
+    assert len(set(points)) == len(points)
+    turns = {(fatal.point, fatal.occasion) for fatal in islice(lives(1, "process", kind, protocols), 4 * len(points))}
     assert turns == set(points)
 
 
-def test_each_named_point_is_deadly_to_somebody() -> None:
-    assert {point for kind in get_args(Kind) for point, _ in fatal_points(kind)} == set(FaultPoint)
+@pytest.mark.parametrize("protocols", SPOKEN, ids="+".join)
+def test_each_named_point_is_deadly_to_somebody(protocols: Protocols) -> None:
+    broadcast = {FaultPoint.BEFORE_BROADCAST, FaultPoint.AFTER_BROADCAST}
+    deadly = {point for kind in get_args(Kind) for point, _ in fatal_points(kind, protocols)}
+    assert deadly == (set(FaultPoint) if "v1" in protocols else set(FaultPoint) - broadcast)

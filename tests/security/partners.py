@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from tests.beckn.support import changed
 from tests.street.puppet import PUPPET, STRANGER, STREET, Puppet, puppet_play
@@ -17,6 +17,7 @@ from wattmesh_beckn.transport import Reply
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_market.parties.books import Books
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Side
 
@@ -30,9 +31,11 @@ IN_FORCE = frozenset(state.value for state in (ContractState.CONFIRMED, *DELIVER
 def said(reply: Reply) -> tuple[int, str, str]:
     """Status, error code and text of an answer; `ACKED` for an ACK."""
     answer = json.loads(reply.body)
-    if answer["message"]["ack"]["status"] == "ACK":
+    of_v1 = answer["message"].get("ack")
+    if (of_v1 or answer)["status"] == "ACK":
         return ACKED
-    return reply.status, answer["error"]["code"], answer["error"]["message"]
+    error = answer["error"]
+    return reply.status, *((error["code"], error["message"]) if of_v1 else (error["errorCode"], error["errorMessage"]))
 
 
 async def tell(puppet: Puppet, call: Json, by: Signer | None = None) -> Reply:
@@ -41,13 +44,26 @@ async def tell(puppet: Puppet, call: Json, by: Signer | None = None) -> Reply:
     callback = context["action"].startswith("on_")
     if by is not None:
         call = changed(call, "context.bpp_id" if callback else "context.bap_id", by.subscriber_id)
-    body = json.dumps(call).encode()
-    return await puppet.send(to, context["action"], body, puppet.signed(body, by))
+    action, body = puppet.written(call)
+    return await puppet.send(to, action, body, puppet.signed(body, by))
 
 
 async def answer_to(puppet: Puppet, call: Json, by: Signer | None = None) -> tuple[int, str, str]:
     """Tell, and what is said to it."""
     return said(await tell(puppet, call, by))
+
+
+async def answer_to_altered(puppet: Puppet, call: Json, changes: Mapping[str, Any]) -> tuple[int, str, str]:
+    """Tell a call with `changes` (dotted path → value) of what stands on the wires, and what is said to it.
+
+    So is said what the codec of neither side would write.
+    """
+    action, body = puppet.written(call)
+    raw = json.loads(body)
+    for path, value in changes.items():
+        raw = changed(raw, path, value)
+    body = json.dumps(raw).encode()
+    return said(await puppet.send(recipient(call), action, body, puppet.signed(body)))
 
 
 def anew(puppet: Puppet, call: Json, changes: Mapping[str, Any] | None = None) -> Json:
@@ -118,14 +134,34 @@ def sold_to_others(puppet: Puppet) -> list[Contract]:
     return [row for row in rows if row.counterparty != PUPPET and row.order_id is not None]
 
 
+class Played(Protocol):
+    """`played` over one version of Beckn: the fixture of this name runs a test over each of them."""
+
+    def __call__(
+        self,
+        work: Callable[[Puppet], Awaitable[None]],
+        *,
+        hours: float = 1.0,
+        energy_wh: int = 0,
+        amount_micro: int = 0,
+    ) -> Street:
+        """See `played`."""
+        ...
+
+
 def played(
-    work: Callable[[Puppet], Awaitable[None]], *, hours: float = 1.0, energy_wh: int = 0, amount_micro: int = 0
+    work: Callable[[Puppet], Awaitable[None]],
+    *,
+    hours: float = 1.0,
+    energy_wh: int = 0,
+    amount_micro: int = 0,
+    protocol: ProtocolVersion = "v1",
 ) -> Street:
     """Run the street with a puppet that does `work`, and audit the honest books alone: no finding, all adds up.
 
     `energy_wh` and `amount_micro` are what the honest have booked with the puppet, received and earned being positive.
     """
-    street = puppet_play(work, hours)
+    street = puppet_play(work, hours, protocol)
     result = audit(street.books, HONEST)
     assert result.findings == ()
     assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)

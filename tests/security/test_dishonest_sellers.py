@@ -1,5 +1,7 @@
 """A seller that answers what it was not asked, or does not stand by what it said.
 
+All of it is tried over v1 and over v2, where a seller that answers a search itself is one that knows what only the
+discovery service can know. What can be said in v2 alone is in test_lies_in_v2.
 Quotes and terms other than the offer are in tests/street/test_bad_seller.py, single false messages of each step in
 tests/street/trade_cases.py.
 """
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.beckn.support import changed
-from tests.security.partners import ACKED, anew, answer_to, played
+from tests.security.partners import ACKED, Played, anew, answer_to
 from tests.street.puppet import PUPPET, STRANGER, Puppet
 from tests.street.stages import (
     QUIET_S,
@@ -42,7 +44,7 @@ def with_puppet(street: Street) -> list[tuple[str, int | None, int | None]]:
     return [(row.state, row.delivered_wh, row.settled_micro) for row in rows]
 
 
-def test_a_seller_of_another_feeder_cannot_answer_a_search() -> None:
+def test_a_seller_of_another_feeder_cannot_answer_a_search(played: Played) -> None:
     answers: list[tuple[int, str, str]] = []
 
     async def work(puppet: Puppet) -> None:
@@ -60,7 +62,7 @@ def test_a_seller_of_another_feeder_cannot_answer_a_search() -> None:
     assert STRANGER not in heard
 
 
-def test_an_offer_that_comes_when_all_is_bought_is_left_lying() -> None:
+def test_an_offer_that_comes_when_all_is_bought_is_left_lying(played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         late = puppet.signers[STRANGER]
         await puppet.register(late)
@@ -78,7 +80,7 @@ def test_an_offer_that_comes_when_all_is_bought_is_left_lying() -> None:
     played(work)
 
 
-def test_the_first_of_two_offers_counts() -> None:
+def test_the_first_of_two_offers_counts(played: Played) -> None:
     answers: list[tuple[int, str, str]] = []
 
     async def work(puppet: Puppet) -> None:
@@ -115,7 +117,7 @@ def test_the_first_of_two_offers_counts() -> None:
     ids=["item", "slot", "less", "price", "order id"],
 )
 def test_a_confirmation_of_something_else_is_refused_and_what_was_agreed_can_still_be_confirmed(
-    changes: dict[str, Callable[[Puppet], Any]], text: str
+    changes: dict[str, Callable[[Puppet], Any]], text: str, played: Played
 ) -> None:
     async def work(puppet: Puppet) -> None:
         good = await on_confirm(puppet)
@@ -130,7 +132,7 @@ def test_a_confirmation_of_something_else_is_refused_and_what_was_agreed_can_sti
     assert with_puppet(played(work)) == [("CONFIRMED", None, None)]
 
 
-def test_an_order_id_cannot_stand_for_two_orders() -> None:
+def test_an_order_id_cannot_stand_for_two_orders(played: Played) -> None:
     answers: list[tuple[int, str, str]] = []
 
     async def work(puppet: Puppet) -> None:
@@ -144,7 +146,7 @@ def test_an_order_id_cannot_stand_for_two_orders() -> None:
 
 
 @pytest.mark.parametrize(("kwh", "due"), [("0.500", "0.025000"), ("1.000", "0.025000"), ("0.000", "0.000000")])
-def test_a_delivery_is_booked_once_and_another_report_of_it_is_refused(kwh: str, due: str) -> None:
+def test_a_delivery_is_booked_once_and_another_report_of_it_is_refused(kwh: str, due: str, played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         first = await on_status(puppet)
         await puppet.say(first)
@@ -166,7 +168,7 @@ def test_a_delivery_is_booked_once_and_another_report_of_it_is_refused(kwh: str,
     ids=["more than contracted", "dearer", "all for a part"],
 )
 def test_a_bill_that_is_not_the_contracts_is_refused_and_the_right_one_is_still_taken(
-    kwh: str, due: str, text: str
+    kwh: str, due: str, text: str, played: Played
 ) -> None:
     async def work(puppet: Puppet) -> None:
         good = await on_status(puppet)
@@ -178,7 +180,7 @@ def test_a_bill_that_is_not_the_contracts_is_refused_and_the_right_one_is_still_
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "EXPIRED"])
-def test_what_was_delivered_cannot_be_taken_back(state: str) -> None:
+def test_what_was_delivered_cannot_be_taken_back(state: str, played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         call = await too_late_on_cancel(puppet)
         call = changed(call, "message.order.fulfillments.0.state.descriptor.code", state)
@@ -189,7 +191,7 @@ def test_what_was_delivered_cannot_be_taken_back(state: str) -> None:
     assert with_puppet(street) == [("DELIVERED", BOUGHT_WH, COST_MICRO)]
 
 
-def test_a_confirmed_order_cannot_expire_but_the_seller_may_cancel_it_and_the_backstop_supplies() -> None:
+def test_a_confirmed_order_cannot_expire_but_the_seller_may_cancel_it_and_the_backstop_supplies(played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         call = await on_cancel(puppet)
         expired = anew(puppet, call, {"message.order.fulfillments.0.state.descriptor.code": "EXPIRED"})
@@ -201,7 +203,7 @@ def test_a_confirmed_order_cannot_expire_but_the_seller_may_cancel_it_and_the_ba
     assert with_puppet(street) == [("CANCELLED", None, None)]
 
 
-def test_who_was_selected_by_nobody_has_nothing_to_quote() -> None:
+def test_who_was_selected_by_nobody_has_nothing_to_quote(played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         other = puppet.signers[STRANGER]
         await puppet.register(other)
@@ -213,7 +215,7 @@ def test_who_was_selected_by_nobody_has_nothing_to_quote() -> None:
     played(work)
 
 
-def test_a_seller_cannot_speak_of_another_sellers_order() -> None:
+def test_a_seller_cannot_speak_of_another_sellers_order(played: Played) -> None:
     async def work(puppet: Puppet) -> None:
         other = puppet.signers[STRANGER]
         await puppet.register(other)

@@ -1,4 +1,7 @@
-"""A utility that prices what its customer did not report. A price above the tariff is in tests/market/parties."""
+"""A utility that prices what its customer did not report. A price above the tariff is in tests/market/parties.
+
+It is tried among the parties, where no version of Beckn is spoken: each codec's bills are read in tests/beckn.
+"""
 
 from __future__ import annotations
 

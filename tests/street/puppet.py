@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 
+from tests.street.translating import as_composed, on_wire
 from tests.world.calls import Json, recipient
 from tests.world.calls import call as good_call
-from tests.world.manifests import MARKET, households, planned, utility
+from tests.world.manifests import MARKET, households, market, planned, utility
 from tests.world.street import SLOT_S, Street, books_of, play
 from tests.world.subscribers import entry_at
 from wattmesh_beckn.answers import ack
+from wattmesh_beckn.codec.v2.catalogs import network_of
+from wattmesh_beckn.codec.v2.messages import BODIES, DISCOVER, ON_DISCOVER, ON_PUBLISH, VERSION
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
@@ -21,7 +27,9 @@ from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
 from wattmesh_common.clock import Clock, LoopClock
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_common.runtime import REGISTRAR
+from wattmesh_operator.plan import GatewayPlan
 
 SEED = 31
 PUPPET = "puppet.default"
@@ -34,22 +42,31 @@ MEMBERS = (
     + households("flat", "load: {annualKwh: 6000}")
 )
 STREET = planned(MARKET + MEMBERS)
+STREETS: Mapping[ProtocolVersion, GatewayPlan] = {"v1": STREET, "v2": planned(market("protocols: [v2]") + MEMBERS)}
+NETWORK = network_of(STREET.subscriber_id)
+_OF_CONTRACTS = BODIES.keys() - {DISCOVER, ON_DISCOVER, ON_PUBLISH}
 START_S = int(STREET.resource.spec.clock.start.timestamp())
 SPEED = 60
 
 
 class Puppet:
-    """Both BAP and BPP. Use it as `wrap` of a run; call `enter` first."""
+    """Both BAP and BPP. Use it as `wrap` of a run; call `enter` first.
+
+    It composes what it says in v1, and finds what it hears composed so, whichever `protocol` its street speaks.
+    """
 
     sites: Transport
     clock: Clock
     url = "http://puppet"
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: ProtocolVersion = "v1") -> None:
+        self.protocol = protocol
         self.signers = derived_signers([*subscriber_ids(STREET), PUPPET, STRANGER], SEED)
         self.me = self.signers[PUPPET]
         self.heard: list[Json] = []
         self.words: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+        """Of what it heard, by message id."""
 
     def __call__(self, sites: Transport, clock: LoopClock) -> Transport:
         assert isinstance(sites, MemoryTransport)
@@ -65,12 +82,17 @@ class Puppet:
     async def register(self, owner: Signer, feeder: str = "main") -> None:
         """Let a subscriber, this one or another of the puppet's faces, trade in both roles."""
         for role in ("BAP", "BPP"):
-            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url=self.url)
+            entry = entry_at(self.clock.wall(), owner, role, feeder=feeder, url=self.url, protocols=(self.protocol,))
             await subscribe("http://gateway", self.sites, self.clock, self.signers[REGISTRAR], entry)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:  # noqa: ARG002
         """Take everything."""
-        self.heard.append(json.loads(body))
+        call = json.loads(body)
+        context = call.get("context", {})
+        if context.get("version") == VERSION and context["action"] in _OF_CONTRACTS:
+            self._digests[context["messageId"]] = base64.b64encode(blake2b(body).digest()).decode()
+            call = as_composed(call, NETWORK)
+        self.heard.append(call)
         return ack()
 
     # --- time ---
@@ -100,6 +122,19 @@ class Puppet:
                     return call
             await self.clock.sleep(0.01)
 
+    async def sought_by(self, buyer: str) -> Json:
+        """Wait for a buyer's search; its context. In v2 nobody but the discovery service hears it: the puppet knows
+        what only that can.
+        """
+        if self.protocol == "v1":
+            context: Json = (await self.hears("search", buyer))["context"]
+            return context
+        while True:
+            for one in self.run.pods[buyer].parties[buyer].books.purchases.values():
+                if one.slot == self.next_slot and not one.closed:
+                    return {"transaction_id": one.transaction_id, "message_id": str(uuid.uuid4())}
+            await self.clock.sleep(0.01)
+
     # --- messages ---
 
     def call(self, action: str, to: str, message: Json, transaction: str, message_id: str | None = None) -> Json:
@@ -107,6 +142,13 @@ class Puppet:
         mine, theirs = (PUPPET, "http://puppet"), (f"{to}.default", f"http://{to}/{to}")
         now = self.clock.wall()
         return good_call(action, mine, theirs, message, now=now, transaction=transaction, message_id=message_id)
+
+    def written(self, call: Json) -> tuple[str, bytes]:
+        """The action and the body of a call, as they stand on the wires."""
+        context = call["context"]
+        if self.protocol == "v1":
+            return context["action"], json.dumps(call).encode()
+        return on_wire(call, NETWORK, self._digests.get(context["message_id"]))
 
     def signed(self, body: bytes, by: Signer | None = None, *, created: int = 0, expires: int = 30) -> dict[str, str]:
         """Headers; `created` and `expires` are seconds from now."""
@@ -121,8 +163,8 @@ class Puppet:
 
     async def say(self, call: Json) -> None:
         """Send a good message; it is taken."""
-        body = json.dumps(call).encode()
-        reply = await self.send(recipient(call), call["context"]["action"], body, self.signed(body))
+        action, body = self.written(call)
+        reply = await self.send(recipient(call), action, body, self.signed(body))
         assert b'"ACK"' in reply.body, reply.body
 
     # --- what the street's books say, with a book of the puppet that mirrors them ---
@@ -159,12 +201,14 @@ def findings(books: Sequence[Book]) -> tuple[Finding, ...]:
     return audit([*books, mirror]).findings
 
 
-def puppet_play(work: Callable[[Puppet], Awaitable[None]], hours: float = 1.0) -> Street:
+def puppet_play(
+    work: Callable[[Puppet], Awaitable[None]], hours: float = 1.0, protocol: ProtocolVersion = "v1"
+) -> Street:
     """Run the street with a puppet that does `work` in it."""
-    puppet = Puppet()
+    puppet = Puppet(protocol)
 
     async def watch(run: StreetRun) -> None:
         await puppet.enter(run)
         await work(puppet)
 
-    return play(STREET, hours, seed=SEED, wrap=puppet, watch=watch)
+    return play(STREETS[protocol], hours, seed=SEED, wrap=puppet, watch=watch)

@@ -33,7 +33,10 @@ async def search(puppet: Puppet) -> Json:
         "item": {"descriptor": {"code": "energy"}, "quantity": quantity("1.000")},
         "fulfillment": fulfillment(puppet.next_slot),
     }
-    return puppet.call("search", "roof-0", {"intent": intent}, str(uuid.uuid4()))
+    call = puppet.call("search", "roof-0", {"intent": intent}, str(uuid.uuid4()))
+    if puppet.protocol == "v2":  # it has no broadcast: a seller is asked by name
+        call["context"] |= {"bpp_id": "roof-0.default", "bpp_uri": "http://roof-0/roof-0"}
+    return call
 
 
 async def select(puppet: Puppet) -> Json:
@@ -127,7 +130,7 @@ async def reading(puppet: Puppet) -> Json:
 
 
 async def on_search(puppet: Puppet) -> Json:
-    heard = await puppet.hears("search", "low-0")
+    heard = {"context": await puppet.sought_by("low-0")}
     available = {"measure": {"value": "9.000", "unit": "kWh"}}
     message = catalog("cheap", PRICE, available, fulfillment(puppet.next_slot))
     return _answer(puppet, "on_search", message, heard)

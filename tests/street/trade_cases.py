@@ -100,6 +100,20 @@ SELLER = [
     ),
     Case(
         "confirm",
+        "payment in another currency",
+        declined("40003", "what is due is in CHF and the price in EUR", "message.order.payments.0.params.currency"),
+        {"message.order.payments.0.params.currency": "CHF"},
+    ),
+    Case(
+        "confirm",
+        "another provider",
+        declined(
+            "40003", "order says provider 'low-0.default' but 'roof-0.default' was quoted", "message.order.provider"
+        ),
+        {"message.order.provider.id": "low-0.default"},
+    ),
+    Case(
+        "confirm",
         "altered quantity",
         declined("40003", "order says 1.250 kWh but 1.000 kWh was quoted", "message.order.items.0.quantity"),
         ordered("1.250"),
@@ -135,6 +149,12 @@ SELLER = [
         "late_cancel",
         "after the start",
         declined("50001", "the delivery slot 06:15-06:30 has started; what was confirmed is delivered"),
+    ),
+    Case(
+        "on_status",
+        "due in another currency",
+        declined("40000", "what is due is in CHF and the price in EUR", "message.order.payments.0.params.currency"),
+        {"message.order.payments.0.params.currency": "CHF"},
     ),
     Case("early_pay", "before delivery", declined("40000", "nothing to pay yet: the order is CONFIRMED")),
     Case(

@@ -50,11 +50,15 @@ def known(party: Party, transaction_id: str, partner: str) -> Known | None:
 
 def terms_of(contract: Contract, currency: str) -> Terms:
     """A contract's terms."""
-    provider = contract.provider or (contract.party if contract.side is Side.SELLER else contract.counterparty)
     lines = tuple(
         [Line(one.slot, one.item_id, one.energy_wh, one.amount_micro, one.fee_micro) for one in contract.deliveries]
     )
-    return Terms(provider, lines, contract.amount_micro, currency)
+    return Terms(provider_of(contract), lines, contract.amount_micro, currency)
+
+
+def provider_of(contract: Contract) -> str:
+    """Whose energy a contract is about: the seller's own where it names nobody."""
+    return contract.provider or (contract.party if contract.side is Side.SELLER else contract.counterparty)
 
 
 def wrong_parts(terms: Terms) -> str | None:
@@ -69,6 +73,8 @@ def difference(contract: Contract, terms: Terms, currency: str) -> tuple[About, 
     """Where terms say something else than the contract: the part and a text, or None when they agree."""
     if len(terms.lines) != len(contract.deliveries):
         return About.ITEM, f"order has {len(terms.lines)} deliveries but {len(contract.deliveries)} were quoted"
+    if terms.provider != (provider := provider_of(contract)):
+        return About.PROVIDER, f"order says provider {terms.provider!r} but {provider!r} was quoted"
     for line, agreed in zip(terms.lines, contract.deliveries, strict=True):
         if line.item_id != agreed.item_id:
             return About.ITEM, f"order says {line.item_id} but {agreed.item_id} was quoted"

@@ -383,10 +383,17 @@ def _check_currency(quote: WireQuote | Bill, code: ErrorCode, path: str) -> None
 def _terms_and_due(order: Order, known: Lookup, code: ErrorCode = ErrorCode.QUOTE_UNAVAILABLE) -> tuple[Terms, int]:
     """The terms, and what the payments come to: the price, where one of them does not say."""
     terms = _terms(order, known, code)
-    return terms, _due_micro(order.payments, terms.total_micro)
+    return terms, _due_micro(order.payments, terms.total_micro, terms.currency, code)
 
 
-def _due_micro(payments: Sequence[Payment], otherwise_micro: int) -> int:
+def _due_micro(payments: Sequence[Payment], otherwise_micro: int, currency: str, code: ErrorCode) -> int:
+    """What payments come to (millionths); `otherwise_micro` where one does not say. In another currency than the price
+    it is declined with `code`.
+    """
+    for number, one in enumerate(payments):
+        if one.params.currency not in (None, currency):
+            text = f"what is due is in {one.params.currency} and the price in {currency}"
+            raise declined(code, text, f"{_PAYMENTS}.{number}.params.currency")
     amounts = [one.params.amount_micro for one in payments]
     stated = [one for one in amounts if one is not None]
     return sum(stated) if stated and len(stated) == len(amounts) else otherwise_micro
@@ -444,7 +451,8 @@ def _told(delivery: _Delivery, order: Order, status: str | None, known: Known) -
         payments = [one for one in payments if one.id in names]
     line = next((line for line in known.lines if line.slot == delivery.slot), None)
     share = share_micro(line.amount_micro, delivered_wh, line.energy_wh) if line else 0
-    return DeliveryStatus(delivery.slot, state, delivered_wh, _due_micro(payments, share))
+    due_micro = _due_micro(payments, share, known.currency, ErrorCode.BUSINESS_ERROR)
+    return DeliveryStatus(delivery.slot, state, delivered_wh, due_micro)
 
 
 def _cancel(message: CancelMessage) -> Cancel:

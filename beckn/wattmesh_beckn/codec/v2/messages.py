@@ -263,10 +263,18 @@ class Participant(V2Model):
     participant_attributes: ParticipantAttributes | None = None
 
 
+class Role(V2Model):
+    """What somebody is in a contract: `buyerPlatform`, `sellerPlatform`, …"""
+
+    role: Text | None = None
+    participant_id: Text | None = None
+
+
 class ContractAttributes(V2Model):
     """DEGContract, and until when a quote holds (wall time)."""
 
     quote_valid_until: Timestamp | None = None
+    roles: Annotated[tuple[Role, ...], Field(max_length=20)] = ()
 
 
 class ContractV2(V2Model):

@@ -45,6 +45,7 @@ from wattmesh_beckn.codec.v2.writing import (
     CORRECTION,
     DRAFT,
     EXPORTED,
+    FINAL,
     GRID_FEE,
     HELD,
     IMPORTED,
@@ -54,6 +55,7 @@ from wattmesh_beckn.codec.v2.writing import (
     PRICE,
     PROVISIONAL,
     REQUESTED,
+    SELLER,
     SELLER_DISCOM,
     SHARED,
     SHARED_ENERGY,
@@ -102,7 +104,7 @@ from wattmesh_market.trade.messages import (
     Wanted,
 )
 from wattmesh_market.trade.offers import Offer
-from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, money_text, share_micro
+from wattmesh_market.units import MAX_ENERGY_WH, MAX_MONEY_MICRO, kwh_text, money_text, share_micro
 
 _CONTRACT, _COMMITMENTS = "message.contract", "message.contract.commitments"
 _CONSIDERATION, _SETTLEMENTS = f"{_CONTRACT}.consideration", f"{_CONTRACT}.settlements"
@@ -156,6 +158,7 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
 
 def _read_contract(action: Action, context: Addressed, contract: ContractV2, known: Lookup) -> Message:
     """What a call says of a contract; Refusal where its form is wrong."""
+    _require_roles(contract, context)
     match action:
         case Action.SELECT:
             wanted = tuple(Wanted(one.slot, one.item_id, _energy_wh(one)) for one in _deliveries(contract))
@@ -195,6 +198,18 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
             return Receipt(_named(contract, known()), *_payments(paid)) if paid else _priced(contract)
         case _:
             raise TypeError(f"{action} is about no contract")
+
+
+def _require_roles(contract: ContractV2, context: Addressed) -> None:
+    """Refuse a contract by which who buys sells, or the other way round: it would prove the contrary of what was done.
+
+    Whom else it names is not for here: a platform may name those for whom it trades.
+    """
+    swapped = {(BUYER, context.bpp_id), (SELLER, context.bap_id)}
+    for number, one in enumerate(contract.contract_attributes.roles):
+        if one.participant_id is not None and (one.role, one.participant_id) in swapped:
+            text = f"{one.participant_id!r} cannot be {one.role} of this contract, by whose context it is the other"
+            raise declined(ErrorCode.BUSINESS_ERROR, text, f"{_CONTRACT}.contractAttributes.roles.{number}")
 
 
 # --- discovery ---
@@ -330,7 +345,7 @@ def _currency(contract: ContractV2, known: Known | None) -> str:
 def _agreed(contract: ContractV2, known: Known | None, context: Addressed) -> tuple[Terms, int]:
     """The terms, and what the settlements come to: the price, where they do not say."""
     terms = _terms(contract, known, context)
-    due = [_due(one) for one in contract.settlements if not _is_payment(one)]
+    due = [_due(one, terms.currency) for one in contract.settlements if not _is_payment(one)]
     stated = [one for one in due if one is not None]
     return terms, sum(stated) if stated and len(stated) == len(due) else terms.total_micro
 
@@ -342,7 +357,12 @@ def _status(contract: ContractV2, known: Known | None, context: Addressed, other
     terms = _terms(contract, known, context, deliveries)
     intervals = {one.slot: one.interval for one in deliveries}
     states = {_slot_named(one.id): one.status for one in contract.performance}
-    due = {_slot_named(one.id): _due(one) for one in contract.settlements if not _is_payment(one)}
+    currency = terms.currency if known is None else known.currency
+    due = {
+        _slot_named(one.id): _due(one, currency, ErrorCode.BUSINESS_ERROR)
+        for one in contract.settlements
+        if not _is_payment(one)
+    }
     code = (contract.status.code if contract.status else None) or otherwise
     told: list[DeliveryStatus] = []
     for line in terms.lines:
@@ -354,8 +374,8 @@ def _status(contract: ContractV2, known: Known | None, context: Addressed, other
             told.append(DeliveryStatus(line.slot, state, None, None))
             continue
         interval = intervals.get(line.slot)
-        final = None if interval is None else _number(interval, *ALLOCATIONS)
-        delivered_wh = line.energy_wh if final is None else _wh(final, _SERIES)
+        allocated_wh = None if interval is None else _allocated_wh(interval)
+        delivered_wh = line.energy_wh if allocated_wh is None else allocated_wh
         stated = due.get(line.slot)
         share = share_micro(line.amount_micro, delivered_wh, line.energy_wh) if line.energy_wh else 0
         told.append(DeliveryStatus(line.slot, state, delivered_wh, share if stated is None else stated))
@@ -363,6 +383,22 @@ def _status(contract: ContractV2, known: Known | None, context: Addressed, other
         raise declined(ErrorCode.BUSINESS_ERROR, "how the contract stands is missing", f"{_CONTRACT}.status")
     reason = contract.status.short_desc if contract.status else None
     return Status(_named(contract, known), terms, tuple(told), reason)
+
+
+def _allocated_wh(interval: Interval) -> int | None:
+    """What of a delivery is final: as it says, else the least that a utility allocates; None where nothing is said.
+
+    Refusal where more is final than a utility has allocated, which is nobody's to pay for.
+    """
+    stated = {name: found for name in ALLOCATIONS if (found := _wh_in(interval, name)) is not None}
+    if not stated:
+        return None
+    final_wh = stated.get(FINAL)
+    for name, allocated_wh in stated.items():
+        if final_wh is not None and allocated_wh < final_wh:
+            text = f"{FINAL} of {kwh_text(final_wh)} kWh is more than {name} of {kwh_text(allocated_wh)} kWh"
+            raise declined(ErrorCode.BUSINESS_ERROR, text, f"{_SERIES}.intervals")
+    return min(stated.values()) if final_wh is None else final_wh
 
 
 def _cancelled_unpriced(contract: ContractV2, context: Addressed) -> Status:
@@ -447,10 +483,15 @@ def _payments(settlements: Sequence[Settlement]) -> tuple[int | None, int, str, 
     return *parts[0], currency or "", tuple(parts[1:])
 
 
-def _due(settlement: Settlement) -> int | None:
+def _due(settlement: Settlement, currency: str, code: ErrorCode = ErrorCode.QUOTE_UNAVAILABLE) -> int | None:
+    """What is due (millionths), where it is said. In another currency than the price it is declined with `code`."""
     attributes = settlement.settlement_attributes
     amount = attributes.amount if attributes else None
-    return None if amount is None else _micro(amount.value, _SETTLEMENTS)
+    if amount is None:
+        return None
+    if amount.currency != currency:
+        raise declined(code, f"what is due is in {amount.currency} and the price in {currency}", _SETTLEMENTS)
+    return _micro(amount.value, _SETTLEMENTS)
 
 
 def _told_series(contract: ContractV2) -> list[TimeSeries | None]:
