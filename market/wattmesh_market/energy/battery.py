@@ -7,6 +7,7 @@ beyond a whole Wh is carried from slot to slot, so nothing is made by rounding a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
@@ -49,12 +50,12 @@ class Battery:
         if not 0 <= self.self_discharge_ppm_per_day <= _PPM:
             raise ValueError(f"self-discharge must be from 0 to {_PPM} ppm per day")
 
-    @property
+    @cached_property
     def charge_limit_wh(self) -> int:
         """The most that enters at the terminals in one slot."""
         return slot_energy_wh(self.charge_power_w)
 
-    @property
+    @cached_property
     def discharge_limit_wh(self) -> int:
         """The most that leaves at the terminals in one slot."""
         return slot_energy_wh(self.discharge_power_w)
@@ -194,17 +195,17 @@ def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
     exported_wh = sun_wh - charged_wh
     losses_wh = level_wh + house_wh - sold_wh + imported_wh - exported_wh - level_after_wh
     return Metered(
-        level_before_wh=level_wh,
-        level_after_wh=level_after_wh,
-        pv_wh=plan.pv_wh,
-        load_wh=plan.load_wh,
-        bought_wh=plan.bought_wh,
-        sold_wh=sold_wh,
-        imported_wh=imported_wh,
-        exported_wh=exported_wh,
-        losses_wh=losses_wh,
-        covered_wh=covered_wh,
-        carried_uwh=carried_uwh,
+        level_wh,
+        level_after_wh,
+        plan.pv_wh,
+        plan.load_wh,
+        plan.bought_wh,
+        sold_wh,
+        imported_wh,
+        exported_wh,
+        losses_wh,
+        covered_wh,
+        carried_uwh,
     )
 
 
