@@ -165,27 +165,32 @@ def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
 
     # Promises first: sun, then store.
     missing_wh = max(0, plan.sold_wh - max(0, house_wh))
-    from_store_wh = min(missing_wh, power_wh, _dischargeable(battery, level_uwh - least_uwh))
+    from_store_wh = min(missing_wh, power_wh, _dischargeable(battery, level_uwh - least_uwh)) if missing_wh else 0
     covered_wh = missing_wh - from_store_wh
     sun_wh = max(0, house_wh - plan.sold_wh)
-    relief_sun_wh = min(plan.relief_wh, sun_wh)
-    left_uwh = level_uwh - _drawn(battery, from_store_wh) - least_uwh
-    relief_store_wh = min(plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, _dischargeable(battery, left_uwh))
-    from_store_wh += relief_store_wh
-    sun_wh -= relief_sun_wh
+    relief_sun_wh = relief_store_wh = 0
+    if plan.relief_wh:
+        relief_sun_wh = min(plan.relief_wh, sun_wh)
+        most_wh = _dischargeable(battery, level_uwh - _drawn(battery, from_store_wh) - least_uwh)
+        relief_store_wh = min(plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, most_wh)
+        from_store_wh += relief_store_wh
+        sun_wh -= relief_sun_wh
 
     # Then the house.
-    needed_wh = max(0, -house_wh)
-    own_uwh = level_uwh - _drawn(battery, from_store_wh) - max(least_uwh, plan.reserve_wh * _PPM)
-    own_wh = min(needed_wh, power_wh - from_store_wh, _dischargeable(battery, own_uwh))
+    needed_wh, own_wh = max(0, -house_wh), 0
+    if needed_wh:
+        own_uwh = level_uwh - _drawn(battery, from_store_wh) - max(least_uwh, plan.reserve_wh * _PPM)
+        own_wh = min(needed_wh, power_wh - from_store_wh, _dischargeable(battery, own_uwh))
     discharged_wh = from_store_wh + own_wh
     charged_wh = grid_wh = 0
     if not discharged_wh:
         most_wh = battery.capacity_wh - plan.room_wh
-        full_wh = most_wh if plan.full_wh is None else min(most_wh, plan.full_wh)
-        charged_wh = min(sun_wh, battery.charge_limit_wh, _chargeable(battery, full_wh, level_uwh, plan.room_wh))
-        grid_wh = _chargeable(battery, min(most_wh, plan.fill_wh), level_uwh, plan.room_wh) - charged_wh
-        grid_wh = max(0, min(grid_wh, battery.charge_limit_wh - charged_wh))
+        if sun_wh:
+            full_wh = most_wh if plan.full_wh is None else min(most_wh, plan.full_wh)
+            charged_wh = min(sun_wh, battery.charge_limit_wh, _chargeable(battery, full_wh, level_uwh, plan.room_wh))
+        if plan.fill_wh:
+            grid_wh = _chargeable(battery, min(most_wh, plan.fill_wh), level_uwh, plan.room_wh) - charged_wh
+            grid_wh = max(0, min(grid_wh, battery.charge_limit_wh - charged_wh))
     level_uwh -= _drawn(battery, discharged_wh)
     level_uwh += (charged_wh + grid_wh) * battery.charge_efficiency_ppm
     level_after_wh, carried_uwh = divmod(min(level_uwh, battery.capacity_wh * _PPM), _PPM)

@@ -30,7 +30,7 @@ from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PP
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
-from wattmesh_market.trade.offers import Block
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.trade.quotas import CUSTOMER_WH, NEWCOMER_WH
 from wattmesh_market.units import kwh_text
 
@@ -286,7 +286,10 @@ class Household(Supplied):
         if self._plan is None or self.draining:
             return False
         role = self.books.roles.get(slot)
-        return role is Role.SELLER or (role is None and isinstance(self._decision(slot), Sell))
+        if role is not None:
+            return role is Role.SELLER
+        # Who has too little to sell decides for something else; that need not be known.
+        return self.sellable_wh(slot) >= MIN_TRADE_WH and isinstance(self._decision(slot), Sell)
 
     def may_buy(self, slot: int) -> bool:
         """Only a buyer buys: its role was taken when the slot began in which `slot` is traded."""

@@ -70,6 +70,8 @@ class Planning:
     def decide(self, slot: int, sellable_wh: int) -> Decision:
         """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
         outlook = self._outlook(slot)
+        if sellable_wh >= MIN_TRADE_WH and not outlook.metered.imported_wh:
+            return Sell()
         least_micro = max(0, self._rates.feed_in(slot) + self._rates.local_grid_fee(slot))
         wants = [
             Block(self._limited_micro(micro or 0), wh)
@@ -77,7 +79,7 @@ class Planning:
             if (micro or 0) >= least_micro
         ]
         wanted_wh = sum([block.energy_wh for block in wants])
-        if wanted_wh >= MIN_TRADE_WH and (outlook.metered.imported_wh or sellable_wh < MIN_TRADE_WH):
+        if wanted_wh >= MIN_TRADE_WH:
             reason = f"{wanted_wh / 1000:.3f} kWh are worth up to {money_text(wants[0].price_micro_per_kwh or 0)} here"
             return Buy(tuple(wants), reason)
         return Sell() if sellable_wh >= MIN_TRADE_WH else Hold()
