@@ -328,11 +328,7 @@ class Household(Supplied):
             left_wh = max(0, min(left_wh, (self._sale(slot).energy_wh or 0) - sold_wh))
         if self._plan is None:
             return [Block(self.price_micro_per_kwh(slot), left_wh)]
-        found = []
-        for micro, energy_wh in self._plan.supply(slot) if left_wh else ():
-            found.append(Block(micro, min(energy_wh, left_wh)))
-            left_wh -= found[-1].energy_wh
-        return found
+        return self._plan.supply(slot, left_wh) if left_wh else []
 
     def _possible_wh(self, slot: int) -> int:
         """What is neither promised nor, by rules, to be kept: out of store and sun, within all powers."""
