@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from wattmesh_agents.books_page import BooksPages
+from wattmesh_agents.books_page import MOST_ON_A_PAGE, ON_A_PAGE, BooksPages
 from wattmesh_agents.history import history_page, slot_page
 from wattmesh_agents.live import live_page
 from wattmesh_agents.pod import RESTORED, RESTORED_S, Pod
@@ -24,6 +24,14 @@ from wattmesh_common.pod_pages import HistoryPage, LivePage, PartyStatus, SlotPa
 from wattmesh_common.web_pages import add_api_docs, readers_only
 from wattmesh_market.energy.slots import slot_of
 from wattmesh_market.parties.party import Party
+
+_Limit = Annotated[int, Query(ge=1, le=MOST_ON_A_PAGE, description=f"rows, at most {MOST_ON_A_PAGE}")]
+_After = Annotated[
+    str | None,
+    Query(
+        max_length=2000, description="key of the row before, a JSON list; the header `Link` has that of the next page"
+    ),
+]
 
 
 def create_app(pod: Pod) -> FastAPI:
@@ -58,13 +66,24 @@ def _add_pages(app: FastAPI, pod: Pod) -> None:
 
     books, readers = BooksPages(pod.database), readers_only(lambda: pod.config.readers)
 
-    @readers.get("/contracts", summary="All contracts, each side's own record", response_class=JSONResponse)
-    async def contracts() -> Response:
-        return books.rows("contracts")
+    @readers.get("/contracts", summary="Contracts, each side's own record, page by page", response_class=JSONResponse)
+    async def contracts(limit: _Limit = ON_A_PAGE, after: _After = None) -> Response:
+        return books.page("contracts", after, limit)
 
-    @readers.get("/ledger", summary="Every row that an audit needs", response_class=JSONResponse)
+    @readers.get("/ledger", summary="Every row that an audit needs, as of one moment", response_class=JSONResponse)
     async def ledger() -> Response:
+        # Not by pages: what is booked, delivered or deleted between two would be findings.
         return books.tables(AUDITED_TABLES)
+
+    @readers.get("/ledger/{table}", summary="One table of these, page by page", response_class=JSONResponse)
+    async def one_table(
+        table: Annotated[str, Path(description=", ".join(AUDITED_TABLES))],
+        limit: _Limit = ON_A_PAGE,
+        after: _After = None,
+    ) -> Response:
+        if table not in AUDITED_TABLES:
+            raise HTTPException(404, f"no table {table[:63]!r} here; there are {', '.join(AUDITED_TABLES)}")
+        return books.page(table, after, limit)
 
     @readers.get("/evidence/{transaction}", summary="What counterparties have signed of the contracts of a transaction")
     async def evidence(

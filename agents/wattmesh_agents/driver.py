@@ -27,7 +27,7 @@ from wattmesh_agents.store.chain import (
 )
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers, Requests
-from wattmesh_agents.store.retention import Horizon, forget, retire
+from wattmesh_agents.store.retention import RETIRED_AT_ONCE, Horizon, begins, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
@@ -397,19 +397,28 @@ class Driver:
         self._sent[message.party, ACTIONS[message.action]] += 1
 
     def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
-        """Delete what has passed, and of each party's books what is older than it is to keep; see `retention`."""
+        """Delete what has passed; see `retention`."""
         partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
         with self._transaction("prune") as connection:
             forget(connection, horizon, self.members, partners.union(needed))
-            parties = [member.party for member in self.members.values()]
-            chained = [
-                party.id
-                for party in parties
-                if retire(connection, party.id, horizon.kept_from(party.retention_days, party.grid.utc_offset_s))
-            ]
-        for party in chained:
-            self._chains.load(party, self.accounts[party])
         self.inbox.forget(horizon.now_ms)
+
+    def retire(self, horizon: Horizon) -> None:
+        """Delete of each party's books some of what is older than it is to keep; see `retention`."""
+        parties = [member.party for member in self.members.values()]
+        kept = {party.id: horizon.kept_from(party.retention_days, party.grid.utc_offset_s) for party in parties}
+        older = [
+            name
+            for name, kept_from in kept.items()
+            if (first := begins(self._database.connection, name)) is not None and first < kept_from
+        ]
+        if not older:
+            return
+        most = max(1, RETIRED_AT_ONCE // len(older))
+        with self._transaction("retire") as connection:
+            chained = [name for name in older if retire(connection, name, kept[name], most)]
+        for name in chained:
+            self._chains.load(name, self.accounts[name])
 
     def left_behind(self, household: str, *, lost: bool) -> list[ForgottenRows]:
         """What is kept here of a household that has left. Refused when it cannot be forgotten yet, see `forgetting`."""

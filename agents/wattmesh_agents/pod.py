@@ -332,10 +332,11 @@ class Pod:
                 if not self._guard(member.party.name, step):
                     self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
                 self._guard(member.party.name, partial(self._checkpoints.look, member.party))
+            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
             if slot % TIDY_EVERY_S == 0:
                 self._guard("all", self._driver.tidy)
-                horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
                 self._guard("all", partial(self._driver.forget, horizon, self._backstops()))
+            self._guard("all", partial(self._driver.retire, horizon))
             if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
                 log.warning(

@@ -25,6 +25,7 @@ CHECKPOINT = "checkpoint"
 SALT_BYTES = 16
 HASH_BYTES = 32
 _LARGEST = 2**53
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 class Checkpoint(BaseModel):
@@ -53,7 +54,7 @@ def commitment(entry: Sequence[str | int | None], salt: bytes) -> bytes:
 
     Hashed are the salt and then the values as a JSON array without spaces.
     """
-    return sha256(salt + json.dumps([*entry], separators=(",", ":")).encode()).digest()
+    return sha256(salt + _JSON.encode([*entry]).encode()).digest()
 
 
 def next_head(former: bytes, committed: bytes) -> bytes:

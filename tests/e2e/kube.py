@@ -9,12 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import yaml
+from kubernetes import config
+from kubernetes.client import ApiException
+from kubernetes.dynamic import DynamicClient
+from urllib3.exceptions import HTTPError as NotReached
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -73,9 +80,24 @@ def until(what: str, look: Callable[[], T | None], within_s: float = PATIENCE_S,
         time.sleep(every_s)
 
 
+@cache
+def _api(context: str) -> Any:
+    with TemporaryDirectory() as folder:  # what was found of another cluster at this address is not to be believed
+        return DynamicClient(config.new_client_from_config(context=context), cache_file=str(Path(folder, "cache")))
+
+
+@cache
+def _resource(context: str, kind: str) -> Any:
+    for spelling in ("name", "singular_name"):
+        for found in _api(context).resources.search(**{spelling: kind}):
+            if not found.kind.endswith("List"):
+                return found
+    raise CommandFailed(f"the cluster has no {kind}")
+
+
 @dataclass(frozen=True)
 class Kube:
-    """One namespace of the cluster."""
+    """One namespace of the cluster. What tests look at again and again is asked without a kubectl for each look."""
 
     context: str
     namespace: str
@@ -102,12 +124,21 @@ class Kube:
 
     def get(self, kind: str, name: str) -> Object:
         """One object. Raises CommandFailed when it is not there."""
-        item: Object = json.loads(self("get", kind, name, "--output", "json"))
-        return item
+        return self._asked(kind, name=name)
 
     def list(self, kinds: str, selector: str = "") -> list[Object]:
         """All objects of these kinds, with commas between, that agree with a label selector."""
-        found: list[Object] = json.loads(self("get", kinds, "--selector", selector, "--output", "json"))["items"]
+        return [item for kind in kinds.split(",") for item in self._asked(kind, label_selector=selector)["items"]]
+
+    def _asked(self, kind: str, **query: str) -> Object:
+        try:
+            asked = _resource(self.context, kind)
+            answer = asked.get(namespace=self.namespace, serialize=False, _request_timeout=60, **query)
+            found: Object = json.loads(answer.data)
+        except ApiException as error:
+            raise CommandFailed(f"{kind} of {self.namespace}: {error.status} {error.reason}") from None
+        except NotReached as error:
+            raise CommandFailed(f"{kind} of {self.namespace}: {error}") from None
         return found
 
     def names(self, kinds: str, selector: str = "") -> set[str]:
@@ -116,7 +147,7 @@ class Kube:
 
     def is_gone(self, kind: str, name: str) -> bool:
         """Whether there is no such object."""
-        return not self("get", kind, name, "--ignore-not-found", "--output", "name")
+        return name not in self.names(kind)
 
     def ready(self, *resources: str, within_s: float = PATIENCE_S) -> None:
         """Wait for the condition Ready of resources (such as `solaragent/rooftop`) as they are declared now."""

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 from fastapi import FastAPI, Response
 
 from tests.security.http_support import PATIENT, SHORT_S, run, served, until
-from wattmesh_agents.books_page import READERS, BooksPages
+from wattmesh_agents.books_page import MOST_ON_A_PAGE, READERS, BooksPages
 from wattmesh_agents.store.database import Database
 
 ASK = b"GET /ledger HTTP/1.1\r\nhost: street\r\n\r\n"
+ASK_A_PAGE = b"GET /ledger/ledger HTTP/1.1\r\nhost: street\r\n\r\n"
 ENTRIES = 60_000
 """Twelve megabytes of JSON."""
 
@@ -35,10 +37,15 @@ def app(database: Database) -> FastAPI:
     async def ledger() -> Response:
         return pages.tables(["ledger", "accounts"])
 
+    @made.get("/ledger/ledger")
+    async def page() -> Response:
+        return pages.page("ledger", None, MOST_ON_A_PAGE)
+
     return made
 
 
-def test_a_hundred_readers_that_never_read_cost_no_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ask", [ASK, ASK_A_PAGE])
+def test_a_hundred_readers_that_never_read_cost_no_memory(ask: bytes, tmp_path: Path) -> None:
     database = books(tmp_path)
 
     async def story() -> None:
@@ -49,7 +56,7 @@ def test_a_hundred_readers_that_never_read_cost_no_memory(tmp_path: Path) -> Non
             try:
                 for _ in range(100):
                     peer = await street.connect(receive_buffer=4096)
-                    await peer.send(ASK)
+                    await peer.send(ask)
                 await until(lambda: street.connections == 0)
                 _, most = tracemalloc.get_traced_memory()
             finally:
@@ -57,7 +64,7 @@ def test_a_hundred_readers_that_never_read_cost_no_memory(tmp_path: Path) -> Non
             assert most < 30_000_000
             # They were cut off, and their places are free again.
             peer = await street.connect()
-            await peer.send(ASK)
+            await peer.send(ask)
             assert (await peer.head())[0] == 200
 
     run(story)
@@ -74,10 +81,11 @@ def test_more_readers_than_there_is_room_for_are_told_to_ask_again(tmp_path: Pat
                 await peer.send(ASK)
                 assert (await peer.head())[0] == 200
             late = await street.connect()
-            await late.send(ASK)
-            answer = await late.answer()
-            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-            assert json.loads(answer.body) == {"detail": "4 read these books now; ask again"}
+            for ask in (ASK, ASK_A_PAGE):
+                await late.send(ask)
+                answer = await late.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                assert json.loads(answer.body) == {"detail": "4 read these books now; ask again"}
 
     run(story)
     database.close()

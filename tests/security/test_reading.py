@@ -36,7 +36,9 @@ def paths(app: FastAPI) -> list[str]:
     """Every path that is read with GET, with something in the place of its parameters."""
     described = app.openapi()["paths"]
     shut = [path for path, methods in described.items() if "get" in methods and path not in OPEN]
-    return [path.replace("{transaction}", "00000000").replace("{slot}", "1782014400") for path in shut]
+    for name, value in (("{transaction}", "00000000"), ("{slot}", "1782014400"), ("{table}", "readings")):
+        shut = [path.replace(name, value) for path in shut]
+    return shut
 
 
 def test_all_of_a_gateway_that_tells_of_a_household_is_shut(tmp_path: Path) -> None:
@@ -113,7 +115,10 @@ def asked() -> Asked:
 
 
 def test_all_that_tells_of_a_household_is_asked_for(asked: Asked) -> None:
-    assert asked.paths == ["/contracts", "/ledger", "/evidence/00000000", "/live", "/history", "/history/1782014400"]
+    assert asked.paths == [
+        *("/contracts", "/ledger", "/ledger/readings", "/evidence/00000000", "/live", "/history"),
+        "/history/1782014400",
+    ]
 
 
 @pytest.mark.parametrize("who", ["the market", "the household"])

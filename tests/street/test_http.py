@@ -37,6 +37,7 @@ PAGES = [
     "roof-0/nobody/status",
     "roof-0/contracts",
     "roof-0/ledger",
+    "roof-0/ledger/readings?limit=2",
     "roof-0/metrics",
     "roof-0/health/live",
     "roof-0/health/ready",
@@ -169,6 +170,9 @@ def test_ledger_shows_all_that_an_audit_reads(seen: Seen) -> None:
     assert ledger["contracts"] == seen.pages["roof-0/contracts"].json()
     assert ledger["parties"][0]["party"] == "roof-0.default"
     assert len(ledger["readings"]) >= SLOTS
+    page = seen.pages["roof-0/ledger/readings?limit=2"]
+    assert page.json() == ledger["readings"][:2]
+    assert page.links["next"]["url"].startswith("?limit=2&after=")
     assert (
         sum(row["amount_micro"] for row in ledger["ledger"])
         == seen.pages["roof-0/roof-0/status"].json()["balance_micro"]

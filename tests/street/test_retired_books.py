@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -63,6 +64,16 @@ def retired(state: Path, *names: str, before: int = BEFORE) -> tuple[Book, ...]:
     return read_books(state)
 
 
+def add_delivery(connection: sqlite3.Connection, transaction: str, slot: int) -> None:
+    """A contract that has a delivery more."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(contracts)")]
+    values = ", ".join(":slot" if name == "slot" else name for name in columns)
+    connection.execute(
+        f"INSERT INTO contracts SELECT {values} FROM contracts WHERE transaction_id = :transaction LIMIT 1",  # noqa: S608
+        {"transaction": transaction, "slot": slot},
+    )
+
+
 def check_right(books: tuple[Book, ...], before: AuditResult) -> None:
     result = audit(books)
     assert result.findings == ()
@@ -121,11 +132,7 @@ def test_a_contract_is_deleted_whole_or_not_at_all(state: Path) -> None:
         [(transaction,)] = connection.execute(
             "SELECT transaction_id FROM contracts WHERE slot = ? AND state = 'SETTLED' LIMIT 1", (BEFORE - 900,)
         )
-        # Another delivery of it, two slots later.
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(contracts)")]
-        values = ", ".join("slot + 1800" if name == "slot" else name for name in columns)
-        copied = f"INSERT INTO contracts SELECT {values} FROM contracts WHERE transaction_id = ?"  # noqa: S608
-        connection.execute(copied, (transaction,))
+        add_delivery(connection, transaction, BEFORE + 900)
     [flat] = [book for book in retired(state, "flat-0") if book.name == "flat-0"]
     assert len([row for row in flat.contracts if row.transaction_id == transaction]) == 2
     assert flat.parties[0].first_slot == BEFORE - 900
@@ -136,18 +143,54 @@ def test_at_most_a_day_goes_at_once(state: Path) -> None:
     assert flat.parties[0].first_slot <= START + DAY_S
 
 
-def test_a_pod_deletes_what_is_older_than_its_parties_are_told_to_keep() -> None:
+@pytest.mark.parametrize("name", PODS)
+def test_books_are_right_after_each_piece_and_in_the_end_as_after_a_whole_one(name: str, state: Path) -> None:
+    """Whatever ends the process between two of them."""
+    whole = audit(read_books(state))
+    [at_once] = [book for book in retired(copytree(state, state.parent / "at once"), name) if book.name == name]
+    path, first, pieces = state / "agents" / f"{name}.db", START, 0
+    while first < at_once.parties[0].first_slot:
+        with closing(Database.open(path)) as database, database.transaction() as connection:
+            retire(connection, party_in(name), BEFORE, most=5)
+        books = read_books(state)
+        check_right(books, whole)
+        [book] = [book for book in books if book.name == name]
+        assert book.parties[0].first_slot > first
+        first, pieces = book.parties[0].first_slot, pieces + 1
+    assert pieces > 3
+    for table in ("parties", "contracts", "readings", "ledger", "reported", "held", "closings"):
+        assert getattr(book, table) == getattr(at_once, table)
+    sums = [[replace(one, number=None, salt=None, until=0) for one in each.carried] for each in (book, at_once)]
+    assert sums[0] == sums[1]
+
+
+def test_a_piece_has_as_many_slots_as_a_contract_in_it(state: Path) -> None:
+    path = state / "agents" / "flat-0.db"
+    with closing(Database.open(path)) as database, database.transaction() as connection:
+        [(transaction,)] = connection.execute("SELECT transaction_id FROM contracts WHERE state = 'SETTLED' LIMIT 1")
+        add_delivery(connection, transaction, START)
+        add_delivery(connection, transaction, BEFORE - 1800)
+        retire(connection, party_in("flat-0"), BEFORE, most=1)
+        [(first,)] = connection.execute("SELECT first_slot FROM parties")
+    assert first >= BEFORE - 900
+
+
+def test_a_pod_deletes_what_is_older_than_its_parties_are_told_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece in each slot."""
+    monkeypatch.setattr("wattmesh_agents.driver.RETIRED_AT_ONCE", 1)
     run = simulate(lambda: run_in_memory(STREET, STREET.resource.spec.clock.start + timedelta(hours=3), seed=1))
     midnight = START // DAY_S * DAY_S + DAY_S
     for pod in run.pods.values():
 
         def first_slot(grid_s: float, pod: Pod = pod) -> int:
-            pod._driver.forget(Horizon(pod.now.ms, grid_s, speed=1.0), [])
+            pod._driver.retire(Horizon(pod.now.ms, grid_s, speed=1.0))
             [(first,)] = pod.database.connection.execute("SELECT first_slot FROM parties")
             return int(first)
 
         assert first_slot(midnight + 3650 * DAY_S - 1) == START
-        assert first_slot(midnight + 3650 * DAY_S) > START
+        first = first_slot(midnight + 3650 * DAY_S)
+        second = first_slot(midnight + 3650 * DAY_S)
+        assert START < first < second
         [(party, last)] = pod.database.connection.execute("SELECT party, max(number) FROM chain GROUP BY party")
         head = pod._driver._chains.head(party)
         assert head is not None

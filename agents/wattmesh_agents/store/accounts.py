@@ -46,10 +46,10 @@ def totals(connection: sqlite3.Connection, party: str) -> list[Total]:
     """What a party has booked so far, by counterparty."""
     rows = connection.execute(
         "SELECT counterparty, sum(entries), sum(energy_wh), sum(amount_micro) FROM ("
-        "SELECT counterparty, 1 AS entries, energy_wh, amount_micro FROM ledger WHERE party = ?1 UNION ALL "
-        "SELECT counterparty, entries, received_wh - given_wh, amount_micro FROM carried WHERE party = ?1) "
+        "SELECT counterparty, 1 AS entries, energy_wh, amount_micro FROM ledger WHERE party = :party UNION ALL "
+        "SELECT counterparty, entries, received_wh - given_wh, amount_micro FROM carried WHERE party = :party) "
         "GROUP BY counterparty ORDER BY counterparty",
-        (party,),
+        {"party": party},
     )
     return [Total._make(row) for row in rows]
 
@@ -57,9 +57,9 @@ def totals(connection: sqlite3.Connection, party: str) -> list[Total]:
 def has_booked_with(connection: sqlite3.Connection, party: str, counterparty: str) -> bool:
     """Whether a party has booked anything with another."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM carried WHERE party = ?1 AND counterparty = ?2) "
-        "OR EXISTS (SELECT 1 FROM ledger WHERE party = ?1 AND counterparty = ?2)",
-        (party, counterparty),
+        "SELECT EXISTS (SELECT 1 FROM carried WHERE party = :party AND counterparty = :counterparty) "
+        "OR EXISTS (SELECT 1 FROM ledger WHERE party = :party AND counterparty = :counterparty)",
+        {"party": party, "counterparty": counterparty},
     ).fetchone()
     return bool(row[0])
 

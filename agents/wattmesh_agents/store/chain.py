@@ -73,7 +73,7 @@ class Chains:
         """Go on with the chain of a party's ledger."""
         head = _last(self._db, party, account)
         signed = self._db.execute(
-            "SELECT record FROM checkpoints WHERE party = ?1 AND signer = ?1 ORDER BY until DESC LIMIT 1", (party,)
+            "SELECT record FROM checkpoints WHERE party = ? AND signer = party ORDER BY until DESC LIMIT 1", (party,)
         ).fetchone()
         number, until = 0, 0
         if signed is not None:

@@ -18,7 +18,7 @@ from wattmesh_market.trade.messages import Action
 
 _CONTRACTS = (
     "SELECT party, counterparty, transaction_id, side, slot, energy_wh, amount_micro, state, delivered_wh, "
-    "settled_micro FROM contracts WHERE transaction_id >= ?1 AND transaction_id < ?1 || 'g' "
+    "settled_micro FROM contracts WHERE transaction_id >= :beginning AND transaction_id < :beginning || 'g' "
     "ORDER BY party, transaction_id, counterparty, slot"
 )
 _MESSAGES = (
@@ -185,7 +185,7 @@ def _booked(
 def kept(connection: sqlite3.Connection, transaction: str, currency: str) -> list[SideOfContract]:
     """Each side's books and evidence of the contracts whose transaction ids begin with `transaction` (hexadecimal)."""
     found = []
-    rows = connection.execute(_CONTRACTS, (transaction,)).fetchall()
+    rows = connection.execute(_CONTRACTS, {"beginning": transaction}).fetchall()
     for (party, counterparty, transaction_id, side), group in groupby(rows, lambda row: row[:4]):
         deliveries = [*group]
         slots = [row[4] for row in deliveries]

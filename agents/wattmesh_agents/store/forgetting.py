@@ -84,26 +84,27 @@ _UNSETTLED = {
         "SELECT party, count(*) FROM readings WHERE party = :household AND state <> 'booked' GROUP BY party"
     ),
 }
-_PROVISIONAL = "SELECT party FROM reported WHERE household = ?1 AND party <> ?1 AND provisional LIMIT 1"
+_PROVISIONAL = "SELECT party FROM reported WHERE household = ? AND party <> household AND provisional LIMIT 1"
 _BOOKED = (
-    "SELECT party, max(slot) FROM (SELECT party, slot FROM ledger WHERE counterparty = ?1 "
+    "SELECT party, max(slot) FROM (SELECT party, slot FROM ledger WHERE counterparty = :household "
     # Of what was deleted it is not known when it was: any record tells of it.
-    "UNION ALL SELECT party, 0 FROM carried WHERE counterparty = ?1) WHERE party <> ?1 GROUP BY party"
+    "UNION ALL SELECT party, 0 FROM carried WHERE counterparty = :household) WHERE party <> :household GROUP BY party"
 )
 _IS_UTILITY = (
-    "SELECT EXISTS (SELECT 1 FROM parties WHERE party = ?1 AND kind = 'utility') OR EXISTS (SELECT 1 FROM ledger "
-    "JOIN parties USING (party) WHERE counterparty = ?1 AND parties.kind = 'household' AND ledger.kind <> 'trade')"
+    "SELECT EXISTS (SELECT 1 FROM parties WHERE party = :household AND kind = 'utility') OR EXISTS ("
+    "SELECT 1 FROM ledger JOIN parties USING (party) "
+    "WHERE counterparty = :household AND parties.kind = 'household' AND ledger.kind <> 'trade')"
 )
 
 _TELLING = "party IN (SELECT party FROM parties WHERE kind = 'utility')"
 """Whose books tell what their counterparties used, and not only what they had with them."""
 _CARRY = (
-    f"INSERT INTO carried SELECT party, ?2, kind, max(slot) + {SLOT_S}, {SUMS} FROM ledger "  # noqa: S608
-    f"WHERE counterparty = ?1 AND {_TELLING} GROUP BY party, kind{ADD}"
+    f"INSERT INTO carried SELECT party, :name, kind, max(slot) + {SLOT_S}, {SUMS} FROM ledger "  # noqa: S608
+    f"WHERE counterparty = :household AND {_TELLING} GROUP BY party, kind{ADD}"
 )
 _CARRY_ON = (
-    "INSERT INTO carried SELECT party, ?2, kind, until, entries, received_wh, given_wh, amount_micro, "  # noqa: S608
-    f"NULL, NULL FROM carried WHERE counterparty = ?1{ADD}"
+    "INSERT INTO carried SELECT party, :name, kind, until, entries, received_wh, given_wh, amount_micro, "  # noqa: S608
+    f"NULL, NULL FROM carried WHERE counterparty = :household{ADD}"
 )
 _ENTRIES = (
     f"SELECT party, kind, slot, reference, energy_wh, amount_micro, {_TELLING} FROM ledger "  # noqa: S608
@@ -122,8 +123,8 @@ _NOBODY_PAYS = (
     f"WHERE counterparty = ? AND state = 'DELIVERED' AND NOT {_TELLING}"
 )
 _RENAME = (
-    "UPDATE contracts SET counterparty = ?3, transaction_id = ?2, order_id = NULL, reason = NULL, provider = NULL "
-    "WHERE counterparty = ?4 AND transaction_id = ?1"
+    "UPDATE contracts SET counterparty = ?, transaction_id = ?, order_id = NULL, reason = NULL, provider = NULL "
+    "WHERE counterparty = ? AND transaction_id = ?"
 )
 
 
@@ -137,7 +138,7 @@ def obstacles(
     """
     if household == FORGOTTEN:
         return ["that is the name of those who were"]
-    if household in utilities or connection.execute(_IS_UTILITY, (household,)).fetchone()[0]:
+    if household in utilities or connection.execute(_IS_UTILITY, {"household": household}).fetchone()[0]:
         return ["it is a utility, which is no household"]
     found = [
         f"{party} has {what}: {number}"
@@ -148,7 +149,7 @@ def obstacles(
         provisional = connection.execute(_PROVISIONAL, (household,)).fetchone()
         if provisional is not None:
             found.append(f"{provisional[0]} waits for its last word on a reading")
-        for party, slot in connection.execute(_BOOKED, (household,)).fetchall():
+        for party, slot in connection.execute(_BOOKED, {"household": household}).fetchall():
             if slot >= closed_until(connection, party, household):
                 found.append(f"{party} has no closing record of all that is booked with it")
     return found
@@ -176,7 +177,7 @@ def forget(connection: sqlite3.Connection, household: str, salt: bytes) -> None:
         connection.execute(f"DELETE FROM {table} WHERE party = ?", (household,))  # noqa: S608 - names of ours
     ids = _rename_contracts(connection, household)
     unlinked = _rebook(connection, household, ids)
-    connection.execute(_CARRY_ON, (household, FORGOTTEN))
+    connection.execute(_CARRY_ON, {"household": household, "name": FORGOTTEN})
     connection.execute(_CLOSED, (household,))
     for table, column in _NAMED.values():
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (household,))  # noqa: S608 - names of ours
@@ -210,7 +211,7 @@ def _rename_contracts(connection: sqlite3.Connection, household: str) -> dict[st
     )
     rows = connection.execute("SELECT DISTINCT transaction_id FROM contracts WHERE counterparty = ?", (household,))
     ids = {transaction_id: str(uuid.uuid4()) for (transaction_id,) in rows.fetchall()}
-    renamed = [(old, new, FORGOTTEN, household) for old, new in ids.items()]
+    renamed = [(FORGOTTEN, new, household, old) for old, new in ids.items()]
     connection.executemany(_RENAME, renamed)
     return ids
 
@@ -219,7 +220,7 @@ def _rebook(connection: sqlite3.Connection, household: str, ids: dict[str, str])
     """Have entries stand in neighbours' ledgers without a name, booked anew, and in utilities' sums; how many went from
     each party's chain.
     """
-    connection.execute(_CARRY, (household, FORGOTTEN))
+    connection.execute(_CARRY, {"household": household, "name": FORGOTTEN})
     rows = connection.execute(_ENTRIES, (household,)).fetchall()
     unlinked = unlink(connection, "counterparty = ?", (household,))
     connection.execute("DELETE FROM ledger WHERE counterparty = ?", (household,))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from wattmesh_market.energy.battery import Metered
@@ -40,8 +40,9 @@ _PUT_HELD = _replace("held", 8)
 _CLOSE = "INSERT INTO closings VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL)"
 _BOOK = "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STAND = (
-    "INSERT INTO parties VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (party) DO UPDATE SET "
-    "capacity_wh = ?3, level_wh = ?5, next_slot = ?7, buying = ?8, carried_uwh = ?9, vehicle_wh = ?10"
+    "INSERT INTO parties VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (party) DO UPDATE SET "
+    "capacity_wh = excluded.capacity_wh, level_wh = excluded.level_wh, next_slot = excluded.next_slot, "
+    "buying = excluded.buying, carried_uwh = excluded.carried_uwh, vehicle_wh = excluded.vehicle_wh"
 )
 _COUNT = "INSERT INTO messages VALUES (?, ?, ?) ON CONFLICT (party, action) DO UPDATE SET sent = sent + excluded.sent"
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
@@ -100,14 +101,15 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     books = Books(standing)
     since = min(at_slot, standing.next_slot) - REMEMBERED_S
     corrected_since = since + REMEMBERED_S - CORRECTED_WITHIN_S
-    of_contracts = f"(slot >= ?2 OR state IN ({_OPEN}) OR slot IN ({_UNBOOKED}) OR slot IN ({_ESTIMATED}))"
-    for contract in _contracts(connection, party, of_contracts, (since, corrected_since)):
+    remembered = {"party": party, "since": since, "corrected_since": corrected_since}
+    of_contracts = f"(slot >= :since OR state IN ({_OPEN}) OR slot IN ({_UNBOOKED}) OR slot IN ({_ESTIMATED}))"
+    for contract in _contracts(connection, of_contracts, remembered):
         books.put(contract)
     books.note_first_expiry()
-    of_readings = f"(slot >= ?2 OR state <> 'booked' OR slot IN ({_ESTIMATED}))"
+    of_readings = f"(slot >= :since OR state <> 'booked' OR slot IN ({_ESTIMATED}))"
     for values in connection.execute(
-        f"SELECT * FROM readings WHERE party = ?1 AND {of_readings} ORDER BY slot",  # noqa: S608 - text of ours
-        (party, since, corrected_since),
+        f"SELECT * FROM readings WHERE party = :party AND {of_readings} ORDER BY slot",  # noqa: S608 - text of ours
+        remembered,
     ):
         metered = Metered(*values[2:4], *values[5:12], *values[13:15])
         values = (*values[1:2], metered, values[4], ReadingState(values[12]), *values[15:18], _devices(values[18]))
@@ -121,7 +123,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
     ):
         books.hold(_held(row))
     books.know(
-        [_entry(row) for row in connection.execute(_REMEMBERED, (party, since, corrected_since))],
+        [_entry(row) for row in connection.execute(_REMEMBERED, remembered)],
         _totals(connection, party),
     )
     books.changes = Changes()
@@ -130,7 +132,8 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
 
 def recall_contracts(connection: sqlite3.Connection, party: str, transaction_id: str) -> list[Contract]:
     """The contracts of a transaction that memory has let go of."""
-    return _contracts(connection, party, "transaction_id = ?2", (transaction_id,))
+    of_transaction = {"party": party, "transaction_id": transaction_id}
+    return _contracts(connection, "transaction_id = :transaction_id", of_transaction)
 
 
 def recall_supply(connection: sqlite3.Connection, books: Books, party: str, household: str, slot: int) -> None:
@@ -139,17 +142,18 @@ def recall_supply(connection: sqlite3.Connection, books: Books, party: str, hous
     row = connection.execute(f"SELECT * FROM reported WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
     if row is not None:
         books.report(_reported(row))
-        entries = connection.execute(_SUPPLIED + " AND slot = ?2 AND counterparty = ?3", (party, slot, household))
+        of_slot = {"party": party, "slot": slot, "household": household}
+        entries = connection.execute(_SUPPLIED + " AND slot = :slot AND counterparty = :household", of_slot)
         books.know([_entry(entry) for entry in entries])
     row = connection.execute(f"SELECT * FROM held WHERE {where}", (party, slot, household)).fetchone()  # noqa: S608
     if row is not None:
         books.hold(_held(row))
 
 
-_UNBOOKED = "SELECT slot FROM readings WHERE party = ?1 AND state <> 'booked'"
-_ESTIMATED = "SELECT slot FROM readings WHERE party = ?1 AND estimated_wh IS NOT NULL AND slot >= ?3"
-_SUPPLIED = "SELECT * FROM ledger WHERE party = ?1 AND kind IN ('backstop', 'shared', 'grid_fee')"
-_REMEMBERED = f"{_SUPPLIED} AND (slot >= ?2 OR slot IN ({_ESTIMATED}))"
+_UNBOOKED = "SELECT slot FROM readings WHERE party = :party AND state <> 'booked'"
+_ESTIMATED = "SELECT slot FROM readings WHERE party = :party AND estimated_wh IS NOT NULL AND slot >= :corrected_since"
+_SUPPLIED = "SELECT * FROM ledger WHERE party = :party AND kind IN ('backstop', 'shared', 'grid_fee')"
+_REMEMBERED = f"{_SUPPLIED} AND (slot >= :since OR slot IN ({_ESTIMATED}))"
 
 
 def table_rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
@@ -200,13 +204,13 @@ def _beside(contract: Contract) -> Contract:
     return contract._replace(deliveries=(), updated_ms=0)
 
 
-def _contracts(connection: sqlite3.Connection, party: str, where: str, values: Sequence[object]) -> list[Contract]:
-    """Whole contracts of which a row matches."""
+def _contracts(connection: sqlite3.Connection, where: str, values: Mapping[str, object]) -> list[Contract]:
+    """Whole contracts of a party, the `party` of the values, of which a row matches."""
     rows = connection.execute(
-        "SELECT * FROM contracts WHERE party = ?1 AND (transaction_id, counterparty) IN "  # noqa: S608
-        f"(SELECT transaction_id, counterparty FROM contracts WHERE party = ?1 AND {where}) "
+        "SELECT * FROM contracts WHERE party = :party AND (transaction_id, counterparty) IN "  # noqa: S608
+        f"(SELECT transaction_id, counterparty FROM contracts WHERE party = :party AND {where}) "
         "ORDER BY created_ms, transaction_id, counterparty, slot",
-        (party, *values),
+        values,
     )
     found: dict[tuple[str, str], Contract] = {}
     for row in rows:

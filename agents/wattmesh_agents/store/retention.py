@@ -11,13 +11,13 @@ import json
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from wattmesh_agents.store import evidence
 from wattmesh_agents.store.chain import unlink
 from wattmesh_agents.store.deletions import seal
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.contracts import OPEN
+from wattmesh_market.trade.ledger import EntryKind
 
 DAY_S = 86_400
 """How long roles and quotes that came to nothing stay after their slot (grid time)."""
@@ -31,6 +31,9 @@ HEARD_DAYS = 30
 MOST_AT_ONCE = 1_000
 """Rows of each kind, and so many more for each party; the rest goes the next time."""
 MOST_OF_ONE_PARTY = 1_000
+RETIRED_AT_ONCE = 10_000
+"""Ledger entries that the parties of a pod let go of in one transaction, about: it holds up all that the pod does. Each
+time, each sum that is carried forward is an entry of the chain, so smaller ones would make chains long."""
 
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
 _DEAD = "state IN ('EXPIRED', 'CANCELLED')"
@@ -103,6 +106,11 @@ def forget(connection: sqlite3.Connection, horizon: Horizon, here: Collection[st
     evidence.forget_readings(connection, horizon.agreed_ms)
 
 
+_FIRST_SLOT = "SELECT first_slot FROM parties WHERE party = ?"
+_AFTER_THE_FIRST = (  # by the index of the chain's slots
+    "SELECT slot FROM chain WHERE party = :party AND slot IS NOT NULL AND slot < :until ORDER BY slot "
+    "LIMIT 1 OFFSET :most"
+)
 _FIRST_UNFINISHED = (
     "SELECT min(slot) FROM ("
     "SELECT slot FROM contracts WHERE +party = :party AND slot < :until "
@@ -126,42 +134,77 @@ ADD = (
     "amount_micro = amount_micro + excluded.amount_micro, number = NULL, salt = NULL"
 )
 """To what was carried forward before."""
+_PASSED = "party = :party AND slot < :until"
+_KINDS = ", ".join(f"'{kind}'" for kind in EntryKind)
+_RETIRED = {
+    "ledger": f"kind IN ({_KINDS}) AND {_PASSED}",  # which is how its key begins
+    "contracts": f"+{_PASSED}",  # by the index of slots, not through all contracts of a party
+    **dict.fromkeys(("readings", "reported", "held", "closings"), _PASSED),
+}
+"""What goes, by table: found without a look at what stays."""
 _CARRY = (
     f"INSERT INTO carried SELECT party, counterparty, kind, :until, {SUMS} FROM ledger "
-    f"WHERE party = :party AND slot < :until GROUP BY counterparty, kind{ADD}"
+    f"WHERE {_RETIRED['ledger']} GROUP BY counterparty, kind{ADD}"
 )
 _BEGIN_WITH = (
     "UPDATE parties SET first_slot = :until, initial_level_wh = coalesce("
     "(SELECT level_before_wh FROM readings WHERE party = :party AND slot = :until), level_wh) WHERE party = :party"
 )
-_RETIRED = ("contracts", "readings", "ledger", "reported", "held", "closings")
+_DELETE = [f"DELETE FROM {table} WHERE {passed}" for table, passed in _RETIRED.items()]
 
 
-def retire(connection: sqlite3.Connection, party: str, before: int) -> bool:
-    """Delete what a party's books have of slots before `before`, at most a day of it, within the caller's transaction;
-    whether its chain has grown by that.
+def begins(connection: sqlite3.Connection, party: str) -> int | None:
+    """The first slot that a party's books have; None when there are none yet."""
+    row = connection.execute(_FIRST_SLOT, (party,)).fetchone()
+    return None if row is None else int(row[0])
 
-    Of ledger entries, their sums are carried forward and the chain keeps their hashes. It goes no further than to the
-    first slot in which something is unfinished, nor into the middle of a contract.
+
+def retire(connection: sqlite3.Connection, party: str, before: int, most: int = RETIRED_AT_ONCE) -> bool:
+    """Delete what a party's books have of their first slots, within the caller's transaction; whether its chain has
+    grown by that.
+
+    As many slots go as have `most` ledger entries together, but at least one, and none from `before` on or a day after
+    the first. Of entries, their sums are carried forward and the chain keeps their hashes. It goes no further than to
+    the first slot in which something is unfinished, nor into the middle of a contract: twice as many entries go where
+    nothing could go otherwise.
     """
-    known = connection.execute("SELECT first_slot FROM parties WHERE party = ?", (party,)).fetchone()
-    if known is None or before <= known[0]:
+    first = begins(connection, party)
+    if first is None or before <= first:
         return False
-    values: dict[str, Any] = {"party": party, "until": min(before, known[0] + DAY_S)}
+    latest = min(before, first + DAY_S)
+    while True:
+        end = _end(connection, party, first, latest, most)
+        until = _can_go(connection, party, end)
+        if until > first:
+            break
+        if end == latest:
+            return False
+        most *= 2
+    values = {"party": party, "until": until}
+    unlinked = unlink(connection, "party = ? AND slot < ?", (party, until))
+    connection.execute(_CARRY, values)
+    connection.execute(_BEGIN_WITH, values)
+    for statement in _DELETE:
+        connection.execute(statement, values)
+    return seal(connection, party, unlinked[party])
+
+
+def _end(connection: sqlite3.Connection, party: str, first: int, latest: int, most: int) -> int:
+    """The slot before which a party has `most` ledger entries at most, or one slot; at most `latest`."""
+    values = {"party": party, "until": latest, "most": most}
+    row = connection.execute(_AFTER_THE_FIRST, values).fetchone()
+    return latest if row is None else min(latest, max(int(row[0]), first + SLOT_S))
+
+
+def _can_go(connection: sqlite3.Connection, party: str, until: int) -> int:
+    """The slot up to which a party's books can go, at most to `until`."""
 
     def first(query: str) -> int | None:
-        (slot,) = connection.execute(query, values).fetchone()
+        (slot,) = connection.execute(query, {"party": party, "until": until}).fetchone()
         return None if slot is None else int(slot)
 
     if (unfinished := first(_FIRST_UNFINISHED)) is not None:
-        values["until"] = unfinished
+        until = unfinished
     while (begun := first(_WITHIN_A_CONTRACT)) is not None:
-        values["until"] = begun
-    if values["until"] <= known[0]:
-        return False
-    unlinked = unlink(connection, "party = ? AND slot < ?", (party, values["until"]))
-    connection.execute(_CARRY, values)
-    connection.execute(_BEGIN_WITH, values)
-    for table in _RETIRED:
-        connection.execute(f"DELETE FROM {table} WHERE party = :party AND slot < :until", values)
-    return seal(connection, party, unlinked[party])
+        until = begun
+    return until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from wattmesh_market.energy.battery import Battery
@@ -36,6 +36,8 @@ def held_wh(battery: Battery, promises: Iterable[Promise], start: int) -> int:
 
     That is what they draw, and what leaks until then of it and of the minimum level below it.
     """
+    if not battery.self_discharge_ppm_per_day:
+        return drawn_wh(battery, promises)
     drawn = _drawn_by_slot(battery, promises, start)
     if not drawn:
         return 0
@@ -51,7 +53,7 @@ def room_wh(battery: Battery, purchases: Iterable[Promise]) -> int:
 
 
 def sellable_wh(
-    battery: Battery, level_wh: int, floor_wh: int, promises: Iterable[Promise], start: int, slot: int
+    battery: Battery, level_wh: int, floor_wh: int, promises: Sequence[Promise], start: int, slot: int
 ) -> int:
     """What the store can still promise for `slot`: above `floor_wh` and not promised, within power x slot.
 
@@ -59,13 +61,13 @@ def sellable_wh(
     minimum level nothing is sold, whatever the floor. It is the most with which `held_wh` of all promises stays within
     what is stored above the floor.
     """
-    promises = tuple(promises)
-    drawn = _drawn_by_slot(battery, promises, start)
     left_wh = level_wh - max(0, floor_wh - battery.min_level_wh)
     if left_wh <= battery.min_level_wh:
         return 0
-    for at in range(start, slot + SLOT_S, SLOT_S):
-        left_wh -= battery.leaked_wh(left_wh, at) + drawn.get(at, 0)
+    if promises or battery.self_discharge_ppm_per_day:
+        drawn = _drawn_by_slot(battery, promises, start)
+        for at in range(start, slot + SLOT_S, SLOT_S):
+            left_wh -= battery.leaked_wh(left_wh, at) + drawn.get(at, 0)
     later = [promise for promise in promises if promise.slot > slot]
     spare_wh = left_wh - battery.min_level_wh - held_wh(battery, later, slot + SLOT_S)
     power_wh = battery.discharge_limit_wh - sum([promise.stored_wh for promise in promises if promise.slot == slot])

@@ -7,6 +7,7 @@ beyond a whole Wh is carried from slot to slot, so nothing is made by rounding a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY, slot_energy_wh
@@ -49,12 +50,12 @@ class Battery:
         if not 0 <= self.self_discharge_ppm_per_day <= _PPM:
             raise ValueError(f"self-discharge must be from 0 to {_PPM} ppm per day")
 
-    @property
+    @cached_property
     def charge_limit_wh(self) -> int:
         """The most that enters at the terminals in one slot."""
         return slot_energy_wh(self.charge_power_w)
 
-    @property
+    @cached_property
     def discharge_limit_wh(self) -> int:
         """The most that leaves at the terminals in one slot."""
         return slot_energy_wh(self.discharge_power_w)
@@ -164,27 +165,32 @@ def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
 
     # Promises first: sun, then store.
     missing_wh = max(0, plan.sold_wh - max(0, house_wh))
-    from_store_wh = min(missing_wh, power_wh, _dischargeable(battery, level_uwh - least_uwh))
+    from_store_wh = min(missing_wh, power_wh, _dischargeable(battery, level_uwh - least_uwh)) if missing_wh else 0
     covered_wh = missing_wh - from_store_wh
     sun_wh = max(0, house_wh - plan.sold_wh)
-    relief_sun_wh = min(plan.relief_wh, sun_wh)
-    left_uwh = level_uwh - _drawn(battery, from_store_wh) - least_uwh
-    relief_store_wh = min(plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, _dischargeable(battery, left_uwh))
-    from_store_wh += relief_store_wh
-    sun_wh -= relief_sun_wh
+    relief_sun_wh = relief_store_wh = 0
+    if plan.relief_wh:
+        relief_sun_wh = min(plan.relief_wh, sun_wh)
+        most_wh = _dischargeable(battery, level_uwh - _drawn(battery, from_store_wh) - least_uwh)
+        relief_store_wh = min(plan.relief_wh - relief_sun_wh, power_wh - from_store_wh, most_wh)
+        from_store_wh += relief_store_wh
+        sun_wh -= relief_sun_wh
 
     # Then the house.
-    needed_wh = max(0, -house_wh)
-    own_uwh = level_uwh - _drawn(battery, from_store_wh) - max(least_uwh, plan.reserve_wh * _PPM)
-    own_wh = min(needed_wh, power_wh - from_store_wh, _dischargeable(battery, own_uwh))
+    needed_wh, own_wh = max(0, -house_wh), 0
+    if needed_wh:
+        own_uwh = level_uwh - _drawn(battery, from_store_wh) - max(least_uwh, plan.reserve_wh * _PPM)
+        own_wh = min(needed_wh, power_wh - from_store_wh, _dischargeable(battery, own_uwh))
     discharged_wh = from_store_wh + own_wh
     charged_wh = grid_wh = 0
     if not discharged_wh:
         most_wh = battery.capacity_wh - plan.room_wh
-        full_wh = most_wh if plan.full_wh is None else min(most_wh, plan.full_wh)
-        charged_wh = min(sun_wh, battery.charge_limit_wh, _chargeable(battery, full_wh, level_uwh, plan.room_wh))
-        grid_wh = _chargeable(battery, min(most_wh, plan.fill_wh), level_uwh, plan.room_wh) - charged_wh
-        grid_wh = max(0, min(grid_wh, battery.charge_limit_wh - charged_wh))
+        if sun_wh:
+            full_wh = most_wh if plan.full_wh is None else min(most_wh, plan.full_wh)
+            charged_wh = min(sun_wh, battery.charge_limit_wh, _chargeable(battery, full_wh, level_uwh, plan.room_wh))
+        if plan.fill_wh:
+            grid_wh = _chargeable(battery, min(most_wh, plan.fill_wh), level_uwh, plan.room_wh) - charged_wh
+            grid_wh = max(0, min(grid_wh, battery.charge_limit_wh - charged_wh))
     level_uwh -= _drawn(battery, discharged_wh)
     level_uwh += (charged_wh + grid_wh) * battery.charge_efficiency_ppm
     level_after_wh, carried_uwh = divmod(min(level_uwh, battery.capacity_wh * _PPM), _PPM)
@@ -194,17 +200,17 @@ def meter_slot(battery: Battery, level_wh: int, plan: SlotPlan, carried_uwh: int
     exported_wh = sun_wh - charged_wh
     losses_wh = level_wh + house_wh - sold_wh + imported_wh - exported_wh - level_after_wh
     return Metered(
-        level_before_wh=level_wh,
-        level_after_wh=level_after_wh,
-        pv_wh=plan.pv_wh,
-        load_wh=plan.load_wh,
-        bought_wh=plan.bought_wh,
-        sold_wh=sold_wh,
-        imported_wh=imported_wh,
-        exported_wh=exported_wh,
-        losses_wh=losses_wh,
-        covered_wh=covered_wh,
-        carried_uwh=carried_uwh,
+        level_wh,
+        level_after_wh,
+        plan.pv_wh,
+        plan.load_wh,
+        plan.bought_wh,
+        sold_wh,
+        imported_wh,
+        exported_wh,
+        losses_wh,
+        covered_wh,
+        carried_uwh,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import asin, ceil, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -29,9 +29,10 @@ _HAZE = 0.25
 _OWN_SKY = 0.1
 """A tenth of the clouds over a roof are its own; the others pass over all its neighbours."""
 _REMEMBERED = 4096
+_REMEMBERED_DAYS = 64
 """Roofs and loads are often alike."""
-_EXPECTED = 16
-"""Of each household so many slots: each is looked at several times before it is metered."""
+_DAYS = 2
+"""Of each household so many days: one looks a day ahead."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ class ShapeProfile:
     pv: tuple[Pv, ...]
     load: Load | None
     weather_seed: int = 0
-    _expected: dict[int, SlotProfile] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _days: dict[int, tuple[int, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What the roofs give under a clear sky in each slot of a day (UTC)."""
 
     def actual(self, slot: int) -> SlotProfile:
         """The forecast, times what clouds let through and what people did."""
-        expected = self.forecast(slot)
-        pv_wh, load_wh = expected
+        pv_wh, load_wh = self.forecast(slot)
         if pv_wh:
             cloudiness, passing = _sky(self.weather_seed, slot)
             passing += _OWN_SKY * (self._chance("cloud", slot) - passing)
@@ -110,14 +111,18 @@ class ShapeProfile:
 
     def forecast(self, slot: int) -> SlotProfile:
         """The shapes without noise."""
-        known = self._expected.get(slot)
-        if known is None:
-            if len(self._expected) >= _EXPECTED:
-                self._expected.clear()
-            pv_wh = sum([clear_sky_wh(roof, slot) for roof in self.pv])
-            load_wh = mean_load_wh(self.load, slot, self.utc_offset_s) if self.load else 0
-            known = self._expected[slot] = SlotProfile(pv_wh, load_wh)
-        return known
+        day, second = divmod(slot, DAY_S)
+        at = second // SLOT_S
+        clear_wh = self._days.get(day)
+        if clear_wh is None:
+            if len(self._days) >= _DAYS:
+                del self._days[min(self._days)]
+            clear_wh = self._days[day] = clear_day_wh(self.pv, day)
+        return SlotProfile(clear_wh[at], self._mean_day_wh[at])
+
+    @cached_property
+    def _mean_day_wh(self) -> tuple[int, ...]:
+        return mean_day_wh(self.load, self.utc_offset_s)
 
     def _chance(self, what: str, index: int) -> float:
         return _chance(self.seed, what, index)
@@ -136,7 +141,13 @@ def _sky(weather_seed: int, slot: int) -> tuple[float, float]:
     return cloudiness, passing
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_REMEMBERED_DAYS)
+def clear_day_wh(roofs: tuple[Pv, ...], day: int) -> tuple[int, ...]:
+    """Energy of all roofs under a clear sky, in each slot of a day since 1970 (UTC)."""
+    slots = range(day * DAY_S, (day + 1) * DAY_S, SLOT_S)
+    return tuple([sum([clear_sky_wh(roof, slot) for roof in roofs]) for slot in slots])
+
+
 def clear_sky_wh(pv: Pv, slot: int) -> int:
     """Energy of a roof under a clear sky in one slot, at mid-slot sun.
 
@@ -169,7 +180,12 @@ def peak_load_w(load: Load) -> int:
     return ceil(load.annual_wh / (365 * 24) * max(_HOUR_WEIGHT) / _MEAN_WEIGHT * (_LEAST_LOAD + _LOAD_SPREAD))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_REMEMBERED_DAYS)
+def mean_day_wh(load: Load | None, utc_offset_s: int) -> tuple[int, ...]:
+    """A household's mean consumption in each slot of any day (UTC)."""
+    return tuple([mean_load_wh(load, slot, utc_offset_s) if load else 0 for slot in range(0, DAY_S, SLOT_S)])
+
+
 def mean_load_wh(load: Load, slot: int, utc_offset_s: int) -> int:
     """A household's mean consumption in a slot, by hour of day, straight lines between hours."""
     hour, second = divmod((slot + utc_offset_s) % DAY_S, 3600)

@@ -159,6 +159,9 @@ class Rates:
         self.tariff = tariff
         self._utc_offset_s = utc_offset_s
         self._series = self._newest = series
+        self._same_each_day = not any(period.days or period.months for period in tariff.periods)
+        self._by_time: dict[int, int] = {}
+        """Of periods that are the same each day: the price that they make, by time of day."""
 
     @property
     def end(self) -> int | None:
@@ -168,7 +171,7 @@ class Rates:
     @property
     def daily(self) -> bool:
         """Whether every day has the same prices."""
-        return self._series is None and not any(period.days or period.months for period in self.tariff.periods)
+        return self._series is None and self._same_each_day
 
     def publish(self, series: PriceSeries) -> None:
         """Go by a newer series from now on; of slots before it, by what is known."""
@@ -178,10 +181,8 @@ class Rates:
 
     def price(self, slot: int) -> int:
         """What the utility asks for a kWh, without grid fee, by local time at the slot's start."""
-        for period in self.tariff.periods:
-            if period.holds(slot, self._utc_offset_s):
-                return period.price_micro_per_kwh + self._listed("price", slot)
-        return self.tariff.price_micro_per_kwh + self._listed("price", slot)
+        series, price = self._series, self._of_periods(slot)
+        return price if series is None else price + series.at(series.price, slot)
 
     def all_in(self, slot: int) -> int:
         """What a kWh of the utility costs a household: price and grid fee."""
@@ -189,16 +190,30 @@ class Rates:
 
     def feed_in(self, slot: int) -> int:
         """What the utility pays for a kWh that is fed in."""
-        return self.tariff.feed_in_micro_per_kwh + self._listed("feed_in", slot)
+        series, price = self._series, self.tariff.feed_in_micro_per_kwh
+        return price if series is None else price + series.at(series.feed_in, slot)
 
     def grid_fee(self, slot: int) -> int:
         """The grid fee on a kWh of the utility."""
-        return self.tariff.grid_fee_micro_per_kwh + self._listed("grid_fee", slot)
+        series, fee = self._series, self.tariff.grid_fee_micro_per_kwh
+        return fee if series is None else fee + series.at(series.grid_fee, slot)
 
     def local_grid_fee(self, slot: int) -> int:
         """The grid fee on a kWh of a neighbour."""
-        return self.tariff.local_grid_fee_micro_per_kwh + self._listed("local_grid_fee", slot)
+        series, fee = self._series, self.tariff.local_grid_fee_micro_per_kwh
+        return fee if series is None else fee + series.at(series.local_grid_fee, slot)
 
-    def _listed(self, column: str, slot: int) -> int:
-        series = self._series
-        return 0 if series is None else series.at(getattr(series, column), slot)
+    def _of_periods(self, slot: int) -> int:
+        """The price of the period that a slot lies in, else the base price."""
+        if not self._same_each_day:
+            return self._of_first_period(slot)
+        time_s = slot % DAY_S
+        if time_s not in self._by_time:
+            self._by_time[time_s] = self._of_first_period(slot)
+        return self._by_time[time_s]
+
+    def _of_first_period(self, slot: int) -> int:
+        for period in self.tariff.periods:
+            if period.holds(slot, self._utc_offset_s):
+                return period.price_micro_per_kwh
+        return self.tariff.price_micro_per_kwh

@@ -95,10 +95,10 @@ def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[
     up_wh = battery.charge_limit_wh * eff_in // _PPM
     down_wh = battery.discharge_limit_wh * _PPM // eff_out
     kept_ppm = _PPM - battery.self_discharge_ppm_per_day // SLOTS_PER_DAY
-    segments: Segments = [(-end_micro, size)]
-    found = []
+    segments = [(-end_micro, size)] if size else []
+    found: list[Segments] = []
     for surplus_wh, buy, local_buy, local_sell, feed_in, local_wh in reversed(ahead):
-        found.append(segments)
+        found.append(segments.copy())
         # The slot's gain, from the most that can be charged to the most that can be discharged (Wh in the store).
         if surplus_wh > 0:
             sun_wh = min(up_wh, surplus_wh * eff_in // _PPM)
@@ -112,7 +112,9 @@ def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[
             dear_wh = min(down_wh, max(0, -surplus_wh - local_wh) * _PPM // eff_out)
             cheap_wh = min(down_wh - dear_wh, min(-surplus_wh, local_wh) * _PPM // eff_out)
             sold_wh = min(down_wh - dear_wh - cheap_wh, local_wh * _PPM // eff_out)
-        merged = [
+        if kept_ppm != _PPM:
+            segments = _leaked(segments, kept_ppm)
+        for slope, width in (
             (-buy * _PPM // eff_in, up_wh - sun_wh - bought_wh),
             (-local_buy * _PPM // eff_in, bought_wh),
             (-local_sell * _PPM // eff_in, sun_wh - fed_in_wh),
@@ -121,35 +123,40 @@ def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[
             (-local_buy * eff_out // _PPM, cheap_wh),
             (-local_sell * eff_out // _PPM, sold_wh),
             (-feed_in * eff_out // _PPM, down_wh - dear_wh - cheap_wh - sold_wh),
-        ]
-        merged += segments if kept_ppm == _PPM else [(slope * kept_ppm // _PPM, width) for slope, width in segments]
-        merged.sort()
-        segments = _cut(merged, up_wh, size)
+        ):
+            if width:
+                _merge(segments, slope, width)
+        # What lies within the battery: it is charged by no more than that, nor discharged.
+        _shorten(segments, up_wh, first=True)
+        _shorten(segments, down_wh, first=False)
     found.reverse()
     return found
 
 
-def _cut(merged: list[tuple[int, int]], skip_wh: int, size: int) -> list[tuple[int, int]]:
-    """The part of the sorted segments that lies within the battery; neighbours of equal slope become one."""
-    kept: list[tuple[int, int]] = []
-    last = None
-    for slope, width in merged:
-        if skip_wh:
-            if width <= skip_wh:
-                skip_wh -= width
-                continue
-            width -= skip_wh
-            skip_wh = 0
-        if width >= size:
-            width = size
-        if not width:
-            continue
-        if slope == last:
-            kept[-1] = (slope, kept[-1][1] + width)
-        else:
-            kept.append((slope, width))
-            last = slope
-        size -= width
-        if not size:
-            break
-    return kept
+def _leaked(segments: Segments, kept_ppm: int) -> list[tuple[int, int]]:
+    """Segments of a store of which so much is left a slot later."""
+    found: list[tuple[int, int]] = []
+    for slope, width in segments:
+        _merge(found, slope * kept_ppm // _PPM, width)
+    return found
+
+
+def _merge(segments: list[tuple[int, int]], slope: int, width: int) -> None:
+    """Add a segment to sorted ones; those of equal slope are one."""
+    at = bisect_left(segments, (slope,))
+    if at < len(segments) and segments[at][0] == slope:
+        segments[at] = slope, segments[at][1] + width
+    else:
+        segments.insert(at, (slope, width))
+
+
+def _shorten(segments: list[tuple[int, int]], by_wh: int, *, first: bool) -> None:
+    """Take so many Wh away where the first segments are, or the last."""
+    at = 0 if first else -1
+    while by_wh:
+        slope, width = segments[at]
+        if width > by_wh:
+            segments[at] = slope, width - by_wh
+            return
+        del segments[at]
+        by_wh -= width

@@ -30,7 +30,7 @@ from wattmesh_market.schedule import AHEAD_S, CLOSED_AFTER_S, HOUSEHOLD_LOOKS_PP
 from wattmesh_market.strategies import Buy, Decision, Hold, HouseholdView, Sell, strategy_named
 from wattmesh_market.trade.contracts import DELIVERED, Contract, ContractState, Delivery, Side
 from wattmesh_market.trade.ledger import Reading, ReadingState
-from wattmesh_market.trade.offers import Block
+from wattmesh_market.trade.offers import MIN_TRADE_WH, Block
 from wattmesh_market.trade.quotas import CUSTOMER_WH, NEWCOMER_WH
 from wattmesh_market.units import kwh_text
 
@@ -286,7 +286,10 @@ class Household(Supplied):
         if self._plan is None or self.draining:
             return False
         role = self.books.roles.get(slot)
-        return role is Role.SELLER or (role is None and isinstance(self._decision(slot), Sell))
+        if role is not None:
+            return role is Role.SELLER
+        # Who has too little to sell decides for something else; that need not be known.
+        return self.sellable_wh(slot) >= MIN_TRADE_WH and isinstance(self._decision(slot), Sell)
 
     def may_buy(self, slot: int) -> bool:
         """Only a buyer buys: its role was taken when the slot began in which `slot` is traded."""
@@ -325,11 +328,7 @@ class Household(Supplied):
             left_wh = max(0, min(left_wh, (self._sale(slot).energy_wh or 0) - sold_wh))
         if self._plan is None:
             return [Block(self.price_micro_per_kwh(slot), left_wh)]
-        found = []
-        for micro, energy_wh in self._plan.supply(slot) if left_wh else ():
-            found.append(Block(micro, min(energy_wh, left_wh)))
-            left_wh -= found[-1].energy_wh
-        return found
+        return self._plan.supply(slot, left_wh) if left_wh else []
 
     def _possible_wh(self, slot: int) -> int:
         """What is neither promised nor, by rules, to be kept: out of store and sun, within all powers."""

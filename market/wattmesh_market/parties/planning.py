@@ -62,14 +62,22 @@ class Planning:
         own_micro = self._config.trading.sell_price_micro_per_kwh or 0
         return max(own_micro, self._planner.ask_micro(slot, self._books.standing.next_slot))
 
-    def supply(self, slot: int) -> list[Block]:
-        """What it can give up in a slot, the cheapest first, and what a kWh of it must earn without grid fee."""
-        own_micro = self._config.trading.sell_price_micro_per_kwh or 0
-        return [Block(max(own_micro, micro or 0), wh) for micro, wh in self._planner.supply(self._outlook(slot), slot)]
+    def supply(self, slot: int, most_wh: int) -> list[Block]:
+        """What it can give up in a slot, `most_wh` at most, the cheapest first; and what a kWh of it must earn, without
+        grid fee.
+        """
+        own_micro, found = self._config.trading.sell_price_micro_per_kwh or 0, []
+        for micro, energy_wh in self._planner.supply(self._outlook(slot), slot):
+            given_wh = min(energy_wh, most_wh)
+            most_wh -= given_wh
+            found.append(Block(max(own_micro, micro or 0), given_wh))
+        return found
 
     def decide(self, slot: int, sellable_wh: int) -> Decision:
         """Buy what would be imported; else sell or buy, whichever side of the local price what is stored is worth."""
         outlook = self._outlook(slot)
+        if sellable_wh >= MIN_TRADE_WH and not outlook.metered.imported_wh:
+            return Sell()
         least_micro = max(0, self._rates.feed_in(slot) + self._rates.local_grid_fee(slot))
         wants = [
             Block(self._limited_micro(micro or 0), wh)
@@ -77,7 +85,7 @@ class Planning:
             if (micro or 0) >= least_micro
         ]
         wanted_wh = sum([block.energy_wh for block in wants])
-        if wanted_wh >= MIN_TRADE_WH and (outlook.metered.imported_wh or sellable_wh < MIN_TRADE_WH):
+        if wanted_wh >= MIN_TRADE_WH:
             reason = f"{wanted_wh / 1000:.3f} kWh are worth up to {money_text(wants[0].price_micro_per_kwh or 0)} here"
             return Buy(tuple(wants), reason)
         return Sell() if sellable_wh >= MIN_TRADE_WH else Hold()
@@ -156,7 +164,9 @@ class Planning:
         return amount_micro * 1000 // energy_wh if energy_wh else None
 
     def _outlook(self, slot: int) -> Outlook:
-        """How a slot is expected to go: from now on, slot by slot, as far as nothing that was traded has changed."""
+        """How a slot is expected to go: from now on, slot by slot, those anew that begin with another level
+        than was thought or for which something else is traded.
+        """
         standing, version, path = self._books.standing, self._books.version, self._path
         now = standing.next_slot
         if self._path_from != (now, standing.battery_wh):
@@ -167,11 +177,13 @@ class Planning:
             raise ValueError("a slot must not lie before the current one")
         checked = min(len(path), self._checked[1]) if self._checked[0] == version else 0
         while checked <= at:
-            of_slot = traded_in(self._books, self._battery, now + checked * SLOT_S)
-            if checked == len(path) or path[checked].traded != of_slot:
-                del path[checked:]
-                level_wh = path[-1].metered.level_after_wh if path else standing.battery_wh
-                path.append(self._planner.outlook(level_wh, now + checked * SLOT_S, of_slot, now + SLOT_S))
+            begun = now + checked * SLOT_S
+            of_slot = traded_in(self._books, self._battery, begun)
+            level_wh = path[checked - 1].metered.level_after_wh if checked else standing.battery_wh
+            if checked == len(path):
+                path.append(self._planner.outlook(level_wh, begun, of_slot, now + SLOT_S))
+            elif (path[checked].metered.level_before_wh, path[checked].traded) != (level_wh, of_slot):
+                path[checked] = self._planner.outlook(level_wh, begun, of_slot, now + SLOT_S)
             checked += 1
         self._checked = version, checked
         return path[at]
@@ -179,12 +191,11 @@ class Planning:
 
 def traded_in(books: Books, battery: Battery, slot: int) -> Traded:
     """What is traded for a slot, and what must be held and kept free for later ones."""
-    selling, buying = books.promises(Side.SELLER), books.promises(Side.BUYER)
-    if not (selling or buying):
-        return NOTHING
-    return Traded(
-        sum([promise.energy_wh for promise in selling if promise.slot == slot]),
-        sum([promise.energy_wh for promise in buying if promise.slot == slot]),
-        held_wh(battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S),
-        room_wh(battery, [promise for promise in buying if promise.slot > slot]),
-    )
+    sold_wh = bought_wh = held = room = 0
+    if selling := books.promises(Side.SELLER):
+        sold_wh = sum([promise.energy_wh for promise in selling if promise.slot == slot])
+        held = held_wh(battery, [promise for promise in selling if promise.slot > slot], slot + SLOT_S)
+    if buying := books.promises(Side.BUYER):
+        bought_wh = sum([promise.energy_wh for promise in buying if promise.slot == slot])
+        room = room_wh(battery, [promise for promise in buying if promise.slot > slot])
+    return Traded(sold_wh, bought_wh, held, room) if selling or buying else NOTHING

@@ -128,6 +128,8 @@ def on_offers(party: Party, call: Call, message: Offers) -> None:
 
 def _all_in(party: Party, offer: Offer) -> Offer:
     """An offer at all that the party would pay for it."""
+    if not offer.local_fee_micro_per_kwh:
+        return offer
     fee = offer.local_fee_micro_per_kwh if party.is_neighbour else 0
     return offer._replace(price_micro_per_kwh=offer.price_micro_per_kwh + fee, local_fee_micro_per_kwh=0)
 

@@ -26,6 +26,9 @@ from wattmesh_market.trade.messages import Basis, Bills, Call, HeldReading, Pric
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
+_SUPPLIES = 16
+"""So many slots' transactions are remembered: each is reported, told and booked within two hours."""
+
 
 class Supplied(Party):
     """A party with a meter, whose utility supplies what the market does not, and takes what nobody buys."""
@@ -37,7 +40,7 @@ class Supplied(Party):
         self.config = config
         self.rates = Rates(config.backstop.tariff, around.grid.utc_offset_s, prices)
         self.shares = config.backstop.shares
-        self._supply = (-1, "")
+        self._supplies: dict[int, str] = {}
         self._sold_before: dict[int, int] = {}
         """What was reported as sold under a fee, by slot, where books that were put back know of less."""
 
@@ -307,9 +310,12 @@ class Supplied(Party):
 
     def _supply_transaction(self, slot: int) -> str:
         """The transaction id under which a slot's reading is reported."""
-        if self._supply[0] != slot:
-            self._supply = (slot, self.derive_id("supply", slot))
-        return self._supply[1]
+        found = self._supplies.get(slot)
+        if found is None:
+            if len(self._supplies) >= _SUPPLIES:
+                self._supplies.clear()
+            found = self._supplies[slot] = self.derive_id("supply", slot)
+        return found
 
     def _sold_under_fee_wh(self, slot: int) -> int:
         """What others got in a slot by contracts that bear a grid fee."""

@@ -54,6 +54,13 @@ class Traded(NamedTuple):
 NOTHING = Traded()
 
 
+class Valued(NamedTuple):
+    """What stored energy is worth at the end of a slot, and what the battery shall do in the slot because of that."""
+
+    worth: Worth
+    wishes: Wishes
+
+
 class Outlook(NamedTuple):
     """How a slot is expected to go with what is traded for it already, and what stored energy is worth at its end."""
 
@@ -112,16 +119,21 @@ class Planner:
         self._looks: dict[tuple[int, int], Look] = {}
         self._vehicle: dict[tuple[int, int], Sequence[Segments]] = {}
         self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
-        self._worths: dict[tuple[int, int], Worth] = {}
-        self._wishes: dict[tuple[int, int], Wishes] = {}
-        self._prices: dict[int, int] = {}
+        self._valued: dict[tuple[int, int], Valued] = {}
 
     # --- looking ahead ---
 
     def worth(self, slot: int, traded: int | None = None) -> Worth:
         """What stored energy is worth at the end of a slot, as it is planned while `traded` is (default: that slot)."""
+        return self._valued_in(slot, traded).worth
+
+    def wishes(self, slot: int, traded: int | None = None) -> Wishes:
+        """What the battery shall do in a slot, by itself; `traded` as in `worth`."""
+        return self._valued_in(slot, traded).wishes
+
+    def _valued_in(self, slot: int, traded: int | None) -> Valued:
         made = _made(slot, traded)
-        found = self._worths.get((made, slot))
+        found = self._valued.get((made, slot))
         if found is None:
             # Who asks for more than that plan tells has another made for that time.
             anchor = made if slot - made < _KEPT * SLOT_S else _made(slot)
@@ -129,9 +141,9 @@ class Planner:
                 self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
                 self._looks = {key: of for key, of in self._looks.items() if key in self._segments}
                 self._segments[anchor, made] = self._plan(anchor, made)
-                self._worths, self._wishes = {}, {}
-            segments = self._segments[anchor, made][(slot - anchor) // SLOT_S]
-            found = self._worths[made, slot] = worth_of(segments, self._battery.min_level_wh)
+                self._valued = {}
+            worth = worth_of(self._segments[anchor, made][(slot - anchor) // SLOT_S], self._battery.min_level_wh)
+            found = self._valued[made, slot] = Valued(worth, self._wishes_by(worth, self._battery, slot))
         return found
 
     def _plan(self, anchor: int, made: int) -> Sequence[Segments]:
@@ -201,7 +213,7 @@ class Planner:
 
         Contracts cost 0 or more, so nobody trades below.
         """
-        buy, fee, feed_in = self.utility_micro(slot), self._rates.local_grid_fee(slot), self._rates.feed_in(slot)
+        buy, fee, feed_in = self._rates.all_in(slot), self._rates.local_grid_fee(slot), self._rates.feed_in(slot)
         if buy < fee and min(buy, feed_in) < 0:
             return Prospect(surplus_wh, buy, buy, min(buy, feed_in), min(buy, feed_in), 0)
         local_micro = max(0, feed_in, min(buy - fee, expected_micro))
@@ -225,29 +237,12 @@ class Planner:
             expected_micro += (newest_micro - self.local_micro(newest, newest + SLOT_S)) * 4 // 5
         return min(expected_micro, self.most_ask_micro(slot))
 
-    def utility_micro(self, slot: int) -> int:
-        """What a kWh of the utility costs in a slot."""
-        if not self._rates.daily:
-            return self._rates.all_in(slot)
-        time = slot % DAY_S
-        if time not in self._prices:
-            self._prices[time] = self._rates.all_in(slot)
-        return self._prices[time]
-
     def most_ask_micro(self, slot: int) -> int:
         """What a neighbour pays at most, the grid fee taken off."""
-        return self.utility_micro(slot) - self._rates.local_grid_fee(slot)
-
-    def wishes(self, slot: int, traded: int | None = None) -> Wishes:
-        """What the battery shall do in a slot, by itself; `traded` as in `worth`."""
-        key = (_made(slot, traded), slot)
-        found = self._wishes.get(key)
-        if found is None:
-            found = self._wishes[key] = self._wishes_by(self.worth(slot, traded), self._battery, slot)
-        return found
+        return self._rates.all_in(slot) - self._rates.local_grid_fee(slot)
 
     def _wishes_by(self, worth: Worth, battery: Battery, slot: int) -> Wishes:
-        buy, feed_in = self.utility_micro(slot), self._rates.feed_in(slot)
+        buy, feed_in = self._rates.all_in(slot), self._rates.feed_in(slot)
         # Rounded up, as slopes are: what is as well bought later is not bought now, nor saved for later.
         fill = worth.level_at(-(-buy * _PPM // battery.charge_efficiency_ppm))
         reserve = worth.level_at(-(-buy * battery.discharge_efficiency_ppm // _PPM))
@@ -274,9 +269,9 @@ class Planner:
         """
         pv_wh, load_wh = self._forecast.expected(slot)
         sold_wh, bought_wh, held_wh, room_wh = of_slot
-        wishes = self.wishes(slot, traded)
+        worth, wishes = self._valued_in(slot, traded)
         plan = SlotPlan(slot, pv_wh, load_wh, bought_wh, sold_wh, held_wh, room_wh, 0, *wishes)
-        return Outlook(meter_slot(self._battery, level_wh, plan), self.worth(slot, traded), of_slot)
+        return Outlook(meter_slot(self._battery, level_wh, plan), worth, of_slot)
 
     # --- offers and bids ---
 
@@ -310,7 +305,7 @@ class Planner:
         takes, which supplies as much when the slot is there, and then it is known how much that is.
         """
         battery, one = self._battery, outlook.metered
-        most_micro = self.utility_micro(slot) - 1
+        most_micro = self._rates.all_in(slot) - 1
         found = [Block(most_micro, one.imported_wh)] if one.imported_wh else []
         spared_wh, power_wh = max(0, -outlook.charged_wh), battery.charge_limit_wh - max(0, outlook.charged_wh)
         most_wh = battery.capacity_wh - outlook.traded.room_wh

@@ -81,10 +81,13 @@ class Delivery(NamedTuple):
     sun_wh: int = 0
     offered_micro_per_kwh: int | None = None
 
-    def to(self, state: ContractState) -> Delivery:
-        """The same in a later state; WrongState when it does not lead there."""
+    def to(self, state: ContractState, metered: tuple[int, int] | None = None) -> Delivery:
+        """The same in a later state, with what was `metered` and what that costs; WrongState when the state does not
+        lead there.
+        """
         if state not in _NEXT.get(self.state, ()):
             raise WrongState(f"cannot go from {self.state} to {state}")
+        delivered_wh, settled_micro = metered or (self.delivered_wh, self.settled_micro)
         return Delivery(
             self.slot,
             self.item_id,
@@ -92,8 +95,8 @@ class Delivery(NamedTuple):
             self.amount_micro,
             self.fee_micro,
             state,
-            self.delivered_wh,
-            self.settled_micro,
+            delivered_wh,
+            settled_micro,
             self.sun_wh,
             self.offered_micro_per_kwh,
         )
@@ -216,8 +219,7 @@ class Contract(NamedTuple):
         found = self.delivery(slot)
         if not 0 <= delivered_wh <= found.energy_wh:
             raise WrongState(f"cannot book {delivered_wh} Wh of a contract over {found.energy_wh} Wh")
-        metered = found.to(ContractState.DELIVERED)
-        return self._with(metered._replace(delivered_wh=delivered_wh, settled_micro=settled_micro), now_ms)
+        return self._with(found.to(ContractState.DELIVERED, (delivered_wh, settled_micro)), now_ms)
 
     def settled(self, slot: int, now_ms: int) -> Contract:
         """One slot paid."""

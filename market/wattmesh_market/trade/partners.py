@@ -51,8 +51,9 @@ UNANSWERED = "what became of a contract with it is not known"
 
 def is_unanswered(contract: Contract, now_slot: int) -> bool:
     """Whether a buyer waits for its seller's word: on a confirmation, or for more than a slot on what was delivered."""
-    late = any(one.state is ContractState.CONFIRMED and one.slot + SLOT_S < now_slot for one in contract.deliveries)
-    return contract.in_doubt or late
+    if contract.in_doubt or contract.first_slot + SLOT_S >= now_slot:
+        return contract.in_doubt
+    return any(one.state is ContractState.CONFIRMED and one.slot + SLOT_S < now_slot for one in contract.deliveries)
 
 
 def broken_and_kept_wh(contract: Contract) -> tuple[int, int]:

@@ -297,14 +297,15 @@ def test_asks_and_bids_are_feasible_sorted_and_whole_numbers(
     traded: Traded,
     ahead: int,
 ) -> None:
-    of = Planner(battery, Rates(tariff, 0), days, lambda slot: prices[slot // SLOT_S % len(prices)])
+    rates = Rates(tariff, 0)
+    of = Planner(battery, rates, days, lambda slot: prices[slot // SLOT_S % len(prices)])
     now = MIDNIGHT + hour * 3600
     slot = now + ahead * SLOT_S
     level_wh = battery.min_level_wh + (battery.capacity_wh - battery.min_level_wh) * full // 100
     for before in range(now, slot, SLOT_S):
         level_wh = of.outlook(level_wh, before, NOTHING, now).metered.level_after_wh
     outlook = of.outlook(level_wh, slot, traded, now)
-    one, utility_micro = outlook.metered, of.utility_micro(slot)
+    one, utility_micro = outlook.metered, rates.all_in(slot)
     supply, demand = of.supply(outlook, slot), of.demand(outlook, slot)
     for blocks in (supply, demand):
         assert all(type(number) is int for block in blocks for number in block)
