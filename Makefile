@@ -72,8 +72,8 @@ lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then check the books (SEED="1 2", CONTRACTS=1000)
-	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --contracts $(CONTRACTS)
+chaos: $(INSTALLED) ## Trade while processes are killed and messages lost, then check the books (SEED="1 2", CONTRACTS=1000, ARGS="--protocols v2")
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --contracts $(CONTRACTS) $(ARGS)
 
 fuzz: $(INSTALLED) ## Send a running street thousands of calls that make no sense, or nearly (CASES=10000 SEED=7)
 	@$(BIN)/python -m tests.fuzz.campaign --cases $(CASES) $(SEED:%=--seed %)
