@@ -43,7 +43,7 @@ def published(call: Json, network: str) -> bytes:
     seller = entry_at(_READ_NOW, signer(call["context"]["bpp_id"]), "BPP")
     offers = _V1.decode(Received("on_search", read.context, read.message, seller, b"", "", _READ_NOW))
     envelope = _envelope(call, None)._replace(message_id=str(uuid.uuid4()))
-    return CodecV2("EUR", network).encode(Publish(*offers), envelope)  # type: ignore[misc]
+    return CodecV2("EUR", network).encode(Publish(*offers), envelope)
 
 
 def as_composed(raw: Json, network: str) -> Json:
