@@ -128,7 +128,11 @@ class Kube:
 
     def list(self, kinds: str, selector: str = "") -> list[Object]:
         """All objects of these kinds, with commas between, that agree with a label selector."""
-        return [item for kind in kinds.split(",") for item in self._asked(kind, label_selector=selector)["items"]]
+        return [
+            {"kind": _resource(self.context, kind).kind, **item}  # which the API server says of the whole list
+            for kind in kinds.split(",")
+            for item in self._asked(kind, label_selector=selector)["items"]
+        ]
 
     def _asked(self, kind: str, **query: str) -> Object:
         try:
