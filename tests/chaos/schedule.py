@@ -22,15 +22,18 @@ Kind = Literal["gateway", "roofs", "flats", "utility"]
 
 _TRADE = ("init", "confirm", "update")
 _TOLD = ("on_init", "on_confirm", "on_status", "on_update")
-_REQUESTS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": ("search", "select", *_TRADE), "v2": _TRADE}
-"""What sellers receive. In v2 the discovery service answers for them, and what they publish is taken as it is."""
-_CALLBACKS: Mapping[ProtocolVersion, tuple[str, ...]] = {
+_REQUESTS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": ("select", *_TRADE), "v2": _TRADE}
+"""What sellers receive and write of. A search, or what is published, is answered and leaves nothing in their books."""
+_CALLBACKS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": ("on_select", *_TOLD), "v2": _TOLD}
+"""What buyers receive and write of: of offers when one is chosen, by an alarm."""
+_BY_SELLERS: Mapping[ProtocolVersion, tuple[str, ...]] = {
     "v1": ("on_search", "on_select", *_TOLD),
-    "v2": ("on_discover", *_TOLD),
+    "v2": ("publish", *_TOLD),
 }
-"""What buyers receive."""
-_BY_SELLERS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": _CALLBACKS["v1"], "v2": ("publish", *_TOLD)}
-_BY_BUYERS: Mapping[ProtocolVersion, tuple[str, ...]] = {"v1": _REQUESTS["v1"], "v2": ("discover", *_TRADE)}
+_BY_BUYERS: Mapping[ProtocolVersion, tuple[str, ...]] = {
+    "v1": ("search", "select", *_TRADE),
+    "v2": ("discover", *_TRADE),
+}
 """What is sent."""
 _ALARMS = (AlarmKind.OFFERS_IN, AlarmKind.STALLED, AlarmKind.DOUBT)
 _SENT: Mapping[Kind, Mapping[ProtocolVersion, str]] = {
@@ -38,7 +41,9 @@ _SENT: Mapping[Kind, Mapping[ProtocolVersion, str]] = {
     "flats": {"v1": "sent search", "v2": "sent discover"},
 }
 """What else is written when an answer comes."""
-_RARE = frozenset({"start", "alarm stalled", "alarm doubt", "sent confirm", "status", "subscribe"})
+_RARE = frozenset({"start", "alarm stalled", "alarm doubt", "sent confirm", "status", "subscribe"}).union(
+    *(spoken.values() for spoken in _SENT.values())
+)
 """Reached so seldom that the first time must do."""
 
 
