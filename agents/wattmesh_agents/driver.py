@@ -27,7 +27,7 @@ from wattmesh_agents.store.chain import (
 )
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers, Requests
-from wattmesh_agents.store.retention import RETIRED_AT_ONCE, Horizon, begins, forget, retire
+from wattmesh_agents.store.retention import RETIRED_AT_ONCE, Horizon, begun_before, forget, retire
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.port import Codec, Envelope
@@ -407,16 +407,12 @@ class Driver:
         """Delete of each party's books some of what is older than it is to keep; see `retention`."""
         parties = [member.party for member in self.members.values()]
         kept = {party.id: horizon.kept_from(party.retention_days, party.grid.utc_offset_s) for party in parties}
-        older = [
-            name
-            for name, kept_from in kept.items()
-            if (first := begins(self._database.connection, name)) is not None and first < kept_from
-        ]
-        if not older:
+        begun = begun_before(self._database.connection, kept)
+        if not begun:
             return
-        most = max(1, RETIRED_AT_ONCE // len(older))
+        most = max(1, RETIRED_AT_ONCE // len(begun))
         with self._transaction("retire") as connection:
-            chained = [name for name in older if retire(connection, name, kept[name], most)]
+            chained = [name for name in begun if retire(connection, name, kept[name], most)]
         for name in chained:
             self._chains.load(name, self.accounts[name])
 

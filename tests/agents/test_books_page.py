@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.agents.steps import counted
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.tokens import TOKEN
 from wattmesh_agents.app import create_app
@@ -170,16 +171,9 @@ def test_no_other_table_is_shown(table: str, roof: Pod) -> None:
 def test_a_page_costs_the_same_wherever_it_is_in_long_books(roof: Pod) -> None:
     """It is found by its key: nothing before it or after it is looked at."""
     put_entries(roof, 5_000)
-    connection = roof.database.connection
-    steps: list[int] = []
-
-    def count() -> int:
-        steps[-1] += 1
-        return 0
-
+    cost = []
     for slot in (900 * 10, 900 * 4_000):
-        steps.append(0)
-        connection.set_progress_handler(count, 10)
-        answers(roof, f'/ledger/ledger?after=["roof-0.default","trade",{slot},"",""]')
-        connection.set_progress_handler(None, 0)
-    assert steps[0] == steps[1] < 1_000
+        with counted(roof.database.connection, 10) as steps:
+            answers(roof, f'/ledger/ledger?after=["roof-0.default","trade",{slot},"",""]')
+        cost.append(len(steps))
+    assert 0 < cost[0] == cost[1] < 1_000

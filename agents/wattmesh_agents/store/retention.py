@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from wattmesh_agents.store import evidence
@@ -157,6 +157,12 @@ def begins(connection: sqlite3.Connection, party: str) -> int | None:
     """The first slot that a party's books have; None when there are none yet."""
     row = connection.execute(_FIRST_SLOT, (party,)).fetchone()
     return None if row is None else int(row[0])
+
+
+def begun_before(connection: sqlite3.Connection, slots: Mapping[str, int]) -> list[str]:
+    """Those of the parties in `slots` whose books begin before their slot."""
+    rows = connection.execute("SELECT party, first_slot FROM parties")
+    return [party for party, first in rows if first < slots.get(party, first)]
 
 
 def retire(connection: sqlite3.Connection, party: str, before: int, most: int = RETIRED_AT_ONCE) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.agents.steps import counted
 from wattmesh_agents.store.accounts import open_accounts
 from wattmesh_agents.store.chain import append
 from wattmesh_agents.store.database import IN_MEMORY, Database
@@ -41,24 +42,16 @@ def books(slots: int = SLOTS) -> Database:
 def piece(database: Database, most: int) -> Counter[str]:
     """What one transaction does: rows that go, rows of the chain that come, all rows written; steps of SQLite."""
     connection = database.connection
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
 
     def rows(table: str) -> int:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - one of ours
 
     before = Counter({table: rows(table) for table in ("ledger", "reported", "chain")})
     written = connection.total_changes
-    with database.transaction():
-        connection.set_progress_handler(count, 50)
+    with database.transaction(), counted(connection, 50) as steps:
         retire(connection, UTILITY, END, most)
-        connection.set_progress_handler(None, 0)
     found = Counter({table: abs(number - rows(table)) for table, number in before.items()})
-    return found + Counter(written=connection.total_changes - written, steps=steps)
+    return found + Counter(written=connection.total_changes - written, steps=len(steps))
 
 
 @pytest.mark.parametrize("most", [1, CUSTOMERS, 3 * CUSTOMERS, 3 * CUSTOMERS + 7])
