@@ -3,8 +3,8 @@
 #   docker build --target runtime  -t wattmesh/runtime:dev .     (gateway and agents)
 # `make image` builds both. They share the base; each has only the packages that its part imports.
 
-# To pin the base: --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:…
-ARG PYTHON_IMAGE=python:3.12-slim
+# Python 3.12.14 on Debian 13, for all platforms. `docker buildx imagetools inspect python:3.12-slim` says what it is now.
+ARG PYTHON_IMAGE=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 # ---- build: what is installed here is copied; pip and its leftovers stay behind.
 FROM ${PYTHON_IMAGE} AS build

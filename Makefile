@@ -132,13 +132,7 @@ screenshots: $(INSTALLED) ## Make the pictures in docs/images/ anew, of a real r
 	@$(BIN)/python -m hack.screenshots $(ARGS)
 
 image: ## Build the images wattmesh/operator and wattmesh/runtime (needs docker; TAG=, IMAGE_PREFIX=)
-	@docker version >/dev/null 2>&1 || { echo "make image needs docker, running: https://docs.docker.com/get-started/get-docker/" >&2; exit 1; }
-	@for target in operator runtime; do \
-	  DOCKER_BUILDKIT=1 docker build --quiet --target $$target --tag $(IMAGE_PREFIX)/$$target:$(TAG) \
-	    --build-arg VERSION=$(PROJECT_VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
-	    $(BUILD_ARGS) . >/dev/null || exit 1; \
-	  docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' $(IMAGE_PREFIX)/$$target:$(TAG); \
-	done
+	@IMAGE_PREFIX=$(IMAGE_PREFIX) TAG=$(TAG) hack/image $(BUILD_ARGS)
 
 kind-up: ## Run examples/street.yaml in a local Kubernetes (needs docker, kind, kubectl, helm)
 	@hack/kind-up

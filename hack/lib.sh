@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What kind-up, kind-down, e2e and release share; sourced by them.
+# What image, kind-up, kind-down, e2e and release share; sourced by them.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -28,6 +28,16 @@ need() {
   local said
   said=$(docker info --format '{{.ServerVersion}}' 2>&1) ||
     fail "The docker daemon does not answer; start it (Docker Desktop, or: sudo systemctl start docker), and see that you may use it. It said: $said"
+}
+
+project_version() {
+  sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml
+}
+
+# has_pinned_base: whether docker has the base of the images, or can pull it. Sets PINNED_BASE, and PULLED to what docker said.
+has_pinned_base() {
+  PINNED_BASE=$(sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
+  docker image inspect "$PINNED_BASE" >/dev/null 2>&1 || PULLED=$(docker pull --quiet "$PINNED_BASE" 2>&1)
 }
 
 has_cluster() {
