@@ -2,10 +2,12 @@
 #   PYTHON=python3.12   the Python to make .venv with (default: the first suitable one found)
 #   UV=no               install with plain pip; UV=/path/to/uv takes that uv
 #   ARGS="-k battery"   more arguments for demo, test, attack, audit-deps and lock
+#   JOBS=3              how many processes share the tests (default: one a processor for all of them, this one for some)
 
 PYTHON ?=
 UV     ?= auto
 ARGS   ?=
+JOBS   ?= $(if $(ARGS),0,auto)
 
 # SEED=7 makes fuzz and chaos do the same again (chaos takes several, one run each); CASES and CONTRACTS say how much.
 SEED      ?=
@@ -64,7 +66,7 @@ demo: $(RUNNABLE) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check
