@@ -81,9 +81,14 @@ class ContextV2(V2Model):
     @property
     def recipient(self) -> str | None:
         """Whom it is for; None of what is for the discovery service."""
-        if self.action in TO_DISCOVERY:
-            return self.bpp_id if self.action == DISCOVER else None
-        return self.bap_id if self.is_callback and self.action != ON_PUBLISH else self.bpp_id
+        if self.action == PUBLISH:
+            return None
+        return self.bap_id if self.recipient_field == "bapId" else self.bpp_id
+
+    @property
+    def recipient_field(self) -> str:
+        """Which field says so."""
+        return "bapId" if self.is_callback and self.action != ON_PUBLISH else "bppId"
 
     @property
     def expires_at(self) -> float:
@@ -450,7 +455,7 @@ def check_context(
         if getattr(context, field) is None:
             raise invalid(f"{action} needs context.{to_camel(field)}", f"context.{to_camel(field)}")
     if subscriber_id is not None and context.recipient != subscriber_id:
-        field = "bapId" if context.is_callback else "bppId"
+        field = context.recipient_field
         raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
     check_lifetime(context, now, machine)
 
