@@ -172,7 +172,8 @@ def test_another_network_is_named_in_vain() -> None:
         400,
         "30000",
         "context.networkId",
-        "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': name that, or none",
+        "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': "
+        "name that, or none",
     )
     elsewhere = changed(SELECT, "context.networkId", "wattmesh.io/gateway.street@dedi.example.org")
     assert refused(elsewhere, BUYER)[0] == 400

@@ -559,7 +559,8 @@ def test_what_is_meant_for_another_network_is_refused() -> None:
         return said, await buyer.discover()
 
     said, found = run(main())
-    text = "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': name that, or none"
+    text = "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': "
+    text += "name that, or none"
     assert [(one["http"], one["error"]["paths"], one["error"]["errorMessage"]) for one in said] == [
         (400, "context.networkId", text)
     ] * 2
