@@ -83,11 +83,18 @@ class Supplied(Party):
         )
 
     def report_later(self, slot: int) -> None:
-        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
+        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays.
+
+        One of nothing may wait for the next slot's.
+        """
         state, now_s = self.books.readings[slot].state, self.now.grid_s
         if state is ReadingState.BOOKED and slot not in self.books.estimated:
             return
-        due_s = self._reported_s(slot)
+        told = self._to_tell(slot)
+        waits = told is not None and self._waits(told)
+        due_s = self._reported_s(slot + SLOT_S * waits)
+        if waits and now_s < due_s:
+            return
         if state is ReadingState.OPEN or (self.shares and due_s <= now_s):
             due_s += SLOT_S
         self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
@@ -104,23 +111,19 @@ class Supplied(Party):
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
 
         What is in doubt by then is told as import; what becomes of it, later. One that was billed by an estimate is
-        told again for its correction, if there is one. One of nothing may wait for the next slot's.
+        told again for its correction, if there is one. With it goes what has waited for it.
         """
-        told, found = self._to_tell(slot), list[ReportReading]()
-        if self.now.grid_s < self._told_again_s(slot):
-            if told is not None and self._waits(told):
-                return
-            before = self._to_tell(slot - SLOT_S)
-            if before is not None and self._waits(before):
-                found.append(before)
-        if told is not None:
-            found.append(told)
+        before = self._to_tell(slot - SLOT_S) if self.now.grid_s < self._told_again_s(slot) else None
+        waited = [before] if before is not None and self._waits(before) else []
+        told = self._to_tell(slot)
+        found = waited if told is None else [*waited, told]
         if not found:
             return
         utility, last = self.config.backstop.utility_id, found[-1]
         occasion = f"{last.slot} {self.now.ms}{' provisional' * last.provisional}"
         message = last if len(found) == 1 else Readings(tuple(found))
-        self.send(utility, self._supply_transaction(last.slot), message, occasion)
+        told_in = self._supply_transaction(last.slot + SLOT_S * self._may_wait(last))
+        self.send(utility, told_in, message, occasion)
 
     def _to_tell(self, slot: int) -> ReportReading | None:
         """What is to be told of a slot now; None where that is nothing, or not known yet."""
@@ -143,12 +146,19 @@ class Supplied(Party):
     def _waits(self, told: ReportReading) -> bool:
         """Whether a reading is told with that of the slot after it: one of nothing, of the first of two slots.
 
-        Nobody foresees demand by it, and its slot is not closed before.
+        Nobody foresees demand by it, and its slot is not closed before. The first of all does not wait: who has told
+        one is known to the utility, whenever it was registered.
         """
-        if told.slot % (2 * SLOT_S) or any(told[2:5]) or told.provisional or not self.shares or self.draining:
+        if not self._may_wait(told) or self.draining or told.slot == self.books.standing.first_slot:
             return False
         end = self.end_slot()
         return end is None or told.slot + SLOT_S < end
+
+    def _may_wait(self, told: ReportReading) -> bool:
+        """Whether a reading is one of nothing, of the first of two slots: it is told in the transaction of the second,
+        so that it makes no difference whether it has waited.
+        """
+        return self.shares and not (told.slot % (2 * SLOT_S) or any(told[2:5]) or told.provisional)
 
     def _told_in(self, slot: int) -> tuple[str, ...]:
         """The transactions in which a slot's reading may have been told: its own, or that of the slot after it."""

@@ -234,6 +234,7 @@ def trading(*idle: int, load_wh: int = 300) -> Neighbours:
     world = Neighbours()
     world[FLAT].party.draining = False
     world[FLAT].party.grid = world.grid._replace(end_s=None)
+    world[FLAT].books.stand(world[FLAT].books.standing._replace(first_slot=SLOT - SLOT_S))  # it is no newcomer
     world[FLAT].weather.usual = world[FLAT].weather.usual._replace(load_wh=load_wh)
     for slot in idle:
         world[FLAT].weather.given[slot] = world[FLAT].weather.usual._replace(load_wh=0)
@@ -251,9 +252,7 @@ def told(world: Neighbours, slot: int) -> list[Letter]:
 
 def told_together() -> tuple[Neighbours, Letter]:
     world = trading(SLOT)
-    world.begin_slot(order=(FLAT,))
-    assert told(world, SLOT) == []
-    world.begin_slot(order=(FLAT,))
+    world.begin_slot(2, order=(FLAT,))
     [letter] = told(world, NEXT)
     return world, letter
 
@@ -293,17 +292,15 @@ def test_its_bill_counts_in_the_transaction_that_it_was_told_in() -> None:
 @pytest.mark.parametrize("idle", [NEXT, SLOT])
 def test_it_is_told_at_its_moment_where_another_has_waited_for_it_or_the_house_drains(idle: int) -> None:
     world = trading(idle)
-    world.begin_slot(idle // SLOT_S - SLOT // SLOT_S + 1, order=(FLAT,))
     world[FLAT].party.draining = idle == SLOT
+    world.begin_slot(1 if idle == SLOT else 2, order=(FLAT,))
     [letter] = told(world, idle)
     assert letter.message == ReportReading(f"supply-{FLAT}", idle, 0, 0, 0)
 
 
 def test_it_does_not_wait_for_what_is_in_doubt() -> None:
     world = trading(SLOT)
-    world.begin_slot(order=(FLAT,))
-    assert told(world, SLOT) == []
-    world.begin_slot(order=(FLAT,))
+    world.begin_slot(2, order=(FLAT,))
     books = world[FLAT].books
     books.read(books.readings[NEXT]._replace(state=ReadingState.OPEN))
     [letter] = told(world, NEXT)
