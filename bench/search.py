@@ -24,8 +24,8 @@ from bench.tables import Measured
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.codec.port import Envelope
 from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.codec.v2.catalogs import network_of
 from wattmesh_beckn.codec.v2.codec import CodecV2
+from wattmesh_beckn.codec.v2.messages import network_of
 from wattmesh_beckn.http import add_post
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe

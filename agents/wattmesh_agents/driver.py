@@ -70,6 +70,7 @@ from wattmesh_market.trade.messages import (
     PricedReading,
     Publish,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -614,8 +615,9 @@ class Driver:
     def _recall(self, party: Party, call: Call) -> None:
         """Bring back from the disk what memory has let go of and an old message is about."""
         books, message = party.books, call.message
-        if isinstance(message, ReportReading):
-            self._recall_supply(party, call.sender, message.slot)
+        if isinstance(message, ReportReading | Readings):
+            for reading in (message,) if isinstance(message, ReportReading) else message.told:
+                self._recall_supply(party, call.sender, reading.slot)
         elif (
             not isinstance(message, Search | Offers | Select | Quote | PricedReading | Bills | HeldReading)
             and books.contract(call.transaction_id, call.sender) is None

@@ -446,11 +446,11 @@ class OnCancelMessage(BecknModel):
 
 
 class UpdatedOrder(BecknModel):
-    """What changes in an order: payments of deliveries, or the metered energy of a supply order, one slot at a time."""
+    """What changes in an order: payments of deliveries, or the metered energy of a supply order."""
 
     id: Id
     payments: tuple[Payment, ...] | None = Field(default=None, max_length=MOST_DELIVERIES, fail_fast=True)
-    fulfillments: tuple[Fulfillment] | None = None
+    fulfillments: tuple[Fulfillment, ...] | None = Field(default=None, max_length=MOST_DELIVERIES, fail_fast=True)
 
 
 class OnUpdatedOrder(BecknModel):

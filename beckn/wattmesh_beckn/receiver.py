@@ -227,7 +227,10 @@ class Receiver:
             )
             return call.context, call.message
         told = v2.read_call(action, _parsed(body), self._bodies)
-        v2.check_context(told.context, action=action, subscriber_id=subscriber_id, now=now, machine=machine)
+        network = v2.network_of(self._gateway_id or self._subscriber_id)
+        v2.check_context(
+            told.context, action=action, network=network, subscriber_id=subscriber_id, now=now, machine=machine
+        )
         asked = self._asked(told.context.message_id, _request(action))
         answers = told.context.request_digest
         if asked is not None and answers is not None and answers.digest != (wanted := f"BLAKE-512={asked.digest}"):

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import BecknClient
-from wattmesh_beckn.codec.v2.catalogs import TO_DISCOVERY_BODIES, network_of
-from wattmesh_beckn.codec.v2.messages import DISCOVER, PUBLISH
+from wattmesh_beckn.codec.v2.catalogs import TO_DISCOVERY_BODIES
+from wattmesh_beckn.codec.v2.messages import DISCOVER, PUBLISH, network_of
 from wattmesh_beckn.context import Code, Context, Location
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received, Receiver

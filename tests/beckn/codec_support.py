@@ -35,6 +35,7 @@ from wattmesh_market.trade.messages import (
     Pay,
     PricedReading,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -167,6 +168,12 @@ def priced_readings(draw: st.DrawFn) -> PricedReading:
 
 
 @st.composite
+def readings(draw: st.DrawFn) -> Readings:
+    order_id, slots = draw(ids), draw(st.lists(slot_numbers, min_size=2, max_size=4, unique=True))
+    return Readings(tuple(ReportReading(order_id, slot, *draw(metered), draw(st.booleans())) for slot in slots))
+
+
+@st.composite
 def bills(draw: st.DrawFn) -> Bills:
     slots = draw(st.lists(slot_numbers, min_size=2, max_size=4, unique=True))
     first = draw(priced_readings())
@@ -205,6 +212,7 @@ ANY: dict[type[Sent], st.SearchStrategy[Sent]] = {
         metered,
         st.booleans(),
     ),
+    Readings: readings(),
     PricedReading: priced_readings(),
     Bills: bills(),
     HeldReading: st.builds(

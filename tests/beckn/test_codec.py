@@ -50,6 +50,7 @@ from wattmesh_market.trade.messages import (
     PricedReading,
     Publish,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -244,6 +245,21 @@ ONE: list[tuple[Sent, Json]] = [
                     fulfillment(
                         SLOT, tags=[tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500")]
                     )
+                ],
+            },
+        },
+    ),
+    (
+        Readings((READ._replace(imported_wh=0, sold_wh=0), READ._replace(slot=NEXT))),
+        {
+            "update_target": "order.fulfillments",
+            "order": {
+                "id": f"supply-{BUYER_ID}",
+                "fulfillments": [
+                    fulfillment(SLOT, tags=[tags("meter", imported_kwh="0.000", exported_kwh="0.000")]),
+                    fulfillment(
+                        NEXT, tags=[tags("meter", imported_kwh="0.200", exported_kwh="0.000", delivered_kwh="0.500")]
+                    ),
                 ],
             },
         },

@@ -278,6 +278,15 @@ CASES: list[tuple[Sent, str, Any, int, str, str, str | None]] = [
 ]  # fmt: skip
 
 
+def test_readings_of_the_same_slot_are_refused() -> None:
+    raw = encoded(READING)
+    raw["message"]["order"]["fulfillments"] *= 2
+    with pytest.raises(Refusal) as info:
+        CODEC.decode(received(raw))
+    text = "the readings must be of different slots"
+    assert refusal(info) == (400, "30000", text, "message.order.fulfillments")
+
+
 @pytest.mark.parametrize(("message", "field", "value", "status", "code", "text", "path"), CASES)
 def test_what_does_not_fit_is_refused(
     message: Sent, field: str, value: Any, status: int, code: str, text: str, path: str | None

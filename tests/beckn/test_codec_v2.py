@@ -30,6 +30,8 @@ from wattmesh_market.trade.messages import (
     Offers,
     Publish,
     Quote,
+    Readings,
+    ReportReading,
     Search,
     Select,
     Sent,
@@ -346,6 +348,23 @@ def test_a_seller_is_asked_by_filters_alone_as_the_discovery_service_is(intent: 
         assert decoded(raw) == Search(SLOT, None)
         return
     with pytest.raises(Refusal, match=f"intent.{name} is not offered here; use filters"):
+        decoded(raw)
+
+
+def test_readings_that_are_told_together_have_a_series_each() -> None:
+    nothing = ReportReading(f"supply-{BUYER.subscriber_id}", SLOT, 0, 0, 0)
+    raw = encoded(Readings((nothing, nothing._replace(slot=NEXT, imported_wh=200))))
+    commitments = raw["message"]["contract"]["commitments"]
+    assert [one["id"] for one in commitments] == [f"slot-{SLOT}", f"slot-{NEXT}"]
+    assert [
+        {told["type"]: told["values"] for told in one["commitmentAttributes"]["intervals"][0]["payloads"]}
+        for one in commitments
+    ] == [
+        {"IMPORTED_QTY": [0], "EXPORTED_QTY": [0], "SOLD_QTY": [0]},
+        {"IMPORTED_QTY": [0.2], "EXPORTED_QTY": [0], "SOLD_QTY": [0]},
+    ]
+    commitments[1]["commitmentAttributes"] = commitments[0]["commitmentAttributes"]
+    with pytest.raises(Refusal, match="the readings must be of different slots"):
         decoded(raw)
 
 

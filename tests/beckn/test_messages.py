@@ -308,13 +308,6 @@ def test_a_select_names_at_least_one_item() -> None:
     assert refused("select", raw) == (none, "message.order.items")
 
 
-def test_one_update_is_of_one_reading() -> None:
-    path = "message.order.fulfillments"
-    raw = changed(example("update"), "message.update_target", "order.fulfillments")
-    message, at = refused("update", changed(raw, path, [{"id": "slot-900"}] * 2))
-    assert (message, at) == (f"{path}: Tuple should have at most 1 item after validation, not 2", path)
-
-
 def test_the_first_of_several_problems_is_told_and_how_many_more_there_are() -> None:
     assert refused("status", {}) == ("context: Field required (and 1 more)", "context")
     raw = changed(changed(example("select"), "context.ttl", 1), "context.domain", GONE)

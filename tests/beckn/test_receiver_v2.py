@@ -165,6 +165,25 @@ def test_who_is_not_proven_or_not_meant_is_refused(
     assert (found[0], text in found[1]) == (status, True), found
 
 
+def test_another_network_is_named_in_vain() -> None:
+    reply = answer_of(changed(SELECT, "context.networkId", "acmenet.org/charge-net"), BUYER)
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"], error["paths"], error["message"]) == (
+        400,
+        "30000",
+        "context.networkId",
+        "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': "
+        "name that, or none",
+    )
+    elsewhere = changed(SELECT, "context.networkId", "wattmesh.io/gateway.street@dedi.example.org")
+    assert refused(elsewhere, BUYER)[0] == 400
+
+
+@pytest.mark.parametrize("named", [GONE, None, "", "wattmesh.io/gateway.street@dedi.global"])
+def test_the_network_need_not_be_named_and_may_be_with_its_default_host(named: Any) -> None:
+    assert answer_of(changed(SELECT, "context.networkId", named), BUYER).status == 200
+
+
 def test_offers_are_the_gateways_for_all_or_a_sellers_own() -> None:
     memory = Memory()
     answer_of(FOUND, GATEWAY, BUYER, memory)

@@ -19,7 +19,6 @@ from nacl.signing import SigningKey, VerifyKey
 from tests.foreign.partner import signing_string
 
 Json = dict[str, Any]
-NETWORK = "wattmesh.io/gateway.street"
 _HEADER = re.compile(
     r'Signature keyId="(?P<id>[^|"]+)\|(?P<key>[^|"]+)\|ed25519",algorithm="ed25519",created="(?P<created>\d+)",'
     r'expires="(?P<expires>\d+)",headers="(?P<headers>[^"]+)",signature="(?P<signature>[^"]+)"'
@@ -39,6 +38,8 @@ def digest(body: bytes) -> str:
 
 class PlatformV2:
     """A buyer or seller: its name, its key, and how it signs and checks."""
+
+    network = "wattmesh.io/gateway.street"
 
     def __init__(self, subscriber_id: str, key_id: str, seed: bytes, url: str) -> None:
         self.id, self.key_id, self.url = subscriber_id, key_id, url
@@ -81,7 +82,7 @@ class PlatformV2:
         role = "bpp" if action == "catalog/publish" else "bap"
         return {
             "context": {
-                "networkId": NETWORK,
+                "networkId": self.network,
                 "version": "2.0.0",
                 "action": action,
                 f"{role}Id": self.id,

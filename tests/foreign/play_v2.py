@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tests.foreign.partner import Json
 from tests.foreign.platform_v2 import PlatformV2, answered, digest, signer_of
-from tests.street.puppet import MEMBERS, PUPPET, SEED, STREET, Puppet
+from tests.street.puppet import MEMBERS, NETWORK, PUPPET, SEED, STREET, Puppet
 from tests.world.manifests import market, planned
 from tests.world.street import Hands, Street, play
 from tests.world.subscribers import entry_at
@@ -31,6 +31,7 @@ class VisitorV2(PlatformV2):
     """The platform in the street, with one conversation. It answers each call with `answer`."""
 
     role: SubscriberType = "BAP"
+    network = NETWORK
 
     def __init__(self) -> None:
         self.street = Puppet()

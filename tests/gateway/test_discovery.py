@@ -547,6 +547,37 @@ def test_both_spellings_of_the_action_are_read(action: str) -> None:
     assert run(main()) == "ACK"
 
 
+def test_what_is_meant_for_another_network_is_refused() -> None:
+    async def main() -> tuple[list[Json], list[Json]]:
+        _, buyer, (roof,) = await street("roof")
+        catalogs = {"catalogs": [roof.catalog(SLOT)]}
+        said = [
+            await roof.say("catalog/publish", catalogs, networkId="acmenet.org/charge-net"),
+            await buyer.say("discover", {"intent": {}}, networkId="acmenet.org/charge-net"),
+        ]
+        assert not buyer.heard
+        return said, await buyer.discover()
+
+    said, found = run(main())
+    text = "networkId 'acmenet.org/charge-net' is another network; this is 'wattmesh.io/gateway.street': "
+    text += "name that, or none"
+    assert [(one["http"], one["error"]["paths"], one["error"]["errorMessage"]) for one in said] == [
+        (400, "context.networkId", text)
+    ] * 2
+    assert found == []
+
+
+def test_who_names_no_network_is_heard() -> None:
+    async def main() -> list[Json]:
+        _, buyer, (roof,) = await street("roof")
+        call = roof.call("catalog/publish", {"catalogs": [roof.catalog(SLOT)]}, NOW)
+        del call["context"]["networkId"]
+        await roof.send("catalog/publish", call)
+        return await buyer.discover()
+
+    assert len(run(main())) == 1
+
+
 def test_only_the_seller_itself_publishes() -> None:
     async def main() -> Json:
         _, _, (roof, low) = await street("roof", "low")

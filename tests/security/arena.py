@@ -65,7 +65,7 @@ class Arena:
         self._folder = folder
         self.wires = Loopback()
         self.clock = HeldClock(EPOCH, lambda: self.wires.under_way)
-        self.puppet = Puppet()
+        self.puppet = Puppet(plan.resource.spec.protocols[0])
         self.puppet.sites, self.puppet.clock = self.wires, _Player(self)
         self.signers = self.puppet.signers
         start = plan.resource.spec.clock.start
@@ -139,7 +139,9 @@ class Arena:
         return entry_at(self.clock.now, signer, role, feeder=feeder, **({"url": "http://nowhere"} | changes))
 
     def books(self) -> Books:
-        """Every row of every table but the inboxes, offers in memory, and who drains: all that a message may change."""
+        """Every row of every table but the inboxes, offers in memory, what was published, and who drains: all that a
+        message may change.
+        """
         books: Books = {name: _rows(pod.database.connection) for name, pod in self.run.pods.items()}
         with closing(sqlite3.connect(self._folder / "registry.db")) as registry:
             books["registry"] = _rows(registry)
@@ -148,6 +150,9 @@ class Arena:
         }
         books["draining"] = {
             name: party.draining for pod in self.run.pods.values() for name, party in pod.parties.items()
+        }
+        books["published"] = {
+            name: party.books.published for pod in self.run.pods.values() for name, party in pod.parties.items()
         }
         return books
 

@@ -13,10 +13,25 @@ from datetime import timedelta
 
 from tests.beckn.support import changed
 from tests.security.arena import Arena
-from tests.security.calls import BECKN, DRAIN, GATEWAY_ID, GATEWAY_SEARCH, SUBSCRIBE, TARGETS, Good, Target, sign, write
+from tests.security.calls import (
+    BECKN,
+    BECKN_V2,
+    DRAIN,
+    GATEWAY_ID,
+    GATEWAY_SEARCH,
+    OF_GATEWAY_V2,
+    SUBSCRIBE,
+    TARGETS,
+    TO_GATEWAY_V2,
+    V2,
+    Good,
+    Target,
+    sign,
+    write,
+)
 from tests.street.puppet import SEED, STRANGER
 from wattmesh_beckn.registry import SubscriptionStatus
-from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, HEADERS, Signer
+from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, HEADERS, HEADERS_OF_CALLBACK, Signer
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_common.clock import utc
 
@@ -53,13 +68,13 @@ async def enrol_cast(arena: Arena) -> None:
 
 @dataclass(frozen=True)
 class Attack:
-    """What is done to a good call, and what its answer must be: status, what it says, where."""
+    """What is done to a good call, and what its answer must be: status, what it says, which field it names."""
 
     name: str
     forge: Forge
     says: str
     status: int = 401
-    names_receiver: bool = False
+    names: Callable[[Good], str | None] = lambda _: None
     challenge: str = "www-authenticate"
     against: tuple[Target, ...] = tuple(TARGETS)
 
@@ -222,10 +237,19 @@ def _for(name: str) -> Forge:
     return forge
 
 
-BY_NAME = (*BECKN, GATEWAY_SEARCH, SUBSCRIBE)
-TRADE = (*BECKN, GATEWAY_SEARCH)
-CALLBACKS = tuple(target for target in TRADE if target.is_callback)
-REQUESTS = tuple(target for target in TRADE if not target.is_callback)
+def _elsewhere(arena: Arena, good: Good) -> Sent:
+    body = write(changed(good.call, "context.networkId", "acmenet.org/charge-net"))
+    return body, sign(arena, good, body)
+
+
+_over_a_request = _altered_header(lambda h: h.replace(HEADERS, HEADERS_OF_CALLBACK))
+ANSWERS = tuple(one for one in BECKN_V2 if one.name in ("on_select", "on_init", "on_confirm", "on_update"))
+"""To what the household has asked."""
+TRADE = (*BECKN, GATEWAY_SEARCH, *BECKN_V2, *TO_GATEWAY_V2)
+BY_NAME = (*TRADE, SUBSCRIBE)
+SIGNED = (*BY_NAME, *OF_GATEWAY_V2)
+OF_SELLERS = tuple(target for target in TRADE if target.is_sellers)
+REQUESTS = tuple(target for target in TRADE if not target.is_sellers)
 NOT_IN_REGISTRY = "is not in the registry"
 SENDER = [
     Attack("unknown subscriber", _as(STRANGER), NOT_IN_REGISTRY, against=BY_NAME),
@@ -233,19 +257,19 @@ SENDER = [
         "unknown key id",
         _signed_by(lambda _, g: Signer(g.signer.subscriber_id, NO_KEY, g.signer._private_key)),
         NOT_IN_REGISTRY,
-        against=BY_NAME,
+        against=SIGNED,
     ),
     Attack(
         "own name and key, with another's key id",
         _signed_by(lambda _, g: Signer(g.signer.subscriber_id, CAST[RIVAL].key_id, g.signer._private_key)),
         NOT_IN_REGISTRY,
-        against=BY_NAME,
+        against=SIGNED,
     ),
     Attack(
         "own name, with another's key and key id",
         _signed_by(lambda _, g: Signer(g.signer.subscriber_id, CAST[RIVAL].key_id, CAST[RIVAL]._private_key)),
         NOT_IN_REGISTRY,
-        against=BY_NAME,
+        against=SIGNED,
     ),
     Attack(
         "another's name and key id, with the own key",
@@ -259,7 +283,7 @@ SENDER = [
         "signed by 'puppet.default' but",
         against=BY_NAME,
     ),
-    Attack("another signs", _signed_by(lambda *_: CAST[RIVAL]), "signed by 'rival.default' but", against=BY_NAME),
+    Attack("another signs", _signed_by(lambda *_: CAST[RIVAL]), "signed by 'rival.default' but", against=SIGNED),
     Attack("expired key", _as(EXPIRED), "valid from", against=BY_NAME),
     Attack("key not valid yet", _as(EARLY), "valid from", against=BY_NAME),
     Attack("unsubscribed key", _as(LEFT), "is UNSUBSCRIBED", against=BY_NAME),
@@ -270,15 +294,48 @@ SENDER = [
         against=TRADE,
     ),
     Attack("registered only as seller", _as(ONLY_SELLER), "is not registered as BAP", against=REQUESTS),
-    Attack("registered only as buyer", _as(ONLY_BUYER), "is not registered as BPP", against=CALLBACKS),
+    Attack("registered only as buyer", _as(ONLY_BUYER), "is not registered as BPP", against=OF_SELLERS),
     Attack("signed by the gateway", _as(GATEWAY_ID), "is not registered as BAP", against=REQUESTS),
+    Attack(
+        "signed by the gateway as seller",
+        _as(GATEWAY_ID),
+        "is not registered as BPP",
+        against=tuple(target for target in OF_SELLERS if target.name != "on_discover"),  # that is its own answer
+    ),
+    Attack(
+        "signed by another gateway",
+        _signed_by(lambda *_: CAST[OTHER_GATEWAY]),
+        "signed by 'other-market.default' but context.bppId is",
+        against=tuple(OF_GATEWAY_V2),
+    ),
+    Attack(
+        "in the gateway's name, with the own key",
+        _signed_by(lambda a, _: _with_key_of(_gateway_of(a, _), a.puppet.me)),
+        WRONG,
+        against=tuple(OF_GATEWAY_V2),
+    ),
+    Attack("over another request's signature", _over_a_request, WRONG, against=ANSWERS),
+    Attack(
+        "over the signature of a request that was not sent",
+        _over_a_request,
+        "no such request is known here",
+        against=tuple(target for target in V2 if target not in ANSWERS),
+    ),
+    Attack(
+        "for another network",
+        _elsewhere,
+        "is another network; this is 'wattmesh.io/market.default'",
+        400,
+        names=lambda _: "context.networkId",
+        against=tuple(V2),
+    ),
     Attack(
         "for another household",
         _for("flat-0.default"),
         "is 'flat-0.default' but this is",
         400,
-        names_receiver=True,
-        against=(*BECKN, DRAIN),
+        names=lambda good: good.receiver,
+        against=(*BECKN, DRAIN, *BECKN_V2, *OF_GATEWAY_V2),
     ),
     Attack(
         "a subscriber drains",

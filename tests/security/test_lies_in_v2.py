@@ -2,7 +2,6 @@
 
 Each false message is refused with code and reason, and changes nothing: the good one is taken after all of them, and
 the honest books are right. What can be said in both versions is in test_dishonest_buyers and test_dishonest_sellers.
-A `networkId` of another network is none of the lies: who may speak to whom is what the registry says.
 """
 
 from __future__ import annotations

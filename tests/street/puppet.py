@@ -16,8 +16,7 @@ from tests.world.manifests import MARKET, households, market, planned, utility
 from tests.world.street import SLOT_S, Street, books_of, play
 from tests.world.subscribers import entry_at
 from wattmesh_beckn.answers import ack
-from wattmesh_beckn.codec.v2.catalogs import network_of
-from wattmesh_beckn.codec.v2.messages import BODIES, DISCOVER, ON_DISCOVER, ON_PUBLISH, VERSION
+from wattmesh_beckn.codec.v2.messages import BODIES, DISCOVER, ON_DISCOVER, ON_PUBLISH, VERSION, network_of
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import MemoryTransport, Reply, Transport

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.codec.v1.codec import CodecV1
-from wattmesh_beckn.codec.v2.catalogs import network_of
 from wattmesh_beckn.codec.v2.codec import CodecV2
+from wattmesh_beckn.codec.v2.messages import network_of
 from wattmesh_beckn.codec.v2.writing import ACTIONS as ACTIONS_V2
 from wattmesh_beckn.codec.v2.writing import NAMES
 from wattmesh_common.fields import Protocols, ProtocolVersion

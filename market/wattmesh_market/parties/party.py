@@ -20,7 +20,7 @@ from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.strategies import Decision
 from wattmesh_market.trade.contracts import OPEN, Contract, Delivery, Side
-from wattmesh_market.trade.messages import Bills, Call, HeldReading, PricedReading, ReportReading, Send, Sent
+from wattmesh_market.trade.messages import Bills, Call, HeldReading, PricedReading, Readings, ReportReading, Send, Sent
 from wattmesh_market.trade.offers import Block, Pick
 from wattmesh_market.trade.quotas import CUSTOMER_WH
 from wattmesh_market.trade.refusal import About, Reason, Refused
@@ -180,6 +180,10 @@ class Party(ABC):
 
     def on_reading(self, call: Call, reading: ReportReading) -> None:  # noqa: ARG002 - a utility needs them
         """A household's meter reading."""
+        raise Refused(Reason.POLICY, "only a utility takes meter readings", About.TARGET)
+
+    def on_readings(self, call: Call, readings: Readings) -> None:  # noqa: ARG002 - a utility needs them
+        """Several meter readings of a household."""
         raise Refused(Reason.POLICY, "only a utility takes meter readings", About.TARGET)
 
     def on_priced_reading(self, call: Call, priced: PricedReading) -> None:  # noqa: ARG002 - a household does

@@ -35,6 +35,7 @@ from wattmesh_market.trade.messages import (
     HeldReading,
     Message,
     PricedReading,
+    Readings,
     Receipt,
     ReportReading,
     Status,
@@ -61,7 +62,9 @@ class Signed(NamedTuple):
 
 
 def parts_of(message: Message) -> Sequence[Message]:
-    """What a message says: bills that were told together, one by one."""
+    """What a message says: readings or bills that were told together, one by one."""
+    if isinstance(message, Readings):
+        return message.told
     return message.priced if isinstance(message, Bills) else (message,)
 
 

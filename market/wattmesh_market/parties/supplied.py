@@ -22,7 +22,16 @@ from wattmesh_market.parties.supply import (
 from wattmesh_market.schedule import moment_s, report_ppm
 from wattmesh_market.trade.contracts import DELIVERED, Side
 from wattmesh_market.trade.ledger import EntryKind, LedgerEntry, Reading, ReadingState
-from wattmesh_market.trade.messages import Basis, Bills, Call, HeldReading, PricedReading, ReportReading, SharedPart
+from wattmesh_market.trade.messages import (
+    Basis,
+    Bills,
+    Call,
+    HeldReading,
+    PricedReading,
+    Readings,
+    ReportReading,
+    SharedPart,
+)
 from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
@@ -74,11 +83,18 @@ class Supplied(Party):
         )
 
     def report_later(self, slot: int) -> None:
-        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays."""
+        """Report a reading at its next moment: not at once, as at the start of a slot everybody delivers and pays.
+
+        One of nothing may wait for the next slot's.
+        """
         state, now_s = self.books.readings[slot].state, self.now.grid_s
         if state is ReadingState.BOOKED and slot not in self.books.estimated:
             return
-        due_s = self._reported_s(slot)
+        told = self._to_tell(slot)
+        waits = told is not None and self._waits(told)
+        due_s = self._reported_s(slot + SLOT_S * waits)
+        if waits and now_s < due_s:
+            return
         if state is ReadingState.OPEN or (self.shares and due_s <= now_s):
             due_s += SLOT_S
         self.alarm(Alarm(AlarmKind.REPORT, slot), max(due_s, now_s))
@@ -95,16 +111,30 @@ class Supplied(Party):
         """Tell the utility what was imported or exported in a slot, and what was sold under a grid fee.
 
         What is in doubt by then is told as import; what becomes of it, later. One that was billed by an estimate is
-        told again for its correction, if there is one.
+        told again for its correction, if there is one. With it goes what has waited for it.
         """
+        before = self._to_tell(slot - SLOT_S) if self.now.grid_s < self._told_again_s(slot) else None
+        waited = [before] if before is not None and self._waits(before) else []
+        told = self._to_tell(slot)
+        found = waited if told is None else [*waited, told]
+        if not found:
+            return
+        utility, last = self.config.backstop.utility_id, found[-1]
+        occasion = f"{last.slot} {self.now.ms}{' provisional' * last.provisional}"
+        message = last if len(found) == 1 else Readings(tuple(found))
+        told_in = self._supply_transaction(last.slot + SLOT_S * self._may_wait(last))
+        self.send(utility, told_in, message, occasion)
+
+    def _to_tell(self, slot: int) -> ReportReading | None:
+        """What is to be told of a slot now; None where that is nothing, or not known yet."""
         reading = self.books.readings.get(slot)
         if reading is None or (reading.state is ReadingState.BOOKED and slot not in self.books.estimated):
-            return
+            return None
         in_doubt, metered = reading.state is ReadingState.OPEN, reading.metered
         if in_doubt and self.now.grid_s < self._told_again_s(slot):
-            return
+            return None
         netted_wh = min(metered.imported_wh, metered.exported_wh)
-        told = ReportReading(
+        return ReportReading(
             supply_order_id(self.id),
             slot,
             metered.imported_wh - netted_wh,
@@ -112,16 +142,36 @@ class Supplied(Party):
             self._sold_under_fee_wh(slot),
             in_doubt,
         )
-        utility = self.config.backstop.utility_id
-        occasion = f"{slot} {self.now.ms}{' provisional' * in_doubt}"
-        self.send(utility, self._supply_transaction(slot), told, occasion)
+
+    def _waits(self, told: ReportReading) -> bool:
+        """Whether a reading is told with that of the slot after it: one of nothing, of the first of two slots.
+
+        Nobody foresees demand by it, and its slot is not closed before. The first of all does not wait: who has told
+        one is known to the utility, whenever it was registered.
+        """
+        if not self._may_wait(told) or self.draining or told.slot == self.books.standing.first_slot:
+            return False
+        end = self.end_slot()
+        return end is None or told.slot + SLOT_S < end
+
+    def _may_wait(self, told: ReportReading) -> bool:
+        """Whether a reading is one of nothing, of the first of two slots: it is told in the transaction of the second,
+        so that it makes no difference whether it has waited.
+        """
+        return self.shares and not (told.slot % (2 * SLOT_S) or any(told[2:5]) or told.provisional)
+
+    def _told_in(self, slot: int) -> tuple[str, ...]:
+        """The transactions in which a slot's reading may have been told: its own, or that of the slot after it."""
+        slots = (slot,) if slot % (2 * SLOT_S) else (slot, slot + SLOT_S)
+        return tuple([self._supply_transaction(one) for one in slots])
 
     def report_unanswered(self, transaction_id: str) -> None:
         """What was not heard, or refused, is told again a slot later; after that, with what else is unfinished."""
         for slot in self.books.unbooked:
-            again_s = self._told_again_s(slot)
-            if self._supply_transaction(slot) == transaction_id and self.now.grid_s < again_s:
-                self.alarm(Alarm(AlarmKind.REPORT, slot), again_s)
+            if transaction_id in (told_in := self._told_in(slot)):
+                again_s = self._told_again_s(slot + told_in.index(transaction_id) * SLOT_S)
+                if self.now.grid_s < again_s:
+                    self.alarm(Alarm(AlarmKind.REPORT, slot), again_s)
 
     def on_held_reading(self, call: Call, held: HeldReading) -> None:
         """The utility holds a reading for a person: it is not priced before."""
@@ -167,7 +217,7 @@ class Supplied(Party):
         if call.sender != self.config.backstop.utility_id:
             raise Refused(Reason.BUSINESS, "no priced reading of this household's supply", About.ORDER)
         reading = self.books.readings.get(slot)
-        if reading is None or self._supply_transaction(slot) != call.transaction_id:
+        if reading is None or call.transaction_id not in self._told_in(slot):
             raise Refused(Reason.BUSINESS, "no reading of that slot was reported", About.ORDER)
         if order_id != supply_order_id(self.id):
             raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {order_id!r} here", About.ORDER_ID)
@@ -176,7 +226,7 @@ class Supplied(Party):
     def on_bills(self, call: Call, bills: Bills) -> None:
         """The utility has priced several readings; it says so in the transaction of one. All are booked, or none."""
         transactions = [self._supply_transaction(one.reading.slot) for one in bills.priced]
-        if call.transaction_id not in transactions:
+        if not any(call.transaction_id in self._told_in(one.reading.slot) for one in bills.priced):
             raise Refused(Reason.BUSINESS, "no reading of these slots was reported", About.ORDER)
         for transaction_id, priced in zip(transactions, bills.priced, strict=True):
             self.on_priced_reading(call._replace(transaction_id=transaction_id), priced)

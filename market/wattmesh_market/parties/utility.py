@@ -42,6 +42,7 @@ from wattmesh_market.trade.messages import (
     Correction,
     HeldReading,
     PricedReading,
+    Readings,
     ReportReading,
     SharedPart,
 )
@@ -176,6 +177,17 @@ class Utility(Party):
 
     def on_reading(self, call: Call, reading: ReportReading) -> None:
         """Take a household's reading, once per slot: to be priced when the slot is closed, or at once and unshared."""
+        self._take(call, reading, call)
+
+    def on_readings(self, call: Call, readings: Readings) -> None:
+        """Take several readings of a household: all of them or, with Refused, none. The last one is answered."""
+        *others, last = readings.told
+        for reading in others:
+            self._take(call, reading, None)
+        self._take(call, last, call)
+
+    def _take(self, call: Call, reading: ReportReading, answered: Call | None) -> None:
+        """Take a reading; what is told of it at once is the answer to `answered`, or comes unasked."""
         household, slot = call.sender, reading.slot
         if reading.order_id != supply_order_id(household):
             raise Refused(Reason.ORDER_NOT_FOUND, f"no supply order {reading.order_id!r} of yours here", About.ORDER_ID)
@@ -187,7 +199,7 @@ class Utility(Party):
         known = self.books.reported.get(slot, {}).get(household)
         if known is None and (slot, household) not in self.books.held:
             self._require_time(call, slot)
-        if known is None and self._holds(call, reading):
+        if known is None and self._holds(call, reading, answered):
             return
         if known is not None and known.provisional:
             excess = self._beyond_connection(household, reading) or self._beyond_installed(household, reading)
@@ -196,7 +208,7 @@ class Utility(Party):
         if known is None or (known.state is ReportState.WAITING and known.provisional):
             new = Reported(slot, household, call.transaction_id, *reading[2:], ReportState.WAITING)
             if self.config.sharing is None or slot <= self.books.standing.next_slot - CLOSED_AFTER_S:
-                self._tell_price(self._price(new, ReportState.ALONE), call)
+                self._tell_price(self._price(new, ReportState.ALONE), answered)
             else:
                 self.books.report(new)
             return
@@ -207,9 +219,9 @@ class Utility(Party):
         elif not known.provisional and self._heard(known) != reading:
             raise Refused(Reason.BUSINESS, "another reading of that slot is booked already", About.READING)
         if known.state is not ReportState.WAITING:
-            self._tell_price(known, call)
+            self._tell_price(known, answered)
 
-    def _holds(self, call: Call, reading: ReportReading) -> bool:
+    def _holds(self, call: Call, reading: ReportReading, answered: Call | None) -> bool:
         """Whether a first reading is held for a person: it is more than all that is installed there can move.
 
         One beyond the connection is refused before its slot is closed; who still says so then is held, too. What is
@@ -234,7 +246,10 @@ class Utility(Party):
                     kwh_text(max(reading[2:4])),
                     self.slot_text(slot),
                 )
-            self.answer(call, HeldReading(reading))
+            if answered is not None:
+                self.answer(answered, HeldReading(reading))
+            else:
+                self.send(household, call.transaction_id, HeldReading(reading), f"{household} {slot} held")
         return True
 
     def decide_held(self, household: str, slots: Sequence[int], *, accept: bool) -> list[Reported]:

@@ -225,6 +225,12 @@ class ReportReading(NamedTuple):
     provisional: bool = False
 
 
+class Readings(NamedTuple):
+    """A household tells its utility several readings at once, each of another slot."""
+
+    told: tuple[ReportReading, ...]
+
+
 class HeldReading(NamedTuple):
     """The utility holds a reading, as it was told, for a person to decide about it. Its price follows then."""
 
@@ -298,7 +304,7 @@ class PublishResult(NamedTuple):
     refusal: str | None
 
 
-Request = Search | Publish | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading
+Request = Search | Publish | Select | Init | Confirm | AskStatus | Cancel | Pay | ReportReading | Readings
 Callback = Offers | Quote | Agreed | Confirmed | Status | Cancelled | Receipt | PricedReading | Bills | HeldReading
 Sent = Request | Callback
 Message = Sent | Declined | PublishResult
@@ -314,6 +320,7 @@ ACTION_OF: Mapping[type[Sent], Action] = {
     Cancel: Action.CANCEL,
     Pay: Action.UPDATE,
     ReportReading: Action.UPDATE,
+    Readings: Action.UPDATE,
     Offers: Action.ON_SEARCH,
     Quote: Action.ON_SELECT,
     Agreed: Action.ON_INIT,

@@ -24,6 +24,7 @@ from wattmesh_market.trade.messages import (
     DeliveryStatus,
     Line,
     PricedReading,
+    Readings,
     ReportReading,
     SharedPart,
     Status,
@@ -223,6 +224,104 @@ def test_a_household_with_nothing_to_tell_tells_that() -> None:
     assert (bill.amount_micro, bill.shared) == (0, None)
     world.carry()
     assert world[FLAT].books.readings[SLOT].state is ReadingState.BOOKED
+
+
+# --- readings of nothing ---
+
+
+def trading(*idle: int, load_wh: int = 300) -> Neighbours:
+    """The flat neither drains nor uses anything in the slots that are `idle`, `load_wh` in the others."""
+    world = Neighbours()
+    world[FLAT].party.draining = False
+    world[FLAT].party.grid = world.grid._replace(end_s=None)
+    world[FLAT].books.stand(world[FLAT].books.standing._replace(first_slot=SLOT - SLOT_S))  # it is no newcomer
+    world[FLAT].weather.usual = world[FLAT].weather.usual._replace(load_wh=load_wh)
+    for slot in idle:
+        world[FLAT].weather.given[slot] = world[FLAT].weather.usual._replace(load_wh=0)
+    return world
+
+
+def told(world: Neighbours, slot: int) -> list[Letter]:
+    """What the flat tells the utility at the moment of a slot, which has ended."""
+    before = len(world.sent(FLAT))
+    alarm = world.alarm_of(FLAT, AlarmKind.REPORT, slot)
+    world.at(world[FLAT].alarms[alarm])
+    world.ring(world[FLAT], alarm)
+    return [one for one in world.sent(FLAT)[before:] if isinstance(one.message, ReportReading | Readings)]
+
+
+def told_together() -> tuple[Neighbours, Letter]:
+    world = trading(SLOT)
+    world.begin_slot(2, order=(FLAT,))
+    [letter] = told(world, NEXT)
+    return world, letter
+
+
+def test_a_reading_of_nothing_is_told_with_the_next_slots_before_its_own_is_closed() -> None:
+    world, letter = told_together()
+    metered = {SLOT: 0, NEXT: 300}
+    assert letter.message == Readings(
+        tuple(ReportReading(f"supply-{FLAT}", slot, imported_wh, 0, 0) for slot, imported_wh in metered.items())
+    )
+    assert world.now.grid_s <= SLOT + 2.5 * SLOT_S
+    world.deliver(letter)
+    assert {slot: one.state for (slot, _), one in world[GRID].journal.reported.items()} == {
+        SLOT: ReportState.WAITING,
+        NEXT: ReportState.WAITING,
+    }
+    world.at(BILLED)
+    world.open_slot(world[GRID])
+    [bills] = world.sent(GRID, Bills)
+    world.deliver(bills)
+    assert [world[FLAT].books.readings[slot].state for slot in (SLOT, NEXT)] == [ReadingState.BOOKED] * 2
+    assert [billed(world[FLAT], slot) for slot in (SLOT, NEXT)] == [(0, 0), (300, -300 * 300)]
+
+
+def test_its_bill_counts_in_the_transaction_that_it_was_told_in() -> None:
+    world, letter = told_together()
+    world.deliver(letter)
+    world.at(CLOSED)
+    world.open_slot(world[GRID])
+    alone = world.say(GRID, FLAT, ReportReading(f"supply-{FLAT}", SLOT, 0, 0, 0), letter.transaction_id)
+    assert alone is None
+    [bill] = world.sent(GRID, PricedReading)
+    world.deliver(bill)
+    assert world[FLAT].books.readings[SLOT].state is ReadingState.BOOKED
+
+
+@pytest.mark.parametrize("idle", [NEXT, SLOT])
+def test_it_is_told_at_its_moment_where_another_has_waited_for_it_or_the_house_drains(idle: int) -> None:
+    world = trading(idle)
+    world[FLAT].party.draining = idle == SLOT
+    world.begin_slot(1 if idle == SLOT else 2, order=(FLAT,))
+    [letter] = told(world, idle)
+    assert letter.message == ReportReading(f"supply-{FLAT}", idle, 0, 0, 0)
+
+
+def test_it_does_not_wait_for_what_is_in_doubt() -> None:
+    world = trading(SLOT)
+    world.begin_slot(2, order=(FLAT,))
+    books = world[FLAT].books
+    books.read(books.readings[NEXT]._replace(state=ReadingState.OPEN))
+    [letter] = told(world, NEXT)
+    assert letter.message == ReportReading(f"supply-{FLAT}", SLOT, 0, 0, 0)
+
+
+def test_readings_that_were_lost_are_both_told_again() -> None:
+    world, letter = told_together()
+    world.lose(letter)
+    again_s = {world[FLAT].alarms[world.alarm_of(FLAT, AlarmKind.REPORT, slot)] for slot in (SLOT, NEXT)}
+    assert again_s == {world.now.grid_s + SLOT_S}
+
+
+def test_readings_are_taken_all_or_none() -> None:
+    world, letter = told_together()
+    assert isinstance(letter.message, Readings)
+    nothing, one = letter.message.told
+    false = Readings((nothing, one._replace(imported_wh=one.imported_wh + 10**6)))
+    assert world.refusal(GRID, FLAT, false, letter.transaction_id).about is About.READING
+    assert world[GRID].journal.reported == {}
+    assert world.refusal(FLAT, GRID, letter.message).reason is Reason.POLICY
 
 
 def test_without_sharing_a_reading_is_priced_at_once_and_nothing_is_told_of_nothing() -> None:

@@ -97,6 +97,7 @@ from wattmesh_market.trade.messages import (
     Pay,
     PricedReading,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -157,7 +158,7 @@ def read(received: Received, currency: str, known: Lookup) -> Message:
             return Cancelled(_status(message.order, known(), CANCELLED))
         case UpdateMessage():
             if message.update_target == "order.fulfillments":
-                return _reading(message.order)
+                return _readings(message.order)
             return _pay(message.order)
         case OnUpdateMessage():
             paid = [one for one in message.order.payments or () if one.status == "PAID"]
@@ -492,10 +493,13 @@ def _paid(payments: Sequence[Payment]) -> tuple[int | None, int, str, tuple[Paid
     return *found[0], currency, tuple(found[1:])
 
 
-def _reading(order: UpdatedOrder) -> ReportReading:
-    if not order.fulfillments:
+def _readings(order: UpdatedOrder) -> ReportReading | Readings:
+    told = [_metered(order, one, {METER_TAGS[2]}, place) for place, one in enumerate(order.fulfillments or ())]
+    if not told:
         raise invalid("a reading needs its slot", _FULFILLMENTS)
-    return _metered(order, order.fulfillments[0], {METER_TAGS[2]})
+    if len({one.slot for one in told}) < len(told):
+        raise invalid("the readings must be of different slots", _FULFILLMENTS)
+    return told[0] if len(told) == 1 else Readings(tuple(told))
 
 
 def _priced_reading(order: OnUpdatedOrder) -> PricedReading | Bills | HeldReading:

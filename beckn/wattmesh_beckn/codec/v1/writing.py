@@ -44,6 +44,7 @@ from wattmesh_market.trade.messages import (
     PricedReading,
     Publish,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -163,7 +164,9 @@ def _body(message: Sent, envelope: Envelope, market: Market) -> Json:
         case Receipt():
             return {"order": {**_paid(message), "status": COMPLETE}}
         case ReportReading():
-            return {"update_target": "order.fulfillments", "order": _reading(message)}
+            return {"update_target": "order.fulfillments", "order": _readings([message])}
+        case Readings(told):
+            return {"update_target": "order.fulfillments", "order": _readings(told)}
         case PricedReading():
             return {"order": _priced_reading(message)}
         case Bills(priced):
@@ -289,9 +292,11 @@ def _paid(message: Pay | Receipt) -> Json:
     return {"id": message.order_id, "payments": payments}
 
 
-def _reading(message: ReportReading) -> Json:
-    told = METER_TAGS if message.sold_wh else METER_TAGS[:2]
-    return {"id": message.order_id, "fulfillments": [_fulfillment(message.slot, tags=[_metered(message, told)])]}
+def _readings(told: Sequence[ReportReading]) -> Json:
+    fulfillments = [
+        _fulfillment(one.slot, tags=[_metered(one, METER_TAGS if one.sold_wh else METER_TAGS[:2])]) for one in told
+    ]
+    return {"id": told[0].order_id, "fulfillments": fulfillments}
 
 
 def _metered(reading: ReportReading, told: Sequence[str], status: str | None = None) -> Json:

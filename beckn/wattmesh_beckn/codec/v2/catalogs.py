@@ -246,11 +246,6 @@ def _parts(body: bytes) -> _Parts:
     )
 
 
-def network_of(gateway_id: str) -> str:
-    """The `networkId` of a gateway's network."""
-    return f"wattmesh.io/{gateway_id}"
-
-
 # --- what the discovery service answers ---
 
 

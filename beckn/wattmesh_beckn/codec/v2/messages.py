@@ -29,6 +29,8 @@ TO_DISCOVERY = frozenset((DISCOVER, PUBLISH))
 """What buyers and sellers say to the discovery service."""
 OF_DISCOVERY = frozenset((ON_DISCOVER, ON_PUBLISH))
 """What it answers. A seller that was asked itself answers `discover`, too."""
+_DEFAULT_HOST = "@dedi.global"
+"""The registry's host that a `networkId` without one means."""
 PartT = TypeVar("PartT", bound=BecknModel)
 
 Text = Annotated[str, Field(max_length=1_000)]
@@ -79,9 +81,14 @@ class ContextV2(V2Model):
     @property
     def recipient(self) -> str | None:
         """Whom it is for; None of what is for the discovery service."""
-        if self.action in TO_DISCOVERY:
-            return self.bpp_id if self.action == DISCOVER else None
-        return self.bap_id if self.is_callback and self.action != ON_PUBLISH else self.bpp_id
+        if self.action == PUBLISH:
+            return None
+        return self.bap_id if self.recipient_field == "bapId" else self.bpp_id
+
+    @property
+    def recipient_field(self) -> str:
+        """Which field says so."""
+        return "bapId" if self.is_callback and self.action != ON_PUBLISH else "bppId"
 
     @property
     def expires_at(self) -> float:
@@ -421,15 +428,26 @@ def read_call(action: str, raw: Any, bodies: Mapping[str, type[V2Model]] = BODIE
     return CallV2.model_construct(context=context, message=_part(bodies[action], raw.get("message"), "message"))
 
 
-def check_context(context: ContextV2, *, action: str, subscriber_id: str | None, now: float, machine: float) -> None:
+def network_of(gateway_id: str) -> str:
+    """The `networkId` of a gateway's network."""
+    return f"wattmesh.io/{gateway_id}"
+
+
+def check_context(
+    context: ContextV2, *, action: str, network: str, subscriber_id: str | None, now: float, machine: float
+) -> None:
     """Refuse (400) a context that this subscriber cannot act on.
 
-    `subscriber_id` is the receiver (None at the discovery service); `now` and `machine` are what the Clock says.
+    `network` is the receiver's; a message need not name it. `subscriber_id` is the receiver (None at the discovery
+    service); `now` and `machine` are what the Clock says.
     """
     if context.action not in (action, action.replace("/", "_")):
         raise invalid(f"context.action is {context.action!r} but the call was {action!r}", "context.action")
     if context.version != VERSION:
         raise invalid(f"version {context.version!r} is not spoken here; use {VERSION!r}", "context.version")
+    if context.network_id and context.network_id.removesuffix(_DEFAULT_HOST) != network:
+        text = f"networkId {context.network_id!r:.200} is another network; this is {network!r}: name that, or none"
+        raise invalid(text, "context.networkId")
     needed = ["bap_id", "bap_uri"] if action not in (PUBLISH, ON_PUBLISH) else []
     if action not in (DISCOVER, ON_DISCOVER, ON_PUBLISH):
         needed += ["bpp_id", "bpp_uri"]
@@ -437,7 +455,7 @@ def check_context(context: ContextV2, *, action: str, subscriber_id: str | None,
         if getattr(context, field) is None:
             raise invalid(f"{action} needs context.{to_camel(field)}", f"context.{to_camel(field)}")
     if subscriber_id is not None and context.recipient != subscriber_id:
-        field = "bapId" if context.is_callback else "bppId"
+        field = context.recipient_field
         raise invalid(f"context.{field} is {context.recipient!r} but this is {subscriber_id!r}", f"context.{field}")
     check_lifetime(context, now, machine)
 

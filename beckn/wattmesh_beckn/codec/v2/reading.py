@@ -94,6 +94,7 @@ from wattmesh_market.trade.messages import (
     PricedReading,
     PublishResult,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -192,7 +193,7 @@ def _read_contract(action: Action, context: Addressed, contract: ContractV2, kno
             return Cancelled(_status(contract, agreed, context, otherwise=CANCELLED))
         case Action.UPDATE:
             paid = _paid(contract)
-            return Pay(_named(contract, known()), *_payments(paid)) if paid else _reading(contract)
+            return Pay(_named(contract, known()), *_payments(paid)) if paid else _readings(contract)
         case Action.ON_UPDATE:
             paid = _paid(contract)
             return Receipt(_named(contract, known()), *_payments(paid)) if paid else _priced(contract)
@@ -515,8 +516,11 @@ def _metered(contract: ContractV2, series: TimeSeries | None) -> tuple[Interval,
     return interval, ReportReading(name, slot, imported_wh, exported_wh, sold_wh, provisional), status
 
 
-def _reading(contract: ContractV2) -> ReportReading:
-    return _metered(contract, _told_series(contract)[0])[1]
+def _readings(contract: ContractV2) -> ReportReading | Readings:
+    told = [_metered(contract, one)[1] for one in _told_series(contract)]
+    if len({one.slot for one in told}) < len(told):
+        raise invalid("the readings must be of different slots", _SERIES)
+    return told[0] if len(told) == 1 else Readings(tuple(told))
 
 
 def _priced(contract: ContractV2) -> PricedReading | Bills | HeldReading:

@@ -43,6 +43,7 @@ from wattmesh_market.trade.messages import (
     PricedReading,
     Publish,
     Quote,
+    Readings,
     Receipt,
     ReportReading,
     Search,
@@ -210,7 +211,9 @@ class _Writer:
                     order_id, COMPLETE, commitments=[_nothing_new(order_id, CLOSED)], settlements=paid
                 )
             case ReportReading():
-                return self._reading(message, PROVISIONAL if message.provisional else None)
+                return self._readings([message])
+            case Readings(told):
+                return self._readings(told)
             case HeldReading(reading):
                 return self._reading(reading, HELD)
             case PricedReading():
@@ -437,6 +440,17 @@ class _Writer:
         commitment = {**_nothing_new(meter, ACTIVE), "commitmentAttributes": series}
         participants = [{"id": household, "participantAttributes": customer}]
         return self._contract(None, ACTIVE, commitments=[commitment], participants=participants)
+
+    def _readings(self, told: Sequence[ReportReading]) -> Json:
+        """Readings: a series for each."""
+        bodies = [self._reading(one, PROVISIONAL if one.provisional else None) for one in told]
+        if len(bodies) > 1:
+            bodies[0]["contract"]["commitments"] = [
+                {**commitment, "id": delivery_id(one.slot)}
+                for one, body in zip(told, bodies, strict=True)
+                for commitment in body["contract"]["commitments"]
+            ]
+        return bodies[0]
 
     def _priced(self, message: PricedReading) -> Json:
         currency, shared, corrections = message.currency, message.shared, message.corrections
