@@ -477,6 +477,10 @@ class Books:
         """Enter an offer, or what became of it."""
         self._set(self._part(self.selections, transaction_id), seller, selection)
 
+    def select_among(self, transaction_id: str, offers: dict[str, Selection]) -> None:
+        """Enter all first offers of a purchase."""
+        self._set(self.selections, transaction_id, offers)
+
     # --- time ---
 
     def forget(self, now_slot: int) -> None:

@@ -6,17 +6,20 @@ reminder of a lost message ever comes due, and only looks, choices and reports a
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from wattmesh_market.energy.grid_time import GridTime
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.mechanisms import Mechanism
-from wattmesh_market.parties.books import Alarm, AlarmKind
+from wattmesh_market.parties.books import Alarm, AlarmKind, Selection
 from wattmesh_market.parties.events import Events, Unanswered
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.party import Now, Party
+from wattmesh_market.parties.selling import offers_to
+from wattmesh_market.parties.shopping import best_of, hear_all
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.study.matching import Matching
@@ -25,6 +28,13 @@ from wattmesh_market.trade.refusal import Refused
 
 _FORGET_EVERY_S = 6 * 3600
 _AWAITED = frozenset((AlarmKind.LOOK, AlarmKind.OFFERS_IN, AlarmKind.REPORT))
+
+
+class Board(NamedTuple):
+    """Who sells in a slot, and what those who were asked offer; None: nothing."""
+
+    sellers: list[str]
+    made: dict[str, Selection | None]
 
 
 class Feeder:
@@ -55,7 +65,8 @@ class Feeder:
         self._count = 0
         homes = [party for party in self.parties.values() if isinstance(party, Household)]
         self._matching = Matching(mechanism, homes, watch or Watch()) if mechanism else None
-        self.sent: dict[tuple[str, Action], int] = {}
+        self._boards: dict[tuple[int, int | None, str], Board] = {}
+        self.sent: Counter[tuple[str, Action]] = Counter()
         """How many messages each party has sent of each action since this was last emptied."""
 
     def run_slot(self, slot: int) -> None:
@@ -65,7 +76,7 @@ class Feeder:
         while self._waiting and self._waiting[0][0] < end_s:
             due_s, name, _, alarm = heappop(self._waiting)
             self._move(due_s)
-            self._events[name].ring(alarm)
+            self._of(name).ring(alarm)
             self._hand_over((name,))
 
     def end_trading(self, slot: int | None) -> None:
@@ -77,6 +88,7 @@ class Feeder:
     def open_slot(self, slot: int) -> None:
         """Begin a slot: what was delivered in the one before is metered, told and paid."""
         self._waiting.clear()
+        self._boards.clear()
         self._move(slot)
         for events in self._events.values():
             if slot % _FORGET_EVERY_S == 0:
@@ -95,13 +107,19 @@ class Feeder:
                 due_s, name, _, alarm = heappop(self._waiting)
                 if alarm.kind is AlarmKind.REPORT:
                     self._move(due_s)
-                    self._events[name].ring(alarm)
+                    self._of(name).ring(alarm)
                     self._hand_over((name,))
             if all(party.settled() for party in self.parties.values()):
                 return
 
     def _move(self, grid_s: float) -> None:
         self._now.move(self._grid.wall_ms(grid_s), grid_s)
+
+    def _of(self, name: str) -> Events:
+        """A party's events, of which one comes next: what it offered does not hold any more."""
+        for board in self._boards.values():
+            board.made.pop(name, None)
+        return self._events[name]
 
     def _hand_over(self, names: Iterable[str]) -> None:
         """Deliver all that these parties said, and what is said because of it."""
@@ -110,29 +128,55 @@ class Feeder:
             self._collect(name, mail)
         while mail:
             sender, sent = mail.popleft()
-            if self._matching:
-                sent = self._matching.limited(sender, sent)
-            count = (sender, ACTION_OF[type(sent.message)])
-            self.sent[count] = self.sent.get(count, 0) + 1
+            action = ACTION_OF[type(sent.message)]
+            self.sent[sender, action] += 1
             if isinstance(sent.message, Search):
-                for seller in self._sellers:
-                    # Who is no seller in this slot would decline; that is not waited for.
-                    if self._matching and self._matching.keeps_apart(sender, seller):
-                        continue
-                    if seller != sender and self.parties[seller].sells(sent.message.slot):
-                        self._deliver(sender, seller, sent, mail)
-            elif (refused := self._deliver(sender, sent.to, sent, mail)) is not None:
+                self._search(sender, sent.transaction_id, sent.message)
+            elif (refused := self._deliver(sender, sent, mail)) is not None:
                 why = Unanswered(refused.reason, refused.text)
-                self._events[sender].unanswered(sent.to, sent.transaction_id, count[1], why)
+                self._of(sender).unanswered(sent.to, sent.transaction_id, action, why)
                 self._collect(sender, mail)
 
-    def _deliver(self, sender: str, to: str, sent: Send, mail: deque[tuple[str, Send]]) -> Refused | None:
+    def _deliver(self, sender: str, sent: Send, mail: deque[tuple[str, Send]]) -> Refused | None:
         try:
-            refused = self._events[to].receive(Call(sender, sent.transaction_id, sent.reply_to or "", sent.message))
+            refused = self._of(sent.to).receive(Call(sender, sent.transaction_id, sent.reply_to or "", sent.message))
         except Refused as error:
             return error
-        self._collect(to, mail)
+        self._collect(sent.to, mail)
         return refused
+
+    def _search(self, buyer: str, transaction_id: str, message: Search) -> None:
+        """Let a buyer hear what each seller offers.
+
+        A seller offers every household the same, until something happens to it: it is asked once. Who is no seller in
+        this slot would decline; that is not waited for.
+        """
+        key = (message.slot, message.until, "" if self.parties[buyer].is_neighbour else buyer)
+        board = self._boards.get(key)
+        if board is None:
+            selling = [name for name in self._sellers if self.parties[name].sells(message.slot)]
+            board = self._boards[key] = Board(selling, {})
+        found: dict[str, Selection] = {}
+        matching, now_ms, made = self._matching, self._now.ms, board.made
+        for seller in board.sellers:
+            if seller == buyer or (matching and matching.keeps_apart(buyer, seller)):
+                continue
+            if self.parties[seller].books.first_expiry_ms <= now_ms:
+                self._of(seller).catch_up()
+            if seller not in made:
+                made[seller] = self._asked(seller, buyer, message)
+            one = made[seller]
+            if one is not None:
+                found[seller] = matching.limited(buyer, seller, one) if matching else one
+        self.sent.update([(seller, Action.ON_SEARCH) for seller in found])
+        hear_all(self.parties[buyer], transaction_id, found)
+
+    def _asked(self, seller: str, buyer: str, message: Search) -> Selection | None:
+        """What a seller offers; None where it declines."""
+        try:
+            return best_of(offers_to(self.parties[seller], buyer, message), message.slot, message.until)
+        except Refused:
+            return None
 
     def _collect(self, name: str, mail: deque[tuple[str, Send]]) -> None:
         """Take up what a party wants to say, and what it wants to be reminded of."""
