@@ -106,7 +106,7 @@ class Selection(NamedTuple):
     offer: Offer
     selected_wh: int | None = None
     outcome: Outcome = Outcome.OPEN
-    later: tuple[tuple[int, Offer], ...] = ()
+    later: Iterable[tuple[int, Offer]] = ()
     selected_later: tuple[Wanted, ...] = ()
 
 

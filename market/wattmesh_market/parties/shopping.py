@@ -72,7 +72,7 @@ def _outcome(party: Party, transaction_id: str) -> Situation:
         return Situation.UNDER_WAY
     if picks(party, purchase):
         return Situation.CHOICE if party.gate_open(purchase.slot) else Situation.NO_CHOICE
-    if any(one.outcome is Outcome.SELECTED for one in books.selections.get(transaction_id, {}).values()):
+    if any(one.outcome is Outcome.SELECTED for one in _taken(party, transaction_id)):
         return Situation.UNDER_WAY
     over = all(contract.state in _FINISHED for contract in books.of_transaction(transaction_id))
     return Situation.DONE if over else Situation.UNDER_WAY
@@ -188,7 +188,7 @@ def in_vain(party: Party, slot: int, attempt: int) -> bool:
     purchase = party.books.purchases.get(transaction_id)
     if purchase is None or not purchase.closed or not purchase.answered or purchase.failures:
         return False
-    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
+    return not _taken(party, transaction_id)
 
 
 def collecting(party: Party, transaction_id: str) -> bool:
@@ -196,7 +196,7 @@ def collecting(party: Party, transaction_id: str) -> bool:
     purchase = party.books.purchases.get(transaction_id)
     if purchase is None or purchase.closed:
         return False
-    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
+    return not _taken(party, transaction_id)
 
 
 def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
@@ -435,10 +435,16 @@ def _missing_wh(party: Party, purchase: Purchase) -> int:
         for delivery in contract.deliveries:
             if delivery.slot == purchase.slot and delivery.state not in OVER:
                 missing_wh -= delivery.energy_wh
-    for one in party.books.selections.get(transaction_id, {}).values():
+    for one in _taken(party, transaction_id):
         if one.outcome is Outcome.SELECTED:
             missing_wh -= one.selected_wh or 0
     return missing_wh
+
+
+def _taken(party: Party, transaction_id: str) -> list[Selection]:
+    """The offers of a purchase that were chosen, whatever became of that: few of them all."""
+    still_open = Outcome.OPEN
+    return [one for one in party.books.selections.get(transaction_id, {}).values() if one.outcome is not still_open]
 
 
 def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:

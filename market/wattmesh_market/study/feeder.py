@@ -7,7 +7,7 @@ reminder of a lost message ever comes due, and only looks, choices and reports a
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -24,10 +24,30 @@ from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_market.study.matching import Matching
 from wattmesh_market.trade.messages import ACTION_OF, Action, Call, Search, Send
+from wattmesh_market.trade.offers import Offer
 from wattmesh_market.trade.refusal import Refused
 
+LaterOffers = tuple[tuple[int, Offer], ...]
 _FORGET_EVERY_S = 6 * 3600
 _AWAITED = frozenset((AlarmKind.LOOK, AlarmKind.OFFERS_IN, AlarmKind.REPORT))
+
+
+class Later:
+    """What a seller offered for later slots: worked out when a buyer has chosen it, or before it would be something
+    else. Most of those who are asked are not chosen.
+    """
+
+    def __init__(self, offers: Callable[[], LaterOffers]) -> None:
+        self._offers: Callable[[], LaterOffers] | LaterOffers = offers
+
+    def work_out(self) -> LaterOffers:
+        """All of them."""
+        if not isinstance(self._offers, tuple):
+            self._offers = self._offers()
+        return self._offers
+
+    def __iter__(self) -> Iterator[tuple[int, Offer]]:
+        return iter(self.work_out())
 
 
 class Board(NamedTuple):
@@ -76,7 +96,8 @@ class Feeder:
         while self._waiting and self._waiting[0][0] < end_s:
             due_s, name, _, alarm = heappop(self._waiting)
             self._move(due_s)
-            self._of(name).ring(alarm)
+            # Who reports its reading only says something.
+            (self._events[name] if alarm.kind is AlarmKind.REPORT else self._of(name)).ring(alarm)
             self._hand_over((name,))
 
     def end_trading(self, slot: int | None) -> None:
@@ -107,7 +128,7 @@ class Feeder:
                 due_s, name, _, alarm = heappop(self._waiting)
                 if alarm.kind is AlarmKind.REPORT:
                     self._move(due_s)
-                    self._of(name).ring(alarm)
+                    self._events[name].ring(alarm)
                     self._hand_over((name,))
             if all(party.settled() for party in self.parties.values()):
                 return
@@ -118,7 +139,9 @@ class Feeder:
     def _of(self, name: str) -> Events:
         """A party's events, of which one comes next: what it offered does not hold any more."""
         for board in self._boards.values():
-            board.made.pop(name, None)
+            made = board.made.pop(name, None)
+            if made is not None and isinstance(made.later, Later):
+                made.later.work_out()
         return self._events[name]
 
     def _hand_over(self, names: Iterable[str]) -> None:
@@ -173,10 +196,15 @@ class Feeder:
 
     def _asked(self, seller: str, buyer: str, message: Search) -> Selection | None:
         """What a seller offers; None where it declines."""
+        party = self.parties[seller]
         try:
-            return best_of(offers_to(self.parties[seller], buyer, message), message.slot, message.until)
+            # Plug-ins hear of all that is looked at, as they do live.
+            if party.plugged or message.until is None:
+                return best_of(offers_to(party, buyer, message), message.slot, message.until)
+            ((_, offer),) = offers_to(party, buyer, message._replace(until=None))
         except Refused:
             return None
+        return Selection(offer, later=Later(lambda: offers_to(party, buyer, message)[1:]))
 
     def _collect(self, name: str, mail: deque[tuple[str, Send]]) -> None:
         """Take up what a party wants to say, and what it wants to be reminded of."""
