@@ -1,7 +1,9 @@
 """One feeder's market, slot by slot. Everything that a slot does follows from the parties' books, seed and slot alone.
 
 What parties say to each other is handed over at once, in the order in which it is said, and nothing is lost; so no
-reminder of a lost message ever comes due, and only looks, choices and reports are waited for.
+reminder of a lost message ever comes due, and only looks, choices and reports are waited for. A search is answered from
+what sellers were found to offer, as long as nothing has happened to them: else a feeder would cost the square of its
+households.
 """
 
 from __future__ import annotations
@@ -46,6 +48,11 @@ class Later:
             self._offers = self._offers()
         return self._offers
 
+    def let_go(self) -> None:
+        """The slot is over: nobody looks any more."""
+        if not isinstance(self._offers, tuple):
+            self._offers = ()
+
     def __iter__(self) -> Iterator[tuple[int, Offer]]:
         return iter(self.work_out())
 
@@ -55,6 +62,18 @@ class Board(NamedTuple):
 
     sellers: list[str]
     made: dict[str, Selection | None]
+
+    def drop(self, seller: str) -> None:
+        """What a seller offers may be something else from now on."""
+        made = self.made.pop(seller, None)
+        if made is not None and isinstance(made.later, Later):
+            made.later.work_out()
+
+    def let_go(self) -> None:
+        """The slot is over."""
+        for made in self.made.values():
+            if made is not None and isinstance(made.later, Later):
+                made.later.let_go()
 
 
 class Feeder:
@@ -99,6 +118,9 @@ class Feeder:
             # Who reports its reading only says something.
             (self._events[name] if alarm.kind is AlarmKind.REPORT else self._of(name)).ring(alarm)
             self._hand_over((name,))
+        for board in self._boards.values():
+            board.let_go()
+        self._boards.clear()
 
     def end_trading(self, slot: int | None) -> None:
         """Let no slot from `slot` on be traded."""
@@ -109,7 +131,6 @@ class Feeder:
     def open_slot(self, slot: int) -> None:
         """Begin a slot: what was delivered in the one before is metered, told and paid."""
         self._waiting.clear()
-        self._boards.clear()
         self._move(slot)
         for events in self._events.values():
             if slot % _FORGET_EVERY_S == 0:
@@ -139,9 +160,7 @@ class Feeder:
     def _of(self, name: str) -> Events:
         """A party's events, of which one comes next: what it offered does not hold any more."""
         for board in self._boards.values():
-            made = board.made.pop(name, None)
-            if made is not None and isinstance(made.later, Later):
-                made.later.work_out()
+            board.drop(name)
         return self._events[name]
 
     def _hand_over(self, names: Iterable[str]) -> None:
