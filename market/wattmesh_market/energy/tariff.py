@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import time
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
 from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY, local, require_slot_borders, time_of_day
 from wattmesh_market.units import require_amounts, require_prices
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_REMEMBERED = 1_000
+"""So many slots' prices are kept: a plan looks two days ahead."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -149,6 +152,58 @@ class Tariff:
         return self.file is not None or min(prices + [one.price_micro_per_kwh for one in self.periods]) < 0
 
 
+class SlotRates(NamedTuple):
+    """What a slot is priced at: what the utility asks, without and with grid fee, what it pays, and its fees."""
+
+    price: int
+    all_in: int
+    feed_in: int
+    grid_fee: int
+    local_grid_fee: int
+
+
+class _Slots(dict[int, SlotRates]):
+    """What slots are priced at, each worked out once."""
+
+    def __init__(self, tariff: Tariff, utc_offset_s: int, series: PriceSeries | None) -> None:
+        self.tariff = tariff
+        self.utc_offset_s = utc_offset_s
+        self.series = series
+
+    def __missing__(self, slot: int) -> SlotRates:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        tariff, series, price = self.tariff, self.series, self._of_first_period(slot)
+        feed_in, fee = tariff.feed_in_micro_per_kwh, tariff.grid_fee_micro_per_kwh
+        local_fee = tariff.local_grid_fee_micro_per_kwh
+        if series is not None:
+            price += series.at(series.price, slot)
+            feed_in += series.at(series.feed_in, slot)
+            fee += series.at(series.grid_fee, slot)
+            local_fee += series.at(series.local_grid_fee, slot)
+        self[slot] = found = SlotRates(price, price + fee, feed_in, fee, local_fee)
+        return found
+
+    def _of_first_period(self, slot: int) -> int:
+        """The price of the period that a slot lies in, else the base price."""
+        for period in self.tariff.periods:
+            if period.holds(slot, self.utc_offset_s):
+                return period.price_micro_per_kwh
+        return self.tariff.price_micro_per_kwh
+
+
+_shared: WeakValueDictionary[tuple[Tariff, int, int], _Slots] = WeakValueDictionary()
+"""Those in use. A town's households have the same tariff: what they know of it is kept once."""
+
+
+def _slots_of(tariff: Tariff, utc_offset_s: int, series: PriceSeries | None) -> _Slots:
+    key = (tariff, utc_offset_s, id(series))  # what is in use keeps its series, and so that's id
+    found = _shared.get(key)
+    if found is None:
+        found = _shared[key] = _Slots(tariff, utc_offset_s, series)
+    return found
+
+
 class Rates:
     """A tariff in a street's local time, with the series of its file, slot by slot."""
 
@@ -157,63 +212,44 @@ class Rates:
         if tariff.file is not None and series is None:
             raise ValueError(f"the prices of {tariff.file.path} were not read")
         self.tariff = tariff
-        self._utc_offset_s = utc_offset_s
-        self._series = self._newest = series
+        self._newest = series
+        self._slots = _slots_of(tariff, utc_offset_s, series)
         self._same_each_day = not any(period.days or period.months for period in tariff.periods)
-        self._by_time: dict[int, int] = {}
-        """Of periods that are the same each day: the price that they make, by time of day."""
 
     @property
     def end(self) -> int | None:
         """Up to which slot (not included) prices are published; None: there is no series."""
-        return None if self._series is None else self._series.end
+        series = self._slots.series
+        return None if series is None else series.end
 
     @property
     def daily(self) -> bool:
         """Whether every day has the same prices."""
-        return self._series is None and self._same_each_day
+        return self._slots.series is None and self._same_each_day
 
     def publish(self, series: PriceSeries) -> None:
         """Go by a newer series from now on; of slots before it, by what is known."""
         if series is not self._newest:
-            self._newest = series
-            self._series = series if self._series is None else series.after(self._series)
+            self._newest, former = series, self._slots
+            known = series if former.series is None else series.after(former.series)
+            self._slots = _slots_of(self.tariff, former.utc_offset_s, known)
 
     def price(self, slot: int) -> int:
         """What the utility asks for a kWh, without grid fee, by local time at the slot's start."""
-        series, price = self._series, self._of_periods(slot)
-        return price if series is None else price + series.at(series.price, slot)
+        return self._slots[slot].price
 
     def all_in(self, slot: int) -> int:
         """What a kWh of the utility costs a household: price and grid fee."""
-        return self.price(slot) + self.grid_fee(slot)
+        return self._slots[slot].all_in
 
     def feed_in(self, slot: int) -> int:
         """What the utility pays for a kWh that is fed in."""
-        series, price = self._series, self.tariff.feed_in_micro_per_kwh
-        return price if series is None else price + series.at(series.feed_in, slot)
+        return self._slots[slot].feed_in
 
     def grid_fee(self, slot: int) -> int:
         """The grid fee on a kWh of the utility."""
-        series, fee = self._series, self.tariff.grid_fee_micro_per_kwh
-        return fee if series is None else fee + series.at(series.grid_fee, slot)
+        return self._slots[slot].grid_fee
 
     def local_grid_fee(self, slot: int) -> int:
         """The grid fee on a kWh of a neighbour."""
-        series, fee = self._series, self.tariff.local_grid_fee_micro_per_kwh
-        return fee if series is None else fee + series.at(series.local_grid_fee, slot)
-
-    def _of_periods(self, slot: int) -> int:
-        """The price of the period that a slot lies in, else the base price."""
-        if not self._same_each_day:
-            return self._of_first_period(slot)
-        time_s = slot % DAY_S
-        if time_s not in self._by_time:
-            self._by_time[time_s] = self._of_first_period(slot)
-        return self._by_time[time_s]
-
-    def _of_first_period(self, slot: int) -> int:
-        for period in self.tariff.periods:
-            if period.holds(slot, self._utc_offset_s):
-                return period.price_micro_per_kwh
-        return self.tariff.price_micro_per_kwh
+        return self._slots[slot].local_grid_fee

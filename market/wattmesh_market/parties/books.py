@@ -106,7 +106,7 @@ class Selection(NamedTuple):
     offer: Offer
     selected_wh: int | None = None
     outcome: Outcome = Outcome.OPEN
-    later: tuple[tuple[int, Offer], ...] = ()
+    later: Iterable[tuple[int, Offer]] = ()
     selected_later: tuple[Wanted, ...] = ()
 
 
@@ -476,6 +476,10 @@ class Books:
     def select(self, transaction_id: str, seller: str, selection: Selection) -> None:
         """Enter an offer, or what became of it."""
         self._set(self._part(self.selections, transaction_id), seller, selection)
+
+    def select_among(self, transaction_id: str, offers: dict[str, Selection]) -> None:
+        """Enter all first offers of a purchase."""
+        self._set(self.selections, transaction_id, offers)
 
     # --- time ---
 

@@ -76,6 +76,7 @@ class Household(Supplied):
             else None
         )
         self._plugged = isinstance(self._house, Guarded) or self._priced.plugged
+        self.plugged = self._plugged or strategy.plugin is not None or any(one.plugin for one in config.devices)
         self._utilities = config.utilities
         self._sellable: dict[int, int] = {}
         self._asks: dict[int, int] = {}

@@ -75,6 +75,8 @@ class Party(ABC):
     """Whether an adviser chooses among offers."""
     is_neighbour = False
     """Whether it is a household: what one sells to another is under the grid fee of local trade."""
+    plugged = False
+    """Whether it goes by a plug-in that is asked before it trades."""
     shares = False
     """Whether its readings are priced when its utility closes their slot, not when they are reported."""
 

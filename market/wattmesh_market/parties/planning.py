@@ -106,6 +106,8 @@ class Planning:
 
     def taken(self, needs: Sequence[Need], slot: int, left_wh: int) -> Sequence[int]:
         """What devices take in that slot, in which `left_wh` are left without them."""
+        if not any(need.begin == slot and need.energy_wh for need in needs):
+            return [0] * len(needs)
         shifted = self._shifted(needs, slot)
         known = {slot: left_wh - self._planner.surplus_wh(slot)}
         sources = self._planner.sources(slot, self._books.standing.battery_wh, known)
@@ -120,6 +122,8 @@ class Planning:
         return self._planner.vehicle_wishes(store, slot, end, now)
 
     def _shifted(self, needs: Sequence[Need], slot: int) -> Sequence[Shifted]:
+        if not needs:
+            return ()
         if self._shifted_in[0] != slot:
             sources = self._planner.sources(slot, self._books.standing.battery_wh, self._traded_before(slot))
             self._shifted_in = slot, cheapest(needs, sources.at)

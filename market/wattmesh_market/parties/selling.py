@@ -71,16 +71,23 @@ def item_id(slot: int) -> str:
 def offer(party: Party, call: Call, message: Search) -> None:
     """Say what could be had; nothing is held for it."""
     party.require_near(call)
+    offers = offers_to(party, call.sender, message)
+    party.answer(call, Offers(offers), until_ms=party.gate_ms(offers[0][0]))
+
+
+def offers_to(party: Party, buyer: str, message: Search) -> tuple[tuple[int, Offer], ...]:
+    """What a buyer could have, by slot; Refused when there is nothing for it."""
     available = (
         _in_window(party, message)
         if message.window
         else _from_slot_on(party, message.slot, min(message.until or 0, message.slot + AHEAD_S))
     )
-    offers = [
-        (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, call.sender), available_wh))
-        for at, available_wh in available.items()
-    ]
-    party.answer(call, Offers(tuple(offers)), until_ms=party.gate_ms(min(available)))
+    return tuple(
+        [
+            (at, Offer(party.id, item_id(at), _all_in_micro_per_kwh(party, at, buyer), available_wh))
+            for at, available_wh in available.items()
+        ]
+    )
 
 
 def offered(party: Party, slot: int, until: int) -> tuple[tuple[int, Offer], ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wattmesh_market.energy.slots import SLOT_S
@@ -71,7 +72,7 @@ def _outcome(party: Party, transaction_id: str) -> Situation:
         return Situation.UNDER_WAY
     if picks(party, purchase):
         return Situation.CHOICE if party.gate_open(purchase.slot) else Situation.NO_CHOICE
-    if any(one.outcome is Outcome.SELECTED for one in books.selections.get(transaction_id, {}).values()):
+    if any(one.outcome is Outcome.SELECTED for one in _taken(party, transaction_id)):
         return Situation.UNDER_WAY
     over = all(contract.state in _FINISHED for contract in books.of_transaction(transaction_id))
     return Situation.DONE if over else Situation.UNDER_WAY
@@ -144,14 +145,31 @@ def _note(party: Party, purchase: Purchase, seller: str, made: list[tuple[int, O
         return
     if former is not None:
         made = [(purchase.slot, former.offer), *former.later, *made]
-    first = min([offer for slot, offer in made if slot == purchase.slot], key=_value, default=None)
+    best = best_of(made, purchase.slot, purchase.until)
+    if best is not None:
+        party.books.select(transaction_id, seller, best)
+
+
+def best_of(made: Sequence[tuple[int, Offer]], slot: int, until: int | None) -> Selection | None:
+    """What counts of all that a seller has offered to who asks for a slot, and for later ones before `until`; None
+    where the slot itself is not among it.
+    """
+    first = min([offer for at, offer in made if at == slot], key=_value, default=None)
     if first is None:
-        return
+        return None
     later: dict[int, Offer] = {}
-    for slot, offer in made:  # an order is with one provider
-        if purchase.slot < slot < (purchase.until or 0) and offer.provider == first.provider:
-            later[slot] = min(later.get(slot, offer), offer, key=_value)
-    party.books.select(transaction_id, seller, Selection(first, later=tuple(sorted(later.items()))))
+    for at, offer in made:  # an order is with one provider
+        if slot < at < (until or 0) and offer.provider == first.provider:
+            later[at] = min(later.get(at, offer), offer, key=_value)
+    return Selection(first, later=tuple(sorted(later.items())))
+
+
+def hear_all(party: Party, transaction_id: str, found: Mapping[str, Selection]) -> None:
+    """Write down at once what all sellers offer who answer a search, as if each of them had said it."""
+    purchase = party.books.purchases[transaction_id]
+    if found:
+        party.books.purchase(purchase._replace(answered=True))
+        party.books.select_among(transaction_id, dict(islice(found.items(), MOST_OFFERS)))
 
 
 def _value(offer: Offer) -> tuple[int, int]:
@@ -170,7 +188,7 @@ def in_vain(party: Party, slot: int, attempt: int) -> bool:
     purchase = party.books.purchases.get(transaction_id)
     if purchase is None or not purchase.closed or not purchase.answered or purchase.failures:
         return False
-    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
+    return not _taken(party, transaction_id)
 
 
 def collecting(party: Party, transaction_id: str) -> bool:
@@ -178,7 +196,7 @@ def collecting(party: Party, transaction_id: str) -> bool:
     purchase = party.books.purchases.get(transaction_id)
     if purchase is None or purchase.closed:
         return False
-    return all(one.outcome is Outcome.OPEN for one in party.books.selections.get(transaction_id, {}).values())
+    return not _taken(party, transaction_id)
 
 
 def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
@@ -186,7 +204,10 @@ def picks(party: Party, purchase: Purchase) -> tuple[Pick, ...]:
     advised = party.advised_picks.get(purchase.transaction_id)
     if advised is not None:
         return advised
-    return choose(_open_offers(party, purchase), _missing(party, purchase), _lot(party, purchase.slot))
+    missing = _missing(party, purchase)
+    if sum([block.energy_wh for block in missing]) < MIN_TRADE_WH:
+        return ()
+    return choose(_open_offers(party, purchase), missing, _lot(party, purchase.slot))
 
 
 def select(party: Party, transaction_id: str) -> None:
@@ -379,7 +400,8 @@ def _limits(party: Party, offers: Iterable[Offer]) -> dict[str, tuple[int, str]]
         return {}
     found = {one.counterparty: (0, UNANSWERED) for one in unanswered}
     doubtful = sum([one.in_doubt for one in unanswered]) >= MOST_DOUBTS
-    for seller in {offer.seller for offer in offers} - found.keys():
+    failed = {one.counterparty for one in books.failed.values() if one.side is Side.BUYER}
+    for seller in {offer.seller for offer in offers if doubtful or offer.seller in failed} - found.keys():
         trust = trust_of(books.failures(Side.BUYER, seller), now_slot)
         most_wh = left_wh(trust, books.open_with(Side.BUYER, seller), now_slot)
         if most_wh is not None:
@@ -413,10 +435,16 @@ def _missing_wh(party: Party, purchase: Purchase) -> int:
         for delivery in contract.deliveries:
             if delivery.slot == purchase.slot and delivery.state not in OVER:
                 missing_wh -= delivery.energy_wh
-    for one in party.books.selections.get(transaction_id, {}).values():
+    for one in _taken(party, transaction_id):
         if one.outcome is Outcome.SELECTED:
             missing_wh -= one.selected_wh or 0
     return missing_wh
+
+
+def _taken(party: Party, transaction_id: str) -> list[Selection]:
+    """The offers of a purchase that were chosen, whatever became of that: few of them all."""
+    still_open = Outcome.OPEN
+    return [one for one in party.books.selections.get(transaction_id, {}).values() if one.outcome is not still_open]
 
 
 def _tell_no_advice(party: Party, transaction_id: str, reason: str) -> None:

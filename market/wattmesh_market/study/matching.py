@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from wattmesh_market.mechanisms import Mechanism
 from wattmesh_market.mechanisms.checked import Plugged
 from wattmesh_market.mechanisms.orders import Match, Order, Orders
+from wattmesh_market.parties.books import Selection
 from wattmesh_market.parties.household import Household
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.strategies import Buy
-from wattmesh_market.trade.messages import Offers, Send
 
 
 class Matching:
@@ -56,12 +56,10 @@ class Matching:
         """Whether a buyer's search is not for that seller. A utility that searches hears everybody."""
         return buyer in self._homes and (buyer, seller) not in self._matched
 
-    def limited(self, seller: str, sent: Send) -> Send:
-        """An offer to a household, of no more than it was matched with, and once."""
-        message = sent.message
-        if not isinstance(message, Offers) or sent.to not in self._homes:
-            return sent
-        most_wh = self._matched.pop((sent.to, seller), 0)
-        slot, offer = message.offers[0]  # what would be sold ahead is not the mechanism's
-        offer = offer._replace(available_wh=min(offer.available_wh, most_wh))
-        return sent._replace(message=Offers(((slot, offer),)))
+    def limited(self, buyer: str, seller: str, made: Selection) -> Selection:
+        """What a seller offers a household: no more than it was matched with, and once."""
+        if buyer not in self._homes:
+            return made
+        most_wh = self._matched.pop((buyer, seller), 0)
+        # What would be sold ahead is not the mechanism's.
+        return Selection(made.offer._replace(available_wh=min(made.offer.available_wh, most_wh)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import groupby
 from typing import NamedTuple
 
 MIN_TRADE_WH = 10
 """Less than this is not worth a contract; the backstop takes it."""
+_ANY_MICRO = 2**62
+"""More than any price."""
 
 
 class Offer(NamedTuple):
@@ -51,14 +54,32 @@ def feasible(offers: Iterable[Offer], wants: Sequence[Block], lot: int = 0) -> l
 
     Among equal prices the larger offer comes first, for fewer contracts, then whom the lot favours.
     """
-    return sorted(
-        [
-            offer
-            for offer in offers
-            if offer.available_wh >= MIN_TRADE_WH and at_price(wants, offer.price_micro_per_kwh) >= MIN_TRADE_WH
-        ],
-        key=lambda offer: (offer.price_micro_per_kwh, -offer.available_wh, _drawn(lot, offer)),
-    )
+    return list(_in_turn(offers, wants, lot))
+
+
+def _in_turn(offers: Iterable[Offer], wants: Sequence[Block], lot: int) -> Iterator[Offer]:
+    """The same, one by one: lots are drawn only where somebody gets that far."""
+    most_micro = _most_micro(wants)
+    if most_micro is None:
+        return
+    among = [one for one in offers if one.price_micro_per_kwh <= most_micro and one.available_wh >= MIN_TRADE_WH]
+    among.sort(key=_rank)
+    for _, equal in groupby(among, _rank):
+        yield from sorted(equal, key=lambda offer: _drawn(lot, offer))
+
+
+def _most_micro(wants: Sequence[Block]) -> int | None:
+    """The most at which at least 10 Wh are worth their price; None where it is less at any price."""
+    wanted_wh = 0
+    for micro, energy_wh in sorted([(_ANY_MICRO if micro is None else micro, wh) for micro, wh in wants], reverse=True):
+        wanted_wh += energy_wh
+        if wanted_wh >= MIN_TRADE_WH:
+            return micro
+    return None
+
+
+def _rank(offer: Offer) -> tuple[int, int]:
+    return offer.price_micro_per_kwh, -offer.available_wh
 
 
 def choose(offers: Iterable[Offer], wants: Sequence[Block], lot: int = 0) -> tuple[Pick, ...]:
@@ -70,7 +91,7 @@ def choose(offers: Iterable[Offer], wants: Sequence[Block], lot: int = 0) -> tup
     """
     picks: list[Pick] = []
     taken_wh = 0
-    for offer in feasible(offers, wants, lot):
+    for offer in _in_turn(offers, wants, lot):
         energy_wh = min(at_price(wants, offer.price_micro_per_kwh) - taken_wh, offer.available_wh)
         if energy_wh < MIN_TRADE_WH:
             break
