@@ -79,4 +79,4 @@ def test_perfect_is_what_will_be_metered() -> None:
 def test_an_unknown_forecast_is_refused_with_the_names_there_are() -> None:
     assert set(FORECASTS) == {"profile", "persistence", "perfect"}
     with pytest.raises(ValueError, match=r"^no forecast 'oracle'; there are: perfect, persistence, profile\. Inst"):
-        forecast_named("oracle", WEATHER, Seen({}.get, lambda: NOON))
+        forecast_named("oracle", WEATHER, Seen(lambda _: None, lambda: NOON))
