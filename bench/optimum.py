@@ -20,13 +20,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.families import FAMILIES
-from bench.rolling import HORIZON, Expected, roll
+from bench.rolling import HORIZON, Expected, Expects, roll
 from bench.streets import Street, run, street, street_of
 from bench.tables import Measured
 from wattmesh_cli.alone import alone
+from wattmesh_cli.books import Reading
 from wattmesh_cli.field.metered import demand_of, home, metered_possible
 from wattmesh_cli.kpi import Loss, Possible, Rows, Slots, Stored
 from wattmesh_common.profile_files import profile_of
+from wattmesh_market.energy.forecast import Seen, forecast_named
+from wattmesh_market.energy.profiles import Profile, SlotProfile
 from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.trade.ledger import EntryKind
 
@@ -109,21 +112,35 @@ def planned(of: Street, rows: Rows, slots: range) -> dict[Stored, float]:
     further = range(slots.start, slots.stop + HORIZON * SLOT_S, SLOT_S)
     cost_micro = dict.fromkeys(Stored, 0.0)
     for configs in of.feeders:
-        homes, expected = {}, {}
+        homes, expects = {}, {}
         for name in (household.subscriber_id for config in configs for household in config.households):
             readings = [one for one in rows.readings[name] if one.slot in slots]
             # Beyond the end nothing was metered: only what is expected there counts.
             beyond = [replace(readings[-1], slot=slot) for slot in further if slot >= slots.stop]
             homes[name] = home(terms, [*readings, *beyond], further, Stored.FEED_IN)
             profile = profile_of(terms.households[name], terms.utc_offset_s)
-            forecasts = [profile.forecast(slot) for slot in further]
-            expected[name] = Expected(*np.array(forecasts, dtype=np.float64).T)
+            expects[name] = _expects(profile, rows.readings[name], slots)
         demand = demand_of((entry for name in homes for entry in rows.ledger[name]), frozenset(rows.utilities), further)
-        found = roll(homes, expected, demand, len(slots))
+        found = roll(homes, expects, demand, len(slots))
         for stored in Stored:
             worth = {name: terms.prices.stored_micro(name, slots, stored) for name in homes}
             cost_micro[stored] += found.cost_micro(worth)
     return cost_micro
+
+
+def _expects(profile: Profile, readings: Sequence[Reading], slots: range) -> Expects:
+    """What a household expects by its forecast `profile`, of what was metered before the present slot."""
+    metered = {one.slot: SlotProfile(one.pv_wh, one.load_wh) for one in readings}
+    seen = Seen(metered.get, lambda: slots.stop)
+    forecast = forecast_named("profile", profile, seen)
+
+    def expected(place: int) -> Expected:
+        present = slots[place]
+        with seen.until(present):
+            coming = [forecast.expected(slot) for slot in range(present, present + HORIZON * SLOT_S, SLOT_S)]
+        return Expected(*np.array(coming, dtype=np.float64).T)
+
+    return expected
 
 
 def result(name: str, of: Street, days: int, forecast: str, *, planner: bool, whole: bool = True) -> Result:

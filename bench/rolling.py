@@ -7,7 +7,7 @@ The receding horizon of model predictive control: J. B. Rawlings, D. Q. Mayne, M
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ HORIZON = int(_STEPS.sum())
 
 @dataclass(frozen=True)
 class Expected:
-    """PV and load (Wh) of a household as forecast, for each slot."""
+    """PV and load (Wh) of a household as forecast, for each slot of a horizon."""
 
     pv_wh: Values
     load_wh: Values
@@ -44,12 +44,16 @@ class Planned:
         )
 
 
-def roll(homes: Mapping[str, Home], expected: Mapping[str, Expected], demand: Demand | None, slots: int) -> Planned:
-    """Run `slots` slots. Prices of `homes` and what is `expected` reach a horizon further."""
+Expects = Callable[[int], Expected]
+"""What a household expects, when the slot of that place begins, of it and of those after it: a horizon."""
+
+
+def roll(homes: Mapping[str, Home], expects: Mapping[str, Expects], demand: Demand | None, slots: int) -> Planned:
+    """Run `slots` slots. Prices of `homes` reach a horizon further."""
     levels = {name: float(home.store.level_wh) for name, home in homes.items() if home.store is not None}
     bill_micro = 0.0
     for slot in range(slots):
-        coming = {name: _ahead(home, expected[name], levels.get(name, 0.0), slot) for name, home in homes.items()}
+        coming = {name: _ahead(home, expects[name](slot), levels.get(name, 0.0), slot) for name, home in homes.items()}
         wanted = None
         if demand is not None:
             # What the utility will want in later slots is not known to anybody.
@@ -72,7 +76,8 @@ def _ahead(home: Home, expected: Expected, level_wh: float, slot: int) -> Home:
         return means
 
     def known(metered: Values, forecast: Values) -> Values:
-        return total(np.where(np.arange(len(forecast)) == slot, metered, forecast))
+        present = np.concatenate([metered[slot : slot + 1], forecast[1:]])
+        return np.asarray(np.add.reduceat(present, _STARTS), dtype=np.float64)
 
     store = home.store
     if store is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.rolling import HORIZON, Expected, roll
+from bench.rolling import HORIZON, Expected, Expects, roll
 from wattmesh_cli.field.optimum import Home, Store, optimum
 from wattmesh_cli.field.program import Values
 
@@ -41,10 +41,15 @@ def days_of(slots: int) -> tuple[Values, Values]:
     return np.where((hours >= 9) & (hours < 15), 400.0, 0.0), np.full(slots, 150.0)
 
 
+def foreseen(sun_wh: Values, load_wh: Values) -> Expects:
+    """The same is expected whenever it is asked."""
+    return lambda slot: Expected(sun_wh[slot : slot + HORIZON], load_wh[slot : slot + HORIZON])
+
+
 def test_who_knows_all_to_come_plans_as_well_as_the_optimum() -> None:
     sun, load = days_of(SLOTS + HORIZON)
     homes = {"house": home(sun, load)}
-    planned = roll(homes, {"house": Expected(sun, load)}, None, SLOTS)
+    planned = roll(homes, {"house": foreseen(sun, load)}, None, SLOTS)
     known = {"house": home(*days_of(SLOTS))}
     bound = optimum(known)
     cost = planned.cost_micro({"house": 80_000})
@@ -57,6 +62,6 @@ def test_who_expects_a_sun_that_does_not_come_pays_for_it() -> None:
     sun, load = days_of(SLOTS + HORIZON)
     dark = np.zeros(SLOTS + HORIZON)
     worth = {"house": 80_000}
-    wrong = roll({"house": home(dark, load)}, {"house": Expected(sun, load)}, None, SLOTS)
-    right = roll({"house": home(dark, load)}, {"house": Expected(dark, load)}, None, SLOTS)
+    wrong = roll({"house": home(dark, load)}, {"house": foreseen(sun, load)}, None, SLOTS)
+    right = roll({"house": home(dark, load)}, {"house": foreseen(dark, load)}, None, SLOTS)
     assert wrong.cost_micro(worth) > right.cost_micro(worth) + 100_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wattmesh_market.energy.profiles import Profile, SlotProfile
-from wattmesh_market.energy.slots import DAY_S
+from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.plugins import Catalog, Kind, Plugin
 from wattmesh_market.plugins.watch import Nonsense, whole
 from wattmesh_market.units import MAX_ENERGY_WH
@@ -27,9 +27,17 @@ class Seen:
     A plan that is made anew, as a start forgets it, must be the one that was made then.
     """
 
-    def __init__(self, metered: Metered) -> None:
+    def __init__(self, metered: Metered, end: Callable[[], int]) -> None:
+        """`end` says when the newest slot ended that was metered."""
         self._metered = metered
+        self._end = end
         self._until: int | None = None
+
+    @property
+    def end(self) -> int:
+        """When the newest slot ended that can be looked at."""
+        end = self._end()
+        return end if self._until is None else min(end, self._until)
 
     def __call__(self, slot: int) -> SlotProfile | None:
         """What was metered in a slot; None when nothing was, or not yet."""
@@ -53,16 +61,47 @@ class Forecast(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+_SKY_SLOTS = 16
+"""By how many slots before it the sky of the hours to come is judged."""
+_SKY_LASTS_S = 12 * 3600
+"""How long it is expected to stay: until the next night at most."""
+
+
+@dataclass
 class ProfileForecast:
-    """What the profile says to expect: the built-in shapes without noise, or the values of its file."""
+    """What the profile says to expect, with as much of its sun in the hours to come as the last ones had of theirs.
+
+    The persistence of the clear-sky index, the usual yardstick of short-term forecasts of the sun: R. H. Inman,
+    H. T. C. Pedro, C. F. M. Coimbra: Solar forecasting methods for renewable energy integration. Progress in Energy and
+    Combustion Science 39 (2013) 535-576. The slot itself counts as one more that is as the profile says, so that the
+    first rays of a day say little about its noon.
+    """
 
     profile: Profile
-    metered: Metered
+    seen: Seen
+    _end: int = field(default=-1, init=False, repr=False, compare=False)
+    _sky_wh: tuple[int, int] = field(default=(0, 0), init=False, repr=False, compare=False)
 
     def expected(self, slot: int) -> SlotProfile:
-        """The profile's own forecast."""
-        return self.profile.forecast(slot)
+        """The profile's own forecast under the sky as it was of late."""
+        pv_wh, load_wh = self.profile.forecast(slot)
+        end = self.seen.end
+        if not pv_wh or slot >= end + _SKY_LASTS_S:
+            return SlotProfile(pv_wh, load_wh)
+        if end != self._end:
+            self._end, self._sky_wh = end, self._sky(end)
+        metered_wh, expected_wh = self._sky_wh
+        return SlotProfile(pv_wh * (metered_wh + pv_wh) // (expected_wh + pv_wh), load_wh)
+
+    def _sky(self, end: int) -> tuple[int, int]:
+        """What the sun gave in the slots before `end`, and what the profile expected of it."""
+        metered_wh = expected_wh = 0
+        for slot in range(end - _SKY_SLOTS * SLOT_S, end, SLOT_S):
+            pv_wh = self.profile.forecast(slot).pv_wh
+            if pv_wh and (metered := self.seen(slot)) is not None:
+                metered_wh += metered.pv_wh
+                expected_wh += pv_wh
+        return metered_wh, expected_wh
 
 
 @dataclass(frozen=True)
@@ -93,7 +132,7 @@ class PerfectForecast:
         return self.profile.actual(slot)
 
 
-MakesForecast = Callable[[Profile, Metered], Forecast]
+MakesForecast = Callable[[Profile, Seen], Forecast]
 """What makes a household's forecast of its profile and its meter: a class, or a function."""
 
 
@@ -148,9 +187,9 @@ forecasts: Catalog[MakesForecast | Plugin] = Catalog(Kind.FORECAST, FORECASTS, _
 def forecast_named(
     name: str,
     profile: Profile,
-    metered: Metered,
+    seen: Seen,
     ask: Asks = lambda plugin, slot, answer: answer(),  # noqa: ARG005 - whatever it is about
 ) -> Forecast:
     """The forecast of that name; ValueError lists the names there are. `ask` is how a plug-in is asked: `Guarded`."""
     found = forecasts[name]
-    return Guarded(found, profile, metered, ask) if isinstance(found, Plugin) else found(profile, metered)
+    return Guarded(found, profile, seen, ask) if isinstance(found, Plugin) else found(profile, seen)

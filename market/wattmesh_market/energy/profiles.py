@@ -28,6 +28,9 @@ _CLEAR_DAY = 0.35
 _HAZE = 0.25
 _OWN_SKY = 0.1
 """A tenth of the clouds over a roof are its own; the others pass over all its neighbours."""
+_MEAN_SKY_PPM = 894_375
+"""What clouds let through on average: half of what a day's cloudiness takes, which is (1 - 0.35)² / 2 on average."""
+_PPM = 1_000_000
 _REMEMBERED = 4096
 _REMEMBERED_DAYS = 64
 """Roofs and loads are often alike."""
@@ -99,8 +102,8 @@ class ShapeProfile:
     """What the roofs give under a clear sky in each slot of a day (UTC)."""
 
     def actual(self, slot: int) -> SlotProfile:
-        """The forecast, times what clouds let through and what people did."""
-        pv_wh, load_wh = self.forecast(slot)
+        """The shapes, times what clouds let through and what people did."""
+        pv_wh, load_wh = self.clear(slot)
         if pv_wh:
             cloudiness, passing = _sky(self.weather_seed, slot)
             passing += _OWN_SKY * (self._chance("cloud", slot) - passing)
@@ -110,7 +113,12 @@ class ShapeProfile:
         return SlotProfile(pv_wh, load_wh)
 
     def forecast(self, slot: int) -> SlotProfile:
-        """The shapes without noise."""
+        """The shapes under clouds as they are on average."""
+        pv_wh, load_wh = self.clear(slot)
+        return SlotProfile(pv_wh * _MEAN_SKY_PPM // _PPM, load_wh)
+
+    def clear(self, slot: int) -> SlotProfile:
+        """The shapes without noise, under a clear sky."""
         day, second = divmod(slot, DAY_S)
         at = second // SLOT_S
         clear_wh = self._days.get(day)

@@ -62,7 +62,7 @@ class Household(Supplied):
         self._profile = profile
         self._watch = watch = around.watch or Watch()
         self._priced = Priced(config, self.rates, books, watch)
-        seen = Seen(self._metered)
+        seen = Seen(self._metered, lambda: books.standing.next_slot)
         self._house = forecast_named(config.forecast, profile, seen, self._ask)
         demand = Demand(self.id, config.seed, around.grid.utc_offset_s, self._ask)
         needs = Needs(config.devices, books, around.grid.utc_offset_s, demand)

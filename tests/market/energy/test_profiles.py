@@ -81,7 +81,7 @@ def test_sun_is_never_more_than_the_peak_nor_less_than_nothing(
     roof = Pv(peak_w=peak_w, latitude=latitude, longitude=longitude)
     assert 0 <= clear_sky_wh(roof, slot) <= peak_w // 4
     profile = ShapeProfile(1, 0, (roof,), HOME)
-    assert 0 <= profile.actual(slot).pv_wh <= profile.forecast(slot).pv_wh
+    assert 0 <= profile.actual(slot).pv_wh <= profile.clear(slot).pv_wh
     assert profile.actual(slot).load_wh >= 0
 
 
@@ -94,8 +94,17 @@ def test_a_house_has_the_sun_of_each_of_its_roofs(
 ) -> None:
     roofs = tuple(Pv(peak_w, latitude, 13.4, tilt, azimuth) for peak_w, tilt, azimuth in panels)
     house = ShapeProfile(1, 0, roofs, None)
-    assert house.forecast(slot).pv_wh == sum(ShapeProfile(1, 0, (roof,), None).forecast(slot).pv_wh for roof in roofs)
-    assert 0 <= house.actual(slot).pv_wh <= house.forecast(slot).pv_wh
+    assert house.clear(slot).pv_wh == sum(ShapeProfile(1, 0, (roof,), None).clear(slot).pv_wh for roof in roofs)
+    assert 0 <= house.actual(slot).pv_wh <= house.clear(slot).pv_wh
+
+
+def test_what_is_expected_is_what_the_weather_brings_on_average() -> None:
+    roofs = [ShapeProfile(1, 0, (ROOF,), None, weather) for weather in range(200)]
+    days = [[slot for slot in day(MIDSUMMER + at * 86_400) if roofs[0].forecast(slot).pv_wh] for at in range(4)]
+    metered_wh = sum(roof.actual(slot).pv_wh for roof in roofs for slots in days for slot in slots[::4])
+    expected_wh = len(roofs) * sum(roofs[0].forecast(slot).pv_wh for slots in days for slot in slots[::4])
+    assert metered_wh == pytest.approx(expected_wh, rel=0.01)
+    assert expected_wh < 0.9 * len(roofs) * sum(roofs[0].clear(slot).pv_wh for slots in days for slot in slots[::4])
 
 
 def test_roofs_to_the_east_and_west_have_a_longer_day_than_one_to_the_south() -> None:
