@@ -87,11 +87,11 @@ def shared(cluster: Kube) -> Iterator[Kube]:
     kube = cluster.of("shared")
     command("docker", "build", "--quiet", f"--tag={IMAGE}", str(SERVER), timeout_s=600)
     command("kind", "load", "docker-image", "--name", cluster.context.removeprefix("kind-"), IMAGE, timeout_s=300)
-    kube.restricted()
+    kube.make()
     kube.apply(*server(secrets.token_urlsafe(16)))
     open_lane(kube, replicated())
     yield kube
-    kube("delete", "namespace", "shared", timeout_s=180)
+    kube.leave()
 
 
 def traded(kube: Kube) -> int:
