@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
 from tests.e2e.kube import Kube, close_forwards, until
@@ -30,6 +32,7 @@ Keys that are rotated at first are retired some minutes later.
 ALONE = ("measured", "rolled_out", "plugged", "chaos", "operators", "audited", "large", "uninstalled")
 """What disturbs others, or is disturbed by them, comes after all these, one after the other: tests marked `alone`."""
 
+_ROWS = {name: row for row, names in SIDE_BY_SIDE.items() for name in names}
 FIGURES = pytest.StashKey[list[str]]()
 _RUN = "e2e-run"
 
@@ -38,20 +41,27 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist then looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    rows = {name: row for row, names in SIDE_BY_SIDE.items() for name in names}
     ours = [item for item in items if item.path.parent.name == "e2e"]
     others = [item for item in items if item.path.parent.name != "e2e"]
-    together = [*rows]
+    together = [*_ROWS]
 
     def place(item: pytest.Item) -> tuple[bool, int]:
         alone, name = item.get_closest_marker("alone") is not None, item.path.stem.removeprefix("test_")
         return alone, (ALONE if alone else together).index(name)
 
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group(rows.get(item.path.stem.removeprefix("test_"), "alone")))
     items[:] = others + sorted(ours, key=place)
+
+
+class Rows(LoadScopeScheduling):
+    """Has a process for each row."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _ROWS[Path(nodeid.partition("::")[0]).stem.removeprefix("test_")]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Rows(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -60,7 +70,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput["figures"] = session.config.stash[FIGURES]
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take the figures of a process of xdist, which has ended; none if it was killed."""
     node.config.stash[FIGURES] += getattr(node, "workeroutput", {}).get("figures", ())
