@@ -18,14 +18,14 @@ from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_ro
 SIDE_BY_SIDE = {
     "street": ("rotated", "applied", "live", "rights", "deleted", "retired"),
     "avenue": ("scaled", "recovery", "chaos", "audited"),
-    "lane": ("pod_template", "clashes"),
-    "alley": ("grid_time", "left"),
-    "drill": ("restored",),
     "shared": ("replicas",),
+    "drill": ("restored",),
+    "alley": ("grid_time", "left"),
+    "lane": ("pod_template", "clashes"),
     "spoken": ("protocols",),
     "village": ("plugged", "refused", "references"),
 }
-"""Which tests go on one after the other, each row beside the others: they share a market, or have one of their own.
+"""Which tests go on one after the other, four rows at a time: they share a market, or have one of their own.
 
 Keys that are rotated at first are retired some minutes later.
 """

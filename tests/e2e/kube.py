@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError as NotReached
 Object = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 """How long a test waits for what shall become so: several times what it takes on two idle cores."""
 
 

@@ -28,8 +28,8 @@ def resource(kind: str, name: str, spec: Object) -> Object:
     return {"apiVersion": "wattmesh.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-SPEED = 120
-"""Of the markets: a delivery slot takes 7.5 s."""
+SPEED = 90
+"""Of the markets: a delivery slot takes 10 s."""
 
 
 def gateway(name: str = "market") -> Object:
