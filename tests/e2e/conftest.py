@@ -16,7 +16,7 @@ from tests.e2e.market import SYSTEM, open_lane, open_street
 from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
 SIDE_BY_SIDE = {
-    "street": ("rotated", "applied", "live", "rights", "deleted", "retired"),
+    "street": ("applied", "rotated", "live", "rights", "deleted", "retired"),
     "avenue": ("scaled", "recovery", "chaos", "audited"),
     "shared": ("replicas",),
     "drill": ("restored",),
@@ -27,7 +27,8 @@ SIDE_BY_SIDE = {
 }
 """Which tests go on one after the other, four rows at a time: they share a market, or have one of their own.
 
-Keys that are rotated at first are retired some minutes later.
+Former keys end some minutes after `rotated`. Until `retired` nobody who buys is new to the street: one that searches before
+it is registered is refused, which `retired` counts.
 """
 ALONE = ("measured", "rolled_out", "plugged", "chaos", "operators", "audited", "large", "uninstalled")
 """What disturbs others, or is disturbed by them, comes after all these, one after the other: tests marked `alone`."""
