@@ -27,8 +27,8 @@ SIDE_BY_SIDE = {
 }
 """Which tests go on one after the other, four rows at a time: they share a market, or have one of their own.
 
-Former keys end some minutes after `rotated`. Until `retired` nobody who buys is new to the street: one that searches before
-it is registered is refused, which `retired` counts.
+Former keys end some minutes after `rotated`. Until `retired` no buyer is new to the street: who searches before it is
+registered is refused, and `retired` counts that.
 """
 ALONE = ("measured", "rolled_out", "plugged", "chaos", "operators", "audited", "large", "uninstalled")
 """What disturbs others, or is disturbed by them, comes after all these, one after the other: tests marked `alone`."""
