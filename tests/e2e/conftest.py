@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = others + sorted(ours, key=place)
 
 
-class Rows(LoadScopeScheduling):
+class Rows(LoadScopeScheduling):  # type: ignore[misc] # without types
     """Has a process for each row."""
 
     def _split_scope(self, nodeid: str) -> str:
