@@ -21,6 +21,7 @@ WATCHED_S = 35
 
 def test_an_idle_operator_writes_nothing_but_status(street: Kube, measured: list[str]) -> None:
     """Households trade all the time, so there is always a new status to tell, and nothing else."""
+    until("no namespace goes", lambda: all(one["status"]["phase"] == "Active" for one in street.list("namespaces")))
     street.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
     before, began = metrics(street), time.monotonic()
     time.sleep(WATCHED_S)
