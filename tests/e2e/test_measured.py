@@ -44,6 +44,7 @@ def test_a_household_is_applied(street: Kube, measured: list[str]) -> None:
     status = {what: made.pop(what) for what in list(made) if what.startswith("status ")}
     measured.append(f"API writes for a new agent: {sum(made.values())} {made}; status of all resources: {status}")
     street("delete", "solaragent", "soon", timeout_s=60)
+    until("it is gone", lambda: street.is_gone("deployment", "soon-0"))
 
 
 def test_sizes(measured: list[str], tmp_path: Path) -> None:
