@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
+import os
 import sys
-import uuid
 
 from wattmesh_common.starting import importing
 
@@ -23,7 +22,7 @@ with importing():
     from wattmesh_operator.cluster.kubernetes import KubernetesCluster
     from wattmesh_operator.cluster.objects import Object
     from wattmesh_operator.cluster.port import ClusterError
-    from wattmesh_operator.controller.lease import Leases
+    from wattmesh_operator.controller.lease import Leases, own_identity
     from wattmesh_operator.controller.metrics import OperatorMetrics
     from wattmesh_operator.controller.reconcile import Reconciler
     from wattmesh_operator.controller.resync import Resync
@@ -43,7 +42,7 @@ async def operate(settings: Settings) -> None:
     transport = HttpTransport()
     cluster = CountingCluster(connection, metrics.wrote)
     # Not among the writes that are counted: a Lease says that somebody is there, whatever there is to do.
-    leases = Leases(connection, f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}", clock)
+    leases = Leases(connection, own_identity(os.environ), clock)
     cache = CachedCluster(
         cluster, clock, lambda kind, items, namespace: health.listed(kind, items, clock.wall(), namespace)
     )

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.killing import OPERATOR_PODS, kill_process, the_pod
 from tests.e2e.kube import Kube, close_forwards, until
 from tests.e2e.market import SYSTEM, open_lane, open_street
 from tests.e2e.rotating import HOUSEHOLDS, Rotation, ask_for_new_keys, before_rotation, ends, has_new_keys
 
-ORDER = (
-    *(
-        "applied",
-        "scaled",
-        "rolled_out",
-        "recovery",
-        "rotated",
-        "refused",
-        "references",
-        "live",
-        "rights",
-        "deleted",
-        "pod_template",
-        "clashes",
-        "grid_time",
-        "left",
-        "retired",
-        "measured",
-        "restored",
-    ),
-    *("chaos", "audited", "protocols", "plugged", "replicas", "large", "uninstalled"),
-)
-"""The tests share a street, so that it is not made for each of them; the last ones take it apart.
+SIDE_BY_SIDE = {
+    "street": ("applied", "rotated", "live", "rights", "deleted", "retired"),
+    "avenue": ("scaled", "recovery", "chaos", "audited"),
+    "shared": ("replicas",),
+    "drill": ("restored",),
+    "alley": ("grid_time", "left"),
+    "lane": ("pod_template", "clashes"),
+    "spoken": ("protocols",),
+    "village": ("plugged", "refused", "references"),
+}
+"""Which tests go on one after the other, four rows at a time: they share a market, or have one of their own.
 
-Keys that are rotated at first are retired some minutes later."""
+Former keys end some minutes after `rotated`. Until `retired` no buyer is new to the street: who searches before it is
+registered is refused, and `retired` counts that.
+"""
+ALONE = ("measured", "rolled_out", "plugged", "chaos", "operators", "audited", "large", "uninstalled")
+"""What disturbs others, or is disturbed by them, comes after all these, one after the other: tests marked `alone`."""
 
+_ROWS = {name: row for row, names in SIDE_BY_SIDE.items() for name in names}
 FIGURES = pytest.StashKey[list[str]]()
+_RUN = "e2e-run"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,14 +43,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = [f"test_{name}" for name in ORDER]
     ours = [item for item in items if item.path.parent.name == "e2e"]
     others = [item for item in items if item.path.parent.name != "e2e"]
-    items[:] = others + sorted(ours, key=lambda item: names.index(item.path.stem))
+    together = [*_ROWS]
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        alone, name = item.get_closest_marker("alone") is not None, item.path.stem.removeprefix("test_")
+        return alone, (ALONE if alone else together).index(name)
+
+    items[:] = others + sorted(ours, key=place)
 
 
-def pytest_sessionfinish() -> None:
+class Rows(LoadScopeScheduling):  # type: ignore[misc] # without types
+    """Has a process for each row."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _ROWS[Path(nodeid.partition("::")[0]).stem.removeprefix("test_")]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Rows(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     close_forwards()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = session.config.stash[FIGURES]
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of a process of xdist, which has ended; none if it was killed."""
+    node.config.stash[FIGURES] += getattr(node, "workeroutput", {}).get("figures", ())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -77,22 +98,39 @@ def cluster() -> Kube:
     return Kube(context, SYSTEM)
 
 
+def opened(kube: Kube, open_market: Callable[[Kube], None]) -> Kube:
+    """A namespace with its market, as this run of `make e2e` has left it, or a new one."""
+    run = os.environ["E2E_RUN"]
+    told = {item["metadata"]["name"]: item["metadata"].get("annotations", {}) for item in kube.list("namespaces")}
+    if told.get(kube.namespace, {}).get(_RUN) != run:
+        kube.make()
+        open_market(kube)
+        kube("annotate", "namespace", kube.namespace, f"{_RUN}={run}")
+    return kube
+
+
 @pytest.fixture(scope="session")
 def street(cluster: Kube) -> Kube:
-    """A namespace that enforces restricted Pod Security, with a market, a utility, a roof and three flats."""
-    kube = cluster.of("street")
-    kube("delete", "namespace", "street", "--ignore-not-found", timeout_s=180)
-    open_street(kube)
-    return kube
+    """A market, a utility, a roof and three flats."""
+    return opened(cluster.of("street"), open_street)
+
+
+@pytest.fixture(scope="session")
+def avenue(cluster: Kube) -> Kube:
+    """The same again, for other tests at the same time."""
+    return opened(cluster.of("avenue"), open_street)
 
 
 @pytest.fixture(scope="session")
 def lane(cluster: Kube) -> Kube:
-    """Another market, for what would leave its mark on the books of the street: a seller, a buyer and a utility."""
-    kube = cluster.of("lane")
-    kube("delete", "namespace", "lane", "--ignore-not-found", timeout_s=180)
-    open_lane(kube)
-    return kube
+    """A smaller market: a seller, a buyer and a utility."""
+    return opened(cluster.of("lane"), open_lane)
+
+
+@pytest.fixture(scope="session")
+def alley(cluster: Kube) -> Kube:
+    """The same again, for what leaves its mark on the books."""
+    return opened(cluster.of("alley"), open_lane)
 
 
 @pytest.fixture(scope="session")

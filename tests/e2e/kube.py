@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError as NotReached
 Object = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 """How long a test waits for what shall become so: several times what it takes on two idle cores."""
 
 
@@ -159,10 +159,15 @@ class Kube:
             kind, name = resource.split("/")
             until(f"{resource} is ready", lambda kind=kind, name=name: is_ready(self.get(kind, name)), within_s)  # type: ignore[misc]
 
-    def restricted(self) -> None:
-        """Make the namespace, one that enforces restricted Pod Security."""
+    def make(self) -> None:
+        """Make the namespace anew, as one that enforces restricted Pod Security."""
+        self("delete", "namespace", self.namespace, "--ignore-not-found", timeout_s=180)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
+
+    def leave(self) -> None:
+        """Delete the namespace and wait for nothing."""
+        self("delete", "namespace", self.namespace, "--wait=false")
 
     @contextmanager
     def forwarded(self, target: str, port: int = 8080) -> Iterator[str]:

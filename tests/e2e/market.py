@@ -28,9 +28,13 @@ def resource(kind: str, name: str, spec: Object) -> Object:
     return {"apiVersion": "wattmesh.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
+SPEED = 90
+"""Of the markets: a delivery slot takes 10 s."""
+
+
 def gateway(name: str = "market") -> Object:
-    """A market in which a delivery slot takes 15 s, from a summer's forenoon on."""
-    return resource("BecknGateway", name, {"clock": {"start": "2026-06-21T10:00:00+02:00", "speed": 60}})
+    """A market from a summer's forenoon on."""
+    return resource("BecknGateway", name, {"clock": {"start": "2026-06-21T10:00:00+02:00", "speed": SPEED}})
 
 
 def utility(name: str = "utility") -> Object:
@@ -66,8 +70,7 @@ def late() -> Object:
 
 
 def open_street(kube: Kube) -> None:
-    """Have a market, a utility, a roof and three flats in a namespace that enforces restricted Pod Security."""
-    kube.restricted()
+    """Have a market, a utility, a roof and three flats in a namespace."""
     flats = solar("flat", replicas=3, householdsPerPod=10, load={"annualKwh": 20000})
     kube.apply(gateway(), utility(), rooftop(), flats)
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
@@ -75,7 +78,6 @@ def open_street(kube: Kube) -> None:
 
 def open_lane(kube: Kube, market: Object | None = None) -> None:
     """The same with a seller, a buyer and their utility, and another gateway where one is given."""
-    kube.restricted()
     kube.apply(market or gateway(), utility(), seller(), solar("consumer", strategy="rules", load={"annualKwh": 20000}))
     kube.ready("beckngateway/market", "utilityagent/utility", "solaragent/seller", "solaragent/consumer")
 

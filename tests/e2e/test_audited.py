@@ -1,4 +1,4 @@
-"""The audit of all books, after all that has happened to the street."""
+"""The audit of all books, after all that has happened to both streets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tests.e2e.market import audit, books
 pytestmark = pytest.mark.e2e
 
 
-def test_the_audit_finds_nothing(street: Kube) -> None:
+@pytest.mark.parametrize("name", [pytest.param("street", marks=pytest.mark.alone), "avenue"])
+def test_the_audit_finds_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    street: Kube = request.getfixturevalue(name)
     # The books of those who were scaled away are on their volumes; they are read when they are back.
     street("scale", "solaragent/rooftop", "--replicas=5")
     street.ready("solaragent/rooftop")

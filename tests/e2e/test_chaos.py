@@ -42,30 +42,30 @@ WAYS: dict[str, Callable[[Kube, Object], None]] = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _three_roofs(street: Kube) -> None:
-    street.apply(buyer())
-    street("scale", "solaragent/rooftop", "--replicas=3")
-    street.ready("solaragent/rooftop", "solaragent/flat", "solaragent/buyer")
-    until("there are three", lambda: street.names("deployments", "wattmesh.io/solaragent=rooftop") == set(ROOFS))
+def _three_roofs(avenue: Kube) -> None:
+    avenue.apply(buyer())
+    avenue("scale", "solaragent/rooftop", "--replicas=3")
+    avenue.ready("solaragent/rooftop", "solaragent/flat", "solaragent/buyer")
+    until("there are three", lambda: avenue.names("deployments", "wattmesh.io/solaragent=rooftop") == set(ROOFS))
 
 
-def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it(street: Kube, cluster: Kube) -> None:
+def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it(avenue: Kube, cluster: Kube) -> None:
     def deployments() -> set[str]:
-        return street.names("deployments", "wattmesh.io/solaragent=rooftop")
+        return avenue.names("deployments", "wattmesh.io/solaragent=rooftop")
 
     def promising() -> dict[str, Books] | None:
-        now = {name: books(street, name) for name in LEAVERS}
+        now = {name: books(avenue, name) for name in LEAVERS}
         return now if all(_promised(book) for book in now.values()) else None
 
     before = until("both have promised energy", promising)
-    keys = {name: key_ids(street, name) for name in LEAVERS}
-    claims = {name: street.get("persistentvolumeclaim", name)["metadata"]["uid"] for name in ROOFS}
+    keys = {name: key_ids(avenue, name) for name in LEAVERS}
+    claims = {name: avenue.get("persistentvolumeclaim", name)["metadata"]["uid"] for name in ROOFS}
     operator = the_pod(cluster, OPERATOR_PODS)
-    street("scale", "solaragent/rooftop", "--replicas=1")
+    avenue("scale", "solaragent/rooftop", "--replicas=1")
     until(
         "households drain",
         lambda: [
-            d for d in street.list("deployments", "wattmesh.io/solaragent=rooftop") if DRAINING in annotations_of(d)
+            d for d in avenue.list("deployments", "wattmesh.io/solaragent=rooftop") if DRAINING in annotations_of(d)
         ],
     )
 
@@ -73,29 +73,30 @@ def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it
 
     assert deployments() == set(ROOFS), "it was done before the operator was killed"
     until("two have gone", lambda: deployments() == {"rooftop-0"})
-    street.ready("solaragent/rooftop")
-    assert "rooftop-0" in registered(street)
-    assert not registered(street) & set(LEAVERS)
-    assert street.names("services", "wattmesh.io/solaragent=rooftop") == {"rooftop-0"}
+    avenue.ready("solaragent/rooftop")
+    assert "rooftop-0" in registered(avenue)
+    assert not registered(avenue) & set(LEAVERS)
+    assert avenue.names("services", "wattmesh.io/solaragent=rooftop") == {"rooftop-0"}
     for pod in ("flat-pod-0", "buyer-0"):
-        assert not [c for c in books(street, pod).open if c["counterparty"].removesuffix(".street") in LEAVERS]
+        assert not [c for c in books(avenue, pod).open if c["counterparty"].removesuffix(".avenue") in LEAVERS]
 
-    street("scale", "solaragent/rooftop", "--replicas=3")
-    street.ready("solaragent/rooftop")
-    assert {name: street.get("persistentvolumeclaim", name)["metadata"]["uid"] for name in ROOFS} == claims
+    avenue("scale", "solaragent/rooftop", "--replicas=3")
+    avenue.ready("solaragent/rooftop")
+    assert {name: avenue.get("persistentvolumeclaim", name)["metadata"]["uid"] for name in ROOFS} == claims
     for name in LEAVERS:
-        after = books(street, name)
+        after = books(avenue, name)
         continues(before[name], after)
         states = {contract["transaction_id"]: contract["state"] for contract in after.contracts}
         assert {states[transaction] for transaction in _promised(before[name])} == {"SETTLED"}
-        assert key_ids(street, name) == keys[name]
-    assert not audit(street)["findings"]
+        assert key_ids(avenue, name) == keys[name]
+    assert not audit(avenue)["findings"]
 
 
+@pytest.mark.alone
 @LONG
-def test_pods_killed_at_random_while_they_trade(street: Kube, cluster: Kube, measured: list[str]) -> None:
-    everybody, settled = registered(street), _settled(street)
-    victims = {name: (street, f"wattmesh.io/pod={name}") for name in sorted(street.names("deployments"))}
+def test_pods_killed_at_random_while_they_trade(avenue: Kube, cluster: Kube, measured: list[str]) -> None:
+    everybody, settled = registered(avenue), _settled(avenue)
+    victims = {name: (avenue, f"wattmesh.io/pod={name}") for name in sorted(avenue.names("deployments"))}
     victims["the operator"] = (cluster, OPERATOR_PODS)
     kills: list[str] = []
     spared = set(victims)
@@ -115,20 +116,21 @@ def test_pods_killed_at_random_while_they_trade(street: Kube, cluster: Kube, mea
     measured.append(f"in this order: {', '.join(kills)}")
     began = time.monotonic()
 
-    until("all pods are ready", lambda: lives(street) and lives(cluster, OPERATOR_PODS), within_s=SETTLING_S)
-    _is_as_before(street, everybody)
+    until("all pods are ready", lambda: lives(avenue) and lives(cluster, OPERATOR_PODS), within_s=SETTLING_S)
+    _is_as_before(avenue, everybody)
     measured.append(
         f"after the chaos → all ready, registered and trading, nothing in doubt: {time.monotonic() - began:.0f} s;"
-        f" settled since it began: {len(_settled(street) - settled)}"
+        f" settled since it began: {len(_settled(avenue) - settled)}"
     )
 
 
+@pytest.mark.alone
 @LONG
-def test_a_node_that_restarts_brings_everything_back(street: Kube, cluster: Kube, measured: list[str]) -> None:
+def test_a_node_that_restarts_brings_everything_back(avenue: Kube, cluster: Kube, measured: list[str]) -> None:
     def containers() -> set[str]:
-        return lives(street) | lives(cluster, OPERATOR_PODS)
+        return lives(avenue) | lives(cluster, OPERATOR_PODS)
 
-    everybody, before = registered(street), until("all pods are ready", containers)
+    everybody, before = registered(avenue), until("all pods are ready", containers)
     node = the_pod(cluster, OPERATOR_PODS)["spec"]["nodeName"]
     began = time.monotonic()
 
@@ -139,7 +141,7 @@ def test_a_node_that_restarts_brings_everything_back(street: Kube, cluster: Kube
         return len(now) == len(before) and not now & before
 
     until("all containers are others, and ready", all_new, within_s=SETTLING_S)
-    _is_as_before(street, everybody)
+    _is_as_before(avenue, everybody)
     measured.append(f"node restarted → all ready, registered and trading: {time.monotonic() - began:.0f} s")
 
 
@@ -151,17 +153,17 @@ def _schedule(rng: random.Random, names: list[str]) -> Iterator[tuple[str, str, 
             yield name, way, rng.uniform(1, 3)
 
 
-def _is_as_before(street: Kube, everybody: set[str]) -> None:
+def _is_as_before(avenue: Kube, everybody: set[str]) -> None:
     """All resources are ready, everybody is registered and trades, nothing is in doubt, and the books are right."""
-    street.ready(*RESOURCES, within_s=SETTLING_S)
-    until("all are registered", lambda: registered(street) == everybody)
-    known = {contract["transaction_id"] for contract in books(street, "flat-pod-0").contracts}
+    avenue.ready(*RESOURCES, within_s=SETTLING_S)
+    until("all are registered", lambda: registered(avenue) == everybody)
+    known = {contract["transaction_id"] for contract in books(avenue, "flat-pod-0").contracts}
     until(
         "flats buy from now on",
-        lambda: any(c["transaction_id"] not in known for c in books(street, "flat-pod-0").settled("buyer")),
+        lambda: any(c["transaction_id"] not in known for c in books(avenue, "flat-pod-0").settled("buyer")),
     )
-    until("nothing is in doubt", lambda: in_doubt(street) == 0)
-    assert not audit(street)["findings"]
+    until("nothing is in doubt", lambda: in_doubt(avenue) == 0)
+    assert not audit(avenue)["findings"]
 
 
 def _promised(book: Books) -> list[str]:
@@ -169,6 +171,6 @@ def _promised(book: Books) -> list[str]:
     return [contract["transaction_id"] for contract in book.open if contract["state"] == "CONFIRMED"]
 
 
-def _settled(street: Kube) -> set[str]:
-    bought = [c for pod in ("flat-pod-0", "buyer-0") for c in books(street, pod).settled("buyer")]
+def _settled(avenue: Kube) -> set[str]:
+    bought = [c for pod in ("flat-pod-0", "buyer-0") for c in books(avenue, pod).settled("buyer")]
     return {contract["transaction_id"] for contract in bought}

@@ -1,14 +1,11 @@
-"""Names that two want, and two operators in one namespace."""
+"""Names that two want."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests.e2e.killing import OPERATOR_PODS, lives
 from tests.e2e.kube import Kube, condition, until
-from tests.e2e.market import OPERATOR, SYSTEM, books, gateway, registered, resource, seller, solar
+from tests.e2e.market import books, gateway, registered, resource, seller, solar
 
 pytestmark = pytest.mark.e2e
 
@@ -66,42 +63,3 @@ def test_a_second_gateway_takes_nobody_away(lane: Kube) -> None:
     assert {"seller-0", "consumer-0", "utility"} <= registered(lane)
     assert not registered(lane, "second")
     lane("delete", "beckngateway", "second", timeout_s=60)
-
-
-def test_of_two_operators_one_works_and_the_other_takes_over_when_it_stops(lane: Kube, cluster: Kube) -> None:
-    def holder() -> str:
-        return str(lane.get("lease", "wattmesh-operator")["spec"]["holderIdentity"])
-
-    first = holder()
-    cluster("scale", OPERATOR, "--replicas=2")
-    try:
-        until("there are two", lambda: len(lives(cluster, OPERATOR_PODS)) == 2)
-        names = {pod["metadata"]["name"] for pod in cluster.list("pods", OPERATOR_PODS)}
-        [working] = [name for name in names if name in first]
-        [waiting] = names - {working}
-        until(
-            "the second says that it waits",
-            lambda: f"lane: the operator {first} works there; waiting until it stops" in cluster("logs", waiting),
-        )
-        assert holder() == first
-
-        # Scaled down, not deleted: the Deployment would put another one in its place, which could take over as well.
-        cluster("annotate", "pod", working, "controller.kubernetes.io/pod-deletion-cost=-1")
-        began = time.monotonic()
-        cluster("scale", OPERATOR, "--replicas=1")
-        holders: list[str] = []
-
-        def taken_over() -> bool:
-            holders.append(holder())
-            return waiting in holders[-1]
-
-        until("the second takes over", taken_over, within_s=120)
-        took_s = time.monotonic() - began
-        assert "" in holders or took_s < 45, "it waited for the Lease to end, which the first had to give back"
-        lane.apply(solar("guest", load={"annualKwh": 2000}))
-        lane.ready("solaragent/guest")
-    finally:
-        cluster("scale", OPERATOR, "--replicas=1")
-    until("there is one again", lambda: len(cluster.of(SYSTEM).list("pods", OPERATOR_PODS)) == 1)
-    lane("delete", "solaragent", "guest", timeout_s=60)
-    until("it is gone", lambda: lane.is_gone("deployment", "guest-0"))

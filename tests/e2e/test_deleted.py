@@ -33,13 +33,13 @@ def test_a_solaragent_takes_what_is_its_own_and_nothing_else(street: Kube) -> No
 
 
 def test_a_namespace_goes_in_the_middle_of_things(cluster: Kube) -> None:
-    village = cluster.of("village")
-    village.restricted()
-    village.apply(gateway(), utility(), solar("farm", load={"annualKwh": 3000}))
-    village.ready("beckngateway/market", "solaragent/farm")
-    village("scale", "solaragent/farm", "--replicas=2")
-    village.apply(solar("lost", gatewayRef={"name": "nowhere"}, load={"annualKwh": 3000}))
+    hamlet = cluster.of("hamlet")
+    hamlet.make()
+    hamlet.apply(gateway(), utility(), solar("farm", load={"annualKwh": 3000}))
+    hamlet.ready("beckngateway/market", "solaragent/farm")
+    hamlet("scale", "solaragent/farm", "--replicas=2")
+    hamlet.apply(solar("lost", gatewayRef={"name": "nowhere"}, load={"annualKwh": 3000}))
 
-    village("delete", "namespace", "village", timeout_s=180)
+    hamlet("delete", "namespace", "hamlet", timeout_s=180)
 
-    assert village.is_gone("namespace", "village")
+    assert hamlet.is_gone("namespace", "hamlet")

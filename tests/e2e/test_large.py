@@ -16,6 +16,7 @@ from wattmesh_operator.cluster.objects import name_of
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.alone,
     pytest.mark.skipif(os.environ.get("E2E_LARGE") != "1", reason="takes a quarter of an hour; E2E_LARGE=1 runs it"),
 ]
 

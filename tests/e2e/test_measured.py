@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kube import Kube, command, is_so, until
-from tests.e2e.market import gateway, metrics, solar, utility, writes
+from tests.e2e.market import SPEED, gateway, metrics, solar, utility, writes
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 CHART = Path(__file__).parents[2] / "charts/wattmesh"
 WATCHED_S = 35
@@ -21,15 +21,30 @@ WATCHED_S = 35
 
 def test_an_idle_operator_writes_nothing_but_status(street: Kube, measured: list[str]) -> None:
     """Households trade all the time, so there is always a new status to tell, and nothing else."""
+    until("no namespace goes", lambda: all(one["status"]["phase"] == "Active" for one in street.list("namespaces")))
     street.ready("beckngateway/market", "utilityagent/utility", "solaragent/rooftop", "solaragent/flat")
     before, began = metrics(street), time.monotonic()
     time.sleep(WATCHED_S)
     after, seconds = metrics(street), time.monotonic() - began
 
     written = writes(before, after)
-    measured.append(f"API writes in {seconds:.0f} s of trading at 60 times: {written}")
+    measured.append(f"API writes in {seconds:.0f} s of trading at {SPEED} times: {written}")
     measured.append(f"memory of the operator: {after['process_resident_memory_bytes'] / 2**20:.0f} MiB")
     assert not [what for what in written if not what.startswith("status ")]
+
+
+def test_a_household_is_applied(street: Kube, measured: list[str]) -> None:
+    before, began = metrics(street), time.monotonic()
+    street.apply(solar("soon", load={"annualKwh": 3000}))
+
+    street.ready("solaragent/soon")
+
+    measured.append(f"kubectl apply → Ready and registered: {time.monotonic() - began:.1f} s")
+    made = writes(before, metrics(street))
+    status = {what: made.pop(what) for what in list(made) if what.startswith("status ")}
+    measured.append(f"API writes for a new agent: {sum(made.values())} {made}; status of all resources: {status}")
+    street("delete", "solaragent", "soon", timeout_s=60)
+    until("it is gone", lambda: street.is_gone("deployment", "soon-0"))
 
 
 def test_sizes(measured: list[str], tmp_path: Path) -> None:
@@ -44,7 +59,7 @@ def test_sizes(measured: list[str], tmp_path: Path) -> None:
 @pytest.fixture
 def town(cluster: Kube) -> Iterator[Kube]:
     kube = cluster.of("town")
-    kube.restricted()
+    kube.make()
     kube.apply(gateway(), utility())
     kube.ready("beckngateway/market", "utilityagent/utility")
     yield kube

@@ -21,6 +21,7 @@ DAY = datetime.fromisoformat("2026-06-21T00:00+02:00")
 PRICES = [0.20 + 0.01 * hour for hour in range(24)]
 """What the utility asks for a kWh in each hour of that day."""
 HOUSES = ("roof-0", "car-0")
+INSTALLED = "from importlib.metadata import entry_points; print(*entry_points(group='wattmesh.strategies').names)"
 
 
 def street() -> list[dict[str, object]]:
@@ -42,22 +43,29 @@ def street() -> list[dict[str, object]]:
 def plugged(cluster: Kube) -> Kube:
     """The street, on a cluster whose agents' image has no plug-in yet."""
     kube = cluster.of("plugged")
-    kube.restricted()
+    kube.make()
     kube.apply(*street())
     return kube
 
 
 def image_with_plugin(cluster: Kube) -> str:
-    """Make the agents' image with the plug-in, and load it into the cluster: its tag."""
+    """Have the cluster hold the agents' image with the plug-in: its tag."""
     tag = os.environ["E2E_TAG"]
     name = f"{REPOSITORY}:{tag}"
     runtime = "--build-arg=RUNTIME=wattmesh/runtime:dev"
     command("docker", "build", "--quiet", runtime, f"--tag={name}", PLUGIN, timeout_s=300)
     command("kind", "load", "docker-image", "--name", cluster.context.removeprefix("kind-"), name, timeout_s=300)
-    command("docker", "rmi", name)
     return tag
 
 
+def test_the_plugins_own_dockerfile_makes_an_image_that_has_it(cluster: Kube) -> None:
+    """Early, since it takes a while; a second time it is there already."""
+    tag = image_with_plugin(cluster)
+    shown = command("docker", "run", "--rm", "--entrypoint=python", f"{REPOSITORY}:{tag}", "-c", INSTALLED)
+    assert "lp" in shown.split()
+
+
+@pytest.mark.alone
 def test_an_image_without_the_plugin_is_told(plugged: Kube) -> None:
     plugged.ready("beckngateway/market", "utilityagent/utility", "solaragent/car")
 
@@ -67,10 +75,12 @@ def test_an_image_without_the_plugin_is_told(plugged: Kube) -> None:
     until("the strategy that lacks is told", told)
 
 
+@pytest.mark.alone
 def test_with_it_the_street_trades_and_its_books_are_right(plugged: Kube, cluster: Kube) -> None:
     tag = image_with_plugin(cluster)
     image = f"runtimeImage.repository={REPOSITORY},runtimeImage.tag={tag}"
     cluster.helm("upgrade", "wattmesh", CHART, "--reuse-values", "--set", image, "--wait", "--timeout", "3m")
+    command("docker", "rmi", f"{REPOSITORY}:{tag}")
     plugged.ready("solaragent/roof", "solaragent/car")
 
     def traded() -> bool:

@@ -16,9 +16,10 @@ pytestmark = pytest.mark.e2e
 def spoken(cluster: Kube) -> Iterator[Kube]:
     """A seller, a buyer and a utility whose gateway knows v1 only."""
     kube = cluster.of("spoken")
+    kube.make()
     open_lane(kube)
     yield kube
-    kube("delete", "namespace", "spoken", timeout_s=180)
+    kube.leave()
 
 
 def speak(kube: Kube, *protocols: str) -> None:

@@ -12,8 +12,7 @@ pytestmark = pytest.mark.e2e
 
 def test_a_gateway_that_is_missing_is_told_of_and_may_come_later(cluster: Kube) -> None:
     village = cluster.of("village")
-    village("delete", "namespace", "village", "--ignore-not-found", timeout_s=180)
-    village.restricted()
+    village.make()
     village.apply(solar("farm", gatewayRef={"name": "market"}, load={"annualKwh": 3000}), utility())
 
     def ready() -> tuple[str, str]:
@@ -27,3 +26,4 @@ def test_a_gateway_that_is_missing_is_told_of_and_may_come_later(cluster: Kube) 
 
     village.ready("beckngateway/market", "utilityagent/utility", "solaragent/farm")
     assert registered(village) == {"farm-0", "utility"}
+    village.leave()

@@ -20,11 +20,10 @@ CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("bad_manif
 def nowhere(cluster: Kube) -> Iterator[Kube]:
     """A namespace in which no pod comes up: some cases need a resource that is there, none needs what it makes."""
     kube = cluster.of("refused")
-    kube("delete", "namespace", "refused", "--ignore-not-found", timeout_s=180)
-    kube.restricted()
+    kube.make()
     kube(*("create", "quota", "no-pods", "--hard=pods=0"))
     yield kube
-    kube("delete", "namespace", "refused", timeout_s=180)
+    kube.leave()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["rule"] for case in CASES])

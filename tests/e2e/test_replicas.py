@@ -22,7 +22,7 @@ SERVER = Path(__file__).parent / "postgresql"
 IMAGE = "wattmesh/postgresql:e2e"
 KILLED_EVERY_S = 20.0
 KILLS = 6
-QUIET_S = 60.0
+QUIET_S = 30.0
 PODS = "wattmesh.io/pod=market"
 BUYERS = ("consumer-0", "utility")
 ASKING = """
@@ -52,7 +52,7 @@ def server(password: str) -> list[Object]:
         "imagePullPolicy": "Never",
         "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "pg", "key": "password"}}}],
         "securityContext": restricted,
-        "readinessProbe": {"exec": {"command": ["pg_isready", "--host", "127.0.0.1"]}, "periodSeconds": 1},
+        "readinessProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1},
         "volumeMounts": [{"name": name, "mountPath": path} for name, path in (("data", "/data"), ("tmp", "/tmp"))],  # noqa: S108
     }
     pod = {
@@ -87,11 +87,11 @@ def shared(cluster: Kube) -> Iterator[Kube]:
     kube = cluster.of("shared")
     command("docker", "build", "--quiet", f"--tag={IMAGE}", str(SERVER), timeout_s=600)
     command("kind", "load", "docker-image", "--name", cluster.context.removeprefix("kind-"), IMAGE, timeout_s=300)
-    kube.restricted()
+    kube.make()
     kube.apply(*server(secrets.token_urlsafe(16)))
     open_lane(kube, replicated())
     yield kube
-    kube("delete", "namespace", "shared", timeout_s=180)
+    kube.leave()
 
 
 def traded(kube: Kube) -> int:

@@ -30,9 +30,10 @@ PUT_BACK = (
 def drill(cluster: Kube) -> Iterator[Kube]:
     """A street of its own, with a roof, three flats in one pod, and their utility."""
     kube = cluster.of("drill")
+    kube.make()
     open_street(kube)
     yield kube
-    kube("delete", "namespace", "drill", timeout_s=180)
+    kube.leave()
 
 
 def sales(kube: Kube) -> dict[tuple[str, int], int]:

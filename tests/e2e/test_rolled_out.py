@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.kube import Kube, Object, condition, until
 from wattmesh_operator.status.trouble import newest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 CHART = str(Path(__file__).parents[2] / "charts/wattmesh")
 AGENTS = "app.kubernetes.io/component=agents"

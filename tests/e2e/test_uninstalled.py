@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.kube import Kube, until
 from tests.e2e.market import CHILDREN, KINDS, books, registered, solar
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "charts/wattmesh")

@@ -10,7 +10,7 @@ from tests.operator.test_operation import Recorder
 from tests.operator.world import World, run
 from wattmesh_operator.cluster.objects import LEASE
 from wattmesh_operator.cluster.port import ClusterError, Missing
-from wattmesh_operator.controller.lease import DURATION_S, RENEW_S, Leases
+from wattmesh_operator.controller.lease import DURATION_S, RENEW_S, Leases, own_identity
 from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.workers import LEASE_RETRY_S, Workers
 
@@ -54,6 +54,20 @@ def test_the_lease_of_an_operator_that_died_is_taken_when_it_is_over() -> None:
         assert not await dead.hold("street")
 
     run(main())
+
+
+def test_a_container_that_follows_one_that_died_in_its_pod_goes_on_at_once() -> None:
+    async def main() -> None:
+        world, in_a_pod = World(), {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+        dead, following = (Leases(world.cluster, own_identity(in_a_pod), world.clock) for _ in range(2))
+        assert await dead.hold("street")
+        assert await following.hold("street")
+
+    run(main())
+
+
+def test_two_operators_of_one_machine_are_told_apart() -> None:
+    assert own_identity({}) != own_identity({})
 
 
 def test_a_lease_is_written_no_more_often_than_it_is_renewed() -> None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from wattmesh_common.clock import Clock, utc
@@ -18,6 +21,12 @@ log = logging.getLogger(__name__)
 DURATION_S = 45
 """After how long without renewal another operator takes over."""
 RENEW_S = 10.0
+
+
+def own_identity(environment: Mapping[str, str]) -> str:
+    """Who this operator is. In a cluster it is its pod: a container that follows one that died goes on at once."""
+    host = socket.gethostname()
+    return host if "KUBERNETES_SERVICE_HOST" in environment else f"{host}_{uuid.uuid4().hex[:8]}"
 
 
 class Leases:
