@@ -51,7 +51,9 @@ def test_the_dockerfile_copies_these_packages(image: str) -> None:
 
 def test_every_stage_is_built_on_the_base_that_an_argument_names() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.12-slim@sha256:[0-9a-f]{64}$", dockerfile.partition("\nFROM ")[0], re.MULTILINE)
+    assert re.search(
+        r"^ARG PYTHON_IMAGE=python:3\.12-slim@sha256:[0-9a-f]{64}$", dockerfile.partition("\nFROM ")[0], re.MULTILINE
+    )
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", dockerfile, re.MULTILINE)
     assert len(stages) == len(re.findall(r"^\s*FROM\b", dockerfile, re.MULTILINE | re.IGNORECASE))
     assert {source for source, _ in stages} - {name for _, name in stages} == {"${PYTHON_IMAGE}"}
