@@ -32,9 +32,9 @@ SPEED = 90
 """Of the markets: a delivery slot takes 10 s."""
 
 
-def gateway(name: str = "market") -> Object:
+def gateway(name: str = "market", speed: int = SPEED) -> Object:
     """A market from a summer's forenoon on."""
-    return resource("BecknGateway", name, {"clock": {"start": "2026-06-21T10:00:00+02:00", "speed": SPEED}})
+    return resource("BecknGateway", name, {"clock": {"start": "2026-06-21T10:00:00+02:00", "speed": speed}})
 
 
 def utility(name: str = "utility") -> Object:

@@ -32,7 +32,7 @@ def street() -> list[dict[str, object]]:
     car = {"plugged": {"from": "10:15", "to": "16:00"}, "needsKwh": 6, "chargerKw": 4}
     dishes = {"name": "dishwasher", "window": {"from": "10:30", "to": "15:00"}, "kwh": 1, "kw": 2}
     return [
-        gateway(),
+        gateway(speed=60),  # so that the pods are there before the car drives off
         resource("UtilityAgent", "utility", {"tariff": tariff, "capacityKw": 60}),
         solar("roof", strategy="lp", pv={"peakKw": 10}, battery={"capacityKwh": 20, "initialKwh": 18, "powerKw": 5}),
         solar("car", load={"annualKwh": 9000}, ev=car, shiftable=[dishes]),
