@@ -22,14 +22,17 @@ READING = ("update", "on_update")
 """Readings and their prices, and payments and their receipts."""
 BESIDE = ("lookup", "subscribe", "checkpoint")
 _BOUGHT = (
-    "SELECT count(DISTINCT transaction_id || counterparty), coalesce(sum(delivered_wh), 0) FROM contracts "
+    "SELECT count(DISTINCT transaction_id || counterparty), count(*), coalesce(sum(delivered_wh), 0) FROM contracts "
     "WHERE side = 'buyer' AND state = 'SETTLED'"
 )
 
 
 def measure() -> Iterator[Measured]:
     """A table with a row for each version."""
-    columns = ("version", "contracts", "posts per contract", "to find offers", "to trade", "updates", "posts per kWh")
+    columns = (
+        *("version", "contracts", "deliveries"),
+        *("posts per contract", "to find offers", "to trade", "updates", "posts per delivery", "posts per kWh"),
+    )
     yield Measured("messages", columns, [_row(version) for version in ("v1", "v2")])
 
 
@@ -63,9 +66,9 @@ def _row(version: str) -> list[str]:
     run = simulate(lambda: run_in_memory(street, end, wrap=wrap))
     bought = [pod.database.connection.execute(_BOUGHT).fetchone() for pod in run.pods.values()]
     run.close()
-    contracts, bought_wh = (sum(column) for column in zip(*bought, strict=True))
+    contracts, deliveries, bought_wh = (sum(column) for column in zip(*bought, strict=True))
     posts = Counter({action: number for action, number in seen.items() if action not in BESIDE})
     found, updated = (sum(posts[action] for action in kind) for kind in (FINDING, READING))
     parts = (posts.total(), found, posts.total() - found - updated, updated)
-    per_kwh = posts.total() * 1000 / bought_wh
-    return [version, str(contracts), *(f"{part / contracts:.1f}" for part in parts), f"{per_kwh:.1f}"]
+    by_what = (*(part / contracts for part in parts), posts.total() / deliveries, posts.total() * 1000 / bought_wh)
+    return [version, str(contracts), str(deliveries), *(f"{each:.1f}" for each in by_what)]

@@ -16,6 +16,8 @@ from wattmesh_common.clock import Clock, utc
 from wattmesh_operator.registry.entries import Registrant, Wanted, changes, wanted_entries
 
 _AT_ONCE = 16
+_TRIES = 12
+_TRIED_AGAIN_AFTER_S = 1.0
 _KNOWN_AFTER_S = 2.0
 """Who asked the registry for a subscriber just before an entry was written asks again only after half a second."""
 
@@ -138,16 +140,24 @@ async def register_all(
 ) -> int:
     """Make the registry at `url` true, for a street without a cluster; returns how many entries were written.
 
-    Raises RegistryUnavailable when somebody could not be registered.
+    What gets no answer is tried again for about a minute: on a slow machine it comes late. Raises RegistryUnavailable
+    when somebody could not be registered.
     """
-    view = await view_registry(RegistryCopy(url, transport), domain, clock)
-    if view.entries is None:
-        raise RegistryUnavailable(view.problem)
-    entries = wanted_writes(wanted_entries(registrants, domain), view.entries, (), clock.machine())
-    written = await write_entries(entries, url=url, registrar=registrar, transport=transport, clock=clock)
-    for subscriber_id, problem in written.problems.items():
-        raise RegistryUnavailable(f"{subscriber_id}: {problem}")
-    return len(written.entries)
+    wanted, count, problem = wanted_entries(registrants, domain), 0, ""
+    for attempt in range(_TRIES):
+        if attempt:
+            await clock.sleep(_TRIED_AGAIN_AFTER_S)
+        view = await view_registry(RegistryCopy(url, transport), domain, clock)
+        if view.entries is None:
+            problem = view.problem
+            continue
+        entries = wanted_writes(wanted, view.entries, (), clock.machine())
+        written = await write_entries(entries, url=url, registrar=registrar, transport=transport, clock=clock)
+        count += len(written.entries)
+        if not written.problems:
+            return count
+        problem = "; ".join(f"{subscriber_id}: {why}" for subscriber_id, why in written.problems.items())
+    raise RegistryUnavailable(problem)
 
 
 def held_after(view: RegistryView, written: Sequence[Subscription]) -> int:
