@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -38,7 +39,7 @@ from wattmesh_market.parties.books import Alarm, AlarmKind, Books, Purchase, Sel
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.restoring import Signed, is_news
-from wattmesh_market.trade.contracts import OVER, ContractState, Side
+from wattmesh_market.trade.contracts import OVER, PROMISED, ContractState, Side
 
 SLOT = FIRST_SLOT + SLOT_S
 """The delivery slot that is traded; an order for two slots is for this one and the next."""
@@ -467,6 +468,24 @@ class Actor:
         later = {(one.transaction_id, one.counterparty, one.slot): one for one in after.contracts}
         for old in before.contracts:
             check_progress(old, later[old.transaction_id, old.counterparty, old.slot])
+        self._check_sun(self._sun_promised(before.tables), self._sun_promised(after.tables))
+
+    def _check_sun(self, before: Mapping[int, int], after: Mapping[int, int]) -> None:
+        """What of the sun is promised anew is expected at that moment. Clouds may come later."""
+        party = self.node.party
+        for slot, promised_wh in after.items():
+            if isinstance(party, Household) and promised_wh > before.get(slot, 0):
+                pv_wh, load_wh = party._forecast.expected(slot)
+                assert promised_wh <= max(0, pv_wh - load_wh), "more sun than is expected"
+
+    def _sun_promised(self, tables: Mapping[str, Rows]) -> Mapping[int, int]:
+        """How much of its sun a seller has promised (Wh), by slot."""
+        side, state, slot, sun_wh = map(self._columns["contracts"].index, ("side", "state", "slot", "sun_wh"))
+        found = Counter[int]()
+        for row in tables["contracts"]:
+            if row[side] == Side.SELLER and row[state] in PROMISED:
+                found[row[slot]] += row[sun_wh]
+        return found
 
     def _check_promises(self) -> None:
         """A seller has what it has promised, and a buyer does not buy more than it needs."""
@@ -483,8 +502,6 @@ class Actor:
                 of_slot = [one for one in promises if one.slot == slot]
                 given_wh = sum(one.stored_wh for one in of_slot)
                 assert given_wh <= party.battery.discharge_limit_wh, "more than the inverter gives"
-                pv_wh, load_wh = party._forecast.expected(slot)
-                assert sum(one.sun_wh for one in of_slot) <= max(0, pv_wh - load_wh), "more sun than is expected"
         for purchase in books.purchases.values():
             bought = books.of_transaction(purchase.transaction_id)
             taken_wh = sum(one.energy_wh for one in bought if one.state not in OVER)

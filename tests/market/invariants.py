@@ -132,7 +132,8 @@ def billed(member: Member, slot: int) -> tuple[int, int]:
 def check_promises(member: Member) -> None:
     """What a household has promised is in its battery and within its power, or sun that it expects and needs not.
 
-    All of it is within its connection's power.
+    All of it is within its connection's power. Clouds may come after a promise of sun: only what is promised anew since
+    the last look is what it expects now.
     """
     home, standing = member.home, member.books.standing
     promises = member.books.promises(Side.SELLER)
@@ -145,9 +146,11 @@ def check_promises(member: Member) -> None:
         assert min(min(promise.stored_wh, promise.sun_wh) for promise in of_slot) >= 0
         assert sum(promise.stored_wh for promise in of_slot) <= home.battery.discharge_limit_wh
         assert sum(promise.energy_wh for promise in of_slot) <= slot_energy_wh(home.config.connection_w)
-        expected = member.weather.usual
-        surplus_wh = max(0, expected.pv_wh - expected.load_wh) if home.config.strategy != "rules" else 0
-        assert sum(promise.sun_wh for promise in of_slot) <= surplus_wh
+        sun_wh = sum(promise.sun_wh for promise in of_slot)
+        if sun_wh > member.sun_promised_wh.get(slot, 0):
+            expected = home._forecast.expected(slot)
+            assert sun_wh <= (max(0, expected.pv_wh - expected.load_wh) if home.config.strategy != "rules" else 0)
+        member.sun_promised_wh[slot] = sun_wh
     assert not any(promise.sun_wh for promise in member.books.promises(Side.BUYER))
 
 

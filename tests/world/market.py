@@ -119,6 +119,8 @@ class Member:
     lines: list[LogLine] = field(default_factory=list)
     consultations: list[Consultation] = field(default_factory=list)
     missed_gates: int = 0
+    sun_promised_wh: dict[int, int] = field(default_factory=dict)
+    """By slot, when it was last looked at."""
 
     @property
     def party(self) -> Household | Utility:
