@@ -66,7 +66,7 @@ demo: $(RUNNABLE) ## Run the demo: a street of households trading energy
 	@$(BIN)/wattmesh demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests
-	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(INSTALLED) ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check
