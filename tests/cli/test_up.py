@@ -88,7 +88,8 @@ def test_it_stops_cleanly_on_a_signal_and_goes_on_where_it_stopped(tmp_path: Pat
         running.send_signal(number)
         rest = running.communicate(timeout=30)[0]
         assert running.returncode == 0, rest
-        assert rest.splitlines()[-1] == "stopped; all is kept, and goes on with the same command"
+        # A machine too slow for this speed says after it how many trades were missed.
+        assert "stopped; all is kept, and goes on with the same command" in rest.splitlines()[-2:]
         assert "Traceback" not in rest
     slots = metered_slots(tmp_path / ".wattmesh", "household-0")
     assert slots == list(range(slots[0], slots[-1] + 900, 900))
