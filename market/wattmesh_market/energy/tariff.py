@@ -16,8 +16,6 @@ from wattmesh_market.energy.slots import DAY_S, SLOT_S, SLOTS_PER_DAY, local, re
 from wattmesh_market.units import require_amounts, require_prices
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_REMEMBERED = 1_000
-"""So many slots' prices are kept: a plan looks two days ahead."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -162,6 +160,10 @@ class SlotRates(NamedTuple):
     local_grid_fee: int
 
 
+_REMEMBERED = 1_000
+"""So many slots' prices are kept: a plan looks two days ahead."""
+
+
 class _Slots(dict[int, SlotRates]):
     """What slots are priced at, each worked out once."""
 
@@ -197,7 +199,7 @@ _shared: WeakValueDictionary[tuple[Tariff, int, int], _Slots] = WeakValueDiction
 
 
 def _slots_of(tariff: Tariff, utc_offset_s: int, series: PriceSeries | None) -> _Slots:
-    key = (tariff, utc_offset_s, id(series))  # what is in use keeps its series, and so that's id
+    key = (tariff, utc_offset_s, id(series))  # a series that is in use is kept, so no other has its id
     found = _shared.get(key)
     if found is None:
         found = _shared[key] = _Slots(tariff, utc_offset_s, series)
