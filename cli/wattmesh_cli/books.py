@@ -164,6 +164,11 @@ class Reading:
         """Net import that is to be billed; export is negative."""
         return self.imported_wh - self.exported_wh if self.estimated_wh is None else self.estimated_wh
 
+    @property
+    def drawn_wh(self) -> int:
+        """What came in through the meter, traded or not, less what went out."""
+        return self.bought_wh + self.imported_wh - self.sold_wh - self.exported_wh
+
 
 def _devices(reading: Reading) -> tuple[Device, ...]:
     names = [of.name for of in fields(Device)]

@@ -103,7 +103,7 @@ def evaluate(
     rows = collect(books)
     terms.check(rows.households)
     untraded = alone(rows, terms.battery, slots, terms.devices)
-    result = kpis(books, terms.prices, untraded, slots)
+    result = replace(kpis(books, terms.prices, untraded, slots), utilities=terms.supply(rows, slots))
     if optimum:
         if result.unbooked_readings:
             raise BooksError("--optimum needs complete bills, and slots are not booked yet: give an earlier --until")

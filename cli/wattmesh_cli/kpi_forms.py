@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored, UtilityKpis
 from wattmesh_market.units import kwh_text, money_text
 
 
@@ -14,6 +14,7 @@ def kpis_json(result: Kpis) -> dict[str, object]:
         "unbooked_readings": result.unbooked_readings,
         "households": [{"party": row.party, **_party(row)} for row in result.households],
         "community": _party(result.community) | _only_community(result),
+        "utilities": [{"party": of.party, **_supply(of)} for of in result.utilities],
         **({} if result.possible is None else {"optimum": _possible(result.possible)}),
     }
 
@@ -39,11 +40,12 @@ def _possible(found: Possible) -> dict[str, object]:
 
 
 def kpi_rows(result: Kpis) -> list[tuple[str, str, object]]:
-    """Party, KPI and value of all KPIs, the community's last; "" where undefined."""
-    parts = [(row, _party(row)) for row in result.households]
-    parts.append((result.community, _party(result.community) | _only_community(result)))
+    """Party, KPI and value of all KPIs: households', utilities', the community's last; "" where undefined."""
+    parts = [(row.party, _party(row)) for row in result.households]
+    parts += [(of.party, _supply(of)) for of in result.utilities]
+    parts.append((result.community.party, _party(result.community) | _only_community(result)))
     rows: list[tuple[str, str, object]] = [
-        (row.party, name, "" if value is None else value) for row, values in parts for name, value in values.items()
+        (party, name, "" if value is None else value) for party, values in parts for name, value in values.items()
     ]
     if result.possible is not None:
         rows += [
@@ -85,6 +87,15 @@ def _party(row: PartyKpis) -> dict[str, object]:
         },
         "grid_fees": money_text(money.grid_fees_micro),
         **{f"utility_only_{name}": value for name, value in _without_market(row.alone).items()},
+    }
+
+
+def _supply(of: UtilityKpis) -> dict[str, object]:
+    return {
+        "capacity_kw": kwh_text(of.capacity_w),
+        "customers_peak_kw": None if of.peak_w is None else kwh_text(of.peak_w),
+        "slots_above_capacity": of.above,
+        "slots_metered": of.slots,
     }
 
 

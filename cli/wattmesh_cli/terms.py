@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from wattmesh_cli.alone import Devices
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.kpi import Prices
+from wattmesh_cli.kpi import Prices, Rows, Slots, UtilityKpis, utility_kpis
 from wattmesh_cli.street_record import Version
 from wattmesh_common.price_files import series_of
 from wattmesh_market.energy.battery import NO_BATTERY, Battery
 from wattmesh_market.energy.tariff import Rates, Tariff
-from wattmesh_market.parties.config import HouseholdConfig
+from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.strategies import strategy_named
 from wattmesh_operator.plan import GatewayPlan
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Households by subscriber id, of each version of the manifests, oldest first, with the slot it holds from; and the
-    tariffs of all utilities by subscriber id, as they were last.
+    """Households by subscriber id, of each version of the manifests, oldest first, with the slot it holds from; and all
+    utilities by subscriber id, as they were last.
 
     `utc_offset_s` is that of the street's local time, which tariff periods go by.
     """
 
     versions: Sequence[tuple[int, Mapping[str, HouseholdConfig]]]
-    tariffs: Mapping[str, Tariff]
+    utilities: Mapping[str, UtilityConfig]
     utc_offset_s: int
     _read: dict[Tariff, Rates] = field(default_factory=dict, compare=False)
 
@@ -66,8 +67,19 @@ class Terms:
     def cheapest_micro(self, household: str, slot: int) -> int:
         """The least that a utility on the household's feeder asks for a kWh, grid fee included."""
         others = self.households[household].utility_ids
-        near = [self._tariff(household, slot), *(self.tariffs[utility] for utility in others)]
+        near = [self._tariff(household, slot), *(self.utilities[name].tariff for name in others)]
         return min(self._rates(tariff).all_in(slot) for tariff in near)
+
+    def supply(self, rows: Rows, slots: Slots) -> tuple[UtilityKpis, ...]:
+        """What the customers of each utility drew together, by its name."""
+        customers: defaultdict[str, list[str]] = defaultdict(list)
+        for name, household in self.households.items():
+            customers[household.backstop.utility_id].append(name)
+        return tuple(
+            utility_kpis(rows, name, self.utilities[name].capacity_w, customers[name], slots)
+            for name in rows.utilities
+            if name in self.utilities
+        )
 
     def check(self, households: Iterable[str]) -> None:
         """Raise BooksError when a household is in none of the manifests."""
@@ -117,8 +129,8 @@ def terms_of_versions(versions: Sequence[Version]) -> Terms:
         (one.since, {household.subscriber_id: household for pod in one.plan.pods for household in pod.households})
         for one in versions
     ]
-    tariffs = {
-        utility.subscriber_id: utility.tariff for one in versions for pod in one.plan.pods for utility in pod.utilities
+    utilities = {
+        utility.subscriber_id: utility for one in versions for pod in one.plan.pods for utility in pod.utilities
     }
     offset = versions[-1].plan.resource.spec.clock.start.utcoffset()
-    return Terms(households, tariffs, 0 if offset is None else int(offset.total_seconds()))
+    return Terms(households, utilities, 0 if offset is None else int(offset.total_seconds()))

@@ -18,7 +18,9 @@ _MONEY = ("bill", "savings", "benefit", "worth", "grid_fees", "amount", "price",
 
 
 def page() -> str:
-    """What `wattmesh kpis --optimum --output json` has for the community, and which of it each household has."""
+    """What `wattmesh kpis --optimum --output json` has for the community, which of it each household has, and for
+    utilities.
+    """
     found = _kpis()
     of_household = found["households"][0]
     rows = [
@@ -30,6 +32,12 @@ def page() -> str:
         for worth, part in found["optimum"].items()
         if isinstance(part, dict)
         for name, value in part.items()
+    ]
+    [utility] = found["utilities"]
+    rows += [
+        (code(f"utilities.{name}"), _unit(name), "each utility", _shown(value))
+        for name, value in utility.items()
+        if name != "party"
     ]
     return table(["name", "unit", "of", "the demo's street, its first day"], rows)
 

@@ -1,6 +1,6 @@
-"""A buyer whose orders are for two slots, half of the energy in each, which no strategy asks for.
+"""A buyer whose orders are for two slots, half of the energy in each. All else it does by strategy `rules`.
 
-All else it does by the rules.
+`plan` orders as many slots as it has use for and looks again in each, which is more than can be searched through.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BuyerOfTwoSlots(Events):
         if not isinstance(quote, Quote):
             return super().receive(call)
         self.catch_up()
-        # The rule takes quotes for one slot: it is shown one for all the energy, then the real terms are written down.
+        # `rules` selected one slot: it is shown a quote for all the energy, then the real terms are written down.
         shown = quote._replace(terms=quote.terms._replace(lines=(_whole(quote.terms.lines),), total_micro=0))
         refused = buying.on_quote(self.party, call, shown)
         contract = self.party.books.contract(call.transaction_id, call.sender)

@@ -19,7 +19,7 @@ from wattmesh_cli.evaluation import (
     evaluate,
     range_json,
 )
-from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Reached, Stored
+from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Reached, Stored, UtilityKpis
 from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
@@ -101,6 +101,9 @@ def _print(result: Kpis, names: Names, sort_by: str | None, *, wide: bool) -> No
         say(f"benefit against {name}: Gini {gini}, losers {_percent(of.losers)}")
     say("\nAll households as if behind one meter")
     print_table(_ONE_METER, [("utility only", result.community.alone), ("market", result.community.energy)], wide=wide)
+    if result.utilities:
+        say("\nCustomers of each utility, as if behind one meter; capacity limits what it sells on the market")
+        print_table(_supply(names), result.utilities, wide=wide)
     if result.possible is not None:
         say("\nWhat all households pay, less what is left in their batteries")
         print_table(_POSSIBLE, list(result.possible.reached.items()), wide=wide)
@@ -149,6 +152,15 @@ def _columns(names: Names) -> list[Column[PartyKpis]]:
         energy("STORED", lambda row: row.money.stored_more_wh, 6),
         money("BENEFIT: RETAIL", lambda row: _benefit(row, Stored.RETAIL), 1),
         money("FEED-IN", lambda row: _benefit(row, Stored.FEED_IN), 1),
+    ]
+
+
+def _supply(names: Names) -> list[Column[UtilityKpis]]:
+    return [
+        Column("UTILITY", lambda row: names.short(row.party)),
+        Column("CAPACITY kW", lambda row: kwh_text(row.capacity_w), right=True),
+        Column("PEAK kW", lambda row: "-" if row.peak_w is None else kwh_text(row.peak_w), right=True),
+        Column("SLOTS ABOVE", lambda row: f"{row.above} of {row.slots}", right=True),
     ]
 
 

@@ -28,6 +28,7 @@ from wattmesh_cli.kpi.possible import Cost, Loss, Possible, Reached, possible
 from wattmesh_cli.kpi.protocol import ProtocolKpis, protocol
 from wattmesh_cli.kpi.results import COMMUNITY, Kpis, PartyKpis
 from wattmesh_cli.kpi.rows import ALL_SLOTS, Rows, Slots, collect
+from wattmesh_cli.kpi.utilities import UtilityKpis, utility_kpis
 
 __all__ = [
     "ALL_SLOTS",
@@ -49,11 +50,13 @@ __all__ = [
     "Rows",
     "Slots",
     "Stored",
+    "UtilityKpis",
     "collect",
     "gini",
     "kpis",
     "possible",
     "supplied_micro",
+    "utility_kpis",
 ]
 
 

@@ -56,7 +56,7 @@ class _Slot:
             self.level_after_wh + reading.level_after_wh,
             self.pv_wh + reading.pv_wh,
             self.load_wh + reading.load_wh,
-            self.net_wh + reading.bought_wh + reading.imported_wh - reading.sold_wh - reading.exported_wh,
+            self.net_wh + reading.drawn_wh,
             self.losses_wh + reading.losses_wh,
         )
 

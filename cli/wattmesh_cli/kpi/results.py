@@ -10,6 +10,7 @@ from wattmesh_cli.kpi.fairness import Fairness
 from wattmesh_cli.kpi.money import LocalTrade, MoneyKpis, Stored
 from wattmesh_cli.kpi.possible import Possible
 from wattmesh_cli.kpi.protocol import ProtocolKpis
+from wattmesh_cli.kpi.utilities import UtilityKpis
 
 COMMUNITY = "community"
 """Stands for all households together; no subscriber id, as it has no dot."""
@@ -41,5 +42,7 @@ class Kpis:
     against_utility_only: Mapping[Stored, Fairness]
     protocol: ProtocolKpis
     unbooked_readings: int
+    utilities: tuple[UtilityKpis, ...] = ()
+    """What each utility's customers drew together, where the manifests are known."""
     possible: Possible | None = None
     """How near the street came to its optimum, where that was asked for and all is booked."""

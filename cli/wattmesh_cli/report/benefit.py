@@ -5,19 +5,20 @@ Bills are compared with each household alone; what is left in batteries is in no
 
 from __future__ import annotations
 
-from wattmesh_cli.kpi import AtBoth, EnergyKpis, Kpis, Stored
+from wattmesh_cli.kpi import AtBoth, EnergyKpis, Kpis, Stored, UtilityKpis
 from wattmesh_cli.names import Names
 from wattmesh_cli.report.text import UNDEFINED, kwh, many, money, percent
 
 
 def benefit(kpis: Kpis, names: Names, currency: str) -> tuple[str, ...]:
-    """The headline: bills against each household alone, how much of what was possible, who is worse off, and
-    self-sufficiency and peak with and without the market.
+    """The headline: bills against each household alone, how much of what was possible, who is worse off,
+    self-sufficiency and peak with and without the market, and which utilities supplied more than their capacity.
     """
     possible = () if kpis.possible is None else (_possible(kpis, currency),)
     known = kpis.community.money.utility_only_benefit_micro is not None
     losers = (_worse_off(kpis, names, currency),) if known else ()
-    return (_bills(kpis, currency), *possible, *losers, _one_meter(kpis))
+    above = [_above(of, names) for of in kpis.utilities if of.above]
+    return (_bills(kpis, currency), *possible, *losers, _one_meter(kpis), *above)
 
 
 def _bills(kpis: Kpis, currency: str) -> str:
@@ -95,3 +96,9 @@ def _autarky(of: EnergyKpis) -> str:
 
 def _peak(of: EnergyKpis) -> str:
     return UNDEFINED if of.peak_import_w is None else f"{kwh(of.peak_import_w)} kW"
+
+
+def _above(of: UtilityKpis, names: Names) -> str:
+    drew = f"The customers of {names.short(of.party)} drew up to {kwh(of.peak_w or 0)} kW together"
+    above = f"more than its capacity of {kwh(of.capacity_w)} kW in {of.above} of {many(of.slots, 'slot')}"
+    return f"{drew}, {above}; capacity limits what it sells on the market."
