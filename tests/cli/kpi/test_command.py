@@ -77,7 +77,7 @@ def test_kpis_for_people(run: Run) -> None:
         "",
         "Customers of each utility, as if behind one meter; capacity limits what it sells on the market",
         "UTILITY  CAPACITY kW  PEAK kW  SLOTS ABOVE",
-        "grid          20.000    0.800       0 of 2",
+        "grid          50.000    0.800       0 of 2",
         "",
         "unserved 0.000 kWh, curtailed 0.000 kWh",
         "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
