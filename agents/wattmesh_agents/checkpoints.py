@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from wattmesh_agents.closing import Post
-from wattmesh_agents.driver import Driver
+from wattmesh_agents.ledgers import Ledgers
 from wattmesh_agents.store.chain import Due, SignedCheckpoint
 from wattmesh_beckn.answers import ack
 from wattmesh_beckn.client import Acked, Nacked
@@ -46,7 +46,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        driver: Driver,
+        ledgers: Ledgers,
         send: Post,
         directory: Directory,
         domain: str,
@@ -54,7 +54,7 @@ class Checkpoints:
         signers: Mapping[str, Signer],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
-        self._driver = driver
+        self._ledgers = ledgers
         self._send = send
         self._directory = directory
         self._domain = domain
@@ -74,8 +74,8 @@ class Checkpoints:
         until = now - (now + party.grid.utc_offset_s) % DAY_S
         if until > party.books.standing.first_slot:
             besides = [party.config.backstop.utility_id] if isinstance(party, Supplied) else []
-            self._driver.take_checkpoint(party, until, besides, lambda body: self._signed(party, body))
-        for due, body in self._driver.checkpoints_due.items():
+            self._ledgers.take_checkpoint(party.id, until, besides, lambda body: self._signed(party, body))
+        for due, body in self._ledgers.checkpoints_due.items():
             if due.party == party.id and due not in self._under_way:
                 self._under_way.add(due)
                 self._spawn(self._give(due, body))
@@ -98,7 +98,7 @@ class Checkpoints:
         signed = SignedCheckpoint(checkpoint, body.decode(), headers[AUTHORIZATION], sender.signing_public_key)
         try:
             near = sender.location.city.code == party.feeder
-            self._driver.keep_checkpoint(party, signed, near=near)
+            self._ledgers.keep_checkpoint(party, signed, near=near)
         except Refused as refused:
             log.warning("%s keeps no checkpoint of %s: %s", party.name, sender.subscriber_id, refused.text)
             raise declined(ErrorCode.POLICY_ERROR, refused.text) from None
@@ -114,7 +114,7 @@ class Checkpoints:
             if isinstance(outcome, Nacked):
                 log.warning("%s keeps no checkpoint of %s: %s", due.recipient, due.party, outcome.message)
             if isinstance(outcome, Acked | Nacked):
-                self._driver.given(due)
+                self._ledgers.given(due)
         except sqlite3.OperationalError as error:
             log.warning("%s: that its checkpoint was given is not on disk yet: %s", due.party, error)
         finally:

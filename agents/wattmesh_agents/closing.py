@@ -116,7 +116,7 @@ class Closings:
         if record.counterparty != party.id:
             raise invalid(f"counterparty is {record.counterparty!r} but this is {party.id!r}", "counterparty")
         signed = Signed(record, body.decode(), headers[AUTHORIZATION], sender.signing_public_key)
-        if not self._driver.keep_closing(signed):
+        if not self._driver.ledgers.keep_closing(signed):
             raise declined(ErrorCode.POLICY_ERROR, "nothing is booked with you here, or too many accounts of yours")
         log.info("%s: %s has closed its account, with %d entries", party.name, record.party, record.entries)
         return ack()
@@ -133,14 +133,14 @@ class Closings:
             party.settled()
             and not party.left_unpriced()
             and not party.open_contracts()
-            and not self._driver.is_sending(party.id)
+            and not any(message.party == party.id for message in self._driver.store.unsent)
         )
 
     def _records(self, party: Party) -> dict[str, ClosingRecord]:
-        account, until = self._driver.accounts[party.id], party.books.standing.next_slot
+        account, until = self._driver.ledgers.accounts[party.id], party.books.standing.next_slot
         return {
             total.counterparty: ClosingRecord(party=party.id, account=account, until=until, **total._asdict())
-            for total in self._driver.totals(party.id)
+            for total in self._driver.ledgers.totals(party.id)
         }
 
     async def _tell(self, party: Party, closing: _Closing) -> None:

@@ -8,89 +8,52 @@ and lines reach the event log. Searches and offers change nothing on disk: losin
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from wattmesh_agents.store import accounts, evidence, forgetting, journal
-from wattmesh_agents.store.chain import (
-    Chains,
-    Due,
-    SignedCheckpoint,
-    chain_ledger,
-    due_checkpoints,
-    keep_checkpoint,
-    kept_checkpoint,
-    make_due,
-    not_due,
-)
-from wattmesh_agents.store.database import Database
-from wattmesh_agents.store.mail import Answered, Inbox, Outbox, Outgoing, Peers, Requests
-from wattmesh_agents.store.retention import RETIRED_AT_ONCE, Horizon, begun_before, forget, retire
+from wattmesh_agents import recalling
+from wattmesh_agents.deleting import Deletions
+from wattmesh_agents.ledgers import Ledgers
+from wattmesh_agents.store import evidence, journal
+from wattmesh_agents.store.mail import Answered, Outgoing
+from wattmesh_agents.store.transactions import Store
+from wattmesh_agents.writing import Writer
 from wattmesh_beckn.answers import ack, nack
 from wattmesh_beckn.client import Outcome
-from wattmesh_beckn.codec.port import Codec, Envelope
+from wattmesh_beckn.codec.port import Codec
 from wattmesh_beckn.codec.refusals import from_outcome
-from wattmesh_beckn.codec.v2.messages import CatalogsMessage, is_callback
-from wattmesh_beckn.codec.versions import ACTIONS, name_of
+from wattmesh_beckn.codec.v2.messages import CatalogsMessage
+from wattmesh_beckn.codec.versions import ACTIONS
 from wattmesh_beckn.errors import ErrorCode, Refusal, busy, declined
-from wattmesh_beckn.receiver import Asked, Received
-from wattmesh_beckn.registry import Subscription
-from wattmesh_beckn.signature import digest
+from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.transport import Reply
-from wattmesh_common.chain import Checkpoint
-from wattmesh_common.fields import Protocols, ProtocolVersion
-from wattmesh_common.forget import ForgottenRows
-from wattmesh_market.energy.slots import DAY_S, SLOT_S
+from wattmesh_common.fields import ProtocolVersion
 from wattmesh_market.parties import restoring
-from wattmesh_market.parties.books import REMEMBERED_S, Alarm, Changes, LogLine
+from wattmesh_market.parties.books import Alarm, Changes, LogLine
 from wattmesh_market.parties.events import Events
 from wattmesh_market.parties.party import Party
 from wattmesh_market.parties.restoring import Signed
-from wattmesh_market.parties.supplied import Supplied
-from wattmesh_market.parties.terms import Known, known
-from wattmesh_market.parties.utility import LIKE_DAYS, Utility
+from wattmesh_market.parties.utility import Utility
 from wattmesh_market.trade.advice import Advice, Consultation
-from wattmesh_market.trade.contracts import Side
 from wattmesh_market.trade.ledger import Reported
 from wattmesh_market.trade.messages import (
-    ACTION_OF,
     Action,
     AskStatus,
-    Bills,
     Call,
     Cancel,
     Cancelled,
     Confirm,
     Confirmed,
-    HeldReading,
-    Offers,
     Pay,
-    PricedReading,
-    Publish,
-    Quote,
-    Readings,
     Receipt,
-    ReportReading,
-    Search,
-    Select,
-    Send,
     Status,
 )
 from wattmesh_market.trade.refusal import About, Reason, Refused
 
 KEEP_AFTER_EXPIRY_MS = 10_000
 """How much longer than it could be taken the answer to a message is kept."""
-MESSAGE_TTL_MS = 30_000
-"""How long a message is worth sending (wall time); what still matters then is said anew."""
-_LEAST_TTL_MS = 1_000
 _REGISTERED_WITHIN_S = 600.0
 """How long after its start a household may be registered (wall time): it meters before that already."""
-GIVEN_WITHIN_S = 7 * DAY_S
-"""How long it is tried to give somebody a checkpoint (grid time). Later ones say more."""
-MOST_ACKNOWLEDGED = 16
-"""With so many acknowledged messages in the outbox any transaction takes them out; that of a slot always does."""
 
 
 class Publisher(Protocol):
@@ -124,48 +87,25 @@ class Publisher(Protocol):
         ...
 
 
-class Place(NamedTuple):
-    """Where a pod's parties are: the network's domain, and the parties' own addresses by subscriber id."""
-
-    domain: str
-    urls: Mapping[str, str]
-
-
 class Driver:
     """Runs the parties of a pod on its journal."""
 
     def __init__(
         self,
-        database: Database,
+        store: Store,
         members: Sequence[Events],
         codecs: Mapping[ProtocolVersion, Codec],
-        place: Place,
+        writer: Writer,
         publisher: Publisher,
-        sign: Callable[[Outgoing], str],
     ) -> None:
-        """`codecs` are those of the versions of Beckn the parties speak, `sign` makes a message's Authorization."""
-        connection = database.connection
-        self._database = database
+        """`codecs` are those of the versions of Beckn that the parties speak."""
+        self.store = store
         self._codecs = codecs
-        self._place = place
+        self._writer = writer
         self._publisher = publisher
-        self._sign = sign
         self.members = {member.party.id: member for member in members}
-        self.inbox = Inbox(connection)
-        self.outbox = Outbox(connection)
-        self.requests = Requests(connection)
-        self.peers = Peers(connection)
-        self.accounts = accounts.accounts(connection)
-        """The id of each party's ledger."""
-        self._chains = Chains(connection)
-        for party, account in self.accounts.items():
-            self._chains.load(party, account)
-        self.checkpoints_due = due_checkpoints(connection)
-        """The bodies of checkpoints that parties have signed and not given yet."""
-        self._acknowledged: dict[tuple[str, str, str, str], Outgoing] = {}
-        self._sent: Counter[tuple[str, str]] = Counter()
-        self.refusal: str | None = None
-        """Why the disk did not take the newest change; None when it did."""
+        self.ledgers = Ledgers(store)
+        self.deletions = Deletions(store, self.ledgers, self.members)
 
     # --- events ---
 
@@ -183,8 +123,9 @@ class Driver:
         """Act on a message once; the same answer is remembered for when it comes again, unless it shall come again."""
         party, context, sender = member.party, received.context, received.sender.subscriber_id
         codec, action = self._codecs[received.protocol], ACTIONS[received.action]
+        peers, disk = self.store.peers, self.store.connection
         try:
-            message = codec.decode(received, lambda: self._known(party, context.transaction_id, sender))
+            message = codec.decode(received, lambda: recalling.known_of(disk, party, context.transaction_id, sender))
         except Refusal as refusal:
             return self._refuse(party, received, refusal)
         call = Call(
@@ -195,12 +136,12 @@ class Driver:
             near=sender == party.around.gateway_id or received.sender.location.city.code == party.feeder,
             since_s=party.grid.at(received.since - _REGISTERED_WITHIN_S),
         )
-        self.peers.meet(received.sender, party.now.ms)
+        peers.meet(received.sender, party.now.ms)
         if isinstance(received.message, CatalogsMessage) and received.sender.type == "BG":
             for catalog in received.message.catalogs:
                 if catalog.bpp_id is not None and catalog.bpp_uri is not None:
-                    self.peers.hint(catalog.bpp_id, catalog.bpp_uri)
-        self._recall(party, call)
+                    peers.hint(catalog.bpp_id, catalog.bpp_uri)
+        recalling.for_call(disk, party, call)
         if _is_unknown(party, call) and self._publisher.asks(party, call.sender, again=False):
             raise busy(f"{call.sender} is asked for what this party's books may have lost", _BUSY_S)
         durable = action not in _LIGHT
@@ -226,9 +167,7 @@ class Driver:
         """A message was acknowledged, declined, or not answered in time."""
         why, action = from_outcome(outcome), ACTIONS[message.action]
         if why is None:
-            # It leaves the outbox later: after a crash it is sent again, and dropped there.
-            if message.key in self.outbox.waiting:
-                self._acknowledged[message.key] = message
+            self.store.acknowledge(message)
             return
 
         def act() -> None:
@@ -243,14 +182,7 @@ class Driver:
         """Bring books up to date that were put back, by what their party has signed since."""
         party = member.party
         if party.books.changes.standing is None:  # else they are new, and nothing is on the disk
-            for one in signed:
-                if isinstance(one.message, PricedReading | HeldReading):
-                    self._recall_supply(party, one.to, one.message.reading.slot)
-            told = PricedReading | HeldReading
-            of_contracts = [one.transaction_id for one in signed if not isinstance(one.message, told)]
-            for transaction_id in dict.fromkeys(of_contracts):
-                self._recall_contracts(party, transaction_id)
-            party.books.changes = Changes()
+            recalling.for_restoring(self.store.connection, party, signed)
         self._act(party, "restore", lambda: restoring.take_over(party, signed))
 
     def advised(self, member: Events, asked: Consultation, advice: Advice) -> None:
@@ -260,24 +192,20 @@ class Driver:
     def decide_held(self, member: Events, household: str, slots: Sequence[int], *, accept: bool) -> list[Reported]:
         """A person has decided about readings that are held. Refused when that cannot be, and nothing has changed."""
         utility, found = _utility(member), list[Reported]()
-        for slot in slots:
-            before = [slot - days * DAY_S for days in range(1, LIKE_DAYS + 1)]
-            for at in (slot, slot - SLOT_S, slot + SLOT_S, *before):
-                self._recall_supply(utility, household, at)
+        recalling.for_decision(self.store.connection, utility, household, slots)
         self._decide(utility, lambda: found.extend(utility.decide_held(household, slots, accept=accept)))
         return found
 
     def correct(self, member: Events, household: str, slot: int, net_wh: int) -> None:
         """A person has found out what a reading should have been. Refused when that cannot be: nothing has changed."""
         utility = _utility(member)
-        if slot < accounts.closed_until(self._database.connection, utility.id, household):
+        if slot < self.ledgers.closed_until(utility.id, household):
             raise Refused(Reason.BUSINESS, f"{household} has closed its account of that slot", About.SLOT)
-        self._recall_supply(utility, household, slot)
+        recalling.for_correction(self.store.connection, utility, household, slot)
         self._decide(utility, lambda: utility.correct(household, slot, net_wh))
 
     def _decide(self, utility: Utility, decide: Callable[[], None]) -> None:
         """Act on what a person has decided, after what it is about was recalled."""
-        utility.books.changes = Changes()
         refused: list[Refused] = []
 
         def act() -> None:
@@ -291,7 +219,7 @@ class Driver:
         if refused:
             raise refused[0]
 
-    # --- around them ---
+    # --- who is here ---
 
     def join(self, member: Events) -> None:
         """A party is here from now on."""
@@ -305,182 +233,9 @@ class Driver:
         """Write down a party that is new, and ask for the reminders that it needs."""
         self._act(member.party, "start", member.resume)
 
-    def meet(self, entry: Subscription, now_ms: int) -> None:
-        """Remember where a subscriber lives; it is on disk with the next transaction."""
-        self.peers.meet(entry, now_ms)
-
-    def remember(self, occasion: str, answered: Answered) -> None:
-        """Remember the answer to a call that changes no party."""
-        with self._transaction(occasion):
-            self.inbox.write(answered)
-        self.inbox.know(answered)
-
     def open_accounts(self, now_ms: int) -> None:
         """Note when the ledgers of parties that are new here are begun."""
-        if new := self.members.keys() - self.accounts.keys():
-            with self._transaction("open accounts") as connection:
-                accounts.open_accounts(connection, sorted(new), self._database.salt, now_ms)
-                opened = accounts.accounts(connection)
-                for party in new:
-                    chain_ledger(connection, party, opened[party])
-            self.accounts = opened
-            for party in new:
-                self._chains.load(party, opened[party])
-
-    def totals(self, party: str) -> list[accounts.Total]:
-        """What a party has booked, by counterparty."""
-        return accounts.totals(self._database.connection, party)
-
-    def keep_closing(self, signed: accounts.Signed) -> bool:
-        """Keep a closing record; False when nothing is booked with that party, or it has closed too many accounts."""
-        connection, record = self._database.connection, signed.record
-        known = accounts.has_booked_with(connection, record.counterparty, record.party)
-        if not known or not accounts.room_for(connection, record):
-            return False
-        with self._transaction("closing") as connection:
-            accounts.keep_closing(connection, signed)
-        return True
-
-    def take_checkpoint(
-        self, party: Party, until: int, besides: Collection[str], sign: Callable[[bytes], tuple[str, str]]
-    ) -> None:
-        """Sign where a party's chain stands after a day, once, if something was booked since the last time.
-
-        It is due to all with whom that was, and to `besides`. `sign` gives `Authorization` header and public key.
-        """
-        head = self._chains.head(party.id)
-        if head is None or not head.partners or until <= head.until:
-            return
-        checkpoint = Checkpoint(
-            party=party.id, account=self.accounts[party.id], until=until, number=head.number, head=head.hash.hex()
-        )
-        body = checkpoint.model_dump_json()
-        due = [Due(party.id, until, recipient) for recipient in sorted(head.partners.union(besides))]
-        stale = [one for one in self.checkpoints_due if one.party == party.id and one.until < until - GIVEN_WITHIN_S]
-        with self._transaction("checkpoint") as connection:
-            keep_checkpoint(connection, party.id, SignedCheckpoint(checkpoint, body, *sign(body.encode())))
-            make_due(connection, due)
-            not_due(connection, stale)
-        self._chains.know(party.id, head._replace(partners=frozenset(), until=until))
-        self.checkpoints_due |= dict.fromkeys(due, body.encode())
-        for one in stale:
-            del self.checkpoints_due[one]
-
-    def given(self, due: Due) -> None:
-        """A checkpoint was given, or is not wanted."""
-        with self._transaction("checkpoint given") as connection:
-            not_due(connection, [due])
-        self.checkpoints_due.pop(due, None)
-
-    def keep_checkpoint(self, party: Party, signed: SignedCheckpoint, *, near: bool) -> None:
-        """Keep a checkpoint that a party is given; a utility, of all that are registered on its feeder (`near`).
-
-        Refused when it has nothing to do with the signer, or keeps another one of it for the same day.
-        """
-        connection, checkpoint = self._database.connection, signed.checkpoint
-        kept = kept_checkpoint(connection, party.id, checkpoint.party, checkpoint.until)
-        if kept == checkpoint:
-            return
-        if kept is not None:
-            text = f"you have signed another head of that day: entry {kept.number}, {kept.head}"
-            raise Refused(Reason.BUSINESS, text)
-        if not (
-            (near and isinstance(party, Utility))
-            or any(party.books.open_with(side, checkpoint.party) for side in Side)
-            or accounts.has_booked_with(connection, party.id, checkpoint.party)
-        ):
-            raise Refused(Reason.POLICY, "nothing is booked with you here")
-        with self._transaction("checkpoint kept") as connection:
-            keep_checkpoint(connection, party.id, signed)
-
-    def count(self, message: Outgoing) -> None:
-        """One more was sent."""
-        self._sent[message.party, ACTIONS[message.action]] += 1
-
-    def forget(self, horizon: Horizon, needed: Collection[str]) -> None:
-        """Delete what has passed; see `retention`."""
-        partners = {one.counterparty for member in self.members.values() for one in member.party.open_contracts()}
-        with self._transaction("prune") as connection:
-            forget(connection, horizon, self.members, partners.union(needed))
-        self.inbox.forget(horizon.now_ms)
-
-    def retire(self, horizon: Horizon) -> None:
-        """Delete of each party's books some of what is older than it is to keep; see `retention`."""
-        parties = [member.party for member in self.members.values()]
-        kept = {party.id: horizon.kept_from(party.retention_days, party.grid.utc_offset_s) for party in parties}
-        begun = begun_before(self._database.connection, kept)
-        if not begun:
-            return
-        most = max(1, RETIRED_AT_ONCE // len(begun))
-        with self._transaction("retire") as connection:
-            chained = [name for name in begun if retire(connection, name, kept[name], most)]
-        for name in chained:
-            self._chains.load(name, self.accounts[name])
-
-    def left_behind(self, household: str, *, lost: bool) -> list[ForgottenRows]:
-        """What is kept here of a household that has left. Refused when it cannot be forgotten yet, see `forgetting`."""
-        if household in self.members:
-            text = f"{household} lives here; delete its SolarAgent, or scale it down, and let it leave"
-            raise Refused(Reason.BUSINESS, text)
-        supplied = [member.party for member in self.members.values() if isinstance(member.party, Supplied)]
-        utilities = {name for party in supplied for name in party.config.utilities}
-        if reasons := forgetting.obstacles(self._database.connection, household, utilities, lost=lost):
-            raise Refused(Reason.BUSINESS, f"{household} cannot be forgotten yet: {'; '.join(reasons)}")
-        return forgetting.count(self._database.connection, household)
-
-    def forget_household(self, household: str, salt: bytes, *, lost: bool) -> list[ForgottenRows]:
-        """Let go of a household that has left, on the disk and in memory; what went. Refused as `left_behind` is.
-
-        What is kept of its id is hashed with `salt`.
-        """
-        gone = self.left_behind(household, lost=lost)
-        self.peers.forget_party(household)
-        with self._transaction("forget") as connection:
-            forgetting.forget(connection, household, salt)
-        self.inbox.forget_party(household)
-        self.outbox.forget_party(household)
-        for key in self._acknowledged.keys() - self.outbox.waiting.keys():
-            del self._acknowledged[key]
-        for count in [count for count in self._sent if count[0] == household]:
-            del self._sent[count]
-        self.accounts.pop(household, None)
-        self.checkpoints_due = due_checkpoints(self._database.connection)
-        for name in {one.party for one in gone} & self.members.keys():
-            party = self.members[name].party
-            loaded = journal.load(self._database.connection, name, party.now.slot, party.books.standing)
-            party.books.take_over(loaded, household)
-            if name in self.accounts:
-                self._chains.load(name, self.accounts[name])
-        return gone
-
-    def wipe(self) -> bool:
-        """Have nothing left in the database's files of what was deleted; whether no reader has kept that."""
-        return self._database.wipe()
-
-    def tidy(self) -> None:
-        """Take out of the outbox what was acknowledged, and write down how many messages were sent."""
-        with self._transaction("tidy", tidying=True) as connection:
-            journal.count_messages(connection, [(*key, number) for key, number in sorted(self._sent.items())])
-        self._sent.clear()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """For reading what is on the disk."""
-        return self._database.connection
-
-    @property
-    def unsent(self) -> list[Outgoing]:
-        """What waits for its acknowledgement."""
-        return [one for key, one in self.outbox.waiting.items() if key not in self._acknowledged]
-
-    def is_sending(self, party: str) -> bool:
-        """Whether a message of a party waits for its acknowledgement."""
-        return any(message.party == party for message in self.unsent)
-
-    @property
-    def sending(self) -> bool:
-        """Whether a message waits for its acknowledgement."""
-        return len(self.outbox.waiting) > len(self._acknowledged)
+        self.ledgers.open_accounts(self.members.keys(), now_ms)
 
     # --- one event ---
 
@@ -500,7 +255,7 @@ class Driver:
 
         The answer to a message that is not `durable` is remembered in memory only.
         """
-        books, refused = party.books, None
+        books, store, refused = party.books, self.store, None
         try:
             refused = step()
             self.members[party.id].publish()
@@ -519,161 +274,44 @@ class Driver:
         try:
             # A message may be asked for twice, as when two contracts of a purchase are paid, or be on its way already.
             # One that was acknowledged is sent again when somebody asks for it again.
-            said = [one for send in changes.sends for one in self._outgoing(party, send, received)]
+            said = [one for send in changes.sends for one in self._writer.written(party, send, received)]
             outgoing = {one.key: one for one in said}
             light = [one for one in outgoing.values() if ACTIONS[one.action] in _LIGHT]
             durably = {key: one for key, one in outgoing.items() if ACTIONS[one.action] not in _LIGHT}
-            again = [key for key in durably if key in self._acknowledged]
-            kept = [one for key, one in durably.items() if key in again or key not in self.outbox.waiting]
-            asked, asked_lightly = self._asked(kept), self._asked(light)
+            again = [key for key in durably if store.is_acknowledged(key)]
+            kept = [one for key, one in durably.items() if key in again or key not in store.outbox.waiting]
+            asked, asked_lightly = self._writer.asked(kept), self._writer.asked(light)
             if changes.stored or kept or (answered and durable) or done:
-                with self._transaction(occasion, done, tidying=tidying, again=again) as connection:
+                with store.transaction(occasion, done, tidying=tidying, again=again) as connection:
                     journal.write(connection, party.id, party.kind, changes)
-                    head = self._chains.write(party.id, changes.ledger)
+                    head = self.ledgers.chain(party.id, changes.ledger)
                     if received and _commits(received, changes):
                         evidence.keep(connection, party.id, received, party.now.ms)
-                    self.outbox.write(kept)
+                    store.outbox.write(kept)
                     if asked:
-                        self.requests.write(asked, party.now.ms)
+                        store.requests.write(asked, party.now.ms)
                     if answered and durable:
-                        self.inbox.write(answered)
+                        store.inbox.write(answered)
         except BaseException:
             books.take_back()
             raise
         books.changes = Changes()
         if head is not None:
-            self._chains.know(party.id, head)
+            self.ledgers.know(party.id, head)
         for message in kept:
-            self.outbox.know(message)
+            store.outbox.know(message)
         if asked or asked_lightly:
-            self.requests.know({**asked, **asked_lightly}, party.now.ms)
+            store.requests.know({**asked, **asked_lightly}, party.now.ms)
         if answered:
-            self.inbox.know(answered)
+            store.inbox.know(answered)
         self._publish(party, changes, [*kept, *light])
         return reply
-
-    def _asked(self, messages: Sequence[Outgoing]) -> dict[tuple[str, str, str], Asked]:
-        """The requests among messages that are answered in v2, signed."""
-        if "v2" not in self._codecs:
-            return {}
-        return {
-            (one.party, one.message_id, one.action): Asked(digest(one.body), self._sign(one))
-            for one in messages
-            if not is_callback(one.action)
-        }
-
-    @contextmanager
-    def _transaction(
-        self,
-        occasion: str,
-        done: Outgoing | None = None,
-        *,
-        tidying: bool = False,
-        again: Sequence[tuple[str, str, str, str]] = (),
-    ) -> Iterator[sqlite3.Connection]:
-        """A transaction that also takes `done` out of the outbox, and what was acknowledged: all of it when `tidying`
-        or many, else what is sent `again`.
-
-        sqlite3.OperationalError when the disk refuses; then nothing has happened, and `refusal` says why until it takes
-        a change again.
-        """
-        all_gone = tidying or len(self._acknowledged) >= MOST_ACKNOWLEDGED
-        gone = dict(self._acknowledged) if all_gone else {key: self._acknowledged[key] for key in again}
-        if done is not None:
-            gone[done.key] = done
-        before = self._database.connection.total_changes
-        try:
-            with self._database.transaction(occasion) as connection:
-                if gone:
-                    self.outbox.take_out(gone)
-                self.peers.write()
-                yield connection
-                wrote = connection.total_changes > before
-        except sqlite3.OperationalError as error:
-            self.refusal = str(error)
-            raise
-        self.peers.written()
-        for key in gone:
-            self._acknowledged.pop(key, None)
-            self.outbox.waiting.pop(key, None)
-        if wrote:
-            self.refusal = None
 
     def _refuse(self, party: Party, received: Received, refusal: Refusal) -> Reply:
         reply = nack(refusal)
         if not refusal.passing:
-            self.remember(f"refuse {received.action}", _answered(party, received, reply))
+            self.store.remember(f"refuse {received.action}", _answered(party, received, reply))
         return reply
-
-    def _known(self, party: Party, transaction_id: str, sender: str) -> Known | None:
-        found = known(party, transaction_id, sender)
-        if found is None:
-            self._recall_contracts(party, transaction_id)
-            found = known(party, transaction_id, sender)
-        return found
-
-    def _recall(self, party: Party, call: Call) -> None:
-        """Bring back from the disk what memory has let go of and an old message is about."""
-        books, message = party.books, call.message
-        if isinstance(message, ReportReading | Readings):
-            for reading in (message,) if isinstance(message, ReportReading) else message.told:
-                self._recall_supply(party, call.sender, reading.slot)
-        elif (
-            not isinstance(message, Search | Offers | Select | Quote | PricedReading | Bills | HeldReading)
-            and books.contract(call.transaction_id, call.sender) is None
-        ):
-            self._recall_contracts(party, call.transaction_id)
-        books.changes = Changes()
-
-    def _recall_contracts(self, party: Party, transaction_id: str) -> None:
-        books = party.books
-        for contract in journal.recall_contracts(self._database.connection, party.id, transaction_id):
-            if books.contract(*contract.key) is None:
-                books.put(contract)
-        books.changes = Changes()
-
-    def _recall_supply(self, party: Party, household: str, slot: int) -> None:
-        old = slot < party.now.slot - REMEMBERED_S
-        if old and household not in party.books.reported.get(slot, ()):
-            journal.recall_supply(self._database.connection, party.books, party.id, household, slot)
-
-    def _outgoing(self, party: Party, send: Send, received: Received | None) -> list[Outgoing]:
-        """A message in the version, or a search in those, that it is to be said in."""
-        answers = received if received is not None and send.reply_to == received.context.message_id else None
-        if answers is not None:
-            return [self._written(party, send, answers.protocol, answers)]
-        if isinstance(send.message, Search):
-            return [self._written(party, send, protocol) for protocol in self._codecs]
-        published = isinstance(send.message, Publish)
-        spoken: Protocols = ("v2",) if published else self.peers.protocols_of(send.to)
-        both = [protocol for protocol in self._codecs if protocol in spoken] or [*self._codecs]
-        return [self._written(party, send, max(both))]
-
-    def _written(
-        self, party: Party, send: Send, protocol: ProtocolVersion, answers: Received | None = None
-    ) -> Outgoing:
-        action, now_ms, here = ACTION_OF[type(send.message)], party.now.ms, self._place.urls[party.id]
-        ttl_ms = MESSAGE_TTL_MS
-        if send.until_ms is not None:
-            ttl_ms = max(_LEAST_TTL_MS, min(MESSAGE_TTL_MS, send.until_ms - now_ms))
-        message_id = send.reply_to or party.derive_id(action, send.transaction_id, send.to, send.occasion)
-        me, other = (party.id, here), (send.to, self.peers.url_of(send.to) or "")
-        callback = action.startswith("on_")
-        contract = party.books.contract(send.transaction_id, send.to)
-        envelope = Envelope(
-            domain=self._place.domain,
-            feeder=party.feeder,
-            bap=other if callback else me,
-            bpp=None if action is Action.SEARCH else me if callback or action is Action.PUBLISH else other,
-            transaction_id=send.transaction_id,
-            message_id=message_id,
-            now_ms=now_ms,
-            ttl_s=ttl_ms / 1000,
-            terms_until_ms=None if contract is None else contract.expires_ms,
-            request_digest=digest(answers.body) if answers is not None and protocol == "v2" else None,
-        )
-        body, name = self._codecs[protocol].encode(send.message, envelope), name_of(action, protocol)
-        return Outgoing(party.id, message_id, name, send.to, send.transaction_id, body, now_ms + ttl_ms)
 
     def _publish(self, party: Party, changes: Changes, outgoing: Sequence[Outgoing]) -> None:
         publisher = self._publisher

@@ -17,7 +17,7 @@ from wattmesh_agents.alarms import Alarms
 from wattmesh_agents.brain import think
 from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
-from wattmesh_agents.driver import Driver, Place
+from wattmesh_agents.driver import Driver
 from wattmesh_agents.happenings import Happenings, Message, StoryLine
 from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.receiving import Reception
@@ -27,6 +27,8 @@ from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Outgoing
 from wattmesh_agents.store.retention import Horizon
+from wattmesh_agents.store.transactions import Store
+from wattmesh_agents.writing import Place, Writer
 from wattmesh_beckn.answers import nack
 from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.versions import ACTIONS, BOTH, codecs_of
@@ -127,8 +129,10 @@ class Pod:
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         currency, gateway_id, offset_s = config.currency, config.gateway.subscriber_id, self.grid.time.utc_offset_s
         codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary, config.schema_host)
-        self._driver = Driver(self.database, members, codecs, Place(config.domain, self._urls), self, self._sign)
-        asked = self._driver.requests.asked
+        store = Store(self.database)
+        writer = Writer(codecs, Place(config.domain, self._urls), store.peers, self._sign)
+        self._driver = Driver(store, members, codecs, writer, self)
+        asked = store.requests.asked
         self._sender = Sender(
             config, signers, self._directory, transport, clock, rng, self._on_sent, asked, self.metrics.answered
         )
@@ -141,7 +145,7 @@ class Pod:
             self._spawn,
         )
         self._checkpoints = Checkpoints(
-            self._driver,
+            self._driver.ledgers,
             partial(self._sender.post, CHECKPOINT),
             self._directory,
             config.domain,
@@ -258,17 +262,17 @@ class Pod:
         """Stop, and bring onto the disk what could wait."""
         await self.pause()
         if not self.has_let_go:
-            self._guard("all", self._driver.tidy)
+            self._guard("all", self._driver.store.tidy)
 
     def tidy(self) -> None:
-        """Bring onto the disk what can wait; see `Driver.tidy`."""
-        self._driver.tidy()
+        """Bring onto the disk what can wait; see `Store.tidy`."""
+        self._driver.store.tidy()
 
     @property
     def settled(self) -> bool:
         """Whether nothing is left to send and everything up to now is delivered, paid and reported."""
         self._move()
-        return not self._driver.sending and all(party.settled() for party in self.parties.values())
+        return not self._driver.store.sending and all(party.settled() for party in self.parties.values())
 
     @property
     def under_way(self) -> bool:
@@ -283,7 +287,7 @@ class Pod:
     @property
     def refusal(self) -> str | None:
         """Why the disk does not take changes now; None when it does."""
-        return self._driver.refusal
+        return self._driver.store.refusal
 
     def waits_until(self, party: Party) -> datetime | None:
         """The wall time until which a party waits for grid time to catch up with its books; None if it need not."""
@@ -296,7 +300,7 @@ class Pod:
 
     def account(self, party: Party) -> str:
         """The id of a party's ledger, which no other ledger has; empty while the disk has not taken it."""
-        return self._driver.accounts.get(party.id, "")
+        return self._driver.ledgers.accounts.get(party.id, "")
 
     def key_id(self, party: Party) -> str:
         """The key that a household or utility signs with."""
@@ -334,9 +338,9 @@ class Pod:
                 self._guard(member.party.name, partial(self._checkpoints.look, member.party))
             horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
             if slot % TIDY_EVERY_S == 0:
-                self._guard("all", self._driver.tidy)
-                self._guard("all", partial(self._driver.forget, horizon, self._backstops()))
-            self._guard("all", partial(self._driver.retire, horizon))
+                self._guard("all", self._driver.store.tidy)
+                self._guard("all", partial(self._driver.deletions.forget, horizon, self._backstops()))
+            self._guard("all", partial(self._driver.deletions.retire, horizon))
             if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
                 self.metrics.late_slots.inc()
                 log.warning(
@@ -373,7 +377,7 @@ class Pod:
         for member in members:
             self._driver.enrol(member)
         ids = {member.party.id for member in members}
-        for message in self._driver.unsent:
+        for message in self._driver.store.unsent:
             if message.party in ids:
                 self.send(message)
 
@@ -401,14 +405,14 @@ class Pod:
     async def _meet_backstops(self) -> None:
         """Learn the utilities' addresses before the first reading is reported to them."""
         for subscriber_id in self._backstops():
-            if self._driver.peers.url_of(subscriber_id) is None:
+            if self._driver.store.peers.url_of(subscriber_id) is None:
                 try:
                     entries = await self._directory.find(subscriber_id)
                 except RegistryUnavailable as error:
                     log.warning("the registry does not answer: %s", error)
                     return
                 if entries:
-                    meet = partial(self._driver.meet, entries[0], int(self._clock.wall() * 1000))
+                    meet = partial(self._driver.store.peers.meet, entries[0], int(self._clock.wall() * 1000))
                     self._guard(subscriber_id, meet)
 
     # --- books that may have been put back ---
@@ -508,7 +512,7 @@ class Pod:
         if member is None:
             return
         self.metrics.sent.labels(message.action, type(outcome).__name__.lower()).inc()
-        self._driver.count(message)
+        self._driver.store.count(message.party, ACTIONS[message.action])
         if (action := ACTIONS[message.action]) is not Action.PUBLISH:  # which is part of no trade
             shown = (message.transaction_id, message.message_id, action, message.party, message.recipient)
             self.happenings.add(Message(at, *shown, outcome))

@@ -168,7 +168,7 @@ class Reception:
         party = member.party
         keys = self._config.registrar_keys
         call, header = asked_by_registrar(DrainCall, body, headers, keys, party.id, self._clock)
-        if (first := self._driver.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
+        if (first := self._driver.store.inbox.first_answer(party.id, REGISTRAR, call.message_id, DRAIN)) is not None:
             return first.reply
         closed = self._closings.drain(party, draining=call.draining)
         reply = drain_reply(
@@ -178,7 +178,9 @@ class Reception:
             closed=closed,
         )
         until_ms = header.expires * 1000 + KEEP_AFTER_EXPIRY_MS
-        self._driver.remember("drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms, None))
+        self._driver.store.remember(
+            "drain", Answered(party.id, REGISTRAR, call.message_id, DRAIN, reply, until_ms, None)
+        )
         return reply
 
     async def decide(self, member: Events, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -211,14 +213,14 @@ class Reception:
         call, _ = asked_by_registrar(ForgetCall, body, headers, keys, member.party.id, self._clock)
         try:
             if call.only_count:
-                rows = self._driver.left_behind(call.household, lost=call.lost)
+                rows = self._driver.deletions.left_behind(call.household, lost=call.lost)
                 return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=False))
             salt = uuid.UUID(call.message_id).bytes
-            rows = self._driver.forget_household(call.household, salt, lost=call.lost)
+            rows = self._driver.deletions.forget_household(call.household, salt, lost=call.lost)
         except Refused as refused:
             raise declined(ErrorCode.BUSINESS_ERROR, refused.text, "household") from None
         self._forgotten(call.household)
-        return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=self._driver.wipe()))
+        return json_reply(200, ForgetAnswer(rows=tuple(rows), wiped=self._driver.store.wipe()))
 
     def _require_bills(self, party: Party) -> None:
         if party.is_ahead or self._closings.rests(party):
@@ -272,7 +274,7 @@ class _PartyInbox:
 
     async def first_answer(self, sender: str, message_id: str, action: str) -> FirstAnswer | None:
         """See Inbox."""
-        return self._driver.inbox.first_answer(self._party, sender, message_id, action)
+        return self._driver.store.inbox.first_answer(self._party, sender, message_id, action)
 
 
 def actions_of(protocols: Protocols) -> frozenset[str]:

@@ -97,7 +97,7 @@ class Restoration:
             raise unauthorized(f"signed by {sender.subscriber_id!r} but party is {call.party!r}", party.id)
         if call.counterparty != party.id:
             raise invalid(f"counterparty is {call.counterparty!r} but this is {party.id!r}", "counterparty")
-        connection = self._driver.connection
+        connection = self._driver.store.connection
         found, after = signed_by(connection, party.id, call.party, call.since_ms, call.after, _PAGE)
         closed = closed_until(connection, party.id, call.party)
         return json_reply(200, EvidenceAnswer(messages=tuple(found), after=after, closed_until=closed))
@@ -230,7 +230,7 @@ class Restoration:
 
         By what they were told, as slots of a street that has stood still have other dates now.
         """
-        return max(0, last_received_ms(self._driver.connection, party.id) - _EARLIER_MS)
+        return max(0, last_received_ms(self._driver.store.connection, party.id) - _EARLIER_MS)
 
     async def _ask(self, party: Party, partner: str, since_ms: int, until: float) -> EvidenceAnswer | None:
         """What a partner holds; None when it does not answer until then, or is not registered."""
@@ -271,7 +271,7 @@ class Restoration:
     async def _url(self, partner: str) -> str | None:
         for entry in await self._directory.find(partner):
             if entry.is_live(self._clock.machine()):
-                self._driver.meet(entry, int(self._clock.wall() * 1000))
+                self._driver.store.peers.meet(entry, int(self._clock.wall() * 1000))
                 return entry.url
         return None
 

@@ -36,12 +36,12 @@ def test_what_was_held_estimated_and_corrected_goes_with_its_sums_kept() -> None
     node = holder()
     node.restart()
     node.driver.correct(node.member, FLAT, SLOT, 100)
-    assert node.driver.outbox.waiting
+    assert node.driver.store.outbox.waiting
     earned_micro = node.party.books.totals.balance_micro
-    gone = node.driver.forget_household(FLAT, SALT, lost=True)
+    gone = node.driver.deletions.forget_household(FLAT, SALT, lost=True)
     assert {(one.party, one.kind) for one in gone} >= {(GRID, "held readings"), (GRID, "readings")}
     assert (node.party.books.held, node.party.books.reported, node.party.books.supplied) == ({}, {}, {})
-    assert node.driver.outbox.waiting == {}
+    assert node.driver.store.outbox.waiting == {}
     [sums] = table_rows(node.database.connection, "carried")
     assert (sums["counterparty"], sums["kind"], sums["entries"], sums["until"]) == (
         FORGOTTEN,
@@ -52,7 +52,7 @@ def test_what_was_held_estimated_and_corrected_goes_with_its_sums_kept() -> None
     assert (sums["received_wh"], sums["given_wh"], sums["amount_micro"]) == (200, 300, 111_000 - 74_000)
     node.restart()
     assert node.party.books.totals.balance_micro == earned_micro == 111_000 - 74_000
-    assert node.driver.forget_household(FLAT, SALT, lost=False) == []
+    assert node.driver.deletions.forget_household(FLAT, SALT, lost=False) == []
 
 
 @pytest.mark.parametrize(
@@ -70,23 +70,23 @@ def test_what_is_not_finished_is_finished_first(held: HeldState | None, state: R
         connection.execute("INSERT INTO closing_records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     put(node, held=held, state=state)
     with pytest.raises(Refused, match=why):
-        node.driver.forget_household(FLAT, SALT, lost=False)
+        node.driver.deletions.forget_household(FLAT, SALT, lost=False)
     assert len(table_rows(node.database.connection, "ledger")) == 1
 
 
 def test_who_was_forgotten_is_not_forgotten_again() -> None:
     node = holder()
-    node.driver.forget_household(FLAT, SALT, lost=True)
+    node.driver.deletions.forget_household(FLAT, SALT, lost=True)
     before = table_rows(node.database.connection, "carried")
     with pytest.raises(Refused, match="forgotten cannot be forgotten yet: that is the name of those who were"):
-        node.driver.forget_household(FORGOTTEN, SALT, lost=True)
+        node.driver.deletions.forget_household(FORGOTTEN, SALT, lost=True)
     assert table_rows(node.database.connection, "carried") == before != []
 
 
 def test_its_last_word_is_not_waited_for_where_it_is_lost() -> None:
     node = holder()
     put(node, state=ReportState.ALONE)
-    node.driver.forget_household(FLAT, SALT, lost=True)
+    node.driver.deletions.forget_household(FLAT, SALT, lost=True)
     assert table_rows(node.database.connection, "reported") == []
 
 

@@ -74,16 +74,16 @@ def test_what_is_begun_is_in_what_the_registry_says_the_partner_speaks(
     roof: Node, registered: tuple[ProtocolVersion, ...], version: str
 ) -> None:
     partner = entry(FLAT, "BAP").model_copy(update={"protocols": registered})
-    roof.driver.meet(partner, roof.now.ms)
+    roof.driver.store.peers.meet(partner, roof.now.ms)
     told = Send(FLAT, TRANSACTION, AskStatus("order-1"), None, "", None)
-    [written] = roof.driver._outgoing(roof.party, told, None)
+    [written] = roof.writer.written(roof.party, told, None)
     assert json.loads(written.body)["context"]["version"] == version
 
 
 def test_offers_are_published_with_each_change_and_an_unheard_publication_with_the_next_slot(roof: Node) -> None:
     [first] = [one for one in roof.posted if one.action == "catalog/publish"]
     assert json.loads(first.body)["context"]["bppId"] == ROOF
-    assert roof.driver.outbox.waiting == {}  # it is not stored
+    assert roof.driver.store.outbox.waiting == {}  # it is not stored
     roof.receive(said(SELECT, "v2"), "select")
     assert len(contexts(roof, "catalog/publish")) == 2
     roof.driver.answered(roof.member, first, Undelivered("no answer"))

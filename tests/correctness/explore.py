@@ -197,8 +197,8 @@ class Exploration:
         self.names = {actor.id: at for at, actor in enumerate(self.actors)}
         for actor in self.actors:
             for name in self.names:
-                actor.node.driver.meet(entry(name, "BPP"), actor.node.now.ms)
-            actor.node.driver.tidy()
+                actor.node.driver.store.peers.meet(entry(name, "BPP"), actor.node.now.ms)
+            actor.node.driver.store.tidy()
         self.counts = Counts()
         self._came: dict[Whole, tuple[Whole, str] | None] = {}
         self._sound: set[tuple[int, ...]] = set()

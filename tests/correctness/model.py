@@ -204,7 +204,7 @@ class Actor:
                 assert self._dump() == before, (
                     "an ACK that is only in mind has changed something: a crash would undo it"
                 )
-            self.node.driver.tidy()  # whatever comes next takes it out of the outbox
+            self.node.driver.store.tidy()  # whatever comes next takes it out of the outbox
 
         tags = tuple(outcome.tags.items()) if isinstance(outcome, Acked) else ()
         after, _ = self._step(moment, ("sent", message, type(outcome).__name__, tags), step)

@@ -65,7 +65,7 @@ def test_who_sends_too_much_is_refused_until_it_has_waited_and_others_are_heard(
         reply = await tell(puppet, call)
         text = "'puppet.default' may send 30 messages at once and 20 a second; come again in 1 s"
         assert (said(reply), reply.headers["retry-after"]) == ((429, "50000", text), "1")
-        inbox = puppet.run.pods["roof-0"]._driver.inbox
+        inbox = puppet.run.pods["roof-0"]._driver.store.inbox
         assert inbox.first_answer("roof-0.default", PUPPET, call["context"]["message_id"], "status") is None
         theirs = puppet.call("status", "roof-0", UNKNOWN, str(uuid.uuid4()))
         assert await answer_to(puppet, theirs, other) == UNKNOWN_ORDER

@@ -99,12 +99,12 @@ def test_who_dies_after_signing_gives_it_after_its_restart(tmp_path: Path, name:
         hands.hold(run)
         await hands.clock.sleep(EPOCH + MIDNIGHT_S - hands.clock.wall())
         for _ in range(1000):  # steps of the loop, which take no virtual time
-            if left := len(run.pods[name]._driver.checkpoints_due):
+            if left := len(run.pods[name]._driver.ledgers.checkpoints_due):
                 break
             await hands.clock.sleep(0.0)
         await hands.kill(name)
         hands.revive(name)
-        assert len(run.pods[name]._driver.checkpoints_due) == left
+        assert len(run.pods[name]._driver.ledgers.checkpoints_due) == left
 
     street = play(STREET, 3.0, seed=7, wrap=hands, watch=watch)
     assert left > 1

@@ -40,8 +40,8 @@ def counts(pod: Pod) -> Counter[str]:
     query = "SELECT count(*) FROM contracts WHERE order_id IS NULL AND state IN ('EXPIRED', 'CANCELLED')"
     found["passing contracts"] = connection.execute(query).fetchone()[0]
     found["tasks"] = len(pod._tasks)
-    found["waiting"] = len(pod._driver.outbox.waiting)
-    found["answers"] = len(pod._driver.inbox._answers)
+    found["waiting"] = len(pod._driver.store.outbox.waiting)
+    found["answers"] = len(pod._driver.store.inbox._answers)
     for party in pod.parties.values():
         books = party.books
         tables: tuple[Sized, ...] = (

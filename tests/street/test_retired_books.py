@@ -177,13 +177,13 @@ def test_a_piece_has_as_many_slots_as_a_contract_in_it(state: Path) -> None:
 
 def test_a_pod_deletes_what_is_older_than_its_parties_are_told_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece in each slot."""
-    monkeypatch.setattr("wattmesh_agents.driver.RETIRED_AT_ONCE", 1)
+    monkeypatch.setattr("wattmesh_agents.deleting.RETIRED_AT_ONCE", 1)
     run = simulate(lambda: run_in_memory(STREET, STREET.resource.spec.clock.start + timedelta(hours=3), seed=1))
     midnight = START // DAY_S * DAY_S + DAY_S
     for pod in run.pods.values():
 
         def first_slot(grid_s: float, pod: Pod = pod) -> int:
-            pod._driver.retire(Horizon(pod.now.ms, grid_s, speed=1.0))
+            pod._driver.deletions.retire(Horizon(pod.now.ms, grid_s, speed=1.0))
             [(first,)] = pod.database.connection.execute("SELECT first_slot FROM parties")
             return int(first)
 
@@ -192,7 +192,7 @@ def test_a_pod_deletes_what_is_older_than_its_parties_are_told_to_keep(monkeypat
         second = first_slot(midnight + 3650 * DAY_S)
         assert START < first < second
         [(party, last)] = pod.database.connection.execute("SELECT party, max(number) FROM chain GROUP BY party")
-        head = pod._driver._chains.head(party)
+        head = pod._driver.ledgers.head(party)
         assert head is not None
         assert head.number == last, "what is booked next follows what was said of the deletion"
     books = books_of(run)

@@ -23,11 +23,13 @@ from tests.world.parties import (
 )
 from tests.world.subscribers import DOMAIN, entry_at, signer
 from wattmesh_agents.brain import think
-from wattmesh_agents.driver import Driver, Place
+from wattmesh_agents.driver import Driver
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.mail import Outgoing
+from wattmesh_agents.store.transactions import Store
+from wattmesh_agents.writing import Place, Writer
 from wattmesh_beckn.codec.versions import codecs_of
 from wattmesh_beckn.receiver import Received, read_any
 from wattmesh_beckn.registry import SubscriberType, Subscription
@@ -86,8 +88,8 @@ class Node:
         self.now = Now()
         self.load()
         self.driver.enrol(self.member)
-        self.driver.meet(entry(GRID, "BPP"), self.now.ms)
-        self.driver.tidy()
+        self.driver.store.peers.meet(entry(GRID, "BPP"), self.now.ms)
+        self.driver.store.tidy()
 
     def load(self) -> None:
         """What a process makes anew from its journal."""
@@ -99,13 +101,15 @@ class Node:
         self.member = self.events(self.party, think)
         place = Place(DOMAIN, {self.id: url_of(self.id)})
         codecs = codecs_of(self.protocols, CURRENCY, GATEWAY)
-        self.driver = Driver(self.database, [self.member], codecs, place, self, self.sign)
+        store = Store(self.database)
+        self.writer = Writer(codecs, place, store.peers, self.sign)
+        self.driver = Driver(store, [self.member], codecs, self.writer, self)
 
     def restart(self) -> None:
         """Die and come back: what was only in memory is gone, what the journal holds is taken up."""
         self.armed.clear()
         self.load()
-        self.posted[:] = self.driver.outbox.waiting.values()
+        self.posted[:] = self.driver.store.outbox.waiting.values()
         self.driver.enrol(self.member)
 
     def move(self) -> None:
@@ -149,7 +153,7 @@ class Node:
         self.move()
         message = received(body, action)
         context = message.context
-        first = self.driver.inbox.first_answer(self.id, message.sender.subscriber_id, context.message_id, action)
+        first = self.driver.store.inbox.first_answer(self.id, message.sender.subscriber_id, context.message_id, action)
         return first.reply if first else self.driver.receive(self.member, message)
 
     def ring(self, alarm: Alarm) -> None:
