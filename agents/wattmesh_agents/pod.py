@@ -6,14 +6,13 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from math import ceil
-from typing import Any
 
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.alarms import Alarms
+from wattmesh_agents.attendance import Attendance
 from wattmesh_agents.brain import think
 from wattmesh_agents.checkpoints import Checkpoints
 from wattmesh_agents.closing import Closings
@@ -23,10 +22,11 @@ from wattmesh_agents.metrics import PodMetrics
 from wattmesh_agents.receiving import Reception
 from wattmesh_agents.restoring import Restoration
 from wattmesh_agents.sending import Sender
+from wattmesh_agents.slots import Slots
+from wattmesh_agents.stepping import REFUSED_RETRY_S, Steps
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
 from wattmesh_agents.store.mail import Outgoing
-from wattmesh_agents.store.retention import Horizon
 from wattmesh_agents.store.transactions import Store
 from wattmesh_agents.writing import Place, Writer
 from wattmesh_beckn.answers import nack
@@ -34,16 +34,16 @@ from wattmesh_beckn.client import Outcome
 from wattmesh_beckn.codec.versions import ACTIONS, BOTH, codecs_of
 from wattmesh_beckn.errors import busy
 from wattmesh_beckn.receiver import Received
-from wattmesh_beckn.registry import Directory, RegistryDirectory, RegistryUnavailable
+from wattmesh_beckn.registry import Directory, RegistryDirectory
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_common.chain import CHECKPOINT
-from wattmesh_common.clock import Clock, GridClock, rfc3339, stopwatch, utc
+from wattmesh_common.clock import Clock, GridClock, stopwatch, utc
 from wattmesh_common.closing import CLOSE
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of
 from wattmesh_common.runtime import RuntimeConfig
-from wattmesh_market.energy.slots import SLOT_S, local, slot_of
+from wattmesh_market.energy.slots import local
 from wattmesh_market.parties.books import Alarm, LogLine, Published
 from wattmesh_market.parties.config import HouseholdConfig, UtilityConfig
 from wattmesh_market.parties.events import Events
@@ -59,16 +59,8 @@ log = logging.getLogger(__name__)
 event_log = logging.getLogger("wattmesh_agents.parties")
 """What households and utilities do, for people."""
 
-TIDY_EVERY_S = 2 * 3600
-"""How often counts are written down, and what has passed is deleted (grid time)."""
-_LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""The last day that can be told of."""
-_RESTS_S = 5
-"""When a caller may ask again whether a party that has closed its account trades on."""
 RESTORED, RESTORED_S = "these books are being restored from a copy", 5
 """What is answered meanwhile, and when to ask again."""
-REFUSED_RETRY_S = 1.0
-"""How long until a step that the disk refused is tried again (wall time)."""
 
 
 class Pod:
@@ -101,14 +93,13 @@ class Pod:
         self._signers = signers
         self._adviser = adviser
         self._directory = directory or RegistryDirectory(config.gateway.url, transport, clock)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._slots: asyncio.Task[None] | None = None
-        self._waiting: set[str] = set()
+        self._slot_loop: asyncio.Task[None] | None = None
         self.has_let_go = False
         """Whether the database is not this process's any more."""
-        self._price_problem = ""
         self.now = Now()
-        self._move()
+        store = Store(database)
+        self._steps = Steps(clock, self.grid, self.now, store, self.metrics)
+        spawn = self._steps.spawn
         self.watch = watch or Watch(stopwatch, MOST_SLOW, self._on_trouble)
         """Asks plug-ins, and knows what they did wrong."""
         self._around = Surroundings(
@@ -129,7 +120,6 @@ class Pod:
         self._urls = {party.id: f"{self.url}/{party.name}" for party in parties}
         currency, gateway_id, offset_s = config.currency, config.gateway.subscriber_id, self.grid.time.utc_offset_s
         codecs = codecs_of(config.protocols, currency, gateway_id, offset_s, config.vocabulary, config.schema_host)
-        store = Store(self.database)
         writer = Writer(codecs, Place(config.domain, self._urls), store.peers, self._sign)
         self._driver = Driver(store, members, codecs, writer, self)
         asked = store.requests.asked
@@ -142,7 +132,7 @@ class Pod:
             self._directory,
             config.domain,
             self._clock,
-            self._spawn,
+            spawn,
         )
         self._checkpoints = Checkpoints(
             self._driver.ledgers,
@@ -151,12 +141,25 @@ class Pod:
             config.domain,
             self._clock,
             signers,
-            self._spawn,
+            spawn,
         )
         self._restoration = Restoration(
-            config, self._driver, signers, self._directory, transport, codecs_of(BOTH, currency), clock, self._spawn
+            config, self._driver, signers, self._directory, transport, codecs_of(BOTH, currency), clock, spawn
         )
-        self._restoring: set[str] = set()
+        self._attendance = Attendance(clock, self.grid, self.now, self._closings)
+        self._slots = Slots(
+            self.parties,
+            self._driver,
+            self._attendance,
+            self._checkpoints,
+            self._directory,
+            self._steps,
+            clock,
+            self.grid,
+            self.metrics,
+            self._take_up,
+            self._backstops,
+        )
         self._reception = Reception(
             self.config,
             self._driver,
@@ -186,13 +189,12 @@ class Pod:
 
     def start(self) -> None:
         """Take up what was left open and begin with the current slot; after a pause it is as in a new process."""
-        self._move()
+        self._steps.move()
         self._alarms = Alarms(self.grid, self._ring)
-        self._waiting.clear()
+        self._attendance.begin()
         self._closings.begin()
         self._checkpoints.begin()
         self._restoration.begin()
-        self._restoring.clear()
         new = [name for name, party in self.parties.items() if party.books.changes.standing is not None]
         for party in self.parties.values():
             party.books.purchases.clear()
@@ -200,13 +202,13 @@ class Pod:
             party.books.published = Published()
             if party.books.changes.standing is not None:  # a new one, which enters the books now
                 party.begin(self.now.slot)
-        self._try("all", partial(self._driver.open_accounts, self.now.ms))
+        self._steps.run_or_later("all", partial(self._driver.open_accounts, self.now.ms))
         members = [one for one in self._driver.members.values() if not one.party.is_ahead]
         for member in members:
             self._restore(member, is_new=member.party.name in new)
-        self._take_up([member for member in members if member.party.name not in self._restoring])
-        self._slots = self._spawn(self._run_slots())
-        self._spawn(self._alarms.run())
+        self._take_up([member for member in members if member.party.name not in self._attendance.restoring])
+        self._slot_loop = self._steps.spawn(self._slots.run())
+        self._steps.spawn(self._alarms.run())
 
     def follow(self, config: RuntimeConfig) -> None:
         """Take in the households that are new in a configuration, and let go of those that are not in it any more.
@@ -215,7 +217,7 @@ class Pod:
         The others trade on as they are, whatever it says of them. OSError or ValueError when a profile cannot be read;
         then nothing has changed.
         """
-        self._move()
+        self._steps.move()
         installed = {utility.name: utility.installed for utility in config.utilities}
         for party in self.parties.values():
             if isinstance(party, Utility) and party.name in installed:
@@ -227,7 +229,7 @@ class Pod:
             del self.parties[left.name]
             self._driver.leave(left.id)
             self._reception.leave(left.name)
-            self._waiting.discard(left.name)
+            self._attendance.leave(left.name)
             self.metrics.forget(left.name)
             log.info("%s has left this pod", left.name)
         for party in came:
@@ -236,20 +238,17 @@ class Pod:
             self._urls[party.id] = f"{self.url}/{party.name}"
             self._driver.join(member)
             self._reception.join(member)
-            self._try("all", partial(self._driver.open_accounts, self.now.ms))
+            self._steps.run_or_later("all", partial(self._driver.open_accounts, self.now.ms))
             if party.is_ahead:
                 continue
             self._take_up([member])
-            self._try(party.name, partial(self._driver.open_slot, member))
+            self._steps.run_or_later(party.name, partial(self._driver.open_slot, member))
             log.info("%s has come to this pod", party.name)
         self.config = self.config.model_copy(update={"households": config.households, "readers": config.readers})
 
     async def pause(self) -> None:
         """Stop at once; whatever is open stands in the journal, from which a new process would take it up."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._steps.stop()
         self._sender.begin()
 
     async def let_go(self) -> None:
@@ -262,7 +261,7 @@ class Pod:
         """Stop, and bring onto the disk what could wait."""
         await self.pause()
         if not self.has_let_go:
-            self._guard("all", self._driver.store.tidy)
+            self._steps.run("all", self._driver.store.tidy)
 
     def tidy(self) -> None:
         """Bring onto the disk what can wait; see `Store.tidy`."""
@@ -271,7 +270,7 @@ class Pod:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to send and everything up to now is delivered, paid and reported."""
-        self._move()
+        self._steps.move()
         return not self._driver.store.sending and all(party.settled() for party in self.parties.values())
 
     @property
@@ -282,7 +281,7 @@ class Pod:
     @property
     def alive(self) -> bool:
         """Whether the slot loop runs; a pod in which it has died should be restarted."""
-        return self._slots is not None and not self._slots.done()
+        return self._slot_loop is not None and not self._slot_loop.done()
 
     @property
     def refusal(self) -> str | None:
@@ -291,8 +290,8 @@ class Pod:
 
     def waits_until(self, party: Party) -> datetime | None:
         """The wall time until which a party waits for grid time to catch up with its books; None if it need not."""
-        self._move()
-        return utc(self._caught_up_s(party)) if party.is_ahead else None
+        self._steps.move()
+        return utc(self._attendance.caught_up_s(party)) if party.is_ahead else None
 
     def rests(self, party: Party) -> bool:
         """Whether a party has closed its account: it is to be taken down, and no event may reach it."""
@@ -310,7 +309,7 @@ class Pod:
         """Answer `POST /<party>/<action>`."""
         if self.has_let_go:
             return nack(busy(RESTORED, RESTORED_S))
-        self._move()
+        self._steps.move()
         try:
             return await self._reception.post(path, body, headers)
         except sqlite3.ProgrammingError:  # it was let go of while the call was looked into
@@ -318,59 +317,7 @@ class Pod:
                 raise
             return nack(busy(RESTORED, RESTORED_S))
 
-    # --- slots ---
-
-    async def _run_slots(self) -> None:
-        while True:
-            slot = slot_of(self.grid.now())
-            await self._meet_backstops()
-            self._move()
-            self._look_at_prices(slot)
-            for member in self._driver.members.values():
-                if member.party.is_ahead:
-                    self._wait(member.party)
-                    continue
-                if self.rests(member.party) or member.party.name in self._restoring:
-                    continue
-                step = partial(self._open_slot, member)
-                if not self._guard(member.party.name, step):
-                    self._spawn(self._until_done(member.party.name, step, self.grid.wall_at(slot + SLOT_S)))
-                self._guard(member.party.name, partial(self._checkpoints.look, member.party))
-            horizon = Horizon(int(self._clock.wall() * 1000), self.grid.now(), self.grid.time.speed)
-            if slot % TIDY_EVERY_S == 0:
-                self._guard("all", self._driver.store.tidy)
-                self._guard("all", partial(self._driver.deletions.forget, horizon, self._backstops()))
-            self._guard("all", partial(self._driver.deletions.retire, horizon))
-            if self._clock.wall() > self.grid.wall_at(slot + SLOT_S):
-                self.metrics.late_slots.inc()
-                log.warning(
-                    "this machine is too slow for speed %g: a slot ended before it was opened", self.grid.time.speed
-                )
-            await self.grid.sleep_until(slot + SLOT_S)
-
-    def _look_at_prices(self, slot: int) -> None:
-        """Go by what files of prices say now. Beyond their end their last day holds, until they say more."""
-        problems = []
-        for rates in [party.rates for party in self.parties.values()]:
-            file = rates.tariff.file
-            try:
-                if (series := series_of(rates.tariff)) is not None:
-                    rates.publish(series)
-            except (OSError, ValueError) as error:
-                problems.append(f"prices cannot be read, what was known holds: {error}")
-            if file is not None and rates.end is not None and rates.end <= slot:
-                problems.append(f"{file.path} has no prices of this slot, those of its last day hold")
-        problem = problems[0] if problems else ""
-        if problem and problem != self._price_problem:
-            log.warning("%s", problem)
-        self._price_problem = problem
-
-    def _open_slot(self, member: Events) -> None:
-        if member.party.name in self._waiting:
-            self._take_up([member])
-            self._waiting.discard(member.party.name)
-            log.info("%s: grid time has caught up with its books", member.party.name)
-        self._driver.open_slot(member)
+    # --- what is open ---
 
     def _take_up(self, members: Sequence[Events]) -> None:
         """Go on with what parties left open: their reminders, and their messages that nobody has acknowledged."""
@@ -381,39 +328,9 @@ class Pod:
             if message.party in ids:
                 self.send(message)
 
-    def _wait(self, party: Party) -> None:
-        """Leave a party alone until grid time has caught up with its books."""
-        if party.name not in self._waiting:
-            self._waiting.add(party.name)
-            log.warning("%s: %s", party.name, self._why_it_waits(party))
-
-    def _why_it_waits(self, party: Party) -> str:
-        due_s = party.books.standing.next_slot
-        return (
-            f"its books reach {rfc3339(due_s)} of grid time, which is {rfc3339(self.now.grid_s)} now; "
-            f"it waits until {rfc3339(self._caught_up_s(party))}"
-        )
-
-    def _caught_up_s(self, party: Party) -> float:
-        """The wall time at which grid time reaches a party's books."""
-        return min(self.grid.wall_at(party.books.standing.next_slot), _LATEST_S)
-
     def _backstops(self) -> list[str]:
         """The utilities that supply the households here."""
         return sorted({household.backstop.utility_id for household in self.config.households})
-
-    async def _meet_backstops(self) -> None:
-        """Learn the utilities' addresses before the first reading is reported to them."""
-        for subscriber_id in self._backstops():
-            if self._driver.store.peers.url_of(subscriber_id) is None:
-                try:
-                    entries = await self._directory.find(subscriber_id)
-                except RegistryUnavailable as error:
-                    log.warning("the registry does not answer: %s", error)
-                    return
-                if entries:
-                    meet = partial(self._driver.store.peers.meet, entries[0], int(self._clock.wall() * 1000))
-                    self._guard(subscriber_id, meet)
 
     # --- books that may have been put back ---
 
@@ -427,8 +344,8 @@ class Pod:
         party = member.party
         self._restoration.suspect(party, is_new=is_new)
         if is_new or party.books.standing.next_slot < self.now.slot:
-            self._restoring.add(party.name)
-            self._spawn(self._until_restored(member, is_new=is_new))
+            self._attendance.restoring.add(party.name)
+            self._steps.spawn(self._until_restored(member, is_new=is_new))
 
     async def _until_restored(self, member: Events, *, is_new: bool) -> None:
         name = member.party.name
@@ -443,10 +360,10 @@ class Pod:
         except Exception:
             self.metrics.faults.inc()
             log.exception("fault at %s", name)
-        self._restoring.discard(name)
+        self._attendance.restoring.discard(name)
         if self._driver.members.get(member.party.id) is member:
             self._take_up([member])
-            self._try(name, partial(self._driver.open_slot, member))
+            self._steps.run_or_later(name, partial(self._driver.open_slot, member))
 
     def asks(self, party: Party, partner: str, *, again: bool) -> bool:
         """Ask a partner for what a party has signed that its books may have lost; whether that is waited for."""
@@ -456,7 +373,7 @@ class Pod:
 
     def send(self, message: Outgoing) -> None:
         """Have a message sent."""
-        self._spawn(self._sender.send(message))
+        self._steps.spawn(self._sender.send(message))
 
     def _sign(self, message: Outgoing) -> str:
         """The Authorization of a message."""
@@ -479,7 +396,7 @@ class Pod:
     def consult(self, party: Party, asked: Consultation) -> None:
         """Have the adviser asked."""
         if self._adviser is not None:
-            self._spawn(self._advise(self._adviser, party, asked))
+            self._steps.spawn(self._advise(self._adviser, party, asked))
 
     def missed_gates(self, number: int) -> None:
         """Count trades that were missed because the gate had closed."""
@@ -499,13 +416,12 @@ class Pod:
         member = self._driver.members.get(party_id)
         if member is None:
             return
-        self._move()
+        self._steps.move()
         if member.party.is_ahead:
             self._alarms.set(party_id, alarm, member.party.books.standing.next_slot)
             return
-        if self.rests(member.party) or member.party.name in self._restoring:
-            return
-        self._try(member.party.name, partial(self._driver.ring, member, alarm))
+        if self._attendance.is_here(member.party):
+            self._steps.run_or_later(member.party.name, partial(self._driver.ring, member, alarm))
 
     def _on_sent(self, message: Outgoing, at: float, outcome: Outcome) -> None:
         member = self._driver.members.get(message.party)
@@ -516,21 +432,15 @@ class Pod:
         if (action := ACTIONS[message.action]) is not Action.PUBLISH:  # which is part of no trade
             shown = (message.transaction_id, message.message_id, action, message.party, message.recipient)
             self.happenings.add(Message(at, *shown, outcome))
-        self._move()
+        self._steps.move()
         if member.party.is_ahead:
-            self._wait(member.party)  # then it is sent again
+            self._attendance.wait(member.party)  # then it is sent again
             return
-        self._try(member.party.name, partial(self._driver.answered, member, message, outcome))
+        self._steps.run_or_later(member.party.name, partial(self._driver.answered, member, message, outcome))
 
     def _on_received(self, member: Events, received: Received) -> Reply:
-        self._move()
-        if member.party.is_ahead:
-            wait_s = self._caught_up_s(member.party) - self._clock.wall()
-            raise busy(self._why_it_waits(member.party), max(1, ceil(wait_s)))
-        if self.rests(member.party):
-            raise busy(f"{member.party.id} has closed its account", _RESTS_S)
-        if member.party.name in self._restoring:
-            raise busy(f"{member.party.id} asks its partners what it has signed", 1)
+        self._steps.move()
+        self._attendance.require(member.party)
         reply = self._driver.receive(member, received)
         self.metrics.received.labels(received.action, "nack" if reply.refused else "ack").inc()
         context = received.context
@@ -541,52 +451,7 @@ class Pod:
 
     async def _advise(self, adviser: Adviser, party: Party, asked: Consultation) -> None:
         advice = await ask_until(adviser, asked.question, asked.due_ms / 1000, self._clock)
-        self._move()
+        self._steps.move()
         member = self._driver.members.get(party.id)
         if advice is not None and member is not None and not party.is_ahead:  # else the alarm says that it is late
-            self._try(party.name, partial(self._driver.advised, member, asked, advice))
-
-    # --- running steps ---
-
-    def _move(self) -> None:
-        wall_s = self._clock.wall()
-        self.now.move(int(wall_s * 1000), self.grid.time.at(wall_s))
-
-    def _try(self, who: str, step: Callable[[], object]) -> None:
-        """Run a step, or do so as soon as the disk takes it."""
-        if not self._guard(who, step):
-            self._spawn(self._until_done(who, step))
-
-    async def _until_done(self, who: str, step: Callable[[], object], end: float = float("inf")) -> None:
-        """Run a step that the disk refused as soon as it takes it, or give it up at `end` (wall time)."""
-        while True:
-            await self._clock.sleep(REFUSED_RETRY_S)
-            if self._clock.wall() >= end or self._guard(who, step):
-                return
-
-    def _guard(self, who: str, step: Callable[[], object]) -> bool:
-        """Run a step; a fault in it is told and counted, and the rest goes on.
-
-        False when the disk refused it: then nothing of it has happened, and it may be tried again.
-        """
-        known = self.refusal
-        self._move()
-        try:
-            step()
-        except sqlite3.OperationalError as error:
-            self.metrics.refused.inc()
-            if known is None:
-                log.error("the database cannot be written, tries go on: %s", error)
-            return False
-        except Exception:
-            self.metrics.faults.inc()
-            log.exception("fault at %s", who)
-        if known is not None and self.refusal is None:
-            log.warning("the database can be written again")
-        return True
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+            self._steps.run_or_later(party.name, partial(self._driver.advised, member, asked, advice))

@@ -79,7 +79,7 @@ def test_a_disk_that_is_full_for_a_while(begin_s: float) -> None:
             await clocks[0].sleep(1.0)
             for name, pod in run.pods.items():
                 assert pod.alive
-                assert len(pod._tasks) < 60
+                assert len(pod._steps.tasks) < 60
                 seen.setdefault(name, set()).add(await ready(pages[name]))
         for pod in run.pods.values():
             make_room(pod)

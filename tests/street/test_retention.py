@@ -39,7 +39,7 @@ def counts(pod: Pod) -> Counter[str]:
         found[table] = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
     query = "SELECT count(*) FROM contracts WHERE order_id IS NULL AND state IN ('EXPIRED', 'CANCELLED')"
     found["passing contracts"] = connection.execute(query).fetchone()[0]
-    found["tasks"] = len(pod._tasks)
+    found["tasks"] = len(pod._steps.tasks)
     found["waiting"] = len(pod._driver.store.outbox.waiting)
     found["answers"] = len(pod._driver.store.inbox._answers)
     for party in pod.parties.values():
