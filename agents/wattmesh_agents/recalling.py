@@ -9,21 +9,22 @@ from wattmesh_agents.store import journal
 from wattmesh_market.energy.slots import DAY_S, SLOT_S
 from wattmesh_market.parties.books import REMEMBERED_S, Changes
 from wattmesh_market.parties.party import Party
-from wattmesh_market.parties.restoring import Signed
+from wattmesh_market.parties.restoring import Signed, parts_of
 from wattmesh_market.parties.terms import Known, known
 from wattmesh_market.parties.utility import LIKE_DAYS
 from wattmesh_market.trade.messages import (
-    Bills,
     Call,
     HeldReading,
     Offers,
     PricedReading,
     Quote,
-    Readings,
     ReportReading,
     Search,
     Select,
 )
+
+_ABOUT_NO_CONTRACT = Search | Offers | Select | Quote | PricedReading | HeldReading
+"""Nothing of these is about a contract of long ago."""
 
 
 def known_of(connection: sqlite3.Connection, party: Party, transaction_id: str, sender: str) -> Known | None:
@@ -37,15 +38,12 @@ def known_of(connection: sqlite3.Connection, party: Party, transaction_id: str, 
 
 def for_call(connection: sqlite3.Connection, party: Party, call: Call) -> None:
     """Before a message is acted on."""
-    books, message = party.books, call.message
-    if isinstance(message, ReportReading | Readings):
-        for reading in (message,) if isinstance(message, ReportReading) else message.told:
-            _supply(connection, party, call.sender, reading.slot)
-    elif (
-        not isinstance(message, Search | Offers | Select | Quote | PricedReading | Bills | HeldReading)
-        and books.contract(call.transaction_id, call.sender) is None
-    ):
-        _contracts(connection, party, call.transaction_id)
+    books = party.books
+    for part in parts_of(call.message):
+        if isinstance(part, ReportReading):
+            _supply(connection, party, call.sender, part.slot)
+        elif not isinstance(part, _ABOUT_NO_CONTRACT) and books.contract(call.transaction_id, call.sender) is None:
+            _contracts(connection, party, call.transaction_id)
     books.changes = Changes()
 
 
