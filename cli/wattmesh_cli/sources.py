@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -13,7 +13,7 @@ import typer
 
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.cluster.declared import Declared
-from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.sqlite_books import read_books, read_markets
 from wattmesh_cli.state import DEFAULT_STATE
 from wattmesh_cli.street_record import read_record
 
@@ -46,12 +46,14 @@ ContextOption = Annotated[
 class Source:
     """Books, as often as they are asked for, and the zone of their slots' local time; all raise BooksError.
 
+    `markets` are the same books, those together whose parties have to do with each other, as far as that is known.
     `declared` are the parties that there shall be at the moment; `evidence` is who holds what of a contract, by the
     first characters of its transaction id; `decide` tells a utility that runs what a person has decided, and gives what
     it billed (see `ToUtility`); `forget` has every pod forget a household that has left.
     """
 
     books: Callable[[], tuple[Book, ...]]
+    markets: Callable[[], Iterable[tuple[Book, ...]]]
     declared: Callable[[], Declared]
     zone: Callable[[], tzinfo]
     evidence: Callable[[str], Sequence[SideOfContract]]
@@ -68,6 +70,7 @@ def source(
         chosen = DEFAULT_STATE if state is None else state
         return Source(
             lambda: read_books(chosen),
+            lambda: read_markets(chosen),
             lambda: read_record(chosen).declared,
             lambda: read_record(chosen).zone,
             lambda transaction: _evidence().of_state(chosen, transaction),
@@ -83,6 +86,7 @@ def source(
     cluster = Kubectl(namespace, all_namespaces=all_namespaces, context=context)
     return Source(
         lambda: read.read_books(cluster),
+        lambda: [read.read_books(cluster)],
         lambda: read.read_declared(cluster),
         lambda: UTC,
         lambda transaction: _evidence().of_cluster(cluster, transaction),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,23 @@ _CHECKPOINTS = (
     "SELECT party, signer, until, record, signature, public_key FROM checkpoints ORDER BY party, signer, until"
 )
 
+_NAMED = " UNION ".join(
+    f"SELECT {column} FROM {table}"  # noqa: S608 - both from here
+    for table, column in {
+        "parties": "party",
+        "contracts": "counterparty",
+        "ledger": "counterparty",
+        "reported": "household",
+        "held": "household",
+        "closing_records": "counterparty",
+        "checkpoints": "signer",
+        "carried": "counterparty",
+    }.items()
+)
+"""All parties that a database says anything of."""
+
+_Opened = tuple[Path, sqlite3.Connection | None]
+
 
 def read_books(state: Path) -> tuple[Book, ...]:
     """The books of a state directory, by pod name.
@@ -85,19 +102,58 @@ def read_books(state: Path) -> tuple[Book, ...]:
     Each is one moment of its runtime; the moments differ by as much as opening the files takes. StateError when the
     directory or a database is missing, damaged, another program's or of another schema.
     """
+    with _opened(state) as databases:
+        return _read_all(databases)
+
+
+def read_markets(state: Path) -> Iterator[tuple[Book, ...]]:
+    """The same books, those together whose parties have to do with each other, as on a feeder: one market after the
+    other, so that no more than one need be in memory.
+    """
+    with _opened(state) as databases:
+        for market in _markets(databases):
+            yield _read_all(market)
+
+
+@contextmanager
+def _opened(state: Path) -> Iterator[list[_Opened]]:
+    """All databases are opened first, so that the moments lie close together."""
+    with ExitStack() as opened:
+        yield [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
+
+
+def _markets(databases: Iterable[_Opened]) -> list[list[_Opened]]:
+    """The databases that name the same parties, directly or by others between them."""
+    markets: list[tuple[set[str], list[_Opened]]] = []
+    for path, connection in databases:
+        names, members = set[str](), [(path, connection)]
+        if connection is not None:
+            with _refusing(path):
+                names.update(name for (name,) in connection.execute(_NAMED))
+        apart = []
+        for market in markets:
+            if names.isdisjoint(market[0]):
+                apart.append(market)
+            else:
+                names |= market[0]
+                members = market[1] + members
+        markets = [*apart, (names, members)]
+    return [members for _, members in markets]
+
+
+def _read_all(databases: Iterable[_Opened]) -> tuple[Book, ...]:
     texts: dict[bytes, str] = {}
 
     def text(raw: bytes) -> str:
         """One object for all places where a text stands: a name or a transaction stands in dozens of rows."""
         return texts.get(raw) or texts.setdefault(raw, raw.decode())
 
-    with ExitStack() as opened:
-        # All are opened first, so that the moments lie close together.
-        connections = [(path, opened.enter_context(_snapshot(path))) for path in agent_databases(state)]
-        for _, connection in connections:
-            if connection is not None:
-                connection.text_factory = text
-        return tuple(_read(path, connection) for path, connection in connections)
+    books = []
+    for path, connection in databases:
+        if connection is not None:
+            connection.text_factory = text
+        books.append(_read(path, connection))
+    return tuple(books)
 
 
 @contextmanager

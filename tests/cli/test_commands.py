@@ -218,7 +218,7 @@ def test_a_contract_that_changed_while_the_books_were_read_is_no_finding(
     flat, grid, roof = street()
     before = replace(flat, contracts=(flat.contracts[0], replace(flat.contracts[1], state="AGREED")))
     looks = iter([(before, grid, roof), (flat, grid, roof)])
-    monkeypatch.setattr("wattmesh_cli.sources.read_books", lambda _: next(looks))
+    monkeypatch.setattr("wattmesh_cli.sources.read_markets", lambda _: [next(looks)])
     result = run("audit")
     assert (result.exit_code, next(looks, None)) == (0, None)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.street_books import FLAT, street, write_database, write_state
 from wattmesh_agents.store.schema import FORMER_APPLICATION_ID, VERSION
+from wattmesh_cli.audit import audit, together
 from wattmesh_cli.books import Book, Messages
-from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.sqlite_books import read_books, read_markets
 from wattmesh_cli.state import StateError
 
 
@@ -125,3 +127,49 @@ def test_a_missing_state_directory_says_what_makes_it(tmp_path: Path) -> None:
         read_books(tmp_path / "file")
     with pytest.raises(StateError, match=r"no street in it; "):
         read_books(tmp_path)
+
+
+def elsewhere(text: object) -> object:
+    return text.replace(".default", ".other") if isinstance(text, str) else text
+
+
+def twin() -> list[Book]:
+    """The same street again, everybody in another namespace."""
+    return [
+        Book(
+            f"{book.name}.other",
+            **{
+                table.name: tuple(
+                    replace(row, **{one.name: elsewhere(getattr(row, one.name)) for one in fields(row)})
+                    for row in getattr(book, table.name)
+                )
+                for table in fields(Book)
+                if table.name != "name"
+            },
+        )
+        for book in street()
+    ]
+
+
+def test_markets_that_have_nothing_to_do_with_each_other_are_read_and_audited_apart(tmp_path: Path) -> None:
+    state = write_state(tmp_path / "state", [*street(), *twin()])
+    markets = list(read_markets(state))
+    assert [[book.name for book in market] for market in markets] == [
+        [book.name for book in sorted(books, key=lambda book: book.name)] for books in (street(), twin())
+    ]
+    assert sorted(book.name for market in markets for book in market) == [book.name for book in read_books(state)]
+    assert together(audit(market) for market in markets) == audit(read_books(state))
+    with closing(sqlite3.connect(state / "agents" / "roof-0.other.db")) as file, file:
+        file.execute("UPDATE ledger SET energy_wh = energy_wh - 1 WHERE kind = 'trade'")
+    apart, whole = together(audit(market) for market in read_markets(state)), audit(read_books(state))
+    assert apart.findings
+    assert set(apart.findings) == set(whole.findings)
+    assert apart.energy_sum_wh == whole.energy_sum_wh != 0
+
+
+def test_markets_of_which_one_knows_somebody_of_the_other_are_read_together(tmp_path: Path) -> None:
+    flat, *others = twin()
+    known = replace(flat.ledger[0], counterparty=FLAT, reference="of another market")
+    books = [*street(), replace(flat, ledger=(*flat.ledger, known)), *others]
+    [market] = read_markets(write_state(tmp_path / "state", books))
+    assert len(market) == 6

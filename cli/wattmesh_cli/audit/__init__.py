@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wattmesh_cli.audit.accounts import set_former_apart
 from wattmesh_cli.audit.chain import check_chains
 from wattmesh_cli.audit.contracts import check_contracts
-from wattmesh_cli.audit.findings import AuditResult, Finding
+from wattmesh_cli.audit.findings import AuditResult, Finding, together
 from wattmesh_cli.audit.forgotten import check_forgotten
 from wattmesh_cli.audit.held import check_held
 from wattmesh_cli.audit.ledger import check_ledger
@@ -20,7 +20,7 @@ from wattmesh_cli.audit.sharing import check_sharing
 from wattmesh_cli.audit.unbooked import count_unbooked, overdue_text
 from wattmesh_cli.books import Book
 
-__all__ = ["AuditResult", "Finding", "audit", "overdue_text"]
+__all__ = ["AuditResult", "Finding", "audit", "overdue_text", "together"]
 
 
 def audit(

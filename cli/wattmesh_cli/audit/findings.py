@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from enum import Enum, auto
 
 
@@ -82,3 +83,24 @@ class AuditResult:
         second audit reads both sides after that change and cannot repeat such a finding; a real one stays.
         """
         return replace(later, findings=tuple(finding for finding in later.findings if finding in self.findings))
+
+
+def together(results: Iterable[AuditResult]) -> AuditResult:
+    """The results of books that have nothing to do with each other, as one."""
+    every = [AuditResult((), 0, 0, 0, 0, 0, 0, 0, 0), *results]
+    unbooked = [one.unbooked for one in every]
+    counts = {
+        of.name: sum(getattr(one, of.name) for one in every)
+        for of in fields(AuditResult)
+        if of.name not in ("findings", "unbooked")
+    }
+    return AuditResult(
+        findings=tuple(finding for one in every for finding in one.findings),
+        unbooked=Unbooked(
+            readings=sum(one.readings for one in unbooked),
+            overdue=sum(one.overdue for one in unbooked),
+            oldest_s=max(one.oldest_s for one in unbooked),
+            held=sum(one.held for one in unbooked),
+        ),
+        **counts,
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 
 import typer
 
-from wattmesh_cli.audit import AuditResult, Finding, overdue_text
+from wattmesh_cli.audit import AuditResult, Finding, overdue_text, together
 from wattmesh_cli.audit import audit as audit_books
 from wattmesh_cli.books import Book, BooksError
 from wattmesh_cli.names import Names
@@ -67,18 +68,24 @@ def audit(
 
 def _audit_twice(chosen: Source) -> tuple[AuditResult, Names]:
     """The result of one audit, or where it found something, of a second that confirms it."""
-    books, result = _audit_once(chosen)
+    result, names = _audit_once(chosen)
     if result.findings:
-        books, second = _audit_once(chosen)
+        second, names = _audit_once(chosen)
         result = result.confirmed_by(second)
-    return result, Names(party.party for book in books for party in book.parties)
+    return result, Names(names)
 
 
-def _audit_once(chosen: Source) -> tuple[tuple[Book, ...], AuditResult]:
-    books = chosen.books()
-    # Asked after the books: who joined while they were read must not pass for departed.
-    declared = chosen.declared()
-    return books, audit_books(books, declared.parties, declared.below_zero)
+def _audit_once(chosen: Source) -> tuple[AuditResult, set[str]]:
+    """One market after the other; the result, and the names of all parties."""
+    names: set[str] = set()
+
+    def audited(books: Sequence[Book]) -> AuditResult:
+        names.update(party.party for book in books for party in book.parties)
+        # Asked after the books: who joined while they were read must not pass for departed.
+        declared = chosen.declared()
+        return audit_books(books, declared.parties, declared.below_zero)
+
+    return together(audited(books) for books in chosen.markets()), names
 
 
 def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> None:

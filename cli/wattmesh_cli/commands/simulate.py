@@ -6,19 +6,20 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from wattmesh_cli.audit import AuditResult, audit, overdue_text
-from wattmesh_cli.books import DELIVERED, SLOT_S, Book, paired
+from wattmesh_cli.audit import AuditResult, audit, overdue_text, together
+from wattmesh_cli.books import DELIVERED, Book, paired
 from wattmesh_cli.commands.audit import summary_line
 from wattmesh_cli.commands.up import FreshOption
 from wattmesh_cli.kpi import ALL_SLOTS, collect
 from wattmesh_cli.kpi.energy import community_energy
+from wattmesh_cli.kpi.rows import share
 from wattmesh_cli.manifest_files import ManifestsOption, MoreFiles, chosen
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import (
@@ -30,7 +31,7 @@ from wattmesh_cli.output import (
     print_json,
     refuse,
 )
-from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.sqlite_books import read_markets
 from wattmesh_cli.state import DEFAULT_STATE, StateError
 from wattmesh_cli.street_record import Over, below_zero
 from wattmesh_cli.tables import Column, print_table
@@ -41,7 +42,10 @@ from wattmesh_market.units import kwh_text
 from wattmesh_operator.manifests import parsed_value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wattmesh_cli.street.simulation import SimulationResult
+    from wattmesh_operator.plan import GatewayPlan
 
 
 def _mechanism(name: str) -> str:
@@ -134,57 +138,67 @@ def simulate(
         if not result.slots:
             typer.echo("stopped before the first slot was over; the same command begins again", err=True)
             return
-        books = read_books(state)
+        audited, summary = _look_at(state, plan, result)
     except (StateError, ValueError) as error:
         refuse(error)
-    audited = audit(books, below_zero=below_zero(plan))
-    summary, troubles = _summary(books, result), trouble_texts(plan, result)
+    troubles = trouble_texts(plan, result)
     if output is Output.JSON:
         print_json(_as_json(summary, result, audited, troubles))
     else:
-        _print(summary, result, audited, troubles, Names(party.party for book in books for party in book.parties))
+        _print(summary, result, audited, troubles)
     if not audited.right or result.faults or any(trouble.held for trouble in result.troubles):
         raise typer.Exit(FOUND)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Summary:
-    """What all households did, and the delivered contracts of the slots that this call ran."""
+    """What all households did, the delivered contracts of the slots that this call ran among all, and who there is."""
 
-    households: int
-    contracts: int
-    contracts_now: int
-    local_wh: int
-    local_share: Fraction | None
+    households: int = 0
+    contracts: int = 0
+    contracts_now: int = 0
+    local_wh: int = 0
+    taken_wh: int = 0
+    parties: list[str] = field(default_factory=list)
+
+    def add(self, books: Sequence[Book], since: int) -> None:
+        """Add a market, whose slots from `since` on this call ran."""
+        rows = collect(books)
+        delivered = [
+            pair.known.slot
+            for pair in paired(row for book in books for row in book.contracts)
+            if any(row is not None and row.state in DELIVERED for row in (pair.buyer, pair.seller))
+        ]
+        energy = community_energy(rows, ALL_SLOTS)
+        self.households += len(rows.households)
+        self.contracts += len(delivered)
+        self.contracts_now += sum(slot >= since for slot in delivered)
+        self.local_wh += energy.local_wh
+        self.taken_wh += energy.taken_wh
+        self.parties += [party.party for book in books for party in book.parties]
 
 
-def _summary(books: Sequence[Book], result: SimulationResult) -> _Summary:
-    rows = collect(books)
-    first = min((party.first_slot for book in books for party in book.parties), default=0)
-    delivered = [
-        pair.known.slot
-        for pair in paired(row for book in books for row in book.contracts)
-        if any(row is not None and row.state in DELIVERED for row in (pair.buyer, pair.seller))
-    ]
-    energy = community_energy(rows, ALL_SLOTS)
-    return _Summary(
-        households=len(rows.households),
-        contracts=len(delivered),
-        contracts_now=sum(slot >= first + SLOT_S * result.slots_before for slot in delivered),
-        local_wh=energy.local_wh,
-        local_share=energy.local_share,
-    )
+def _look_at(state: Path, plan: GatewayPlan, result: SimulationResult) -> tuple[AuditResult, _Summary]:
+    """Audit the books and sum them up, one market after the other, so that a town's need not fit into memory."""
+    from wattmesh_cli.street.feeder_run import slot_start  # imported by the study already
+
+    summary, since = _Summary(), int(slot_start(plan, result.slots_before).timestamp())
+
+    def audited(books: Sequence[Book]) -> AuditResult:
+        summary.add(books, since)
+        return audit(books, below_zero=below_zero(plan))
+
+    return together(audited(books) for books in read_markets(state)), summary
 
 
-def _print(
-    summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str], names: Names
-) -> None:
+def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str]) -> None:
+    names = Names(summary.parties)
     columns: list[Column[_Summary]] = [
         Column("HOUSEHOLDS", lambda row: str(row.households), right=True),
         Column("SLOTS", lambda _: str(result.slots), right=True),
         Column("CONTRACTS", lambda row: str(row.contracts), right=True),
         Column("TRADED kWh", lambda row: kwh_text(row.local_wh), right=True),
-        Column("LOCAL SHARE", lambda row: _percent(row.local_share), right=True),
+        Column("LOCAL SHARE", lambda row: _percent(share(row.local_wh, row.taken_wh)), right=True),
         Column("SECONDS", lambda _: f"{result.wall_s:.1f}", 1, right=True),
         Column("CONTRACTS/S", lambda row: f"{row.contracts_now / result.wall_s:.1f}" if result.wall_s else "-", 1,
                right=True),
@@ -210,6 +224,7 @@ def _percent(share: Fraction | None) -> str:
 def _as_json(
     summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str]
 ) -> dict[str, object]:
+    local_share = share(summary.local_wh, summary.taken_wh)
     return {
         "completed": result.completed,
         "households": summary.households,
@@ -217,7 +232,7 @@ def _as_json(
         "slots_before": result.slots_before,
         "contracts": summary.contracts,
         "local_kwh": kwh_text(summary.local_wh),
-        "local_share": None if summary.local_share is None else f"{float(summary.local_share):.4f}",
+        "local_share": None if local_share is None else f"{float(local_share):.4f}",
         "wall_s": round(result.wall_s, 3),
         "cpu_s": round(result.cpu_s, 3),
         "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,

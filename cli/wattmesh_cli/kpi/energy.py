@@ -16,8 +16,8 @@ class EnergyKpis:
     bought or shared, less what these had to import for it.
 
     `used_pv_wh` is what the load used of the own PV, at once or out of the battery. `autarky` is the share of the load
-    that nothing had to come in for at that moment. `local_share` is that of local energy in what households took from
-    others. `unserved_wh` and `curtailed_wh` are what readings do not account for.
+    that nothing had to come in for at that moment. `taken_wh` is what households took from others, local or not.
+    `unserved_wh` and `curtailed_wh` are what readings do not account for.
     """
 
     pv_wh: int
@@ -30,10 +30,15 @@ class EnergyKpis:
     self_sufficiency: Fraction | None
     autarky: Fraction | None
     local_wh: int
-    local_share: Fraction | None
+    taken_wh: int
     peak_import_w: int | None
     unserved_wh: int
     curtailed_wh: int
+
+    @property
+    def local_share(self) -> Fraction | None:
+        """The share of local energy in what households took from others."""
+        return share(self.local_wh, self.taken_wh)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
         self_sufficiency=share(used_pv_wh, load_wh),
         autarky=share(sum(slot.load_wh - min(slot.load_wh, max(0, slot.net_wh)) for slot in wanted), load_wh),
         local_wh=local_wh,
-        local_share=share(local_wh, taken_wh),
+        taken_wh=taken_wh,
         peak_import_w=max((max(0, slot.net_wh) * 3600 // SLOT_S for slot in wanted), default=None),
         unserved_wh=sum(max(0, wh) for wh in missing_wh),
         curtailed_wh=sum(max(0, -wh) for wh in missing_wh),

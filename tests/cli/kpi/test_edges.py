@@ -37,7 +37,7 @@ def of_reading(reading: Reading, *ledger: LedgerEntry) -> Kpis:
 def test_of_nobody_nothing_is_known() -> None:
     result = kpis([], PRICES, {})
     assert result.households == ()
-    assert result.community.energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, None, None, 0, 0)
+    assert result.community.energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, 0, None, 0, 0)
     assert result.community.money == NO_MONEY
     assert result.local_trade == LocalTrade(0, 0, None)
     assert result.against_no_market == Fairness(None, None)
@@ -49,13 +49,13 @@ def test_of_nobody_nothing_is_known() -> None:
 def test_a_household_that_was_never_metered() -> None:
     party = Party(FLAT, "household", 0, 0, 0, FIRST, FIRST)
     result = kpis_with([Book("flat", (party,))], BATTERIES)
-    assert result.households[0].energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, None, None, 0, 0)
+    assert result.households[0].energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, 0, None, 0, 0)
     assert result.households[0].money == NO_MONEY
 
 
 def test_a_slot_of_zeros() -> None:
     result = of_reading(Reading(FLAT, FIRST, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "booked"))
-    assert result.community.energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, None, 0, 0, 0)
+    assert result.community.energy == EnergyKpis(0, 0, 0, 0, 0, 0, None, None, None, 0, 0, 0, 0, 0)
     assert result.community.money == NO_MONEY
     assert result.against_no_market == Fairness(gini=None, losers=Fraction(0))
 

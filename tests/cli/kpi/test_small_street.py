@@ -49,7 +49,7 @@ def test_energy_of_the_roof() -> None:
         self_sufficiency=Fraction(used_wh, 780),
         autarky=Fraction(1),  # nothing had to come in
         local_wh=0,
-        local_share=None,  # it took nothing from others
+        taken_wh=0,
         peak_import_w=0,
         unserved_wh=0,
         curtailed_wh=0,
@@ -68,11 +68,17 @@ def test_energy_of_the_flat() -> None:
         self_sufficiency=Fraction(0),
         autarky=Fraction(0),
         local_wh=300,
-        local_share=Fraction(300, 300 + 300 + 100),
+        taken_wh=300 + 300 + 100,
         peak_import_w=4 * 400,  # 400 Wh in a quarter of an hour
         unserved_wh=0,
         curtailed_wh=0,
     )
+
+
+def test_the_local_share_is_that_of_what_was_taken_from_others() -> None:
+    assert party(ROOF).energy.local_share is None, "it took nothing"
+    assert party(FLAT).energy.local_share == Fraction(300, 700)
+    assert party("community").energy.local_share == Fraction(500, 1000)
 
 
 def test_a_battery_filled_with_bought_energy_makes_nobody_self_sufficient() -> None:
@@ -100,7 +106,7 @@ def test_energy_of_the_community() -> None:
         self_sufficiency=Fraction(used_wh, 1770),
         autarky=Fraction(500 + 600 + 470, 1770),
         local_wh=500,
-        local_share=Fraction(500, 700 + 300),
+        taken_wh=700 + 300,
         peak_import_w=4 * 100,
         unserved_wh=0,
         curtailed_wh=0,
