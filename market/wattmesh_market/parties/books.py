@@ -252,7 +252,7 @@ class Books:
         """Those of `contracts` in which a partner broke its word; few or none."""
         self._by_slot: dict[int, tuple[Key, ...]] = {}
         self._by_order: dict[tuple[str, str], Key] = {}
-        self._by_transaction: dict[str, dict[str, Contract]] = {}
+        self._by_transaction: dict[str, tuple[Key, ...]] = {}
         self.readings: dict[int, Reading] = {}
         self.unbooked: dict[int, bool] = {}
         self.estimated: dict[int, bool] = {}
@@ -296,12 +296,13 @@ class Books:
         if first and before is not None and (len(before.deliveries) > 1 or before.state is ContractState.QUOTED):
             self.changes.before[key] = before
         self.changes.contracts[key] = contract
+        if before is None:
+            self._set(self._by_transaction, key[0], _with(self._by_transaction.get(key[0], ()), key))
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
                 keys = self._by_slot.get(delivery.slot, ())
                 if key not in keys:
-                    self._set(self._by_slot, delivery.slot, tuple(sorted((*keys, key))))
-        self._set(self._part(self._by_transaction, key[0]), key[1], contract)
+                    self._set(self._by_slot, delivery.slot, _with(keys, key))
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if state in OPEN else None)
@@ -330,7 +331,7 @@ class Books:
 
     def of_transaction(self, transaction_id: str) -> Sequence[Contract]:
         """All contracts of a transaction."""
-        return tuple(self._by_transaction.get(transaction_id, {}).values())
+        return tuple([self.contracts[key] for key in self._by_transaction.get(transaction_id, ())])
 
     def deliveries(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
         """All deliveries in a slot, with their contracts, on a side; in no order."""
@@ -532,11 +533,8 @@ class Books:
         if key in self.failed:
             self._set(self.failed, key, None)
         for delivery in contract.deliveries:
-            keys = tuple([one for one in self._by_slot.get(delivery.slot, ()) if one != key])
-            self._set(self._by_slot, delivery.slot, keys or None)
-        self._set(self._by_transaction[key[0]], key[1], None)
-        if not self._by_transaction[key[0]]:
-            del self._by_transaction[key[0]]
+            self._set(self._by_slot, delivery.slot, _without(self._by_slot.get(delivery.slot, ()), key))
+        self._set(self._by_transaction, key[0], _without(self._by_transaction[key[0]], key))
         if contract.order_id is not None:
             self._set(self._by_order, (contract.order_id, key[1]), None)
 
@@ -554,6 +552,15 @@ class Books:
             table.pop(key, None)
         else:
             table[key] = row
+
+
+def _with(keys: tuple[Key, ...], key: Key) -> tuple[Key, ...]:
+    """In an order that follows from the keys: what is loaded anew is the same."""
+    return tuple(sorted((*keys, key)))
+
+
+def _without(keys: tuple[Key, ...], key: Key) -> tuple[Key, ...] | None:
+    return tuple([one for one in keys if one != key]) or None
 
 
 def _doubtful(contract: Contract, now_slot: int) -> bool:
