@@ -84,10 +84,13 @@ class ProfileForecast:
 
     def expected(self, slot: int) -> SlotProfile:
         """The profile's own forecast under the sky as it was of late."""
-        pv_wh, load_wh = self.profile.forecast(slot)
+        average = self.profile.forecast(slot)
+        pv_wh, load_wh = average
+        if not pv_wh:
+            return average
         end = self.seen.end
-        if not pv_wh or slot >= end + _SKY_LASTS_S:
-            return SlotProfile(pv_wh, load_wh)
+        if slot >= end + _SKY_LASTS_S:
+            return average
         if end != self._end:
             self._end, self._sky_wh = end, self._sky(end)
         metered_wh, expected_wh = self._sky_wh

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import asin, ceil, cos, degrees, exp, pi, radians, sin
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -77,6 +77,13 @@ class SlotProfile(NamedTuple):
     load_wh: int
 
 
+class ExpectedDay(NamedTuple):
+    """What is expected of each slot of a day, under a clear sky and with clouds as they are on average."""
+
+    clear: tuple[SlotProfile, ...]
+    average: tuple[SlotProfile, ...]
+
+
 class Profile(Protocol):
     """PV and load over time."""
 
@@ -98,8 +105,8 @@ class ShapeProfile:
     pv: tuple[Pv, ...]
     load: Load | None
     weather_seed: int = 0
-    _days: dict[int, tuple[int, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What the roofs give under a clear sky in each slot of a day (UTC)."""
+    _days: dict[int, ExpectedDay] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What is expected of each slot of a day (UTC), under a clear sky and with clouds as they are on average."""
 
     def actual(self, slot: int) -> SlotProfile:
         """The shapes, times what clouds let through and what people did."""
@@ -114,23 +121,21 @@ class ShapeProfile:
 
     def forecast(self, slot: int) -> SlotProfile:
         """The shapes under clouds as they are on average."""
-        pv_wh, load_wh = self.clear(slot)
-        return SlotProfile(pv_wh * _MEAN_SKY_PPM // _PPM, load_wh)
+        day, second = divmod(slot, DAY_S)
+        return self._of(day).average[second // SLOT_S]
 
     def clear(self, slot: int) -> SlotProfile:
         """The shapes without noise, under a clear sky."""
         day, second = divmod(slot, DAY_S)
-        at = second // SLOT_S
-        clear_wh = self._days.get(day)
-        if clear_wh is None:
+        return self._of(day).clear[second // SLOT_S]
+
+    def _of(self, day: int) -> ExpectedDay:
+        found = self._days.get(day)
+        if found is None:
             if len(self._days) >= _DAYS:
                 del self._days[min(self._days)]
-            clear_wh = self._days[day] = clear_day_wh(self.pv, day)
-        return SlotProfile(clear_wh[at], self._mean_day_wh[at])
-
-    @cached_property
-    def _mean_day_wh(self) -> tuple[int, ...]:
-        return mean_day_wh(self.load, self.utc_offset_s)
+            found = self._days[day] = expected_day(self.pv, self.load, self.utc_offset_s, day)
+        return found
 
     def _chance(self, what: str, index: int) -> float:
         return _chance(self.seed, what, index)
@@ -147,6 +152,16 @@ def _sky(weather_seed: int, slot: int) -> tuple[float, float]:
     cloudiness = max(0.0, _chance(weather_seed, "day", slot // 86_400) - _CLEAR_DAY)
     passing = 0.5 * _chance(weather_seed, "cloud", slot // 3600) + 0.5 * _chance(weather_seed, "cloud", slot)
     return cloudiness, passing
+
+
+@lru_cache(maxsize=_REMEMBERED_DAYS)
+def expected_day(roofs: tuple[Pv, ...], load: Load | None, utc_offset_s: int, day: int) -> ExpectedDay:
+    """PV and load of a day since 1970 (UTC)."""
+    both = list(zip(clear_day_wh(roofs, day), mean_day_wh(load, utc_offset_s), strict=True))
+    return ExpectedDay(
+        tuple([SlotProfile(clear_wh, load_wh) for clear_wh, load_wh in both]),
+        tuple([SlotProfile(clear_wh * _MEAN_SKY_PPM // _PPM, load_wh) for clear_wh, load_wh in both]),
+    )
 
 
 @lru_cache(maxsize=_REMEMBERED_DAYS)

@@ -9,6 +9,7 @@ Analysis, 1970, section 5). So each slot costs one merge of sorted lists, and no
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -38,10 +39,12 @@ class Prospect(NamedTuple):
 class Worth(NamedTuple):
     """What stored energy is worth, from the battery's minimum level up: `slopes` (millionths of the currency per kWh in
     the store, descending, as negative numbers) hold up to `levels` (Wh in the store), one after the other.
+
+    A town keeps many of them, so they are arrays.
     """
 
-    slopes: list[int]
-    levels: list[int]
+    slopes: array[int]
+    levels: array[int]
 
     def level_at(self, micro: int) -> int:
         """Up to which level another kWh is worth more than `micro`."""
@@ -85,7 +88,7 @@ def worth_of(segments: Segments, min_level_wh: int) -> Worth:
     """The same as a `Worth`, to be asked."""
     levels = accumulate([width for _, width in segments], initial=min_level_wh)
     next(levels)
-    return Worth([slope for slope, _ in segments], list(levels))
+    return Worth(array("q", [slope for slope, _ in segments]), array("q", levels))
 
 
 def worths(battery: Battery, ahead: Sequence[Prospect], end_micro: int) -> list[Segments]:

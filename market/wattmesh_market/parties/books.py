@@ -250,9 +250,9 @@ class Books:
         self.open: dict[Side, dict[Key, Contract]] = {Side.BUYER: {}, Side.SELLER: {}}
         self.failed: dict[Key, Contract] = {}
         """Those of `contracts` in which a partner broke its word; few or none."""
-        self._by_slot: dict[int, dict[Key, bool]] = {}
+        self._by_slot: dict[int, tuple[Key, ...]] = {}
         self._by_order: dict[tuple[str, str], Key] = {}
-        self._by_transaction: dict[str, dict[str, Contract]] = {}
+        self._by_transaction: dict[str, tuple[Key, ...]] = {}
         self.readings: dict[int, Reading] = {}
         self.unbooked: dict[int, bool] = {}
         self.estimated: dict[int, bool] = {}
@@ -296,10 +296,13 @@ class Books:
         if first and before is not None and (len(before.deliveries) > 1 or before.state is ContractState.QUOTED):
             self.changes.before[key] = before
         self.changes.contracts[key] = contract
+        if before is None:
+            self._set(self._by_transaction, key[0], _with(self._by_transaction.get(key[0], ()), key))
         if before is None or len(before.deliveries) != len(contract.deliveries):
             for delivery in contract.deliveries:
-                self._set(self._part(self._by_slot, delivery.slot), key, True)
-        self._set(self._part(self._by_transaction, key[0]), key[1], contract)
+                keys = self._by_slot.get(delivery.slot, ())
+                if key not in keys:
+                    self._set(self._by_slot, delivery.slot, _with(keys, key))
         if contract.order_id is not None and (before is None or before.order_id is None):
             self._set(self._by_order, (contract.order_id, key[1]), key)
         self._set(self.open[contract.side], key, contract if state in OPEN else None)
@@ -328,11 +331,14 @@ class Books:
 
     def of_transaction(self, transaction_id: str) -> Sequence[Contract]:
         """All contracts of a transaction."""
-        return tuple(self._by_transaction.get(transaction_id, {}).values())
+        return tuple([self.contracts[key] for key in self._by_transaction.get(transaction_id, ())])
 
     def deliveries(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
         """All deliveries in a slot, with their contracts, on a side; in no order."""
-        contracts = [self.contracts[key] for key in self._by_slot.get(slot, ())]
+        keys = self._by_slot.get(slot)
+        if not keys:
+            return []
+        contracts = [self.contracts[key] for key in keys]
         return [
             (contract, delivery)
             for contract in contracts
@@ -343,7 +349,8 @@ class Books:
 
     def of_slot(self, side: Side, slot: int) -> list[tuple[Contract, Delivery]]:
         """The same, of the oldest contract first."""
-        return sorted(self.deliveries(side, slot), key=_age)
+        found = self.deliveries(side, slot)
+        return sorted(found, key=_age) if len(found) > 1 else found
 
     def promises(self, side: Side) -> Sequence[Promise]:
         """What is reserved or committed and not delivered yet, delivery by delivery.
@@ -492,12 +499,10 @@ class Books:
         # A reading that is not booked, or may be corrected, tells what was sold in its slot under a grid fee.
         told = self.unbooked.keys() | self.estimated.keys()
         for slot in [slot for slot in self._by_slot if slot < before and slot not in told]:
-            for key in list(self._by_slot[slot]):
+            for key in self._by_slot.get(slot, ()):
                 contract = self.contracts.get(key)
                 if contract is not None and contract.state not in OPEN and contract.last_slot < before:
                     self._drop(contract)
-            if not self._by_slot[slot]:
-                del self._by_slot[slot]
         for table in (self.roles, self.net_import_wh, self.reported):
             for slot in [slot for slot in table if slot < before]:
                 self._set(table, slot, None)
@@ -528,11 +533,8 @@ class Books:
         if key in self.failed:
             self._set(self.failed, key, None)
         for delivery in contract.deliveries:
-            if delivery.slot in self._by_slot:
-                self._set(self._by_slot[delivery.slot], key, None)
-        self._set(self._by_transaction[key[0]], key[1], None)
-        if not self._by_transaction[key[0]]:
-            del self._by_transaction[key[0]]
+            self._set(self._by_slot, delivery.slot, _without(self._by_slot.get(delivery.slot, ()), key))
+        self._set(self._by_transaction, key[0], _without(self._by_transaction[key[0]], key))
         if contract.order_id is not None:
             self._set(self._by_order, (contract.order_id, key[1]), None)
 
@@ -550,6 +552,15 @@ class Books:
             table.pop(key, None)
         else:
             table[key] = row
+
+
+def _with(keys: tuple[Key, ...], key: Key) -> tuple[Key, ...]:
+    """In an order that follows from the keys: what is loaded anew is the same."""
+    return tuple(sorted((*keys, key)))
+
+
+def _without(keys: tuple[Key, ...], key: Key) -> tuple[Key, ...] | None:
+    return tuple([one for one in keys if one != key]) or None
 
 
 def _doubtful(contract: Contract, now_slot: int) -> bool:

@@ -152,15 +152,15 @@ class Household(Supplied):
                 moved_wh += device.charged_wh - device.discharged_wh
                 vehicle_wh += device.level_after_wh - device.level_before_wh
         plan = SlotPlan(
-            slot=slot,
-            pv_wh=pv_wh,
-            load_wh=load_wh + moved_wh,
-            bought_wh=bought_wh,
-            sold_wh=sold_wh,
-            held_wh=held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
-            room_wh=room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
-            relief_wh=relief_wh,
-            **(self._plan.wishes(slot)._asdict() if self._plan else {}),
+            slot,
+            pv_wh,
+            load_wh + moved_wh,
+            bought_wh,
+            sold_wh,
+            held_wh(self.battery, self._promises_after(Side.SELLER, slot), slot + SLOT_S),
+            room_wh(self.battery, self._promises_after(Side.BUYER, slot)),
+            relief_wh,
+            *(self._plan.wishes(slot) if self._plan else ()),
         )
         metered = meter_slot(self.battery, standing.battery_wh, plan, standing.carried_uwh)
         left_wh = metered.sold_wh - plan.sold_wh

@@ -36,7 +36,7 @@ from wattmesh_market.trade.refusal import About, Reason, Refused
 from wattmesh_market.units import amount_micro, kwh_text, money_text
 
 _SUPPLIES = 16
-"""So many slots' transactions are remembered: each is reported, told and booked within two hours."""
+"""So many slots' transactions and moments are remembered: each is reported, told and booked within two hours."""
 
 
 class Supplied(Party):
@@ -50,6 +50,7 @@ class Supplied(Party):
         self.rates = Rates(config.backstop.tariff, around.grid.utc_offset_s, prices)
         self.shares = config.backstop.shares
         self._supplies: dict[int, str] = {}
+        self._reports: dict[int, float] = {}
         self._sold_before: dict[int, int] = {}
         """What was reported as sold under a fee, by slot, where books that were put back know of less."""
 
@@ -101,7 +102,12 @@ class Supplied(Party):
 
     def _reported_s(self, slot: int) -> float:
         """When (grid time) a reading is reported."""
-        return moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
+        found = self._reports.get(slot)
+        if found is None:
+            if len(self._reports) >= _SUPPLIES:
+                self._reports.clear()
+            found = self._reports[slot] = moment_s(slot + SLOT_S, report_ppm(self.config.seed, self.id, slot))
+        return found
 
     def _told_again_s(self, slot: int) -> float:
         """When (grid time) one is told whatever is still in doubt, and again if it was not heard: a slot later."""

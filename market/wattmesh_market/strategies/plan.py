@@ -52,6 +52,7 @@ class Traded(NamedTuple):
 
 
 NOTHING = Traded()
+_NOTHING_STORED = worth_of((), 0)
 
 
 class Valued(NamedTuple):
@@ -118,7 +119,7 @@ class Planner:
         self._seen_until = seen_until
         self._looks: dict[tuple[int, int], Look] = {}
         self._vehicle: dict[tuple[int, int], Sequence[Segments]] = {}
-        self._segments: dict[tuple[int, int], Sequence[Segments]] = {}
+        self._worths: dict[tuple[int, int], Sequence[Worth]] = {}
         self._valued: dict[tuple[int, int], Valued] = {}
 
     # --- looking ahead ---
@@ -137,32 +138,33 @@ class Planner:
         if found is None:
             # Who asks for more than that plan tells has another made for that time.
             anchor = made if slot - made < _KEPT * SLOT_S else _made(slot)
-            if (anchor, made) not in self._segments:
-                self._segments = {key: of for key, of in self._segments.items() if key[1] > made - DAY_S // 2}
-                self._looks = {key: of for key, of in self._looks.items() if key in self._segments}
-                self._segments[anchor, made] = self._plan(anchor, made)
+            if (anchor, made) not in self._worths:
+                # A slot is metered by the plan before the one that is made while the next is traded.
+                self._worths = {key: of for key, of in self._worths.items() if key[1] >= made - PLANNED_EVERY_S}
+                self._looks = {key: of for key, of in self._looks.items() if key in self._worths}
+                self._worths[anchor, made] = self._plan(anchor, made)
                 self._valued = {}
-            worth = worth_of(self._segments[anchor, made][(slot - anchor) // SLOT_S], self._battery.min_level_wh)
+            worth = self._worths[anchor, made][(slot - anchor) // SLOT_S]
             found = self._valued[made, slot] = Valued(worth, self._wishes_by(worth, self._battery, slot))
         return found
 
-    def _plan(self, anchor: int, made: int) -> Sequence[Segments]:
+    def _plan(self, anchor: int, made: int) -> Sequence[Worth]:
         """What stored energy is worth at the end of each slot from `anchor` on, as long as that plan is good.
 
         It is made from what was seen until `made`.
         """
         if not self._battery.capacity_wh and self._needs is None:
-            return [()] * _KEPT
+            return [_NOTHING_STORED] * _KEPT
         ahead = prospects = self._prospects(anchor, made)
         if self._needs is not None:
             ahead = self._with_devices(Look(anchor, prospects, (), ()), made, self._needs)
         feed_in = self._rates.feed_in(anchor + (AHEAD - 1) * SLOT_S)
         end_micro = max(0, feed_in) * self._battery.discharge_efficiency_ppm // _PPM
-        found = worths(self._battery, ahead, end_micro) if self._battery.capacity_wh else [()] * _KEPT
+        found = worths(self._battery, ahead, end_micro) if self._battery.capacity_wh else []
         if self._needs is not None:
             worth_micro = [(-segments[-1][0], -segments[0][0]) for segments in found if segments]
             self._looks[anchor, made] = Look(anchor, prospects, ahead, worth_micro)
-        return found[:_KEPT]
+        return [worth_of(one, self._battery.min_level_wh) for one in found[:_KEPT]] or [_NOTHING_STORED] * _KEPT
 
     def _prospects(self, anchor: int, made: int) -> list[Prospect]:
         """What to expect of each slot from `anchor` on, without devices that can be shifted.
