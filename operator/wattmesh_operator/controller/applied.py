@@ -22,7 +22,7 @@ from wattmesh_operator.status.trouble import Trouble, refused
 log = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""How many calls to the API server are under way at a time."""
+"""How many pods are worked on at a time; a new one takes a few calls to the API server at once."""
 
 
 @dataclass(frozen=True)
