@@ -60,6 +60,8 @@ class Applied:
     """Whose name an earlier resource has until it is gone."""
     volumes: dict[str, Trouble] = field(default_factory=dict)
     """Why a volume has another size than it shall have."""
+    pulled: dict[str, str] = field(default_factory=dict)
+    """The image that a pod which is not up waits for."""
     unanswered: bool = False
     """Whether somebody whose pod is up is not registered yet."""
     unexplained: bool = False
