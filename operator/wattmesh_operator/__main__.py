@@ -29,7 +29,7 @@ with importing():
     from wattmesh_operator.controller.server import create_app
     from wattmesh_operator.controller.watch import Watcher, add_handlers, watch
     from wattmesh_operator.controller.watch_health import WatchHealth
-    from wattmesh_operator.controller.workers import Workers
+    from wattmesh_operator.controller.workers import Workers, hand_over
     from wattmesh_operator.settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("wattmesh_operator")  # __name__ is __main__ when this runs
@@ -66,13 +66,13 @@ async def operate(settings: Settings) -> None:
         log.info("working in %s", ", ".join(settings.namespaces) or "all namespaces")
         resyncing = asyncio.create_task(resync.run())
         renewing = asyncio.create_task(leases.renew())
+        stop = asyncio.Event()
+        handing_over = asyncio.create_task(hand_over(stop, workers, leases, resyncing, renewing))
         try:
-            await watch(registry, settings.namespaces, clock)
+            await watch(registry, settings.namespaces, clock, stop)
         finally:
-            resyncing.cancel()
-            renewing.cancel()
-            await workers.stop()
-            await leases.release()
+            stop.set()
+            await handing_over
     finally:
         await server.cleanup()
         await transport.close()

@@ -62,4 +62,4 @@ def test_a_second_gateway_takes_nobody_away(lane: Kube) -> None:
     lane.ready("solaragent/seller", "solaragent/consumer", "utilityagent/utility")
     assert {"seller-0", "consumer-0", "utility"} <= registered(lane)
     assert not registered(lane, "second")
-    lane("delete", "beckngateway", "second", timeout_s=60)
+    lane.leave()

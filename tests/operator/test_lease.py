@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import kopf
 import pytest
 
 from tests.operator.test_operation import Recorder
@@ -12,7 +14,8 @@ from wattmesh_operator.cluster.objects import LEASE
 from wattmesh_operator.cluster.port import ClusterError, Missing
 from wattmesh_operator.controller.lease import DURATION_S, RENEW_S, Leases, own_identity
 from wattmesh_operator.controller.metrics import OperatorMetrics
-from wattmesh_operator.controller.workers import LEASE_RETRY_S, Workers
+from wattmesh_operator.controller.watch import watch
+from wattmesh_operator.controller.workers import LEASE_RETRY_S, Workers, hand_over
 
 
 def test_a_second_operator_waits_and_takes_over_when_the_first_stops(caplog: pytest.LogCaptureFixture) -> None:
@@ -38,6 +41,39 @@ def test_a_second_operator_waits_and_takes_over_when_the_first_stops(caplog: pyt
         await world.clock.sleep(LEASE_RETRY_S + 1)
         assert (len(recorders[1].ran), leases[1].waits_for) == (1, {})
         await workers[1].stop()
+
+    run(main())
+
+
+def test_the_next_operator_works_while_the_former_one_is_still_ending() -> None:
+    async def main() -> None:
+        world = World()
+        leases = [Leases(world.cluster, name, world.clock) for name in ("former", "next")]
+        recorders = [Recorder(world.clock) for _ in leases]
+        former, following = (
+            Workers(lambda _, recorder=recorder: recorder, world.clock, OperatorMetrics(), held)  # type: ignore[misc]
+            for held, recorder in zip(leases, recorders, strict=True)
+        )
+        stop = asyncio.Event()
+
+        async def kopf_ends_slowly(*, stop_flag: asyncio.Event, **_: Any) -> None:
+            await stop_flag.wait()
+            await world.clock.sleep(5)
+
+        handing_over = asyncio.create_task(hand_over(stop, former, leases[0]))
+        watching = asyncio.create_task(watch(kopf.OperatorRegistry(), (), world.clock, stop, kopf_ends_slowly))
+        former.changed("street")
+        await world.clock.sleep(60)
+        stop.set()
+        await world.clock.sleep(0.1)
+        former.changed("street")  # what kopf still brings
+        following.changed("street")
+        await world.clock.sleep(1)
+        assert not watching.done()
+        assert [len(recorder.ran) for recorder in recorders] == [1, 1]
+        await watching
+        await handing_over
+        await following.stop()
 
     run(main())
 

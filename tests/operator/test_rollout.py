@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from tests.operator.test_trouble import exited, pod_of, waiting
 from tests.operator.world import STREET, World, run
+from wattmesh_operator.cluster.objects import RESOURCES, Object
+from wattmesh_operator.controller.metrics import OperatorMetrics
 from wattmesh_operator.controller.rollout import Step, held
+from wattmesh_operator.controller.watch import Watcher
+from wattmesh_operator.controller.watch_health import WatchHealth
+from wattmesh_operator.controller.workers import Workers
 from wattmesh_operator.desired.revision import Revision
 from wattmesh_operator.desired.settings import PodSettings
 
@@ -19,6 +24,21 @@ async def street(replicas: int = 8) -> World:
     await world.settle()
     assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
     return world
+
+
+def watching(world: World) -> Workers:
+    """Workers over a world, which hear of what its watches bring."""
+    metrics = OperatorMetrics()
+    workers = Workers(lambda _: world.reconciler, world.clock, metrics)
+    watcher, kinds = Watcher(workers, WatchHealth(), metrics), {kind.kind for kind in RESOURCES}
+
+    def bring(what: str, item: Object) -> None:
+        if item["kind"] not in ("Event", "Lease"):
+            tell = watcher.resource_event if item["kind"] in kinds else watcher.child_event
+            tell(item, gone=what == "DELETED")
+
+    world.cluster.watches.append(bring)
+    return workers
 
 
 def images(world: World) -> dict[str, str]:
@@ -81,6 +101,29 @@ def test_a_bad_image_stops_at_its_first_pod_and_all_others_go_on() -> None:
         ]
         assert progressing["message"].startswith("stopped at rooftop-0: exited with 1: no module; utility: ")
         assert world.read("SolarAgent", "rooftop")["status"]["ready"] == "7/8"
+
+    run(main())
+
+
+def test_what_a_pod_of_a_new_operators_rollout_meets_is_told_within_a_second() -> None:
+    """Of the kubelet's word; how long a node tries to pull is its own matter."""
+
+    async def main() -> None:
+        world = await street()
+        world.reconciler = world.new_operator(NEW)
+        workers = watching(world)
+        workers.changed("street")
+        await world.clock.sleep(0.5)
+        assert with_new_image(world) == {"rooftop-0"}
+        world.take_down("rooftop-0")
+        world.cluster.put(pod_of("rooftop-0", **waiting("ContainerCreating")))
+        await world.clock.sleep(9.5)
+        assert world.condition("SolarAgent", "rooftop") == ("False", "PodNotReady")
+        world.cluster.put(pod_of("rooftop-0", **waiting("ErrImagePull", "not found")))
+        await world.clock.sleep(1)
+        assert world.condition("SolarAgent", "rooftop") == ("False", "ImagePullBackOff")
+        assert world.condition("UtilityAgent", "utility") == ("False", "RolloutHalted")
+        await workers.stop()
 
     run(main())
 

@@ -118,6 +118,31 @@ def test_a_single_restart_is_no_crash_loop() -> None:
     run(main())
 
 
+def test_an_image_that_is_still_being_pulled_is_named() -> None:
+    """A registry that does not answer is a cause only when the node gives up, which may take it a while."""
+
+    async def main() -> None:
+        world = await street_without("rooftop-0")
+        pod = world.cluster.put(pod_of("rooftop-0", **waiting("ContainerCreating")))
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "e", "namespace": "street"},
+            "involvedObject": {"kind": "Pod", "uid": pod["metadata"]["uid"]},
+            "type": "Normal",
+            "reason": "Pulling",
+        }
+        world.cluster.put(event)
+        await world.reconcile()
+        assert world.condition("SolarAgent", "rooftop") == ("False", "PodNotReady")
+        assert message_of(world) == "rooftop-0: the pod is not ready yet; its node is pulling image runtime:2"
+        world.cluster.put({**pod, **pod_of("rooftop-0", state={"running": {}})})
+        await world.reconcile()
+        assert message_of(world) == "rooftop-0: the pod is not ready yet"
+
+    run(main())
+
+
 def test_a_volume_that_cannot_be_mounted_is_known_from_events() -> None:
     async def main() -> None:
         world = await street_without("rooftop-0")

@@ -22,7 +22,7 @@ from wattmesh_operator.status.trouble import Trouble, refused
 log = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""How many calls to the API server are under way at a time."""
+"""How many pods are worked on at a time; a new one takes a few calls to the API server at once."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Applied:
     """Whose name an earlier resource has until it is gone."""
     volumes: dict[str, Trouble] = field(default_factory=dict)
     """Why a volume has another size than it shall have."""
+    pulled: dict[str, str] = field(default_factory=dict)
+    """The image that a pod which is not up waits for."""
     unanswered: bool = False
     """Whether somebody whose pod is up is not registered yet."""
     unexplained: bool = False

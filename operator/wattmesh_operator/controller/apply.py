@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable
 
@@ -76,14 +77,21 @@ class Applier:
         self._report = report
 
     async def apply(self, manifests: Iterable[Object], owner: Object) -> Object:
-        """Apply the manifests in this order; returns the last one as it is then.
+        """Apply the manifests, the last one when all others are there; returns it as it is then.
 
-        Raises ClusterError, NotOurs or Leaving.
+        Raises ClusterError, NotOurs, Leaving or TooLarge.
         """
-        live: Object = {}
-        for manifest in manifests:
-            live = await self._apply_one(manifest, owner)
-        return live
+        *others, last = manifests
+        if self._seen.child(kind_of(last), name_of(last)) is None:
+            # A new pod: every call one after the other would be a part of how long it takes to trade.
+            done = await asyncio.gather(*(self._apply_one(one, owner) for one in others), return_exceptions=True)
+            for made in done:
+                if isinstance(made, BaseException):
+                    raise made
+        else:
+            for one in others:
+                await self._apply_one(one, owner)
+        return await self._apply_one(last, owner)
 
     async def keys(
         self,

@@ -7,18 +7,21 @@ from wattmesh_operator.cluster.observation import Observation
 from wattmesh_operator.cluster.port import Cluster
 from wattmesh_operator.controller.applied import Applied
 from wattmesh_operator.plan.graph import Graph
-from wattmesh_operator.status.trouble import newest, trouble_of, waits_for_its_node
+from wattmesh_operator.status.trouble import newest, pulled_by, trouble_of, waits_for_its_node
 
 _WARNINGS_OF_PODS = "involvedObject.kind=Pod,type=Warning"
+_PULLS_OF_PODS = "involvedObject.kind=Pod,reason=Pulling"
 
 
 async def find_causes(cluster: Cluster, namespace: str, seen: Observation, applied: Applied) -> None:
-    """Note why pods that were applied are not up."""
+    """Note why pods that were applied are not up, or what image they wait for."""
     pods = {name: newest(seen.pods.get(name, ())) for name in applied.deployments}
     events: list[Object] = []
-    if any(waits_for_its_node(pod) for pod in pods.values()):
+    if waiting := {name: pod for name, pod in pods.items() if waits_for_its_node(pod)}:
         applied.unexplained = True
         events = await cluster.list(EVENT, namespace, fields=_WARNINGS_OF_PODS)
+        pulls = await cluster.list(EVENT, namespace, fields=_PULLS_OF_PODS)
+        applied.pulled = {name: image for name, pod in waiting.items() if (image := pulled_by(pod, pulls))}
     for name, deployment in applied.deployments.items():
         if name not in applied.trouble and (found := trouble_of(deployment, pods[name], events)) is not None:
             applied.trouble[name] = found

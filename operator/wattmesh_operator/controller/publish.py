@@ -76,6 +76,8 @@ class Outcome:
     """Those that keep their template until a rollout reaches them, and why it does not."""
     volumes: Mapping[str, Trouble]
     """Why the volume of a pod has another size than it shall have."""
+    pulled: Mapping[str, str]
+    """The image that a pod which is not up waits for."""
     told: dict[str, Told]
     """By the uid of the resource. Brought up to date."""
 
@@ -155,6 +157,7 @@ def _observed(outcome: Outcome, now: float) -> dict[str, tuple[Any, ...]]:
                 registered.problems,
                 (outcome.keys.get(pod.name), asked_of(item), is_paused(item)),
                 (outcome.trouble.get(pod.name), outcome.held.get(pod.name), outcome.volumes.get(pod.name)),
+                outcome.pulled.get(pod.name),
             )
             pods.setdefault(uid_of(item), []).append(of_pod)
     return {
@@ -186,6 +189,7 @@ def _gateway(plan: GatewayPlan, outcome: Outcome, item: Object, now: datetime) -
         halted=outcome.held.get(name, ""),
         paused=is_paused(item),
         volume=outcome.volumes.get(name),
+        pulled=outcome.pulled.get(name, ""),
     )
     return gateway_status(
         outcome.previous(item),
@@ -280,6 +284,7 @@ def _member(
         is_paused(outcome.seen.resources[Manifest(pod.owner).identity]),
         waits_until=waits_until,
         volume=outcome.volumes.get(pod.name),
+        pulled=outcome.pulled.get(pod.name, ""),
     )
 
 

@@ -139,7 +139,7 @@ class Reconciler:
         await find_causes(self._cluster, self._namespace, seen, applied)
         outcome = Outcome(
             graph, seen, applied.deployments, applied.keys, applied.leaving | applied.trouble, registries, registered,
-            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes, self._told,
+            scale_down.leaving, heard, events, halted(graph, applied), applied.volumes, applied.pulled, self._told,
         )  # fmt: skip
         faults += await publish(outcome, self._cluster, self._clock)
         # A gateway that is still coming up is no fault: its Deployment's change brings the next pass.

@@ -111,13 +111,14 @@ async def watch(
     registry: kopf.OperatorRegistry,
     namespaces: Sequence[str],
     clock: Clock,
+    stop: asyncio.Event,
     run: Callable[..., Awaitable[None]] = kopf.operator,
 ) -> None:
-    """Watch until SIGTERM or SIGINT; no `namespaces`: all. `run` is kopf's.
+    """Watch until SIGTERM or SIGINT, which set `stop`, and some seconds more: kopf waits for what it has begun. No
+    `namespaces`: all. `run` is kopf's.
 
     Each namespace has a kopf of its own: kopf ends altogether when one of its namespaces is gone or refuses it.
     """
-    stop = asyncio.Event()
 
     async def watch_one(namespace: str | None) -> None:
         while not stop.is_set():

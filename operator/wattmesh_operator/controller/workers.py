@@ -15,8 +15,10 @@ from wattmesh_operator.controller.reconcile import Pass
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.2
-"""How long changes are gathered before a pass: those of one `kubectl apply -f` come together."""
+QUIET_S = 0.05
+"""A pass begins when nothing has changed for so long: the changes of one `kubectl apply -f` come together."""
+_MOST_LOOKS = 4
+"""After so many looks it begins all the same: where much is under way, something changes all the time."""
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 LEASE_RETRY_S = 5.0
@@ -44,9 +46,12 @@ class Workers:
         self._dirty: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, Pass] = {}
+        self._stopped = False
 
     def changed(self, namespace: str) -> None:
-        """Something in that namespace may have changed."""
+        """Something in that namespace may have changed. Nothing comes of it after `stop`."""
+        if self._stopped:
+            return
         if namespace not in self._tasks:
             self._dirty[namespace] = asyncio.Event()
             self._tasks[namespace] = asyncio.create_task(self._work(namespace), name=f"reconciles {namespace}")
@@ -78,7 +83,8 @@ class Workers:
         return not any(task.done() for task in self._tasks.values())
 
     async def stop(self) -> None:
-        """End all passes at once. What is half done is done by the next operator's first pass."""
+        """End all passes at once, for good. What is half done is done by the next operator's first pass."""
+        self._stopped = True
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -90,14 +96,21 @@ class Workers:
         again_in_s: float | None = None
         while True:
             await self._wait(dirty, again_in_s)
-            await self._clock.sleep(GATHER_S)
-            dirty.clear()
+            await self._gather(dirty)
             done = self._last[namespace] = await self._pass(namespace, reconciler)
             failures = failures + 1 if done.faults else 0
             again_in_s = done.again_in_s
             if failures:
                 retry_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 10))
                 again_in_s = retry_s if again_in_s is None else min(again_in_s, retry_s)
+
+    async def _gather(self, dirty: asyncio.Event) -> None:
+        for _ in range(_MOST_LOOKS):
+            dirty.clear()
+            await self._clock.sleep(QUIET_S)
+            if not dirty.is_set():
+                return
+        dirty.clear()
 
     async def _wait(self, dirty: asyncio.Event, at_most_s: float | None) -> None:
         waiting: list[asyncio.Task[Any]] = [asyncio.create_task(dirty.wait())]
@@ -126,3 +139,15 @@ class Workers:
         self._metrics.passes.labels(namespace, "error" if done.faults else "success").inc()
         self._metrics.faults.labels(namespace).inc(len(done.faults))
         return done
+
+
+async def hand_over(stop: asyncio.Event, workers: Workers, leases: Leases, *others: asyncio.Task[None]) -> None:
+    """As soon as `stop` is set, end all work and give the Leases back: the next operator has them when it is up.
+
+    `others` are tasks that end as well: what marks namespaces as changed, what renews Leases.
+    """
+    await stop.wait()
+    for task in others:
+        task.cancel()
+    await workers.stop()
+    await leases.release()

@@ -33,7 +33,7 @@ class Member:
     `halted` says why a rollout does not reach it, if so. `rekeying` is whether a new key is on its way, `former_until`
     when (unix seconds) its last former key ends.
     `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it.
-    `volume` says why its volume has another size than it shall have.
+    `volume` says why its volume has another size than it shall have. `pulled` is the image that its pod waits for.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Member:
     paused: bool = False
     waits_until: datetime | None = None
     volume: Trouble | None = None
+    pulled: str = ""
 
 
 def conditions(
@@ -114,7 +115,8 @@ def _ready(members: Sequence[Member]) -> Finding:
         return Finding(False, *trouble)
     waiting = [member for member in staying if member.phase == "Pending"]
     if waiting:
-        return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet")
+        pulled = next((f"; its node is pulling image {member.pulled}" for member in waiting if member.pulled), "")
+        return Finding(False, Reason.POD_NOT_READY, f"{_names(waiting)}: the pod is not ready yet{pulled}")
     silent = [member for member in staying if member.phase == "Unreachable"]
     if silent:
         return Finding(False, Reason.POD_UNREACHABLE, f"{_names(silent)}: the pod does not answer")

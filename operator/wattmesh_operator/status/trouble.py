@@ -43,6 +43,13 @@ def waits_for_its_node(pod: Object | None) -> bool:
     return pod is not None and _waiting(pod).get("reason") in ("ContainerCreating", "PodInitializing")
 
 
+def pulled_by(pod: Object | None, events: Sequence[Object]) -> str:
+    """The image that its node is pulling for a pod; empty where none is. `events` are those of pods' pulls."""
+    if pod is None or not any(event.get("involvedObject", {}).get("uid") == uid_of(pod) for event in events):
+        return ""
+    return str(pod["spec"]["containers"][0].get("image", ""))
+
+
 def trouble_of(deployment: Object | None, pod: Object | None, events: Sequence[Object] = ()) -> Trouble | None:
     """The cause why the pod of a Deployment is not up; None if there is none, or none is known.
 
