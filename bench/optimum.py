@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import pickle
+import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +38,8 @@ from wattmesh_market.trade.ledger import EntryKind
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 OWN = Path(__file__).parent / "cases"
+INTERRUPTED = Path(__file__).parents[1] / "build" / "optimum"
+"""What a run has measured before it was interrupted. Delete it when the market's code has changed since."""
 CASES: Mapping[str, Path] = {
     "street": EXAMPLES / "street.yaml",
     "heatwave": EXAMPLES / "heatwave.yaml",
@@ -176,12 +181,25 @@ def case(name: str, days: int, forecast: str, *, planner: bool) -> Result:
         return result(name, street(CASES[name], forecast, Path(folder)), days, forecast, planner=planner)
 
 
-def family(name: str, seeds: Sequence[int], days: int, forecast: str, *, planner: bool) -> Iterator[Result]:
-    """Streets of a family."""
+def member(name: str, seed: int, days: int, forecast: str, *, planner: bool) -> Result:
+    """A street of a family."""
     with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            of = street_of(FAMILIES[name].street(seed), forecast, Path(folder) / "street.yaml")
-            yield result(f"{name} {seed}", of, days, forecast, planner=planner, whole=False)
+        of = street_of(FAMILIES[name].street(seed), forecast, Path(folder) / "street.yaml")
+        return result(f"{name} {seed}", of, days, forecast, planner=planner, whole=False)
+
+
+def once(name: str, days: int, forecast: str, measured: Callable[[], Result]) -> Result:
+    """A street's result: that of an interrupted run, if there is one."""
+    path = INTERRUPTED / f"{name}-{days}-{forecast}.pickle"
+    if path.exists():
+        kept: Result = pickle.loads(path.read_bytes())  # noqa: S301 - written below
+        return kept
+    found = measured()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(pickle.dumps(found))
+    part.replace(path)
+    return found
 
 
 # --- tables ---
@@ -285,19 +303,28 @@ def _number(value: float | None) -> str:
 
 
 def measure() -> Iterator[Measured]:
-    """All streets and families with both forecasts."""
+    """All streets and families with both forecasts; an interrupted run goes on where it stopped."""
     found: list[Result] = []
     rows = []
     for forecast in FORECASTS:
         for name, days in RUNS:
-            found.append(case(name, days, forecast, planner=True))
+            found.append(once(name, days, forecast, partial(case, name, days, forecast, planner=True)))
             rows.append(row(found[-1]))
         for name in FAMILIES:
-            of = list(family(name, range(SEEDS), FAMILY_DAYS, forecast, planner=True))
+            of = [
+                once(
+                    f"{name} {seed}",
+                    FAMILY_DAYS,
+                    forecast,
+                    partial(member, name, seed, FAMILY_DAYS, forecast, planner=True),
+                )
+                for seed in range(SEEDS)
+            ]
             found += of
             rows.append(family_row(name, of))
     yield Measured("optimum", COLUMNS, rows)
     yield worse_off(found)
+    shutil.rmtree(INTERRUPTED)
 
 
 def main() -> None:
@@ -320,7 +347,7 @@ def main() -> None:
             found.append(case(name, options.days, forecast, planner=options.planner))
             rows.append(row(found[-1]))
         for name in options.family:
-            of = list(family(name, seeds, options.days, forecast, planner=options.planner))
+            of = [member(name, seed, options.days, forecast, planner=options.planner) for seed in seeds]
             found += of
             rows += map(row, of) if options.each else ()
             rows.append(family_row(name, of))
