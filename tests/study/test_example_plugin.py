@@ -39,10 +39,12 @@ def wattmesh(*words: object) -> str:
 def test_it_saves_more_than_rules_and_about_as_much_as_plan(folder: Path) -> None:
     for strategy in STRATEGIES:
         more = [] if strategy == "lp" else ["--set", f"solaragent/roof.spec.strategy={strategy}"]
-        told = wattmesh(
-            "simulate", PLUGIN / "street.yaml", "--state", folder / strategy, "--jobs", 1, *more, "-o", "json"
+        told = json.loads(
+            wattmesh("simulate", PLUGIN / "street.yaml", "--state", folder / strategy, "--jobs", 1, *more, "-o", "json")
         )
-        assert json.loads(told)["findings"] == json.loads(told)["plugins"] == []
+        assert told["findings"] == []
+        # A busy machine may find the LP slow, which is told and changes nothing.
+        assert [trouble for trouble in told["plugins"] if "is slow" not in trouble] == []
     compared = json.loads(wattmesh("compare", *(folder / strategy for strategy in STRATEGIES), "--output", "json"))
     [row] = [one for one in compared["kpis"] if (one["party"], one["kpi"]) == ("community", BENEFIT)]
     saved = dict(zip(compared["runs"], map(float, row["values"]), strict=True))
