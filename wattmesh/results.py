@@ -130,11 +130,11 @@ class Results:
 
     @cached_property
     def kpis(self) -> DataFrame:
-        """KPIs of the whole run: a row for each household, then for each utility, the last for the `community`.
+        """KPIs of the whole run: a row for each household, the last for the `community`.
 
         The index `start` is the run's first slot; `party`, and a column for each KPI that `wattmesh kpis --output json`
-        has: energy in kWh, power in kW, money in currency, shares as parts of 1; NaN where undefined, or where a party
-        of its kind has none. Source: docs/kpis.md defines each.
+        has: energy in kWh, power in kW, money in currency, shares as parts of 1; NaN where undefined, and in rows of
+        households where it is the community's alone. Source: docs/kpis.md defines each.
         """
         return frames.at_times(frames.of_values(self.kpi_rows()), "start", self._evaluation.zone)
 

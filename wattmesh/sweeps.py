@@ -105,9 +105,9 @@ def sweep(
     missing. The state directory of each is there (on Dask where the worker ran it), for `Results` and `wattmesh
     compare`.
 
-    The table has a row for each variant, repeat and party (each household, each utility, and `community`): a column for
-    each path of `values`, `repeat`, `party`, a column for each KPI as in `Results.kpis`, `findings` of the audit, and
-    with `folder` `state`. The index `start` is the first slot, in the street's local time, with time zone.
+    The table has a row for each variant, repeat and party (each household, and `community`): a column for each path of
+    `values`, `repeat`, `party`, a column for each KPI as in `Results.kpis`, `findings` of the audit, and with `folder`
+    `state`. The index `start` is the first slot, in the street's local time, with time zone.
 
     Raises MissingExtra, an ImportError, without the extra `study`; ValueError and ManifestErrors, before anything runs,
     for values that do not fit and plug-ins that processes cannot be handed; BooksError where a run fails, with a note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Possible, Stored, UtilityKpis
@@ -40,13 +41,10 @@ def _possible(found: Possible) -> dict[str, object]:
 
 
 def kpi_rows(result: Kpis) -> list[tuple[str, str, object]]:
-    """Party, KPI and value of all KPIs: households', utilities', the community's last; "" where undefined."""
+    """Party, KPI and value of all KPIs of households, the community's last; "" where undefined."""
     parts = [(row.party, _party(row)) for row in result.households]
-    parts += [(of.party, _supply(of)) for of in result.utilities]
     parts.append((result.community.party, _party(result.community) | _only_community(result)))
-    rows: list[tuple[str, str, object]] = [
-        (party, name, "" if value is None else value) for party, values in parts for name, value in values.items()
-    ]
+    rows = _rows(parts)
     if result.possible is not None:
         rows += [
             (result.community.party, f"optimum_{_key(stored)}_ratio", _ratio(of.ratio) or "")
@@ -54,6 +52,15 @@ def kpi_rows(result: Kpis) -> list[tuple[str, str, object]]:
         ]
         rows += [(loss.household, "worse_off", money_text(loss.micro)) for loss in result.possible.losses]
     return [*rows, (result.community.party, "unbooked_readings", result.unbooked_readings)]
+
+
+def utility_rows(result: Kpis) -> list[tuple[str, str, object]]:
+    """The same of utilities."""
+    return _rows([(of.party, _supply(of)) for of in result.utilities])
+
+
+def _rows(parts: Iterable[tuple[str, Mapping[str, object]]]) -> list[tuple[str, str, object]]:
+    return [(party, name, "" if value is None else value) for party, values in parts for name, value in values.items()]
 
 
 def _party(row: PartyKpis) -> dict[str, object]:

@@ -267,7 +267,7 @@ def test_a_run_is_read_where_its_plugin_is_not_installed(installed: Path, monkey
     monkeypatch.undo()
     look_again()
     results = wattmesh.Results(state)
-    assert len(results.kpis) == 6
+    assert len(results.kpis) == 5
     assert results.audit().findings == ()
     again = CliRunner().invoke(app, ["simulate", "--state", state, "--days", "2"])
     assert again.exit_code == 2

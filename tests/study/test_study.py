@@ -72,9 +72,7 @@ def test_the_frames_hold_the_books(results: wattmesh.Results) -> None:
 def test_kpis_are_those_of_the_command(results: wattmesh.Results) -> None:
     kpis = results.kpis.set_index("party")
     readings = results.readings
-    households = ["flat-0.default", "flat-1.default", "roof-0.default", "roof-1.default"]
-    assert list(kpis.index) == [*households, "utility.default", "community"]
-    assert kpis.loc["utility.default", "customers_peak_kw"] == kpis.loc["community", "peak_import_kw"]
+    assert list(kpis.index) == ["flat-0.default", "flat-1.default", "roof-0.default", "roof-1.default", "community"]
     assert kpis.loc["community", "load_kwh"] == readings["load_wh"].sum() / 1000
     assert pd.isna(kpis.loc["flat-0.default", "self_consumption"])
 

@@ -20,7 +20,7 @@ from wattmesh_cli.evaluation import (
     range_json,
 )
 from wattmesh_cli.kpi import EnergyKpis, Kpis, PartyKpis, Reached, Stored, UtilityKpis
-from wattmesh_cli.kpi_forms import kpi_rows, kpis_json
+from wattmesh_cli.kpi_forms import kpi_rows, kpis_json, utility_rows
 from wattmesh_cli.manifest_files import MoreFiles
 from wattmesh_cli.names import Names
 from wattmesh_cli.output import StateOption, csv_text, print_json, refuse
@@ -69,7 +69,9 @@ def kpis(
             case KpiOutput.JSON:
                 print_json(range_json(asked) | kpis_json(asked.kpis))
             case KpiOutput.CSV:
-                typer.echo(csv_text(["party", "kpi", "value"], kpi_rows(asked.kpis)), nl=False)
+                typer.echo(
+                    csv_text(["party", "kpi", "value"], [*kpi_rows(asked.kpis), *utility_rows(asked.kpis)]), nl=False
+                )
             case _:
                 for sentence in benefit(asked.kpis, asked.names, asked.plan.resource.spec.currency):
                     say(sentence)
