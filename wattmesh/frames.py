@@ -49,12 +49,17 @@ def _times(seconds: object, zone: tzinfo) -> DatetimeIndex:
     return pandas.DatetimeIndex(pandas.to_datetime(seconds, unit="s", utc=True)).tz_convert(zone)
 
 
-def write_parquet(frames: Mapping[str, DataFrame], folder: Path) -> None:
-    """Write each frame to `folder`, as NAME.parquet. MissingExtra, OSError."""
+def require_parquet() -> None:
+    """Raise MissingExtra where frames cannot be written."""
+    require()
     try:
         import pyarrow  # noqa: F401 - pandas finds it by itself
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name) from None
+
+
+def write_parquet(frames: Mapping[str, DataFrame], folder: Path) -> None:
+    """Write each frame to `folder`, as NAME.parquet. OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.to_parquet(folder / f"{name}.parquet", engine="pyarrow")

@@ -192,7 +192,8 @@ class Results:
         write_report(self._evaluation, self.state, Path(path))
 
     def to_parquet(self, folder: str | PathLike[str]) -> None:
-        """Write all six frames to `folder`, as readings.parquet and so on; makes the folder. OSError."""
+        """Write all six frames to `folder`, as readings.parquet and so on; makes the folder. OSError, MissingExtra."""
+        frames.require_parquet()  # before minutes of work
         tables = {
             "readings": self.readings,
             "devices": self.devices,

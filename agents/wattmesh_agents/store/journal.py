@@ -87,10 +87,11 @@ def count_messages(connection: sqlite3.Connection, counts: Iterable[tuple[str, s
     connection.executemany(_COUNT, list(counts))
 
 
-def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Standing) -> Books:
+def load(connection: sqlite3.Connection, party: str, at_slot: int | None, default: Standing) -> Books:
     """A party's books as the journal has them; of one that is new, those of `default`, which are still to be written.
 
-    What is over since `REMEMBERED_S` before `at_slot` stays on disk (see `recall`), as `Books.forget` has it.
+    What is over since `REMEMBERED_S` before `at_slot` (None: the slot that its books have reached) stays on disk (see
+    `recall_contracts`), as `Books.forget` has it.
     """
     row = connection.execute("SELECT * FROM parties WHERE party = ?", (party,)).fetchone()
     if row is None:
@@ -99,7 +100,7 @@ def load(connection: sqlite3.Connection, party: str, at_slot: int, default: Stan
         return books
     standing = Standing._make((*row[2:7], bool(row[7]), *row[8:]))
     books = Books(standing)
-    since = min(at_slot, standing.next_slot) - REMEMBERED_S
+    since = (standing.next_slot if at_slot is None else min(at_slot, standing.next_slot)) - REMEMBERED_S
     corrected_since = since + REMEMBERED_S - CORRECTED_WITHIN_S
     remembered = {"party": party, "since": since, "corrected_since": corrected_since}
     of_contracts = f"(slot >= :since OR state IN ({_OPEN}) OR slot IN ({_UNBOOKED}) OR slot IN ({_ESTIMATED}))"

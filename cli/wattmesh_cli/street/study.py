@@ -108,7 +108,7 @@ class StudyFeeder:
         """What plug-ins did wrong so far."""
 
     def _load(self, party: str, household: HouseholdConfig | None = None) -> Books:
-        return journal.load(self._database.connection, party, self._first, standing_at(self._first, household))
+        return journal.load(self._database.connection, party, None, standing_at(self._first, household))
 
     def part(self, first: int, until: int, end: int | None, *, settling: bool = False) -> Part:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
