@@ -383,7 +383,7 @@ def test_a_process_that_dies_is_told_of() -> None:
 def test_a_stop_comes_between_two_parts() -> None:
     looks = iter([True, False])
     with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None) as at_work:
-        assert at_work.run(0, 90, None, lambda: next(looks)) == SLOTS_AT_ONCE
+        assert at_work.run(0, 2 * SLOTS_AT_ONCE, None, lambda: next(looks)) == SLOTS_AT_ONCE
 
 
 @contextmanager
@@ -397,7 +397,10 @@ def dask(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(tmp_path: Path) -> None:
+def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wattmesh_cli.street.workers.SLOTS_AT_ONCE", 24)  # so that it is lost in the middle
     with ExitStack() as stack:
         with listen() as free:
             address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -20,6 +20,7 @@ import wattmesh
 from tests.world.manifests import MARKET, households, utility
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
+from wattmesh_cli.street import workers
 from wattmesh_cli.street.study import Part, PartDone, StudyFeeder
 
 ROOFS = households(
@@ -205,6 +206,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
             return run_part(self, part)
 
         patch.setattr(StudyFeeder, "run", run)
+        patch.setattr(workers, "SLOTS_AT_ONCE", 24)
         with pytest.raises(KeyboardInterrupt, match="stopped after 24 slots"):
             study.run(state=tmp_path, progress=False)
     assert study.run(state=tmp_path, progress=False).ledger.equals(study.run(progress=False).ledger)

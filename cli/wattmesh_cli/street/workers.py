@@ -17,11 +17,14 @@ from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, run_part
 from wattmesh_cli.street_record import Over, Study
+from wattmesh_market.energy.slots import SLOTS_PER_DAY
 from wattmesh_market.plugins.watch import Trouble, merged
 from wattmesh_operator.plan import GatewayPlan
 
-SLOTS_AT_ONCE = 24
-"""So many slots are a part of a study: enough that handing it over costs little, few to wait for when it is stopped."""
+SLOTS_AT_ONCE = SLOTS_PER_DAY
+"""So many slots are a part of a study. What its parties remember goes along with it, so that shorter parts cost more to
+hand over; longer ones would be waited for when the study is stopped.
+"""
 SCHEDULER_S = 10.0
 """How long a Dask scheduler may take to answer."""
 
