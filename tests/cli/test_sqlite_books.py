@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.cli.street_books import FLAT, street, write_database, write_state
 from wattmesh_agents.store.schema import FORMER_APPLICATION_ID, VERSION
+from wattmesh_cli import sqlite_books
 from wattmesh_cli.audit import audit, together
 from wattmesh_cli.books import Book, Messages
+from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books, read_markets
 from wattmesh_cli.state import StateError
 
@@ -173,3 +178,19 @@ def test_markets_of_which_one_knows_somebody_of_the_other_are_read_together(tmp_
     books = [*street(), replace(flat, ledger=(*flat.ledger, known)), *others]
     [market] = read_markets(write_state(tmp_path / "state", books))
     assert len(market) == 6
+
+
+def test_the_audit_lets_go_of_a_market_before_it_reads_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = write_state(tmp_path / "state", [*street(), *twin()])
+    read, there = sqlite_books._read_all, list[int]()
+
+    def counted(databases: Iterable[sqlite_books._Opened]) -> tuple[Book, ...]:
+        there.append(sum(isinstance(one, Book) for one in gc.get_objects()))
+        return read(databases)
+
+    monkeypatch.setattr(sqlite_books, "_read_all", counted)
+    audited = CliRunner().invoke(app, ["audit", "--state", str(state)])
+    assert "4 contracts" in audited.output
+    assert there == [there[0]] * 2

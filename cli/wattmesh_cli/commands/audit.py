@@ -85,7 +85,7 @@ def _audit_once(chosen: Source) -> tuple[AuditResult, set[str]]:
         declared = chosen.declared()
         return audit_books(books, declared.parties, declared.below_zero)
 
-    return together(audited(books) for books in chosen.markets()), names
+    return together(map(audited, chosen.markets())), names  # map holds no market while the next one is read
 
 
 def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> None:

@@ -188,7 +188,7 @@ def _look_at(state: Path, plan: GatewayPlan, result: SimulationResult) -> tuple[
         summary.add(books, since)
         return audit(books, below_zero=below_zero(plan))
 
-    return together(audited(books) for books in read_markets(state)), summary
+    return together(map(audited, read_markets(state))), summary  # map holds no market while the next one is read
 
 
 def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, troubles: Sequence[str]) -> None:
