@@ -170,6 +170,11 @@ class Reading:
         return self.bought_wh + self.imported_wh - self.sold_wh - self.exported_wh
 
 
+def mean_power_w(energy_wh: int) -> int:
+    """The mean power of what goes through a meter in a slot (W)."""
+    return energy_wh * 3600 // SLOT_S
+
+
 def _devices(reading: Reading) -> tuple[Device, ...]:
     names = [of.name for of in fields(Device)]
     try:

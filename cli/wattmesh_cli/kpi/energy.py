@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wattmesh_cli.books import SLOT_S, LedgerEntry, Reading
+from wattmesh_cli.books import LedgerEntry, Reading, mean_power_w
 from wattmesh_cli.kpi.rows import Rows, Slots, share, supplied
 
 
@@ -101,7 +101,7 @@ def _energy(rows: Rows, households: Sequence[str], slots: Slots) -> EnergyKpis:
         autarky=share(sum(slot.load_wh - min(slot.load_wh, max(0, slot.net_wh)) for slot in wanted), load_wh),
         local_wh=local_wh,
         taken_wh=taken_wh,
-        peak_import_w=max((max(0, slot.net_wh) * 3600 // SLOT_S for slot in wanted), default=None),
+        peak_import_w=max((mean_power_w(max(0, slot.net_wh)) for slot in wanted), default=None),
         unserved_wh=sum(max(0, wh) for wh in missing_wh),
         curtailed_wh=sum(max(0, -wh) for wh in missing_wh),
     )

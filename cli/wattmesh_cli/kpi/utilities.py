@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wattmesh_cli.books import SLOT_S
+from wattmesh_cli.books import mean_power_w
 from wattmesh_cli.kpi.rows import Rows, Slots
 
 
@@ -30,6 +30,6 @@ def utility_kpis(rows: Rows, utility: str, capacity_w: int, customers: Iterable[
         for reading in rows.readings.get(customer, ()):
             if reading.slot in slots:
                 drawn_wh[reading.slot] += reading.drawn_wh
-    drawn_w = [max(0, wh) * 3600 // SLOT_S for wh in drawn_wh.values()]
+    drawn_w = [mean_power_w(max(0, wh)) for wh in drawn_wh.values()]
     above = sum(power > capacity_w for power in drawn_w)
     return UtilityKpis(utility, capacity_w, max(drawn_w, default=None), len(drawn_w), above)

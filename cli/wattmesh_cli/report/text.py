@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from fractions import Fraction
 
-from wattmesh_cli.books import SLOT_S
+from wattmesh_cli.books import mean_power_w
 from wattmesh_cli.kpi import AtBoth, Stored
 
 UNDEFINED = "–"
@@ -19,7 +19,7 @@ def kwh(energy_wh: int, decimals: int = 2) -> str:
 
 def kw(energy_wh: int) -> str:
     """The mean power (kW) of so much energy in one slot."""
-    return kwh(energy_wh * 3600 // SLOT_S)
+    return kwh(mean_power_w(energy_wh))
 
 
 def money(amount_micro: int) -> str:
