@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from wattmesh_cli.state import StateError
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
-from wattmesh_cli.street.study import Part, StudyFeeder, run_part
+from wattmesh_cli.street.study import Part, StudyFeeder, packed, run_packed
 from wattmesh_cli.street_record import Over, Study
 from wattmesh_market.energy.slots import SLOTS_PER_DAY
 from wattmesh_market.plugins.watch import Trouble, merged
@@ -104,7 +104,7 @@ class StudyWorkers:
                 feeder.take(feeder.run(part))
                 self._progress(slots * parties_of(feeder.plan))
             return
-        running = {self._executor.submit(run_part, part): feeder for feeder, part in parts}
+        running = {self._executor.submit(run_packed, packed(part)): feeder for feeder, part in parts}
         try:
             for future in as_completed(running):
                 feeder = running[future]
