@@ -210,7 +210,7 @@ def _executor(executor: Executor | int | str | None, variants: int) -> Iterator[
         with nullcontext(executor if isinstance(executor, Executor) else None) as given:
             yield given
         return
-    from wattmesh_cli.street.workers import executor_of  # the agents take a second to import
+    from wattmesh_cli.street.executors import executor_of  # the agents take a second to import
 
     scheduler = executor if isinstance(executor, str) else None
     jobs = executor if isinstance(executor, int) else 1

@@ -6,10 +6,8 @@ import asyncio
 import json
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import active_children
@@ -21,6 +19,7 @@ import pytest
 from tests.correctness.model import in_journal
 from tests.operator.world import NOW
 from tests.world.clocks import HeldClock
+from tests.world.dask_cluster import dask_cluster
 from tests.world.loopback import Loopback
 from tests.world.manifests import MARKET, example, households, planned, utility
 from tests.world.tokens import TOKEN
@@ -28,13 +27,13 @@ from wattmesh_agents.app import create_app as agents_app
 from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_agents.store.journal import table_rows
 from wattmesh_agents.store.schema import LEDGER_TABLES
+from wattmesh_cli.street.executors import SimulationError
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import by_feeder
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.local import listen
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
 from wattmesh_cli.street.study import StudyFeeder
-from wattmesh_cli.street.workers import SLOTS_AT_ONCE, SimulationError, workers
+from wattmesh_cli.street.workers import SLOTS_AT_ONCE, workers
 from wattmesh_cli.street_record import Over, Study
 from wattmesh_gateway.app import create_app as gateway_app
 from wattmesh_gateway.registry import Registry
@@ -372,12 +371,15 @@ def test_the_ledger_is_the_same_for_any_number_of_jobs_and_progress_counts_each_
 
 
 def test_a_process_that_dies_is_told_of() -> None:
-    with workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, jobs=2) as at_work:
-        at_work.run(0, 2, None, lambda: True)
+    def kill(_: int) -> None:
         for process in active_children():
             process.kill()
-        with pytest.raises(SimulationError, match="a worker process ended; was there memory enough"):
-            at_work.run(2, 3, None, lambda: True)
+
+    with (
+        pytest.raises(SimulationError, match=r"a worker process ended; was there memory enough\?"),
+        workers(by_feeder(TWO_FEEDERS), STUDY, None, kill, jobs=2) as at_work,
+    ):
+        at_work.run(0, 2 * SLOTS_AT_ONCE, None, lambda: True)
 
 
 def test_a_stop_comes_between_two_parts() -> None:
@@ -386,27 +388,12 @@ def test_a_stop_comes_between_two_parts() -> None:
         assert at_work.run(0, 2 * SLOTS_AT_ONCE, None, lambda: next(looks)) == SLOTS_AT_ONCE
 
 
-@contextmanager
-def dask(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of a Dask cluster."""
-    command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments, "--no-dashboard"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wattmesh_cli.street.workers.SLOTS_AT_ONCE", 24)  # so that it is lost in the middle
-    with ExitStack() as stack:
-        with listen() as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        stack.enter_context(dask("scheduler", "--host", address))
-        worker = ("worker", f"tcp://{address}", "--nthreads", "1", "--no-nanny")
-        first, _ = stack.enter_context(dask(*worker)), stack.enter_context(dask(*worker))
+    with dask_cluster() as cluster:
+        first, _ = cluster.workers
         (tmp_path / "dask").mkdir()
         parts: list[int] = []
 
@@ -415,20 +402,10 @@ def test_a_dask_cluster_that_loses_a_worker_ends_with_the_same_ledger(
             if len(parts) == 3:
                 first.kill()
 
-        scheduler = f"tcp://{address}"
-        with workers(by_feeder(TWO_FEEDERS), STUDY, None, progress, scheduler=scheduler) as at_work:
+        with workers(by_feeder(TWO_FEEDERS), STUDY, None, progress, scheduler=cluster.address) as at_work:
             at_work.run(0, 96, 96, lambda: True)
             at_work.settle(96)
             at_work.save(tmp_path / "dask")
     assert first.returncode == -signal.SIGKILL
     assert len(parts) == 10, "four parts of a day and its settlement, on two feeders"
     assert rows_in(tmp_path / "dask") == study(TWO_FEEDERS, tmp_path / "here", 96)
-
-
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wattmesh_cli.street.workers.SCHEDULER_S", 0.5)
-    with (
-        pytest.raises(SimulationError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        workers(by_feeder(TWO_FEEDERS), STUDY, None, lambda _: None, scheduler="tcp://127.0.0.1:1"),
-    ):
-        pass

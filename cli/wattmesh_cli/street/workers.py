@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, as_completed
 from contextlib import ExitStack, closing, contextmanager
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Protocol
 
-from wattmesh_cli.state import StateError
+from wattmesh_cli.street.executors import executor_of
 from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, packed, run_packed
@@ -25,12 +22,6 @@ SLOTS_AT_ONCE = SLOTS_PER_DAY
 """So many slots are a part of a study. What its parties remember goes along with it, so that shorter parts cost more to
 hand over; longer ones would be waited for when the study is stopped.
 """
-SCHEDULER_S = 10.0
-"""How long a Dask scheduler may take to answer."""
-
-
-class SimulationError(StateError):
-    """A simulation cannot go on. The message is one line for the user."""
 
 
 class Workers(Protocol):
@@ -105,14 +96,10 @@ class StudyWorkers:
                 self._progress(slots * parties_of(feeder.plan))
             return
         running = {self._executor.submit(run_packed, packed(part)): feeder for feeder, part in parts}
-        try:
-            for future in as_completed(running):
-                feeder = running[future]
-                feeder.take(future.result())
-                self._progress(slots * parties_of(feeder.plan))
-        except BrokenProcessPool:
-            text = "a worker process ended; was there memory enough? The same command goes on from the last save"
-            raise SimulationError(f"the simulation cannot go on: {text}") from None
+        for future in as_completed(running):
+            feeder = running[future]
+            feeder.take(future.result())
+            self._progress(slots * parties_of(feeder.plan))
 
 
 class MessageWorkers:
@@ -179,32 +166,3 @@ def workers(
             for plan in feeders
         ]
         yield StudyWorkers(studies, executor, progress)
-
-
-@contextmanager
-def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
-    """Processes of this machine, or where `scheduler` names a Dask scheduler its cluster; None for one job."""
-    with ExitStack() as stack:
-        if scheduler is not None:
-            yield _dask(stack, scheduler)
-        elif jobs > 1:
-            context = multiprocessing.get_context("spawn")
-            yield stack.enter_context(ProcessPoolExecutor(jobs, mp_context=context))
-        else:
-            yield None
-
-
-def _dask(stack: ExitStack, scheduler: str) -> Executor:
-    """The executor of a Dask cluster. SimulationError when Dask is not installed or the scheduler does not answer."""
-    try:
-        # By name: the package is there only with the extra.
-        distributed: Any = import_module("distributed")
-    except ImportError:
-        text = "--scheduler needs Dask: pip install 'wattmesh[dask]'"
-        raise SimulationError(text) from None
-    try:
-        client = stack.enter_context(distributed.Client(scheduler, timeout=SCHEDULER_S, set_as_default=False))
-    except (OSError, ValueError) as error:
-        raise SimulationError(f"no Dask scheduler answers at {scheduler}: {error}") from None
-    executor: Executor = client.get_executor(pure=False)
-    return executor
