@@ -182,15 +182,19 @@ def test_json_is_a_message_that_the_codec_reads(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", of("dockerfile"), ids=lambda block: block.where)
-def test_an_image_adds_to_ours_what_an_extra_has(block: Block) -> None:
+def test_an_image_has_ours_or_the_wheel_and_what_an_extra_adds(block: Block) -> None:
     lines = [line for line in block.text.splitlines() if line and not line.startswith("#")]
-    assert {line.split()[0] for line in lines} == {"FROM", "USER", "RUN"}
-    assert lines[0] == "FROM wattmesh/runtime:VERSION"
-    wanted = set(re.findall(r"'([\w-]+[>=].*?)'", block.text))
-    assert wanted
-    assert wanted <= {one for extra in PROJECT["optional-dependencies"].values() for one in extra}
+    dockerfile, extras = (ROOT / "Dockerfile").read_text(), PROJECT["optional-dependencies"]
+    if "COPY wattmesh-*.whl /tmp/" in lines:
+        assert f"ARG PYTHON_IMAGE={lines[0].removeprefix('FROM ')}@" in dockerfile
+        assert set(re.findall(r"wattmesh-\*\.whl\)\[(\w+)\]", block.text)) <= set(extras)
+    else:
+        assert lines[0] == "FROM wattmesh/runtime:VERSION"
+        wanted = set(re.findall(r"'([\w-]+[>=].*?)'", block.text))
+        assert wanted
+        assert wanted <= {one for extra in extras.values() for one in extra}
+    assert {line.split()[0] for line in lines} <= {"FROM", "USER", "COPY", "RUN"}
     assert re.fullmatch(r"USER 65532(:65532)?", lines[-1])
-    dockerfile = (ROOT / "Dockerfile").read_text()
     for path in re.findall(r"/opt/wattmesh/\w+", block.text):
         assert path in dockerfile
 
@@ -328,9 +332,15 @@ def _status(crd: Json) -> Json:
     return properties
 
 
-@pytest.mark.parametrize("command", starting("docker"), ids=str)
+@pytest.mark.parametrize("command", starting("docker", "run"), ids=str)
+def test_what_is_run_in_an_image_is_a_command_of_ours(command: Command) -> None:
+    first = command.words.index("wattmesh")
+    assert re.fullmatch(r"wattmesh/\w+:VERSION", command.words[first - 1])
+    _parse(command.words[first + 1 :])
+
+
+@pytest.mark.parametrize("command", starting("docker", "push"), ids=str)
 def test_images_are_pushed_as_they_are_built(command: Command) -> None:
-    assert command.words[:2] == ["docker", "push"]
     [image] = command.words[2:]
     assert re.fullmatch(rf"registry\.example/wattmesh/(operator|runtime):{re.escape(PROJECT['version'])}", image)
 
