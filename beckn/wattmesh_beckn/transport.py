@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import aiohttp
@@ -67,15 +68,13 @@ class HttpTransport:
     """
 
     def __init__(self, *, connections: int = 200) -> None:
-        tls = httpx.create_ssl_context()
-
         def session() -> aiohttp.ClientSession:
             connector = aiohttp.TCPConnector(
-                limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=tls, socket_factory=guarded_socket
+                limit=connections, keepalive_timeout=KEEP_ALIVE_S, ssl=_tls(), socket_factory=guarded_socket
             )
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-        self._transport = AiohttpTransport(verify=tls, client=session)
+        self._transport = AiohttpTransport(verify=_tls(), client=session)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Reply:
         """See Transport. An answer that is compressed, or more than 1 MiB, is an error; no redirect is followed."""
@@ -103,6 +102,11 @@ class HttpTransport:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+
+@cache  # the certificates take 20 ms to read
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 @lru_cache(maxsize=4096)
