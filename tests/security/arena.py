@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ NO_FSYNC = "PRAGMA synchronous = OFF"
 """No machine fails in these tests, so none need wait for its disk."""
 
 Books = dict[str, Any]
+Rows = dict[str, list[tuple[Any, ...]]]
 
 
 class _Player:
@@ -63,6 +64,7 @@ class Arena:
     def __init__(self, folder: Path, plan: GatewayPlan = STREET) -> None:
         """`plan` is the puppet's street, or the same one whose network speaks other versions of Beckn."""
         self._folder = folder
+        self._read: dict[sqlite3.Connection, tuple[tuple[int, int], Rows]] = {}
         self.wires = Loopback()
         self.clock = HeldClock(EPOCH, lambda: self.wires.under_way)
         self.puppet = Puppet(plan.resource.spec.protocols[0])
@@ -92,12 +94,14 @@ class Arena:
             await self.wires.serve(name, create_agents_app(pod))
         await self.wires.listen("puppet", self.puppet)
         await self.run.start()
+        self._reader = sqlite3.connect(self._folder / "registry.db")
         await self.puppet.enter(self.run)
         await self.clock.settle()
 
     async def stop(self) -> None:
         await self.run.stop()
         await self.wires.close()
+        self._reader.close()
         self.run.close()
 
     async def restart(self, name: str) -> None:
@@ -142,9 +146,8 @@ class Arena:
         """Every row of every table but the inboxes, offers in memory, what was published, and who drains: all that a
         message may change.
         """
-        books: Books = {name: _rows(pod.database.connection) for name, pod in self.run.pods.items()}
-        with closing(sqlite3.connect(self._folder / "registry.db")) as registry:
-            books["registry"] = _rows(registry)
+        books: Books = {name: self._rows(pod.database.connection) for name, pod in self.run.pods.items()}
+        books["registry"] = self._rows(self._reader)
         books["offers"] = {
             name: repr(party.books.selections) for pod in self.run.pods.values() for name, party in pod.parties.items()
         }
@@ -155,6 +158,14 @@ class Arena:
             name: party.books.published for pod in self.run.pods.values() for name, party in pod.parties.items()
         }
         return books
+
+    def _rows(self, connection: sqlite3.Connection) -> Rows:
+        """Read anew only where something was written, through this connection or another."""
+        (others,) = connection.execute("PRAGMA data_version").fetchone()
+        written = connection.total_changes, others
+        if connection not in self._read or self._read[connection][0] != written:
+            self._read[connection] = written, _rows(connection)
+        return self._read[connection][1]
 
 
 @asynccontextmanager
@@ -168,7 +179,7 @@ async def arena(folder: Path, plan: GatewayPlan = STREET) -> AsyncIterator[Arena
         await street.stop()
 
 
-def _rows(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
+def _rows(connection: sqlite3.Connection) -> Rows:
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return {
         table: connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - names from the schema
