@@ -30,9 +30,12 @@ class Nonsense(Exception):
 
 def whole(value: object, what: str, least: int, most: int) -> int:
     """A whole number within its limits."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if type(value) is int:  # as nearly all are: to look for a protocol's methods takes 40 times as long
+        number = value
+    elif isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise Nonsense(f"{what} must be a whole number, not {value!r:.50}")
-    number = index(value)
+    else:
+        number = index(value)
     if not least <= number <= most:
         raise Nonsense(f"{what} must be from {least} to {most}, not {number}")
     return number
