@@ -60,7 +60,7 @@ class _Handler(logging.StreamHandler[IO[str]]):
         if not isinstance(sys.exc_info()[1], BrokenPipeError):
             super().handleError(record)
             return
-        self.setStream(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+        self.stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - setStream would flush the old one
         signal.raise_signal(signal.SIGTERM)
 
 

@@ -27,7 +27,7 @@ from wattmesh_cli.street_record import ADVICE, remember
 
 ROOT = Path(__file__).parents[2]
 SEED = str(ROOT / "examples" / "seed.yaml")
-ENVIRONMENT = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"COLUMNS": "200"}
 
 
 def wattmesh(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
