@@ -6,13 +6,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.world.dask_cluster import DaskCluster, dask_cluster
+from tests.world.dask_cluster import dask_cluster
 from wattmesh_cli.street.executors import SimulationError, executor_of
 
 
@@ -58,24 +57,26 @@ def test_a_result_arrives_although_its_worker_ends_while_it_is_unpacked(tmp_path
     assert ended.count(-signal.SIGKILL) == 1
 
 
-def run(cluster: DaskCluster, step: Callable[[], object]) -> None:
-    """As a study does: two parts, with a step between them."""
-    with executor_of(1, cluster.address) as executor:
+def test_a_scheduler_that_is_gone_is_told() -> None:
+    with dask_cluster(1) as cluster, executor_of(1, cluster.address) as executor:
         assert executor is not None
-        executor.submit(abs, -1).result()
-        executor.submit(Path.read_text, Path(str(step() or __file__))).result()
-
-
-def test_a_scheduler_that_is_gone_ends_the_study_with_a_sentence() -> None:
-    with dask_cluster(1) as cluster, pytest.raises(SimulationError) as caught:
-        run(cluster, cluster.scheduler.kill)
+        assert executor.submit(abs, -1).result() == 1
+        cluster.scheduler.kill()
+        with pytest.raises(SimulationError) as caught:
+            executor.submit(abs, -1).result()
     gone = f"the Dask scheduler at {cluster.address} is gone"
     assert str(caught.value) == f"the study cannot go on: {gone}. Run again, it goes on from what was saved"
 
 
-def test_a_file_that_a_worker_does_not_have_is_named() -> None:
-    with dask_cluster(1) as cluster, pytest.raises(SimulationError, match=r"a worker has no /nowhere/spot\.csv; files"):
-        run(cluster, lambda: "/nowhere/spot.csv")
+def test_what_a_worker_does_not_have_and_what_ends_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+    with dask_cluster(1) as cluster, executor_of(1, cluster.address) as executor:
+        assert executor is not None
+        missing = executor.submit(Path.read_text, Path("/nowhere/spot.csv"))
+        with pytest.raises(SimulationError, match=r"a worker has no /nowhere/spot\.csv; files of profiles and prices"):
+            missing.result()
+        with pytest.raises(SimulationError, match="workers ended one after the other; was there memory enough"):
+            executor.submit(signal.raise_signal, signal.SIGKILL).result()
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

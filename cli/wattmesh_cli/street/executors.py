@@ -32,8 +32,17 @@ def executor_of(jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
     SimulationError when it cannot begin, or loses what it runs on.
     """
     if scheduler is not None:
-        with _dask(scheduler) as executor:
-            yield executor
+        try:
+            # By name: the package is there only with the extra.
+            distributed: Any = import_module("distributed")
+        except ImportError:
+            raise SimulationError("--scheduler needs Dask: pip install 'wattmesh[dask]'") from None
+        try:
+            client = distributed.Client(scheduler, timeout=SCHEDULER_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise SimulationError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+        with client:
+            yield DaskExecutor(client, scheduler, distributed.KilledWorker)
     elif jobs > 1:
         with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as executor:
             try:
@@ -51,46 +60,31 @@ class DaskExecutor(Executor):
     moment. What is fetched by `Future.result`, as here, is computed again elsewhere.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, scheduler: str, killed: type[Exception]) -> None:
+        """`killed` is what a call ends with whose workers end one after the other."""
         self._client = client
+        self._scheduler = scheduler
+        self._killed = killed
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See Executor. Each call is run, also if it is the same as another."""
         answer: Future[T] = Future()
-        self._client.submit(fn, *args, pure=False, **kwargs).add_done_callback(partial(_hand_over, answer))
+        self._client.submit(fn, *args, pure=False, **kwargs).add_done_callback(partial(self._hand_over, answer))
         return answer
 
-
-def _hand_over(answer: Future[Any], done: Any) -> None:
-    try:
-        answer.set_result(done.result())
-    except BaseException as error:  # noqa: BLE001 - whatever a worker raises, or the loss of the scheduler
-        answer.set_exception(error)
-
-
-@contextmanager
-def _dask(scheduler: str) -> Iterator[Executor]:
-    """SimulationError, also when Dask is not installed or the scheduler does not answer."""
-    try:
-        # By name: the package is there only with the extra.
-        distributed: Any = import_module("distributed")
-    except ImportError:
-        text = "--scheduler needs Dask: pip install 'wattmesh[dask]'"
-        raise SimulationError(text) from None
-    try:
-        client = distributed.Client(scheduler, timeout=SCHEDULER_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise SimulationError(f"no Dask scheduler answers at {scheduler}: {error}") from None
-    with client:
+    def _hand_over(self, answer: Future[Any], done: Any) -> None:
         try:
-            yield DaskExecutor(client)
+            answer.set_result(done.result())
         except FileNotFoundError as error:
             text = f"a worker has no {error.filename}; files of profiles and prices have the same path everywhere."
-            raise _cannot_go_on(text) from None
-        except distributed.KilledWorker as error:
-            raise _cannot_go_on(f"workers ended one after the other; was there memory enough? ({error})") from None
+            answer.set_exception(_cannot_go_on(text))
+        except self._killed as error:
+            text = f"workers ended one after the other; was there memory enough? ({error})"
+            answer.set_exception(_cannot_go_on(text))
         except (CancelledError, asyncio.CancelledError):
-            raise _cannot_go_on(f"the Dask scheduler at {scheduler} is gone.") from None
+            answer.set_exception(_cannot_go_on(f"the Dask scheduler at {self._scheduler} is gone."))
+        except BaseException as error:  # noqa: BLE001 - whatever else a call has raised
+            answer.set_exception(error)
 
 
 def _cannot_go_on(why: str) -> SimulationError:
