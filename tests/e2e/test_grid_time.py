@@ -33,10 +33,11 @@ def test_a_gateway_that_is_deleted_and_applied_again_goes_on_where_it_was(alley:
 
 
 def test_who_comes_to_a_gateway_whose_time_is_behind_waits_and_trades_on_when_it_has_caught_up(alley: Kube) -> None:
-    """The younger gateway's clock starts 20 minutes of grid time before the books end, and until the household comes
-    to it these get further ahead, as theirs runs twice as fast.
+    """The younger gateway's clock starts 50 minutes of grid time before the books end, and until the household comes
+    to it these get further ahead, as theirs runs twice as fast. That is more than a minute, in which an operator that
+    other tests have killed comes back and looks at all pods.
     """
-    start = metered_until(alley, "seller-0") - timedelta(minutes=20)
+    start = metered_until(alley, "seller-0") - timedelta(minutes=50)
     clock = {"start": start.isoformat(), "speed": SPEED / 2}
     tariff = {"tariff": {"price": 0.25, "feedIn": 0.08}, "capacityKw": 60, "gatewayRef": {"name": "young"}}
     alley.apply(resource("BecknGateway", "young", {"clock": clock}), resource("UtilityAgent", "other", tariff))
