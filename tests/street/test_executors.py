@@ -57,6 +57,19 @@ def test_a_result_arrives_although_its_worker_ends_while_it_is_unpacked(tmp_path
     assert ended.count(-signal.SIGKILL) == 1
 
 
+def test_what_is_called_off_is_not_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with dask_cluster(1) as cluster, executor_of(1, cluster.address) as executor:
+        assert executor is not None
+        first = executor.submit(_until_there, tmp_path / "go")
+        second = executor.submit(Path.touch, tmp_path / "second")
+        assert second.cancel()
+        (tmp_path / "go").touch()
+        first.result()
+        assert executor.submit(abs, -1).result() == 1
+    assert not (tmp_path / "second").exists()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_scheduler_that_is_gone_is_told() -> None:
     with dask_cluster(1) as cluster, executor_of(1, cluster.address) as executor:
         assert executor is not None

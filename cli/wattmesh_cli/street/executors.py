@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
@@ -67,12 +66,16 @@ class DaskExecutor(Executor):
         self._killed = killed
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """See Executor. Each call is run, also if it is the same as another."""
+        """See Executor. Each call is run, also if it is the same as another; one that is called off is not."""
         answer: Future[T] = Future()
-        self._client.submit(fn, *args, pure=False, **kwargs).add_done_callback(partial(self._hand_over, answer))
+        asked = self._client.submit(fn, *args, pure=False, **kwargs)
+        asked.add_done_callback(partial(self._hand_over, answer))
+        answer.add_done_callback(lambda done: asked.cancel() if done.cancelled() else None)
         return answer
 
     def _hand_over(self, answer: Future[Any], done: Any) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
         try:
             answer.set_result(done.result())
         except FileNotFoundError as error:
@@ -81,7 +84,7 @@ class DaskExecutor(Executor):
         except self._killed as error:
             text = f"workers ended one after the other; was there memory enough? ({error})"
             answer.set_exception(_cannot_go_on(text))
-        except (CancelledError, asyncio.CancelledError):
+        except CancelledError:
             answer.set_exception(_cannot_go_on(f"the Dask scheduler at {self._scheduler} is gone."))
         except BaseException as error:  # noqa: BLE001 - whatever else a call has raised
             answer.set_exception(error)

@@ -77,7 +77,7 @@ def run_part(part: Part) -> PartDone:
 
 
 def packed(part: Part) -> bytes:
-    """A part as it goes to another process, a tenth of its size: a Dask scheduler makes Python objects of all that it
+    """A part as it goes to another process, a third of its size: a Dask scheduler makes Python objects of all that it
     passes on, and keeps the last thousand messages to each worker.
     """
     return zlib.compress(pickle.dumps(part), 1)
