@@ -22,6 +22,7 @@ from wattmesh import frames
 from wattmesh.study import Study, mechanism_of
 from wattmesh_cli.books import BooksError
 from wattmesh_cli.state import write_whole
+from wattmesh_cli.street.executors import executor_of
 from wattmesh_market.mechanisms import BILATERAL, Mechanism
 from wattmesh_market.parties.plugged import plugins_of
 from wattmesh_market.plugins import Given, Kind, given_of, require_portable, take
@@ -210,8 +211,6 @@ def _executor(executor: Executor | int | str | None, variants: int) -> Iterator[
         with nullcontext(executor if isinstance(executor, Executor) else None) as given:
             yield given
         return
-    from wattmesh_cli.street.executors import executor_of  # the agents take a second to import
-
     scheduler = executor if isinstance(executor, str) else None
     jobs = executor if isinstance(executor, int) else 1
     with executor_of(min(jobs, variants), scheduler) as made:
