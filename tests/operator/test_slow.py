@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
+
+import pytest
 
 from tests.operator.world import NOW, STREET, World, party_status, run
 from wattmesh_beckn.transport import Reply
-from wattmesh_common.clock import LoopClock
+from wattmesh_common.clock import LoopClock, utc
 from wattmesh_operator.controller.enrolment import REGISTER_S
 from wattmesh_operator.controller.memo import Memo
 
@@ -65,6 +68,62 @@ def test_a_pod_that_hangs_keeps_its_numbers_and_is_told_of_after_a_while() -> No
         await world.reconcile()
         household = world.read("SolarAgent", "rooftop")["status"]["households"][0]
         assert (household["phase"], household["levelWh"]) == ("Unreachable", 5_000)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase", "reason"),
+    [
+        ({"waits_until": utc(NOW + 3600)}, "Waiting", "BooksAhead"),
+        (None, "Unreachable", "PodUnreachable"),
+        ({}, "Ready", "Ready"),
+    ],
+)
+def test_what_an_operator_that_has_just_started_has_not_heard_of_stands_as_the_one_before_told(
+    changes: Mapping[str, Any] | None, phase: str, reason: str
+) -> None:
+    async def main() -> None:
+        world = Slow(takes_s=1.5)
+        world.apply(STREET)
+        await world.settle()
+        for name in ("rooftop-0", "utility"):
+            pod = world.pods[name]
+            pod.parties[name] = pod.parties[name].model_copy(update=changes or {})
+            if changes is None:
+                del world.pods[name]
+        await world.reconcile()
+        await world.clock.sleep(30)
+        await world.reconcile()
+        world.slow = ("rooftop-0", "utility")
+        world.reconciler = world.new_operator()
+        assert await world.took_s() < 0.5
+        assert world.read("SolarAgent", "rooftop")["status"]["households"][0]["phase"] == phase
+        assert world.condition("SolarAgent", "rooftop")[1] == reason
+        assert world.condition("UtilityAgent", "utility")[1] == reason
+
+    run(main())
+
+
+def test_an_operator_that_has_just_started_tells_of_a_slow_pod_what_it_says_when_it_has_heard_of_it() -> None:
+    async def main() -> None:
+        world = Slow("rooftop-0", takes_s=1.5)
+        world.apply(STREET)
+        await world.settle()
+        await world.clock.sleep(2)
+        waiting = world.pods["rooftop-0"].parties["rooftop-0"].model_copy(update={"waits_until": utc(NOW + 3600)})
+        world.pods["rooftop-0"].parties["rooftop-0"] = waiting
+        for _ in range(2):
+            await world.reconcile()
+            await world.clock.sleep(2)
+        assert world.condition("SolarAgent", "rooftop") == ("False", "BooksAhead")
+        world.pods["rooftop-0"].parties["rooftop-0"] = party_status("rooftop-0")
+        world.reconciler = world.new_operator()
+        await world.reconcile()
+        assert world.condition("SolarAgent", "rooftop") == ("False", "BooksAhead")
+        await world.clock.sleep(2)
+        await world.reconcile()
+        assert world.condition("SolarAgent", "rooftop") == ("True", "Ready")
 
     run(main())
 

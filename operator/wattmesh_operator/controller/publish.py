@@ -25,6 +25,7 @@ from wattmesh_operator.plan.pods import GatewayPlan, Participant, PodPlan
 from wattmesh_operator.registry.registration import Registered, RegistryView
 from wattmesh_operator.resources.mistakes import Identity
 from wattmesh_operator.resources.parsing import Manifest
+from wattmesh_operator.resources.reasons import Reason
 from wattmesh_operator.resources.status import (
     HouseholdStatus,
     Phase,
@@ -46,6 +47,9 @@ from wattmesh_operator.status.summary import summarised
 from wattmesh_operator.status.trouble import Trouble
 
 log = logging.getLogger(__name__)
+
+_PHASES: Mapping[str, Phase] = {Reason.POD_UNREACHABLE: "Unreachable", Reason.BOOKS_AHEAD: "Waiting"}
+"""Of a party that is up and does not trade."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +213,10 @@ def _utility(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, item
     previous: UtilityAgentStatus = outcome.previous(item)
     reading = _reading(pod, participant, outcome)
     known = reading is not None or previous.sold_kwh is not None
+    told = next((_PHASES.get(one.reason) for one in previous.conditions if one.type == "Ready"), None)
     return utility_agent_status(
         previous,
-        _member(participant, pod, plan, outcome, known=known, now=now),
+        _member(participant, pod, plan, outcome, known=known, told=told, now=now),
         reading,
         gateway=plan.resource.metadata.name,
         rotated_keys=_rotated(previous.rotated_keys, pods, outcome, item),
@@ -232,7 +237,7 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
             known = reading is not None or (last is not None and last.level_wh is not None)
             seen.append(
                 HouseholdSeen(
-                    _member(participant, pod, plan, outcome, known=known, now=now),
+                    _member(participant, pod, plan, outcome, known=known, told=last.phase if last else None, now=now),
                     f"{pod_url(pod)}/{participant.name}",
                     config.battery.capacity_wh if config.battery else 0,
                     reading,
@@ -253,10 +258,17 @@ def _solar_agent(pods: Sequence[tuple[PodPlan, GatewayPlan]], outcome: Outcome, 
 
 
 def _member(
-    participant: Participant, pod: PodPlan, plan: GatewayPlan, outcome: Outcome, *, known: bool, now: datetime
+    participant: Participant,
+    pod: PodPlan,
+    plan: GatewayPlan,
+    outcome: Outcome,
+    *,
+    known: bool,
+    told: Phase | None,
+    now: datetime,
 ) -> Member:
     """`known`: whether it has said how it stands. Before that its pod is not up for those who look at it; nobody is
-    registered before.
+    registered before. `told` is its phase in the status before, perhaps by another operator.
     """
     deployment = outcome.deployments.get(pod.name)
     registered = outcome.registered.get(plan.resource.metadata.name, Registered())
@@ -270,6 +282,8 @@ def _member(
         phase = "Unreachable"
     elif is_available(deployment) and waits_until is not None:
         phase = "Waiting"
+    elif is_available(deployment) and reading is None and told is not None and told in _PHASES.values():
+        phase = told  # until this operator has heard of it
     elif is_available(deployment) and (known or participant.subscriber_id in registered.ids):
         phase = "Ready"
     return Member(

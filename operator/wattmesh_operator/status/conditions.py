@@ -32,7 +32,8 @@ class Member:
     `trouble` says why its pod could not be made or does not come up, `refused` why it is not in the registry.
     `halted` says why a rollout does not reach it, if so. `rekeying` is whether a new key is on its way, `former_until`
     when (unix seconds) its last former key ends.
-    `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it.
+    `waits_until` is the wall time at which grid time has caught up with its books, where these are ahead of it and it
+    has said so.
     `volume` says why its volume has another size than it shall have. `pulled` is the image that its pod waits for.
     """
 
@@ -121,9 +122,10 @@ def _ready(members: Sequence[Member]) -> Finding:
     if silent:
         return Finding(False, Reason.POD_UNREACHABLE, f"{_names(silent)}: the pod does not answer")
     if ahead := [member for member in staying if member.phase == "Waiting"]:
-        until = rfc3339(max(member.waits_until.timestamp() for member in ahead if member.waits_until))
+        ends = [member.waits_until.timestamp() for member in ahead if member.waits_until]
+        until = f", until {rfc3339(max(ends))}" if ends else ""
         text = f"{_names(ahead)}: grid time is behind the books, which were written by an older gateway's clock"
-        return Finding(False, Reason.BOOKS_AHEAD, f"{text}; trading goes on when it has caught up, until {until}")
+        return Finding(False, Reason.BOOKS_AHEAD, f"{text}; trading goes on when it has caught up{until}")
     if absent := [member for member in staying if not member.registered]:
         return Finding(False, Reason.NOT_REGISTERED, f"{_names(absent)}: not in the gateway's registry")
     if rolling := [member for member in staying if not member.rolled_out]:
