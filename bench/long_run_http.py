@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.long_run import Watch, table
 from bench.tables import Measured
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_operator.plan import GatewayPlan
 
 SPEED = 8640.0

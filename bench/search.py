@@ -30,8 +30,9 @@ from wattmesh_beckn.http import add_post
 from wattmesh_beckn.signature import AUTHORIZATION, Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_beckn.transport import HttpTransport, Reply
+from wattmesh_cli.state import locked
 from wattmesh_cli.street.keys import derived_signers, kept_signers
-from wattmesh_cli.street.local import LOOPBACK, listen, locked, running_street, serving
+from wattmesh_cli.street.local import LOOPBACK, listen, running_street, serving
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.clock import SystemClock, utc
 from wattmesh_common.fields import ProtocolVersion

@@ -10,10 +10,9 @@ import yaml
 
 from wattmesh_cli.books import LedgerEntry, Reading
 from wattmesh_cli.kpi import Rows
-from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import by_feeder
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.study import Part, run_part
+from wattmesh_cli.street.virtual_time import EPOCH, slot_start
 from wattmesh_cli.terms import Terms, terms_of
 from wattmesh_common.runtime import RuntimeConfig
 from wattmesh_market.energy.slots import SLOT_S, SLOTS_PER_DAY

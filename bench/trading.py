@@ -21,7 +21,8 @@ from httpx_aiohttp import AiohttpTransport
 
 from bench.days import STREET
 from bench.tables import Measured
-from wattmesh_cli.street.local import LOOPBACK, listen, locked, running_street, serving
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import LOOPBACK, listen, running_street, serving
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_operator.manifests import load
 from wattmesh_operator.plan import plan

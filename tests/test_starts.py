@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_group
@@ -37,6 +38,12 @@ def test_help_imports_no_command() -> None:
 )
 def test_commands_that_read_import_neither_services_nor_http(arguments: tuple[str, ...]) -> None:
     assert not loaded(command(*arguments)).intersection([*HTTP, *SERVICES, "plotly"])
+
+
+def test_a_study_imports_neither_services_nor_http(tmp_path: Path) -> None:
+    modules = loaded(command("simulate", "examples/street.yaml", "--state", str(tmp_path), "--output", "json"))
+    assert "wattmesh_market.study.feeder" in modules
+    assert not modules.intersection([*HTTP, *SERVICES, "wattmesh_beckn", "wattmesh_gateway", "uvicorn", "plotly"])
 
 
 @pytest.mark.parametrize(

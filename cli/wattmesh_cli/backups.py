@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wattmesh_agents.store.copies import OURS, parties_of, put, take
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.state import AGENTS, GATEWAY, StateError, write_whole
+from wattmesh_cli.state import AGENTS, GATEWAY, StateError, locked, write_whole
 from wattmesh_cli.street_record import read_record
 from wattmesh_common.sqlite_files import DatabaseRefused, check_copy, reading, refusing, write_copy
 
@@ -157,8 +157,6 @@ def restore_state(state: Path, backup: Backup, pods: Sequence[str]) -> None:
 
     No street may be running on the state directory. What is not named stays as it is.
     """
-    from wattmesh_cli.street.local import locked  # only who restores waits for it
-
     with locked(state):
         try:
             for name in backup.contents.files:

@@ -11,7 +11,7 @@ from pathlib import Path
 from wattmesh_agents.store import forgetting
 from wattmesh_agents.store.database import Database
 from wattmesh_cli.books import BooksError
-from wattmesh_cli.state import AGENTS, StateError
+from wattmesh_cli.state import AGENTS, StateError, locked
 from wattmesh_cli.street_record import read_record
 from wattmesh_common.chain import SALT_BYTES
 from wattmesh_common.forget import ForgottenRows
@@ -45,8 +45,6 @@ def forget_on_this_machine(state: Path, leaver: Leaver) -> Sequence[Forgets]:
     Where it has one, and everything in it is settled, no closing record is needed: local streets make none. BooksError,
     and nothing has changed, when it cannot be forgotten yet.
     """
-    from wattmesh_cli.street.local import locked  # only who forgets waits for it
-
     if read_record(state).study is not None:
         raise StateError(f"{state}: has a study, which no household is in; delete the directory")
     with locked(state), ExitStack() as opened:

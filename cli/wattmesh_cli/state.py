@@ -10,7 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from wattmesh_cli.books import BooksError
 
@@ -35,6 +39,22 @@ _PARTS = {
 
 class StateError(BooksError):
     """The state directory, or a file in it, cannot be used. The message is one line for the user."""
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """Make the state directory, its owner's only, and keep others from running on it; StateError when somebody does."""
+    with ExitStack() as stack:
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            state.chmod(0o700)  # what households use lies in it
+            stack.enter_context(FileLock(state / LOCK, timeout=0))
+        except Timeout:
+            text = f"{state}: a street is running on it already; stop it, or name another --state"
+            raise StateError(text) from None
+        except OSError as error:
+            raise StateError(f"{state}: cannot be used: {error.strerror}") from None
+        yield
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o666) -> None:

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from tests.chat import FakeChatModel, asked, call, picking
 from wattmesh_agents.advising import ask_until
 from wattmesh_agents.chat import MODEL, ChatAdviser, ChoiceAnswer, adviser_of
-from wattmesh_cli.street.memory import EPOCH, simulate
+from wattmesh_cli.street.memory import simulate
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import LoopClock
 from wattmesh_market.trade.advice import Choice, NoChoice, Part, Question
 from wattmesh_market.trade.offers import Block, Offer

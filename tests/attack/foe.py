@@ -18,8 +18,8 @@ from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.transport import Reply, TransportError
 from wattmesh_cli.state import CLOCK, KEYS, TOKEN
 from wattmesh_cli.street.keys import derived_signers, kept_signers
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import subscriber_ids
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import SystemClock
 from wattmesh_common.reading_token import read_token
 from wattmesh_market.energy.slots import SLOT_S, slot_of

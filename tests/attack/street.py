@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from tests.world.manifests import households, market, planned, utility
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_common.logs import configure
 from wattmesh_operator.plan import GatewayPlan
 

@@ -16,7 +16,8 @@ from tests.browser.support import Served, Visits, inaccessible
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import logged
 from tests.world.tokens import TOKEN
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_common.reading_token import ReadingToken
 
 pytestmark = pytest.mark.browser

@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 from tests.cli.kubernetes_objects import deployment, listing, pod
 from tests.world.manifests import MARKET, households, planned, utility
 from wattmesh_cli.main import app
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 
 STREET = planned(
     MARKET

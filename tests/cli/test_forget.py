@@ -23,7 +23,8 @@ from wattmesh_cli.cluster.forget import forget
 from wattmesh_cli.cluster.pods import PodName
 from wattmesh_cli.forgetting import Forgets, Leaver
 from wattmesh_cli.main import app
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_common.forget import FORGOTTEN
 from wattmesh_operator.plan import GatewayPlan
 

@@ -24,7 +24,8 @@ from wattmesh_cli.cluster.pods import PodName
 from wattmesh_cli.deciding import Corrected, Decided
 from wattmesh_cli.main import app
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_market.energy.slots import SLOT_S, local
 from wattmesh_market.parties.household import Household
 from wattmesh_market.parties.utility import Utility

@@ -12,8 +12,8 @@ from tests.world.faults import Faulty, Wrap
 from tests.world.manifests import MARKET, households, market, planned, utility
 from tests.world.street import Hands, Street, play
 from wattmesh_beckn.transport import Transport
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import LoopClock
 from wattmesh_operator.plan import GatewayPlan
 

@@ -197,13 +197,19 @@ def audit(kube: Kube) -> Object:
     return said
 
 
-def audit_findings(kube: Kube) -> list[Object]:
-    """What `wattmesh audit` finds wrong in a namespace, none or some."""
+def audited(kube: Kube) -> Object:
+    """What `wattmesh audit` says of a namespace, whether anything is wrong or overdue there or not."""
     line = _command_line(kube, "audit", "--output", "json")
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode not in (0, 1):
         raise CommandFailed(done.stderr)
-    found: list[Object] = json.loads(done.stdout)["findings"]
+    said: Object = json.loads(done.stdout)
+    return said
+
+
+def audit_findings(kube: Kube) -> list[Object]:
+    """What `wattmesh audit` finds wrong in a namespace, none or some."""
+    found: list[Object] = audited(kube)["findings"]
     return found
 
 

@@ -21,7 +21,7 @@ from tests.e2e.killing import (
     the_pod,
 )
 from tests.e2e.kube import CommandFailed, Kube, Object, command, until
-from tests.e2e.market import Books, audit, books, buyer, continues, in_doubt, key_ids, registered
+from tests.e2e.market import Books, audit_findings, books, buyer, continues, in_doubt, key_ids, registered
 from wattmesh_operator.cluster.objects import annotations_of
 from wattmesh_operator.desired.names import DRAINING
 
@@ -89,7 +89,7 @@ def test_an_operator_killed_in_a_scale_down_is_followed_by_one_that_completes_it
         states = {contract["transaction_id"]: contract["state"] for contract in after.contracts}
         assert {states[transaction] for transaction in _promised(before[name])} == {"SETTLED"}
         assert key_ids(avenue, name) == keys[name]
-    assert not audit(avenue)["findings"]
+    assert not audit_findings(avenue)
 
 
 @pytest.mark.alone
@@ -163,7 +163,7 @@ def _is_as_before(avenue: Kube, everybody: set[str]) -> None:
         lambda: any(c["transaction_id"] not in known for c in books(avenue, "flat-pod-0").settled("buyer")),
     )
     until("nothing is in doubt", lambda: in_doubt(avenue) == 0)
-    assert not audit(avenue)["findings"]
+    assert not audit_findings(avenue)
 
 
 def _promised(book: Books) -> list[str]:

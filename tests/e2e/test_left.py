@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.e2e.kube import Kube, condition, until
-from tests.e2e.market import Books, audit, audit_findings, books, registered, seller, uid_of_pod, wattmesh
+from tests.e2e.market import Books, audit_findings, audited, books, registered, seller, uid_of_pod, wattmesh
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ def test_a_deleted_household_settles_closes_its_account_and_goes(
     [record] = books(alley, "consumer-0").tables["closing_records"]
     assert record["counterparty"] == SELLER
     closed["seller-0"] = record["account"]
-    said = audit(alley)
+    said = audited(alley)
     assert not said["findings"]
     assert said["contracts_with_departed"] > 0
 
@@ -62,7 +62,7 @@ def test_it_is_forgotten_on_request_and_the_others_books_stay_right(alley: Kube)
     assert all(SELLER in json.dumps(one.tables) for one in before.values())
     assert not any(SELLER in json.dumps(one.tables) for one in after.values())
     assert bought <= {(row["slot"], row["energy_wh"]) for row in after["consumer-0"].settled("buyer")}
-    said = audit(alley)
+    said = audited(alley)
     assert not said["findings"]
     assert said["contracts_with_forgotten"] > 0
 
@@ -74,7 +74,7 @@ def test_made_again_under_its_name_it_is_a_new_party(alley: Kube, closed: dict[s
     [account] = now.tables["accounts"]
     assert account["account"] != closed["seller-0"]
     assert alley.get("solaragent", "seller")["status"]["households"][0]["account"] == account["account"]
-    assert not audit(alley)["findings"]
+    assert not audit_findings(alley)
 
 
 def test_a_lost_volume_is_a_condition_and_a_warning_and_its_books_are_made_again(alley: Kube) -> None:

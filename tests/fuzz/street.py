@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from tests.street.puppet import STREET
-from wattmesh_cli.state import TOKEN
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import TOKEN, locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_common.logs import configure
 from wattmesh_common.reading_token import read_token
 

@@ -26,8 +26,8 @@ from wattmesh_beckn.registry import SubscriberType, Subscription
 from wattmesh_beckn.signature import Signer
 from wattmesh_beckn.subscribing import subscribe
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.app import create_app as create_gateway_app
 from wattmesh_gateway.registry import Registry

@@ -28,9 +28,8 @@ from wattmesh_beckn.messages import read_call
 from wattmesh_beckn.receiver import Received
 from wattmesh_beckn.registry import Subscription
 from wattmesh_beckn.signature import AUTHORIZATION, GATEWAY_AUTHORIZATION, Signer, parse_header
-from wattmesh_cli.state import StateError
+from wattmesh_cli.state import StateError, locked
 from wattmesh_cli.street.keys import kept_signers, kept_token
-from wattmesh_cli.street.local import locked
 from wattmesh_common.logs import JsonFormatter, TextFormatter
 from wattmesh_gateway.broadcast import Cast
 from wattmesh_market.parties.events import Events

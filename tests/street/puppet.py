@@ -23,8 +23,8 @@ from wattmesh_beckn.transport import MemoryTransport, Reply, Transport
 from wattmesh_cli.audit import Finding, audit
 from wattmesh_cli.books import Book, LedgerEntry, Party
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun, subscriber_ids
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import Clock, LoopClock
 from wattmesh_common.fields import ProtocolVersion
 from wattmesh_common.runtime import REGISTRAR

@@ -18,8 +18,8 @@ from wattmesh_beckn.client import Nacked, read_answer
 from wattmesh_beckn.signature import AUTHORIZATION
 from wattmesh_beckn.transport import Transport
 from wattmesh_cli.audit import audit
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.chain import Checkpoint
 from wattmesh_common.clock import LoopClock
 

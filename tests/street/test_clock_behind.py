@@ -13,8 +13,8 @@ from tests.world.street import SLOT_S, Hands, Street, play
 from wattmesh_agents.live import live_page
 from wattmesh_agents.status import pod_status
 from wattmesh_beckn.transport import Reply, Transport
-from wattmesh_cli.street.memory import EPOCH
 from wattmesh_cli.street.run import StreetRun
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import utc
 from wattmesh_common.pod_pages import PartyStatus
 

@@ -11,7 +11,7 @@ from tests.world.faults import FAULTS, Faulty, Wrap
 from tests.world.manifests import MARKET, households, planned, utility
 from tests.world.street import play
 from wattmesh_beckn.transport import Transport
-from wattmesh_cli.street.memory import EPOCH
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import LoopClock
 
 # Two sellers that together do not have enough, three buyers of two kinds, and a utility that buys, too.

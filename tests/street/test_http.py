@@ -18,7 +18,8 @@ from wattmesh_beckn.receiver import MAX_BODY_BYTES
 from wattmesh_cli.audit import audit
 from wattmesh_cli.books import Book
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.reading_token import read_token
 

@@ -22,7 +22,8 @@ from wattmesh_beckn.evidence import check
 from wattmesh_beckn.transport import Reply, Transport
 from wattmesh_cli.audit import audit
 from wattmesh_cli.sqlite_books import read_books
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.state import locked
+from wattmesh_cli.street.local import running_street
 from wattmesh_cli.street.memory import run_in_memory, simulate
 from wattmesh_common.clock import LoopClock
 from wattmesh_common.fields import Protocols

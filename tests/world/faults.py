@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from wattmesh_beckn.transport import Reply, Site, Transport, TransportError, TransportTimeoutError
-from wattmesh_cli.street.memory import EPOCH
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import LoopClock
 
 Wrap = Callable[[Transport, LoopClock], Transport]

@@ -44,7 +44,7 @@ def audit(
 ) -> None:
     """Recompute every contract, ledger and meter reading from the books. Exit code 1 when something is wrong.
 
-    So it is when readings are overdue, not booked an hour of grid time after their slot, which is said first: the
+    So it is when readings are overdue, not booked 105 minutes of grid time after their slot, which is said first: the
     machine is too slow for the street, or a utility or seller does not answer.
 
     Works while the street runs, too: what a message under way explains is counted as in flight, not as wrong.

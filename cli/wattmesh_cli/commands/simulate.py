@@ -180,7 +180,7 @@ class _Summary:
 
 def _look_at(state: Path, plan: GatewayPlan, result: SimulationResult) -> tuple[AuditResult, _Summary]:
     """Audit the books and sum them up, one market after the other, so that a town's need not fit into memory."""
-    from wattmesh_cli.street.feeder_run import slot_start  # imported by the study already
+    from wattmesh_cli.street.virtual_time import slot_start  # imported by the study already
 
     summary, since = _Summary(), int(slot_start(plan, result.slots_before).timestamp())
 

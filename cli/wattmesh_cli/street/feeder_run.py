@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from wattmesh_agents.store.database import IN_MEMORY, Database
@@ -17,12 +17,13 @@ from wattmesh_beckn.registry import RegistryDirectory
 from wattmesh_beckn.transport import MemoryTransport
 from wattmesh_cli.street.feeders import feeder_of
 from wattmesh_cli.street.keys import derived_signers
-from wattmesh_cli.street.memory import EPOCH, simulate
+from wattmesh_cli.street.memory import simulate
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_cli.street.virtual_time import EPOCH, slot_start
 from wattmesh_common.clock import LoopClock, stopwatch
 from wattmesh_common.runtime import REGISTRAR
 from wattmesh_gateway.registry import Registry
-from wattmesh_market.energy.slots import SLOT_S, slot_of
+from wattmesh_market.energy.slots import SLOT_S
 from wattmesh_market.plugins.watch import Watch
 from wattmesh_market.schedule import CLOSED_AFTER_S
 from wattmesh_operator.plan import GatewayPlan
@@ -43,13 +44,6 @@ class _Clock(LoopClock):
     def begin(self, wall: float) -> None:
         """It is `wall` (unix seconds) when the running loop's time is 0."""
         self._epoch = wall
-
-
-def slot_start(plan: GatewayPlan, number: int) -> datetime:
-    """Grid time at which slot `number` of a run starts; 0 is the slot in which the gateway's clock starts."""
-    start = plan.resource.spec.clock.start
-    first = datetime.fromtimestamp(slot_of(start.timestamp()), start.tzinfo)
-    return first + timedelta(seconds=SLOT_S * number)
 
 
 class FeederRun:

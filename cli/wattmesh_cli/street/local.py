@@ -8,14 +8,13 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from filelock import FileLock, Timeout
 
 from wattmesh_agents import brain
 from wattmesh_agents.app import create_app as create_agents_app
@@ -23,7 +22,7 @@ from wattmesh_agents.chat import adviser_of
 from wattmesh_agents.store.database import Database
 from wattmesh_beckn.transport import HttpTransport
 from wattmesh_cli.sqlite_books import first_unmetered_slot
-from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, LOCK, TOKEN, StateError
+from wattmesh_cli.state import AGENTS, CLOCK, GATEWAY, KEYS, TOKEN, StateError
 from wattmesh_cli.street.clock import keep, resumed
 from wattmesh_cli.street.keys import kept_signers, kept_token
 from wattmesh_cli.street.prices import require_prices_until
@@ -48,22 +47,6 @@ _KEEP_CLOCK_S = 0.5
 _GRACE_S = 5
 _START_S = 1.5
 """What starting the servers takes; grid time begins after it, so that no slot is lost to it."""
-
-
-@contextmanager
-def locked(state: Path) -> Iterator[None]:
-    """Make the state directory, its owner's only, and keep others from running on it; StateError when somebody does."""
-    with ExitStack() as stack:
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            state.chmod(0o700)  # what households use lies in it
-            stack.enter_context(FileLock(state / LOCK, timeout=0))
-        except Timeout:
-            text = f"{state}: a street is running on it already; stop it, or name another --state"
-            raise StateError(text) from None
-        except OSError as error:
-            raise StateError(f"{state}: cannot be used: {error.strerror}") from None
-        yield
 
 
 @asynccontextmanager

@@ -18,13 +18,12 @@ from wattmesh_agents.store.database import IN_MEMORY, Database
 from wattmesh_beckn.transport import MemoryTransport, Transport
 from wattmesh_cli.street.keys import derived_signers
 from wattmesh_cli.street.run import GridTime, Ports, StreetRun, subscriber_ids
+from wattmesh_cli.street.virtual_time import EPOCH
 from wattmesh_common.clock import LoopClock
 from wattmesh_gateway.registry import Registry
 from wattmesh_market.trade.advice import Adviser
 from wattmesh_operator.plan import GatewayPlan
 
-EPOCH = 1_800_000_000.0
-"""The wall time at which every simulation starts."""
 _SETTLE_S = 60.0
 
 T = TypeVar("T")

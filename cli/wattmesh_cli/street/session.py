@@ -16,9 +16,9 @@ from typing import Any
 
 from rich.console import Console
 
-from wattmesh_cli.state import TOKEN, clear
+from wattmesh_cli.state import TOKEN, clear, locked
 from wattmesh_cli.street.live import live_view
-from wattmesh_cli.street.local import locked, running_street
+from wattmesh_cli.street.local import running_street
 from wattmesh_cli.street.run import StreetRun
 from wattmesh_common.logs import configure
 from wattmesh_common.starting import freeze_heap

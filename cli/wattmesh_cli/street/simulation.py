@@ -17,13 +17,12 @@ from types import FrameType
 
 from rich.console import Console
 
-from wattmesh_cli.state import StateError, clear
-from wattmesh_cli.street.feeder_run import slot_start
+from wattmesh_cli.state import StateError, clear, locked
 from wattmesh_cli.street.feeders import by_feeder, parties_of
-from wattmesh_cli.street.local import locked
 from wattmesh_cli.street.prices import require_prices_until
 from wattmesh_cli.street.progress import shown_progress
 from wattmesh_cli.street.snapshots import Snapshot, Snapshots
+from wattmesh_cli.street.virtual_time import slot_start
 from wattmesh_cli.street.workers import Workers, workers
 from wattmesh_cli.street_record import ADVICE, Over, Study, remember
 from wattmesh_market.energy.slots import SLOT_S

@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 from wattmesh_agents.store import journal
 from wattmesh_agents.store.database import Database
-from wattmesh_cli.street.feeder_run import slot_start
 from wattmesh_cli.street.feeders import feeder_of
-from wattmesh_cli.street.memory import EPOCH
+from wattmesh_cli.street.virtual_time import EPOCH, slot_start
 from wattmesh_common.clock import stopwatch
 from wattmesh_common.price_files import series_of
 from wattmesh_common.profile_files import profile_of

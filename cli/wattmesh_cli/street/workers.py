@@ -1,4 +1,4 @@
-"""A simulation's feeders at work: by calls, here or on an executor of processes or machines, or by messages, here."""
+"""A simulation's feeders at work: by calls, here or on an executor of processes or machines; or by messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from wattmesh_cli.street.executors import executor_of
-from wattmesh_cli.street.feeder_run import FeederRun
 from wattmesh_cli.street.feeders import parties_of
 from wattmesh_cli.street.study import Part, StudyFeeder, packed, run_packed
 from wattmesh_cli.street_record import Over, Study
@@ -102,43 +101,6 @@ class StudyWorkers:
             self._progress(slots * parties_of(feeder.plan))
 
 
-class MessageWorkers:
-    """Feeders by signed messages, in virtual time: the path that a live street takes, slot by slot in this process."""
-
-    def __init__(self, feeders: Sequence[FeederRun], progress: Callable[[int], None]) -> None:
-        self._feeders = feeders
-        self._progress = progress
-
-    @property
-    def faults(self) -> int:
-        """Steps that ended in a fault."""
-        return sum(feeder.faults for feeder in self._feeders)
-
-    @property
-    def troubles(self) -> tuple[Trouble, ...]:
-        """See Workers."""
-        return merged(one for feeder in self._feeders for one in feeder.watch.troubles)
-
-    def run(self, first: int, until: int, end: int | None, go_on: Callable[[], bool]) -> int:
-        """See Workers."""
-        while first < until and go_on():
-            for feeder in self._feeders:
-                feeder.run_slot(first, end)
-                self._progress(parties_of(feeder.plan))
-            first += 1
-        return first
-
-    def settle(self, number: int) -> None:
-        """See Workers."""
-        for feeder in self._feeders:
-            feeder.settle(number)
-
-    def save(self, folder: Path) -> None:
-        """See Workers."""
-        for feeder in self._feeders:
-            feeder.save(folder)
-
-
 @contextmanager
 def workers(
     feeders: Sequence[GatewayPlan],
@@ -156,8 +118,9 @@ def workers(
     """
     with ExitStack() as stack:
         if study.over is Over.MESSAGES:
-            runs = [stack.enter_context(closing(FeederRun(plan, study.seed, saved))) for plan in feeders]
-            yield MessageWorkers(runs, progress)
+            from wattmesh_cli.street.message_workers import message_workers  # a study needs no agents
+
+            yield stack.enter_context(message_workers(feeders, study.seed, saved, progress))
             return
         executor = stack.enter_context(executor_of(min(jobs, len(feeders)), scheduler))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
