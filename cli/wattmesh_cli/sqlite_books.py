@@ -93,6 +93,9 @@ _NAMED = " UNION ".join(
 )
 """All parties that a database says anything of."""
 
+_LET_GO = "PRAGMA shrink_memory"
+"""Frees what a connection keeps of its file, which nobody reads once more: a town has many files."""
+
 _Opened = tuple[Path, sqlite3.Connection | None]
 
 
@@ -130,6 +133,7 @@ def _markets(databases: Iterable[_Opened]) -> list[list[_Opened]]:
         if connection is not None:
             with _refusing(path):
                 names.update(name for (name,) in connection.execute(_NAMED))
+                connection.execute(_LET_GO)
         apart = []
         for market in markets:
             if names.isdisjoint(market[0]):
@@ -203,7 +207,7 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
     if connection is None:
         return Book(path.stem)
     with _refusing(path):
-        return Book(
+        book = Book(
             name=path.stem,
             parties=tuple(Party(*row) for row in connection.execute(_PARTIES)),
             contracts=tuple(_contract(row) for row in connection.execute(_CONTRACTS)),
@@ -221,6 +225,8 @@ def _read(path: Path, connection: sqlite3.Connection | None) -> Book:
             deletions=tuple(Deletions(*row) for row in connection.execute(_DELETIONS)),
             forgettings=tuple(Forgetting(*row) for row in connection.execute(_FORGETTINGS)),
         )
+        connection.execute(_LET_GO)
+        return book
 
 
 def _contract(row: tuple[Any, ...]) -> ContractRow:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +148,10 @@ def test_findings_of_the_audit_are_shown_and_are_exit_code_1(
     save = StudyFeeder.save
 
     def save_wrongly(self: StudyFeeder, folder: Path) -> None:
-        self._database.connection.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
-        self._database.connection.commit()
         save(self, folder)
+        for path in folder.glob("*.db"):
+            with closing(sqlite3.connect(path)) as copy, copy:
+                copy.execute("UPDATE parties SET level_wh = 99999 WHERE kind = 'household'")
 
     monkeypatch.setattr(StudyFeeder, "save", save_wrongly)
     interrupted_in_slot(1, monkeypatch)

@@ -348,8 +348,6 @@ def test_what_a_study_has_in_memory_is_what_one_that_is_taken_up_again_loads(tmp
     assert {name: in_journal(books) for name, books in loaded.items()} == {
         name: in_journal(books) for name, books in done.books.items()
     }
-    first.close()
-    again.close()
 
 
 # --- feeders side by side ---

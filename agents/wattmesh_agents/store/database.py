@@ -38,9 +38,7 @@ class Database:
             if path != IN_MEMORY:
                 restore(Path(path))
                 stack.enter_context(held(Path(path), OURS))
-            # By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does
-            # that): what is still written then is undone with the rest, not committed piece by piece.
-            connection = sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=512)
+            connection = _connected(path)
             stack.callback(connection.close)
             if copied is not None:
                 with (
@@ -54,6 +52,13 @@ class Database:
                 database._create(salt or secrets.token_hex(16))
             bring_forward(connection, MIGRATIONS)
             database._open = stack.pop_all()
+        return database
+
+    @classmethod
+    def reopen(cls, path: Path) -> Database:
+        """Open one once more that this process alone has had open: it is not looked through again. sqlite3.Error."""
+        database = cls(_connected(path))
+        database._open.callback(database.connection.close)
         return database
 
     def _create(self, salt: str) -> None:
@@ -121,3 +126,10 @@ class Database:
     def close(self) -> None:
         """Close the file and let others have it."""
         self._open.close()
+
+
+def _connected(path: Path | str) -> sqlite3.Connection:
+    """By its isolation level Python begins a transaction where SQLite has ended one itself (a full disk does that):
+    what is still written then is undone with the rest, not committed piece by piece.
+    """
+    return sqlite3.connect(path, isolation_level="IMMEDIATE", cached_statements=512)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from shutil import copyfile
@@ -101,27 +102,34 @@ class StudyFeeder:
         self._mechanism = mechanism
         self._configs = tuple(runtime_config(pod, gateway_url="", epoch=EPOCH) for pod in plan.pods)
         self._first = int(slot_start(plan, 0).timestamp())
+        self._path = working / self._name
         if saved is not None:
-            copyfile(saved / self._name, working / self._name)
-        self._database = Database.open(working / self._name, salt=str(seed))
-        self._database.connection.execute("PRAGMA synchronous = OFF")  # what counts is saved whole
+            copyfile(saved / self._name, self._path)
         self._kinds: dict[str, str] = {}
-        books: dict[str, Books] = {}
+        households: dict[str, HouseholdConfig | None] = {}
         for config in self._configs:
             for household in config.households:
                 self._kinds[household.subscriber_id] = Household.kind
-                books[household.subscriber_id] = self._load(household.subscriber_id, household)
+                households[household.subscriber_id] = household
             for utility in config.utilities:
                 self._kinds[utility.subscriber_id] = Utility.kind
-                books[utility.subscriber_id] = self._load(utility.subscriber_id)
-        self._books: Mapping[str, Books] = books
+                households[utility.subscriber_id] = None
+        with closing(Database.open(self._path, salt=str(seed))) as database:
+            self._books: Mapping[str, Books] = {
+                party: journal.load(database.connection, party, None, standing_at(self._first, household))
+                for party, household in households.items()
+            }
         self._live: Feeder | None = None
         self._watch = _watch()
         self.troubles: tuple[Trouble, ...] = ()
         """What plug-ins did wrong so far."""
 
-    def _load(self, party: str, household: HouseholdConfig | None = None) -> Books:
-        return journal.load(self._database.connection, party, None, standing_at(self._first, household))
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        """The database, open while it is needed: all of a town's would take more memory than its market."""
+        with closing(Database.reopen(self._path)) as database:
+            database.connection.execute("PRAGMA synchronous = OFF")  # what counts is saved whole
+            yield database
 
     def part(self, first: int, until: int, end: int | None, *, settling: bool = False) -> Part:
         """Slots `first` to `until` of the run (numbers) as a part to run."""
@@ -141,18 +149,15 @@ class StudyFeeder:
         """Bring a part's rows into the database."""
         self._books = done.books
         self.troubles = merged([*self.troubles, *done.troubles])
-        with self._database.transaction("study") as connection:
+        with self._database() as database, database.transaction("study") as connection:
             for party, changes in done.changes.items():
                 journal.write(connection, party, self._kinds[party], changes)
             journal.count_messages(connection, done.sent)
 
     def save(self, folder: Path) -> None:
         """Write a copy of the database to `folder`; OSError, sqlite3.Error."""
-        self._database.save(folder / self._name)
-
-    def close(self) -> None:
-        """Give up the database."""
-        self._database.close()
+        with self._database() as database:
+            database.save(folder / self._name)
 
 
 def _watch() -> Watch:

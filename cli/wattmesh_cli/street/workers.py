@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -124,8 +124,5 @@ def workers(
             return
         executor = stack.enter_context(executor_of(min(jobs, len(feeders)), scheduler))
         working = Path(stack.enter_context(TemporaryDirectory(prefix="wattmesh-study-")))
-        studies = [
-            stack.enter_context(closing(StudyFeeder(plan, study.seed, study.mechanism, saved, working)))
-            for plan in feeders
-        ]
+        studies = [StudyFeeder(plan, study.seed, study.mechanism, saved, working) for plan in feeders]
         yield StudyWorkers(studies, executor, progress)
