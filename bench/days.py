@@ -1,7 +1,7 @@
 """Studies in memory: `wattmesh simulate` of 10 to 1,000 households, beside ASSUME; and how long a year's report opens.
 
 Every ten households are a feeder of their own, that of examples/street.yaml, so that each hears the same searches in a
-town as in a street, and the cost of a contract should stay the same.
+town as in a street, and the cost of a delivery should stay the same.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Study:
     cpu_s: float
     process_cpu_s: float
     wall_s: float
-    contracts: int
+    deliveries: int
     findings: int
     peak_mb: float
 
@@ -80,8 +80,8 @@ class Study:
             f"{size.goal_s:g}",
             f"{self.process_cpu_s:.2f}",
             f"{self.wall_s:.2f}",
-            f"{self.contracts:,}",
-            f"{1000 * self.cpu_s / self.contracts:.2f}" if self.contracts else "-",
+            f"{self.deliveries:,}",
+            f"{1000 * self.cpu_s / self.deliveries:.2f}" if self.deliveries else "-",
             str(self.findings),
             f"{self.peak_mb:.0f}",
             "-" if size.goal_mb is None else f"{size.goal_mb:g}",
@@ -96,7 +96,7 @@ def measure() -> Iterator[Measured]:
         yield _beside_assume(small)
         large = {size: _shown(size, folder) for size in (TOWN_DAY, STREET_YEAR)}
         columns = [
-            "study", "CPU s", "goal CPU s", "CPU s, whole process", "wall s", "contracts", "CPU ms per contract",
+            "study", "CPU s", "goal CPU s", "CPU s, whole process", "wall s", "deliveries", "CPU ms per delivery",
             "findings", "memory MB", "goal MB",
         ]  # fmt: skip
         yield Measured("days", columns, [study.row(size) for size, study in {**small, **large}.items()])
@@ -159,7 +159,7 @@ def _study(size: Size, folder: Path) -> Study:
         cpu_s=said["cpu_s"],
         process_cpu_s=usage.ru_utime + usage.ru_stime,
         wall_s=said["wall_s"],
-        contracts=said["contracts"],
+        deliveries=said["deliveries"],
         findings=len(said["findings"]),
         peak_mb=peak_mb,
     )

@@ -1,4 +1,4 @@
-"""What durability costs: contracts per second with `PRAGMA synchronous` FULL, NORMAL and OFF, side by side.
+"""What durability costs: deliveries per second with `PRAGMA synchronous` FULL, NORMAL and OFF, side by side.
 
 The same street trades the same contracts on database files of this machine's disk, in virtual time, so that nothing but
 computing and writing takes time. FULL is what wattmesh runs with: each transaction is on the disk before anything is
@@ -39,10 +39,10 @@ PROOF = ("evidence", "chain")
 
 
 class _Run(NamedTuple):
-    """Wall seconds, settled contracts, transactions, and of what is kept as proof bytes and CPU seconds by table."""
+    """Wall seconds, settled deliveries, transactions, and of what is kept as proof bytes and CPU seconds by table."""
 
     took_s: float
-    contracts: int
+    deliveries: int
     transactions: int
     size: Mapping[str, int]
     cpu_s: Mapping[str, float]
@@ -55,18 +55,18 @@ def measure() -> list[Measured]:
     for _ in range(TURNS):
         for mode in MODES:
             runs[mode].append(_trade(street, mode))
-    columns = ["synchronous", "contracts", "transactions", "s", "contracts/s", "of FULL"]
+    columns = ["synchronous", "deliveries", "transactions", "s", "deliveries/s", "of FULL"]
     for table in PROOF:
-        columns += [f"{table} kB per contract", f"{table} CPU ms per contract"]
+        columns += [f"{table} kB per delivery", f"{table} CPU ms per delivery"]
     full_s = statistics.median(run.took_s for run in runs["FULL"])
     rows = []
     for mode, turns in runs.items():
         one, median_s = turns[-1], statistics.median(run.took_s for run in turns)
-        rate = f"{one.contracts / median_s:.1f}"
-        row = [mode, str(one.contracts), str(one.transactions), f"{median_s:.2f}", rate, f"{full_s / median_s:.2f} x"]
+        rate = f"{one.deliveries / median_s:.1f}"
+        row = [mode, str(one.deliveries), str(one.transactions), f"{median_s:.2f}", rate, f"{full_s / median_s:.2f} x"]
         for table in PROOF:
             cpu_s = statistics.median(run.cpu_s[table] for run in turns)
-            row += [f"{one.size[table] / one.contracts / 1000:.1f}", f"{1000 * cpu_s / one.contracts:.2f}"]
+            row += [f"{one.size[table] / one.deliveries / 1000:.1f}", f"{1000 * cpu_s / one.deliveries:.2f}"]
         rows.append(tuple(row))
     return [Measured("durability", columns, rows)]
 
@@ -91,14 +91,14 @@ def _trade(street: GatewayPlan, mode: str) -> _Run:
         run = simulate(lambda: run_in_memory(street, end, database=partial(database, Path(folder))))
         took_s = time.perf_counter() - begun
         query = "SELECT count(*) FROM contracts WHERE side = 'buyer' AND state = 'SETTLED'"
-        contracts = sum(pod.database.connection.execute(query).fetchone()[0] for pod in run.pods.values())
+        deliveries = sum(pod.database.connection.execute(query).fetchone()[0] for pod in run.pods.values())
         for pod in run.pods.values():
             for table in PROOF:
                 names = f"SELECT name FROM sqlite_schema WHERE tbl_name = '{table}'"  # noqa: S608
                 used = f"SELECT total(pgsize - unused) FROM dbstat WHERE name IN ({names})"  # noqa: S608
                 size[table] += int(pod.database.connection.execute(used).fetchone()[0])
         run.close()
-    return _Run(took_s, contracts, transactions, size, cpu_s)
+    return _Run(took_s, deliveries, transactions, size, cpu_s)
 
 
 @contextmanager

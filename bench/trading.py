@@ -1,8 +1,8 @@
-"""Contracts per second over loopback HTTP, beside what bare messages cost in the same process.
+"""Deliveries per second over loopback HTTP, beside what bare messages cost in the same process.
 
 The street of examples/street.yaml trades for a while of wall time at growing speeds, gateway and agents in one process.
 A bare message is a POST of 1 kB to a FastAPI endpoint that does nothing with it, sent by the HTTP client that wattmesh
-uses: as many contracts as these would carry, if nothing were signed, checked, decided or written, are the bound.
+uses: as many deliveries as these would carry, if nothing were signed, checked, decided or written, are the bound.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CLIENTS: dict[str, Callable[[], httpx.AsyncBaseTransport]] = {
 
 @dataclass(frozen=True)
 class _Run:
-    contracts: int
+    deliveries: int
     missed: int
     messages: int
     cpu_s: float
@@ -55,26 +55,26 @@ def measure() -> list[Measured]:
     rows = []
     for speed in SPEEDS:
         run = uvloop.run(_trade(speed))
-        per_contract = run.messages / run.contracts if run.contracts else 0.0
-        bound = bare_per_s["httpx over aiohttp"] / per_contract if per_contract else 0.0
-        rate = run.contracts / run.wall_s
+        per_delivery = run.messages / run.deliveries if run.deliveries else 0.0
+        bound = bare_per_s["httpx over aiohttp"] / per_delivery if per_delivery else 0.0
+        rate = run.deliveries / run.wall_s
         rows.append(
             (
                 str(speed),
                 f"{rate:.1f}",
                 str(run.missed),
-                f"{per_contract:.1f}",
+                f"{per_delivery:.1f}",
                 *(f"{posts:.0f}" for posts in bare_per_s.values()),
                 f"{bound:.0f}",
                 f"{100 * rate / bound:.0f} %" if bound else "-",
                 f"{GOAL_PERCENT} %",
-                f"{1000 * run.cpu_s / run.contracts:.0f}" if run.contracts else "-",
+                f"{1000 * run.cpu_s / run.deliveries:.0f}" if run.deliveries else "-",
                 f"{100 * run.cpu_s / run.wall_s:.0f}",
             )
         )
     columns = [
-        "speed", "contracts/s", "missed", "messages per contract", *(f"bare posts/s, {name}" for name in CLIENTS),
-        "bound, contracts/s", "of bound", "goal", "CPU ms per contract", "CPU %",
+        "speed", "deliveries/s", "missed", "messages per delivery", *(f"bare posts/s, {name}" for name in CLIENTS),
+        "bound, deliveries/s", "of bound", "goal", "CPU ms per delivery", "CPU %",
     ]  # fmt: skip
     return [Measured("trading", columns, rows)]
 
@@ -113,11 +113,11 @@ async def _trade(speed: int) -> _Run:
 
 
 def _counted(street: StreetRun, cpu_s: float, wall_s: float) -> _Run:
-    contracts = missed = messages = 0
+    deliveries = missed = messages = 0
     for pod in street.pods.values():
         query = "SELECT count(*) FROM contracts WHERE side = 'buyer' AND state = 'SETTLED'"
-        contracts += pod.database.connection.execute(query).fetchone()[0]
+        deliveries += pod.database.connection.execute(query).fetchone()[0]
         missed += pod.metrics.missed_gate_count
         samples = (sample for metric in pod.metrics.sent.collect() for sample in metric.samples)
         messages += sum(int(sample.value) for sample in samples if sample.name.endswith("_total"))
-    return _Run(contracts, missed, messages, cpu_s, wall_s)
+    return _Run(deliveries, missed, messages, cpu_s, wall_s)

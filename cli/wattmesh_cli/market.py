@@ -17,7 +17,7 @@ class Flow:
 
     buyer: str
     seller: str
-    contracts: int
+    deliveries: int
     energy_wh: int
     price_micro_per_kwh: int
     amount_micro: int
@@ -50,12 +50,14 @@ class HouseholdSummary:
 class MarketSummary:
     """Flows by seller within buyer, households by id.
 
-    `settled_between_households` counts contracts that one side at least has as settled.
+    `contracts` counts those between households of which one side at least has a delivery as settled, `settled` these
+    deliveries.
     """
 
     flows: tuple[Flow, ...]
     households: tuple[HouseholdSummary, ...]
-    settled_between_households: int
+    contracts: int
+    settled: int
 
 
 def summarize(books: Sequence[Book]) -> MarketSummary:
@@ -66,14 +68,17 @@ def summarize(books: Sequence[Book]) -> MarketSummary:
     for book in books:
         for entry in book.ledger:
             ledgers[entry.party].append(entry)
+    settled = [
+        pair.known
+        for pair in pairs
+        if {pair.known.buyer, pair.known.seller} <= households.keys()
+        and any(row is not None and row.state == "SETTLED" for row in (pair.buyer, pair.seller))
+    ]
     return MarketSummary(
         flows=_flows(entry for entries in ledgers.values() for entry in entries),
         households=tuple(_household(name, ledgers[name]) for name in sorted(households)),
-        settled_between_households=sum(
-            {pair.known.buyer, pair.known.seller} <= households.keys()
-            and any(row is not None and row.state == "SETTLED" for row in (pair.buyer, pair.seller))
-            for pair in pairs
-        ),
+        contracts=len({(row.transaction_id, row.seller) for row in settled}),
+        settled=len(settled),
     )
 
 

@@ -57,7 +57,7 @@ def _status(book: Book, party: Party, slot_text: Callable[[int], str]) -> PartyS
         sold_wh=_energy_wh(traded, -1) + sum(sums.given_wh for sums in deleted),
         bought_wh=_energy_wh(traded, 1) + sum(sums.received_wh for sums in deleted),
         balance_micro=sum(entry.amount_micro for entry in ledger) + sum(sums.amount_micro for sums in carried),
-        open_contracts=sum(row.party == party.party and row.state in OPEN for row in book.contracts),
+        open_contracts=sum(contract.state in OPEN for contract in contracts),
         slot=party.next_slot,
         held_readings=sum(one.party == party.party and one.state == "held" for one in book.readings),
         distrusts=tuple(distrusted(contracts, party.next_slot, slot_text)),

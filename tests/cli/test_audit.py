@@ -41,8 +41,8 @@ def change(state: Path, pod: str, sql: str) -> None:
 def test_a_right_street_has_no_findings(tmp_path: Path) -> None:
     assert audit(read_books(write_state(tmp_path / "state", street()))) == AuditResult(
         findings=(),
-        contracts_checked=2,
-        contracts_in_flight=0,
+        deliveries_checked=2,
+        deliveries_in_flight=0,
         readings_checked=4,
         ledger_entries_checked=6,
         energy_sum_wh=0,
@@ -147,7 +147,7 @@ DOUBT = "AGREED in doubt"
 )
 def test_states_that_a_message_under_way_explains_are_in_flight(buyer: str, seller: str, in_flight: int) -> None:
     result = audit(positions(buyer, seller))
-    assert (result.findings, result.contracts_in_flight) == ((), in_flight)
+    assert (result.findings, result.deliveries_in_flight) == ((), in_flight)
     assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
 
 
@@ -241,7 +241,7 @@ def test_a_party_without_a_book_is_found() -> None:
     flat, grid, _ = street()
     result = audit([flat, grid])
     assert (
-        Finding("no-book", ROOF, None, None, "has no book, but others have 2 contracts and 2 entries with it")
+        Finding("no-book", ROOF, None, None, "has no book, but others have 2 deliveries and 2 entries with it")
         in result.findings
     )
     assert {finding.kind for finding in result.findings} == {"no-book", "ledger-sum"}
@@ -256,15 +256,15 @@ def test_what_others_have_with_a_departed_party_is_checked_on_their_side() -> No
     result = audit([flat, grid], LEFT)
     assert result == AuditResult(
         findings=(),
-        contracts_checked=2,
-        contracts_in_flight=0,
+        deliveries_checked=2,
+        deliveries_in_flight=0,
         readings_checked=2,
         ledger_entries_checked=4,
         energy_sum_wh=0,
         amount_sum_micro=0,
         energy_in_flight_wh=0,
         amount_in_flight_micro=0,
-        contracts_with_departed=2,
+        deliveries_with_departed=2,
         energy_with_departed_wh=500,
         amount_with_departed_micro=-88_000,
     )
@@ -275,7 +275,7 @@ def test_what_others_have_with_a_departed_party_is_checked_on_their_side() -> No
 def test_a_household_keeps_its_supplies_by_a_departed_utility() -> None:
     flat, _, roof = street()
     result = audit([flat, roof], frozenset({FLAT, ROOF}))
-    assert (result.findings, result.contracts_with_departed) == ((), 0)
+    assert (result.findings, result.deliveries_with_departed) == ((), 0)
     assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
     assert (result.energy_with_departed_wh, result.amount_with_departed_micro) == (100, -52_000)
 
@@ -304,7 +304,7 @@ def test_what_is_had_with_a_partner_from_outside_is_checked_and_summed_on_this_s
     result = audit([flat, grid, replace(roof, contracts=(*roof.contracts, sold), ledger=(*roof.ledger, booked))], LEFT)
     # The meter of the slot does not know of this sale.
     assert {finding.kind for finding in result.findings} == {"reading-trades"}
-    assert result.contracts_with_departed == 1
+    assert result.deliveries_with_departed == 1
     assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
     assert (result.energy_with_departed_wh, result.amount_with_departed_micro) == (
         -sold.delivered_wh,

@@ -147,7 +147,7 @@ def test_an_audit_that_finds_nothing(run: Run) -> None:
     result = run("audit")
     assert result.exit_code == 0
     assert lines(result) == [
-        "2 contracts (0 in flight), 4 readings and 6 ledger entries checked; "
+        "2 deliveries (0 in flight), 4 readings and 6 ledger entries checked; "
         "sums 0.000 kWh and 0.000000: nothing wrong"
     ]  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "KIND            PARTY   SLOT              TRANSACTION  FINDING",
         "contract-terms  flat-0  2026-06-21 12:30  bbbbbbbb     "
         "amount is 100000 millionths to the buyer, 99999 millionths to roof-0",
-        "2 contracts (0 in flight), 4 readings and 6 ledger entries checked; sums 0.000 kWh and 0.000000: 1 finding",
+        "2 deliveries (0 in flight), 4 readings and 6 ledger entries checked; sums 0.000 kWh and 0.000000: 1 finding",
     ]
     result = run("audit", "--output", "json")
     assert result.exit_code == 1
@@ -194,8 +194,8 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
                 "text": f"amount is 100000 millionths to the buyer, 99999 millionths to {ROOF}",
             }
         ],
-        "contracts_checked": 2,
-        "contracts_in_flight": 0,
+        "deliveries_checked": 2,
+        "deliveries_in_flight": 0,
         "readings_checked": 4,
         "ledger_entries_checked": 6,
         "entries_chained": 0,
@@ -204,8 +204,8 @@ def test_an_audit_that_finds_something(run: Run, state: Path) -> None:
         "amount_sum": "0.000000",
         "energy_in_flight_kwh": "0.000",
         "amount_in_flight": "0.000000",
-        "contracts_with_departed": 0,
-        "contracts_with_forgotten": 0,
+        "deliveries_with_departed": 0,
+        "deliveries_with_forgotten": 0,
         "closings_with_forgotten": 0,
         "energy_with_departed_kwh": "0.000",
         "amount_with_departed": "0.000000",

@@ -117,7 +117,7 @@ def test_a_household_of_a_shared_pod_is_shown_asked_for_and_forgotten(settled: P
     assert (again.exit_code, again.stdout) == (0, "nothing is kept of flat-1.default\n")
     assert "no book names it" in refused(run("forget", "flat-1", "--state", state))
     asyncio.run(trade(WITHOUT_FLAT, state, 2))
-    assert audited(state)["contracts_checked"] > 0
+    assert audited(state)["deliveries_checked"] > 0
 
 
 def test_with_a_seller_its_own_database_goes_and_buyers_keep_what_they_bought(settled: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_with_a_seller_its_own_database_goes_and_buyers_keep_what_they_bought(se
     assert balances(state) == before
     assert kpis(state, "flat-0.default") == had
     assert float(str(had["local_kwh"])) > 0
-    assert audited(state)["contracts_with_forgotten"] > 0
+    assert audited(state)["deliveries_with_forgotten"] > 0
     assert "forgotten" in run("contracts", "--state", state).stdout
     assert run("report", "--save", tmp_path / "report.html", "--state", state).exit_code == 0
     evidence = run("evidence", contracts_of(state)[0], "--state", state)

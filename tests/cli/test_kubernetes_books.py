@@ -297,4 +297,4 @@ def test_a_real_street_audits_clean_over_http() -> None:
     finally:
         run.close()
     result = audit(books)
-    assert (result.findings, result.contracts_checked > 4) == ((), True)
+    assert (result.findings, result.deliveries_checked > 4) == ((), True)

@@ -124,7 +124,7 @@ def test_an_audit_of_a_cluster_that_finds_nothing(cluster: Path) -> None:
     result = run("audit", "--kubernetes")
     assert (result.exit_code, result.stderr) == (0, "")
     assert lines(result) == [
-        "2 contracts (0 in flight), 4 readings and 6 ledger entries checked; "
+        "2 deliveries (0 in flight), 4 readings and 6 ledger entries checked; "
         "sums 0.000 kWh and 0.000000: nothing wrong"
     ]  # fmt: skip
     assert calls(cluster, "get") == [
@@ -172,7 +172,7 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
     result = run("audit", "--kubernetes")
     assert (result.exit_code, result.stderr) == (0, "")
     assert lines(result) == [
-        "2 contracts (0 in flight, 2 with parties without a book here), 2 readings and 4 ledger entries checked; "
+        "2 deliveries (0 in flight, 2 with parties without a book here), 2 readings and 4 ledger entries checked; "
         "sums 0.000 kWh and 0.000000: nothing wrong"
     ]  # fmt: skip
     assert json.loads(run("audit", "--kubernetes", "-o", "json").stdout) == {
@@ -181,8 +181,8 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "oldest_overdue_s": 0,
         "readings_held": 0,
         "findings": [],
-        "contracts_checked": 2,
-        "contracts_in_flight": 0,
+        "deliveries_checked": 2,
+        "deliveries_in_flight": 0,
         "readings_checked": 2,
         "ledger_entries_checked": 4,
         "entries_chained": 0,
@@ -191,8 +191,8 @@ def test_a_household_that_is_scaled_away_needs_no_book(cluster: Path) -> None:
         "amount_sum": "0.000000",
         "energy_in_flight_kwh": "0.000",
         "amount_in_flight": "0.000000",
-        "contracts_with_departed": 2,
-        "contracts_with_forgotten": 0,
+        "deliveries_with_departed": 2,
+        "deliveries_with_forgotten": 0,
         "closings_with_forgotten": 0,
         "energy_with_departed_kwh": "0.500",
         "amount_with_departed": "-0.088000",

@@ -12,7 +12,7 @@ from wattmesh_cli.market import Flow, HouseholdSummary, MarketSummary, Traded, s
 
 def test_a_street_in_sum() -> None:
     assert summarize(street()) == MarketSummary(
-        flows=(Flow(FLAT, ROOF, contracts=1, energy_wh=400, price_micro_per_kwh=200_000, amount_micro=80_000),),
+        flows=(Flow(FLAT, ROOF, deliveries=1, energy_wh=400, price_micro_per_kwh=200_000, amount_micro=80_000),),
         households=(
             HouseholdSummary(
                 FLAT,
@@ -31,7 +31,8 @@ def test_a_street_in_sum() -> None:
                 exported_wh=100,
             ),
         ),
-        settled_between_households=1,
+        contracts=1,
+        settled=1,
     )
 
 
@@ -50,8 +51,8 @@ def test_a_flow_is_priced_by_volume() -> None:
     ]
     summary = summarize(books)
     assert summary.flows == (
-        Flow(FLAT, GRID, contracts=1, energy_wh=500, price_micro_per_kwh=400_000, amount_micro=200_000),
-        Flow(FLAT, ROOF, contracts=2, energy_wh=4000, price_micro_per_kwh=250_000, amount_micro=1_000_000),
+        Flow(FLAT, GRID, deliveries=1, energy_wh=500, price_micro_per_kwh=400_000, amount_micro=200_000),
+        Flow(FLAT, ROOF, deliveries=2, energy_wh=4000, price_micro_per_kwh=250_000, amount_micro=1_000_000),
     )
 
 
@@ -72,7 +73,7 @@ def test_a_purchase_from_the_utility_is_not_between_households() -> None:
     bought = replace(flat.contracts[0], counterparty=GRID)
     books = [replace(flat, contracts=(bought,)), replace(grid, contracts=(other_side(bought),))]
     assert bought.transaction_id == BOUGHT
-    assert summarize(books).settled_between_households == 0
+    assert summarize(books).settled == 0
 
 
 def test_a_price_is_rounded_half_up() -> None:

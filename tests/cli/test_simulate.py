@@ -95,7 +95,7 @@ def test_a_day_can_be_stopped_extended_and_read_by_the_other_commands(
     straight = tmp_path / "straight"
     assert simulate(street, straight, "--days", "2").exit_code == 0
     assert read_books(state) == read_books(straight)
-    assert audit(read_books(state)).contracts_in_flight == 0
+    assert audit(read_books(state)).deliveries_in_flight == 0
 
     shorter = simulate(street, state, "--days", "1")
     assert (shorter.exit_code, "2 days were simulated already" in shorter.stderr) == (2, True)

@@ -504,7 +504,7 @@ class Exploration:
         moments = self._moments(whole)
         result = audit([moment.book for moment in moments])
         assert result.findings == (), result.findings
-        assert (result.contracts_in_flight, result.energy_in_flight_wh, result.amount_in_flight_micro) == (0, 0, 0)
+        assert (result.deliveries_in_flight, result.energy_in_flight_wh, result.amount_in_flight_micro) == (0, 0, 0)
         assert (result.energy_sum_wh, result.amount_sum_micro) == (0, 0)
         for actor, moment in zip(self.actors, moments, strict=True):
             assert not moment.mind.armed, f"{actor.id} keeps the reminders {moment.mind.armed}"

@@ -119,7 +119,7 @@ def test_made_again_under_its_name_it_is_a_new_party_and_the_books_are_clean(tmp
     assert traded, "the new household does not trade"
     result = audit(street.books)
     assert result.findings == ()
-    assert result.contracts_with_departed > 0
+    assert result.deliveries_with_departed > 0
 
 
 def test_a_lost_ledger_is_one_finding_with_the_money_at_stake(tmp_path: Path) -> None:

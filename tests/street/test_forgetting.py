@@ -255,7 +255,7 @@ def test_who_comes_again_under_its_name_is_another_household(tmp_path: Path) -> 
     assert audited(street.books).findings == ()
     [flat] = [book for book in street.books if book.name == "flat-0"]
     assert {row.state for row in flat.contracts} & {"SETTLED"}
-    assert audited(street.books).contracts_with_forgotten > 0
+    assert audited(street.books).deliveries_with_forgotten > 0
 
 
 def test_every_table_is_thought_of() -> None:

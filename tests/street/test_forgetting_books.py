@@ -167,6 +167,6 @@ def test_checkpoints_and_evidence_of_other_contracts_verify_as_before(tmp_path: 
     assert proofs() == before
     assert any(entry.checkpoint is not None for one in before for entry in one.side.booked)
     result = audited(books)
-    assert (result.findings, result.contracts_with_forgotten > 0) == ((), True)
+    assert (result.findings, result.deliveries_with_forgotten > 0) == ((), True)
     signers = {one.signer for book in books for one in book.checkpoints}
     assert signers == {"roof-0.default", "flat-1.default", "utility.default"}

@@ -103,7 +103,7 @@ def _url(street: StreetRun, page: str) -> str:
 def test_trades_settle_and_the_audit_finds_nothing(seen: Seen) -> None:
     result = audit(seen.books)
     assert result.findings == ()
-    assert result.contracts_checked > 0
+    assert result.deliveries_checked > 0
     assert seen.faults == 0
     assert [record.getMessage() for record in seen.log if record.exc_info] == []
     rows = [row for book in seen.books for row in book.contracts]

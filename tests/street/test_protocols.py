@@ -183,4 +183,4 @@ def test_it_trades_over_http_as_well(tmp_path: Path) -> None:
         faults = asyncio.run(trade())
     result = audit(read_books(tmp_path))
     assert (result.findings, faults, [one.getMessage() for one in log if one.exc_info]) == ((), 0, [])
-    assert result.contracts_checked > 0
+    assert result.deliveries_checked > 0

@@ -93,7 +93,7 @@ def _lost(party: str, first_slot: int, found: _Former) -> Finding:
     amount_micro = -sum(one.amount_micro for one in found.entries)
     open_micro = sum(row.amount_micro for row in found.contracts if row.state not in DELIVERED)
     text = (
-        f"its ledger begins here, but others have {len(found.contracts)} contracts and {len(found.entries)} entries "
+        f"its ledger begins here, but others have {len(found.contracts)} deliveries and {len(found.entries)} entries "
         f"with an earlier one that was not closed: {energy_wh:+d} Wh and {amount_micro:+d} millionths booked there are "
         f"at stake, and {open_micro} millionths in contracts that are not delivered"
     )

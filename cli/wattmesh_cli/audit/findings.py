@@ -44,26 +44,26 @@ class Unbooked:
 class AuditResult:
     """Findings and what was checked.
 
-    `contracts_checked` counts contracts that bind a side, `contracts_in_flight` those of them whose sides differ as far
-    as a message under way explains, `contracts_with_departed` those that the other side has taken with it, or has
-    deleted as it is told to, `entries_chained` ledger entries that are in a chain, and `checkpoints_checked` all that
-    are kept. `contracts_with_forgotten` are those of the departed that were forgotten; shares of
-    `closings_with_forgotten` slots cannot be recomputed because of these. The sums are over all ledgers (Wh and
-    millionths of the currency) without entries whose other side is still to come or is gone; those are summed apart as
-    in flight, or with departed.
+    `deliveries_checked` counts deliveries of contracts that bind a side, `deliveries_in_flight` those of them whose
+    sides differ as far as a message under way explains, `deliveries_with_departed` those that the other side has taken
+    with it, or has deleted as it is told to, `entries_chained` ledger entries that are in a chain, and
+    `checkpoints_checked` all that are kept. `deliveries_with_forgotten` are those of the departed that were forgotten;
+    shares of `closings_with_forgotten` slots cannot be recomputed because of these. The sums are over all ledgers (Wh
+    and millionths of the currency) without entries whose other side is still to come or is gone; those are summed apart
+    as in flight, or with departed.
     """
 
     findings: tuple[Finding, ...]
-    contracts_checked: int
-    contracts_in_flight: int
+    deliveries_checked: int
+    deliveries_in_flight: int
     readings_checked: int
     ledger_entries_checked: int
     energy_sum_wh: int
     amount_sum_micro: int
     energy_in_flight_wh: int
     amount_in_flight_micro: int
-    contracts_with_departed: int = 0
-    contracts_with_forgotten: int = 0
+    deliveries_with_departed: int = 0
+    deliveries_with_forgotten: int = 0
     closings_with_forgotten: int = 0
     energy_with_departed_wh: int = 0
     amount_with_departed_micro: int = 0

@@ -137,7 +137,7 @@ def _absent(rows: Rows) -> list[Finding]:
         _of_party(
             "no-book",
             name,
-            f"has no book, but others have {contracts[name]} contracts and {entries[name]} entries with it",
+            f"has no book, but others have {contracts[name]} deliveries and {entries[name]} entries with it",
         )
         for name in sorted({*contracts, *entries} - set(rows.parties) - rows.departed)
     ]

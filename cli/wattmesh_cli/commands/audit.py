@@ -101,7 +101,7 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
     if result.unbooked.held:
         what = "1 reading is" if result.unbooked.held == 1 else f"{result.unbooked.held} readings are"
         say(f"{what} held for a person: `wattmesh readings --held` lists them")
-    if result.contracts_with_forgotten or result.closings_with_forgotten:
+    if result.deliveries_with_forgotten or result.closings_with_forgotten:
         say(_forgotten_text(result))
     if result.findings:
         print_table(columns, result.findings, wide=wide)
@@ -111,10 +111,12 @@ def _print(result: AuditResult, names: Names, zone: tzinfo, *, wide: bool) -> No
 def summary_line(result: AuditResult) -> str:
     """What was checked, and how much was wrong."""
     departed = (
-        f", {result.contracts_with_departed} with parties without a book here" if result.contracts_with_departed else ""
+        f", {result.deliveries_with_departed} with parties without a book here"
+        if result.deliveries_with_departed
+        else ""
     )
     return (
-        f"{result.contracts_checked} contracts ({result.contracts_in_flight} in flight{departed}), "
+        f"{result.deliveries_checked} deliveries ({result.deliveries_in_flight} in flight{departed}), "
         f"{result.readings_checked} readings and {result.ledger_entries_checked} ledger entries checked; "
         f"sums {kwh_text(result.energy_sum_wh)} kWh and {money_text(result.amount_sum_micro)}: "
         f"{_count(len(result.findings), result.unbooked.overdue)}"
@@ -123,7 +125,7 @@ def summary_line(result: AuditResult) -> str:
 
 def _forgotten_text(result: AuditResult) -> str:
     return (
-        f"households were forgotten: {result.contracts_with_forgotten} contracts have one side only, and shares of "
+        f"households were forgotten: {result.deliveries_with_forgotten} deliveries have one side only, and shares of "
         f"{result.closings_with_forgotten} slots cannot be recomputed"
     )
 
@@ -151,8 +153,8 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
             }
             for finding in result.findings
         ],
-        "contracts_checked": result.contracts_checked,
-        "contracts_in_flight": result.contracts_in_flight,
+        "deliveries_checked": result.deliveries_checked,
+        "deliveries_in_flight": result.deliveries_in_flight,
         "readings_checked": result.readings_checked,
         "ledger_entries_checked": result.ledger_entries_checked,
         "entries_chained": result.entries_chained,
@@ -161,8 +163,8 @@ def audit_json(result: AuditResult, zone: tzinfo) -> dict[str, object]:
         "amount_sum": money_text(result.amount_sum_micro),
         "energy_in_flight_kwh": kwh_text(result.energy_in_flight_wh),
         "amount_in_flight": money_text(result.amount_in_flight_micro),
-        "contracts_with_departed": result.contracts_with_departed,
-        "contracts_with_forgotten": result.contracts_with_forgotten,
+        "deliveries_with_departed": result.deliveries_with_departed,
+        "deliveries_with_forgotten": result.deliveries_with_forgotten,
         "closings_with_forgotten": result.closings_with_forgotten,
         "energy_with_departed_kwh": kwh_text(result.energy_with_departed_wh),
         "amount_with_departed": money_text(result.amount_with_departed_micro),

@@ -101,7 +101,7 @@ def _print_flows(summary: MarketSummary, names: Names) -> None:
     flows: list[Column[Flow]] = [
         Column("BUYER", lambda flow: names.short(flow.buyer)),
         Column("SELLER", lambda flow: names.short(flow.seller)),
-        Column("CONTRACTS", lambda flow: str(flow.contracts), 2, right=True),
+        Column("DELIVERIES", lambda flow: str(flow.deliveries), 2, right=True),
         Column("kWh", lambda flow: kwh_text(flow.energy_wh), right=True),
         Column("PRICE/kWh", lambda flow: money_text(flow.price_micro_per_kwh)[:-2], 1, right=True),
         Column("AMOUNT", lambda flow: money_text(flow.amount_micro)[:-2], right=True),
@@ -143,6 +143,6 @@ def _print_worth(summary: MarketSummary, found: Kpis, names: Names, currency: st
         Column("FEED-IN", lambda row: benefit_of(row, Stored.FEED_IN), right=True),
     ]
     print_table(households, summary.households)
-    say(f"\n{summary.settled_between_households} contracts between households settled.")
+    say(f"\n{summary.contracts} contracts between households settled, {summary.settled} deliveries.")
     for sentence in benefit(found, names, currency):
         say(sentence)

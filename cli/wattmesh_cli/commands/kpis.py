@@ -115,12 +115,12 @@ def _print(result: Kpis, names: Names, sort_by: str | None, *, wide: bool) -> No
     say(
         f"{protocol.settled} of {protocol.quotes} quotes settled ({_percent(protocol.settled_of_quotes)}), "
         f"{protocol.expired} expired, {protocol.cancelled} cancelled; "
-        f"{_number(protocol.offers_per_contract)} offers per contract"
+        f"{_number(protocol.offers_per_delivery)} offers per delivery"
     )
     waits = ["-" if ms is None else str(ms) for ms in (protocol.confirm_ms_median, protocol.confirm_ms_p95)]
     say(
-        f"{_number(protocol.messages_per_contract)} messages per contract, {_number(protocol.contracts_per_search)} "
-        f"contracts per search; search to confirmation: {waits[0]} ms (median), {waits[1]} ms (95th percentile)"
+        f"{_number(protocol.messages_per_delivery)} messages per delivery, {_number(protocol.deliveries_per_search)} "
+        f"deliveries per search; search to confirmation: {waits[0]} ms (median), {waits[1]} ms (95th percentile)"
     )
     if result.unbooked_readings:
         slots = "slot is" if result.unbooked_readings == 1 else "slots are"

@@ -152,11 +152,14 @@ def simulate(
 
 @dataclass
 class _Summary:
-    """What all households did, the delivered contracts of the slots that this call ran among all, and who there is."""
+    """What all households did, and who there is: contracts that were delivered, their deliveries, and those of these in
+    slots that this call ran.
+    """
 
     households: int = 0
     contracts: int = 0
-    contracts_now: int = 0
+    deliveries: int = 0
+    deliveries_now: int = 0
     local_wh: int = 0
     taken_wh: int = 0
     parties: list[str] = field(default_factory=list)
@@ -165,14 +168,15 @@ class _Summary:
         """Add a market, whose slots from `since` on this call ran."""
         rows = collect(books)
         delivered = [
-            pair.known.slot
+            pair.known
             for pair in paired(row for book in books for row in book.contracts)
             if any(row is not None and row.state in DELIVERED for row in (pair.buyer, pair.seller))
         ]
         energy = community_energy(rows, ALL_SLOTS)
         self.households += len(rows.households)
-        self.contracts += len(delivered)
-        self.contracts_now += sum(slot >= since for slot in delivered)
+        self.contracts += len({(row.transaction_id, row.seller) for row in delivered})
+        self.deliveries += len(delivered)
+        self.deliveries_now += sum(row.slot >= since for row in delivered)
         self.local_wh += energy.local_wh
         self.taken_wh += energy.taken_wh
         self.parties += [party.party for book in books for party in book.parties]
@@ -197,10 +201,11 @@ def _print(summary: _Summary, result: SimulationResult, audited: AuditResult, tr
         Column("HOUSEHOLDS", lambda row: str(row.households), right=True),
         Column("SLOTS", lambda _: str(result.slots), right=True),
         Column("CONTRACTS", lambda row: str(row.contracts), right=True),
+        Column("DELIVERIES", lambda row: str(row.deliveries), right=True),
         Column("TRADED kWh", lambda row: kwh_text(row.local_wh), right=True),
         Column("LOCAL SHARE", lambda row: _percent(share(row.local_wh, row.taken_wh)), right=True),
         Column("SECONDS", lambda _: f"{result.wall_s:.1f}", 1, right=True),
-        Column("CONTRACTS/S", lambda row: f"{row.contracts_now / result.wall_s:.1f}" if result.wall_s else "-", 1,
+        Column("DELIVERIES/S", lambda row: f"{row.deliveries_now / result.wall_s:.1f}" if result.wall_s else "-", 1,
                right=True),
     ]  # fmt: skip
     print_table(columns, [summary])
@@ -231,11 +236,12 @@ def _as_json(
         "slots": result.slots,
         "slots_before": result.slots_before,
         "contracts": summary.contracts,
+        "deliveries": summary.deliveries,
         "local_kwh": kwh_text(summary.local_wh),
         "local_share": None if local_share is None else f"{float(local_share):.4f}",
         "wall_s": round(result.wall_s, 3),
         "cpu_s": round(result.cpu_s, 3),
-        "contracts_per_s": round(summary.contracts_now / result.wall_s, 2) if result.wall_s else None,
+        "deliveries_per_s": round(summary.deliveries_now / result.wall_s, 2) if result.wall_s else None,
         "faults": result.faults,
         "plugins": list(troubles),
         "readings_overdue": audited.unbooked.overdue,

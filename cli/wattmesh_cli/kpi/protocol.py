@@ -1,4 +1,4 @@
-"""What trading took: offers, quotes and messages for each contract that was settled, and time until it held."""
+"""What trading took: offers, quotes and messages for each delivery that was settled, and time until it was sure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from wattmesh_cli.kpi.rows import ALL_SLOTS, Rows, Slots, share
 
 @dataclass(frozen=True)
 class ProtocolKpis:
-    """Of contracts with utilities, too. `offers` counts those in transactions that came to a quote at least.
+    """Of deliveries by utilities, too. `offers` counts those in transactions that came to a quote at least.
 
-    A contract is settled, expired or cancelled when one side at least has it so; `quotes` counts contracts of any
+    A delivery is settled, expired or cancelled when one side at least has it so; `quotes` counts deliveries of any
     state. `messages` and what needs it is None where it was not counted, and for some slots only, as counts are of the
-    whole run. `confirm_ms_…` is wall time from a buyer's search until it had a contract confirmed.
+    whole run. `confirm_ms_…` is wall time from a buyer's search until it had the delivery confirmed.
     """
 
     offers: int
@@ -24,17 +24,17 @@ class ProtocolKpis:
     settled: int
     expired: int
     cancelled: int
-    offers_per_contract: Fraction | None
+    offers_per_delivery: Fraction | None
     settled_of_quotes: Fraction | None
     messages: int | None
-    messages_per_contract: Fraction | None
-    contracts_per_search: Fraction | None
+    messages_per_delivery: Fraction | None
+    deliveries_per_search: Fraction | None
     confirm_ms_median: int | None
     confirm_ms_p95: int | None
 
 
 def protocol(rows: Rows, slots: Slots) -> ProtocolKpis:
-    """Of contracts for delivery in `slots`."""
+    """Of deliveries in `slots`."""
     pairs = [pair for pair in rows.pairs if pair.known.slot in slots]
     bought = [row for of_buyer in rows.purchases.values() for row in of_buyer if row.slot in slots]
     heard: dict[tuple[str, str], int] = {}
@@ -55,11 +55,11 @@ def protocol(rows: Rows, slots: Slots) -> ProtocolKpis:
         settled=settled,
         expired=_in(pairs, "EXPIRED"),
         cancelled=_in(pairs, "CANCELLED"),
-        offers_per_contract=share(offers, settled),
+        offers_per_delivery=share(offers, settled),
         settled_of_quotes=share(settled, len(pairs)),
         messages=sent,
-        messages_per_contract=None if sent is None else share(sent, settled),
-        contracts_per_search=share(settled, messages.get("search", 0)),
+        messages_per_delivery=None if sent is None else share(sent, settled),
+        deliveries_per_search=share(settled, messages.get("search", 0)),
         confirm_ms_median=percentile(waits_ms, 50),
         confirm_ms_p95=percentile(waits_ms, 95),
     )

@@ -21,7 +21,7 @@ NOT_METERED = "Undefined: no slot was metered."
 NOT_TRADED = "Undefined: households sold each other nothing."
 NOT_BOOKED = "Not known yet: a metered slot is not booked."
 NO_GINI = "Undefined: a household has a negative or unknown benefit, or nobody has any."
-NONE_SETTLED = "Undefined: no contract was settled."
+NONE_SETTLED = "Undefined: no delivery was settled."
 NO_QUOTES = "Undefined: there were no quotes."
 NOT_COUNTED = "Not known: messages are counted for the whole run only, or were not."
 NOT_SEARCHED = "Not known: searches are counted for the whole run only, or there were none."
@@ -116,34 +116,34 @@ def indicators(kpis: Kpis, currency: str) -> list[Indicator]:
             f"{protocol.cancelled:,} cancelled.",
         ),
         (
-            "Offers per contract",
-            cell(protocol.offers_per_contract, ratio, NONE_SETTLED),
+            "Offers per delivery",
+            cell(protocol.offers_per_delivery, ratio, NONE_SETTLED),
             "",
-            "Offers for each contract that was settled.",
+            "Offers for each delivery that was settled.",
         ),
         (
-            "Messages per contract",
-            cell(protocol.messages_per_contract, ratio, NOT_COUNTED if protocol.messages is None else NONE_SETTLED),
+            "Messages per delivery",
+            cell(protocol.messages_per_delivery, ratio, NOT_COUNTED if protocol.messages is None else NONE_SETTLED),
             "",
-            "Beckn messages sent by all for each contract that was settled.",
+            "Beckn messages sent by all for each delivery that was settled.",
         ),
         (
             "Contracts per search",
-            cell(protocol.contracts_per_search, ratio, NOT_SEARCHED),
+            cell(protocol.deliveries_per_search, ratio, NOT_SEARCHED),
             "",
-            "Settled contracts for each search.",
+            "Settled deliveries for each search.",
         ),
         (
             "Search to confirmation",
             cell(protocol.confirm_ms_median, _count, NOT_CONFIRMED),
             "ms",
-            "Median wall time until a buyer had its contract confirmed.",
+            "Median wall time until a buyer had its delivery confirmed.",
         ),
         (
             "…, 95th percentile",
             cell(protocol.confirm_ms_p95, _count, NOT_CONFIRMED),
             "ms",
-            "Of 20 contracts, 19 were confirmed within this.",
+            "Of 20 deliveries, 19 were confirmed within this.",
         ),
     ]
     return [Indicator(*row) for row in rows]

@@ -108,7 +108,7 @@ def _facts(shown: Content) -> list[str]:
 def _checked(shown: Content) -> str:
     audited = shown.audited
     return (
-        f"{many(audited.contracts_checked, 'contract')}, {many(audited.readings_checked, 'reading')}, "
+        f"{many(audited.deliveries_checked, 'delivery', 'deliveries')}, {many(audited.readings_checked, 'reading')}, "
         f"{many(audited.ledger_entries_checked, 'ledger entry', 'ledger entries')} recomputed"
     )
 

@@ -80,8 +80,8 @@ def test_kpis_for_people(run: Run) -> None:
         "grid          50.000    0.800       0 of 2",
         "",
         "unserved 0.000 kWh, curtailed 0.000 kWh",
-        "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per contract",
-        "- messages per contract, - contracts per search; search to confirmation: - ms (median), "
+        "1 of 2 quotes settled (50.0%), 0 expired, 0 cancelled; 2.0 offers per delivery",
+        "- messages per delivery, - deliveries per search; search to confirmation: - ms (median), "
         "- ms (95th percentile)",
     ]
 
@@ -153,10 +153,10 @@ def test_fees_messages_and_milliseconds(run: Run, state: Path, tmp_path: Path) -
         "0.026000",
     ]
     assert found["community"]["no_market_savings"] == "0.088000"  # as with 0.30 and no fee
-    names = ("messages", "messages_per_contract", "contracts_per_search", "confirm_ms_median", "confirm_ms_p95")
+    names = ("messages", "messages_per_delivery", "deliveries_per_search", "confirm_ms_median", "confirm_ms_p95")
     assert [found["community"][name] for name in names] == [9, "9.0000", "0.5000", 1750, 1750]
     told = run(manifest=str(with_fee)).stdout
-    assert "9.0 messages per contract, 0.5 contracts per search; search to confirmation: 1750 ms (median), " in told
+    assert "9.0 messages per delivery, 0.5 deliveries per search; search to confirmation: 1750 ms (median), " in told
     values = {(party, kpi): value for party, kpi, value in csv.reader(run("-o", "csv").stdout.splitlines())}
     assert [values["community", name] for name in names] == ["9", "9.0000", "0.5000", "1750", "1750"]
     ranged = json.loads(run("-o", "json", "--from", "2026-06-21T12:00").stdout)["community"]
@@ -175,7 +175,7 @@ def test_kpis_for_programs(run: Run) -> None:
     assert roof["no_market_savings"] == "0.048000"  # 400 Wh, 0.12 per kWh more
     assert found["community"]["bill"] == "0.052000"
     assert found["community"]["utilities_bill"] == "-0.052000"
-    assert (found["community"]["quotes"], found["community"]["contracts_settled"]) == (2, 1)
+    assert (found["community"]["quotes"], found["community"]["deliveries_settled"]) == (2, 1)
     assert (found["from"], found["until"]) == (None, None)
 
 

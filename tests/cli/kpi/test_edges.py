@@ -42,7 +42,7 @@ def test_of_nobody_nothing_is_known() -> None:
     assert result.local_trade == LocalTrade(0, 0, None)
     assert result.against_no_market == Fairness(None, None)
     assert set(result.against_utility_only.values()) == {Fairness(None, None)}
-    assert result.protocol.offers_per_contract is None
+    assert result.protocol.offers_per_delivery is None
     assert result.protocol.settled_of_quotes is None
 
 

@@ -45,8 +45,8 @@ def test_messages_and_searches_of_a_run() -> None:
     found = protocol(counted())
     assert found.settled == 2
     assert found.messages == 18
-    assert found.messages_per_contract == 9
-    assert found.contracts_per_search == 0.5
+    assert found.messages_per_delivery == 9
+    assert found.deliveries_per_search == 0.5
 
 
 def test_milliseconds_from_search_to_confirmation() -> None:
@@ -57,7 +57,7 @@ def test_milliseconds_from_search_to_confirmation() -> None:
 
 def test_counts_are_of_the_whole_run_and_times_of_their_slots() -> None:
     found = protocol(counted(), Slots(first=SECOND))
-    assert (found.messages, found.messages_per_contract, found.contracts_per_search) == (None, None, None)
+    assert (found.messages, found.messages_per_delivery, found.deliveries_per_search) == (None, None, None)
     assert (found.confirm_ms_median, found.confirm_ms_p95) == (1_500, 3_000)
     third = protocol(counted(), Slots(first=THIRD))
     assert (third.confirm_ms_median, third.confirm_ms_p95) == (None, None)
@@ -65,7 +65,7 @@ def test_counts_are_of_the_whole_run_and_times_of_their_slots() -> None:
 
 def test_what_nobody_has_counted_is_not_0() -> None:
     found = protocol(small_street())
-    assert (found.messages, found.messages_per_contract, found.contracts_per_search) == (None, None, None)
+    assert (found.messages, found.messages_per_delivery, found.deliveries_per_search) == (None, None, None)
     assert (found.confirm_ms_median, found.confirm_ms_p95) == (None, None)
 
 

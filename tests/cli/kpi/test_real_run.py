@@ -145,8 +145,8 @@ def test_messages_and_milliseconds_of_a_street_that_ran(trading: Street) -> None
     assert sum(count for (_, action), count in sent.items() if action == "on_confirm") == protocol.settled
     assert sum(count for (_, action), count in sent.items() if action == "confirm") == protocol.settled
     assert protocol.messages == sum(sent.values())
-    assert protocol.messages_per_contract is not None
-    assert protocol.messages_per_contract > 10, "select, init, confirm, delivery and payment, each with its callback"
+    assert protocol.messages_per_delivery is not None
+    assert protocol.messages_per_delivery > 10, "select, init, confirm, delivery and payment, each with its callback"
     waits = [
         row.confirmed_ms - row.searched_ms for row in trading.contracts("buyer") if row.confirmed_ms and row.searched_ms
     ]

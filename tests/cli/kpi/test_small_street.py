@@ -173,7 +173,7 @@ def test_trade_and_protocol() -> None:
     assert KPIS.local_trade == LocalTrade(energy_wh=500, amount_micro=100_000, price_micro_per_kwh=200_000)
     protocol = KPIS.protocol
     assert (protocol.offers, protocol.quotes, protocol.settled, protocol.expired, protocol.cancelled) == (4, 3, 2, 1, 0)
-    assert protocol.offers_per_contract == 2
+    assert protocol.offers_per_delivery == 2
     assert protocol.settled_of_quotes == Fraction(2, 3)
 
 

@@ -117,7 +117,7 @@ def test_csv_has_the_same_with_one_value_a_row(run: Run) -> None:
     assert values["series", "2026-06-21T12:15:00+02:00", "community", "", "local_price_per_kwh"] == ""
     assert values["flow", "", ROOF, FLAT, "trade_kwh"] == "0.400"
     assert values["kpi", "", FLAT, "", "bill"] == "0.140000"
-    assert values["audit", "", "", "", "contracts_checked"] == "2"
+    assert values["audit", "", "", "", "deliveries_checked"] == "2"
 
 
 def test_a_range_of_slots(run: Run) -> None:
