@@ -68,7 +68,7 @@ class Readings(Exploration):
         [grid] = [moment for actor, moment in zip(self.actors, self._moments(whole), strict=True) if actor.id == GRID]
         rows = grid.book
         assert {row.state for row in rows.reported} <= {"closed", "alone"}, "something waits for ever"
-        shared: dict[int, int] = {closing.slot: 0 for closing in rows.closings}
+        shared: dict[int, int] = {row.slot: 0 for row in rows.reported}
         for entry in rows.ledger:
             if entry.kind == "shared" and entry.energy_wh > 0:
                 shared[entry.slot] += entry.energy_wh

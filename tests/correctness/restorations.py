@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from tests.correctness.explore import TOGETHER, Exploration, Whole
 from tests.correctness.model import EVIDENCE, TABLES, Moment
 from wattmesh_cli.audit import audit
+from wattmesh_cli.books import Pair, paired
 
 BUYER, SELLER = "home-0.default", "roof-0.default"
 LOST = {
@@ -20,6 +21,11 @@ LOST = {
 }
 """What buyer and seller can be besides when one has lost what it knew: quotes and terms that commit nobody nobody holds
 signed, and who has taken over what it confirmed asks what became of it."""
+LOST_WITH_TWO = {
+    BUYER: frozenset[tuple[str, str]](),
+    SELLER: frozenset({("IN_DOUBT", "QUOTED"), ("CANCELLED", "QUOTED"), ("CANCELLED", "EXPIRED")}),
+}
+"""And with a fault more: a `select` whose answer was lost is said again, and the seller quotes once more."""
 NAMED = {("IN_DOUBT", "none"), ("IN_DOUBT", "SETTLED")}
 """In these the audit names what is at stake, until the buyer has heard."""
 
@@ -27,9 +33,9 @@ NAMED = {("IN_DOUBT", "none"), ("IN_DOUBT", "SETTLED")}
 class Restorations(Exploration):
     """One buyer and one seller, of which `who` is put back; that is one of the faults."""
 
-    def __init__(self, who: str, level_wh: int, most_faults: int | None) -> None:
+    def __init__(self, who: str, level_wh: int, most_faults: int) -> None:
         super().__init__((level_wh,), most_faults=most_faults, tables=(*TABLES, EVIDENCE))
-        self.together = TOGETHER | LOST[who]
+        self.together = TOGETHER | LOST[who] | (LOST_WITH_TWO[who] if most_faults > 1 else frozenset())
         self.who = self.names[who]
 
     def start(self, *, calm_search: bool = True) -> Whole:
@@ -52,9 +58,15 @@ class Restorations(Exploration):
     def _check_books(self, moments: Sequence[Moment]) -> None:
         """As ever, but for what the audit names while the buyer waits to hear of it."""
         named = NAMED & {*self._pairs(moments)} & LOST[self.actors[self.who].id]
-        if not named:
+        anew = any(_quoted_anew(pair) for pair in paired(row for moment in moments for row in moment.book.contracts))
+        if not named and not anew:
             super()._check_books(moments)
             return
         kinds = {one.kind for one in audit([moment.book for moment in moments]).findings}
-        assert "contract-states" in kinds, "the audit does not name what is at stake"
-        assert kinds <= {"contract-states", "ledger-sum"}
+        assert ("contract-terms" if anew else "contract-states") in kinds, "the audit does not name what is at stake"
+        assert kinds <= {"contract-states", "ledger-sum"} | ({"contract-terms"} if anew else set())
+
+
+def _quoted_anew(pair: Pair) -> bool:
+    """Whether a buyer asks what became of an order that its seller has lost, and quoted once more."""
+    return bool(pair.buyer and pair.buyer.in_doubt and pair.seller and pair.seller.order_id is None)
