@@ -19,6 +19,7 @@ from rich.console import Console
 
 from wattmesh.results import Results
 from wattmesh_cli.manifest_files import one_gateway
+from wattmesh_cli.street.simulation import fingerprint, run_simulation, trouble_texts
 from wattmesh_cli.street_record import Over
 from wattmesh_market.mechanisms import BILATERAL, Mechanism, mechanism_named, mechanisms
 from wattmesh_market.parties.plugged import plugins_of
@@ -90,8 +91,6 @@ class Study:
     @property
     def fingerprint(self) -> str:
         """What tells one study from another: all that its parties are told, and what is in their profiles."""
-        from wattmesh_cli.street.simulation import fingerprint  # the agents take a second to import
-
         return fingerprint(self.plan)
 
     def with_values(self, values: Mapping[str, object]) -> Self:
@@ -150,8 +149,6 @@ class Study:
         slots, a plug-in cannot go to other processes), and KeyboardInterrupt when stopped, once all is saved. Warns
         (PluginWarning) of plug-ins that have failed.
         """
-        from wattmesh_cli.street.simulation import run_simulation, trouble_texts  # the agents take a second to import
-
         if days < 1:
             raise ValueError(f"days must be at least 1, not {days}")
         named = mechanism_of(mechanism)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from wattmesh_cli.alone import alone
 from wattmesh_cli.books import Book, BooksError, Reading
 from wattmesh_cli.kpi import Kpis, Possible, Rows, Slots, collect, kpis
 from wattmesh_cli.manifest_files import planned
@@ -17,10 +18,8 @@ from wattmesh_cli.names import Names
 from wattmesh_cli.output import slot_json
 from wattmesh_cli.sqlite_books import read_books
 from wattmesh_cli.street_record import StreetRecord, Version, read_record
+from wattmesh_cli.terms import Terms, terms_of_versions
 from wattmesh_operator.plan import GatewayPlan
-
-if TYPE_CHECKING:
-    from wattmesh_cli.terms import Terms
 
 _FORMS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
@@ -89,9 +88,6 @@ def evaluate(
 
     Raises BooksError or ValueError where that cannot be done; ends the command at mistakes in manifests.
     """
-    from wattmesh_cli.alone import alone  # the agents take a second to import
-    from wattmesh_cli.terms import terms_of_versions
-
     if first is not None and end is not None and end <= first:
         raise BooksError("--until must be later than --from")
     books = read_books(state)

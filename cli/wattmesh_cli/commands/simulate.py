@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -33,6 +34,8 @@ from wattmesh_cli.output import (
 )
 from wattmesh_cli.sqlite_books import read_markets
 from wattmesh_cli.state import DEFAULT_STATE, StateError
+from wattmesh_cli.street.simulation import SimulationResult, run_simulation, trouble_texts
+from wattmesh_cli.street.virtual_time import slot_start
 from wattmesh_cli.street_record import Over, below_zero
 from wattmesh_cli.tables import Column, print_table
 from wattmesh_common.logs import configure
@@ -40,12 +43,7 @@ from wattmesh_common.starting import freeze_heap
 from wattmesh_market.mechanisms import BILATERAL, MECHANISMS, mechanism_named
 from wattmesh_market.units import kwh_text
 from wattmesh_operator.manifests import parsed_value
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wattmesh_cli.street.simulation import SimulationResult
-    from wattmesh_operator.plan import GatewayPlan
+from wattmesh_operator.plan import GatewayPlan
 
 
 def _mechanism(name: str) -> str:
@@ -115,8 +113,6 @@ def simulate(
     Stopped with Ctrl-C it saves, and the same command goes on, without a manifest, too; with more --days it is
     extended. Exit code 1 when the audit finds anything, or a plug-in has failed and its household held.
     """
-    from wattmesh_cli.street.simulation import run_simulation, trouble_texts  # the agents take a second to import
-
     log_level = logging.INFO if verbose else logging.WARNING
     configure(sys.stderr, log_level)
     try:
@@ -184,8 +180,6 @@ class _Summary:
 
 def _look_at(state: Path, plan: GatewayPlan, result: SimulationResult) -> tuple[AuditResult, _Summary]:
     """Audit the books and sum them up, one market after the other, so that a town's need not fit into memory."""
-    from wattmesh_cli.street.virtual_time import slot_start  # imported by the study already
-
     summary, since = _Summary(), int(slot_start(plan, result.slots_before).timestamp())
 
     def audited(books: Sequence[Book]) -> AuditResult:
