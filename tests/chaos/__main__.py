@@ -65,7 +65,7 @@ def _runs(results: list[Result]) -> Table:
     for result in results:
         table.add_column(str(result.seed), justify="right")
     rows: dict[str, Callable[[Result], object]] = {
-        "contracts delivered": lambda result: result.contracts,
+        "deliveries": lambda result: result.contracts,
         "killed at fault points": lambda result: result.killed_at_points,
         "killed at random": lambda result: result.killed_at_random,
         "messages carried": lambda result: result.post["carried"],
@@ -95,7 +95,7 @@ def _points(results: list[Result]) -> Table:
     table = Table(title="Fault points")
     for name, side in (("POINT", "left"), ("OCCASION", "left"), ("REACHED", "right"), ("KILLED", "right")):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
-    for (point, occasion), _ in sorted({item for result in results for item in result.occasions.items()}):
+    for point, occasion in sorted({key for result in results for key in result.occasions}):
         counts = [result.occasions.get((point, occasion), (0, 0)) for result in results]
         table.add_row(point, occasion, str(sum(c[0] for c in counts)), str(sum(c[1] for c in counts)))
     return table
