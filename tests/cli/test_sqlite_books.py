@@ -192,5 +192,5 @@ def test_the_audit_lets_go_of_a_market_before_it_reads_the_next(
 
     monkeypatch.setattr(sqlite_books, "_read_all", counted)
     audited = CliRunner().invoke(app, ["audit", "--state", str(state)])
-    assert "4 contracts" in audited.output
+    assert "4 deliveries" in audited.output
     assert there == [there[0]] * 2
