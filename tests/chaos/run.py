@@ -230,7 +230,7 @@ class Run:
         databases = {pod.name: (street.database(pod.name), len(pod.participants)) for pod in street.plan.pods}
         result.states = dict(books.states(database for database, _ in databases.values()))
         found = books.audit_of(self._state)
-        result.summary = f"{found.deliveries_checked} contracts audited, {len(found.findings)} findings"
+        result.summary = f"{found.deliveries_checked} deliveries audited, {len(found.findings)} findings"
         result.wrong += [f"audit: {finding.party}: {finding.text}" for finding in found.findings]
         if found.entries_chained != found.ledger_entries_checked or not found.entries_chained:
             result.wrong.append(f"{found.entries_chained} of {found.ledger_entries_checked} ledger entries are chained")
